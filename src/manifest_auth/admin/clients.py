@@ -1,0 +1,146 @@
+"""``/api/admin/clients``: system admins create, find, change, suspend and restore clients."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant, TenantSettings
+from manifest_auth.text import check_name, when
+from manifest_auth.web import Answer, Call, Door, Route, ok
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+_NOTHING_NEW = TenantSettings()
+
+
+class ClientBody(msgspec.Struct, frozen=True):
+    identifier: Annotated[str, Meta(min_length=2, max_length=63)]
+    name: Name
+    settings: TenantSettings = _NOTHING_NEW
+
+
+class ClientChange(msgspec.Struct, frozen=True):
+    """Members that are left out stay as they are; ``settings`` is replaced as a whole."""
+
+    name: Name | UnsetType = UNSET
+    settings: TenantSettings | UnsetType = UNSET
+
+
+class ClientData(msgspec.Struct, frozen=True, rename="camel"):
+    id: int
+    identifier: str
+    name: str
+    settings: TenantSettings
+    created_at: str
+    suspended_at: str | None
+
+
+class ClientsData(msgspec.Struct, frozen=True, rename="camel"):
+    items: tuple[ClientData, ...]
+    next_cursor: int | None
+
+
+def wire(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "id": tenant.id,
+        "identifier": tenant.identifier,
+        "name": tenant.name,
+        "settings": msgspec.to_builtins(tenants.settings_of(tenant.settings)),
+        "createdAt": when(tenant.created_at),
+        "suspendedAt": when(tenant.suspended_at) if tenant.suspended_at else None,
+    }
+
+
+def by_name(unit: SystemUnit, name: str) -> Tenant:
+    """A client of the path, by number or identifier. Raises NotFound."""
+    found = tenants.find(unit, name)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+async def _create(ctx: Context, call: Call[ClientBody]) -> Answer:
+    body = call.body
+    check_name(body.name, "name")
+
+    def work(unit: SystemUnit) -> Tenant:
+        tenant = tenants.create(unit, body.identifier, body.name, body.settings, ctx.now)
+        detail = {"identifier": tenant.identifier, "name": tenant.name}
+        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_CREATED, f"client:{tenant.id}", **detail)
+        return tenant
+
+    return ok(wire(await ctx.house.store.write(work)), status=201)
+
+
+async def _list(ctx: Context, call: Call[None]) -> Answer:
+    page = call.page
+    found = await ctx.house.store.read(lambda unit: tenants.list_page(unit, page.after, page.first + 1, page.q))
+    more = len(found) > page.first
+    items = found[: page.first]
+    return ok({"items": [wire(t) for t in items], "nextCursor": items[-1].id if more else None})
+
+
+async def _get(ctx: Context, call: Call[None]) -> Answer:
+    return ok(wire(await ctx.house.store.read(lambda unit: by_name(unit, call.path["client"]))))
+
+
+async def _change(ctx: Context, call: Call[ClientChange]) -> Answer:
+    body = call.body
+
+    def work(unit: SystemUnit) -> Tenant:
+        before = by_name(unit, call.path["client"])
+        name = before.name if body.name is UNSET else check_name(str(body.name), "name")
+        settings = body.settings if isinstance(body.settings, TenantSettings) else tenants.settings_of(before.settings)
+        after = tenants.change(unit, before, name, settings)
+        detail = {"before": [before.name, before.settings], "after": [after.name, after.settings]}
+        audit.record(unit.of(after.id), ctx, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)
+        return after
+
+    return ok(wire(await ctx.house.store.write(work)))
+
+
+async def _suspend(ctx: Context, call: Call[None]) -> Answer:
+    def work(unit: SystemUnit) -> Tenant:
+        tenant = by_name(unit, call.path["client"])
+        if not tenants.suspend(unit, tenant, ctx.now):
+            raise Conflict("The client is suspended already")
+        ended = sessions.end_tenant(unit.of(tenant.id), "client_suspended", ctx.now)
+        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_SUSPENDED, f"client:{tenant.id}", sessions_ended=ended)
+        return tenant._replace(suspended_at=ctx.now)
+
+    return ok(wire(await ctx.house.store.write(work)))
+
+
+async def _restore(ctx: Context, call: Call[None]) -> Answer:
+    def work(unit: SystemUnit) -> Tenant:
+        tenant = by_name(unit, call.path["client"])
+        if tenant.suspended_at is None:
+            raise Conflict("The client is not suspended")
+        tenants.restore(unit, tenant)
+        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_RESTORED, f"client:{tenant.id}")
+        return tenant._replace(suspended_at=None)
+
+    return ok(wire(await ctx.house.store.write(work)))
+
+
+_BASE = "/api/admin/clients"
+_ONE = f"{_BASE}/{{client}}"
+ROUTES = (
+    Route("POST", _BASE, _create, Door.ADMIN, "Create a client", ClientBody, ClientData, status=201,
+          refusals=(Conflict,)),
+    Route("GET", _BASE, _list, Door.ADMIN, "List and search clients", None, ClientsData, paged=True),
+    Route("GET", _ONE, _get, Door.ADMIN, "One client, by number or identifier", None, ClientData, refusals=(NotFound,)),
+    Route("PATCH", _ONE, _change, Door.ADMIN, "Change a client's name or settings", ClientChange, ClientData,
+          refusals=(NotFound,)),
+    Route("POST", f"{_ONE}/suspend", _suspend, Door.ADMIN, "Suspend a client: its users are refused at once",
+          None, ClientData, refusals=(NotFound, Conflict)),
+    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a suspended client in again", None, ClientData,
+          refusals=(NotFound, Conflict)),
+)  # fmt: skip

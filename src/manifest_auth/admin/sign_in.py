@@ -1,0 +1,127 @@
+"""How a system admin signs in, stays signed in and signs out: the users' rules, at a door of their own."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth import admins, audit, tokens
+from manifest_auth.audit import Event
+from manifest_auth.admins import Admin
+from manifest_auth.context import Context
+from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, Overloaded, RateLimited
+from manifest_auth.sign_in import throttle
+from manifest_auth.store import SystemUnit
+from manifest_auth.tokens import Pair, Shown
+
+
+class SignedIn(NamedTuple):
+    admin: Admin
+    pair: Pair
+
+
+async def sign_in(ctx: Context, username: str, password: str) -> SignedIn:
+    """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
+    house = ctx.house
+    house.hasher.check_room()
+    counters = throttle.counters("admin", username.casefold(), ctx.address, None)
+
+    def find_and_count(unit: SystemUnit) -> tuple[Admin | None, int]:
+        wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        return admins.find(unit, username), wait
+
+    admin, wait = await house.store.write(find_and_count)
+    if wait:
+        house.metrics.throttled.inc()
+        house.metrics.sign_ins.labels("admin", "throttled").inc()
+        raise RateLimited(retry_after=-(-wait // 1000))
+    proof = await house.hasher.verify(admin.password_hash if admin else None, password)
+    if admin is None or not proof.matches:
+        subject = f"admin:{admin.id}" if admin else ""
+        await house.store.write(
+            lambda unit: audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, subject, method="admin")
+        )
+        house.metrics.sign_ins.labels("admin", "failed").inc()
+        raise InvalidCredentials("Invalid username or password")
+    found = admin
+
+    def tail(unit: SystemUnit) -> SignedIn:
+        fresh = admins.get_locked(unit, found.id)
+        if fresh.password_hash != found.password_hash:
+            raise InvalidCredentials("Invalid username or password")
+        if fresh.disabled_at is not None:
+            audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, f"admin:{found.id}", method="admin")
+            raise AccountDisabled()
+        throttle.succeeded(unit, counters)
+        session_id, refresh_id, ends_at = admins.open_session(unit, ctx, found.id)
+        admins.signed_in(unit, found.id, ctx.now)
+        audit.record_installation(unit, ctx, Event.SIGNED_IN, f"admin:{found.id}", method="admin", session=session_id)
+        holder = tokens.Subject(session_id, found.id, "", ends_at)
+        return SignedIn(fresh, tokens.pair(house, tokens.admins_kind(house), holder, refresh_id, None, ctx.now))
+
+    signed_in = await house.store.write(tail)
+    house.metrics.sign_ins.labels("admin", "ok").inc()
+    if proof.outdated:
+        await _rehash(ctx, found, password)
+    return signed_in
+
+
+async def _rehash(ctx: Context, admin: Admin, password: str) -> None:
+    try:
+        fresh = await ctx.house.hasher.hash(password)
+    except Overloaded:
+        return  # the sign-in stands; the next one will do it
+
+    def work(unit: SystemUnit) -> None:
+        if admins.rehash(unit, admin.id, admin.password_hash, fresh):
+            audit.record_installation(unit, ctx, Event.PASSWORD_REHASHED, f"admin:{admin.id}")
+
+    await ctx.house.store.write(work)
+
+
+async def refresh(ctx: Context, text: str) -> Pair:
+    """As the users' refresh. Raises InvalidToken, TokenExpired."""
+    house, now = ctx.house, ctx.now
+    kind = tokens.admins_kind(house)
+    shown = await tokens.read_refresh(house, kind, text, now)
+    session, ids = await house.store.write(lambda unit: _rotate(unit, ctx, shown, now))
+    if ids is None:
+        house.metrics.refreshes.labels("reused").inc()
+        raise InvalidToken(reason="refresh token was replaced")
+    house.metrics.refreshes.labels("ok").inc()
+    holder = tokens.Subject(session.session_id, session.admin_id, "", session.ends_at)
+    return tokens.pair(house, kind, holder, ids[0], ids[1], now)
+
+
+def _alive(session: admins.AdminSession | None, now: int) -> admins.AdminSession:
+    if session is None or not session.is_alive(now):
+        raise InvalidToken(reason="refresh: admin or session is not alive")
+    return session
+
+
+def _rotate(
+    unit: SystemUnit, ctx: Context, shown: Shown, now: int
+) -> tuple[admins.AdminSession, tuple[str, str | None] | None]:
+    session = _alive(admins.read(unit, shown.session_id), now)
+    rotation = tokens.Rotation(
+        lambda: _alive(admins.read(unit, shown.session_id), now).chain,
+        lambda before, after: admins.advance(unit, shown.session_id, before, after, now),
+        strict=False,
+    )
+    ids = tokens.rotate(ctx.house, shown, rotation, now)
+    if ids is None:
+        admins.end(unit, shown.session_id, "refresh_token_reused", now)
+        subject = f"admin:{session.admin_id}"
+        audit.record_installation(unit, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=shown.session_id)
+    return session, ids
+
+
+async def sign_out(ctx: Context) -> None:
+    """Ends the admin's session under both keys."""
+    admin = ctx.admin
+
+    def work(unit: SystemUnit) -> None:
+        if admins.end(unit, admin.session_id, "signed_out", ctx.now):
+            subject = f"admin:{admin.admin_id}"
+            audit.record_installation(unit, ctx, Event.SIGNED_OUT, subject, session=admin.session_id)
+
+    await ctx.house.store.write(work)

@@ -1,0 +1,234 @@
+"""``/api/admin/clients/{client}/users``: system admins create, find, change and deactivate a client's users.
+
+Everything after the client was found runs in a unit of work that is bound to it, so a user of another client is
+``NOT_FOUND``, exactly like one that never existed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from manifest_auth import audit, passwords, sessions, tenants, users
+from manifest_auth.admin.clients import by_name
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import Conflict, NotFound, Overloaded
+from manifest_auth.permissions import Role, mask_of, role_names
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.text import when
+from manifest_auth.users import User
+from manifest_auth.web import Answer, Call, Door, Route, ok
+
+Email = Annotated[str, Meta(min_length=3, max_length=254)]
+Text = Annotated[str, Meta(max_length=100)]
+Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
+
+
+class UserBody(msgspec.Struct, frozen=True, rename="camel"):
+    """``password`` and ``passwordHash`` exclude each other; without either the user has no password yet."""
+
+    email: Email
+    roles: Roles
+    first_name: Text = ""
+    last_name: Text = ""
+    title: Text = ""
+    password: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    password_hash: (
+        Annotated[
+            str,
+            Meta(min_length=1, max_length=512, description="Argon2, bcrypt, PBKDF2 or scrypt hash of another system."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class UserChange(msgspec.Struct, frozen=True, rename="camel"):
+    """Members that are left out stay as they are."""
+
+    email: Email | UnsetType = UNSET
+    first_name: Text | UnsetType = UNSET
+    last_name: Text | UnsetType = UNSET
+    title: Text | UnsetType = UNSET
+
+
+class RolesBody(msgspec.Struct, frozen=True):
+    roles: Roles
+
+
+class UserData(msgspec.Struct, frozen=True, rename="camel"):
+    id: int
+    email: str
+    first_name: str
+    last_name: str
+    title: str
+    roles: tuple[str, ...]
+    has_password: bool
+    created_at: str
+    deactivated_at: str | None
+    last_sign_in_at: str | None
+
+
+class UsersData(msgspec.Struct, frozen=True, rename="camel"):
+    items: tuple[UserData, ...]
+    next_cursor: int | None
+
+
+class EndedSessions(msgspec.Struct, frozen=True):
+    ended: int
+
+
+def wire(user: User) -> dict[str, Any]:
+    return {
+        "id": user.id,
+        "email": user.email,
+        "firstName": user.first_name,
+        "lastName": user.last_name,
+        "title": user.title,
+        "roles": role_names(user.roles),
+        "hasPassword": user.password_hash is not None,
+        "createdAt": when(user.created_at),
+        "deactivatedAt": when(user.deactivated_at) if user.deactivated_at else None,
+        "lastSignInAt": when(user.last_sign_in_at) if user.last_sign_in_at else None,
+    }
+
+
+async def _create(ctx: Context, call: Call[UserBody]) -> Answer:
+    body, house = call.body, ctx.house
+    tenant = await house.store.read(lambda unit: by_name(unit, call.path["client"]))
+    stored = await passwords.first_hash(
+        house.hasher,
+        None if body.password is UNSET else str(body.password),
+        None if body.password_hash is UNSET else str(body.password_hash),
+        tenants.settings_of(tenant.settings).password,
+        (body.email, body.first_name, body.last_name, tenant.identifier),
+    )
+
+    def work(unit: SystemUnit) -> User:
+        bound = unit.of(tenant.id)
+        user = users.create(
+            bound,
+            email=body.email,
+            first_name=body.first_name,
+            last_name=body.last_name,
+            title=body.title,
+            roles=mask_of(body.roles),
+            password_hash=stored,
+            now=ctx.now,
+        )
+        detail = {"email": user.email, "roles": role_names(user.roles)}
+        audit.record(bound, ctx, Event.USER_CREATED, f"user:{user.id}", **detail)
+        return user
+
+    return ok(wire(await house.store.write(work)), status=201)
+
+
+async def _list(ctx: Context, call: Call[None]) -> Answer:
+    page = call.page
+
+    def work(unit: SystemUnit) -> list[User]:
+        return users.list_page(unit.of(by_name(unit, call.path["client"]).id), page.after, page.first + 1, page.q)
+
+    found = await ctx.house.store.read(work)
+    more = len(found) > page.first
+    items = found[: page.first]
+    return ok({"items": [wire(u) for u in items], "nextCursor": items[-1].id if more else None})
+
+
+async def _get(ctx: Context, call: Call[None]) -> Answer:
+    user_id = call.id("user")
+    found = await ctx.house.store.read(lambda unit: users.get(unit.of(by_name(unit, call.path["client"]).id), user_id))
+    return ok(wire(found))
+
+
+async def _on_user(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, User], User]) -> Answer:
+    """Runs ``act`` on the locked user of the path, in one transaction."""
+    user_id = call.id("user")
+
+    def work(unit: SystemUnit) -> User:
+        bound = unit.of(by_name(unit, call.path["client"]).id)
+        return act(bound, users.get(bound, user_id, lock=True))
+
+    return ok(wire(await ctx.house.store.write(work)))
+
+
+async def _change(ctx: Context, call: Call[UserChange]) -> Answer:
+    def act(unit: TenantUnit, user: User) -> User:
+        given = {
+            name: value for name in UserChange.__struct_fields__ if (value := getattr(call.body, name)) is not UNSET
+        }
+        kept = {name: getattr(user, name) for name in UserChange.__struct_fields__}
+        after = users.change(unit, user, **{**kept, **given})
+        audit.record(unit, ctx, Event.USER_CHANGED, f"user:{user.id}", before=kept, after={**kept, **given})
+        return after
+
+    return await _on_user(ctx, call, act)
+
+
+async def _set_roles(ctx: Context, call: Call[RolesBody]) -> Answer:
+    def act(unit: TenantUnit, user: User) -> User:
+        after = users.set_roles(unit, user, mask_of(call.body.roles))
+        detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
+        audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
+        return after
+
+    return await _on_user(ctx, call, act)
+
+
+async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
+    def act(unit: TenantUnit, user: User) -> User:
+        if not users.deactivate(unit, user, ctx.now):
+            raise Conflict("The user is deactivated already")
+        ended = sessions.end_all(unit, user.id, "user_deactivated", ctx.now)
+        audit.record(unit, ctx, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended)
+        return user._replace(deactivated_at=ctx.now)
+
+    return await _on_user(ctx, call, act)
+
+
+async def _restore(ctx: Context, call: Call[None]) -> Answer:
+    def act(unit: TenantUnit, user: User) -> User:
+        if user.deactivated_at is None:
+            raise Conflict("The user is not deactivated")
+        users.restore(unit, user)
+        audit.record(unit, ctx, Event.USER_RESTORED, f"user:{user.id}")
+        return user._replace(deactivated_at=None)
+
+    return await _on_user(ctx, call, act)
+
+
+async def _end_sessions(ctx: Context, call: Call[None]) -> Answer:
+    user_id = call.id("user")
+
+    def work(unit: SystemUnit) -> int:
+        bound = unit.of(by_name(unit, call.path["client"]).id)
+        user = users.get(bound, user_id)
+        ended = sessions.end_all(bound, user.id, "ended_by_admin", ctx.now)
+        audit.record(bound, ctx, Event.SIGNED_OUT_ALL, f"user:{user.id}", sessions=ended)
+        return ended
+
+    return ok({"ended": await ctx.house.store.write(work)})
+
+
+_BASE = "/api/admin/clients/{client}/users"
+_ONE = f"{_BASE}/{{user}}"
+ROUTES = (
+    Route("POST", _BASE, _create, Door.ADMIN, "Create a user of a client", UserBody, UserData, status=201,
+          refusals=(NotFound, Conflict, Overloaded)),
+    Route("GET", _BASE, _list, Door.ADMIN, "List and search a client's users", None, UsersData, paged=True,
+          refusals=(NotFound,)),
+    Route("GET", _ONE, _get, Door.ADMIN, "One user of a client", None, UserData, refusals=(NotFound,)),
+    Route("PATCH", _ONE, _change, Door.ADMIN, "Change a user's names or address", UserChange, UserData,
+          refusals=(NotFound, Conflict)),
+    Route("PUT", f"{_ONE}/roles", _set_roles, Door.ADMIN, "Set a user's roles", RolesBody, UserData,
+          refusals=(NotFound, Conflict)),
+    Route("POST", f"{_ONE}/deactivate", _deactivate, Door.ADMIN, "Deactivate a user and end all sessions",
+          None, UserData, refusals=(NotFound, Conflict)),
+    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a deactivated user in again", None, UserData,
+          refusals=(NotFound, Conflict)),
+    Route("DELETE", f"{_ONE}/sessions", _end_sessions, Door.ADMIN, "End all sessions of a user", None, EndedSessions,
+          refusals=(NotFound,)),
+)  # fmt: skip

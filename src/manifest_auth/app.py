@@ -1,0 +1,139 @@
+"""Builds the house once: settings, store, keys, hash workers, and one visible list of mounted routes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+from manifest_auth import logs
+from manifest_auth.admin import clients, session_routes
+from manifest_auth.admin import licence as admin_licence
+from manifest_auth.admin import users as admin_users
+from manifest_auth.clock import Clock, Random
+from manifest_auth.context import House
+from manifest_auth.front_door import FrontDoor
+from manifest_auth.graphql import http as graphql_http
+from manifest_auth.licence import Gate
+from manifest_auth.metrics import Metrics, listen
+from manifest_auth.operations import routes as operations_routes
+from manifest_auth.operations import sweeping
+from manifest_auth.passwords import Hasher
+from manifest_auth.sealing import Sealer, secret_key
+from manifest_auth.sessions import Principals
+from manifest_auth.settings import Settings, load
+from manifest_auth.sign_in import routes as sign_in_routes
+from manifest_auth.store import open_store
+from manifest_auth.store.migrate import upgrade
+from manifest_auth.tokens import KeyRing, VerifiedTokens
+from manifest_auth.web import RouteTable
+
+ROUTES = (
+    *sign_in_routes.ROUTES,
+    *graphql_http.ROUTES,
+    *session_routes.ROUTES,
+    *clients.ROUTES,
+    *admin_users.ROUTES,
+    *admin_licence.ROUTES,
+    *operations_routes.ROUTES,
+)
+
+Scope = MutableMapping[str, Any]
+
+
+def build_house(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> House:
+    """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
+    clock, random = clock or Clock(), random or Random()
+    metrics = Metrics()
+    store = open_store(settings.database, settings.database_pool)
+    sealer = Sealer(secret_key(settings, random), random)
+    keys = KeyRing(store, sealer, settings, clock, random)
+    return House(
+        settings=settings,
+        clock=clock,
+        random=random,
+        log=logs.build(settings.log_level),
+        metrics=metrics,
+        store=store,
+        sealer=sealer,
+        hasher=Hasher(settings, random, metrics),
+        keys=keys,
+        verified=VerifiedTokens(keys, settings.issuer),
+        principals=Principals(store, metrics, clock),
+        licence=Gate(settings, store, clock),
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
+    """The house with its schema up to date, connected and started; closed again at the end.
+
+    Raises StoreUnavailable, SchemaTooNew, CannotOpen (a wrong secret key).
+    """
+    await upgrade(house.settings.database)
+    await house.store.open()
+    starting = asyncio.create_task(house.hasher.start()) if hashing else None
+    try:
+        await house.keys.load()
+        if starting is not None:
+            await starting
+        yield house
+    finally:
+        if starting is not None:
+            await asyncio.wait([starting])
+        await house.hasher.close()
+        await house.store.close()
+
+
+class Application:
+    """The ASGI application of one process."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        table = RouteTable(ROUTES)
+        operations_routes.describe(table)
+        self._front_door = FrontDoor(house, table)
+
+    async def __call__(
+        self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+    ) -> None:
+        if scope["type"] == "http":
+            await self._front_door(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        await receive()
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self.running())
+            except Exception as error:  # noqa: BLE001 - told to the server, which stops
+                self.house.log.error("start_failed", error=f"{type(error).__name__}: {error}")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The house opened, and its background work under way."""
+        async with opened(self.house):
+            settings = self.house.settings
+            if settings.metrics_listen and settings.workers == 1:
+                listen(settings.metrics_listen, self.house.metrics)
+            chores = asyncio.create_task(sweeping.run(self.house), name="sweeping")
+            self.house.log.info("started", pid=os.getpid(), hashing=self.house.hasher.build)
+            try:
+                yield
+            finally:
+                chores.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await chores
+
+
+def create() -> Application:
+    """What each web process runs: settings from the environment."""
+    return Application(build_house(load()))

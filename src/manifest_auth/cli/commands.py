@@ -1,0 +1,159 @@
+"""What the commands do. They use the same verbs as the server, so the same rules hold."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import sys
+from urllib.parse import urlsplit
+
+from manifest_auth import admins, audit, passwords, settings, tenants, users
+from manifest_auth.app import build_house, opened
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import House
+from manifest_auth.operations import demo
+from manifest_auth.operations.doctor import examine
+from manifest_auth.permissions import Role, mask_of
+from manifest_auth.settings import Settings, variable
+from manifest_auth.store import SystemUnit
+from manifest_auth.store.migrate import upgrade
+from manifest_auth.tenants import PasswordRules, TenantSettings
+
+
+class Refused(Exception):
+    """A command cannot be carried out; the text says why."""
+
+
+def serve(given: argparse.Namespace) -> None:
+    """Runs the server until it is told to stop."""
+    for name in ("host", "port", "workers"):  # web processes read their settings from the environment
+        if (value := getattr(given, name)) is not None:
+            os.environ[variable(name)] = str(value)
+    if variable("public_url") not in os.environ and given.port is not None:
+        os.environ[variable("public_url")] = f"http://127.0.0.1:{given.port}"
+    loaded = settings.load()
+    if given.demo:
+        asyncio.run(_demo(loaded))
+    from manifest_auth import serving
+
+    serving.run(loaded)
+
+
+async def _demo(loaded: Settings) -> None:
+    house = build_house(loaded)
+    demo.check_allowed(house)
+    try:
+        async with opened(house):
+            made = await demo.fill(house)
+    except demo.NotEmpty as error:
+        raise Refused(str(error)) from error
+    print(demo.welcome(_base(loaded), made), flush=True)
+
+
+def _base(loaded: Settings) -> str:
+    url = urlsplit(loaded.public_url)
+    return f"{url.scheme}://{url.netloc}"
+
+
+async def db_upgrade(_given: argparse.Namespace) -> None:
+    """Brings the schema up to date."""
+    done = await upgrade(settings.load().database)
+    print("The schema was upgraded." if done else "The schema is up to date.")
+
+
+async def admin_create(given: argparse.Namespace) -> None:
+    """Creates a system admin."""
+    password = _read_password(given)
+    async with opened(build_house(settings.load())) as house:
+        passwords.check(password, PasswordRules(), (given.name,))
+        stored = await house.hasher.hash(password)
+
+        def work(unit: SystemUnit) -> int:
+            admin_id = admins.create(unit, given.name, stored, house.clock.now_ms())
+            audit.record_installation(unit, _origin(house), Event.ADMIN_CREATED, f"admin:{admin_id}", name=given.name)
+            return admin_id
+
+        print(f"System admin {given.name} has number {await house.store.write(work)}.")
+
+
+async def client_create(given: argparse.Namespace) -> None:
+    """Creates a client."""
+    async with opened(build_house(settings.load()), hashing=False) as house:
+
+        def work(unit: SystemUnit) -> int:
+            name = given.name or given.identifier
+            tenant = tenants.create(unit, given.identifier, name, TenantSettings(), house.clock.now_ms())
+            bound = unit.of(tenant.id)
+            audit.record(
+                bound, _origin(house), Event.CLIENT_CREATED, f"client:{tenant.id}", identifier=given.identifier
+            )
+            return tenant.id
+
+        print(f"Client {given.identifier} has number {await house.store.write(work)}.")
+
+
+async def user_create(given: argparse.Namespace) -> None:
+    """Creates a user of a client."""
+    password = _read_password(given)
+    roles = mask_of([Role(name) for name in given.role])
+    async with opened(build_house(settings.load())) as house:
+        tenant = await house.store.read(lambda unit: tenants.find(unit, given.client))
+        if tenant is None:
+            raise Refused(f"there is no client {given.client}")
+        words = (given.email, given.first_name, given.last_name, tenant.identifier)
+        rules = tenants.settings_of(tenant.settings).password
+        stored = await passwords.first_hash(house.hasher, password, None, rules, words)
+
+        def work(unit: SystemUnit) -> int:
+            bound = unit.of(tenant.id)
+            user = users.create(
+                bound,
+                email=given.email,
+                first_name=given.first_name,
+                last_name=given.last_name,
+                title=given.title,
+                roles=roles,
+                password_hash=stored,
+                now=house.clock.now_ms(),
+            )
+            audit.record(bound, _origin(house), Event.USER_CREATED, f"user:{user.id}", email=given.email)
+            return user.id
+
+        print(f"User {given.email} has number {await house.store.write(work)}.")
+
+
+async def keys_rotate(_given: argparse.Namespace) -> None:
+    """New signing keys for all purposes."""
+    async with opened(build_house(settings.load()), hashing=False) as house:
+
+        def work(unit: SystemUnit) -> None:
+            house.keys.rotate(unit)
+            audit.record_installation(unit, _origin(house), Event.KEYS_ROTATED)
+
+        await house.store.write(work)
+    print("New keys sign from now on; the old ones verify until all that they signed has expired.")
+
+
+async def doctor(_given: argparse.Namespace) -> int:
+    """Prints the findings. Exit status 1 when something is bad."""
+    signs = {"ok": "  ok ", "note": " note", "bad": " BAD "}
+    bad = False
+    async for finding in examine(settings.load()):
+        bad = bad or finding.level == "bad"
+        print(f"{signs[finding.level]}  {finding.text}", flush=True)
+    return 1 if bad else 0
+
+
+def _origin(house: House) -> Origin:
+    return Origin(house.clock.now_ms(), "system", "", "command-line")
+
+
+def _read_password(given: argparse.Namespace) -> str:
+    if given.password_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    first = getpass.getpass("Password: ")
+    if first != getpass.getpass("Again: "):
+        raise Refused("the two passwords differ")
+    return first

@@ -1,0 +1,73 @@
+"""``manifest-auth license keygen|issue|inspect``: for the vendor. Private keys come from standard input."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+import msgspec
+
+from manifest_auth import licence, settings
+from manifest_auth.settings import SettingsError
+from manifest_auth.text import when
+
+DAY = 86_400
+
+
+def add_to(groups: Any) -> None:
+    """Adds the commands to the grammar."""
+    group = groups.add_parser("license", help="on-premise licences").add_subparsers(required=True, metavar="ACTION")
+    keygen = group.add_parser("keygen", help="make a key pair: the private key signs, the public one goes to customers")
+    keygen.set_defaults(run=_keygen)
+    issue = group.add_parser("issue", help="sign a licence with the private key on standard input")
+    issue.add_argument("--customer", required=True)
+    issue.add_argument("--id", required=True, help="the vendor's number of this licence")
+    issue.add_argument("--days", type=int, required=True, help="days until it expires")
+    issue.add_argument("--grace-days", type=int, default=14)
+    for kind in ("full", "operate", "connect"):
+        issue.add_argument(f"--{kind}", type=int, default=0, metavar="SEATS")
+    issue.add_argument("--feature", action="append", default=[], help="repeatable")
+    issue.add_argument("--installation", help="bind it to one installation")
+    issue.set_defaults(run=_issue)
+    inspect = group.add_parser("inspect", help="check and show the licence on standard input")
+    inspect.set_defaults(run=_inspect)
+
+
+def _keygen(_given: argparse.Namespace) -> None:
+    private, public = licence.generate()
+    print(f"private {private}\npublic  {public}")
+
+
+def _issue(given: argparse.Namespace) -> None:
+    try:
+        private = licence.private_key(sys.stdin.readline())
+    except ValueError:
+        raise SettingsError("standard input: must be the private key, 32 bytes in base64") from None
+    now = time.time_ns() // 1_000_000_000
+    made = licence.Licence(
+        id=given.id,
+        customer=given.customer,
+        issued_at=now,
+        expires_at=now + given.days * DAY,
+        seats=licence.Seats(given.full, given.operate, given.connect),
+        features=tuple(given.feature),
+        installation=given.installation,
+        grace_days=given.grace_days,
+    )
+    print(licence.sign(made, private))
+
+
+def _inspect(_given: argparse.Namespace) -> int:
+    keys = [licence.public_key(k) for k in settings.load().license_public_key.split(",") if k]
+    if not keys:
+        raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: needed to check a licence")
+    try:
+        found = licence.verify(sys.stdin.readline().strip(), keys)
+    except licence.BadLicence as error:
+        print(f"not a genuine licence: {error}")
+        return 1
+    print(msgspec.json.format(msgspec.json.encode(found)).decode())
+    print(f"issued {when(found.issued_at * 1000)}, expires {when(found.expires_at * 1000)}")
+    return 0

@@ -1,0 +1,100 @@
+"""Reads the command line. What a command does stands in :mod:`.commands`; passwords never come from arguments."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from typing import NoReturn
+
+from manifest_auth import __version__
+from manifest_auth.cli import commands, licences
+from manifest_auth.errors import Refusal
+from manifest_auth.permissions import Role
+from manifest_auth.sealing import CannotOpen
+from manifest_auth.settings import SettingsError
+from manifest_auth.store import StoreUnavailable
+from manifest_auth.store.migrate import SchemaTooNew
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole grammar."""
+    top = argparse.ArgumentParser(
+        prog="manifest-auth",
+        description="The authentication server of the Manifest API. Settings: MANIFEST_… variables, docs/settings.md.",
+    )
+    top.add_argument("--version", action="version", version=f"manifest-auth {__version__}")
+    groups = top.add_subparsers(required=True, metavar="COMMAND")
+
+    serve = groups.add_parser("serve", help="run the server")
+    serve.add_argument("--host", help="address to listen on (MANIFEST_HOST)")
+    serve.add_argument("--port", type=int, help="port to listen on (MANIFEST_PORT)")
+    serve.add_argument("--workers", type=int, help="number of web processes (MANIFEST_WORKERS)")
+    serve.add_argument("--demo", action="store_true", help="fill an empty store with demo clients and users first")
+    serve.set_defaults(run=commands.serve)
+
+    db = groups.add_parser("db", help="the store").add_subparsers(required=True, metavar="ACTION")
+    db.add_parser("upgrade", help="bring the schema up to date").set_defaults(run=commands.db_upgrade)
+
+    admin = groups.add_parser("admin", help="system admins").add_subparsers(required=True, metavar="ACTION")
+    create = admin.add_parser("create", help="create a system admin")
+    create.add_argument("name")
+    _password(create)
+    create.set_defaults(run=commands.admin_create)
+
+    client = groups.add_parser("client", help="clients").add_subparsers(required=True, metavar="ACTION")
+    create = client.add_parser("create", help="create a client")
+    create.add_argument("identifier", help="2 to 63 lower-case letters, digits and inner hyphens")
+    create.add_argument("--name", help="full name (default: the identifier)")
+    create.set_defaults(run=commands.client_create)
+
+    user = groups.add_parser("user", help="users of a client").add_subparsers(required=True, metavar="ACTION")
+    create = user.add_parser("create", help="create a user")
+    create.add_argument("email")
+    create.add_argument("--client", required=True, help="identifier of the client")
+    roles = [role.value for role in Role]
+    create.add_argument("--role", required=True, action="append", choices=roles, help="repeatable")
+    create.add_argument("--first-name", default="")
+    create.add_argument("--last-name", default="")
+    create.add_argument("--title", default="")
+    _password(create)
+    create.set_defaults(run=commands.user_create)
+
+    keys = groups.add_parser("keys", help="signing keys").add_subparsers(required=True, metavar="ACTION")
+    rotate = keys.add_parser("rotate", help="sign with new keys; the old ones verify until all they signed has expired")
+    rotate.set_defaults(run=commands.keys_rotate)
+
+    licences.add_to(groups)
+    doctor = groups.add_parser("doctor", help="look at settings, store and keys, and say what to do")
+    doctor.set_defaults(run=commands.doctor)
+    return top
+
+
+def _password(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting."""
+    given = parser().parse_args(arguments)
+    try:
+        result = given.run(given)
+        if asyncio.iscoroutine(result):
+            result = asyncio.run(result)
+    except SettingsError as error:
+        _fail(str(error), 2)
+    except Refusal as refusal:
+        details = "; ".join(f"{field}: {message}" for field, message in refusal.details)
+        _fail(details or refusal.message, 1)
+    except (StoreUnavailable, SchemaTooNew, commands.Refused) as error:
+        _fail(str(error), 1)
+    except CannotOpen:
+        _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 1)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+    sys.exit(result or 0)
+
+
+def _fail(text: str, status: int) -> NoReturn:
+    print(f"manifest-auth: {text}", file=sys.stderr)
+    sys.exit(status)

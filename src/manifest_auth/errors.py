@@ -1,0 +1,160 @@
+"""The closed list of refusals: code, status and public sentence stand on the class, detail goes only to the log.
+
+Every failure that a caller may see is one of these classes (contract, section 2). ``docs/errors.md`` is generated
+from this list. A refusal rolls its unit of work back unless it declares the mark that it must leave
+(``keeps_writes``): a counted attempt, an ended session, an audit event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class Refusal(Exception):
+    """Base of all refusals.
+
+    ``details``: pairs (field, message) for the caller. ``reason``: for the log only. ``retry_after``: whole seconds.
+    """
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+    sentence: ClassVar[str]
+    when: ClassVar[str]
+    keeps_writes: bool = False
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        details: Sequence[tuple[str, str]] = (),
+        reason: str = "",
+        retry_after: int | None = None,
+        keeps_writes: bool | None = None,
+    ) -> None:
+        super().__init__(reason or message or self.sentence)
+        self.message = message or self.sentence
+        self.details = tuple(details)
+        self.reason = reason
+        self.retry_after = retry_after
+        if keeps_writes is not None:
+            self.keeps_writes = keeps_writes
+
+
+class InvalidCredentials(Refusal):
+    code, status, sentence = "INVALID_CREDENTIALS", 401, "Invalid email or password"
+    when = "Wrong password, unknown e-mail or client, locked, SSO-only or no password set: one answer for all of them."
+    keeps_writes = True
+
+
+class Unauthenticated(Refusal):
+    code, status, sentence = "UNAUTHENTICATED", 401, "Authentication required"
+    when = "No credential was shown."
+
+
+class InvalidToken(Refusal):
+    code, status, sentence = "INVALID_TOKEN", 401, "Invalid token"
+    when = "Malformed, forged, revoked, of another kind or for another door."
+
+
+class TokenExpired(Refusal):
+    code, status, sentence = "TOKEN_EXPIRED", 401, "Token has expired"
+    when = "Genuine, but its time is over: refresh, or sign in again."
+
+
+class Forbidden(Refusal):
+    code, status, sentence = "FORBIDDEN", 403, "Insufficient permissions"
+    when = "The caller's roles do not allow it, a cross-site cookie request, or an X-Client-ID that disagrees."
+
+
+class AccountDisabled(Refusal):
+    code, status, sentence = "ACCOUNT_DISABLED", 403, "This account is disabled"
+    when = "Only after the right password or a valid assertion: the user is deactivated or the client suspended."
+    keeps_writes = True
+
+
+class LicenseRequired(Refusal):
+    code, status, sentence = "LICENSE_REQUIRED", 403, "A license is required"
+    when = "On-premise mode and no valid licence is installed."
+
+
+class LicenseExpired(Refusal):
+    code, status, sentence = "LICENSE_EXPIRED", 403, "The license has expired"
+    when = "On-premise mode and the licence's grace time is over."
+
+
+class LicenseInvalid(Refusal):
+    code, status, sentence = "LICENSE_INVALID", 400, "The license key is not valid"
+    when = "The key that was sent does not verify, is out of its time or is bound to another installation."
+
+
+class ValidationError(Refusal):
+    code, status, sentence = "VALIDATION_ERROR", 400, "The request is not valid"
+    when = "Anything wrong with the request itself; `details` names the field where one is to blame."
+
+
+class NotFound(Refusal):
+    code, status, sentence = "NOT_FOUND", 404, "Not found"
+    when = "No such address or object; an object of another client is answered exactly like one that never existed."
+
+
+class MethodNotAllowed(Refusal):
+    code, status, sentence = "METHOD_NOT_ALLOWED", 405, "Method not allowed"
+    when = "The address exists, the method does not; `Allow` lists those that do."
+
+    def __init__(self, allow: str) -> None:
+        super().__init__()
+        self.allow = allow
+
+
+class PayloadTooLarge(Refusal):
+    code, status, sentence = "PAYLOAD_TOO_LARGE", 413, "Request body is too large"
+    when = "The body is over the limit of the route (64 KiB for auth routes, 1 MiB elsewhere)."
+
+
+class UnsupportedMediaType(Refusal):
+    code, status, sentence = "UNSUPPORTED_MEDIA_TYPE", 415, "Content-Type must be application/json"
+    when = "A body that is not `application/json` in UTF-8, or that is compressed."
+
+
+class Conflict(Refusal):
+    code, status, sentence = "CONFLICT", 409, "The request conflicts with the current state"
+    when = "The name is taken, or somebody else changed the object first."
+
+
+class RateLimited(Refusal):
+    code, status, sentence = "RATE_LIMITED", 429, "Too many attempts, try again later"
+    when = "Too many attempts for this account or address; `Retry-After` says for how many seconds."
+    keeps_writes = True
+
+
+class Overloaded(Refusal):
+    code, status, sentence = "OVERLOADED", 503, "The server is busy, try again shortly"
+    when = "The queue of the password hash is full; requests that need no hash go on. `Retry-After` is set."
+
+
+class InternalError(Refusal):
+    code, status, sentence = "INTERNAL_ERROR", 500, "Internal error"
+    when = "A bug; it is logged with the request id."
+
+
+REFUSALS: tuple[type[Refusal], ...] = (
+    InvalidCredentials,
+    Unauthenticated,
+    InvalidToken,
+    TokenExpired,
+    Forbidden,
+    AccountDisabled,
+    LicenseRequired,
+    LicenseExpired,
+    LicenseInvalid,
+    ValidationError,
+    NotFound,
+    MethodNotAllowed,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    Conflict,
+    RateLimited,
+    Overloaded,
+    InternalError,
+)

@@ -1,0 +1,151 @@
+"""The corridor of every request: find the route → identify → licence gate → read the body → act → answer.
+
+Written against ASGI itself: the hot path has no framework in it (``docs/decisions/0002-no-web-framework.md``). Whatever
+goes wrong leaves through :meth:`FrontDoor._refused` in the envelope; what is no refusal is a bug, logged and answered
+``INTERNAL_ERROR``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from manifest_auth import identify
+from manifest_auth.context import Context, House
+from manifest_auth.errors import Forbidden, InternalError, Overloaded, PayloadTooLarge, Refusal, ValidationError
+from manifest_auth.permissions import permissions_of
+from manifest_auth.settings import proxy_networks
+from manifest_auth.store import StoreUnavailable
+from manifest_auth.web import Answer, Call, Door, Head, Header, Page, Route, RouteTable, refuse
+from manifest_auth.web.answers import HSTS, SECURITY
+from manifest_auth.web.body import check_media_type, convert, from_texts, parse
+from manifest_auth.web.head import client_address, request_id
+from manifest_auth.web.routes import query_values
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_NO_PAGE = Page()
+_MAX_AGENT = 200
+_UNROUTED = "(none)"
+
+
+class FrontDoor:
+    """Answers HTTP requests of ASGI scopes."""
+
+    def __init__(self, house: House, table: RouteTable) -> None:
+        self._house = house
+        self._table = table
+        self._proxies = proxy_networks(house.settings)
+        always = (*SECURITY, HSTS) if house.settings.secure_cookies else SECURITY
+        self._always: tuple[Header, ...] = always
+        self._log_all = house.settings.log_requests == "all"
+        self._log_changes = house.settings.log_requests != "none"
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        house = self._house
+        head = Head(scope["headers"])
+        method: str = scope["method"]
+        peer = scope["client"]
+        ctx = Context(
+            house,
+            request_id(head.request_id, house.random),
+            client_address(peer[0] if peer else "", head, self._proxies),
+            (head.user_agent or "")[:_MAX_AGENT],
+        )
+        pattern = _UNROUTED
+        route: Route | None = None
+        try:
+            head.check()
+            route, path = self._table.find(method, scope["path"])
+            pattern = route.path
+            answer = await self._handle(ctx, route, path, head, scope, receive)
+        except Refusal as refusal:
+            answer = self._refused(ctx, method, pattern, refusal, route, head)
+        except StoreUnavailable as error:
+            refusal = Overloaded(retry_after=1, reason=f"store: {error}")
+            answer = self._refused(ctx, method, pattern, refusal, route, head)
+        except Exception:  # noqa: BLE001 - the last resort: no other way out of the corridor
+            house.log.exception("internal_error", request_id=ctx.request_id, method=method, route=pattern)
+            answer = (
+                route.refused(InternalError(), ctx.request_id, head)
+                if route
+                else refuse(InternalError(), ctx.request_id)
+            )
+        await self._send(answer, ctx.request_id, send, body=method != "HEAD")
+        seconds = time.perf_counter() - began
+        house.metrics.answered(method, pattern, answer.status, seconds)
+        if self._log_all or (self._log_changes and method not in ("GET", "HEAD") and pattern != "/api/client/graphql"):
+            house.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
+                           ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
+
+    async def _handle(
+        self, ctx: Context, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
+    ) -> Answer:
+        if route.gated and ctx.house.licence.is_needed:
+            await ctx.house.licence.check()
+        if route.door is Door.CLIENT:
+            ctx.caller = await identify.user(ctx, scope["method"], head)
+            if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
+                raise Forbidden(reason=f"needs {route.permission.value}")
+        elif route.door is Door.ADMIN:
+            ctx.caller = await identify.admin(ctx, head)
+        body: Any = None
+        if route.raw:
+            body = await _read(head, receive, route.limit)
+        elif route.body is not None:
+            check_media_type(head)
+            body = convert(parse(await _read(head, receive, route.limit)), route.body)
+        elif head.content_length not in (None, "0"):
+            await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
+        page = from_texts(query_values(scope["query_string"]), Page) if route.paged else _NO_PAGE
+        return await route.handler(ctx, Call(head, body, page, path, scope["query_string"]))
+
+    def _refused(
+        self, ctx: Context, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
+    ) -> Answer:
+        self._house.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
+                             reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
+        return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
+
+    async def _send(self, answer: Answer, request: str, send: Send, *, body: bool) -> None:
+        always = self._always
+        if answer.policy is not None:
+            policy = (b"content-security-policy", answer.policy.encode())
+            always = tuple(policy if header[0] == policy[0] else header for header in always)
+        headers = [
+            *answer.headers,
+            (b"content-length", b"%d" % len(answer.body)),
+            (b"x-request-id", request.encode("latin-1")),
+            *always,
+        ]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body if body else b""})
+
+
+async def _read(head: Head, receive: Receive, limit: int) -> bytes:
+    """The body, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is kept."""
+    declared = head.content_length
+    if declared is not None and (len(declared) > 12 or int(declared) > limit):
+        raise PayloadTooLarge()
+    first = await receive()
+    body: bytes = first.get("body", b"")
+    if len(body) > limit:
+        raise PayloadTooLarge()
+    if not first.get("more_body"):
+        return body
+    parts, size = [body], len(body)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ValidationError("The body ended early")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise PayloadTooLarge()
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)

@@ -1,0 +1,93 @@
+"""Request → Caller: the only reader of credentials.
+
+A bearer is judged alone, whatever cookie comes with it; a bad one is refused and never falls back to the cookie. Each
+door has its own verifier, so an admin's token opens nothing of a client's, nor the reverse.
+"""
+
+from __future__ import annotations
+
+from manifest_auth import admins, sessions, tenants
+from manifest_auth.context import AdminCaller, Context, House, UserCaller
+from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
+from manifest_auth.sessions import Principal
+from manifest_auth.tokens import Purpose
+from manifest_auth.web import SESSION, Head, check_same_site
+
+_MAX_COOKIE = 256
+
+
+async def user(ctx: Context, method: str, head: Head) -> UserCaller:
+    """The user behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden."""
+    house, now = ctx.house, ctx.now
+    if head.authorization is not None:
+        verified = await house.verified.verify(Purpose.ACCESS, bearer(head.authorization), now)
+        principal = await house.principals.by_session(verified.session_id)
+        if principal is None or not principal.is_alive(now) or principal.user_id != verified.subject_id:
+            raise InvalidToken(reason="session, user or client is not alive")
+        by_cookie = False
+    else:
+        principal = await _by_cookie(house, head, now)
+        listed = tenants.settings_of(principal.tenant_settings).allowed_origins
+        check_same_site(method, head, house.settings, principal.client, listed)
+        by_cookie = True
+    named = head.client_id
+    if named is not None and named != principal.client and named != str(principal.tenant_id):
+        raise Forbidden(reason="X-Client-ID disagrees with the credential")
+    return UserCaller(
+        principal.session_id,
+        principal.tenant_id,
+        principal.client,
+        principal.client_name,
+        principal.tenant_settings,
+        principal.user_id,
+        principal.email,
+        principal.first_name,
+        principal.last_name,
+        principal.title,
+        principal.roles,
+        principal.method,
+        principal.created_at,
+        by_cookie,
+    )
+
+
+async def admin(ctx: Context, head: Head) -> AdminCaller:
+    """The system admin behind a request, by bearer only. Raises Unauthenticated, InvalidToken, TokenExpired."""
+    if head.authorization is None:
+        raise Unauthenticated()
+    verified = await ctx.house.verified.verify(Purpose.ADMIN_ACCESS, bearer(head.authorization), ctx.now)
+    session = await ctx.house.store.look_up(admins.BY_SESSION, id=verified.session_id)
+    if session is None or not session.is_alive(ctx.now) or session.admin_id != verified.subject_id:
+        raise InvalidToken(reason="session or admin is not alive")
+    return AdminCaller(session.session_id, session.admin_id, session.username)
+
+
+def bearer(authorization: str) -> str:
+    """The token of an ``Authorization`` header (RFC 6750, section 2.1). Raises InvalidToken for any other scheme."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise InvalidToken(reason="not a bearer")
+    return token
+
+
+async def _by_cookie(house: House, head: Head, now: int) -> Principal:
+    value = head.cookie(SESSION)
+    if value is None:
+        raise Unauthenticated()
+    if not value or len(value) > _MAX_COOKIE:
+        raise InvalidToken(reason="cookie: shape")
+    principal = await house.principals.by_cookie(value)
+    idle_ms = house.settings.session_idle_ttl * 1000
+    if principal is not None and now - principal.cookie_seen_at >= min(idle_ms, sessions.TOUCH_EVERY_MS):
+        # What is remembered may be older than the last use on another node, or is due to be stored.
+        principal = await house.principals.fresh_by_cookie(value)
+    if principal is None or not principal.is_alive(min(now, principal.ends_at - 1)):
+        raise InvalidToken(reason="cookie: session, user or client is not alive")
+    if now >= principal.ends_at or now - principal.cookie_seen_at >= idle_ms:
+        raise TokenExpired(reason="cookie: too old, or idle for too long")
+    if now - principal.cookie_seen_at >= min(sessions.TOUCH_EVERY_MS, idle_ms // 2):
+        session_id = principal.session_id
+        await house.store.of(principal.tenant_id).write(lambda unit: sessions.touch(unit, session_id, now))
+        house.principals.touched(principal, now)
+    return principal

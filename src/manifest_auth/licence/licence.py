@@ -1,0 +1,107 @@
+"""Licence keys: compact, signed, readable; checked offline with the vendor's public key (contract, section 10).
+
+Text: ``MANIFEST1.`` base64url(JSON members) ``.`` base64url(Ed25519 signature over all before the last dot). The
+algorithm is part of the version in front, so a key cannot choose it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import Meta
+
+VERSION = "MANIFEST1"
+MAX_LENGTH = 8192
+GRACE_DAYS = 14
+
+
+class BadLicence(Exception):
+    """The key is not one of the vendor's, or not for now and here. The text is for the log."""
+
+
+class Seats(msgspec.Struct, frozen=True):
+    """Seats for each licence type."""
+
+    full: Annotated[int, Meta(ge=0)] = 0
+    operate: Annotated[int, Meta(ge=0)] = 0
+    connect: Annotated[int, Meta(ge=0)] = 0
+
+
+class Licence(msgspec.Struct, frozen=True, rename="camel"):
+    """What a key grants. Times in seconds since 1970 UTC."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=100)]
+    customer: Annotated[str, Meta(min_length=1, max_length=200)]
+    issued_at: Annotated[int, Meta(ge=0)]
+    expires_at: Annotated[int, Meta(ge=0)]
+    seats: Seats = Seats()
+    features: tuple[str, ...] = ()
+    installation: str | None = None
+    grace_days: Annotated[int, Meta(ge=0, le=365)] = GRACE_DAYS
+
+
+def sign(licence: Licence, private: Ed25519PrivateKey) -> str:
+    """The key's text."""
+    signed = f"{VERSION}.{_b64(msgspec.json.encode(licence))}"
+    return f"{signed}.{_b64(private.sign(signed.encode()))}"
+
+
+def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
+    """The content of a genuine key, whatever its times. Raises BadLicence."""
+    if len(text) > MAX_LENGTH or not text.isascii():
+        raise BadLicence("length or characters")
+    signed, _, signature = text.rpartition(".")
+    version, _, payload = signed.partition(".")
+    if version != VERSION:
+        raise BadLicence("version")
+    try:
+        raw = _unb64(signature)
+        content = _unb64(payload)
+    except (ValueError, binascii.Error):
+        raise BadLicence("base64") from None
+    if not any(_signed_by(key, raw, signed.encode()) for key in public_keys):
+        raise BadLicence("signature")
+    try:
+        return msgspec.json.decode(content, type=Licence)
+    except msgspec.MsgspecError as error:
+        raise BadLicence(f"members: {error}") from None
+
+
+def public_key(text: str) -> Ed25519PublicKey:
+    """A public key from base64. Raises ValueError."""
+    return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
+
+
+def private_key(text: str) -> Ed25519PrivateKey:
+    """A private key from base64. Raises ValueError."""
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(text.strip(), validate=True))
+
+
+def generate() -> tuple[str, str]:
+    """A new pair: private and public key in base64."""
+    private = Ed25519PrivateKey.generate()
+    return (
+        base64.b64encode(private.private_bytes_raw()).decode(),
+        base64.b64encode(private.public_key().public_bytes_raw()).decode(),
+    )
+
+
+def _signed_by(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
+    try:
+        key.verify(signature, signed)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _unb64(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,0 +1,54 @@
+"""Structured logs: one JSON object a line on standard error, UTC time, never a secret."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import orjson
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+#: A key of this name is a mistake of ours; the value is replaced rather than written.
+_NEVER = frozenset({"password", "token", "refresh_token", "cookie", "authorization", "secret", "license_key"})
+
+
+def _blank_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in _NEVER & event.keys():
+        event[name] = "***"
+    return event
+
+
+def _dumps(event: Any, **_options: Any) -> bytes:
+    return orjson.dumps(event, default=repr)
+
+
+def build(level: str) -> FilteringBoundLogger:
+    """The logger of the process. JSON escapes line breaks, so no value can forge a line."""
+    logger = structlog.wrap_logger(
+        structlog.BytesLogger(sys.stderr.buffer),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _blank_secrets,
+            structlog.processors.JSONRenderer(serializer=_dumps),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        cache_logger_on_first_use=True,
+    )
+    return cast(FilteringBoundLogger, logger.bind())
+
+
+class Forward(logging.Handler):
+    """Hands what libraries log through the standard module (uvicorn, asyncio) to ours."""
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)

@@ -1,0 +1,68 @@
+"""Prometheus metrics of one process. Children are looked up once and kept: a labelled look-up costs more than a count."""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """All metrics, by name; ``render()`` is the text of ``/metrics``."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        r = self.registry
+        self._requests = Counter(
+            "manifest_requests", "Requests by route and status", ["method", "route", "status"], registry=r
+        )
+        self._seconds = Histogram(
+            "manifest_request_seconds", "Time to answer, by route", ["route"], buckets=_SECONDS, registry=r
+        )
+        self.sign_ins = Counter("manifest_sign_ins", "Sign-ins by method and result", ["method", "result"], registry=r)
+        self.refreshes = Counter("manifest_refreshes", "Refreshes by result", ["result"], registry=r)
+        self.throttled = Counter("manifest_throttled", "Attempts refused by the throttle", registry=r)
+        self.hash_waiting = Gauge(
+            "manifest_hash_waiting", "Hashes that wait or run", registry=r, multiprocess_mode="livesum"
+        )
+        self.hash_seconds = Histogram(
+            "manifest_hash_seconds", "Time from asking for a hash to having it", buckets=_SECONDS, registry=r
+        )
+        self.principals = Counter(
+            "manifest_principals", "Credential checks by where they were answered", ["from"], registry=r
+        )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Counts one answered request; ``route`` is the pattern, never the path."""
+        key = (method, route, status)
+        children = self._children.get(key)
+        if children is None:
+            children = self._children[key] = (
+                self._requests.labels(method, route, str(status)),
+                self._seconds.labels(route),
+            )
+        children[0].inc()
+        children[1].observe(seconds)
+
+    def render(self) -> bytes:
+        """The text exposition; with several web processes, of all of them together."""
+        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            everybody = CollectorRegistry()
+            MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+            return generate_latest(everybody)
+        return generate_latest(self.registry)
+
+
+def listen(address: str, metrics: Metrics | None) -> None:
+    """Serves ``/metrics`` on ``HOST:PORT`` in a thread of its own; ``None``: of all processes together."""
+    host, _, port = address.rpartition(":")
+    if metrics is None:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    else:
+        registry = metrics.registry
+    start_http_server(int(port), host or "127.0.0.1", registry)

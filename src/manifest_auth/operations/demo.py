@@ -1,0 +1,157 @@
+"""``serve --demo``: fills an empty store with two clients and a user for each role, and prints how to sign in.
+
+Refuses a store that holds anything else and a public address that others can reach. Passwords are random and printed
+once, or one for all is taken from ``MANIFEST_DEMO_PASSWORD``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, func, insert, select
+
+from manifest_auth import admins, audit, tenants, users
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import House
+from manifest_auth.permissions import Role, mask_of
+from manifest_auth.settings import SettingsError, is_loopback_host
+from manifest_auth.store import SystemUnit, unowned
+from manifest_auth.store.tables import installation, system_admins, tenants as tenants_table
+from manifest_auth.tenants import TenantSettings
+
+ADMIN = "admin"
+_NAMES = {
+    Role.ADMIN: ("Ada", "Admin"),
+    Role.USER_ADMIN: ("Uma", "Users"),
+    Role.AUTHOR: ("Arthur", "Author"),
+    Role.OPERATOR: ("Olga", "Operator"),
+    Role.APPROVER: ("April", "Approver"),
+    Role.PUBLISHER: ("Paul", "Publisher"),
+    Role.VIEWER: ("Vera", "Viewer"),
+}
+
+
+class NotEmpty(Exception):
+    """The store holds something that the demo did not put there."""
+
+
+class _Count(NamedTuple):
+    count: int
+
+
+class _Value(NamedTuple):
+    value: str
+
+
+_CLIENTS = unowned(select(func.count()).select_from(tenants_table), _Count)
+_ADMINS = unowned(select(func.count()).select_from(system_admins), _Count)
+_MARK = unowned(select(installation.c.value).where(installation.c.name == "demo"), _Value)
+_SET_MARK: Any = unowned(insert(installation).values(name="demo", value=bindparam("value")))
+
+
+def check_allowed(house: House) -> None:
+    """Raises SettingsError for an address that is not loopback."""
+    settings = house.settings
+    if not settings.is_loopback or not is_loopback_host(settings.host):
+        raise SettingsError("--demo: only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
+
+
+def accounts() -> list[tuple[str, str, Role]]:
+    """(client, e-mail, role) of every demo user."""
+    slug = {role: role.value.lower().replace(" ", "-") for role in _NAMES}
+    return [("acme", f"{slug[role]}@acme.example", role) for role in _NAMES] + [
+        ("globex", "admin@globex.example", Role.ADMIN)
+    ]
+
+
+async def fill(house: House) -> dict[str, str] | None:
+    """Fills an empty store. The passwords by account name, or None when the demo filled it before. Raises NotEmpty."""
+    check_allowed(house)
+    if await house.store.read(_is_filled):
+        return None
+    given = house.settings.demo_password.reveal() if house.settings.demo_password else None
+    names = [email for _, email, _ in accounts()] + [ADMIN]
+    passwords = {name: given or house.random.text(15) for name in names}
+    hashes = {name: await house.hasher.hash(password) for name, password in passwords.items()}
+
+    def work(unit: SystemUnit) -> bool:
+        if _is_filled(unit):
+            return False  # another process was faster
+        _write(unit, hashes, house.clock.now_ms())
+        return True
+
+    return passwords if await house.store.write(work) else None
+
+
+def _is_filled(unit: SystemUnit) -> bool:
+    if unit.first(_MARK) is not None:
+        return True
+    counts = [unit.first(_CLIENTS), unit.first(_ADMINS)]
+    if any(row is not None and row.count for row in counts):
+        raise NotEmpty("--demo: the store is not empty and was not filled by --demo")
+    return False
+
+
+def _write(unit: SystemUnit, hashes: dict[str, str], now: int) -> None:
+    origin = Origin(now, "system", "", "demo")
+    unit.change(_SET_MARK, value="filled")
+    for identifier, name in (("acme", "Acme Corporation"), ("globex", "Globex Corporation")):
+        tenant = tenants.create(unit, identifier, name, TenantSettings(), now)
+        bound = unit.of(tenant.id)
+        audit.record(bound, origin, Event.CLIENT_CREATED, f"client:{tenant.id}", identifier=identifier)
+        for client, email, role in accounts():
+            if client == identifier:
+                first, last = _NAMES[role]
+                user = users.create(
+                    bound,
+                    email=email,
+                    first_name=first,
+                    last_name=last,
+                    title=role.value,
+                    roles=mask_of([role]),
+                    password_hash=hashes[email],
+                    now=now,
+                )
+                audit.record(bound, origin, Event.USER_CREATED, f"user:{user.id}", email=email)
+    admin_id = admins.create(unit, ADMIN, hashes[ADMIN], now)
+    audit.record_installation(unit, origin, Event.ADMIN_CREATED, f"admin:{admin_id}")
+
+
+def welcome(base: str, passwords: dict[str, str] | None) -> str:
+    """What the terminal shows: accounts, and lines to paste."""
+    lines = ["", "Manifest Auth with demo data", ""]
+    if passwords is None:
+        lines += ["The store was filled before; its passwords were shown then.", ""]
+        password = "YOUR-PASSWORD"  # noqa: S105 - a place-holder for the reader
+    else:
+        width = max(map(len, passwords))
+        lines += [f"  {name.ljust(width)}  {password}" for name, password in passwords.items()]
+        lines += ["", f"  `{ADMIN}` is the system admin; all others are users. Shown only now.", ""]
+        password = passwords["author@acme.example"]
+    return "\n".join([*lines, *_curl(base, password), ""])
+
+
+def _curl(base: str, password: str) -> list[str]:
+    json = "-H 'Content-Type: application/json'"
+    auth = f"{base}/api/client/auth"
+    body = f'{{"email":"author@acme.example","password":"{password}"}}'
+    pick = "python3 -c 'import json,sys; print(json.load(sys.stdin)[\"data\"][sys.argv[1]])'"
+    bearer = '-H "Authorization: Bearer $TOKEN"'
+    return [
+        "# Sign in; the cookie goes into a file, the tokens into variables",
+        f"ANSWER=$(curl -s -c cookies.txt {auth}/sign-in {json} -d '{body}'); echo \"$ANSWER\"",
+        f'TOKEN=$(echo "$ANSWER" | {pick} token); REFRESH=$(echo "$ANSWER" | {pick} refreshToken)',
+        "",
+        "# Ask: by token, by cookie, by GraphQL",
+        f"curl -s {auth}/me {bearer}",
+        f"curl -s {auth}/me -b cookies.txt",
+        f'curl -s {base}/api/client/graphql {bearer} {json} -d \'{{"query":"query {{ users {{ id email }} }}"}}\'',
+        "",
+        "# Refresh",
+        f'curl -s {auth}/refresh {json} -d "{{\\"refreshToken\\":\\"$REFRESH\\"}}"',
+        "",
+        "# Sign out; token, refresh token and cookie are dead from then on",
+        f"curl -s -X POST {auth}/sign-out {bearer}",
+        "",
+        f"# Description of all routes: {base}/docs",
+    ]

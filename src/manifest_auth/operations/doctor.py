@@ -1,0 +1,115 @@
+"""``manifest-auth doctor``: looks at what commonly goes wrong and says, one line each, what to do."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+from manifest_auth.clock import Random
+from manifest_auth.passwords import builds
+from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_key
+from manifest_auth.settings import Settings, SettingsError
+from manifest_auth.store import StoreUnavailable, open_store
+from manifest_auth.store.migrate import HEAD, current_version
+
+_EARLIEST = 1_767_225_600  # 2026-01-01: a clock before that is wrong
+
+
+class Finding(NamedTuple):
+    """``level``: ``ok``, ``note`` or ``bad``."""
+
+    level: str
+    text: str
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """The findings, one after the other. Changes nothing."""
+    yield _clock()
+    for finding in (*_secret(settings), *_address(settings), _hashing()):
+        yield finding
+    async for finding in _store(settings):
+        yield finding
+
+
+def _clock() -> Finding:
+    if time.time_ns() // 1_000_000_000 < _EARLIEST:
+        return Finding("bad", "clock: it is set to the past; tokens will be refused. Set it, better by NTP")
+    return Finding("ok", "clock: plausible")
+
+
+def _secret(settings: Settings) -> list[Finding]:
+    path = Path(settings.data_dir) / KEY_FILE
+    if settings.secret_key is None and not path.exists():
+        return [Finding("note", f"secret key: {path} does not exist yet and will be made at the first start")]
+    try:
+        secret_key(settings, Random())
+    except SettingsError as error:
+        return [Finding("bad", f"secret key: {error}")]
+    found = [Finding("ok", "secret key: present")]
+    if settings.secret_key is None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        found.append(Finding("bad", f"secret key: others can read {path}; run: chmod 600 {path}"))
+    if settings.secret_key is None and path.stat().st_uid != os.getuid():
+        found.append(Finding("bad", f"secret key: {path} belongs to another user; run: chown {os.getuid()} {path}"))
+    return found
+
+
+def _address(settings: Settings) -> list[Finding]:
+    found = []
+    if settings.secure_cookies:
+        found.append(Finding("ok", f"public address: {settings.public_url}"))
+        if not settings.trusted_proxies:
+            found.append(Finding("note", "proxy: MANIFEST_TRUSTED_PROXIES is empty; behind a proxy, every caller seems "
+                                         "to come from the proxy's address"))  # fmt: skip
+    elif settings.is_loopback:
+        found.append(Finding("note", f"public address: {settings.public_url} reaches this machine only"))
+    else:
+        found.append(Finding("bad", f"public address: {settings.public_url} is plain http; tokens and cookies can be "
+                                    "read on the way. Put TLS in front and set MANIFEST_PUBLIC_URL to https://…"))  # fmt: skip
+    if settings.rate_limits == "off":
+        found.append(Finding("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it"))
+    return found
+
+
+def _hashing() -> Finding:
+    for build in builds.candidates():
+        if builds.works(build):
+            if build.name == "wheel":
+                return Finding("note", "hashing: the wheel is used; `python -m manifest_auth.passwords.compile` makes "
+                                       "a build for this processor, about 1.7 times as fast")  # fmt: skip
+            return Finding("ok", f"hashing: {build.name}")
+    return Finding("bad", "hashing: no Argon2 build computes the right answer; reinstall argon2-cffi-bindings")
+
+
+async def _store(settings: Settings) -> AsyncIterator[Finding]:
+    kind = "PostgreSQL" if settings.on_postgres else settings.database
+    try:
+        version = await current_version(settings.database)
+    except StoreUnavailable as error:
+        yield Finding("bad", f"store: {error}")
+        return
+    if version is None:
+        yield Finding("note", f"store: {kind} is empty; the first start makes the tables")
+        return
+    yield Finding("ok", f"store: {kind} can be reached")
+    if version == HEAD:
+        yield Finding("ok", f"schema: {version}, current")
+    else:
+        yield Finding("note", f"schema: {version}, this release brings {HEAD}; the next start or `db upgrade` upgrades")
+        return
+    store = open_store(settings.database, 2)
+    await store.open()
+    try:
+        from manifest_auth.clock import Clock
+        from manifest_auth.tokens import KeyRing
+
+        ring = KeyRing(store, Sealer(secret_key(settings, Random()), Random()), settings, Clock(), Random())
+        await ring.refresh()
+        yield Finding("ok", "signing keys: they open with the secret key")
+    except CannotOpen:
+        yield Finding("bad", "signing keys: the secret key is not the one that this store was made with; restore it")
+    finally:
+        await store.close()

@@ -1,0 +1,56 @@
+"""Background chores of a process: look for new keys, note the time for the licence, drop rows nobody needs. Bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sqlalchemy import bindparam, delete, select
+
+from manifest_auth.context import House
+from manifest_auth.sign_in import throttle
+from manifest_auth.store import StoreUnavailable, SystemUnit, crossing, unowned
+from manifest_auth.store.tables import admin_sessions, known_origins, sessions
+
+EVERY_S = 20.0
+SWEEP_EVERY = 15  # rounds
+KEEP_MS = 30 * 86_400_000
+BATCH = 1000
+_WHY = "rows past their time are dropped whatever tenant they belong to"
+
+
+def _expired(table: Any, column: Any, key: Any) -> Any:
+    old = select(key).where(column < bindparam("before")).limit(BATCH)
+    statement = delete(table).where(key.in_(old))
+    return unowned(statement) if table is admin_sessions else crossing(statement, because=_WHY)
+
+
+_SESSIONS = _expired(sessions, sessions.c.ends_at, sessions.c.id)
+_ADMIN_SESSIONS = _expired(admin_sessions, admin_sessions.c.ends_at, admin_sessions.c.id)
+_ORIGINS: Any = crossing(delete(known_origins).where(known_origins.c.seen_at < bindparam("before")), because=_WHY)
+
+
+def sweep(unit: SystemUnit, now: int) -> None:
+    """Drops sessions that ended 30 days ago, origins not seen for a year, counters of the throttle."""
+    unit.change(_SESSIONS, before=now - KEEP_MS)
+    unit.change(_ADMIN_SESSIONS, before=now - KEEP_MS)
+    unit.change(_ORIGINS, before=now - 400 * 86_400_000)
+    throttle.sweep(unit, now)
+
+
+async def run(house: House) -> None:
+    """Until cancelled. A store that cannot be reached is tried again in the next round."""
+    turn = 0
+    while True:
+        await asyncio.sleep(EVERY_S)
+        turn += 1
+        try:
+            await house.keys.refresh()
+            await house.licence.note_time()
+            if turn % SWEEP_EVERY == 0:
+                now = house.clock.now_ms()
+                await house.store.write(lambda unit: sweep(unit, now))  # noqa: B023 - awaited at once
+        except StoreUnavailable as error:
+            house.log.warning("sweeping_failed", error=str(error))
+        except Exception:  # noqa: BLE001 - chores must not end with their first surprise
+            house.log.exception("sweeping_failed")

@@ -1,0 +1,50 @@
+"""Which new passwords are good enough (contract, section 3; security bar, part 1).
+
+Length in Unicode characters, as received: nothing is trimmed, folded or normalised, and what was set is what is
+verified. Guessable ones are found with zxcvbn, which knows some 30,000 common passwords, names, keyboard walks, dates and
+repetitions; the words of the user, the client and the product count as known to an attacker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.tenants import PasswordRules
+
+MOST = 256
+LEAST_SCORE = 3  # of 0 to 4: "safely unguessable" by zxcvbn's own scale
+PRODUCT_WORDS = ("manifest", "manifest auth", "taqtile")
+_ZXCVBN_LONGEST = 100  # more characters change no verdict, only the time that it takes
+
+
+def check(password: str, rules: PasswordRules, words: Sequence[str], field: str = "password") -> None:
+    """Raises ValidationError that says what is wrong. ``words``: the user's names, address and client."""
+    if len(password) < rules.min_length:
+        raise ValidationError(details=[(field, f"Must have at least {rules.min_length} characters")])
+    if len(password) > MOST:
+        raise ValidationError(details=[(field, f"Must have at most {MOST} characters")])
+    if _classes(password) < rules.character_classes:
+        kinds = "lower case, upper case, digits and others"
+        raise ValidationError(
+            details=[(field, f"Must have characters of {rules.character_classes} kinds among {kinds}")]
+        )
+    if is_guessable(password, words):
+        raise ValidationError(details=[(field, "Too easy to guess: it is common, or made of common or known words")])
+
+
+def is_guessable(password: str, words: Sequence[str]) -> bool:
+    """Whether an attacker who knows ``words`` would find it soon."""
+    from zxcvbn_rs_py import zxcvbn  # loaded on first use: most processes never set a password
+
+    inputs = [w for w in (*PRODUCT_WORDS, *words) if w]
+    return int(zxcvbn(password[:_ZXCVBN_LONGEST], inputs).score) < LEAST_SCORE
+
+
+def _classes(password: str) -> int:
+    return (
+        any(c.islower() for c in password)
+        + any(c.isupper() for c in password)
+        + any(c.isdigit() for c in password)
+        + any(not c.isalnum() for c in password)
+    )

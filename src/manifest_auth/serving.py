@@ -1,0 +1,106 @@
+"""Runs the application under uvicorn: what the HTTP server refuses is answered in the envelope too."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from typing import Any
+
+import orjson
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from manifest_auth import logs
+from manifest_auth.clock import Random
+from manifest_auth.errors import ValidationError
+from manifest_auth.metrics import listen
+from manifest_auth.settings import Settings
+from manifest_auth.web.answers import JSON, NO_STORE, SECURITY
+
+MAX_HEAD = 32 * 1024  # bytes of address and header lines
+HEAD_TIMEOUT_S = 20.0
+_RANDOM = Random()
+
+
+class HeadTooLarge(ValueError):
+    """Address and header lines are longer than ``MAX_HEAD``."""
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1 protocol with a bound on the head, a time-out for the first one, and refusals in the envelope.
+
+    Framing is llhttp's, strict: a second or malformed Content-Length, one beside Transfer-Encoding, folded lines, bare
+    line feeds and NUL are refused and the connection is closed (security bar 89).
+    """
+
+    _head_size = 0
+    _impatience: Any = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._impatience = self.loop.call_later(HEAD_TIMEOUT_S, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._impatience.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        self._head_size = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._grow(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._grow(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._impatience.cancel()
+        super().on_headers_complete()
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > MAX_HEAD:
+            raise HeadTooLarge
+
+    def send_400_response(self, msg: str) -> None:
+        """A request that is no HTTP, in the envelope like everything else."""
+        request_id = _RANDOM.text(12)
+        error = {"message": "The request is not valid HTTP", "code": ValidationError.code, "requestId": request_id}
+        body = orjson.dumps({"success": False, "error": error})
+        head = [b"HTTP/1.1 400 Bad Request\r\n"]
+        for name, value in (*self.server_state.default_headers, JSON, NO_STORE, *SECURITY):
+            head += [name, b": ", value, b"\r\n"]
+        head += [b"x-request-id: ", request_id.encode(), b"\r\n", b"content-length: %d\r\n" % len(body)]
+        head += [b"connection: close\r\n\r\n", body]
+        self.transport.write(b"".join(head))
+        self.transport.close()
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; requests under way get ``shutdown_grace`` seconds to end."""
+    if settings.workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="manifest-auth-metrics-")
+    logging.basicConfig(handlers=[logs.Forward(logs.build(settings.log_level))], level=logging.WARNING, force=True)
+    if settings.metrics_listen and settings.workers > 1:
+        listen(settings.metrics_listen, None)  # one listener for all processes; a single one has its own, see app.py
+    uvicorn.run(
+        "manifest_auth.app:create",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # web/head.py believes listed proxies only
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=settings.shutdown_grace,
+        backlog=2048,
+    )

@@ -1,0 +1,37 @@
+"""Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way of signing in."""
+
+from manifest_auth.sessions.principals import Principals
+from manifest_auth.sessions.sessions import (
+    TOUCH_EVERY_MS,
+    Chain,
+    Opened,
+    Principal,
+    SessionRow,
+    advance,
+    end,
+    end_all,
+    end_shown,
+    end_tenant,
+    list_open,
+    open_session,
+    read,
+    touch,
+)
+
+__all__ = [
+    "TOUCH_EVERY_MS",
+    "Chain",
+    "Opened",
+    "Principal",
+    "Principals",
+    "SessionRow",
+    "advance",
+    "end",
+    "end_all",
+    "end_shown",
+    "end_tenant",
+    "list_open",
+    "open_session",
+    "read",
+    "touch",
+]

@@ -1,0 +1,99 @@
+"""Who is behind a session, on the shortest safe way.
+
+SQLite: every request asks the store, on the event loop itself; that is exact across processes. PostgreSQL: a principal
+may be remembered, since every change to it is announced in the transaction that makes it; while this node cannot prove
+that it hears announcements, it asks the store (``docs/decisions/0005-revocation.md``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifest_auth.clock import Clock
+from manifest_auth.metrics import Metrics
+from manifest_auth.sessions.sessions import BY_COOKIE, BY_ID, Principal, cookie_hash
+from manifest_auth.store import Announcement, Store
+
+MOST = 50_000
+
+
+class Principals:
+    def __init__(self, store: Store, metrics: Metrics, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._by_id: dict[str, Principal] = {}
+        self._by_cookie: dict[str, str] = {}
+        self._of_user: dict[int, set[str]] = {}
+        self._generation = 0
+        self._asked = metrics.principals.labels("store")
+        self._remembered = metrics.principals.labels("memory")
+        if store.remembers:
+            store.on_announcement(self.forget)
+
+    async def by_session(self, session_id: str) -> Principal | None:
+        """The principal of a session id, dead or alive; None when there is no such session."""
+        if self._store.remembers and self._store.is_listening():
+            found = self._by_id.get(session_id)
+            if found is not None:
+                self._remembered.inc()
+                return found
+        return await self._ask(BY_ID, id=session_id)
+
+    async def by_cookie(self, value: str) -> Principal | None:
+        """As :meth:`by_session`, by the value of a session cookie."""
+        hashed = cookie_hash(value)
+        if self._store.remembers and self._store.is_listening():
+            found = self._by_id.get(self._by_cookie.get(hashed, ""))
+            if found is not None:
+                self._remembered.inc()
+                return found
+        return await self._ask(BY_COOKIE, cookie_hash=hashed)
+
+    async def fresh_by_cookie(self, value: str) -> Principal | None:
+        """As :meth:`by_cookie`, from the store itself: another node may have seen the cookie used later."""
+        return await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
+
+    def touched(self, principal: Principal, now: int) -> None:
+        """This node stored that the cookie was used."""
+        kept = self._by_id.get(principal.session_id)
+        if kept is not None:
+            self._by_id[principal.session_id] = kept._replace(cookie_seen_at=now)
+
+    async def _ask(self, statement: Any, **values: Any) -> Principal | None:
+        self._asked.inc()
+        generation = self._generation
+        found: Principal | None = await self._store.look_up(statement, **values)
+        # Nothing is kept that was read while an announcement came in: it may be what the announcement is about.
+        if found is not None and self._store.remembers and generation == self._generation:
+            if found.is_alive(self._clock.now_ms()):
+                self._keep(found)
+        return found
+
+    def _keep(self, principal: Principal) -> None:
+        while len(self._by_id) >= MOST:
+            self._drop(next(iter(self._by_id)))
+        self._by_id[principal.session_id] = principal
+        self._by_cookie[principal.cookie_hash] = principal.session_id
+        self._of_user.setdefault(principal.user_id, set()).add(principal.session_id)
+
+    def _drop(self, session_id: str) -> None:
+        principal = self._by_id.pop(session_id, None)
+        if principal is not None:
+            self._by_cookie.pop(principal.cookie_hash, None)
+            of_user = self._of_user.get(principal.user_id, set())
+            of_user.discard(session_id)
+            if not of_user:
+                self._of_user.pop(principal.user_id, None)
+
+    def forget(self, announcement: Announcement) -> None:
+        """Drops what an announcement is about: a session, a user's sessions, or everything."""
+        self._generation += 1
+        if announcement.kind == "session":
+            self._drop(announcement.key)
+        elif announcement.kind == "user":
+            for session_id in list(self._of_user.get(int(announcement.key), ())):
+                self._drop(session_id)
+        elif announcement.kind in ("tenant", "all"):
+            self._by_id.clear()
+            self._by_cookie.clear()
+            self._of_user.clear()

@@ -1,0 +1,240 @@
+"""Sessions of users: opened by a sign-in, read by every request, ended by many. One row under three keys.
+
+``find_principal`` reads session, user and tenant in one statement: it is all that a request needs to know of its caller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, insert, select, update
+
+from manifest_auth.context import Context
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import sessions, tenants, users
+
+TOUCH_EVERY_MS = 60_000
+_S, _U, _T = sessions.c, users.c, tenants.c
+
+
+class Chain(NamedTuple):
+    """What a session's row says of its refresh tokens: the one in force, the one before, and since when."""
+
+    current: str
+    previous: str | None
+    changed_at: int
+
+
+class Principal(NamedTuple):
+    """A session with its user and tenant, dead or alive."""
+
+    session_id: str
+    tenant_id: int
+    user_id: int
+    method: str
+    created_at: int
+    ends_at: int
+    ended_at: int | None
+    cookie_hash: str
+    cookie_seen_at: int
+    refresh_current: str
+    refresh_previous: str | None
+    refresh_changed_at: int
+    email: str
+    first_name: str
+    last_name: str
+    title: str
+    roles: int
+    deactivated_at: int | None
+    client: str
+    client_name: str
+    tenant_settings: str
+    suspended_at: int | None
+
+    @property
+    def chain(self) -> Chain:
+        """The state of its refresh tokens. Only as fresh as the read: rotation reads it inside its unit of work."""
+        return Chain(self.refresh_current, self.refresh_previous, self.refresh_changed_at)
+
+    def is_alive(self, now: int) -> bool:
+        """Whether session, user and tenant all let it in."""
+        return (
+            self.ended_at is None and self.ends_at > now and self.deactivated_at is None and self.suspended_at is None
+        )
+
+
+_PRINCIPAL = select(
+    _S.id,
+    _S.tenant_id,
+    _S.user_id,
+    _S.method,
+    _S.created_at,
+    _S.ends_at,
+    _S.ended_at,
+    _S.cookie_hash,
+    _S.cookie_seen_at,
+    _S.refresh_current,
+    _S.refresh_previous,
+    _S.refresh_changed_at,
+    _U.email,
+    _U.first_name,
+    _U.last_name,
+    _U.title,
+    _U.roles,
+    _U.deactivated_at,
+    _T.identifier,
+    _T.name,
+    _T.settings,
+    _T.suspended_at,
+).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
+
+_WHY = "the credential names the session, and the session names the tenant"
+BY_ID = crossing(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
+BY_COOKIE = crossing(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
+
+
+class SessionRow(NamedTuple):
+    """A session as its owner sees it in a list."""
+
+    id: str
+    method: str
+    created_at: int
+    ends_at: int
+    last_used_at: int
+    address: str
+    user_agent: str
+
+
+class _Id(NamedTuple):
+    id: str
+
+
+_NEW = (
+    "id", "user_id", "method", "created_at", "ends_at", "last_used_at", "address", "user_agent", "cookie_hash",
+    "cookie_seen_at", "refresh_current", "refresh_changed_at",
+)  # fmt: skip
+_OPEN: Any = bound(insert(sessions).values({name: bindparam(name) for name in _NEW}))
+_ADVANCE: Any = bound(
+    update(sessions)
+    .where(_S.id == bindparam("sid"), _S.refresh_current == bindparam("before"), _S.ended_at.is_(None))
+    .values(
+        refresh_previous=bindparam("before"),
+        refresh_current=bindparam("after"),
+        refresh_changed_at=bindparam("now"),
+        last_used_at=bindparam("now"),
+    )
+)
+_END: Any = bound(
+    update(sessions)
+    .where(_S.id == bindparam("sid"), _S.ended_at.is_(None))
+    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
+)
+_ENDING = {"ended_at": bindparam("now"), "end_reason": bindparam("reason")}
+_OPEN_ONES = (_S.ended_at.is_(None), _S.ends_at > bindparam("now"))
+_END_USER = bound(
+    update(sessions)
+    .where(_S.user_id == bindparam("of_user"), _S.id != bindparam("but"), _S.ended_at.is_(None))
+    .values(_ENDING)
+    .returning(_S.id),
+    _Id,
+)
+_END_TENANT: Any = bound(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
+_LIST = bound(
+    select(*(_S[name] for name in SessionRow._fields))
+    .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
+    .order_by(_S.created_at.desc(), _S.id)
+    .limit(bindparam("limit")),
+    SessionRow,
+)
+_TOUCH: Any = bound(
+    update(sessions)
+    .where(_S.id == bindparam("sid"), _S.ended_at.is_(None), _S.cookie_seen_at < bindparam("now"))
+    .values(cookie_seen_at=bindparam("now"), last_used_at=bindparam("now"))
+)
+_OTHER = crossing(
+    select(_S.id, _S.tenant_id, _S.user_id).where(_S.cookie_hash == bindparam("cookie_hash"), _S.ended_at.is_(None)),
+    because="a cookie that came with a sign-in is ended whatever tenant it belongs to",
+)
+
+
+class Opened(NamedTuple):
+    """A new session and the value of its cookie, which is stored nowhere."""
+
+    session_id: str
+    cookie: str
+    refresh_id: str
+    ends_at: int
+
+
+def cookie_hash(value: str) -> str:
+    """What is stored of a cookie's value: it has 256 random bits, so a plain SHA-256 keeps it."""
+    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def open_session(unit: TenantUnit, ctx: Context, user_id: int, method: str) -> Opened:
+    """A new session with new values under all three keys; nothing that the client sent is adopted."""
+    random, now = ctx.house.random, ctx.now
+    opened = Opened(random.text(16), random.text(32), random.text(12), now + ctx.house.settings.session_max_ttl * 1000)
+    unit.change(
+        _OPEN,
+        id=opened.session_id,
+        user_id=user_id,
+        method=method,
+        created_at=now,
+        ends_at=opened.ends_at,
+        last_used_at=now,
+        address=ctx.address,
+        user_agent=ctx.user_agent,
+        cookie_hash=cookie_hash(opened.cookie),
+        cookie_seen_at=now,
+        refresh_current=opened.refresh_id,
+        refresh_changed_at=now,
+    )
+    return opened
+
+
+def read(unit: SystemUnit, session_id: str) -> Principal | None:
+    """The session with its user and tenant, as of this transaction."""
+    return unit.first(BY_ID, id=session_id)
+
+
+def advance(unit: TenantUnit, session_id: str, before: str, after: str, now: int) -> bool:
+    """``after`` becomes the refresh token in force, if ``before`` still is: of those who race, one is told True."""
+    return unit.change(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
+
+
+def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:
+    """Ends one session under all its keys, on every node. False when it had ended already."""
+    unit.announce("session", session_id)
+    return unit.change(_END, sid=session_id, reason=reason, now=now) == 1
+
+
+def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "") -> int:
+    """Ends all sessions of a user, ``but`` one. Number of sessions that were ended."""
+    unit.announce("user", user_id)
+    return len(unit.all(_END_USER, of_user=user_id, but=but, reason=reason, now=now))
+
+
+def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
+    """Ends all sessions of the tenant. Number of sessions that were ended."""
+    unit.announce("tenant", unit.tenant_id)
+    return unit.change(_END_TENANT, reason=reason, now=now)
+
+
+def end_shown(unit: SystemUnit, shown_cookie: str, now: int) -> None:
+    """Ends the session of a cookie that was sent along with a sign-in, if it is one (contract, section 4)."""
+    row = unit.first(_OTHER, cookie_hash=cookie_hash(shown_cookie))
+    if row is not None:
+        session_id, tenant_id, _ = row
+        end(unit.of(tenant_id), session_id, "replaced", now)
+
+
+def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[SessionRow]:
+    """The open sessions of a user, newest first."""
+    return unit.all(_LIST, of_user=user_id, now=now, limit=limit)
+
+
+def touch(unit: TenantUnit, session_id: str, now: int) -> None:
+    """The cookie was used: its idle time starts anew."""
+    unit.change(_TOUCH, sid=session_id, now=now)

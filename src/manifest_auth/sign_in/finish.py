@@ -1,0 +1,84 @@
+"""The one tail of every way in: look at user and tenant, open the session, give its keys, write it down.
+
+A method proves who somebody is and hands in an :class:`Identity`; nothing else opens a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from manifest_auth import audit, sessions, tenants, tokens, users
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import AccountDisabled, InvalidCredentials
+from manifest_auth.sign_in import throttle
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.tokens import Pair
+from manifest_auth.users import User
+
+
+class Identity(NamedTuple):
+    """What a method proved. ``proof``: the password hash it was proved against; it must still be the user's."""
+
+    method: str
+    user_id: int
+    proof: str | None = None
+
+
+class SignedIn(NamedTuple):
+    user: User
+    tenant: Tenant
+    pair: Pair
+    cookie: str
+    device: str | None  # a new marker to set, None when the shown one is kept
+    password_due: bool
+
+
+def finish(
+    unit: SystemUnit, ctx: Context, tenant_id: int, identity: Identity, cookie: str | None, device: str | None
+) -> SignedIn:
+    """Runs in the unit of work that makes the sign-in true. Raises AccountDisabled, InvalidCredentials."""
+    bound = unit.of(tenant_id)
+    tenant = tenants.get(unit, tenant_id)
+    # Locked: a deactivation or a new password that commits first is seen, one that comes later ends the session.
+    user = users.get(bound, identity.user_id, lock=True)
+    subject = f"user:{user.id}"
+    if identity.proof is not None and user.password_hash != identity.proof:
+        audit.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=identity.method, why="password changed")
+        raise InvalidCredentials()
+    if user.deactivated_at is not None or tenant.suspended_at is not None:
+        audit.record(bound, ctx, Event.SIGN_IN_REFUSED, subject, method=identity.method, why="disabled")
+        raise AccountDisabled()
+    if cookie:
+        sessions.end_shown(unit, cookie, ctx.now)
+    opened = sessions.open_session(bound, ctx, user.id, identity.method)
+    users.signed_in(bound, user.id, ctx.now)
+    new_device = None if device else ctx.house.random.text(16)
+    for origin in (throttle.device_origin(device or new_device or ""), throttle.address_origin(ctx.address)):
+        throttle.remember(bound, user.id, origin, ctx.now)
+    audit.record(bound, ctx, Event.SIGNED_IN, subject, method=identity.method, session=opened.session_id)
+    holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
+    house = ctx.house
+    pair = tokens.pair(house, tokens.users_kind(house), holder, opened.refresh_id, None, ctx.now)
+    return SignedIn(user, tenant, pair, opened.cookie, new_device, _password_due(user, tenant, ctx.now))
+
+
+async def run(ctx: Context, method: str, tail: Callable[[SystemUnit], SignedIn]) -> SignedIn:
+    """Runs the tail and counts its outcome."""
+    counter = ctx.house.metrics.sign_ins
+    try:
+        signed_in = await ctx.house.store.write(tail)
+    except (AccountDisabled, InvalidCredentials):
+        counter.labels(method, "refused").inc()
+        raise
+    counter.labels(method, "ok").inc()
+    ctx.house.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
+                       user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip
+    return signed_in
+
+
+def _password_due(user: User, tenant: Tenant, now: int) -> bool:
+    days = tenants.settings_of(tenant.settings).password.max_age_days
+    return bool(days and user.password_changed_at is not None and now - user.password_changed_at > days * 86_400_000)

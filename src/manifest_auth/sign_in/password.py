@@ -1,0 +1,135 @@
+"""Signing in with e-mail and password: throttle, prove, then the tail that all methods share.
+
+Exactly one password hash is computed for each attempt that the throttle lets through, whatever was found: a stored one,
+or a dummy of today's settings for an account that does not exist, has no password or belongs elsewhere.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from manifest_auth import audit, tenants, users
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import InvalidCredentials, Overloaded, RateLimited
+from manifest_auth.sign_in import finish, throttle
+from manifest_auth.sign_in.throttle import Counters
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.text import email_key
+from manifest_auth.users import User
+
+METHOD = "password"
+
+
+class Shown(NamedTuple):
+    """What came with the attempt."""
+
+    email: str
+    password: str
+    client: str | None
+    cookie: str | None
+    device: str | None
+
+
+class _Attempt(NamedTuple):
+    tenant: Tenant | None
+    user: User | None
+    counters: Counters
+    wait_ms: int
+
+
+async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
+    """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
+    house = ctx.house
+    house.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
+    attempt = await house.store.write(lambda unit: _find_and_count(unit, ctx, shown))
+    if attempt.wait_ms:
+        house.metrics.throttled.inc()
+        house.metrics.sign_ins.labels(METHOD, "throttled").inc()
+        raise RateLimited(retry_after=-(-attempt.wait_ms // 1000))
+    stored = attempt.user.password_hash if attempt.user else None
+    proof = await house.hasher.verify(stored, shown.password)
+    if not proof.matches or attempt.user is None or attempt.tenant is None:
+        await house.store.write(lambda unit: _failed(unit, ctx, attempt, shown))
+        house.metrics.sign_ins.labels(METHOD, "failed").inc()
+        raise InvalidCredentials()
+    user, tenant = attempt.user, attempt.tenant
+
+    def tail(unit: SystemUnit) -> finish.SignedIn:
+        if house.settings.rate_limits == "on":
+            throttle.succeeded(unit, attempt.counters)
+        identity = finish.Identity(METHOD, user.id, stored)
+        return finish.finish(unit, ctx, tenant.id, identity, shown.cookie, shown.device)
+
+    signed_in = await finish.run(ctx, METHOD, tail)
+    if proof.outdated and stored:
+        await _rehash(ctx, tenant.id, user.id, stored, shown.password)
+    return signed_in
+
+
+def _find_and_count(unit: SystemUnit, ctx: Context, shown: Shown) -> _Attempt:
+    tenant, user = _find(unit, shown)
+    settings = ctx.house.settings
+    account = f"{tenant.id if tenant else 0}:{email_key(shown.email)}"
+    known = _known_origin(unit, tenant, user, shown, ctx.address)
+    counters = throttle.counters("client", account, ctx.address, known)
+    wait = 0 if settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+    if wait:
+        chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
+        audit.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait)
+    return _Attempt(tenant, user, counters, wait)
+
+
+def _find(unit: SystemUnit, shown: Shown) -> tuple[Tenant | None, User | None]:
+    if shown.client is not None:
+        tenant = tenants.find(unit, shown.client)
+        return tenant, users.find_by_email(unit.of(tenant.id), shown.email) if tenant else None
+    user = users.find_where_last_signed_in(unit, shown.email)
+    return (tenants.get(unit, user.tenant_id), user) if user else (None, None)
+
+
+def _known_origin(unit: SystemUnit, tenant: Tenant | None, user: User | None, shown: Shown, address: str) -> str | None:
+    if tenant is None or user is None:
+        return None
+    bound = unit.of(tenant.id)
+    candidates = [throttle.device_origin(shown.device)] if shown.device else []
+    for origin in (*candidates, throttle.address_origin(address)):
+        if throttle.is_known(bound, user.id, origin):
+            return origin
+    return None
+
+
+def _failed(unit: SystemUnit, ctx: Context, attempt: _Attempt, shown: Shown) -> None:
+    chain = unit.of(attempt.tenant.id if attempt.tenant else audit.INSTALLATION)
+    subject = f"user:{attempt.user.id}" if attempt.user else ""
+    audit.record(chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=shown.client or "")
+
+
+async def _rehash(ctx: Context, tenant_id: int, user_id: int, stored: str, password: str) -> None:
+    """A hash of other settings or another system is replaced, now that the password is known."""
+    try:
+        fresh = await ctx.house.hasher.hash(password)
+    except Overloaded:
+        return  # the sign-in stands; the next one will do it
+
+    def work(unit: SystemUnit) -> None:
+        bound = unit.of(tenant_id)
+        if users.rehash(bound, user_id, stored, fresh):
+            audit.record(bound, ctx, Event.PASSWORD_REHASHED, f"user:{user_id}")
+
+    await ctx.house.store.write(work)
+
+
+def client_from(client_header: str | None, host: str | None, public_url: str) -> str | None:
+    """Which client a sign-in names: ``X-Client-ID``, else the subdomain of the public address in ``Host``."""
+    if client_header is not None:
+        return client_header.strip()
+    public = urlsplit(public_url).hostname or ""
+    name = (host or "").rpartition(":")[0] if (host or "").rpartition(":")[2].isdigit() else (host or "")
+    name = name.lower()
+    if public and name.endswith("." + public):
+        label = name[: -len(public) - 1]
+        return label if "." not in label else None
+    return None

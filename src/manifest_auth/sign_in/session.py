@@ -1,0 +1,165 @@
+"""Staying signed in and signing out: refresh, the list of one's sessions, ending one or all, a new password."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth import audit, passwords, sessions, tenants, tokens, users
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, NotFound, RateLimited, ValidationError
+from manifest_auth.sessions import Principal, SessionRow
+from manifest_auth.sign_in import throttle
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tokens import Pair, Shown
+from manifest_auth.tokens.refresh import Verdict, judge
+
+LIST_LIMIT = 100
+
+
+class Whose(NamedTuple):
+    """Whose session a refresh token turned out to be."""
+
+    client: str
+    tenant_id: int
+
+
+def agrees(named: str | None, whose: Whose) -> bool:
+    """Whether ``X-Client-ID`` agrees with the credential's tenant, by identifier or number."""
+    return named is None or named == whose.client or named == str(whose.tenant_id)
+
+
+async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
+    """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
+
+    User, tenant and session are looked at anew. The token in force costs no write; the rest is decided inside one unit
+    of work, and a reuse ends the session there.
+    """
+    house, now = ctx.house, ctx.now
+    kind = tokens.users_kind(house)
+    shown = await tokens.read_refresh(house, kind, text, now)
+    principal = _alive(await house.store.look_up(sessions.BY_ID, id=shown.session_id), now)
+    if not agrees(named, Whose(principal.client, principal.tenant_id)):
+        raise Forbidden(reason="X-Client-ID disagrees with the refresh token")
+    strict = tenants.settings_of(principal.tenant_settings).refresh_strict
+    if judge(shown, principal.chain, now, house.settings.refresh_grace * 1000, strict=strict) is Verdict.CHILD:
+        ids: tuple[str, str | None] | None = (house.random.text(12), shown.own)
+    else:
+        ids = await house.store.write(lambda unit: _rotate(unit, ctx, shown, now))
+    if ids is None:
+        house.metrics.refreshes.labels("reused").inc()
+        house.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
+                          user=principal.user_id, session=shown.session_id, address=ctx.address)  # fmt: skip
+        raise InvalidToken(reason="refresh token was replaced")
+    house.metrics.refreshes.labels("ok").inc()
+    holder = tokens.Subject(shown.session_id, principal.user_id, principal.client, principal.ends_at)
+    return tokens.pair(house, kind, holder, ids[0], ids[1], now)
+
+
+def _alive(principal: Principal | None, now: int) -> Principal:
+    if principal is None or not principal.is_alive(now):
+        raise InvalidToken(reason="refresh: session, user or client is not alive")
+    return principal
+
+
+def _rotate(unit: SystemUnit, ctx: Context, shown: Shown, now: int) -> tuple[str, str | None] | None:
+    principal = _alive(sessions.read(unit, shown.session_id), now)
+    bound = unit.of(principal.tenant_id)
+    rotation = tokens.Rotation(
+        lambda: _alive(sessions.read(unit, shown.session_id), now).chain,
+        lambda before, after: sessions.advance(bound, shown.session_id, before, after, now),
+        tenants.settings_of(principal.tenant_settings).refresh_strict,
+    )
+    ids = tokens.rotate(ctx.house, shown, rotation, now)
+    if ids is None:
+        sessions.end(bound, shown.session_id, "refresh_token_reused", now)
+        subject = f"user:{principal.user_id}"
+        audit.record(bound, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=shown.session_id)
+    return ids
+
+
+async def sign_out(ctx: Context) -> None:
+    """Ends the caller's session under all three keys."""
+    user = ctx.user
+
+    def work(unit: TenantUnit) -> None:
+        if sessions.end(unit, user.session_id, "signed_out", ctx.now):
+            audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{user.user_id}", session=user.session_id)
+
+    await ctx.store.write(work)
+
+
+async def sign_out_all(ctx: Context) -> int:
+    """Ends all sessions of the caller, this one too. Number of sessions that were ended."""
+    user = ctx.user
+
+    def work(unit: TenantUnit) -> int:
+        ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now)
+        audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended)
+        return ended
+
+    return await ctx.store.write(work)
+
+
+async def list_sessions(ctx: Context) -> list[SessionRow]:
+    """The caller's open sessions, newest first."""
+    return await ctx.store.read(lambda unit: sessions.list_open(unit, ctx.user.user_id, ctx.now, LIST_LIMIT))
+
+
+async def end_one(ctx: Context, session_id: str) -> None:
+    """Ends one of the caller's own sessions. Raises NotFound for any other."""
+    user = ctx.user
+
+    def work(unit: TenantUnit) -> None:
+        own = sessions.list_open(unit, user.user_id, ctx.now, LIST_LIMIT * 10)
+        if session_id not in {row.id for row in own} or not sessions.end(unit, session_id, "ended", ctx.now):
+            raise NotFound()
+        audit.record(unit, ctx, Event.SESSION_ENDED, f"user:{user.user_id}", session=session_id)
+
+    await ctx.store.write(work)
+
+
+async def change_password(ctx: Context, current: str, new: str) -> None:
+    """Sets a new password and ends all other sessions of the caller. The current one is asked for and throttled.
+
+    Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded.
+    """
+    house, caller = ctx.house, ctx.user
+    house.hasher.check_room()
+    counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
+
+    def count(unit: SystemUnit) -> tuple[int, users.User]:
+        wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        return wait, users.get(unit.of(caller.tenant_id), caller.user_id)
+
+    wait, user = await house.store.write(count)
+    if wait:
+        raise RateLimited(retry_after=-(-wait // 1000))
+    proof = await house.hasher.verify(user.password_hash, current)
+    if not proof.matches:
+        raise InvalidCredentials("The current password is not right")
+    rules = tenants.settings_of(caller.tenant_settings).password
+    passwords.check(new, rules, (user.email, user.first_name, user.last_name, caller.client), "newPassword")
+    if new == current:
+        raise ValidationError(details=[("newPassword", "Must differ from the current one")])
+    await _check_history(ctx, user, new, rules.history)
+    fresh = await house.hasher.hash(new)
+
+    def work(unit: SystemUnit) -> None:
+        bound = unit.of(caller.tenant_id)
+        now_user = users.get(bound, caller.user_id, lock=True)
+        if now_user.password_hash != user.password_hash:
+            raise InvalidCredentials("The current password is not right")
+        throttle.succeeded(unit, counters)
+        users.set_password(bound, now_user, fresh, ctx.now)
+        ended = sessions.end_all(bound, caller.user_id, "password_changed", ctx.now, but=caller.session_id)
+        audit.record(bound, ctx, Event.PASSWORD_CHANGED, f"user:{caller.user_id}", sessions_ended=ended)
+
+    await house.store.write(work)
+
+
+async def _check_history(ctx: Context, user: users.User, new: str, count: int) -> None:
+    former = await ctx.store.read(lambda unit: users.former_hashes(unit, user, count))
+    for stored in former:
+        if (await ctx.house.hasher.verify(stored, new)).matches:
+            raise ValidationError(details=[("newPassword", "Was used before")])

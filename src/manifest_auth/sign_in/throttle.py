@@ -1,0 +1,191 @@
+"""Counts attempts in the store before the hash is computed, so that parallel guesses cannot race the count.
+
+Three counters can be asked, each with free attempts and then growing pauses that decay; none ever locks for good:
+
+* the address (IPv6 by /64), whatever accounts it tries;
+* the account as strangers try it, from everywhere together;
+* the account from this one origin: a stranger's address, or a device or address that signed in to it before.
+
+An origin that signed in before is asked only for its own counter, so the owner of an account under attack gets in while
+strangers wait. Keys are hashes of what was typed, so accounts that do not exist are counted exactly like those that do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned
+from manifest_auth.store.tables import known_origins, throttles
+
+DAY_MS = 86_400_000
+HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: no more consecutive failures than that without a long pause
+
+
+class Policy(NamedTuple):
+    """``free`` attempts, then pauses of 1, 2, 4 … seconds up to ``longest``; forgotten after ``memory`` of silence."""
+
+    free: int
+    longest_ms: int
+    memory_ms: int
+
+    def pause_ms(self, failures: int) -> int:
+        """How long after the latest of ``failures`` attempts the next one may come."""
+        if failures < self.free:
+            return 0
+        if failures >= HARD_CEILING:
+            return DAY_MS
+        return min(self.longest_ms, 1000 << min(failures - self.free, 20))
+
+
+ORIGIN = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY_MS)
+ACCOUNT = Policy(free=10, longest_ms=15 * 60_000, memory_ms=DAY_MS)
+ADDRESS = Policy(free=50, longest_ms=60_000, memory_ms=60 * 60_000)
+
+
+class Counter(NamedTuple):
+    key: str
+    policy: Policy
+
+
+class Counters(NamedTuple):
+    """The counters of one attempt; ``account`` is absent for an origin that signed in before."""
+
+    address: Counter
+    origin: Counter
+    account: Counter | None
+
+    def all(self) -> list[Counter]:
+        """In one order everywhere, so that two transactions never wait for each other."""
+        return sorted((c for c in self if c is not None), key=lambda c: c.key)
+
+
+class _Row(NamedTuple):
+    failures: int
+    allowed_at: int
+    updated_at: int
+
+
+class _Known(NamedTuple):
+    origin: str
+
+
+_T = throttles.c
+_FIND = unowned(
+    select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")).with_for_update(), _Row
+)
+_COUNT = unowned(
+    upsert(throttles)
+    .values(key=bindparam("key"), failures=1, allowed_at=bindparam("first_allowed"), updated_at=bindparam("now"))
+    .on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "failures": case((_T.updated_at < bindparam("forget_before"), 1), else_=_T.failures + 1),
+            "updated_at": bindparam("now"),
+        },
+    )
+    .returning(_T.failures, _T.allowed_at, _T.updated_at),
+    _Row,
+)
+_PAUSE: Any = unowned(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
+_CLEAR: Any = unowned(delete(throttles).where(_T.key == bindparam("key")))
+_FORGIVE: Any = unowned(
+    update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
+)
+_SWEEP: Any = unowned(delete(throttles).where(_T.updated_at < bindparam("before")))
+
+_O = known_origins.c
+_KNOWN = bound(
+    select(_O.origin).where(
+        _O.user_id == bindparam("user_id"), _O.origin.in_([bindparam("device"), bindparam("address")])
+    ),
+    _Known,
+)
+_REMEMBER: Any = bound(
+    upsert(known_origins)
+    .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
+    .on_conflict_do_update(index_elements=["user_id", "origin"], set_={"seen_at": bindparam("now")})
+)
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def network_of(address: str) -> str:
+    """The address as it is counted: IPv6 by /64, since one subscriber has that many of them."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 6:
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address
+
+
+def device_origin(device: str) -> str:
+    return _hash("device", device)
+
+
+def address_origin(address: str) -> str:
+    return _hash("address", network_of(address))
+
+
+def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
+    """Whether that user signed in from there before."""
+    return unit.first(_KNOWN, user_id=user_id, device=origin, address=origin) is not None
+
+
+def counters(door: str, account: str, address: str, known: str | None) -> Counters:
+    """``door``: which sign-in; ``account``: what was typed, in canonical form; ``known``: an origin seen before."""
+    whence = known or address_origin(address)
+    return Counters(
+        Counter(_hash(door, "from", network_of(address)), ADDRESS),
+        Counter(_hash(door, "pair", account, whence), ORIGIN),
+        None if known else Counter(_hash(door, "account", account), ACCOUNT),
+    )
+
+
+def count(unit: SystemUnit, counters: Counters, now: int) -> int:
+    """Counts an attempt as failed until :func:`succeeded` says otherwise.
+
+    Returns 0, or the milliseconds to wait, in which case nothing was counted.
+    """
+    wait = 0
+    for counter in counters.all():
+        row = unit.first(_FIND, key=counter.key)
+        if row is not None and row.updated_at >= now - counter.policy.memory_ms:
+            wait = max(wait, row.allowed_at - now)
+    if wait > 0:
+        return wait
+    for counter in counters.all():
+        forget_before = now - max(counter.policy.memory_ms, 0)
+        row = unit.first(_COUNT, key=counter.key, first_allowed=0, now=now, forget_before=forget_before)
+        assert row is not None
+        if pause := counter.policy.pause_ms(row.failures):
+            unit.change(_PAUSE, of_key=counter.key, until=now + pause)
+    return 0
+
+
+def succeeded(unit: SystemUnit, counters: Counters) -> None:
+    """The attempt was right: its counters start anew; the address keeps what it owes for other accounts."""
+    unit.change(_CLEAR, key=counters.origin.key)
+    if counters.account is not None:
+        unit.change(_CLEAR, key=counters.account.key)
+    unit.change(_FORGIVE, of_key=counters.address.key)
+
+
+def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
+    """That user signed in from there."""
+    unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
+
+
+def sweep(unit: SystemUnit, now: int) -> None:
+    """Drops counters that nobody touched for two days."""
+    unit.change(_SWEEP, before=now - 2 * DAY_MS)

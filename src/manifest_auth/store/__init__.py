@@ -1,0 +1,37 @@
+"""The store: tables, statements bound to a tenant, units of work, two databases behind one code path, migrations.
+
+Hands over: :class:`Store` with its units of work, and the three ways to write a statement. Never: a connection, a
+cursor or SQL text.
+"""
+
+from manifest_auth.store.statements import Bound, Crossing, UnboundStatement, Unowned, bound, crossing, unowned
+from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
+from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
+
+__all__ = [
+    "Announcement",
+    "Bound",
+    "Crossing",
+    "Store",
+    "StoreUnavailable",
+    "SystemUnit",
+    "TenantStore",
+    "TenantUnit",
+    "UnboundStatement",
+    "Unowned",
+    "bound",
+    "crossing",
+    "open_store",
+    "unowned",
+]
+
+
+def open_store(url: str, pool_size: int) -> Store:
+    """The store of a database address; not connected yet. PostgreSQL's driver is loaded only when it is used."""
+    if url.startswith("sqlite:"):
+        from manifest_auth.store.sqlite import SqliteStore
+
+        return SqliteStore(url)
+    from manifest_auth.store.postgres import PostgresStore
+
+    return PostgresStore(url, pool_size)

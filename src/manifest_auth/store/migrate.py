@@ -1,0 +1,110 @@
+"""Brings the schema up to date, exactly once however many processes start together.
+
+SQLite: ``BEGIN EXCLUSIVE`` is taken before the version is read. PostgreSQL: an advisory lock inside the transaction. All
+revisions and the new version commit together, so a process killed in the middle leaves the old schema whole. A schema
+that is newer than the program is refused. Alembic is loaded only when there is something to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.pool import NullPool
+
+from manifest_auth.store.store import StoreUnavailable
+
+#: The newest revision in ``migrations/versions``; a test holds it to the folder.
+HEAD = "0001"
+LOCK = 0x6D616E69  # any number, the same in every process
+_VERSION = "SELECT version_num FROM alembic_version"
+
+
+class SchemaTooNew(Exception):
+    """The store was upgraded by a newer release."""
+
+
+async def current_version(url: str) -> str | None:
+    """The revision of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
+    if url.startswith("sqlite:"):
+        import sqlite3
+
+        path = Path(url.removeprefix("sqlite:///"))
+        if not path.exists():
+            return None
+        with_version = sqlite3.connect(path)
+        try:
+            return str(with_version.execute(_VERSION).fetchone()[0])
+        except (sqlite3.OperationalError, TypeError):
+            return None
+        finally:
+            with_version.close()
+    import asyncpg
+
+    try:
+        raw = await asyncpg.connect(url, timeout=5)
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise StoreUnavailable(f"PostgreSQL: {error}") from error
+    try:
+        return str(await raw.fetchval(_VERSION))
+    except asyncpg.UndefinedTableError:
+        return None
+    finally:
+        await raw.close()
+
+
+async def upgrade(url: str) -> bool:
+    """Upgrades the store. True when there was something to do. Raises :class:`SchemaTooNew`, `StoreUnavailable`."""
+    if await current_version(url) == HEAD:
+        return False
+    if url.startswith("sqlite:"):
+        return _upgrade_sqlite(url)
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+            return await connection.run_sync(_run)
+    finally:
+        await engine.dispose()
+
+
+def _upgrade_sqlite(url: str) -> bool:
+    from manifest_auth.store.sqlite import connect
+
+    path = url.removeprefix("sqlite:///")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine("sqlite://", creator=lambda: connect(path), poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def _exclusive(connection: Connection) -> None:
+        # sqlite3 runs in autocommit mode; the lock is taken before anybody looks at the version. Another process may
+        # be upgrading a large store meanwhile, so this waits longer than a request would.
+        connection.exec_driver_sql("PRAGMA busy_timeout=120000")
+        connection.exec_driver_sql("BEGIN EXCLUSIVE")
+
+    try:
+        with engine.begin() as connection:
+            return _run(connection)
+    finally:
+        engine.dispose()
+
+
+def _run(connection: Connection) -> bool:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found == HEAD:
+        return False
+    known: set[Any] = {r.revision for r in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaTooNew(f"the store's schema is {found}, this release knows up to {HEAD}: upgrade the program")
+    command.upgrade(config, "head")
+    return True

@@ -1,0 +1,192 @@
+"""PostgreSQL through asyncpg: the same plain functions, run in a greenlet that waits for the driver where they ask.
+
+Announcements travel with ``NOTIFY`` inside the transaction that causes them, so they arrive if and only if it commits.
+The listener proves every ``BEAT`` seconds that it still hears; a node that has not heard for ``DEAF_AFTER`` seconds asks
+the store for everything until it hears again, so a change elsewhere is felt within a second whatever happens to the
+network between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy.util.concurrency import await_only, greenlet_spawn
+
+from manifest_auth.errors import Conflict
+from manifest_auth.store.statements import Crossing, Statement, Unowned
+from manifest_auth.store.store import Store, StoreUnavailable, Work
+from manifest_auth.store.unit import Announcement, Connection, SystemUnit
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CHANNEL = "manifest_auth"
+BEAT = 0.25
+DEAF_AFTER = 0.8
+STATEMENT_TIMEOUT_MS = 15_000
+ACQUIRE_TIMEOUT = 10.0
+_NOTIFY = "SELECT pg_notify($1, $2)"
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
+
+class PostgresConnection(Connection):
+    """The transaction that is open on one asyncpg connection. Its methods run inside a greenlet."""
+
+    def __init__(self, raw: Any) -> None:
+        super().__init__()
+        self._raw = raw
+
+    def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
+        compiled = statement.postgres
+        try:
+            rows: Sequence[Any] = await_only(self._raw.fetch(compiled.sql, *compiled.values(values)))
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(reason=str(error)) from error
+        return rows
+
+    def change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
+        compiled = statement.postgres
+        try:
+            status: str = await_only(self._raw.execute(compiled.sql, *compiled.values(values)))
+        except asyncpg.UniqueViolationError as error:
+            raise Conflict(reason=str(error)) from error
+        return int(status.rpartition(" ")[2])
+
+    def announce(self, announcement: Announcement) -> None:
+        super().announce(announcement)
+        await_only(self._raw.execute(_NOTIFY, CHANNEL, f"{announcement.kind}:{announcement.key}"))
+
+
+class PostgresStore(Store):
+    """A pool of connections and one more that listens."""
+
+    remembers = True
+
+    def __init__(self, url: str, pool_size: int) -> None:
+        super().__init__()
+        self._url = url
+        self._size = pool_size
+        self._pool: Any = None
+        self._ear: asyncio.Task[None] | None = None
+        self._heard_at = 0.0
+
+    async def open(self) -> None:
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                min_size=min(2, self._size),
+                max_size=self._size,
+                statement_cache_size=512,
+                # Each acquire ends in a commit or rollback of ours, so there is nothing to reset: saves a round trip.
+                reset=_nothing_to_reset,
+                server_settings={
+                    "application_name": "manifest-auth",
+                    "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+                    "idle_in_transaction_session_timeout": str(STATEMENT_TIMEOUT_MS),
+                },
+                timeout=5,
+            )
+        except (*_GONE, asyncpg.PostgresError) as error:
+            raise StoreUnavailable(f"PostgreSQL: {error}") from error
+        self._ear = asyncio.create_task(self._listen(), name="store-listen")
+
+    async def close(self) -> None:
+        if self._ear is not None:
+            self._ear.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ear
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), 5)
+            except TimeoutError:
+                self._pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def _acquire(self) -> AsyncIterator[Any]:
+        """A connection. A server that cannot be reached, or that breaks off, is StoreUnavailable."""
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw:
+                yield raw
+        except _GONE as error:
+            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
+
+    async def write(self, work: Work[T]) -> T:
+        async with self._acquire() as raw:
+            connection = PostgresConnection(raw)
+            transaction = raw.transaction()
+            await transaction.start()
+            try:
+                result = await greenlet_spawn(work, SystemUnit(connection))
+            except BaseException as error:
+                if getattr(error, "keeps_writes", False):
+                    await transaction.commit()
+                    self._deliver(connection.announced)
+                elif not raw.is_closed():
+                    await transaction.rollback()
+                raise
+            await transaction.commit()
+        self._deliver(connection.announced)
+        return result
+
+    async def read(self, work: Work[T]) -> T:
+        async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
+            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
+
+    async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
+        compiled = statement.postgres
+        async with self._acquire() as raw:
+            row = await raw.fetchrow(compiled.sql, *compiled.values(values))
+        return None if row is None else statement.make(row)
+
+    async def ping(self) -> None:
+        try:
+            async with self._pool.acquire(timeout=2) as raw:
+                await raw.fetchval("SELECT 1", timeout=2)
+        except (*_GONE, asyncpg.PostgresError) as error:
+            raise StoreUnavailable(str(error) or type(error).__name__) from error
+
+    def is_listening(self) -> bool:
+        return time.monotonic() - self._heard_at < DEAF_AFTER
+
+    async def _listen(self) -> None:
+        while True:
+            raw = None
+            try:
+                raw = await asyncpg.connect(
+                    self._url, timeout=5, server_settings={"application_name": "manifest-auth-ear"}
+                )
+                await raw.add_listener(CHANNEL, self._on_notify)
+                # What was said while nobody listened is unknown: everything remembered so far goes.
+                self._deliver([Announcement("all", "")])
+                while True:
+                    asked_at = time.monotonic()
+                    await raw.fetchval("SELECT 1", timeout=DEAF_AFTER)
+                    self._heard_at = asked_at
+                    await asyncio.sleep(BEAT)
+            except (*_GONE, asyncpg.PostgresError):
+                self._heard_at = 0.0
+                await asyncio.sleep(BEAT)
+            finally:
+                if raw is not None:
+                    raw.terminate()
+
+    def _on_notify(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
+        kind, _, key = str(payload).partition(":")
+        self._deliver([Announcement(kind, key)])
+
+
+async def _nothing_to_reset(_connection: Any) -> None:
+    return None

@@ -1,0 +1,210 @@
+"""Statements: written once with SQLAlchemy Core, compiled once for each store, bound to a tenant by construction.
+
+There are three ways to make one, and each yields a type that only the right unit of work accepts:
+
+* :func:`bound` - adds ``tenant_id = <the unit's tenant>`` for every tenant-owned table it names; the unit of work fills
+  the value in, no caller can. What cannot be bound that way (an outer join, a sub-query that was not bound itself) is
+  refused when the module is imported.
+* :func:`unowned` - touches only tables that belong to no tenant; refuses any other.
+* :func:`crossing` - reads or writes tenants' tables across tenants. Says why; grep finds the handful of them.
+
+See ``docs/decisions/0003-statements.md`` for why this is not left to SQLAlchemy's own execution layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from sqlalchemy import BigInteger, Delete, Insert, Select, Table, Update, bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter
+from sqlalchemy.sql.selectable import Join
+
+from manifest_auth.store.tables import TENANT_OWNED
+
+__all__ = [
+    "Bound",
+    "Crossing",
+    "Statement",
+    "Unowned",
+    "UnboundStatement",
+    "bound",
+    "crossing",
+    "postgresql",
+    "unowned",
+]
+
+TENANT: Final = "_tenant"
+Source = Select[Any] | Insert | Update | Delete
+_MISSING: Final = object()
+_SQLITE = sqlite.dialect()
+_POSTGRES = asyncpg_dialect()
+
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
+
+
+class UnboundStatement(Exception):
+    """A statement would reach a tenant's table without being bound to a tenant. A programming error."""
+
+
+class RowMaker(Protocol[R_co]):
+    """A NamedTuple class: what a row of the result becomes."""
+
+    @classmethod
+    def _make(cls, iterable: Iterable[Any], /) -> R_co: ...
+
+
+class Compiled:
+    """SQL text of one dialect and the order of its parameters."""
+
+    __slots__ = ("order", "sql")
+
+    def __init__(self, source: Source, dialect: Any) -> None:
+        compiled = source.compile(dialect=dialect)
+        self.sql = str(compiled)
+        constants = {name: value for name, value in compiled.params.items() if value is not None}
+        required = {p.key for p in _parameters(source) if p.required}
+        names = compiled.positiontup or []
+        self.order = tuple((name, _MISSING if name in required else constants.get(name)) for name in names)
+
+    def values(self, given: Mapping[str, Any]) -> list[Any]:
+        """Positional values. A parameter that was not given is a KeyError, an unknown one is ignored."""
+        return [given[name] if default is _MISSING else default for name, default in self.order]
+
+
+class Statement(Generic[R]):
+    """Base of the three kinds; compiled on first use, once for each dialect."""
+
+    __slots__ = ("_postgres", "_sqlite", "make", "source")
+
+    def __init__(self, source: Source, make: Callable[[Iterable[Any]], R]) -> None:
+        self.source = source
+        self.make = make
+        self._sqlite: Compiled | None = None
+        self._postgres: Compiled | None = None
+
+    @property
+    def sqlite(self) -> Compiled:
+        if self._sqlite is None:
+            self._sqlite = Compiled(self.source, _SQLITE)
+        return self._sqlite
+
+    @property
+    def postgres(self) -> Compiled:
+        if self._postgres is None:
+            self._postgres = Compiled(self.source, _POSTGRES)
+        return self._postgres
+
+
+class Bound(Statement[R]):
+    """Bound to the tenant of the unit of work that runs it."""
+
+    __slots__ = ()
+
+
+class Unowned(Statement[R]):
+    """Touches no tenant's table."""
+
+    __slots__ = ()
+
+
+class Crossing(Statement[R]):
+    """Crosses tenants on purpose; ``because`` says why."""
+
+    __slots__ = ("because",)
+
+    def __init__(self, source: Source, make: Callable[[Iterable[Any]], R], because: str) -> None:
+        super().__init__(source, make)
+        self.because = because
+
+
+def _row(row: type[RowMaker[R]] | None) -> Callable[[Iterable[Any]], Any]:
+    return tuple if row is None else row._make
+
+
+def bound(source: Source, row: type[RowMaker[R]] | None = None) -> Bound[R]:
+    """Binds a statement to the tenant of whichever unit of work will run it. Raises :class:`UnboundStatement`."""
+    me = bindparam(TENANT, type_=BigInteger(), required=True)
+    if isinstance(source, Insert):
+        if source.table not in TENANT_OWNED:
+            raise UnboundStatement(f"{source.table} belongs to no tenant")
+        source = source.values(tenant_id=me)
+    else:
+        tables = [t for t in _from(source) if t in TENANT_OWNED]
+        if not tables:
+            raise UnboundStatement("no tenant's table in the statement")
+        for table in tables:
+            source = source.where(table.c.tenant_id == me)
+    _check_nested(source)
+    return Bound(source, _row(row))
+
+
+def unowned(source: Source, row: type[RowMaker[R]] | None = None) -> Unowned[R]:
+    """A statement on tables that belong to no tenant. Raises :class:`UnboundStatement` when it names another."""
+    if owned := _owned(source):
+        raise UnboundStatement(f"{', '.join(sorted(t.name for t in owned))} must be bound to a tenant")
+    return Unowned(source, _row(row))
+
+
+def crossing(source: Source, row: type[RowMaker[R]] | None = None, *, because: str) -> Crossing[R]:
+    """A statement that crosses tenants, with the reason why it must."""
+    return Crossing(source, _row(row), because)
+
+
+def _parameters(source: Source) -> list[BindParameter[Any]]:
+    return [e for e in visitors.iterate(source) if isinstance(e, BindParameter)]
+
+
+def _owned(source: Any) -> set[Table]:
+    found = {e for e in visitors.iterate(source) if isinstance(e, Table)}
+    if isinstance(source, Insert | Update | Delete):
+        found.add(source.table)  # type: ignore[arg-type]  # always a Table here
+    return found & TENANT_OWNED
+
+
+def _from(source: Source) -> list[Table]:
+    """The tables that the statement itself (not its sub-queries) reads or writes."""
+    if isinstance(source, Update | Delete):
+        return [source.table]  # type: ignore[list-item]
+    assert isinstance(source, Select)
+    tables: list[Table] = []
+    pending: list[Any] = list(source.get_final_froms())
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Join):
+            if item.isouter or item.full:
+                raise UnboundStatement("an outer join cannot be bound by a condition; write two statements")
+            pending += [item.left, item.right]
+        elif isinstance(item, Table):
+            tables.append(item)
+        elif _owned(item):
+            raise UnboundStatement("an alias or sub-query of a tenant's table cannot be bound")
+    return tables
+
+
+def _check_nested(source: Source) -> None:
+    """Every SELECT inside must carry its own condition for each tenant's table that it reads."""
+    for element in visitors.iterate(source):
+        if isinstance(element, Select) and element is not source:
+            conditions = _bound_tables(element)
+            for table in _from(element):
+                if table in TENANT_OWNED and table not in conditions:
+                    raise UnboundStatement(f"sub-query on {table.name} is not bound to a tenant")
+
+
+def _bound_tables(select: Select[Any]) -> set[Table]:
+    found: set[Table] = set()
+    clauses = [c for c in (select.whereclause,) if c is not None]
+    while clauses:
+        clause = clauses.pop()
+        if isinstance(clause, BinaryExpression):
+            left, right = clause.left, clause.right
+            if isinstance(right, BindParameter) and right.key == TENANT and getattr(left, "name", "") == "tenant_id":
+                found.add(left.table)
+        elif getattr(getattr(clause, "operator", None), "__name__", "") == "and_":
+            clauses += list(clause.get_children())  # type: ignore[arg-type]
+    return found

@@ -1,0 +1,92 @@
+"""What the house knows of a store: units of work for writing and reading, and the key read of the hot path."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from manifest_auth.store.statements import Crossing, Unowned
+from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
+
+T = TypeVar("T")
+R = TypeVar("R")
+Work = Callable[[SystemUnit], T]
+
+
+class StoreUnavailable(Exception):
+    """The store cannot be reached or refuses to work."""
+
+
+class Store(ABC):
+    """A database of one of the two kinds. A unit of work is a plain function; it never awaits."""
+
+    #: Whether what other processes commit is seen without asking (False: every read of the hot path asks the store).
+    remembers: bool = False
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Announcement], None]] = []
+
+    @abstractmethod
+    async def open(self) -> None:
+        """Connects. Raises :class:`StoreUnavailable`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finishes what is queued and disconnects."""
+
+    @abstractmethod
+    async def write(self, work: Work[T]) -> T:
+        """Runs one unit of work in a transaction and returns once it is durable.
+
+        An exception rolls it back; a refusal that ``keeps_writes`` is committed and then raised.
+        """
+
+    @abstractmethod
+    async def read(self, work: Work[T]) -> T:
+        """Runs one unit of work that only reads."""
+
+    @abstractmethod
+    async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
+        """One key read on the shortest way: on the event loop itself with SQLite, one round trip with PostgreSQL."""
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Answers when the store works. Raises :class:`StoreUnavailable`."""
+
+    def is_listening(self) -> bool:
+        """Whether announcements of other nodes are known to arrive within a second."""
+        return False
+
+    def on_announcement(self, listener: Callable[[Announcement], None]) -> None:
+        """Registers who is told of announcements, from this process at commit and from others on arrival."""
+        self._listeners.append(listener)
+
+    def _deliver(self, announcements: Sequence[Announcement]) -> None:
+        for announcement in announcements:
+            for listener in self._listeners:
+                listener(announcement)
+
+    def of(self, tenant_id: int) -> TenantStore:
+        """The same store, bound to one tenant."""
+        return TenantStore(self, tenant_id)
+
+
+class TenantStore:
+    """A store bound to one tenant: the only one that code for a tenant's request is handed."""
+
+    __slots__ = ("_store", "tenant_id")
+
+    def __init__(self, store: Store, tenant_id: int) -> None:
+        self._store = store
+        self.tenant_id = tenant_id
+
+    async def write(self, work: Callable[[TenantUnit], T]) -> T:
+        """As :meth:`Store.write`, inside the tenant."""
+        tenant_id = self.tenant_id
+        return await self._store.write(lambda unit: work(unit.of(tenant_id)))
+
+    async def read(self, work: Callable[[TenantUnit], T]) -> T:
+        """As :meth:`Store.read`, inside the tenant."""
+        tenant_id = self.tenant_id
+        return await self._store.read(lambda unit: work(unit.of(tenant_id)))

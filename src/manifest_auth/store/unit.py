@@ -1,0 +1,121 @@
+"""The unit of work: what a plain function gets to run its statements with, the same on both stores.
+
+A unit is handed out by a store (:mod:`.sqlite`, :mod:`.postgres`) for the time of one transaction. ``SystemUnit``
+belongs to nobody and runs unowned and crossing statements; ``SystemUnit.of(tenant_id)`` is the one way to a
+``TenantUnit``, which runs bound and unowned ones. Neither runs the other's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from manifest_auth.store.statements import TENANT, Bound, Crossing, Statement, UnboundStatement, Unowned
+
+R = TypeVar("R")
+
+
+class Announcement(NamedTuple):
+    """Tells every node to forget what it remembers of a session, user or tenant. ``kind`` is one of these words."""
+
+    kind: str
+    key: str
+
+
+class Connection(ABC):
+    """One open transaction of a store."""
+
+    @abstractmethod
+    def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
+        """All rows."""
+
+    @abstractmethod
+    def change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
+        """Number of rows changed."""
+
+    def announce(self, announcement: Announcement) -> None:
+        """Delivers after the commit, to this process and to every other node."""
+        self.announced.append(announcement)
+
+    def __init__(self) -> None:
+        self.announced: list[Announcement] = []
+
+
+class _Unit:
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def _values(self, statement: Statement[Any], values: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _all(self, statement: Statement[R], values: dict[str, Any]) -> list[R]:
+        rows = self._connection.fetch(statement, self._values(statement, values))
+        return [statement.make(row) for row in rows]
+
+    def _first(self, statement: Statement[R], values: dict[str, Any]) -> R | None:
+        rows = self._connection.fetch(statement, self._values(statement, values))
+        return statement.make(rows[0]) if rows else None
+
+    def _change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
+        return self._connection.change(statement, self._values(statement, values))
+
+    def announce(self, kind: str, key: object) -> None:
+        """See :class:`Announcement`."""
+        self._connection.announce(Announcement(kind, str(key)))
+
+
+class TenantUnit(_Unit):
+    """One transaction inside one tenant."""
+
+    __slots__ = ("tenant_id",)
+
+    def __init__(self, connection: Connection, tenant_id: int) -> None:
+        super().__init__(connection)
+        self.tenant_id = tenant_id
+
+    def _values(self, statement: Statement[Any], values: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(statement, Bound | Unowned):
+            raise UnboundStatement("a tenant's unit of work runs bound statements only")
+        return {**values, TENANT: self.tenant_id}
+
+    def first(self, statement: Bound[R] | Unowned[R], **values: Any) -> R | None:
+        """The first row, or None."""
+        return self._first(statement, values)
+
+    def all(self, statement: Bound[R] | Unowned[R], **values: Any) -> list[R]:
+        """All rows."""
+        return self._all(statement, values)
+
+    def change(self, statement: Bound[Any] | Unowned[Any], **values: Any) -> int:
+        """Number of rows that the insert, update or delete changed."""
+        return self._change(statement, values)
+
+
+class SystemUnit(_Unit):
+    """One transaction that belongs to no tenant."""
+
+    __slots__ = ()
+
+    def _values(self, statement: Statement[Any], values: dict[str, Any]) -> dict[str, Any]:
+        if not isinstance(statement, Crossing | Unowned):
+            raise UnboundStatement("a bound statement runs only in a tenant's unit of work: unit.of(tenant_id)")
+        return values
+
+    def first(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
+        """The first row, or None."""
+        return self._first(statement, values)
+
+    def all(self, statement: Crossing[R] | Unowned[R], **values: Any) -> list[R]:
+        """All rows."""
+        return self._all(statement, values)
+
+    def change(self, statement: Crossing[Any] | Unowned[Any], **values: Any) -> int:
+        """Number of rows that the insert, update or delete changed."""
+        return self._change(statement, values)
+
+    def of(self, tenant_id: int) -> TenantUnit:
+        """Steps into one tenant, within the same transaction."""
+        return TenantUnit(self._connection, tenant_id)

@@ -1,0 +1,163 @@
+"""Clients, as the wire calls them: who they are, what they settled for themselves, suspended or not."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+from msgspec import Meta
+from sqlalchemy import bindparam, func, insert, or_, select, update
+
+from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.store import SystemUnit, unowned
+from manifest_auth.store.tables import tenants
+from manifest_auth.text import like
+
+_IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
+_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
+
+
+class PasswordRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """A client's rules for new passwords."""
+
+    min_length: Annotated[int, Meta(ge=8, le=64, description="Least number of characters.")] = 15
+    character_classes: Annotated[
+        int, Meta(ge=0, le=4, description="How many of lower case, upper case, digit and other are needed; 0: any.")
+    ] = 0
+    history: Annotated[int, Meta(ge=0, le=24, description="Former passwords that may not come back.")] = 0
+    max_age_days: Annotated[
+        int, Meta(ge=0, le=3650, description="Days after which sign-in says that a change is due; 0: never.")
+    ] = 0
+
+
+class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """What a client settled for itself."""
+
+    refresh_strict: Annotated[
+        bool, Meta(description="A refresh token dies as soon as its successor is given (contract, section 3).")
+    ] = False
+    allowed_origins: Annotated[
+        tuple[Annotated[str, Meta(max_length=300)], ...],
+        Meta(max_length=50, description="Sites whose pages may send requests with the session cookie."),
+    ] = ()
+    password: PasswordRules = PasswordRules()
+
+
+class Tenant(NamedTuple):
+    id: int
+    identifier: str
+    name: str
+    settings: str
+    created_at: int
+    suspended_at: int | None
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+_C = tenants.c
+_ALL = select(_C.id, _C.identifier, _C.name, _C.settings, _C.created_at, _C.suspended_at)
+_BY_IDENTIFIER = unowned(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
+_BY_ID = unowned(_ALL.where(_C.id == bindparam("id")), Tenant)
+_LIST = unowned(
+    _ALL.where(
+        _C.id > bindparam("after"),
+        or_(
+            bindparam("q") == "",
+            _C.identifier.like(bindparam("like"), escape="\\"),
+            func.lower(_C.name).like(bindparam("like"), escape="\\"),
+        ),
+    )
+    .order_by(_C.id)
+    .limit(bindparam("limit")),
+    Tenant,
+)
+_ADD = unowned(
+    insert(tenants)
+    .values(
+        identifier=bindparam("identifier"),
+        name=bindparam("name"),
+        settings=bindparam("settings"),
+        created_at=bindparam("now"),
+    )
+    .returning(_C.id),
+    _Id,
+)
+_CHANGE: Any = unowned(
+    update(tenants)
+    .where(_C.id == bindparam("id"))
+    .values(name=bindparam("new_name"), settings=bindparam("new_settings"))
+)
+_SUSPEND: Any = unowned(
+    update(tenants).where(_C.id == bindparam("id"), _C.suspended_at.is_(None)).values(suspended_at=bindparam("now"))
+)
+_RESTORE: Any = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
+
+
+def find(unit: SystemUnit, name: str) -> Tenant | None:
+    """By identifier, or by number (an identifier never consists of digits alone)."""
+    if name.isascii() and name.isdigit():
+        return unit.first(_BY_ID, id=int(name)) if len(name) < 19 else None
+    return unit.first(_BY_IDENTIFIER, identifier=name)
+
+
+def get(unit: SystemUnit, tenant_id: int) -> Tenant:
+    """Raises NotFound."""
+    found = unit.first(_BY_ID, id=tenant_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def list_page(unit: SystemUnit, after: int, limit: int, q: str) -> list[Tenant]:
+    """At most ``limit`` clients after the id ``after`` whose identifier or name contains ``q``."""
+    return unit.all(_LIST, after=after, limit=limit, q=q, like=like(q))
+
+
+def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSettings, now: int) -> Tenant:
+    """Raises ValidationError, Conflict when the identifier is taken."""
+    if not _IDENTIFIER.match(identifier) or identifier.isdigit():
+        sentence = "2 to 63 lower-case letters, digits and inner hyphens, not digits alone"
+        raise ValidationError(details=[("identifier", sentence)])
+    if unit.first(_BY_IDENTIFIER, identifier=identifier):
+        raise Conflict("The identifier is taken")
+    text = encode(settings)
+    added = unit.first(_ADD, identifier=identifier, name=name, settings=text, now=now)
+    assert added is not None
+    return Tenant(added.id, identifier, name, text, now, None)
+
+
+def change(unit: SystemUnit, tenant: Tenant, name: str, settings: TenantSettings) -> Tenant:
+    """Replaces name and settings; every node forgets what it remembers of the client."""
+    text = encode(settings)
+    unit.change(_CHANGE, id=tenant.id, new_name=name, new_settings=text)
+    unit.announce("tenant", tenant.id)
+    return tenant._replace(name=name, settings=text)
+
+
+def suspend(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
+    """False when it was suspended already. Its users are refused at once; ending their sessions is the caller's."""
+    unit.announce("tenant", tenant.id)
+    return unit.change(_SUSPEND, id=tenant.id, now=now) == 1
+
+
+def restore(unit: SystemUnit, tenant: Tenant) -> None:
+    unit.change(_RESTORE, id=tenant.id)
+    unit.announce("tenant", tenant.id)
+
+
+def encode(settings: TenantSettings) -> str:
+    """The stored text. Raises ValidationError for an origin that is none."""
+    for origin in settings.allowed_origins:
+        if not _ORIGIN.match(origin):
+            raise ValidationError(details=[("settings.allowedOrigins", "Must be scheme://host[:port], lower case")])
+    return msgspec.json.encode(settings).decode()
+
+
+@lru_cache(maxsize=1024)
+def settings_of(text: str) -> TenantSettings:
+    """The settings of a stored text."""
+    return msgspec.json.decode(text, type=TenantSettings)

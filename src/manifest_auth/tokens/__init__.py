@@ -1,0 +1,33 @@
+"""Access and refresh tokens: minted, verified, rotated; the keys that sign them. Never reads a user or a request."""
+
+from manifest_auth.tokens.access import Verified, VerifiedTokens
+from manifest_auth.tokens.issue import (
+    Kind,
+    Pair,
+    Rotation,
+    Subject,
+    admins_kind,
+    pair,
+    read_refresh,
+    rotate,
+    users_kind,
+)
+from manifest_auth.tokens.keys import KeyRing, Purpose
+from manifest_auth.tokens.refresh import Shown
+
+__all__ = [
+    "KeyRing",
+    "Kind",
+    "Pair",
+    "Purpose",
+    "Rotation",
+    "Shown",
+    "Subject",
+    "Verified",
+    "VerifiedTokens",
+    "admins_kind",
+    "pair",
+    "read_refresh",
+    "rotate",
+    "users_kind",
+]

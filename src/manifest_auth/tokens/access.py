@@ -1,0 +1,135 @@
+"""Access tokens: JWTs that point at a session (RFC 7519, RFC 8725). Everything else is read from the session's row.
+
+The header is a constant of the key, so a token whose header differs by one byte is refused before anything is computed:
+``alg``, ``kid``, ``jku``, ``crit`` and the rest are never obeyed. A token that was verified once is remembered until it
+ends, which saves the signature but not the look at its session.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+
+from manifest_auth.errors import InvalidToken, TokenExpired
+from manifest_auth.tokens.keys import KeyRing, Purpose
+
+MAX_LENGTH = 8192
+SKEW_S = 60
+MOST = 20_000
+AUDIENCE = {Purpose.ACCESS: "manifest-api", Purpose.ADMIN_ACCESS: "manifest-admin"}
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """The claims of our own tokens; all are required and typed strictly."""
+
+    iss: str
+    aud: str
+    sub: str
+    id: int
+    sid: str
+    jti: str
+    iat: int
+    exp: int
+    client: str = ""
+
+
+class Verified(NamedTuple):
+    """What the rest of the house needs of a genuine token."""
+
+    session_id: str
+    subject_id: int
+    client: str
+    exp: int  # seconds, as in the claim
+
+
+def header_of(algorithm: str, key_id: str) -> dict[str, str]:
+    """``{"alg":"HS256","typ":"JWT"}`` exactly (contract, section 3); ES256 adds ``kid``."""
+    if algorithm == "HS256":
+        return {"alg": algorithm, "typ": "JWT"}
+    return {"alg": algorithm, "kid": key_id, "typ": "JWT"}
+
+
+@lru_cache(maxsize=64)
+def _encoded_header(algorithm: str, key_id: str) -> str:
+    text = json.dumps(header_of(algorithm, key_id), separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -> str:
+    """A signed token; ``iss`` and ``aud`` are added to the claims."""
+    key = ring.signing(purpose)
+    full = {"iss": issuer, "aud": AUDIENCE[purpose], **claims}
+    return jwt.encode(header_of(key.algorithm, key.id), full, key.jose, algorithms=[key.algorithm])
+
+
+class VerifiedTokens:
+    """The only verifier of our own access tokens, with its memory."""
+
+    def __init__(self, ring: KeyRing, issuer: str) -> None:
+        self._ring, self._issuer = ring, issuer
+        self._known: dict[Purpose, dict[str, Verified]] = {Purpose.ACCESS: {}, Purpose.ADMIN_ACCESS: {}}
+        self._generation = ring.generation
+
+    async def verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
+        """Raises InvalidToken, and TokenExpired once the signature was found good."""
+        if self._ring.is_stale:
+            await self._ring.refresh()
+        if self._generation != self._ring.generation:
+            self._known = {p: {} for p in self._known}
+            self._generation = self._ring.generation
+        known = self._known[purpose]
+        found = known.get(token)
+        if found is None:
+            found = await self._verify(purpose, token, now_ms)
+            while len(known) >= MOST:
+                del known[next(iter(known))]
+            known[token] = found
+        if found.exp * 1000 <= now_ms:
+            known.pop(token, None)
+            raise TokenExpired(reason="access token")
+        return found
+
+    async def _verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
+        if len(token) > MAX_LENGTH or not _COMPACT.match(token):
+            raise InvalidToken(reason="access token: shape")
+        payload = self._signed_by_us(purpose, token)
+        if payload is None and await self._ring.refresh():
+            payload = self._signed_by_us(purpose, token)
+        if payload is None:
+            raise InvalidToken(reason="access token: signature")
+        return self._claims(purpose, payload, now_ms)
+
+    def _signed_by_us(self, purpose: Purpose, token: str) -> bytes | None:
+        header = token.partition(".")[0]
+        for key in self._ring.verifying(purpose):
+            if header != _encoded_header(key.algorithm, key.id):
+                continue
+            try:
+                return jws.deserialize_compact(token, key.jose, algorithms=[key.algorithm]).payload
+            except (JoseError, ValueError):
+                continue
+        return None
+
+    def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:
+        try:
+            claims = msgspec.json.decode(payload, type=Claims, strict=True)
+        except msgspec.MsgspecError as error:
+            raise InvalidToken(reason=f"access token: claims: {error}") from None
+        sane = (
+            claims.iss == self._issuer
+            and claims.aud == AUDIENCE[purpose]
+            and claims.sub == str(claims.id)
+            and claims.iat * 1000 <= now_ms + SKEW_S * 1000
+            and claims.exp > claims.iat
+        )
+        if not sane:
+            raise InvalidToken(reason="access token: issuer, audience, subject or times")
+        return Verified(claims.sid, claims.id, claims.client, claims.exp)

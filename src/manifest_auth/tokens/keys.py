@@ -1,0 +1,193 @@
+"""Signing keys: kept sealed in the store, one purpose and one algorithm each, rotated without signing anyone out.
+
+A key signs until it is retired and verifies until what it signed has expired. Nodes learn of new keys by announcement,
+and by looking again when a signature fits no key they know.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from typing import Any, NamedTuple
+
+from joserfc.jwk import ECKey, OctKey
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from manifest_auth.clock import Clock, Random
+from manifest_auth.sealing import Sealer
+from manifest_auth.settings import Settings
+from manifest_auth.store import Announcement, Store, SystemUnit, unowned
+from manifest_auth.store.tables import installation, signing_keys
+
+
+class Purpose(enum.Enum):
+    """Tokens of one purpose are good for nothing else: each has keys of its own."""
+
+    ACCESS = "access"
+    REFRESH = "refresh"
+    ADMIN_ACCESS = "admin-access"
+    ADMIN_REFRESH = "admin-refresh"
+
+
+class KeyRow(NamedTuple):
+    id: str
+    purpose: str
+    algorithm: str
+    secret: bytes
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+
+class Key(NamedTuple):
+    """A key that can be used: ``jose`` for JWTs, ``raw`` for HMACs of our own."""
+
+    id: str
+    purpose: Purpose
+    algorithm: str
+    jose: OctKey | ECKey
+    raw: bytes
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+
+_K = signing_keys.c
+_ALL = unowned(select(*(_K[name] for name in KeyRow._fields)).order_by(_K.created_at, _K.id), KeyRow)
+_ADD: Any = unowned(
+    insert(signing_keys).values(
+        {name: bindparam(name) for name in ("id", "purpose", "algorithm", "secret", "created_at")}
+    )
+)
+_RETIRE: Any = unowned(
+    update(signing_keys)
+    .where(_K.purpose == bindparam("of_purpose"), _K.retired_at.is_(None))
+    .values(retired_at=bindparam("now"), expires_at=bindparam("until"))
+)
+_SWEEP: Any = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
+# Whoever inserts this row first makes the first keys; a second node waits for its commit and then finds them.
+_LOCK: Any = unowned(
+    upsert(installation)
+    .values(name="keys", value="made")
+    .on_conflict_do_update(index_elements=["name"], set_={"value": "made"})
+)
+
+
+class KeyRing:
+    """The keys of this process."""
+
+    def __init__(self, store: Store, sealer: Sealer, settings: Settings, clock: Clock, random: Random) -> None:
+        self._store, self._sealer, self._settings = store, sealer, settings
+        self._clock, self._random = clock, random
+        self._keys: list[Key] = []
+        self._rows: list[KeyRow] = []
+        self._stale = False
+        #: Grows whenever the keys change.
+        self.generation = 0
+        store.on_announcement(self._on_announcement)
+
+    async def load(self) -> None:
+        """Reads all keys, makes those that are missing. Raises :class:`.sealing.CannotOpen` under a wrong secret key."""
+
+        def work(unit: SystemUnit) -> list[KeyRow]:
+            unit.change(_LOCK)
+            for purpose in Purpose:
+                rows = [r for r in unit.all(_ALL) if r.purpose == purpose.value and r.retired_at is None]
+                if not any(r.algorithm == self._algorithm(purpose) for r in rows):
+                    self._rotate(unit, purpose)
+            return unit.all(_ALL)
+
+        self._take(await self._store.write(work))
+
+    async def refresh(self) -> bool:
+        """Looks at the store again. True when it holds other keys than were known."""
+        rows = await self._store.read(lambda unit: unit.all(_ALL))
+        changed = rows != self._rows
+        self._take(rows)
+        return changed
+
+    def rotate(self, unit: SystemUnit) -> None:
+        """New keys for all purposes. The old ones verify until everything that they signed has expired."""
+        for purpose in Purpose:
+            self._rotate(unit, purpose)
+        unit.change(_SWEEP, now=self._clock.now_ms())
+        unit.announce("keys", "")
+
+    def signing(self, purpose: Purpose) -> Key:
+        """The newest key of a purpose."""
+        algorithm = self._algorithm(purpose)
+        for key in reversed(self._keys):
+            if key.purpose is purpose and key.retired_at is None and key.algorithm == algorithm:
+                return key
+        raise LookupError(purpose)
+
+    def verifying(self, purpose: Purpose) -> list[Key]:
+        """All keys whose signatures still count, newest first."""
+        now = self._clock.now_ms()
+        return [
+            k for k in reversed(self._keys) if k.purpose is purpose and (k.expires_at is None or k.expires_at > now)
+        ]
+
+    def published(self) -> list[dict[str, Any]]:
+        """The public halves, as a JWK set's members (RFC 7517); HS256 has none."""
+        return [
+            {**k.jose.as_dict(private=False), "kid": k.id, "use": "sig", "alg": k.algorithm}
+            for k in self.verifying(Purpose.ACCESS)
+            if isinstance(k.jose, ECKey)
+        ]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether another node announced new keys since the last look."""
+        return self._stale
+
+    def _on_announcement(self, announcement: Announcement) -> None:
+        if announcement.kind in ("keys", "all"):
+            self._stale = True
+
+    def _algorithm(self, purpose: Purpose) -> str:
+        return self._settings.token_algorithm if purpose is Purpose.ACCESS else "HS256"
+
+    def _lifetime_ms(self, purpose: Purpose) -> int:
+        s = self._settings
+        seconds = {
+            Purpose.ACCESS: s.access_token_ttl,
+            Purpose.REFRESH: s.refresh_token_ttl,
+            Purpose.ADMIN_ACCESS: s.admin_access_token_ttl,
+            Purpose.ADMIN_REFRESH: s.admin_session_ttl,
+        }
+        return (seconds[purpose] + 120) * 1000
+
+    def _rotate(self, unit: SystemUnit, purpose: Purpose) -> None:
+        now = self._clock.now_ms()
+        unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=now + self._lifetime_ms(purpose))
+        key_id, algorithm = self._random.text(9), self._algorithm(purpose)
+        if algorithm == "ES256":
+            made = ECKey.generate_key("P-256", private=True).as_dict(private=True)
+            secret = json.dumps(made).encode()
+        else:
+            secret = self._random.bytes(32)
+        unit.change(
+            _ADD,
+            id=key_id,
+            purpose=purpose.value,
+            algorithm=algorithm,
+            secret=self._sealer.seal(secret, f"signing_keys/{key_id}/secret"),
+            created_at=now,
+        )
+
+    def _take(self, rows: list[KeyRow]) -> None:
+        self._stale = False
+        if rows == self._rows:
+            return
+        self._rows = rows
+        self.generation += 1
+        self._keys = [self._open(row) for row in rows]
+
+    def _open(self, row: KeyRow) -> Key:
+        raw = self._sealer.open(row.secret, f"signing_keys/{row.id}/secret")
+        jose: OctKey | ECKey = ECKey.import_key(json.loads(raw)) if row.algorithm == "ES256" else OctKey.import_key(raw)
+        return Key(
+            row.id, Purpose(row.purpose), row.algorithm, jose, raw, row.created_at, row.retired_at, row.expires_at
+        )

@@ -1,0 +1,244 @@
+"""The people of a tenant. Every verb here runs in a unit of work that is bound to the tenant; the two look-ups by
+e-mail across tenants serve sign-in, which has no tenant yet."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, func, insert, or_, select, update
+
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.permissions import Role
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import password_history, tenants, users
+from manifest_auth.text import check_email, check_name, email_key, like
+
+
+class User(NamedTuple):
+    id: int
+    tenant_id: int
+    email: str
+    first_name: str
+    last_name: str
+    title: str
+    roles: int
+    password_hash: str | None
+    password_changed_at: int | None
+    created_at: int
+    deactivated_at: int | None
+    last_sign_in_at: int | None
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+class _Count(NamedTuple):
+    count: int
+
+
+class _Hash(NamedTuple):
+    password_hash: str
+
+
+_C = users.c
+_ALL = select(*(_C[name] for name in User._fields))
+_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), User)
+_LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
+_BY_EMAIL = bound(_ALL.where(_C.email_key == bindparam("email_key")), User)
+_LAST_TENANT = crossing(
+    _ALL.join(tenants, tenants.c.id == _C.tenant_id)
+    .where(_C.email_key == bindparam("email_key"))
+    .order_by(func.coalesce(_C.last_sign_in_at, 0).desc(), _C.id)
+    .limit(1),
+    User,
+    because="a sign-in that names no client goes to the one in which that e-mail signed in last",
+)
+_LIST = bound(
+    _ALL.where(
+        _C.id > bindparam("after"),
+        or_(
+            bindparam("q") == "",
+            _C.email_key.like(bindparam("like"), escape="\\"),
+            func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
+        ),
+    )
+    .order_by(_C.id)
+    .limit(bindparam("limit")),
+    User,
+)
+_NEW = ("email", "email_key", "first_name", "last_name", "title", "roles", "password_hash", "password_changed_at")
+_ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), _Id)
+_CHANGE: Any = bound(
+    update(users)
+    .where(_C.id == bindparam("id"))
+    .values({name: bindparam("new_" + name) for name in ("email", "email_key", "first_name", "last_name", "title")})
+)
+_SET_ROLES: Any = bound(update(users).where(_C.id == bindparam("id")).values(roles=bindparam("new_roles")))
+_DEACTIVATE: Any = bound(
+    update(users).where(_C.id == bindparam("id"), _C.deactivated_at.is_(None)).values(deactivated_at=bindparam("now"))
+)
+_RESTORE: Any = bound(update(users).where(_C.id == bindparam("id")).values(deactivated_at=None))
+_SIGNED_IN: Any = bound(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
+_SET_PASSWORD: Any = bound(
+    update(users)
+    .where(_C.id == bindparam("id"))
+    .values(password_hash=bindparam("new_hash"), password_changed_at=bindparam("now"))
+)
+_REHASH: Any = bound(
+    update(users)
+    .where(_C.id == bindparam("id"), _C.password_hash == bindparam("old_hash"))
+    .values(password_hash=bindparam("new_hash"))
+)
+# Locks the tenant's active Admins, so that two who each remove the other cannot both succeed.
+_ACTIVE_ADMINS = bound(
+    select(_C.id)
+    .where(_C.roles.bitwise_and(Role.ADMIN.bit) != 0, _C.deactivated_at.is_(None))
+    .order_by(_C.id)
+    .with_for_update(),
+    _Id,
+)
+_KEEP_OLD: Any = bound(
+    insert(password_history).values(
+        user_id=bindparam("user_id"), password_hash=bindparam("password_hash"), replaced_at=bindparam("now")
+    )
+)
+_H = password_history.c
+_FORMER = bound(
+    select(_H.password_hash).where(_H.user_id == bindparam("user_id")).order_by(_H.id.desc()).limit(bindparam("limit")),
+    _Hash,
+)
+
+
+def find(unit: TenantUnit, user_id: int) -> User | None:
+    return unit.first(_BY_ID, id=user_id)
+
+
+def get(unit: TenantUnit, user_id: int, *, lock: bool = False) -> User:
+    """``lock``: nobody else changes the row until the transaction ends. Raises NotFound."""
+    found = unit.first(_LOCKED if lock else _BY_ID, id=user_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def find_by_email(unit: TenantUnit, email: str) -> User | None:
+    return unit.first(_BY_EMAIL, email_key=email_key(email))
+
+
+def find_where_last_signed_in(unit: SystemUnit, email: str) -> User | None:
+    """Across tenants: the account of that address which signed in last."""
+    return unit.first(_LAST_TENANT, email_key=email_key(email))
+
+
+def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[User]:
+    """At most ``limit`` users after the id ``after`` whose name or e-mail contains ``q``."""
+    return unit.all(_LIST, after=after, limit=limit, q=q, like=like(q))
+
+
+def create(
+    unit: TenantUnit,
+    *,
+    email: str,
+    first_name: str,
+    last_name: str,
+    title: str,
+    roles: int,
+    password_hash: str | None,
+    now: int,
+) -> User:
+    """Raises ValidationError, Conflict when the address is taken in this tenant."""
+    check_email(email)
+    _check_names(first_name, last_name, title)
+    if find_by_email(unit, email):
+        raise Conflict("A user with this e-mail exists")
+    changed_at = now if password_hash else None
+    added = unit.first(
+        _ADD,
+        email=email,
+        email_key=email_key(email),
+        first_name=first_name,
+        last_name=last_name,
+        title=title,
+        roles=roles,
+        password_hash=password_hash,
+        password_changed_at=changed_at,
+        created_at=now,
+    )
+    assert added is not None
+    return get(unit, added.id)
+
+
+def change(unit: TenantUnit, user: User, *, email: str, first_name: str, last_name: str, title: str) -> User:
+    """Raises ValidationError, Conflict when the new address is taken in this tenant."""
+    _check_names(first_name, last_name, title)
+    if email != user.email:
+        check_email(email)
+        other = find_by_email(unit, email)
+        if other is not None and other.id != user.id:
+            raise Conflict("A user with this e-mail exists")
+    unit.change(
+        _CHANGE,
+        id=user.id,
+        new_email=email,
+        new_email_key=email_key(email),
+        new_first_name=first_name,
+        new_last_name=last_name,
+        new_title=title,
+    )
+    unit.announce("user", user.id)
+    return user._replace(email=email, first_name=first_name, last_name=last_name, title=title)
+
+
+def set_roles(unit: TenantUnit, user: User, roles: int) -> User:
+    """Counts from the next request on. Raises Conflict when it would leave the tenant without an active Admin."""
+    if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
+        _keep_an_admin(unit, user)
+    unit.change(_SET_ROLES, id=user.id, new_roles=roles)
+    unit.announce("user", user.id)
+    return user._replace(roles=roles)
+
+
+def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
+    """False when it was done already. Raises Conflict for the tenant's last active Admin."""
+    if user.roles & Role.ADMIN.bit and user.deactivated_at is None:
+        _keep_an_admin(unit, user)
+    unit.announce("user", user.id)
+    return unit.change(_DEACTIVATE, id=user.id, now=now) == 1
+
+
+def restore(unit: TenantUnit, user: User) -> None:
+    unit.change(_RESTORE, id=user.id)
+    unit.announce("user", user.id)
+
+
+def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
+    unit.change(_SIGNED_IN, id=user_id, now=now)
+
+
+def set_password(unit: TenantUnit, user: User, password_hash: str, now: int) -> None:
+    """Stores the new hash and keeps the old one for the history rule."""
+    if user.password_hash:
+        unit.change(_KEEP_OLD, user_id=user.id, password_hash=user.password_hash, now=now)
+    unit.change(_SET_PASSWORD, id=user.id, new_hash=password_hash, now=now)
+
+
+def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
+    """The current hash and the ``count - 1`` before it, newest first."""
+    former = [row.password_hash for row in unit.all(_FORMER, user_id=user.id, limit=count)]
+    return ([user.password_hash] if user.password_hash else [])[:count] + former[: max(0, count - 1)]
+
+
+def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
+    """Same password, today's settings. False when the password was changed meanwhile."""
+    return unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) == 1
+
+
+def _keep_an_admin(unit: TenantUnit, user: User) -> None:
+    if not [row for row in unit.all(_ACTIVE_ADMINS) if row.id != user.id]:
+        raise Conflict("The last active Admin of a client cannot be removed")
+
+
+def _check_names(first_name: str, last_name: str, title: str) -> None:
+    for text, field in ((first_name, "firstName"), (last_name, "lastName"), (title, "title")):
+        check_name(text, field)

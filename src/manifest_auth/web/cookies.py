@@ -1,0 +1,51 @@
+"""The session cookie's line, the device marker's line, and the cross-site check for requests that a cookie signs."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from manifest_auth.errors import Forbidden
+from manifest_auth.settings import Settings
+from manifest_auth.web.answers import Header
+from manifest_auth.web.head import Head
+
+SESSION = "session"
+DEVICE = "device"
+_DEVICE_AGE = 400 * 86400  # seconds; browsers keep no cookie longer
+_SAFE = frozenset({"GET", "HEAD"})
+
+
+def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
+    """``Set-Cookie`` of the session (contract, section 4); an empty value with age 0 takes it away again."""
+    return _line(SESSION, value, max_age, settings, "/")
+
+
+def device_cookie(value: str, settings: Settings) -> Header:
+    """``Set-Cookie`` of the marker by which the throttle knows a device that signed in before."""
+    return _line(DEVICE, value, _DEVICE_AGE, settings, "/api/client/auth")
+
+
+def _line(name: str, value: str, max_age: int, settings: Settings, path: str) -> Header:
+    secure = "; Secure" if settings.secure_cookies else ""
+    return b"set-cookie", f"{name}={value}; Max-Age={max_age}; Path={path}; HttpOnly; SameSite=Lax{secure}".encode()
+
+
+def check_same_site(method: str, head: Head, settings: Settings, client: str, listed: tuple[str, ...]) -> None:
+    """Refuses a cookie's request that changes state and comes from a site that the tenant did not list.
+
+    Both headers are heeded: ``Sec-Fetch-Site`` other than ``same-origin`` or ``none`` needs a listed ``Origin``, and an
+    ``Origin`` that is shown must be ours or listed, exactly (scheme, host, port). ``null`` is foreign. A request with
+    neither header is no browser's. Raises Forbidden.
+    """
+    if method in _SAFE:
+        return
+    if head.origin is not None:
+        if head.origin not in listed and head.origin not in _own_origins(settings, client):
+            raise Forbidden(reason=f"cookie request from foreign origin {head.origin!r}")
+    elif head.fetch_site not in (None, "same-origin", "none"):
+        raise Forbidden(reason=f"cookie request with Sec-Fetch-Site {head.fetch_site!r} and no Origin")
+
+
+def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
+    url = urlsplit(settings.public_url)
+    return f"{url.scheme}://{url.netloc}", f"{url.scheme}://{client}.{url.netloc}"

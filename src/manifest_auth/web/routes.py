@@ -1,0 +1,157 @@
+"""What a route says of itself, and the table that finds it. Everything the front door and ``/openapi.json`` need."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.context import Context
+from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
+from manifest_auth.permissions import Permission
+from manifest_auth.web.answers import Answer, refuse
+from manifest_auth.web.head import Head
+
+B = TypeVar("B")
+
+KIB = 1024
+AUTH_LIMIT = 64 * KIB
+BODY_LIMIT = 1024 * KIB
+_MAX_ID = 2**63 - 1
+
+
+class Door(enum.Enum):
+    """Who may come in."""
+
+    OPEN = "open"  # anybody; the route reads no credential through the front door
+    CLIENT = "client"  # a signed-in user of a tenant
+    ADMIN = "admin"  # a system admin
+
+
+class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+    """Query parameters of every list."""
+
+    first: Annotated[int, Meta(ge=1, le=100, description="Items in a page.")] = 50
+    after: Annotated[int, Meta(ge=0, le=_MAX_ID, description="`nextCursor` of the page before.")] = 0
+    q: Annotated[str, Meta(max_length=200, description="Only items that contain this text.")] = ""
+
+
+@dataclass(slots=True)
+class Call(Generic[B]):
+    """One request as its handler sees it."""
+
+    head: Head
+    body: B
+    page: Page
+    path: dict[str, str]
+    query: bytes
+
+    def id(self, name: str = "id") -> int:
+        """A numeric id from the path. What is no id cannot exist: raises NotFound."""
+        text = self.path[name]
+        if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= _MAX_ID:
+            return int(text)
+        raise NotFound()
+
+
+Handler = Callable[[Context, Call[Any]], Awaitable[Answer]]
+Refused = Callable[[Refusal, str, Head], Answer]
+
+
+def _in_the_envelope(refusal: Refusal, request_id: str, _head: Head) -> Answer:
+    return refuse(refusal, request_id)
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """``path`` may hold ``{name}`` segments. ``body`` and ``data`` are wire models; None: there is none."""
+
+    method: str
+    path: str
+    handler: Handler
+    door: Door
+    summary: str
+    body: type[msgspec.Struct] | None = None
+    data: Any = None
+    permission: Permission | None = None
+    paged: bool = False
+    limit: int = BODY_LIMIT
+    status: int = 200
+    refusals: tuple[type[Refusal], ...] = ()
+    raw: bool = False  # the handler parses the body itself (GraphQL)
+    refused: Refused = _in_the_envelope
+    gated: bool = field(default=False, init=False)  # behind the licence gate
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gated", self.path.startswith("/api/client/"))
+
+
+class RouteTable:
+    """Finds a route by method and path: one dictionary look-up for fixed paths, a walk over segments for the rest."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._fixed: dict[str, dict[str, Route]] = {}
+        self._patterns: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
+        for route in self.routes:
+            self._methods(route.path)[route.method] = route
+
+    def _methods(self, path: str) -> dict[str, Route]:
+        if "{" not in path:
+            return self._fixed.setdefault(path, {})
+        segments = tuple(path.split("/"))
+        known = self._patterns.setdefault(len(segments), [])
+        for pattern, methods in known:
+            if pattern == segments:
+                return methods
+        known.append((segments, {}))
+        return known[-1][1]
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """The route and the values of its path segments. Raises NotFound, MethodNotAllowed."""
+        values: dict[str, str] = {}
+        methods = self._fixed.get(path)
+        if methods is None:
+            methods, values = self._match(path)
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            allow = sorted(methods) + (["HEAD"] if "GET" in methods else [])
+            raise MethodNotAllowed(", ".join(sorted(allow)))
+        return route, values
+
+    def _match(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
+        segments = path.split("/")
+        for pattern, methods in self._patterns.get(len(segments), ()):
+            values: dict[str, str] = {}
+            for want, have in zip(pattern, segments, strict=True):
+                if want[:1] == "{":
+                    if not have:
+                        break
+                    values[want[1:-1]] = have
+                elif want != have:
+                    break
+            else:
+                return methods, values
+        raise NotFound()
+
+
+def query_values(query: bytes) -> dict[str, str]:
+    """Query parameters as text. A parameter given twice, bad UTF-8 or NUL raises ValidationError."""
+    from urllib.parse import parse_qsl
+
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+    except ValueError:
+        raise ValidationError("The query string is not valid") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValidationError(details=[(name[:64], "The parameter was given more than once")])
+        if "\0" in value:
+            raise ValidationError(details=[(name[:64], "A text holds a NUL character")])
+        found[name] = value
+    return found
