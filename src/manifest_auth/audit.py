@@ -53,14 +53,14 @@ class _Head(NamedTuple):
 
 
 _HEAD = bound(select(audit_heads.c.sequence, audit_heads.c.hash).with_for_update(), _Head)
-_START: Any = bound(insert(audit_heads).values(sequence=bindparam("sequence"), hash=bindparam("hash")))
-_ADVANCE: Any = bound(
+_START = bound(insert(audit_heads).values(sequence=bindparam("sequence"), hash=bindparam("hash")))
+_ADVANCE = bound(
     update(audit_heads)
     .where(audit_heads.c.sequence == bindparam("before"))
     .values(sequence=bindparam("sequence"), hash=bindparam("hash"))
 )
 _COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
-_APPEND: Any = bound(insert(audit_events).values({name: bindparam(name) for name in _COLUMNS}))
+_APPEND = bound(insert(audit_events).values({name: bindparam(name) for name in _COLUMNS}))
 
 
 class Origin(NamedTuple):

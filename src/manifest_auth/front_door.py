@@ -66,9 +66,9 @@ class FrontDoor:
         except Refusal as refusal:
             answer = self._refused(ctx, method, pattern, refusal, route, head)
         except StoreUnavailable as error:
-            refusal = Overloaded(retry_after=1, reason=f"store: {error}")
-            answer = self._refused(ctx, method, pattern, refusal, route, head)
-        except Exception:  # noqa: BLE001 - the last resort: no other way out of the corridor
+            busy = Overloaded(retry_after=1, reason=f"store: {error}")
+            answer = self._refused(ctx, method, pattern, busy, route, head)
+        except Exception:
             house.log.exception("internal_error", request_id=ctx.request_id, method=method, route=pattern)
             answer = (
                 route.refused(InternalError(), ctx.request_id, head)

@@ -1,4 +1,4 @@
-"""Prometheus metrics of one process. Children are looked up once and kept: a labelled look-up costs more than a count."""
+"""Prometheus metrics of one process. Children are looked up once and kept: looking up costs more than counting."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import admins, audit, tokens
-from manifest_auth.audit import Event
 from manifest_auth.admins import Admin
+from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, Overloaded, RateLimited
 from manifest_auth.sign_in import throttle

@@ -3,7 +3,7 @@ audience and table of their own, so nothing of theirs opens a client's door, nor
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
@@ -60,10 +60,8 @@ _ADD = unowned(
     .returning(_A.id),
     _Id,
 )
-_SIGNED_IN: Any = unowned(
-    update(system_admins).where(_A.id == bindparam("of_id")).values(last_sign_in_at=bindparam("now"))
-)
-_REHASH: Any = unowned(
+_SIGNED_IN = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(last_sign_in_at=bindparam("now")))
+_REHASH = unowned(
     update(system_admins)
     .where(_A.id == bindparam("of_id"), _A.password_hash == bindparam("old_hash"))
     .values(password_hash=bindparam("new_hash"))
@@ -79,8 +77,8 @@ BY_SESSION = unowned(
 )  # fmt: skip
 _NEW = ("id", "admin_id", "created_at", "ends_at", "last_used_at", "address", "user_agent", "refresh_current",
         "refresh_changed_at")  # fmt: skip
-_OPEN: Any = unowned(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
-_ADVANCE: Any = unowned(
+_OPEN = unowned(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
+_ADVANCE = unowned(
     update(admin_sessions)
     .where(_S.id == bindparam("sid"), _S.refresh_current == bindparam("before"), _S.ended_at.is_(None))
     .values(
@@ -90,7 +88,7 @@ _ADVANCE: Any = unowned(
         last_used_at=bindparam("now"),
     )
 )
-_END: Any = unowned(
+_END = unowned(
     update(admin_sessions)
     .where(_S.id == bindparam("sid"), _S.ended_at.is_(None))
     .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))

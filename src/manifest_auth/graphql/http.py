@@ -30,7 +30,8 @@ from manifest_auth.errors import MethodNotAllowed, Refusal, ValidationError
 from manifest_auth.graphql import limits
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.web import BODY_LIMIT, NO_STORE, Answer, Call, Door, Head, Header, Route, refusal_headers
-from manifest_auth.web.body import check_media_type, parse as parse_body
+from manifest_auth.web.body import check_media_type
+from manifest_auth.web.body import parse as parse_body
 from manifest_auth.web.routes import query_values
 
 DEADLINE_S = 5.0
@@ -62,7 +63,7 @@ def media_type(head: Head) -> Header:
     if accept is not None and _GRAPHQL_TYPE in accept:
         for item in accept.split(","):
             kind, _, parameters = item.strip().partition(";")
-            if kind.strip().lower() == _GRAPHQL_TYPE and "q=0" != parameters.replace(" ", "").lower().rstrip(".0"):
+            if kind.strip().lower() == _GRAPHQL_TYPE and parameters.replace(" ", "").lower().rstrip(".0") != "q=0":
                 return _GRAPHQL
     return _JSON
 

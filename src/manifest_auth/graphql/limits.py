@@ -1,7 +1,7 @@
 """What a document may ask for, counted before it is validated or executed, following fragments (security bar 94, 95).
 
-The walk visits each fragment once for each place that spreads it, but stops at the limits themselves, so a bomb costs no
-more than the limit; a fragment that spreads itself is left to validation, which refuses it.
+The walk visits each fragment once for each place that spreads it, but stops at the limits themselves, so a bomb costs
+no more than the limit; a fragment that spreads itself is left to validation, which refuses it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def check(document: DocumentNode) -> GraphQLError | None:
         return GraphQLError(f"More than {MAX_OPERATIONS} definitions")
     for operation in operations:
         counts = _Counts()
-        counts.directives = len(operation.directives)
+        counts.directives = len(operation.directives or ())
         if len(operation.selection_set.selections) > MAX_ROOT_FIELDS:
             return GraphQLError(f"More than {MAX_ROOT_FIELDS} fields at the root")
         try:
@@ -60,7 +60,7 @@ def _walk(
     if depth > MAX_DEPTH:
         raise GraphQLError(f"Nested deeper than {MAX_DEPTH} levels")
     for selection in selections.selections:
-        counts.directives += len(selection.directives)
+        counts.directives += len(selection.directives or ())
         if counts.directives > MAX_DIRECTIVES:
             raise GraphQLError(f"More than {MAX_DIRECTIVES} directives")
         counts.fields += 1  # spreads count too: empty ones would be free otherwise

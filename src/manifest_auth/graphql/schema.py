@@ -25,6 +25,7 @@ from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.permissions import Permission, Role, permission_names, permissions_of, roles_of
 
 LIST_LIMIT = 100
+Info = GraphQLResolveInfo[Context]
 
 #: The permission of each field at the root; None: any signed-in user.
 NEEDS: dict[str, Permission | None] = {"me": None, "users": Permission.USERS_READ}
@@ -100,7 +101,7 @@ _Client = GraphQLObjectType(
 _Me = GraphQLObjectType(
     "Me",
     {
-        **{name: field for name, field in _PERSON_FIELDS.items()},
+        **_PERSON_FIELDS,
         "permissions": GraphQLField(
             GraphQLNonNull(GraphQLList(GraphQLNonNull(GraphQLString))),
             resolve=lambda person, _info: permission_names(person.roles),
@@ -127,15 +128,13 @@ def require(ctx: Context, field: str) -> None:
         raise Forbidden(reason=f"needs {needed.value}")
 
 
-def _me(_root: Any, info: GraphQLResolveInfo) -> Person:
+def _me(_root: Any, info: Info) -> Person:
     require(info.context, "me")
     u = info.context.user
     return Person(u.user_id, u.email, u.first_name, u.last_name, u.title, u.roles)
 
 
-async def _users(
-    _root: Any, info: GraphQLResolveInfo, first: int = 50, after: int = 0, search: str = ""
-) -> list[Person]:
+async def _users(_root: Any, info: Info, first: int = 50, after: int = 0, search: str = "") -> list[Person]:
     ctx: Context = info.context
     require(ctx, "users")
     if not 1 <= first <= LIST_LIMIT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import bindparam, case, select, update
@@ -41,7 +41,7 @@ class _Value(NamedTuple):
 
 _L = licences.c
 _FIND = unowned(select(_L.license_key, _L.installed_at, _L.latest_seen_at).where(_L.id == 1), _Row)
-_PUT: Any = unowned(
+_PUT = unowned(
     upsert(licences)
     .values(id=1, license_key=bindparam("license_key"), installed_at=bindparam("now"), latest_seen_at=bindparam("now"))
     .on_conflict_do_update(
@@ -53,7 +53,7 @@ _PUT: Any = unowned(
         },
     )
 )
-_SEEN: Any = unowned(
+_SEEN = unowned(
     update(licences).where(_L.id == 1, _L.latest_seen_at < bindparam("now")).values(latest_seen_at=bindparam("now"))
 )
 _INSTALLATION = unowned(select(installation.c.value).where(installation.c.name == "id"), _Value)

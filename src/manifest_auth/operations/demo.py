@@ -6,7 +6,7 @@ once, or one for all is taken from ``MANIFEST_DEMO_PASSWORD``.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select
 
@@ -16,7 +16,8 @@ from manifest_auth.context import House
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.settings import SettingsError, is_loopback_host
 from manifest_auth.store import SystemUnit, unowned
-from manifest_auth.store.tables import installation, system_admins, tenants as tenants_table
+from manifest_auth.store.tables import installation, system_admins
+from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import TenantSettings
 
 ADMIN = "admin"
@@ -36,7 +37,7 @@ class NotEmpty(Exception):
 
 
 class _Count(NamedTuple):
-    count: int
+    number: int
 
 
 class _Value(NamedTuple):
@@ -46,7 +47,7 @@ class _Value(NamedTuple):
 _CLIENTS = unowned(select(func.count()).select_from(tenants_table), _Count)
 _ADMINS = unowned(select(func.count()).select_from(system_admins), _Count)
 _MARK = unowned(select(installation.c.value).where(installation.c.name == "demo"), _Value)
-_SET_MARK: Any = unowned(insert(installation).values(name="demo", value=bindparam("value")))
+_SET_MARK = unowned(insert(installation).values(name="demo", value=bindparam("value")))
 
 
 def check_allowed(house: House) -> None:
@@ -87,7 +88,7 @@ def _is_filled(unit: SystemUnit) -> bool:
     if unit.first(_MARK) is not None:
         return True
     counts = [unit.first(_CLIENTS), unit.first(_ADMINS)]
-    if any(row is not None and row.count for row in counts):
+    if any(row is not None and row.number for row in counts):
         raise NotEmpty("--demo: the store is not empty and was not filled by --demo")
     return False
 

@@ -47,7 +47,7 @@ def works(build: Build) -> bool:
     command = [sys.executable, "-I", "-S", str(_WORKER), "0", "64", *build.folders]
     with ours, theirs:
         process = subprocess.Popen(  # noqa: S603 - fixed command
-            command, stdin=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         theirs.close()
         try:

@@ -142,7 +142,7 @@ def is_acceptable(stored: str) -> bool:
         except (ValueError, binascii.Error):
             return False
         return (
-            sizes and 8 * lanes <= memory <= _MAX_MEMORY and 1 <= passes and memory * passes <= _MAX_WORK and lanes >= 1
+            sizes and 8 * lanes <= memory <= _MAX_MEMORY and passes >= 1 and memory * passes <= _MAX_WORK and lanes >= 1
         )
     return foreign.is_known(stored)
 

@@ -103,7 +103,7 @@ class HashPool:
         command = [sys.executable, "-I", "-S", str(_WORKER), str(NICE), str(self._kept_kib), *self._folders]
         with theirs:
             # In the server's own session: Linux weighs priorities only within one (sched_autogroup).
-            process = subprocess.Popen(command, stdin=theirs, stdout=subprocess.DEVNULL)  # noqa: S603 - fixed command
+            process = subprocess.Popen(command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)  # noqa: S603 - fixed command
         worker = _Worker(process, ours)
         self._workers.append(worker)
         self._loop.add_reader(ours, self._readable, worker)

@@ -1,8 +1,8 @@
 """Which new passwords are good enough (contract, section 3; security bar, part 1).
 
 Length in Unicode characters, as received: nothing is trimmed, folded or normalised, and what was set is what is
-verified. Guessable ones are found with zxcvbn, which knows some 30,000 common passwords, names, keyboard walks, dates and
-repetitions; the words of the user, the client and the product count as known to an attacker.
+verified. Guessable ones are found with zxcvbn, which knows some 30,000 common passwords, names, keyboard walks, dates
+and repetitions; the words of the user, the client and the product count as known to an attacker.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way of signing in."""
+"""Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way to sign in."""
 
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
@@ -13,6 +13,7 @@ from manifest_auth.sessions.sessions import (
     end_shown,
     end_tenant,
     list_open,
+    look_up,
     open_session,
     read,
     touch,
@@ -31,6 +32,7 @@ __all__ = [
     "end_shown",
     "end_tenant",
     "list_open",
+    "look_up",
     "open_session",
     "read",
     "touch",

@@ -64,9 +64,9 @@ class Principals:
         generation = self._generation
         found: Principal | None = await self._store.look_up(statement, **values)
         # Nothing is kept that was read while an announcement came in: it may be what the announcement is about.
-        if found is not None and self._store.remembers and generation == self._generation:
-            if found.is_alive(self._clock.now_ms()):
-                self._keep(found)
+        unchanged = self._store.remembers and generation == self._generation
+        if found is not None and unchanged and found.is_alive(self._clock.now_ms()):
+            self._keep(found)
         return found
 
     def _keep(self, principal: Principal) -> None:

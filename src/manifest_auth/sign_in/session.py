@@ -38,7 +38,7 @@ async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
     house, now = ctx.house, ctx.now
     kind = tokens.users_kind(house)
     shown = await tokens.read_refresh(house, kind, text, now)
-    principal = _alive(await house.store.look_up(sessions.BY_ID, id=shown.session_id), now)
+    principal = _alive(await sessions.look_up(house.store, shown.session_id), now)
     if not agrees(named, Whose(principal.client, principal.tenant_id)):
         raise Forbidden(reason="X-Client-ID disagrees with the refresh token")
     strict = tenants.settings_of(principal.tenant_settings).refresh_strict

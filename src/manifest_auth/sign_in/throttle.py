@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -91,12 +91,12 @@ _COUNT = unowned(
     .returning(_T.failures, _T.allowed_at, _T.updated_at),
     _Row,
 )
-_PAUSE: Any = unowned(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
-_CLEAR: Any = unowned(delete(throttles).where(_T.key == bindparam("key")))
-_FORGIVE: Any = unowned(
+_PAUSE = unowned(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
+_CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
+_FORGIVE = unowned(
     update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
 )
-_SWEEP: Any = unowned(delete(throttles).where(_T.updated_at < bindparam("before")))
+_SWEEP = unowned(delete(throttles).where(_T.updated_at < bindparam("before")))
 
 _O = known_origins.c
 _KNOWN = bound(
@@ -105,7 +105,7 @@ _KNOWN = bound(
     ),
     _Known,
 )
-_REMEMBER: Any = bound(
+_REMEMBER = bound(
     upsert(known_origins)
     .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
     .on_conflict_do_update(index_elements=["user_id", "origin"], set_={"seen_at": bindparam("now")})

@@ -1,6 +1,6 @@
 """Brings the schema up to date, exactly once however many processes start together.
 
-SQLite: ``BEGIN EXCLUSIVE`` is taken before the version is read. PostgreSQL: an advisory lock inside the transaction. All
+SQLite: ``BEGIN EXCLUSIVE`` is taken before the version is read. PostgreSQL: an advisory lock in the transaction. All
 revisions and the new version commit together, so a process killed in the middle leaves the old schema whole. A schema
 that is newer than the program is refused. Alembic is loaded only when there is something to do.
 """

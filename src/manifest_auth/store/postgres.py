@@ -1,8 +1,8 @@
 """PostgreSQL through asyncpg: the same plain functions, run in a greenlet that waits for the driver where they ask.
 
 Announcements travel with ``NOTIFY`` inside the transaction that causes them, so they arrive if and only if it commits.
-The listener proves every ``BEAT`` seconds that it still hears; a node that has not heard for ``DEAF_AFTER`` seconds asks
-the store for everything until it hears again, so a change elsewhere is felt within a second whatever happens to the
+The listener proves every ``BEAT`` seconds that it still hears; a node that has not heard for ``DEAF_AFTER`` seconds
+asks the store for everything until it hears again, so a change elsewhere is felt within a second whatever happens to the
 network between.
 """
 

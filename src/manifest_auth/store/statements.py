@@ -14,10 +14,10 @@ See ``docs/decisions/0003-statements.md`` for why this is not left to SQLAlchemy
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar, overload
 
 from sqlalchemy import BigInteger, Delete, Insert, Select, Table, Update, bindparam
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter
@@ -25,37 +25,17 @@ from sqlalchemy.sql.selectable import Join
 
 from manifest_auth.store.tables import TENANT_OWNED
 
-__all__ = [
-    "Bound",
-    "Crossing",
-    "Statement",
-    "Unowned",
-    "UnboundStatement",
-    "bound",
-    "crossing",
-    "postgresql",
-    "unowned",
-]
-
 TENANT: Final = "_tenant"
 Source = Select[Any] | Insert | Update | Delete
 _MISSING: Final = object()
 _SQLITE = sqlite.dialect()
-_POSTGRES = asyncpg_dialect()
+_POSTGRES = asyncpg_dialect()  # type: ignore[no-untyped-call]
 
-R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 
 class UnboundStatement(Exception):
     """A statement would reach a tenant's table without being bound to a tenant. A programming error."""
-
-
-class RowMaker(Protocol[R_co]):
-    """A NamedTuple class: what a row of the result becomes."""
-
-    @classmethod
-    def _make(cls, iterable: Iterable[Any], /) -> R_co: ...
 
 
 class Compiled:
@@ -122,11 +102,16 @@ class Crossing(Statement[R]):
         self.because = because
 
 
-def _row(row: type[RowMaker[R]] | None) -> Callable[[Iterable[Any]], Any]:
-    return tuple if row is None else row._make
+def _row(row: type[R] | None) -> Callable[[Iterable[Any]], Any]:
+    """``row`` is a NamedTuple class; without one, rows are plain tuples."""
+    return tuple if row is None else row._make  # type: ignore[attr-defined]
 
 
-def bound(source: Source, row: type[RowMaker[R]] | None = None) -> Bound[R]:
+@overload
+def bound(source: Source) -> Bound[Any]: ...
+@overload
+def bound(source: Source, row: type[R]) -> Bound[R]: ...
+def bound(source: Source, row: type[R] | None = None) -> Bound[R] | Bound[Any]:
     """Binds a statement to the tenant of whichever unit of work will run it. Raises :class:`UnboundStatement`."""
     me = bindparam(TENANT, type_=BigInteger(), required=True)
     if isinstance(source, Insert):
@@ -143,14 +128,22 @@ def bound(source: Source, row: type[RowMaker[R]] | None = None) -> Bound[R]:
     return Bound(source, _row(row))
 
 
-def unowned(source: Source, row: type[RowMaker[R]] | None = None) -> Unowned[R]:
+@overload
+def unowned(source: Source) -> Unowned[Any]: ...
+@overload
+def unowned(source: Source, row: type[R]) -> Unowned[R]: ...
+def unowned(source: Source, row: type[R] | None = None) -> Unowned[R] | Unowned[Any]:
     """A statement on tables that belong to no tenant. Raises :class:`UnboundStatement` when it names another."""
     if owned := _owned(source):
         raise UnboundStatement(f"{', '.join(sorted(t.name for t in owned))} must be bound to a tenant")
     return Unowned(source, _row(row))
 
 
-def crossing(source: Source, row: type[RowMaker[R]] | None = None, *, because: str) -> Crossing[R]:
+@overload
+def crossing(source: Source, *, because: str) -> Crossing[Any]: ...
+@overload
+def crossing(source: Source, row: type[R], *, because: str) -> Crossing[R]: ...
+def crossing(source: Source, row: type[R] | None = None, *, because: str) -> Crossing[R] | Crossing[Any]:
     """A statement that crosses tenants, with the reason why it must."""
     return Crossing(source, _row(row), because)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -86,15 +86,15 @@ _ADD = unowned(
     .returning(_C.id),
     _Id,
 )
-_CHANGE: Any = unowned(
+_CHANGE = unowned(
     update(tenants)
     .where(_C.id == bindparam("id"))
     .values(name=bindparam("new_name"), settings=bindparam("new_settings"))
 )
-_SUSPEND: Any = unowned(
+_SUSPEND = unowned(
     update(tenants).where(_C.id == bindparam("id"), _C.suspended_at.is_(None)).values(suspended_at=bindparam("now"))
 )
-_RESTORE: Any = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
+_RESTORE = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
 
 
 def find(unit: SystemUnit, name: str) -> Tenant | None:

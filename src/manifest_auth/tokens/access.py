@@ -14,7 +14,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
-from joserfc import jws, jwt
+import orjson
+from joserfc import jws
 from joserfc.errors import JoseError
 
 from manifest_auth.errors import InvalidToken, TokenExpired
@@ -67,7 +68,9 @@ def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -
     """A signed token; ``iss`` and ``aud`` are added to the claims."""
     key = ring.signing(purpose)
     full = {"iss": issuer, "aud": AUDIENCE[purpose], **claims}
-    return jwt.encode(header_of(key.algorithm, key.id), full, key.jose, algorithms=[key.algorithm])
+    # joserfc.jwt would put `typ` first; the contract fixes the header to the byte.
+    header = header_of(key.algorithm, key.id)
+    return jws.serialize_compact(header, orjson.dumps(full), key.jose, algorithms=[key.algorithm])
 
 
 class VerifiedTokens:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from manifest_auth.context import House
+from manifest_auth.errors import InvalidToken
 from manifest_auth.sessions import Chain
 from manifest_auth.tokens import access, refresh
 from manifest_auth.tokens.keys import Purpose
@@ -84,7 +85,7 @@ async def read_refresh(house: House, kind: Kind, text: str, now: int) -> Shown:
     keys = [key.raw for key in house.keys.verifying(kind.refresh)]
     try:
         return refresh.verify(keys, text, now)
-    except refresh.InvalidToken:
+    except InvalidToken:
         if not await house.keys.refresh():  # another node may have rotated the keys
             raise
     return refresh.verify([key.raw for key in house.keys.verifying(kind.refresh)], text, now)

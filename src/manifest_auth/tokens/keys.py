@@ -55,19 +55,19 @@ class Key(NamedTuple):
 
 _K = signing_keys.c
 _ALL = unowned(select(*(_K[name] for name in KeyRow._fields)).order_by(_K.created_at, _K.id), KeyRow)
-_ADD: Any = unowned(
+_ADD = unowned(
     insert(signing_keys).values(
         {name: bindparam(name) for name in ("id", "purpose", "algorithm", "secret", "created_at")}
     )
 )
-_RETIRE: Any = unowned(
+_RETIRE = unowned(
     update(signing_keys)
     .where(_K.purpose == bindparam("of_purpose"), _K.retired_at.is_(None))
     .values(retired_at=bindparam("now"), expires_at=bindparam("until"))
 )
-_SWEEP: Any = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
+_SWEEP = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
 # Whoever inserts this row first makes the first keys; a second node waits for its commit and then finds them.
-_LOCK: Any = unowned(
+_LOCK = unowned(
     upsert(installation)
     .values(name="keys", value="made")
     .on_conflict_do_update(index_elements=["name"], set_={"value": "made"})
@@ -88,7 +88,7 @@ class KeyRing:
         store.on_announcement(self._on_announcement)
 
     async def load(self) -> None:
-        """Reads all keys, makes those that are missing. Raises :class:`.sealing.CannotOpen` under a wrong secret key."""
+        """Reads all keys, makes those that are missing. Raises CannotOpen under a wrong secret key."""
 
         def work(unit: SystemUnit) -> list[KeyRow]:
             unit.change(_LOCK)

@@ -4,7 +4,7 @@ A token names its session, itself and its parent. The session's row keeps only w
 which was before (``previous``) and when that changed. :func:`judge` is the whole rule, pure; the race between two
 children of one parent is decided by one conditional update in the store.
 
-Text: ``mrt_`` and base64url of ``version(1) session(16) own(12) parent(12) expires(6) mac(32)``; the length leaves no
+Text: ``mrt_`` and base64url of ``version(1) session(16) own(12) parent(12) expires(8) mac(32)``; the length leaves no
 spare bits, so a token has one spelling only.
 """
 
@@ -21,9 +21,9 @@ from manifest_auth.sessions import Chain
 
 _PREFIX = "mrt_"
 _VERSION = b"\x01"
-_LENGTH = 1 + 16 + 12 + 12 + 6
+_LENGTH = 1 + 16 + 12 + 12 + 8
 _NO_PARENT = b"\0" * 12
-TEXT_LENGTH = len(_PREFIX) + (_LENGTH + 32 + 2) // 3 * 4
+TEXT_LENGTH = len(_PREFIX) + (_LENGTH + 32) // 3 * 4
 
 
 class Shown(NamedTuple):
@@ -71,7 +71,7 @@ def mint(key: bytes, session_id: str, own: str, parent: str | None, expires_at: 
             _decode(session_id),
             _decode(own),
             _decode(parent) if parent else _NO_PARENT,
-            expires_at.to_bytes(6, "big"),
+            expires_at.to_bytes(8, "big"),
         )
     )
     return _PREFIX + base64.urlsafe_b64encode(body + hmac.digest(key, body, "sha256")).decode()
@@ -90,7 +90,7 @@ def verify(keys: list[bytes], text: str, now: int) -> Shown:
     genuine = [hmac.compare_digest(hmac.digest(key, body, "sha256"), mac) for key in keys]
     if not any(genuine) or body[:1] != _VERSION:
         raise InvalidToken(reason="refresh token: signature")
-    shown = Shown(_text(body[1:17]), _text(body[17:29]), _text(body[29:41]), int.from_bytes(body[41:47], "big"))
+    shown = Shown(_text(body[1:17]), _text(body[17:29]), _text(body[29:41]), int.from_bytes(body[41:49], "big"))
     if shown.expires_at <= now:
         raise TokenExpired(reason="refresh token")
     return shown

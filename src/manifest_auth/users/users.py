@@ -3,7 +3,7 @@ e-mail across tenants serve sign-in, which has no tenant yet."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
@@ -31,10 +31,6 @@ class User(NamedTuple):
 
 class _Id(NamedTuple):
     id: int
-
-
-class _Count(NamedTuple):
-    count: int
 
 
 class _Hash(NamedTuple):
@@ -69,23 +65,23 @@ _LIST = bound(
 )
 _NEW = ("email", "email_key", "first_name", "last_name", "title", "roles", "password_hash", "password_changed_at")
 _ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), _Id)
-_CHANGE: Any = bound(
+_CHANGE = bound(
     update(users)
     .where(_C.id == bindparam("id"))
     .values({name: bindparam("new_" + name) for name in ("email", "email_key", "first_name", "last_name", "title")})
 )
-_SET_ROLES: Any = bound(update(users).where(_C.id == bindparam("id")).values(roles=bindparam("new_roles")))
-_DEACTIVATE: Any = bound(
+_SET_ROLES = bound(update(users).where(_C.id == bindparam("id")).values(roles=bindparam("new_roles")))
+_DEACTIVATE = bound(
     update(users).where(_C.id == bindparam("id"), _C.deactivated_at.is_(None)).values(deactivated_at=bindparam("now"))
 )
-_RESTORE: Any = bound(update(users).where(_C.id == bindparam("id")).values(deactivated_at=None))
-_SIGNED_IN: Any = bound(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
-_SET_PASSWORD: Any = bound(
+_RESTORE = bound(update(users).where(_C.id == bindparam("id")).values(deactivated_at=None))
+_SIGNED_IN = bound(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
+_SET_PASSWORD = bound(
     update(users)
     .where(_C.id == bindparam("id"))
     .values(password_hash=bindparam("new_hash"), password_changed_at=bindparam("now"))
 )
-_REHASH: Any = bound(
+_REHASH = bound(
     update(users)
     .where(_C.id == bindparam("id"), _C.password_hash == bindparam("old_hash"))
     .values(password_hash=bindparam("new_hash"))
@@ -98,7 +94,7 @@ _ACTIVE_ADMINS = bound(
     .with_for_update(),
     _Id,
 )
-_KEEP_OLD: Any = bound(
+_KEEP_OLD = bound(
     insert(password_history).values(
         user_id=bindparam("user_id"), password_hash=bindparam("password_hash"), replaced_at=bindparam("now")
     )
