@@ -6,7 +6,7 @@ One statement reads session, user and tenant: it is all that a request needs to 
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
