@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from manifest_auth.errors import ValidationError
 
@@ -44,6 +45,7 @@ def check_name(text: str, field: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def when(at: int) -> str:
     """A time of the store (milliseconds) as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"

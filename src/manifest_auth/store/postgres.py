@@ -2,8 +2,8 @@
 
 Announcements travel with ``NOTIFY`` inside the transaction that causes them, so they arrive if and only if it commits.
 The listener proves every ``BEAT`` seconds that it still hears; a node that has not heard for ``DEAF_AFTER`` seconds
-asks the store for everything until it hears again, so a change elsewhere is felt within a second whatever happens to the
-network between.
+asks the store for everything until it hears again, so a change elsewhere is felt within a second whatever happens to
+the network between.
 """
 
 from __future__ import annotations

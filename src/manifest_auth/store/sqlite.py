@@ -1,8 +1,9 @@
 """SQLite: one writer thread that commits in groups, one reader thread, key reads on the event loop itself.
 
 Durability: WAL with ``synchronous=FULL``. Every commit is on the disk before its answer leaves (contract, section 12);
-the price, one fsync, is shared by all units of work that queued up while the last one ran (group commit). Each unit has
-a savepoint of its own, so that one that is refused takes nothing of the others with it.
+the price, one fsync, is shared by all units of work that queued up while the last one ran (group commit). When one of
+a group fails, the group is rolled back and run again with a savepoint for each unit, so that the one that failed takes
+nothing of the others with it. Units are plain functions of what they read, so they can run twice.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 from manifest_auth.errors import Conflict
 from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
-from manifest_auth.store.unit import Connection, SystemUnit
+from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -176,29 +177,9 @@ class SqliteStore(Store):
             raise StoreUnavailable(str(error)) from error
 
     def _write_group(self, raw: sqlite3.Connection, batch: list[_Job]) -> None:
-        try:
-            raw.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:  # another process holds the lock for longer than BUSY_MS
-            raise StoreUnavailable(str(error)) from error
-        announced = []
-        try:
-            for job in batch:
-                connection = SqliteConnection(raw)
-                raw.execute("SAVEPOINT unit")
-                try:
-                    job.result = job.work(SystemUnit(connection))
-                except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
-                    job.error = error
-                    if not getattr(error, "keeps_writes", False):
-                        raw.execute("ROLLBACK TO unit")
-                        connection.announced.clear()
-                raw.execute("RELEASE unit")
-                announced += connection.announced
-            raw.execute("COMMIT")
-        except BaseException:
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
-            raise
+        announced = _run_together(raw, batch)
+        if announced is None:
+            announced = _run_apart(raw, batch)
         if announced:
             self._workers[0]._loop.call_soon_threadsafe(self._deliver, announced)
 
@@ -212,3 +193,59 @@ class SqliteStore(Store):
                 job.error = error
             finally:
                 raw.execute("ROLLBACK")
+
+
+def _begin(raw: sqlite3.Connection) -> None:
+    try:
+        raw.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:  # another process holds the lock for longer than BUSY_MS
+        raise StoreUnavailable(str(error)) from error
+
+
+def _run_together(raw: sqlite3.Connection, batch: list[_Job]) -> list[Announcement] | None:
+    """One transaction for all; None, and nothing done, when one of several has to be rolled back."""
+    _begin(raw)
+    announced: list[Announcement] = []
+    try:
+        for job in batch:
+            connection = SqliteConnection(raw)
+            try:
+                job.result = job.work(SystemUnit(connection))
+            except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
+                job.error = error
+                if not getattr(error, "keeps_writes", False):
+                    raw.execute("ROLLBACK")
+                    return [] if len(batch) == 1 else None
+            announced += connection.announced
+        raw.execute("COMMIT")
+    except BaseException:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        raise
+    return announced
+
+
+def _run_apart(raw: sqlite3.Connection, batch: list[_Job]) -> list[Announcement]:
+    """One transaction for all, a savepoint for each."""
+    _begin(raw)
+    announced: list[Announcement] = []
+    try:
+        for job in batch:
+            job.result = job.error = None
+            connection = SqliteConnection(raw)
+            raw.execute("SAVEPOINT unit")
+            try:
+                job.result = job.work(SystemUnit(connection))
+            except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
+                job.error = error
+                if not getattr(error, "keeps_writes", False):
+                    raw.execute("ROLLBACK TO unit")
+                    connection.announced.clear()
+            raw.execute("RELEASE unit")
+            announced += connection.announced
+        raw.execute("COMMIT")
+    except BaseException:
+        if raw.in_transaction:
+            raw.execute("ROLLBACK")
+        raise
+    return announced
