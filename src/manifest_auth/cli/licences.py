@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from typing import Any
 
 import msgspec
 
 from manifest_auth import licence, settings
+from manifest_auth.clock import Clock
 from manifest_auth.settings import SettingsError
 from manifest_auth.text import when
 
@@ -45,7 +45,7 @@ def _issue(given: argparse.Namespace) -> None:
         private = licence.private_key(sys.stdin.readline())
     except ValueError:
         raise SettingsError("standard input: must be the private key, 32 bytes in base64") from None
-    now = time.time_ns() // 1_000_000_000
+    now = Clock().now_ms() // 1000
     made = licence.Licence(
         id=given.id,
         customer=given.customer,

@@ -1,0 +1,61 @@
+"""Finds dead links in the Markdown files of the project: files and headings that are not there. Asks no network."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+ROOT = Path(__file__).parents[2]
+_FENCE = re.compile(r"^(```|~~~).*?^\1\s*$", re.MULTILINE | re.DOTALL)
+_CODE = re.compile(r"`[^`\n]*`")
+_LINK = re.compile(r"!?\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
+_HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
+
+
+def pages() -> list[Path]:
+    """The Markdown files that are, or are about to be, under version control."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [path for name in listed if (path := ROOT / name).exists()]
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as the usual renderers make them."""
+    found: set[str] = set()
+    for heading in _HEADING.findall(_FENCE.sub("", page.read_text("utf-8"))):
+        text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).replace("`", "")
+        slug = re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
+        number = 0
+        while (name := f"{slug}-{number}" if number else slug) in found:
+            number += 1
+        found.add(name)
+    return found
+
+
+def dead(page: Path) -> Iterator[str]:
+    """The links of a page that lead nowhere."""
+    text = _CODE.sub("", _FENCE.sub("", page.read_text("utf-8")))
+    for link in _LINK.findall(text):
+        if _SCHEME.match(link):
+            continue
+        name, _, anchor = unquote(link).partition("#")
+        target = (page.parent / name).resolve() if name else page
+        if not target.is_relative_to(ROOT) or not target.exists():
+            yield link
+        elif anchor and target.suffix == ".md" and anchor not in anchors(target):
+            yield link
+
+
+def main() -> int:
+    found = [f"{page.relative_to(ROOT)}: dead link {link}" for page in pages() for link in dead(page)]
+    print("\n".join(found), end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""Rules of the house that no linter knows: time and chance as arguments, door signs, small files, floors."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.architecture.links import ROOT
+
+SOURCE = ROOT / "src" / "manifest_auth"
+FILES = sorted(SOURCE.rglob("*.py"))
+MOST_LINES = 300
+
+#: Time and chance come from clock.py, so that tests can move the one and foresee the other.
+_BANNED_MODULES = {"random", "secrets", "uuid"}
+_BANNED_NAMES = {
+    "time.time",
+    "time.time_ns",
+    "os.urandom",
+    "datetime.now",
+    "datetime.utcnow",
+    "datetime.today",
+    "date.today",
+}
+#: File: what it may use, and why.
+_EXCEPTIONS: dict[str, set[str]] = {
+    "clock.py": {"time.time_ns", "secrets"},  # the one place that they come from
+    # The number of the installation is made once, by a migration that runs before anything of the house is built.
+    "store/migrations/versions/v0001_first_schema.py": {"secrets"},
+}
+
+#: A room is entered through its ``__init__``, the door sign. These files are doors of their own, and why:
+_SIDE_DOORS = {
+    "manifest_auth.store.tables": "whoever owns a table writes its statements",
+    "manifest_auth.store.migrate": "loaded only by those who upgrade; it brings Alembic along",
+    "manifest_auth.tokens.refresh": "its rule, `judge`, is pure and asked before a unit of work is opened",
+    "manifest_auth.passwords.builds": "doctor asks which build is in use, without a hasher",
+    "manifest_auth.sign_in.throttle": "admins are throttled by the same rule, before any method of sign-in",
+}
+#: The shell puts the house together, so it knows the parts of rooms; web is the vocabulary of routes, in five files.
+_SHELL = ("app", "cli", "front_door", "serving", "identify")
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    """What a file uses, as ``module`` for an import and ``module.name`` for a name taken from one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Attribute):
+            owner = node.value
+            if isinstance(owner, ast.Name):
+                yield f"{owner.id}.{node.attr}"
+            elif isinstance(owner, ast.Attribute):
+                yield f"{owner.attr}.{node.attr}"
+
+
+def banned(source: str) -> set[str]:
+    """The names of time and chance that a source text uses."""
+    return set(_names(ast.parse(source))) & (_BANNED_MODULES | _BANNED_NAMES)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=_name)
+def test_time_and_chance_come_from_the_clock_alone(path: Path) -> None:
+    assert banned(path.read_text("utf-8")) <= _EXCEPTIONS.get(_name(path), set())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time\ntime.time()",
+        "from time import time_ns",
+        "import datetime\ndatetime.datetime.now()",
+        "from datetime import datetime\ndatetime.now(UTC)",
+        "import random",
+        "from secrets import token_bytes",
+        "import uuid",
+        "from uuid import uuid4",
+        "import os\nos.urandom(8)",
+    ],
+)
+def test_the_ban_sees_every_spelling(source: str) -> None:
+    assert banned(source)
+
+
+def test_no_exception_outlives_its_reason() -> None:
+    for name, allowed in _EXCEPTIONS.items():
+        assert banned((SOURCE / name).read_text("utf-8")) == allowed
+
+
+def test_no_file_is_longer_than_a_reader_can_hold() -> None:
+    folders = ("src", "tests", "bench")
+    long = {
+        path.relative_to(ROOT).as_posix(): count
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+        if (count := len(path.read_text("utf-8").splitlines())) > MOST_LINES
+    }
+    assert not long
+
+
+def test_every_room_has_a_door_sign_and_every_file_says_what_it_is_for() -> None:
+    silent = [
+        _name(path)
+        for path in FILES
+        if "migrations" not in path.parts and not ast.get_docstring(ast.parse(path.read_text("utf-8")))
+    ]
+    assert not silent
+
+
+def test_rooms_are_entered_through_their_door_signs() -> None:
+    rooms = {path.parent.name for path in SOURCE.glob("*/__init__.py")}
+    found = set()
+    for path in FILES:
+        own = path.relative_to(SOURCE).parts[0].removesuffix(".py")
+        if own in _SHELL:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("manifest_auth."):
+                module = str(node.module)
+                room = module.split(".")[1]
+                inside = module.count(".") > 1 and room in rooms - {own, "web"}
+                if inside and module not in _SIDE_DOORS:
+                    found.add(f"{_name(path)} imports {module}")
+    assert not found
+
+
+def test_imports_go_down_only() -> None:
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,120 @@
+"""The docs say what the code does: generated pages are current, no link is dead, nothing is left out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from msgspec import inspect
+
+from manifest_auth import errors
+from manifest_auth.audit import Event
+from manifest_auth.errors import REFUSALS, Refusal
+from manifest_auth.operations.reference import stale
+from manifest_auth.settings import Settings
+from tests.architecture import links
+from tests.architecture.links import ROOT
+
+DOCS = ROOT / "docs"
+
+
+def test_no_link_in_the_docs_is_dead() -> None:
+    assert not {page.name: found for page in links.pages() if (found := list(links.dead(page)))}
+
+
+def test_a_dead_link_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+    (tmp_path / "other.md").write_text("# One heading, `with code`\n")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Here\n[a](other.md) [b](other.md#one-heading-with-code) [c](#here) [d](https://example.org/x)\n"
+        "[e](missing.md) [f](other.md#two) [g](#there) `[h](missing.md)`\n```\n[i](missing.md)\n```\n"
+    )
+    assert list(links.dead(page)) == ["missing.md", "other.md#two", "#there"]
+
+
+def test_the_generated_pages_are_as_the_code_is() -> None:
+    assert not stale(DOCS)
+
+
+def test_every_setting_says_what_it_does() -> None:
+    found = inspect.type_info(Settings)
+    assert isinstance(found, inspect.StructType)
+    for field in found.fields:
+        kind, sentences = field.type, []
+        while isinstance(kind, inspect.Metadata):
+            sentences.append((kind.extra_json_schema or {}).get("description", ""))
+            kind = kind.type
+        assert any(sentence.endswith(".") for sentence in sentences), field.name
+
+
+def test_the_list_of_refusals_is_closed_and_every_one_is_explained() -> None:
+    declared = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refusal)}
+    assert declared - {Refusal} == set(REFUSALS)
+    assert len({refusal.code for refusal in REFUSALS}) == len(REFUSALS)
+    for refusal in REFUSALS:
+        assert refusal.sentence
+        assert refusal.when.endswith(".")
+
+
+def test_no_refusal_is_made_outside_the_closed_list() -> None:
+    assert set(Refusal.__subclasses__()) == set(REFUSALS)
+
+
+def test_every_audit_event_is_explained() -> None:
+    explained = set(re.findall(r"^\| `([a-z_]+)` \|", (DOCS / "operations.md").read_text("utf-8"), re.MULTILINE))
+    assert {event.value for event in Event} <= explained
+
+
+def test_every_metric_is_explained() -> None:
+    source = (ROOT / "src" / "manifest_auth" / "metrics.py").read_text("utf-8")
+    names = set(re.findall(r'"(manifest_[a-z_]+)"', source))
+    explained = (DOCS / "operations.md").read_text("utf-8")
+    assert names
+    assert {name for name in names if f"`{name}" not in explained} == set()
+
+
+def test_every_test_that_the_security_page_names_exists() -> None:
+    text = (DOCS / "security.md").read_text("utf-8")
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", text))
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert named
+    assert not named - there
+
+
+def test_every_file_that_the_sign_in_page_names_exists() -> None:
+    text = (DOCS / "how-sign-in-works.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z_/]+\.py)`", text))
+    assert named
+    assert {name for name in named if not (ROOT / "src" / "manifest_auth" / name).exists()} == set()
+
+
+def test_every_symbol_that_the_sign_in_page_names_stands_in_its_file() -> None:
+    rows = re.findall(
+        r"^\| `([\w.]+)` \| `([a-z_/]+\.py)` \|", (DOCS / "how-sign-in-works.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) > 10
+    for symbol, name in rows:
+        source = (ROOT / "src" / "manifest_auth" / name).read_text("utf-8")
+        assert re.search(rf"(def|class) {symbol.rpartition('.')[2]}\b|^{symbol} ", source, re.MULTILINE), (symbol, name)
+
+
+def test_decisions_are_numbered_without_gaps() -> None:
+    numbers = [int(page.name[:4]) for page in sorted((DOCS / "decisions").glob("*.md"))]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert "./dev demo" in text
+    assert "./dev test" in text
+
+
+def test_no_absolute_path_of_a_machine_stands_in_the_docs() -> None:
+    for page in links.pages():
+        assert not re.search(r"(?<![\w./])/(home|root|Users|work)/", page.read_text("utf-8")), page.name
