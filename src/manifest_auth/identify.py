@@ -88,6 +88,6 @@ async def _by_cookie(house: House, head: Head, now: int) -> Principal:
         raise TokenExpired(reason="cookie: too old, or idle for too long")
     if now - principal.cookie_seen_at >= min(sessions.TOUCH_EVERY_MS, idle_ms // 2):
         session_id = principal.session_id
-        await house.store.of(principal.tenant_id).write(lambda unit: sessions.touch(unit, session_id, now))
+        await house.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
         house.principals.touched(principal, now)
     return principal

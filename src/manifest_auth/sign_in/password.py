@@ -44,7 +44,7 @@ async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
     """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
     house = ctx.house
     house.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
-    attempt = await house.store.write(lambda unit: _find_and_count(unit, ctx, shown))
+    attempt = await house.store.write_quickly(lambda unit: _find_and_count(unit, ctx, shown))
     if attempt.wait_ms:
         house.metrics.throttled.inc()
         house.metrics.sign_ins.labels(METHOD, "throttled").inc()
@@ -52,7 +52,7 @@ async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
     stored = attempt.user.password_hash if attempt.user else None
     proof = await house.hasher.verify(stored, shown.password)
     if not proof.matches or attempt.user is None or attempt.tenant is None:
-        await house.store.write(lambda unit: _failed(unit, ctx, attempt, shown))
+        await house.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, shown))
         house.metrics.sign_ins.labels(METHOD, "failed").inc()
         raise InvalidCredentials()
     user, tenant = attempt.user, attempt.tenant
@@ -119,7 +119,7 @@ async def _rehash(ctx: Context, tenant_id: int, user_id: int, stored: str, passw
         if users.rehash(bound, user_id, stored, fresh):
             audit.record(bound, ctx, Event.PASSWORD_REHASHED, f"user:{user_id}")
 
-    await ctx.house.store.write(work)
+    await ctx.house.store.write_quickly(work)
 
 
 def client_from(client_header: str | None, host: str | None, public_url: str) -> str | None:

@@ -45,7 +45,7 @@ async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
     verdict = judge(shown, principal.chain, now, house.settings.refresh_grace * 1000, strict=strict)
     ids: tuple[str, str | None] | None = (house.random.text(12), shown.own)
     if verdict is not Verdict.CHILD:
-        ids = await house.store.write(lambda unit: _rotate(unit, ctx, shown, verdict, principal, now))
+        ids = await house.store.write_quickly(lambda unit: _rotate(unit, ctx, shown, verdict, principal, now))
     if ids is None:
         house.metrics.refreshes.labels("reused").inc()
         house.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
@@ -96,7 +96,7 @@ async def sign_out(ctx: Context) -> None:
         if sessions.end(unit, user.session_id, "signed_out", ctx.now):
             audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{user.user_id}", session=user.session_id)
 
-    await ctx.store.write(work)
+    await ctx.store.write_quickly(work)
 
 
 async def sign_out_all(ctx: Context) -> int:

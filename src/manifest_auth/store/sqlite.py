@@ -1,23 +1,23 @@
-"""SQLite: one writer thread that commits in groups, one reader thread, key reads on the event loop itself.
+"""SQLite: units of work in one writer thread or, when they are short, on the event loop; key reads on the loop itself.
 
-Durability: WAL with ``synchronous=FULL``. Every commit is on the disk before its answer leaves (contract, section 12);
-the price, one fsync, is shared by all units of work that queued up while the last one ran (group commit). When one of
-a group fails, the group is rolled back and run again with a savepoint for each unit, so that the one that failed takes
-nothing of the others with it. Units are plain functions of what they read, so they can run twice.
+Durability: WAL, and every commit is on the disk before its answer leaves (contract, section 12). The writer thread's
+connection does that with ``synchronous=FULL``. Short units (:meth:`SqliteStore.write_quickly`) commit on the loop with
+``synchronous=NORMAL`` and are answered after an ``fdatasync`` of the write-ahead log by :mod:`.sqlite_sync`: the same
+bytes are on the disk at the same point, but one sync serves all that committed while the last one ran, and no statement
+hands the interpreter lock to and fro (``docs/decisions/0011-group-commit.md``).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import queue
 import sqlite3
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
+from manifest_auth.store.sqlite_threads import Job, Syncer, Worker
 from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
@@ -26,7 +26,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BUSY_MS = 5000
-GROUP = 256  # units of work in one commit, so that the first of them is not kept waiting
 
 
 class SqliteConnection(Connection):
@@ -52,77 +51,20 @@ class SqliteConnection(Connection):
             raise
 
 
-def connect(path: str, *, readonly: bool = False) -> sqlite3.Connection:
+def connect(
+    path: str, *, readonly: bool = False, synchronous: str = "FULL", busy_ms: int = BUSY_MS
+) -> sqlite3.Connection:
     """A connection with the pragmas that every one of ours has."""
     raw = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     raw.execute(f"PRAGMA busy_timeout={BUSY_MS}")
     raw.execute("PRAGMA journal_mode=WAL")
-    raw.execute("PRAGMA synchronous=FULL")
+    raw.execute(f"PRAGMA synchronous={synchronous}")
     raw.execute("PRAGMA foreign_keys=ON")
     raw.execute("PRAGMA trusted_schema=OFF")
+    raw.execute(f"PRAGMA busy_timeout={busy_ms}")
     if readonly:
         raw.execute("PRAGMA query_only=ON")
     return raw
-
-
-class _Job:
-    __slots__ = ("error", "future", "result", "work")
-
-    def __init__(self, work: Work[Any], future: asyncio.Future[Any]) -> None:
-        self.work = work
-        self.future = future
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-
-class _Worker(threading.Thread):
-    """A thread with a connection and a queue; ``None`` ends it."""
-
-    def __init__(
-        self, name: str, raw: sqlite3.Connection, run: Callable[[sqlite3.Connection, list[_Job]], None]
-    ) -> None:
-        super().__init__(name=name, daemon=True)
-        self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._raw, self._run = raw, run
-        self._loop = asyncio.get_running_loop()
-
-    def submit(self, work: Work[T]) -> asyncio.Future[T]:
-        future: asyncio.Future[T] = self._loop.create_future()
-        self.jobs.put(_Job(work, future))
-        return future
-
-    def run(self) -> None:
-        while True:
-            batch: list[_Job] = []
-            job = self.jobs.get()
-            while job is not None:
-                batch.append(job)
-                if len(batch) >= GROUP:
-                    break
-                try:
-                    job = self.jobs.get_nowait()
-                except queue.Empty:
-                    break
-            if batch:
-                try:
-                    self._run(self._raw, batch)
-                except BaseException as error:  # noqa: BLE001 - the waiting requests must hear of it
-                    for waiting in batch:
-                        waiting.error = error
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    self._loop.call_soon_threadsafe(_settle, batch)
-            if job is None:
-                return
-
-
-def _settle(batch: list[_Job]) -> None:
-    for job in batch:
-        if job.future.cancelled():
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)
 
 
 class SqliteStore(Store):
@@ -131,121 +73,134 @@ class SqliteStore(Store):
     def __init__(self, url: str) -> None:
         super().__init__()
         self.path = url.removeprefix("sqlite:///")
-        self._look: sqlite3.Connection | None = None
-        self._workers: list[_Worker] = []
+        self._look: sqlite3.Connection
+        self._quick: sqlite3.Connection
+        self._writer: Worker
+        self._reader: Worker
+        self._syncer: Syncer
+        self._group: list[Job] = []
+        self._open = False
 
     async def open(self) -> None:
         try:
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
             self._look = connect(self.path, readonly=True)
-            self._workers = [
-                _Worker("store-write", connect(self.path), self._write_group),
-                _Worker("store-read", connect(self.path, readonly=True), self._read_group),
-            ]
+            self._quick = connect(self.path, synchronous="NORMAL", busy_ms=0)
+            self._writer = Worker("store-write", connect(self.path), self._write_group)
+            self._reader = Worker("store-read", connect(self.path, readonly=True), _read_group)
+            self._syncer = Syncer(f"{self.path}-wal")
         except (OSError, sqlite3.Error) as error:
             raise StoreUnavailable(f"{self.path}: {error}") from error
-        for worker in self._workers:
-            worker.start()
+        self._loop = asyncio.get_running_loop()
+        self._open = True
+        for thread in (self._writer, self._reader, self._syncer):
+            thread.start()
 
     async def close(self) -> None:
-        for worker in self._workers:
-            worker.jobs.put(None)
-        for worker in self._workers:
-            await asyncio.to_thread(worker.join, 10)
-            worker._raw.close()
-        if self._look is not None:
-            self._look.close()
-            self._look = None
+        if not self._open:
+            return
+        self._open = False
+        if self._group:
+            self._run_group()
+        for thread in (self._writer, self._reader, self._syncer):
+            await asyncio.to_thread(thread.stop)
+        self._look.close()
+        self._quick.close()
 
     async def write(self, work: Work[T]) -> T:
-        return await self._workers[0].submit(work)
+        return await self._writer.submit(work)
+
+    async def write_quickly(self, work: Work[T]) -> T:
+        job = Job(work, self._loop.create_future())
+        if not self._group:
+            self._loop.call_soon(self._run_group)
+        self._group.append(job)
+        result: T = await job.future
+        return result
 
     async def read(self, work: Work[T]) -> T:
-        return await self._workers[1].submit(work)
+        return await self._reader.submit(work)
 
     async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
-        assert self._look is not None
         compiled = statement.sqlite
         row = self._look.execute(compiled.sql, compiled.values(values)).fetchone()
         return None if row is None else statement.make(row)
 
     async def ping(self) -> None:
         try:
-            assert self._look is not None
-            self._look.execute("SELECT 1").fetchone()
+            self._look.execute("SELECT 1 FROM alembic_version").fetchone()
         except sqlite3.Error as error:
             raise StoreUnavailable(str(error)) from error
 
-    def _write_group(self, raw: sqlite3.Connection, batch: list[_Job]) -> None:
-        announced = _run_together(raw, batch)
-        if announced is None:
-            announced = _run_apart(raw, batch)
-        if announced:
-            self._workers[0]._loop.call_soon_threadsafe(self._deliver, announced)
-
-    @staticmethod
-    def _read_group(raw: sqlite3.Connection, batch: list[_Job]) -> None:
-        for job in batch:
-            raw.execute("BEGIN")
-            try:
-                job.result = job.work(SystemUnit(SqliteConnection(raw)))
-            except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
+    def _run_group(self) -> None:
+        """Commits all short units that came in since the last turn of the loop, and has the log synced."""
+        group, self._group = self._group, []
+        try:
+            announced = _run(self._quick, group)
+        except StoreUnavailable:  # somebody else is writing: the writer thread can wait for them, the loop cannot
+            for job in group:
+                self._writer.jobs.put(job)
+            return
+        except Exception as error:  # noqa: BLE001 - handed to those who wait
+            for job in group:
                 job.error = error
-            finally:
-                raw.execute("ROLLBACK")
+            announced = []
+        self._deliver(announced)
+        self._syncer.settle_after_sync(group)
+
+    def _write_group(self, raw: sqlite3.Connection, group: list[Job]) -> None:
+        if announced := _run(raw, group):
+            self._loop.call_soon_threadsafe(self._deliver, announced)
 
 
-def _begin(raw: sqlite3.Connection) -> None:
+def _read_group(raw: sqlite3.Connection, group: list[Job]) -> None:
+    for job in group:
+        raw.execute("BEGIN")
+        try:
+            job.result = job.work(SystemUnit(SqliteConnection(raw)))
+        except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
+            job.error = error
+        finally:
+            raw.execute("ROLLBACK")
+
+
+def _run(raw: sqlite3.Connection, group: list[Job]) -> list[Announcement]:
+    """One transaction for all of a group. When one of several units has to be rolled back, the group runs again with a
+    savepoint for each, so that it takes nothing of the others with it: units are plain functions and can run twice.
+
+    Raises StoreUnavailable, and nothing was done, when another connection holds the lock.
+    """
+    announced = _attempt(raw, group, savepoints=False)
+    return _attempt(raw, group, savepoints=True) or [] if announced is None else announced
+
+
+def _attempt(raw: sqlite3.Connection, group: list[Job], *, savepoints: bool) -> list[Announcement] | None:
     try:
         raw.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:  # another process holds the lock for longer than BUSY_MS
+    except sqlite3.OperationalError as error:
         raise StoreUnavailable(str(error)) from error
-
-
-def _run_together(raw: sqlite3.Connection, batch: list[_Job]) -> list[Announcement] | None:
-    """One transaction for all; None, and nothing done, when one of several has to be rolled back."""
-    _begin(raw)
     announced: list[Announcement] = []
     try:
-        for job in batch:
-            connection = SqliteConnection(raw)
-            try:
-                job.result = job.work(SystemUnit(connection))
-            except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
-                job.error = error
-                if not getattr(error, "keeps_writes", False):
-                    raw.execute("ROLLBACK")
-                    return [] if len(batch) == 1 else None
-            announced += connection.announced
-        raw.execute("COMMIT")
-    except BaseException:
-        if raw.in_transaction:
-            raw.execute("ROLLBACK")
-        raise
-    return announced
-
-
-def _run_apart(raw: sqlite3.Connection, batch: list[_Job]) -> list[Announcement]:
-    """One transaction for all, a savepoint for each."""
-    _begin(raw)
-    announced: list[Announcement] = []
-    try:
-        for job in batch:
+        for job in group:
             job.result = job.error = None
             connection = SqliteConnection(raw)
-            raw.execute("SAVEPOINT unit")
+            if savepoints:
+                raw.execute("SAVEPOINT unit")
             try:
                 job.result = job.work(SystemUnit(connection))
             except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
                 job.error = error
                 if not getattr(error, "keeps_writes", False):
-                    raw.execute("ROLLBACK TO unit")
                     connection.announced.clear()
-            raw.execute("RELEASE unit")
+                    raw.execute("ROLLBACK TO unit" if savepoints else "ROLLBACK")
+                    if not savepoints:
+                        return [] if len(group) == 1 else None
+            if savepoints:
+                raw.execute("RELEASE unit")
             announced += connection.announced
         raw.execute("COMMIT")
     except BaseException:
-        if raw.in_transaction:
+        with contextlib.suppress(sqlite3.Error):
             raw.execute("ROLLBACK")
         raise
     return announced

@@ -13,13 +13,15 @@ See ``docs/decisions/0003-statements.md`` for why this is not left to SQLAlchemy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import copy
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, TypeVar, overload
 
-from sqlalchemy import BigInteger, Delete, Insert, Select, Table, Update, bindparam
+from sqlalchemy import BigInteger, Column, Delete, Insert, Select, Table, Update, and_, bindparam, true
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import dml
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
-from sqlalchemy.sql import visitors
+from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 from sqlalchemy.sql.selectable import Join
 
@@ -117,8 +119,9 @@ def bound(source: Source, row: type[R] | None = None) -> Bound[R] | Bound[Any]:
     if isinstance(source, Insert):
         if source.table not in TENANT_OWNED:
             raise UnboundStatement(f"{source.table} belongs to no tenant")
-        source = source.values(tenant_id=me)
+        source = _bound_insert(source, me)
     else:
+        _check_moves(source)
         tables = [t for t in _from(source) if t in TENANT_OWNED]
         if not tables:
             raise UnboundStatement("no tenant's table in the statement")
@@ -152,18 +155,52 @@ def _parameters(source: Source) -> list[BindParameter[Any]]:
     return [e for e in visitors.iterate(source) if isinstance(e, BindParameter)]
 
 
+def _bound_insert(source: Insert, me: BindParameter[Any]) -> Insert:
+    """An upsert changes the row that it meets only if it is the tenant's own."""
+    source = source.values(tenant_id=me)
+    clause = source._post_values_clause
+    if isinstance(clause, dml.OnConflictDoUpdate):
+        if any(getattr(column, "name", column) == "tenant_id" for column in dict(clause.update_values_to_set)):
+            raise UnboundStatement("a row never moves to another tenant")
+        clause = copy.copy(clause)
+        given = true() if clause.update_whereclause is None else clause.update_whereclause
+        clause.update_whereclause = and_(source.table.c.tenant_id == me, given)
+        source._post_values_clause = clause
+    return source
+
+
+def _check_moves(source: Source) -> None:
+    if isinstance(source, Update) and any(getattr(c, "name", c) == "tenant_id" for c in source._values or ()):
+        raise UnboundStatement("a row never moves to another tenant")
+
+
 def _owned(source: Any) -> set[Table]:
     found = {e for e in visitors.iterate(source) if isinstance(e, Table)}
+    found |= {e.table for e in visitors.iterate(source) if isinstance(e, Column)}
     if isinstance(source, Insert | Update | Delete):
         found.add(source.table)  # type: ignore[arg-type]  # always a Table here
     return found & TENANT_OWNED
 
 
+def _own_level(source: Source) -> Iterator[Any]:
+    """All elements of a statement but those inside its sub-queries."""
+    pending = list(source.get_children())
+    while pending:
+        element = pending.pop()
+        if not isinstance(element, Select):
+            yield element
+            pending += element.get_children()
+
+
 def _from(source: Source) -> list[Table]:
     """The tables that the statement itself (not its sub-queries) reads or writes."""
     if isinstance(source, Update | Delete):
+        named = {e.table for e in _own_level(source) if isinstance(e, Column)}
+        if named & TENANT_OWNED - {source.table}:
+            raise UnboundStatement("a change that reads another tenant's table beside its own cannot be bound")
         return [source.table]  # type: ignore[list-item]
-    assert isinstance(source, Select)
+    if not isinstance(source, Select):
+        raise UnboundStatement("a union cannot be bound; write two statements")
     tables: list[Table] = []
     pending: list[Any] = list(source.get_final_froms())
     while pending:
@@ -181,6 +218,8 @@ def _from(source: Source) -> list[Table]:
 
 def _check_nested(source: Source) -> None:
     """Every SELECT inside must carry its own condition for each tenant's table that it reads."""
+    if source._independent_ctes:
+        raise UnboundStatement("a common table expression cannot be bound; write two statements")
     for element in visitors.iterate(source):
         if isinstance(element, Select) and element is not source:
             conditions = _bound_tables(element)
@@ -194,7 +233,7 @@ def _bound_tables(select: Select[Any]) -> set[Table]:
     clauses = [c for c in (select.whereclause,) if c is not None]
     while clauses:
         clause = clauses.pop()
-        if isinstance(clause, BinaryExpression):
+        if isinstance(clause, BinaryExpression) and clause.operator is operators.eq:
             left, right = clause.left, clause.right
             if isinstance(right, BindParameter) and right.key == TENANT and getattr(left, "name", "") == "tenant_id":
                 found.add(left.table)
