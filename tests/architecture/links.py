@@ -45,9 +45,8 @@ def dead(page: Path) -> Iterator[str]:
             continue
         name, _, anchor = unquote(link).partition("#")
         target = (page.parent / name).resolve() if name else page
-        if not target.is_relative_to(ROOT) or not target.exists():
-            yield link
-        elif anchor and target.suffix == ".md" and anchor not in anchors(target):
+        there = target.is_relative_to(ROOT) and target.exists()
+        if not there or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
             yield link
 
 

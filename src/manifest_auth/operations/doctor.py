@@ -66,8 +66,9 @@ def _address(settings: Settings) -> list[Finding]:
     elif settings.is_loopback:
         found.append(Finding("note", f"public address: {settings.public_url} reaches this machine only"))
     else:
-        found.append(Finding("bad", f"public address: {settings.public_url} is plain http; tokens and cookies can "
-                                    "be read on the way. Put TLS in front and set MANIFEST_PUBLIC_URL to https://…"))  # fmt: skip
+        url = settings.public_url
+        found.append(Finding("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. "
+                                    "Put TLS in front and set MANIFEST_PUBLIC_URL to https://…"))  # fmt: skip
     if settings.rate_limits == "off":
         found.append(Finding("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it"))
     return found
