@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import threading
 import time
+
+from manifest_auth.base64url import encode
 
 _PAGE = 1024
 
@@ -38,4 +39,4 @@ class Random:
 
     def text(self, count: int = 16) -> str:
         """``count`` random bytes (16: 128 bits) as URL-safe base64 without padding."""
-        return base64.urlsafe_b64encode(self.bytes(count)).rstrip(b"=").decode()
+        return encode(self.bytes(count))

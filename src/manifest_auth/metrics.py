@@ -16,11 +16,12 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         r = self.registry
-        self._requests = Counter(
-            "manifest_requests", "Requests by route and status", ["method", "route", "status"], registry=r
-        )
-        self._seconds = Histogram(
-            "manifest_request_seconds", "Time to answer, by route", ["route"], buckets=_SECONDS, registry=r
+        self._requests = Histogram(
+            "manifest_request_seconds",
+            "Time to answer, by method, route pattern and status; its count is the number of requests",
+            ["method", "route", "status"],
+            buckets=_SECONDS,
+            registry=r,
         )
         self.sign_ins = Counter("manifest_sign_ins", "Sign-ins by method and result", ["method", "result"], registry=r)
         self.refreshes = Counter("manifest_refreshes", "Refreshes by result", ["result"], registry=r)
@@ -34,19 +35,16 @@ class Metrics:
         self.principals = Counter(
             "manifest_principals", "Credential checks by where they were answered", ["from"], registry=r
         )
-        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._children: dict[tuple[str, str, int], Histogram] = {}
+        self.refreshed = self.refreshes.labels("ok")
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Counts one answered request; ``route`` is the pattern, never the path."""
         key = (method, route, status)
-        children = self._children.get(key)
-        if children is None:
-            children = self._children[key] = (
-                self._requests.labels(method, route, str(status)),
-                self._seconds.labels(route),
-            )
-        children[0].inc()
-        children[1].observe(seconds)
+        child = self._children.get(key)
+        if child is None:
+            child = self._children[key] = self._requests.labels(method, route, str(status))
+        child.observe(seconds)
 
     def render(self) -> bytes:
         """The text exposition; with several web processes, of all of them together."""

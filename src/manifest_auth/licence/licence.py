@@ -7,13 +7,14 @@ algorithm is part of the version in front, so a key cannot choose it.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import Annotated
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta
+
+from manifest_auth.base64url import decode, encode
 
 VERSION = "MANIFEST1"
 MAX_LENGTH = 8192
@@ -47,8 +48,8 @@ class Licence(msgspec.Struct, frozen=True, rename="camel"):
 
 def sign(licence: Licence, private: Ed25519PrivateKey) -> str:
     """The key's text."""
-    signed = f"{VERSION}.{_b64(msgspec.json.encode(licence))}"
-    return f"{signed}.{_b64(private.sign(signed.encode()))}"
+    signed = f"{VERSION}.{encode(msgspec.json.encode(licence))}"
+    return f"{signed}.{encode(private.sign(signed.encode()))}"
 
 
 def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
@@ -60,9 +61,9 @@ def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
     if version != VERSION:
         raise BadLicence("version")
     try:
-        raw = _unb64(signature)
-        content = _unb64(payload)
-    except (ValueError, binascii.Error):
+        raw = decode(signature)
+        content = decode(payload)
+    except ValueError:
         raise BadLicence("base64") from None
     if not any(_signed_by(key, raw, signed.encode()) for key in public_keys):
         raise BadLicence("signature")
@@ -97,11 +98,3 @@ def _signed_by(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
-
-
-def _b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def _unb64(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

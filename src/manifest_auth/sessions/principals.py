@@ -60,7 +60,8 @@ class Principals:
             self._by_id[principal.session_id] = kept._replace(cookie_seen_at=now)
 
     async def _ask(self, statement: Any, **values: Any) -> Principal | None:
-        self._asked.inc()
+        if self._store.remembers:
+            self._asked.inc()
         generation = self._generation
         found: Principal | None = await self._store.look_up(statement, **values)
         # Nothing is kept that was read while an announcement came in: it may be what the announcement is about.

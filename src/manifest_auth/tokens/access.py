@@ -7,7 +7,7 @@ ends, which saves the signature but not the look at its session.
 
 from __future__ import annotations
 
-import base64
+import hmac
 import json
 import re
 from functools import lru_cache
@@ -18,6 +18,7 @@ import orjson
 from joserfc import jws
 from joserfc.errors import JoseError
 
+from manifest_auth.base64url import encode
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.tokens.keys import KeyRing, Purpose
 
@@ -60,14 +61,16 @@ def header_of(algorithm: str, key_id: str) -> dict[str, str]:
 
 @lru_cache(maxsize=64)
 def _encoded_header(algorithm: str, key_id: str) -> str:
-    text = json.dumps(header_of(algorithm, key_id), separators=(",", ":"))
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    return encode(json.dumps(header_of(algorithm, key_id), separators=(",", ":")).encode())
 
 
 def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -> str:
     """A signed token; ``iss`` and ``aud`` are added to the claims."""
     key = ring.signing(purpose)
     full = {"iss": issuer, "aud": AUDIENCE[purpose], **claims}
+    if key.algorithm == "HS256":  # RFC 7515, section 5.1, and a quarter of what the library needs for it
+        signed = f"{_encoded_header('HS256', key.id)}.{encode(orjson.dumps(full))}"
+        return f"{signed}.{encode(hmac.digest(key.raw, signed.encode(), 'sha256'))}"
     # joserfc.jwt would put `typ` first; the contract fixes the header to the byte.
     header = header_of(key.algorithm, key.id)
     return jws.serialize_compact(header, orjson.dumps(full), key.jose, algorithms=[key.algorithm])

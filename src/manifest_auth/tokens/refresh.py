@@ -11,13 +11,12 @@ does not hand the interpreter lock away.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import enum
 import hashlib
 import hmac
 from typing import NamedTuple
 
+from manifest_auth.base64url import decode, encode
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.sessions import Chain
 
@@ -57,16 +56,8 @@ def judge(shown: Shown, chain: Chain, now: int, grace_ms: int, *, strict: bool) 
     return Verdict.REUSED
 
 
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
 def _mac(key: bytes, body: bytes) -> bytes:
     return hashlib.blake2b(body, key=key, digest_size=32, person=b"manifest refresh").digest()
-
-
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def mint(key: bytes, session_id: str, own: str, parent: str | None, expires_at: int) -> str:
@@ -74,13 +65,13 @@ def mint(key: bytes, session_id: str, own: str, parent: str | None, expires_at: 
     body = b"".join(
         (
             _VERSION,
-            _decode(session_id),
-            _decode(own),
-            _decode(parent) if parent else _NO_PARENT,
+            decode(session_id),
+            decode(own),
+            decode(parent) if parent else _NO_PARENT,
             expires_at.to_bytes(8, "big"),
         )
     )
-    return _PREFIX + base64.urlsafe_b64encode(body + _mac(key, body)).decode()
+    return _PREFIX + encode(body + _mac(key, body))
 
 
 def verify(keys: list[bytes], text: str, now: int) -> Shown:
@@ -88,15 +79,15 @@ def verify(keys: list[bytes], text: str, now: int) -> Shown:
     if len(text) != TEXT_LENGTH or not text.startswith(_PREFIX) or not text.isascii():
         raise InvalidToken(reason="refresh token: shape")
     try:
-        raw = base64.b64decode(text[len(_PREFIX) :], altchars=b"-_", validate=True)
-    except (ValueError, binascii.Error):
+        raw = decode(text[len(_PREFIX) :])
+    except ValueError:
         raise InvalidToken(reason="refresh token: base64") from None
     body, mac = raw[:_LENGTH], raw[_LENGTH:]
     # All keys are tried without an early end; there are one or two of them.
     genuine = [hmac.compare_digest(_mac(key, body), mac) for key in keys]
     if not any(genuine) or body[:1] != _VERSION:
         raise InvalidToken(reason="refresh token: signature")
-    shown = Shown(_text(body[1:17]), _text(body[17:29]), _text(body[29:41]), int.from_bytes(body[41:49], "big"))
+    shown = Shown(encode(body[1:17]), encode(body[17:29]), encode(body[29:41]), int.from_bytes(body[41:49], "big"))
     if shown.expires_at <= now:
         raise TokenExpired(reason="refresh token")
     return shown
