@@ -1,0 +1,190 @@
+"""Contract, section 2 and security bar 85 and 86: every malformed body is ``VALIDATION_ERROR``, never a bug."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.envelope import check_refusal, check_success
+from tests.support.house import PASSWORD, App
+
+SIGN_IN = "/api/client/auth/sign-in"
+SIGN_IN_BODY = {"email": "author@acme.example", "password": PASSWORD}
+
+NOT_JSON = {
+    "nothing": b"",
+    "white space": b" \n\t ",
+    "a word": b"hello",
+    "a form": b"email=a%40b.example&password=c",
+    "cut short": b'{"email": "author@acme.example", "passw',
+    "single quotes": b"{'email': 'a', 'password': 'b'}",
+    "a comment": b'{"email": "a@b.example", /* c */ "password": "b"}',
+    "a comma at the end": b'{"email": "a@b.example", "password": "b",}',
+    "garbage behind": b'{"email": "a@b.example", "password": "b"} x',
+    "two values": b'{"email": "a@b.example", "password": "b"}{}',
+    "a byte order mark": b'\xef\xbb\xbf{"email": "a@b.example", "password": "b"}',
+    "bytes that are no UTF-8": b'{"email": "a@b.example", "password": "\xff\xfe"}',
+    "an overlong NUL": b'{"email": "a@b.example", "password": "\xc0\x80"}',
+    "a surrogate in UTF-8": b'{"email": "a@b.example", "password": "\xed\xa0\x80"}',
+    "UTF-16": '{"email": "a@b.example", "password": "b"}'.encode("utf-16"),
+    "UTF-32": '{"email": "a@b.example", "password": "b"}'.encode("utf-32-le"),
+    "a NUL byte": b'{"email": "a@b.example", "password": "a\x00b"}',
+    "NUL bytes only": b"\x00" * 40,
+    "a raw line break": b'{"email": "a@b.example", "password": "a\nb"}',
+    "an escaped NUL": b'{"email": "a@b.example", "password": "a\\u0000b"}',
+    "an escaped NUL in a name": b'{"email": "a@b.example", "password": "b", "x\\u0000": 1}',
+    "an escaped NUL in what is ignored": b'{"email": "a@b.example", "password": "b", "x": ["\\u0000"]}',
+    "a lone high surrogate": b'{"email": "a@b.example", "password": "\\ud800"}',
+    "a lone low surrogate": b'{"email": "a@b.example", "password": "x\\udc00y"}',
+    "surrogates the wrong way round": b'{"email": "a@b.example", "password": "\\udc00\\ud800"}',
+    "a lone surrogate in a name": b'{"email": "a@b.example", "password": "b", "\\udfff": 1}',
+    "a lone surrogate twice as name": b'{"\\udfff": 1, "\\udfff": 2}',
+    "a bad escape": b'{"email": "a@b.example", "password": "\\x41"}',
+    "a cut escape": b'{"email": "a@b.example", "password": "\\u00"}',
+    "NaN": b'{"email": "a@b.example", "password": "b", "x": NaN}',
+    "Infinity": b'{"email": "a@b.example", "password": "b", "x": Infinity}',
+    "minus Infinity": b'{"email": "a@b.example", "password": "b", "x": -Infinity}',
+    "1e999": b'{"email": "a@b.example", "password": "b", "x": 1e999}',
+    "minus 1e999": b'{"email": "a@b.example", "password": "b", "x": -1e999}',
+    "an integer over 64 bits": b'{"email": "a@b.example", "password": "b", "x": 9223372036854775808}',
+    "an integer under 64 bits": b'{"email": "a@b.example", "password": "b", "x": -9223372036854775809}',
+    "an integer of 5,000 digits": b'{"email": "a@b.example", "password": "b", "x": ' + b"9" * 5000 + b"}",
+    "an integer of 50,000 digits": b'{"email": "a@b.example", "password": "b", "x": -' + b"9" * 50_000 + b"}",
+    "a hexadecimal number": b'{"email": "a@b.example", "password": "b", "x": 0x10}',
+    "a number with a leading zero": b'{"email": "a@b.example", "password": "b", "x": 012}',
+    "33 levels of lists": b'{"email": "a@b.example", "password": "b", "x": ' + b"[" * 32 + b"]" * 32 + b"}",
+    "33 levels of objects": b'{"a":' * 32 + b"{}" + b"}" * 32,
+    "30,000 open lists": b"[" * 30_000,
+    "30,000 lists": b"[" * 30_000 + b"]" * 30_000,
+    "10,000 objects": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    "a list": b"[]",
+    "a list of one object": b'[{"email": "a@b.example", "password": "b"}]',
+    "a text": b'"email"',
+    "a number": b"1",
+    "true": b"true",
+    "null": b"null",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOT_JSON)
+async def test_a_body_that_is_no_sound_json_object_is_refused(app: App, name: str) -> None:
+    check_refusal(await app.send("POST", SIGN_IN, content=NOT_JSON[name]), 400, "VALIDATION_ERROR")
+
+
+@pytest.fixture(scope="module")
+async def keys(app: App) -> dict[str, str]:
+    """A user's and an admin's access token."""
+    return {"client": (await app.sign_in()).data["token"], "admin": await app.admin_token()}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "key"),
+    [
+        ("POST", "/api/client/auth/refresh", None),
+        ("POST", "/api/client/auth/password", "client"),
+        ("POST", "/api/client/graphql", "client"),
+        ("POST", "/api/admin/auth/sign-in", None),
+        ("POST", "/api/admin/auth/refresh", None),
+        ("POST", "/api/admin/clients", "admin"),
+        ("PATCH", "/api/admin/clients/acme", "admin"),
+        ("POST", "/api/admin/clients/acme/users", "admin"),
+        ("PATCH", "/api/admin/clients/acme/users/1", "admin"),
+        ("PUT", "/api/admin/clients/acme/users/1/roles", "admin"),
+        ("POST", "/api/admin/license-on-prem", "admin"),
+    ],
+)
+async def test_so_is_it_on_every_other_route(
+    app: App, keys: dict[str, str], method: str, path: str, key: str | None
+) -> None:
+    for content in NOT_JSON.values():
+        reply = await app.send(method, path, content=content, token=keys[key] if key else None)
+        if path == "/api/client/graphql":
+            assert reply.status == 400, content[:60]
+            assert reply.json["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+        else:
+            check_refusal(reply, 400, "VALIDATION_ERROR")
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000]
+)
+async def test_100000_levels_do_not_reach_the_bottom_of_the_stack(
+    app: App, keys: dict[str, str], content: bytes
+) -> None:
+    reply = await app.send("POST", "/api/admin/clients", content=content, token=keys["admin"])
+    check_refusal(reply, 400, "VALIDATION_ERROR")
+    reply = await app.send("POST", "/api/client/graphql", content=content, token=keys["client"])
+    assert (reply.status, reply.json["errors"][0]["extensions"]["code"]) == (400, "BAD_USER_INPUT")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"email": "author@acme.example", "email": "author@acme.example", "password": "b"}',
+        b'{"email": "a@b.example", "password": "b", "\\u0065mail": "c@d.example"}',
+        b'{"email": "a@b.example", "password": "b", "extra": {"x": 1, "x": 1}}',
+        b'{"email": "a@b.example", "password": "b", "extra": [[{"x": 1, "y": 2, "x": 3}]]}',
+    ],
+)
+async def test_a_member_given_twice_is_refused_and_named(app: App, content: bytes) -> None:
+    error = check_refusal(await app.send("POST", SIGN_IN, content=content), 400, "VALIDATION_ERROR")
+    assert error["details"][0]["field"] in ("email", "x")
+
+
+WRONG_VALUES: tuple[Any, ...] = (None, True, False, 0, 1, 1.5, [], ["a"], {}, {"a": 1}, "", "x" * 257)
+
+
+@pytest.mark.parametrize("value", WRONG_VALUES, ids=repr)
+@pytest.mark.parametrize("member", ["email", "password"])
+async def test_a_member_of_another_type_or_length_is_refused_and_named(app: App, member: str, value: Any) -> None:
+    error = check_refusal(await app.post(SIGN_IN, {**SIGN_IN_BODY, member: value}), 400, "VALIDATION_ERROR")
+    assert [d["field"] for d in error["details"]] == [member]
+
+
+@pytest.mark.parametrize("member", ["email", "password"])
+async def test_a_missing_member_is_refused_and_named(app: App, member: str) -> None:
+    body = {name: value for name, value in SIGN_IN_BODY.items() if name != member}
+    error = check_refusal(await app.post(SIGN_IN, body), 400, "VALIDATION_ERROR")
+    assert error["details"] == [{"field": member, "message": "Required"}]
+
+
+@pytest.mark.parametrize("name", ["Email", "EMAIL", "e-mail", "email "])
+async def test_names_of_members_are_exact(app: App, name: str) -> None:
+    body = {name: SIGN_IN_BODY["email"], "password": PASSWORD}
+    check_refusal(await app.post(SIGN_IN, body), 400, "VALIDATION_ERROR")
+
+
+async def test_unknown_members_are_ignored(app: App) -> None:
+    extra = {
+        "clientId": "globex",
+        "roles": ["Admin"],
+        "remember": True,
+        "__proto__": {"a": 1},
+        "x": [1, [2, {"y": None}]],
+    }
+    data = check_success(await app.post(SIGN_IN, {**SIGN_IN_BODY, **extra}))
+    assert (data["user"]["clientId"], data["user"]["roles"]) == ("acme", ["Author"])
+
+
+async def test_unknown_members_are_ignored_inside_members_too(app: App, keys: dict[str, str]) -> None:
+    body = {
+        "identifier": "newer-caller",
+        "name": "Newer caller",
+        "settings": {"refreshStrict": True, "notYetThere": 1, "password": {"minLength": 20, "newer": True}},
+    }
+    data = check_success(await app.post("/api/admin/clients", body, token=keys["admin"]), 201)
+    assert data["settings"]["refreshStrict"] is True
+    assert data["settings"]["password"]["minLength"] == 20
+    assert "notYetThere" not in data["settings"]
+
+
+async def test_32_levels_of_nesting_are_allowed(app: App) -> None:
+    content = json.dumps(SIGN_IN_BODY).encode()[:-1] + b', "x": ' + b"[" * 31 + b"]" * 31 + b"}"
+    check_success(await app.send("POST", SIGN_IN, content=content))
+
+
+async def test_escaped_characters_and_pairs_of_surrogates_are_allowed(app: App) -> None:
+    content = b'{"email": "\\u0061uthor@acme.example", "password": "' + PASSWORD.encode() + b'", "x": "\\ud83d\\ude00"}'
+    check_success(await app.send("POST", SIGN_IN, content=content))

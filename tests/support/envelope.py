@@ -1,0 +1,74 @@
+"""What the contract's section 2 asks of every answer, as assertions that tests of other sections share."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from tests.support.house import Reply
+
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "x-frame-options": "DENY",
+}
+#: Words that only a trace, a statement, a path or a class of ours would bring into an answer.
+_LEAKS = re.compile(
+    r"Traceback|File \"|\.py\b|manifest_auth|sqlite|asyncpg|msgspec|orjson|SELECT |INSERT |UPDATE |<class"
+    r"|object at 0x|Error\("
+)
+
+
+def check_headers(reply: Reply) -> None:
+    """Request id and the usual security headers, whatever the answer; nothing that names the software."""
+    for name, value in SECURITY_HEADERS.items():
+        assert reply.headers.get_list(name) == [value], name
+    assert len(reply.headers.get_list("x-request-id")) == 1
+    assert reply.headers["x-request-id"]
+    assert "server" not in reply.headers
+    assert "x-powered-by" not in reply.headers
+
+
+def check_success(reply: Reply, status: int = 200) -> Any:
+    """The success envelope; gives its ``data``."""
+    assert reply.status == status, reply.text
+    check_headers(reply)
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+    assert reply.json["success"] is True
+    assert "error" not in reply.json
+    return reply.json["data"]
+
+
+def check_refusal(reply: Reply, status: int, code: str, *, message: str | None = None) -> dict[str, Any]:
+    """The failure envelope, complete and without a word too many; gives its ``error``."""
+    assert reply.status == status, reply.text
+    check_headers(reply)
+    assert reply.headers["content-type"] == "application/json; charset=utf-8"
+    assert reply.headers["cache-control"] == "no-store"
+    assert set(reply.json) == {"success", "error"}
+    assert reply.json["success"] is False
+    error: dict[str, Any] = reply.json["error"]
+    assert error["code"] == code, error
+    assert {"message", "code", "requestId"} <= set(error) <= {"message", "code", "requestId", "details"}
+    assert error["requestId"] == reply.headers["x-request-id"]
+    assert isinstance(error["message"], str)
+    assert error["message"]
+    if message is not None:
+        assert error["message"] == message
+    for detail in error.get("details", []):
+        assert set(detail) == {"field", "message"}
+        assert all(isinstance(text, str) and text for text in detail.values())
+    assert ("www-authenticate" in reply.headers) == (status == 401)
+    assert not _LEAKS.search(reply.text), reply.text
+    return error
+
+
+def same_but_request_id(one: Reply, other: Reply) -> None:
+    """The two answers are the same, byte for byte, but for the request id."""
+    first, second = one.headers["x-request-id"], other.headers["x-request-id"]
+    assert one.status == other.status
+    assert one.text.replace(first, "ID") == other.text.replace(second, "ID")
+    lines = [sorted((k, v) for k, v in r.headers.multi_items() if k != "x-request-id") for r in (one, other)]
+    assert lines[0] == lines[1]
