@@ -19,7 +19,7 @@ _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
 
 
-class PasswordRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
     """A client's rules for new passwords."""
 
     min_length: Annotated[int, Meta(ge=8, le=64, description="Least number of characters.")] = 15
@@ -32,7 +32,7 @@ class PasswordRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, ren
     ] = 0
 
 
-class TenantSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
     """What a client settled for itself."""
 
     refresh_strict: Annotated[
@@ -98,10 +98,10 @@ _RESTORE = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspen
 
 
 def find(unit: SystemUnit, name: str) -> Tenant | None:
-    """By identifier, or by number (an identifier never consists of digits alone)."""
+    """By identifier, or by number (an identifier never consists of digits alone), each in its one spelling."""
     if name.isascii() and name.isdigit():
-        return unit.first(_BY_ID, id=int(name)) if len(name) < 19 else None
-    return unit.first(_BY_IDENTIFIER, identifier=name)
+        return unit.first(_BY_ID, id=int(name)) if len(name) < 19 and name[0] != "0" else None
+    return unit.first(_BY_IDENTIFIER, identifier=name) if _IDENTIFIER.match(name) else None
 
 
 def get(unit: SystemUnit, tenant_id: int) -> Tenant:

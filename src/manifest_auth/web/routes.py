@@ -53,7 +53,7 @@ class Call(Generic[B]):
     def id(self, name: str = "id") -> int:
         """A numeric id from the path. What is no id cannot exist: raises NotFound."""
         text = self.path[name]
-        if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= _MAX_ID:
+        if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 19 and int(text) <= _MAX_ID:
             return int(text)
         raise NotFound()
 
