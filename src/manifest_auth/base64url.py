@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = str.maketrans("-_", "+/")
+_FROM_URL = bytes.maketrans(b"-_+/", b"+/  ")  # the other alphabet becomes something that is refused
 
 
 def encode(raw: bytes) -> str:
@@ -15,9 +15,13 @@ def encode(raw: bytes) -> str:
 
 def decode(text: str) -> bytes:
     """The bytes. Raises ValueError for padding, white space, a foreign alphabet or spare bits that are not zero."""
-    if "+" in text or "/" in text or "=" in text:
-        raise ValueError("not base64url")
-    raw = binascii.a2b_base64(text.translate(_FROM_URL) + "=" * (-len(text) % 4), strict_mode=True)
-    if len(text) % 4 and encode(raw) != text:
-        raise ValueError("not base64url: spare bits")
-    return raw
+    raw = text.encode("ascii").translate(_FROM_URL)
+    spare = -len(raw) % 4
+    if not spare:
+        if raw[-1:] == b"=":
+            raise ValueError("not base64url: padding")
+        return binascii.a2b_base64(raw, strict_mode=True)
+    decoded = binascii.a2b_base64(raw + b"=" * spare, strict_mode=True)
+    if encode(decoded) != text:
+        raise ValueError("not base64url: spare bits or padding")
+    return decoded

@@ -46,9 +46,7 @@ def parse(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise ValidationError("The body is not UTF-8") from None
     try:
-        value = json.loads(
-            text, object_pairs_hook=_members, parse_constant=_no_constant, parse_int=_integer, parse_float=_float
-        )
+        value = _DECODER.decode(text)
     except _Twice as error:
         raise ValidationError(details=[(str(error), "The member was given more than once")]) from None
     except ValueError:
@@ -141,3 +139,8 @@ def _check_text(text: str) -> None:
         text.encode("utf-8")
     except UnicodeEncodeError:
         raise ValidationError("A text holds a lone surrogate") from None
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members, parse_constant=_no_constant, parse_int=_integer, parse_float=_float
+)
