@@ -13,40 +13,23 @@ from types import CoroutineType
 from typing import Any, NamedTuple, TypeGuard
 
 import orjson
-from graphql import (
-    DocumentNode,
-    ExecutionResult,
-    GraphQLError,
-    NoSchemaIntrospectionCustomRule,
-    OperationType,
-    execute,
-    get_operation_ast,
-    parse,
-    specified_rules,
-    validate,
-)
+from graphql import ExecutionResult, GraphQLError, OperationType, execute
 
 from manifest_auth.context import Context
-from manifest_auth.errors import MethodNotAllowed, Refusal, ValidationError
-from manifest_auth.graphql import limits
+from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
+from manifest_auth.graphql.documents import MAX_ERRORS, Documents
 from manifest_auth.graphql.schema import SCHEMA
+from manifest_auth.store import StoreUnavailable
 from manifest_auth.web import BODY_LIMIT, NO_STORE, Answer, Call, Door, Head, Header, Route, refusal_headers
 from manifest_auth.web.body import check_media_type
 from manifest_auth.web.body import parse as parse_body
 from manifest_auth.web.routes import query_values
 
 DEADLINE_S = 5.0
-MAX_CACHED = 1000
-MAX_CACHED_LENGTH = 8192
 _CODES = {"VALIDATION_ERROR": "BAD_USER_INPUT"}
 _JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 _GRAPHQL: Header = (b"content-type", b"application/graphql-response+json; charset=utf-8")
 _GRAPHQL_TYPE = "application/graphql-response+json"
-
-
-class _Prepared(NamedTuple):
-    document: DocumentNode | None
-    errors: list[GraphQLError]
 
 
 class _Request(NamedTuple):
@@ -55,47 +38,33 @@ class _Request(NamedTuple):
     variables: dict[str, Any] | None
 
 
-_cache: dict[tuple[str, bool], _Prepared] = {}
+_documents = {introspects: Documents(introspects=introspects) for introspects in (True, False)}
 
 
 def media_type(head: Head) -> Header:
-    """``application/graphql-response+json`` for those who ask for it, ``application/json`` for all others."""
+    """``application/graphql-response+json`` for those who prefer it, ``application/json`` for all others."""
     accept = head.accept
-    if accept is not None and _GRAPHQL_TYPE in accept:
-        for item in accept.split(","):
-            kind, _, parameters = item.strip().partition(";")
-            if kind.strip().lower() == _GRAPHQL_TYPE and parameters.replace(" ", "").lower().rstrip(".0") != "q=0":
-                return _GRAPHQL
-    return _JSON
+    if accept is None or _GRAPHQL_TYPE not in accept.lower():
+        return _JSON
+    wanted = {"application/json": 0.0, _GRAPHQL_TYPE: 0.0}
+    for item in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in item.split(";"))
+        if kind in wanted:
+            wanted[kind] = max([wanted[kind], _quality(parameters)])
+    better = wanted[_GRAPHQL_TYPE] > 0 and wanted[_GRAPHQL_TYPE] >= wanted["application/json"]
+    return _GRAPHQL if better else _JSON
 
 
-def prepare(query: str, *, introspects: bool) -> _Prepared:
-    """Parsed, limited and validated; from memory when the very text was seen before."""
-    key = (query, introspects)
-    found = _cache.get(key)
-    if found is None:
-        found = _prepare(query, introspects)
-        if len(query) <= MAX_CACHED_LENGTH:
-            while len(_cache) >= MAX_CACHED:
-                del _cache[next(iter(_cache))]
-            _cache[key] = found
-    return found
-
-
-def _prepare(query: str, introspects: bool) -> _Prepared:
-    try:
-        document = parse(query, max_lexical_tokens=limits.MAX_TOKENS, allow_empty_selection_sets=False)
-    except GraphQLError as error:
-        return _Prepared(None, [error])
-    except RecursionError:
-        return _Prepared(None, [GraphQLError("Nested too deeply")])
-    if (broken := limits.check(document)) is not None:
-        return _Prepared(None, [broken])
-    rules = specified_rules if introspects else [*specified_rules, NoSchemaIntrospectionCustomRule]
-    errors = validate(
-        SCHEMA, document, rules, max_errors=5, hide_suggestions=not introspects, allow_empty_selection_sets=False
-    )
-    return _Prepared(None if errors else document, errors)
+def _quality(parameters: list[str]) -> float:
+    """``q`` of a media range (RFC 9110, section 12.4.2); what is no number does not count."""
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return min(max(float(value), 0.0), 1.0)
+            except ValueError:
+                return 0.0
+    return 1.0
 
 
 async def _post(ctx: Context, call: Call[bytes]) -> Answer:
@@ -133,24 +102,27 @@ def _from_members(members: Any) -> _Request:
 
 async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> Answer:
     kind = media_type(head)
-    prepared = prepare(request.query, introspects=ctx.house.settings.introspects)
-    if prepared.document is None:
+    introspects = ctx.house.settings.introspects
+    prepared = _documents[introspects].prepare(request.query)
+    operation = prepared.operation(request.operation)
+    if by_get and operation not in (None, OperationType.QUERY):
+        raise MethodNotAllowed("POST")
+    if prepared.errors or prepared.document is None:
         return _request_error(prepared.errors, kind, ctx)
-    operation = get_operation_ast(prepared.document, request.operation)
     if operation is None:
         return _request_error([GraphQLError("Unknown or missing operation name")], kind, ctx)
-    if by_get and operation.operation is not OperationType.QUERY:
-        raise MethodNotAllowed("POST")
     result: Any = execute(
         SCHEMA,
         prepared.document,
         context_value=ctx,
         variable_values=request.variables,
         operation_name=request.operation,
+        max_coercion_errors=MAX_ERRORS,
+        hide_suggestions=not introspects,
         is_awaitable=_is_awaitable,  # resolvers are plain or `async def`: the general test costs twice as much
     )
-    if inspect.isawaitable(result):
-        result = await _in_time(result)
+    if inspect.isawaitable(result) and (result := await _in_time(result)) is None:
+        return _answer(200, {"data": None, "errors": [_wire(_too_slow(), ctx)]}, kind)
     if not isinstance(result, ExecutionResult):
         return _request_error([result], kind, ctx)
     if result.data is None and result.errors and all(not e.path for e in result.errors):
@@ -158,7 +130,11 @@ async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> 
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
         body["errors"] = [_wire(error, ctx) for error in result.errors]
-    return Answer(200, orjson.dumps(body), (kind, NO_STORE))
+    return _answer(200, body, kind)
+
+
+def _answer(status: int, body: dict[str, Any], kind: Header) -> Answer:
+    return Answer(status, orjson.dumps(body), (kind, NO_STORE))
 
 
 def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
@@ -166,25 +142,31 @@ def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
 
 
 async def _in_time(result: Awaitable[Any]) -> Any:
+    """The result, or None when it took too long; what was under way is cancelled."""
     try:
         return await asyncio.wait_for(asyncio.ensure_future(result), DEADLINE_S)
     except TimeoutError:
-        return ExecutionResult(None, [GraphQLError("The query took too long", extensions={"code": "TIMEOUT"})])
+        return None
+
+
+def _too_slow() -> GraphQLError:
+    return GraphQLError("The query took too long", extensions={"code": "TIMEOUT"})
 
 
 def _request_error(errors: list[GraphQLError], kind: Header, ctx: Context) -> Answer:
     """A document that did not run: 400, but 200 for ``application/json``, whose clients expect that."""
-    status = 400 if kind is _GRAPHQL else 200
-    body = {"errors": [_wire(error, ctx) for error in errors]}
-    return Answer(status, orjson.dumps(body), (kind, NO_STORE))
+    return _answer(400 if kind is _GRAPHQL else 200, {"errors": [_wire(error, ctx) for error in errors]}, kind)
 
 
 def _wire(error: GraphQLError, ctx: Context) -> dict[str, Any]:
-    original = error.original_error
+    original: Exception | None = error.original_error
+    if isinstance(original, StoreUnavailable):
+        ctx.house.log.warning("store_unavailable", request_id=ctx.request_id, route=PATH, error=str(original))
+        original = Overloaded(retry_after=1)
     if isinstance(original, Refusal):
         return _refusal(original, ctx.request_id) | ({"path": error.path} if error.path else {})
     if original is not None and not isinstance(original, GraphQLError):
-        ctx.house.log.error("internal_error", request_id=ctx.request_id, route="graphql", exc_info=original)
+        ctx.house.log.error("internal_error", request_id=ctx.request_id, route=PATH, exc_info=original)
         extensions = {"code": "INTERNAL_ERROR", "requestId": ctx.request_id}
         return {"message": "Internal error", "path": error.path, "extensions": extensions}
     found: dict[str, Any] = {"message": error.message}
