@@ -136,8 +136,8 @@ class FrontDoor:
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
-    """Nothing that we serve needs percent-encoding in its path. Refusing it means that the rules of a proxy in front see
-    the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host (RFC 9112, 3.2).
+    """Nothing that we serve needs percent-encoding in its path. Refusing it means that the rules of a proxy in front
+    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host.
     """
     if b"%" in scope.get("raw_path", b""):
         raise NotFound(reason="percent-encoded path")
