@@ -1,0 +1,66 @@
+"""What the machine says: processes and their memory, how busy others keep it, where files lie."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+#: Processors that this process may use; the server makes as many hash workers.
+CORES = len(os.sched_getaffinity(0))
+
+
+def tree(root: int) -> list[int]:
+    """The process and all that descend from it."""
+    found = [root]
+    for pid in found:
+        for children in Path(f"/proc/{pid}/task").glob("*/children"):
+            try:
+                found += [int(child) for child in children.read_text().split()]
+            except OSError:  # the thread has ended
+                continue
+    return found
+
+
+def memory_mb(root: int) -> float:
+    """Proportional set size of a process tree in MB: a page that several share counts once."""
+    kib = 0
+    for pid in tree(root):
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        kib += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return kib * 1024 / 1e6
+
+
+def busy_share(seconds: float = 0.3) -> float:
+    """Share of the machine that is in use while we do nothing: other people's work, which disturbs the figures."""
+    before, began = _busy_ticks(), time.monotonic()
+    time.sleep(seconds)
+    ticks = (time.monotonic() - began) * os.sysconf("SC_CLK_TCK") * (os.cpu_count() or 1)
+    return min(1.0, (_busy_ticks() - before) / ticks)
+
+
+def _busy_ticks() -> int:
+    user, nice, system, _idle, _wait, irq, softirq, steal = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    )
+    return user + nice + system + irq + softirq + steal
+
+
+def is_in_memory(folder: Path) -> bool:
+    """Whether files there never reach a disk, so that commits cost nothing and figures of them say nothing."""
+    best, kind = "", ""
+    for line in Path("/proc/mounts").read_text().splitlines():
+        _, point, name, *_ = line.split()
+        if folder.is_relative_to(point) and len(point) >= len(best):
+            best, kind = point, name
+    return kind in ("tmpfs", "ramfs")
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return "unknown processor"

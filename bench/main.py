@@ -1,0 +1,118 @@
+"""``bench/run``: starts the server, loads it, prints each figure beside a limit measured in the same run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import machine, report
+from bench.driver import USERS, Driver
+from bench.phases import Bench, warm_up
+from bench.readings import ROOT, Broken, Readings, say
+from bench.report import Figure
+from bench.servers import Postgres, bare, environment, ours
+from manifest_auth.passwords import builds
+
+
+def main() -> int:
+    """Exit status 0 unless something did not work; whether targets are met stands in the table."""
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
+    parser.add_argument("--store", choices=("sqlite", "postgresql", "both"), default="both")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one measured slice (default: 2)")
+    parser.add_argument("--rounds", type=int, default=3, help="how often figures and limits take turns (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="one round of half seconds, to see that all works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and all readings there too")
+    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help="where the stores are made")
+    given = parser.parse_args()
+    if given.quick:
+        given.seconds, given.rounds = 0.5, 1
+    stores = ("sqlite", "postgresql") if given.store == "both" else (given.store,)
+    result: dict[str, Any] = {"conditions": conditions(given), "stores": {}}
+    busy: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="manifest-auth-bench-", dir=given.work, ignore_cleanup_errors=True) as name:
+        folder = Path(name).resolve()
+        folder.chmod(0o755)  # PostgreSQL runs as a user of its own
+        if machine.is_in_memory(folder):
+            say(f"! {folder} is in memory: figures that commit say nothing there; choose another --work")
+        try:
+            for store in stores:
+                figures, readings = measure(store, folder / store, given.seconds, given.rounds, busy)
+                result["stores"][store] = {"figures": report.as_json(figures), "readings": readings}
+                say(f"\nManifest Auth on {store}\n\n{report.table(figures)}\n")
+        except Broken as error:
+            say(f"bench: {error}")
+            return 1
+    result["conditions"]["others"] = round(max(busy), 3)
+    say(", ".join(f"{name}: {value}" for name, value in result["conditions"].items()))
+    if max(busy) > 0.1:
+        say(f"! Others used up to {max(busy):.0%} of the machine between the phases: repeat this on an idle machine.")
+    if given.json:
+        given.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    return 0
+
+
+def conditions(given: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "at": time.strftime("%Y-%m-%d %H:%M"),
+        "processor": machine.processor(),
+        "cores": machine.CORES,
+        "python": platform.python_version(),
+        "argon2": builds.choose().name,
+        "seconds": given.seconds,
+        "rounds": given.rounds,
+    }
+
+
+def measure(
+    store: str, folder: Path, seconds: float, rounds: int, busy: list[float]
+) -> tuple[list[Figure], dict[str, Readings]]:
+    """All phases on one store."""
+    folder.mkdir()
+    folder.chmod(0o755)
+    say(f"\n{store}: a store with {USERS} users …")
+    postgres = Postgres(folder) if store == "postgresql" else None
+    address = postgres.database() if postgres else f"sqlite:///{folder / 'bench.db'}"
+    settings = environment(folder / "data", address)
+    bench = Bench(ours(folder, settings), bare(folder), Driver(folder), address, postgres is not None, seconds, rounds)
+    readings: dict[str, Readings] = {}
+    try:
+        seed = [sys.executable, "-m", "bench.seed", str(USERS)]
+        subprocess.run(seed, cwd=ROOT, env=settings, check=True)
+        readings["start"] = bench.starts()
+        time.sleep(1)
+        bench.memory |= {"idle": machine.memory_mb(bench.ours.pid), "bare": machine.memory_mb(bench.bare.pid)}
+        bench.check()
+        warm_up(bench, seconds)
+        for name, phase in (
+            ("reads", bench.reads),
+            ("refreshes", bench.refreshes),
+            ("sign_ins", bench.sign_ins),
+            ("isolation", bench.isolation),
+        ):
+            busy.append(machine.busy_share())
+            readings[name] = phase()
+    finally:
+        bench.ours.stop()
+        bench.bare.stop()
+        if postgres:
+            postgres.stop()
+    figures = [
+        *report.sign_in_figures(readings["sign_ins"]),
+        *report.read_figures(readings["reads"]),
+        *report.refresh_figures(readings["refreshes"]),
+        *report.isolation_figures(readings["isolation"]),
+        *report.memory_figures(bench.memory),
+        *report.start_figures(readings["start"]),
+    ]
+    return figures, readings
+
+
+if __name__ == "__main__":
+    sys.exit(main())
