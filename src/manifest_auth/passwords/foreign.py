@@ -21,17 +21,30 @@ _B64 = r"[A-Za-z0-9+/=]+"
 _MAX_ITERATIONS = 10_000_000
 _MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
 
+#: Tells whether a password made the hash.
+Check = Callable[[bytes], bool]
 
-def _derive_scrypt(password: bytes, salt: bytes, n: int, r: int, p: int, length: int) -> bytes:
-    if 128 * n * r > _MAX_SCRYPT_MEMORY or p > 16 or length > 128:
+
+def _scrypt(salt: bytes, want: bytes, n: int, r: int, p: int) -> Check:
+    _check_length(want)
+    if not (n > 1 and n & (n - 1) == 0 and r >= 1 and 128 * n * r <= _MAX_SCRYPT_MEMORY and 1 <= p <= 16):
         raise ValueError("scrypt cost out of bounds")
-    return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=_MAX_SCRYPT_MEMORY + (1 << 20), dklen=length)
+    memory, length = _MAX_SCRYPT_MEMORY + (1 << 20), len(want)
+    return lambda password: hmac.compare_digest(
+        hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=memory, dklen=length), want
+    )
 
 
-def _derive_pbkdf2(password: bytes, salt: bytes, name: str, iterations: int, length: int) -> bytes:
+def _pbkdf2(name: str, salt: bytes, want: bytes, iterations: int) -> Check:
+    _check_length(want)
     if not 1 <= iterations <= _MAX_ITERATIONS:
         raise ValueError("PBKDF2 cost out of bounds")
-    return hashlib.pbkdf2_hmac(name, password, salt, iterations, length)
+    return lambda password: hmac.compare_digest(hashlib.pbkdf2_hmac(name, password, salt, iterations, len(want)), want)
+
+
+def _check_length(want: bytes) -> None:
+    if not 16 <= len(want) <= 128:
+        raise ValueError("length of the hash out of bounds")
 
 
 def _adapted(text: str) -> bytes:
@@ -39,45 +52,40 @@ def _adapted(text: str) -> bytes:
     return base64.b64decode(text.replace(".", "+") + "=" * (-len(text) % 4))
 
 
-def _bcrypt(found: Match[str], password: bytes) -> bool:
-    if int(found["cost"]) > 16:
+def _bcrypt(found: Match[str]) -> Check:
+    if not 4 <= int(found["cost"]) <= 16:
         raise ValueError("bcrypt cost out of bounds")
+    stored = b"$2b$" + found[0].encode()[4:]
     # bcrypt reads 72 bytes; the systems that made these hashes cut there too. New hashes are Argon2id, which does not.
-    return bcrypt.checkpw(password[:72], b"$2b$" + found[0].encode()[4:])
+    return lambda password: bcrypt.checkpw(password[:72], stored)
 
 
-def _django_pbkdf2(found: Match[str], password: bytes) -> bool:
-    want = base64.b64decode(found["hash"])
-    name = found["name"]
-    return hmac.compare_digest(_derive_pbkdf2(password, found["salt"].encode(), name, int(found["n"]), len(want)), want)
+def _django_pbkdf2(found: Match[str]) -> Check:
+    return _pbkdf2(found["name"], found["salt"].encode(), base64.b64decode(found["hash"]), int(found["n"]))
 
 
-def _passlib_pbkdf2(found: Match[str], password: bytes) -> bool:
-    want = _adapted(found["hash"])
-    return hmac.compare_digest(
-        _derive_pbkdf2(password, _adapted(found["salt"]), found["name"], int(found["n"]), len(want)), want
-    )
+def _passlib_pbkdf2(found: Match[str]) -> Check:
+    return _pbkdf2(found["name"], _adapted(found["salt"]), _adapted(found["hash"]), int(found["n"]))
 
 
-def _django_scrypt(found: Match[str], password: bytes) -> bool:
-    want = base64.b64decode(found["hash"])
-    n, r, p = int(found["n"]), int(found["r"]), int(found["p"])
-    return hmac.compare_digest(_derive_scrypt(password, found["salt"].encode(), n, r, p, len(want)), want)
+def _costs(found: Match[str]) -> tuple[int, int, int]:
+    return int(found["n"]), int(found["r"]), int(found["p"])
 
 
-def _werkzeug_scrypt(found: Match[str], password: bytes) -> bool:
-    want = bytes.fromhex(found["hash"])
-    n, r, p = int(found["n"]), int(found["r"]), int(found["p"])
-    return hmac.compare_digest(_derive_scrypt(password, found["salt"].encode(), n, r, p, len(want)), want)
+def _django_scrypt(found: Match[str]) -> Check:
+    return _scrypt(found["salt"].encode(), base64.b64decode(found["hash"]), *_costs(found))
 
 
-def _passlib_scrypt(found: Match[str], password: bytes) -> bool:
-    want = _adapted(found["hash"])
-    n, r, p = 1 << min(int(found["ln"]), 31), int(found["r"]), int(found["p"])
-    return hmac.compare_digest(_derive_scrypt(password, _adapted(found["salt"]), n, r, p, len(want)), want)
+def _werkzeug_scrypt(found: Match[str]) -> Check:
+    return _scrypt(found["salt"].encode(), bytes.fromhex(found["hash"]), *_costs(found))
 
 
-_FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str], bytes], bool]], ...] = (
+def _passlib_scrypt(found: Match[str]) -> Check:
+    n = 1 << min(int(found["ln"]), 31)
+    return _scrypt(_adapted(found["salt"]), _adapted(found["hash"]), n, int(found["r"]), int(found["p"]))
+
+
+_FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str]], Check]], ...] = (
     (re.compile(r"\$2[aby]\$(?P<cost>\d\d)\$[./A-Za-z0-9]{53}"), _bcrypt),
     (re.compile(rf"pbkdf2_(?P<name>sha256|sha1)\$(?P<n>\d{{1,8}})\$(?P<salt>[^$]+)\$(?P<hash>{_B64})"), _django_pbkdf2),
     (
@@ -103,18 +111,26 @@ _FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str], bytes], bool]], ...
 )
 
 
+def _read(stored: str) -> Check | None:
+    for pattern, read in _FORMATS:
+        found = pattern.fullmatch(stored)
+        if found:
+            try:
+                return read(found)
+            except (ValueError, binascii.Error):
+                return None
+    return None
+
+
 def is_known(stored: str) -> bool:
-    """Whether the text is a hash of one of the foreign formats."""
-    return any(pattern.fullmatch(stored) for pattern, _ in _FORMATS)
+    """Whether the text is a hash of one of the foreign formats, and of a cost within bounds."""
+    return _read(stored) is not None
 
 
 def verify(stored: str, password: bytes) -> bool:
     """Whether the password made the hash. False, too, for a text that is no hash or whose cost is out of bounds."""
-    for pattern, check in _FORMATS:
-        found = pattern.fullmatch(stored)
-        if found:
-            try:
-                return check(found, password)
-            except (ValueError, binascii.Error, MemoryError):
-                return False
-    return False
+    check = _read(stored)
+    try:
+        return check is not None and check(password)
+    except (ValueError, MemoryError):
+        return False

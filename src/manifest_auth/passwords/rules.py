@@ -7,13 +7,15 @@ and repetitions; the words of the user, the client and the product count as know
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.tenants import PasswordRules
 
 MOST = 256
-LEAST_SCORE = 3  # of 0 to 4: "safely unguessable" by zxcvbn's own scale
+LEAST_GUESSES = 10**8  # "safely unguessable" by zxcvbn's own scale; eight random characters just reach it
+LEAST_BESIDE_WORDS = 8  # characters beside the known words: a full name and a digit are no password
 PRODUCT_WORDS = ("manifest", "manifest auth", "taqtile")
 _ZXCVBN_LONGEST = 100  # more characters change no verdict, only the time that it takes
 
@@ -38,7 +40,18 @@ def is_guessable(password: str, words: Sequence[str]) -> bool:
     from zxcvbn_rs_py import zxcvbn  # loaded on first use: most processes never set a password
 
     inputs = [w for w in (*PRODUCT_WORDS, *words) if w]
-    return int(zxcvbn(password[:_ZXCVBN_LONGEST], inputs).score) < LEAST_SCORE
+    if _has_little_beside(password, inputs):
+        return True
+    return int(zxcvbn(password[:_ZXCVBN_LONGEST], inputs).guesses) < LEAST_GUESSES
+
+
+def _has_little_beside(password: str, words: Sequence[str]) -> bool:
+    """Whether known words make up the password: zxcvbn takes three words in a row for safe, whatever they are."""
+    rest = password.casefold()
+    parts = {part for word in words for part in re.split(r"[\W_]+", word.casefold()) if len(part) >= 4}
+    for part in sorted(parts, key=len, reverse=True):
+        rest = rest.replace(part, "")
+    return len(rest) < min(LEAST_BESIDE_WORDS, len(password))
 
 
 def _classes(password: str) -> int:
