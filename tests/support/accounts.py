@@ -1,0 +1,117 @@
+"""Clients and users for a test of its own, the audit trail, and how many password hashes were computed."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from unittest import mock
+
+from sqlalchemy import select
+
+from manifest_auth import tenants
+from manifest_auth.passwords.pool import HashPool
+from manifest_auth.store import SystemUnit, bound
+from manifest_auth.store.tables import audit_events
+from tests.support.house import App
+
+_numbers = itertools.count(1)
+_A = audit_events.c
+
+
+class Recorded(NamedTuple):
+    """One event of the audit trail."""
+
+    event: str
+    actor: str
+    subject: str
+    address: str
+    detail: str
+
+    @property
+    def members(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.detail)
+        return found
+
+
+_TRAIL = bound(select(*(_A[name] for name in Recorded._fields)).order_by(_A.sequence), Recorded)
+
+
+async def trail(app: App, client: str) -> list[Recorded]:
+    """All audit events of a client, oldest first."""
+
+    def work(unit: SystemUnit) -> list[Recorded]:
+        tenant = tenants.find(unit, client)
+        assert tenant is not None
+        return unit.of(tenant.id).all(_TRAIL)
+
+    return await app.house.store.read(work)
+
+
+async def new_client(app: App, **settings: Any) -> str:
+    """A client nobody else uses; its identifier."""
+    identifier = f"client-{next(_numbers)}"
+    body = {"identifier": identifier, "name": identifier, "settings": settings}
+    (await app.post("/api/admin/clients", body, token=await app.admin_token())).data  # noqa: B018 - checks success
+    return identifier
+
+
+async def settle(app: App, client: str, **settings: Any) -> None:
+    """Replaces the settings of a client."""
+    path = f"/api/admin/clients/{client}"
+    assert (await app.send("PATCH", path, {"settings": settings}, token=await app.admin_token())).status == 200
+
+
+async def new_user(app: App, client: str = "acme", email: str = "", **members: Any) -> tuple[int, str]:
+    """A user nobody else uses: id and e-mail. ``members`` of the request: ``password``, ``passwordHash``, …"""
+    email = email or f"person-{next(_numbers)}@{client}.example"
+    body = {"email": email, "roles": ["Viewer"], **members}
+    created = await app.post(f"/api/admin/clients/{client}/users", body, token=await app.admin_token())
+    return int(created.data["id"]), email
+
+
+async def act_on(app: App, path: str) -> None:
+    """A system admin's POST without a body: suspend, restore, deactivate."""
+    assert (await app.post(f"/api/admin/clients/{path}", token=await app.admin_token())).status == 200
+
+
+@contextlib.contextmanager
+def hashes_counted() -> Iterator[list[dict[str, Any]]]:
+    """The parameters of every Argon2 hash that is asked for meanwhile."""
+    calls: list[dict[str, Any]] = []
+    original = HashPool.tag
+
+    async def tag(self: HashPool, password: bytes, salt: bytes, **parameters: Any) -> bytes:
+        calls.append(parameters)
+        return await original(self, password, salt, **parameters)
+
+    with mock.patch.object(HashPool, "tag", tag):
+        yield calls
+
+
+class Keys(NamedTuple):
+    """The three keys of one session."""
+
+    token: str
+    refresh_token: str
+    cookie: str
+
+
+async def keys_of(app: App, email: str = "author@acme.example", **options: Any) -> Keys:
+    """A fresh session's keys."""
+    reply = await app.sign_in(email, **options)
+    return Keys(reply.data["token"], reply.data["refreshToken"], reply.cookie("session"))
+
+
+async def opened_by(app: App, keys: Keys) -> list[str]:
+    """Which of the three keys still open something: none of them, once the session has ended."""
+    found = []
+    if (await app.me(keys.token)).status == 200:
+        found.append("token")
+    if (await app.me(cookie=keys.cookie)).status == 200:
+        found.append("cookie")
+    if (await app.refresh(keys.refresh_token)).status == 200:
+        found.append("refresh token")
+    return found
