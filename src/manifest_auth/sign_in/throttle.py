@@ -175,10 +175,11 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> int:
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
     """The attempt was right: its counters start anew; the address keeps what it owes for other accounts."""
-    unit.change(_CLEAR, key=counters.origin.key)
-    if counters.account is not None:
-        unit.change(_CLEAR, key=counters.account.key)
-    unit.change(_FORGIVE, of_key=counters.address.key)
+    for counter in counters.all():
+        if counter == counters.address:
+            unit.change(_FORGIVE, of_key=counter.key)
+        else:
+            unit.change(_CLEAR, key=counter.key)
 
 
 def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:

@@ -30,6 +30,9 @@ BEAT = 0.25
 DEAF_AFTER = 0.8
 STATEMENT_TIMEOUT_MS = 15_000
 ACQUIRE_TIMEOUT = 10.0
+ATTEMPTS = 4
+#: Nothing was done: the server broke this transaction off so that another could go on.
+_LOST_TO_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _NOTIFY = "SELECT pg_notify($1, $2)"
 _GONE = (
     OSError,
@@ -124,6 +127,14 @@ class PostgresStore(Store):
             raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
 
     async def write(self, work: Work[T]) -> T:
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._write(work)
+            except _LOST_TO_ANOTHER as error:
+                lost = error
+        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times") from lost
+
+    async def _write(self, work: Work[T]) -> T:
         async with self._acquire() as raw:
             connection = PostgresConnection(raw)
             transaction = raw.transaction()
