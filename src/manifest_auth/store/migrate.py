@@ -38,6 +38,8 @@ async def current_version(url: str) -> str | None:
             return str(with_version.execute(_VERSION).fetchone()[0])
         except (sqlite3.OperationalError, TypeError):
             return None
+        except sqlite3.DatabaseError as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
         finally:
             with_version.close()
     import asyncpg
@@ -60,9 +62,14 @@ async def upgrade(url: str) -> bool:
         return False
     if url.startswith("sqlite:"):
         return _upgrade_sqlite(url)
+    import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine
 
-    engine = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    # The driver reads the address itself, as the store's does: it knows parameters like `sslmode` that SQLAlchemy's
+    # reading of it does not.
+    engine = create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+    )
     try:
         async with engine.begin() as connection:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
