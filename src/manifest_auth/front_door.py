@@ -67,10 +67,10 @@ class FrontDoor:
         pattern = _UNROUTED
         route: Route | None = None
         try:
-            head.check()
             _check_target(scope, head)
             route, path = self._table.find(method, scope["path"])
             pattern = route.path
+            head.check()  # once the route is known: it says in which form a refusal is answered
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
             answer = self._refused(ctx, method, pattern, refusal, route, head)
