@@ -8,7 +8,8 @@ from manifest_auth.permissions import HOLDERS, Role, role_names
 from tests.support.house import SLUGS, App
 
 SEED = "query { users { id email } }"
-ME = "{ me { id email firstName lastName title roles { id name description } permissions client { id identifier name } } }"
+ME = """{ me { id email firstName lastName title permissions
+    roles { id name description } client { id identifier name } } }"""
 
 
 async def token_of(app: App, email: str) -> str:
