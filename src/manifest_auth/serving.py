@@ -27,6 +27,10 @@ class HeadTooLarge(ValueError):
     """Address and header lines are longer than ``MAX_HEAD``."""
 
 
+class UnknownVersion(ValueError):
+    """Neither HTTP/1.1 nor HTTP/1.0."""
+
+
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with a bound on the head, a time-out for the first one, and refusals in the envelope.
 
@@ -59,6 +63,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._impatience.cancel()
+        if self.parser.get_http_version() not in ("1.1", "1.0"):  # the parser lets 0.9 and 2.0 pass
+            raise UnknownVersion
         super().on_headers_complete()
 
     def _grow(self, size: int) -> None:
@@ -67,7 +73,18 @@ class Protocol(HttpToolsProtocol):
             raise HeadTooLarge
 
     def send_400_response(self, msg: str) -> None:
-        """A request that is no HTTP, in the envelope like everything else."""
+        """A request that is no HTTP, in the envelope like everything else.
+
+        Never in front of the answer to an earlier request of the same connection, where it would be taken for it.
+        """
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:
+                cycle.keep_alive = False  # the answer to the latest sound request is the last one of this connection
+                return
+            if self.pipeline:
+                self.transport.close()
+                return
         request_id = _RANDOM.text(12)
         error = {"message": "The request is not valid HTTP", "code": ValidationError.code, "requestId": request_id}
         body = orjson.dumps({"success": False, "error": error})
