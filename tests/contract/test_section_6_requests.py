@@ -142,9 +142,9 @@ async def test_operations_are_chosen_by_name(app: App, token: str) -> None:
     for name, field in (("A", "me"), ("B", "users")):
         reply = await app.post(PATH, {"query": query, "operationName": name}, token=token)
         assert list(reply.json["data"]) == [field]
-    for name in (None, "", "C"):
-        reply = await app.post(PATH, {"query": query, "operationName": name}, token=token)
-        assert code_of(reply) == "BAD_USER_INPUT", name
+    for unknown in (None, "", "C"):
+        reply = await app.post(PATH, {"query": query, "operationName": unknown}, token=token)
+        assert code_of(reply) == "BAD_USER_INPUT", unknown
 
 
 async def test_queries_also_run_by_get(app: App, token: str) -> None:
