@@ -31,6 +31,8 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures and all readings there too")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help="where the stores are made")
     given = parser.parse_args()
+    if not 0.2 <= given.seconds <= 20 or given.rounds < 1:
+        parser.error("--seconds from 0.2 to 20, --rounds from 1")
     if given.quick:
         given.seconds, given.rounds = 0.5, 1
     stores = ("sqlite", "postgresql") if given.store == "both" else (given.store,)
@@ -84,7 +86,8 @@ def measure(
     readings: dict[str, Readings] = {}
     try:
         seed = [sys.executable, "-m", "bench.seed", str(USERS)]
-        subprocess.run(seed, cwd=ROOT, env=settings, check=True)
+        if subprocess.run(seed, cwd=ROOT, env=settings, check=False).returncode:
+            raise Broken("the store could not be filled")
         readings["start"] = bench.starts()
         time.sleep(1)
         bench.memory |= {"idle": machine.memory_mb(bench.ours.pid), "bare": machine.memory_mb(bench.bare.pid)}

@@ -147,13 +147,10 @@ def _short(value: float) -> str:
 
 
 def as_json(figures: Sequence[Figure]) -> list[dict[str, Any]]:
-    """For ``--json``: rows whose name is blank in the table get that of the figure above."""
-    named, name = [], ""
+    """For ``--json``: each row with its whole name, which the table leaves out or shortens."""
+    named, head = [], ""
     for figure in figures:
-        name = figure.name.strip() or name
-        if not figure.name.startswith(" ") and figure.name:
-            head = figure.name
-        elif figure.name:
-            name = f"{head}: {figure.name.strip()}"
-        named.append({**asdict(figure), "name": name})
+        own = figure.name.strip()
+        head = head if figure.name.startswith(" ") else own or head
+        named.append({**asdict(figure), "name": head if own in ("", head) else f"{head}: {own}"})
     return named

