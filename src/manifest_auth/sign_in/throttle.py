@@ -6,8 +6,9 @@ Three counters can be asked, each with free attempts and then growing pauses tha
 * the account as strangers try it, from everywhere together;
 * the account from this one origin: a stranger's address, or a device or address that signed in to it before.
 
-An origin that signed in before is asked only for its own counter, so the owner of an account under attack gets in while
-strangers wait. Keys are hashes of what was typed, so accounts that do not exist are counted exactly like those that do.
+An origin that signed in before is not asked for the account's counter, and a device not for the address's either, so
+the owner of an account under attack gets in while strangers wait, be they behind the same address. Keys are hashes of
+what was typed, so accounts that do not exist are counted exactly like those that do.
 """
 
 from __future__ import annotations
@@ -32,19 +33,21 @@ class Policy(NamedTuple):
     free: int
     longest_ms: int
     memory_ms: int
+    ceiling: int | None = HARD_CEILING
 
     def pause_ms(self, failures: int) -> int:
         """How long after the latest of ``failures`` attempts the next one may come."""
         if failures < self.free:
             return 0
-        if failures >= HARD_CEILING:
+        if self.ceiling is not None and failures >= self.ceiling:
             return DAY_MS
         return min(self.longest_ms, 1000 << min(failures - self.free, 20))
 
 
 ORIGIN = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY_MS)
 ACCOUNT = Policy(free=10, longest_ms=15 * 60_000, memory_ms=DAY_MS)
-ADDRESS = Policy(free=50, longest_ms=60_000, memory_ms=60 * 60_000)
+# No ceiling: many people may share an address, and one of them must not shut the others out.
+ADDRESS = Policy(free=50, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
 
 
 class Counter(NamedTuple):
@@ -53,9 +56,10 @@ class Counter(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """The counters of one attempt; ``account`` is absent for an origin that signed in before."""
+    """The counters of one attempt; ``account`` is absent for an origin that signed in before, ``address`` for a device
+    that did."""
 
-    address: Counter
+    address: Counter | None
     origin: Counter
     account: Counter | None
 
@@ -77,6 +81,14 @@ class _Known(NamedTuple):
 _T = throttles.c
 _FIND = unowned(
     select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")).with_for_update(), _Row
+)
+# A counter that does not exist cannot be locked: it is made first, or parallel guesses would find none and all pass.
+_START = unowned(
+    upsert(throttles)
+    .values(key=bindparam("key"), failures=0, allowed_at=0, updated_at=bindparam("now"))
+    .on_conflict_do_update(index_elements=["key"], set_={"key": bindparam("key")})
+    .returning(_T.failures, _T.allowed_at, _T.updated_at),
+    _Row,
 )
 _COUNT = unowned(
     upsert(throttles)
@@ -144,9 +156,10 @@ def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
 
 def counters(door: str, account: str, address: str, known: str | None) -> Counters:
     """``door``: which sign-in; ``account``: what was typed, in canonical form; ``known``: an origin seen before."""
-    whence = known or address_origin(address)
+    here = address_origin(address)
+    whence = known or here
     return Counters(
-        Counter(_hash(door, "from", network_of(address)), ADDRESS),
+        Counter(_hash(door, "from", network_of(address)), ADDRESS) if whence == here else None,
         Counter(_hash(door, "pair", account, whence), ORIGIN),
         None if known else Counter(_hash(door, "account", account), ACCOUNT),
     )
@@ -159,7 +172,7 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> int:
     """
     wait = 0
     for counter in counters.all():
-        row = unit.first(_FIND, key=counter.key)
+        row = unit.first(_FIND, key=counter.key) or unit.first(_START, key=counter.key, now=now)
         if row is not None and row.updated_at >= now - counter.policy.memory_ms:
             wait = max(wait, row.allowed_at - now)
     if wait > 0:
