@@ -16,6 +16,8 @@ from graphql import (
 )
 
 from manifest_auth.graphql import limits
+from manifest_auth.graphql.plan import Plan
+from manifest_auth.graphql.plan import build as build_plan
 from manifest_auth.graphql.schema import SCHEMA
 
 MAX_CACHED = 1000
@@ -30,6 +32,7 @@ class Prepared(NamedTuple):
 
     document: DocumentNode | None
     errors: list[GraphQLError]
+    plan: Plan | None = None  # the short way, where there is one
 
     def operation(self, name: str | None) -> OperationType | None:
         """What the named, or the only, operation does; None when there is no such one."""
@@ -97,4 +100,4 @@ def _prepare(query: str, introspects: bool) -> Prepared:
         )
     except RecursionError:
         errors = [GraphQLError("Nested too deeply")]
-    return Prepared(document, errors)
+    return Prepared(document, errors, None if errors else build_plan(SCHEMA, document))

@@ -7,6 +7,7 @@ masked unless they are refusals or faults of the document; all carry ``extension
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable
 from types import CoroutineType
@@ -17,6 +18,7 @@ from graphql import ExecutionResult, GraphQLError, OperationType, execute
 
 from manifest_auth.context import Context
 from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
+from manifest_auth.graphql import plan
 from manifest_auth.graphql.documents import MAX_ERRORS, Documents
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.store import StoreUnavailable
@@ -111,6 +113,9 @@ async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> 
         return _request_error(prepared.errors, kind, ctx)
     if operation is None:
         return _request_error([GraphQLError("Unknown or missing operation name")], kind, ctx)
+    if prepared.plan is not None:
+        with contextlib.suppress(plan.Unplanned):
+            return _answer(200, {"data": plan.run(prepared.plan, ctx)}, kind)
     result: Any = execute(
         SCHEMA,
         prepared.document,
