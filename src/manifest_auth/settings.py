@@ -225,6 +225,7 @@ def _decode(kind: type, value: Any) -> Any:
 def _sentence(text: str) -> str:
     """msgspec says "… - at `$.port`"; the operator knows the variable."""
     message, _, path = text.partition(" - at `$.")
+    message = message.replace("Expected `int`, got `str`", "Expected a whole number").replace("`", "")
     return f"{variable(path.rstrip('`'))}: {message}" if path else message
 
 
@@ -238,7 +239,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_PUBLIC_URL: must be http(s)://HOST[:PORT] without a path")
     if settings.rate_limits == "off" and not (settings.is_loopback and is_loopback_host(settings.host)):
         raise SettingsError("MANIFEST_RATE_LIMITS: off is allowed only on a loopback address")
-    if not settings.database.startswith(("sqlite:///", "postgresql://")):
+    if not settings.database.startswith(("sqlite:///", "postgresql://")) or settings.database == "sqlite:///":
         raise SettingsError("MANIFEST_DATABASE_URL: must be sqlite:///FILE or postgresql://…")
     if settings.on_postgres and not settings.secret_key:
         raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
@@ -246,7 +247,8 @@ def _check(settings: Settings) -> None:
         proxy_networks(settings)
     except ValueError as error:
         raise SettingsError(f"MANIFEST_TRUSTED_PROXIES: {error}") from None
-    if settings.metrics_listen and not settings.metrics_listen.rpartition(":")[2].isdigit():
+    port = settings.metrics_listen.rpartition(":")[2]
+    if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
     if settings.refresh_token_ttl < settings.access_token_ttl:
         raise SettingsError("MANIFEST_REFRESH_TOKEN_TTL: must not be shorter than MANIFEST_ACCESS_TOKEN_TTL")

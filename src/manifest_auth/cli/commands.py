@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import getpass
 import os
+import socket
 import sys
 from urllib.parse import urlsplit
 
@@ -16,7 +18,7 @@ from manifest_auth.context import House
 from manifest_auth.operations import demo
 from manifest_auth.operations.doctor import examine
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.settings import Settings, variable
+from manifest_auth.settings import Settings, SettingsError, variable
 from manifest_auth.store import SystemUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
@@ -34,11 +36,34 @@ def serve(given: argparse.Namespace) -> None:
     if variable("public_url") not in os.environ and given.port is not None:
         os.environ[variable("public_url")] = f"http://127.0.0.1:{given.port}"
     loaded = settings.load()
-    if given.demo:
-        asyncio.run(_demo(loaded))
+    _check_address("host", loaded.host, loaded.port)
+    if loaded.metrics_listen:
+        host, _, port = loaded.metrics_listen.rpartition(":")
+        _check_address("metrics_listen", host or "127.0.0.1", int(port))
+    asyncio.run(_demo(loaded) if given.demo else _try_out(loaded))
     from manifest_auth import serving
 
     serving.run(loaded)
+
+
+def _check_address(field: str, host: str, port: int) -> None:
+    """Raises SettingsError for an address that is not one of this machine, Refused for one that is in use."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Refused(f"{variable(field)}: {host}:{port} is in use by another program") from None
+        raise SettingsError(f"{variable(field)}: cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+async def _try_out(loaded: Settings) -> None:
+    """Opens the house once. Whatever is wrong stops the start with one line, and several web processes find the schema
+    up to date; left to them, each would fail by itself and be started again and again."""
+    async with opened(build_house(loaded), hashing=False):
+        pass
 
 
 async def _demo(loaded: Settings) -> None:

@@ -33,7 +33,10 @@ async def current_version(url: str) -> str | None:
         path = Path(url.removeprefix("sqlite:///"))
         if not path.exists():
             return None
-        with_version = sqlite3.connect(path)
+        try:
+            with_version = sqlite3.connect(path)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"{path}: {error}") from error
         try:
             return str(with_version.execute(_VERSION).fetchone()[0])
         except (sqlite3.OperationalError, TypeError):
@@ -79,10 +82,16 @@ async def upgrade(url: str) -> bool:
 
 
 def _upgrade_sqlite(url: str) -> bool:
+    import sqlite3
+
     from manifest_auth.store.sqlite import connect
 
     path = url.removeprefix("sqlite:///")
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        connect(path).close()
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnavailable(f"{path}: {error}") from error
     engine = create_engine("sqlite://", creator=lambda: connect(path), poolclass=NullPool)
 
     @event.listens_for(engine, "begin")
