@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 
 import orjson
@@ -45,7 +46,9 @@ async def _metrics(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _jwks(ctx: Context, call: Call[None]) -> Answer:
-    """RFC 7517. Empty while tokens are signed with HS256."""
+    """RFC 7517. Empty while tokens are signed with HS256. Read anew: another node may sign with a newer key already."""
+    with contextlib.suppress(StoreUnavailable):  # what is known is better than nothing
+        await ctx.house.keys.refresh()
     body = orjson.dumps({"keys": ctx.house.keys.published()})
     return Answer(200, body, (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
 

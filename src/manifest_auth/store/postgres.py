@@ -18,7 +18,7 @@ import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
 from manifest_auth.errors import Conflict
-from manifest_auth.store.statements import Crossing, Statement, Unowned
+from manifest_auth.store.statements import Bound, Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 
@@ -152,6 +152,13 @@ class PostgresStore(Store):
         self._deliver(connection.announced)
         return result
 
+    async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
+        def work(unit: SystemUnit) -> int:
+            return unit.of(tenant_id).change(statement, **values)
+
+        async with self._acquire() as raw:  # no BEGIN: PostgreSQL makes a transaction of a lone statement by itself
+            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
+
     async def read(self, work: Work[T]) -> T:
         async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
             return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
@@ -179,6 +186,7 @@ class PostgresStore(Store):
                 raw = await asyncpg.connect(
                     self._url, timeout=5, server_settings={"application_name": "manifest-auth-ear"}
                 )
+                raw.add_termination_listener(self._on_deaf)
                 await raw.add_listener(CHANNEL, self._on_notify)
                 # What was said while nobody listened is unknown: everything remembered so far goes.
                 self._deliver([Announcement("all", "")])
@@ -193,6 +201,9 @@ class PostgresStore(Store):
             finally:
                 if raw is not None:
                     raw.terminate()
+
+    def _on_deaf(self, _connection: Any) -> None:
+        self._heard_at = 0.0
 
     def _on_notify(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
         kind, _, key = str(payload).partition(":")
