@@ -44,34 +44,71 @@ class Server:
         self.process.wait(10)
 
 
-def start(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, **environment: str) -> Server:
-    """Starts a server and waits until it answers. Its output goes to a file in ``folder``."""
-    port = port or free_port()
-    output = folder / f"server-{port}.log"
-    env = {
+def environment(folder: Path, database_url: str = "", **given: str) -> dict[str, str]:
+    """What a process of ours sees: nothing of the machine's own settings."""
+    return {
         **{k: v for k, v in os.environ.items() if not k.startswith("MANIFEST_")},
         **FAST,
         "MANIFEST_LOG_LEVEL": "info",
         "MANIFEST_DATA_DIR": str(folder / "data"),
         "MANIFEST_DATABASE_URL": database_url,
         "MANIFEST_DEMO_PASSWORD": DEMO_PASSWORD,
-        "MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}",
-        **environment,
+        **given,
     }
+
+
+def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, **given: str) -> Server:
+    """Starts a server and does not wait for it. Its output goes to a file in ``folder``."""
+    port = port or free_port()
+    output = folder / f"server-{port}.log"
+    env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
     command = [sys.executable, "-m", "manifest_auth", "serve", "--port", str(port), *(["--demo"] if demo else [])]
     with output.open("ab") as log:
         process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
-    server = Server(process, port, output)
-    deadline = time.monotonic() + 30
+    return Server(process, port, output)
+
+
+def wait_for(server: Server, path: str = "/healthz", seconds: float = 30) -> Server:
+    """Waits until it answers 200 at ``path``."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, OSError):
-            urllib.request.urlopen(f"{server.base}/healthz", timeout=2).close()
+            urllib.request.urlopen(f"{server.base}{path}", timeout=2).close()
             return server
-        if process.poll() is not None:
+        if server.process.poll() is not None:
             break
         time.sleep(0.02)
-    process.kill()
-    raise AssertionError(f"the server did not start:\n{output.read_text()[-3000:]}")
+    server.process.kill()
+    server.process.wait()
+    raise AssertionError(f"the server did not start:\n{server.output.read_text()[-3000:]}")
+
+
+def start(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, **given: str) -> Server:
+    """Starts a server and waits until it answers."""
+    return wait_for(launch(folder, database_url, port=port, demo=demo, **given))
+
+
+def stop(server: Server) -> int:
+    """Ends a server with SIGTERM, if it has not ended yet. Its exit status."""
+    if server.process.poll() is None:
+        server.process.terminate()
+        try:
+            server.process.wait(15)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
+    return int(server.process.returncode)
+
+
+def command(folder: Path, database_url: str, *arguments: str, **given: str) -> subprocess.Popen[str]:
+    """Starts one command of the command line; its output can be read."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "manifest_auth", *arguments],
+        env=environment(folder, database_url, **given),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @contextlib.contextmanager
@@ -81,10 +118,4 @@ def served(folder: Path, database_url: str = "", **options: str) -> Iterator[Ser
     try:
         yield server
     finally:
-        if server.process.poll() is None:
-            server.process.terminate()
-            try:
-                server.process.wait(15)
-            except subprocess.TimeoutExpired:
-                server.process.kill()
-                server.process.wait()
+        stop(server)

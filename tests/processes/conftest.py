@@ -1,0 +1,21 @@
+"""Fixtures: installations of two processes on one store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.wire import NODE, Node
+from tests.support.server import start, stop
+
+
+@pytest.fixture(scope="module")
+def nodes(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
+    """Two processes on one store of each kind, shared by a module."""
+    folder: Path = tmp_path_factory.mktemp("nodes")
+    servers = [start(folder, database_url, **NODE) for _ in range(2)]
+    yield Node(servers[0]), Node(servers[1])
+    for server in servers:
+        stop(server)

@@ -1,0 +1,93 @@
+"""Keys rotated by the command line while two processes serve: nobody is signed out, all accept what any of them gives."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.wire import AUTH, NODE, Node
+from tests.support.server import command, start, stop
+
+
+class Installation:
+    """Two processes, and the command line on the same store."""
+
+    def __init__(self, folder: Path, database_url: str, algorithm: str) -> None:
+        self._folder, self._url = folder, database_url
+        self._given = {**NODE, "MANIFEST_TOKEN_ALGORITHM": algorithm}
+        self._servers = [start(folder, database_url, **self._given) for _ in range(2)]
+        self.nodes = [Node(server) for server in self._servers]
+
+    def rotate(self) -> None:
+        done = command(self._folder, self._url, "keys", "rotate", **self._given)
+        _, errors = done.communicate(timeout=60)
+        assert done.returncode == 0, errors
+
+    def stop(self) -> None:
+        for server in self._servers:
+            stop(server)
+
+
+@pytest.fixture(scope="module", params=["HS256", "ES256"])
+def installation(
+    request: pytest.FixtureRequest, database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    made = Installation(tmp_path_factory.mktemp("keys"), database_url, request.param)
+    yield made
+    made.stop()
+
+
+def header_of(token: str) -> dict[str, Any]:
+    text = token.split(".")[0]
+    header: dict[str, Any] = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return header
+
+
+def test_nobody_is_signed_out_and_new_tokens_count_everywhere(installation: Installation) -> None:
+    first, second = installation.nodes
+    before = [first.sign_in(), second.sign_in()]
+    for _ in range(3):
+        installation.rotate()
+        for node in (first, second, first):
+            assert [node.me(s["token"]).status_code for s in before] == [200, 200]
+        here, there = first.sign_in(), second.sign_in()
+        assert second.me(here["token"]).status_code == 200
+        assert first.me(there["token"]).status_code == 200
+        # A refresh token given by one, shown to the other, and the child of that back again.
+        child = second.refresh(here["refreshToken"])
+        assert first.me(child["token"]).status_code == 200
+        first.refresh(child["refreshToken"])
+        before = [{**s, **node.refresh(s["refreshToken"])} for s, node in zip(before, (second, first), strict=True)]
+
+
+def test_a_published_key_is_there_before_anybody_asks_for_it(installation: Installation) -> None:
+    """Whoever verifies ES256 tokens may ask either process for the key of a token that the other one gave."""
+    first, second = installation.nodes
+    token = str(first.sign_in()["token"])
+    if header_of(token)["alg"] != "ES256":
+        pytest.skip("HS256 keys are not published")
+    old = header_of(token)["kid"]
+    installation.rotate()
+    first.me(token)
+    for giver, asked in ((first, second), (second, first)):
+        kid = header_of(str(giver.sign_in()["token"]))["kid"]
+        published = [key["kid"] for key in asked.http.get("/.well-known/jwks.json").json()["keys"]]
+        assert kid in published
+        assert old in published
+
+
+def test_new_keys_do_sign(installation: Installation) -> None:
+    """The command did something: after it, tokens are not made with the key from before."""
+    first, _ = installation.nodes
+    token = str(first.sign_in()["token"])
+    if header_of(token)["alg"] != "ES256":
+        pytest.skip("HS256 tokens do not name their key")
+    installation.rotate()
+    first.http.get("/.well-known/jwks.json")
+    assert first.post(f"{AUTH}/sign-out", token=token).status_code == 200
+    assert header_of(str(first.sign_in()["token"]))["kid"] != header_of(token)["kid"]

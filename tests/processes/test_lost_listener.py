@@ -1,0 +1,135 @@
+"""A node that cannot hear the others asks the store instead, and comes back by itself (contract, section 3)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.wire import AUTH, NODE, Node, seconds_until
+from tests.support.postgres import Postgres
+from tests.support.server import start, stop
+
+EAR = "application_name = 'manifest-auth-ear'"
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[Postgres]:
+    """A server that the tests of this module may hurt."""
+    server = Postgres()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def nodes(own_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Node]]:
+    folder: Path = tmp_path_factory.mktemp("deaf")
+    url = own_postgres.fresh_database()
+    servers = [start(folder, url, **NODE) for _ in range(2)]
+    yield Node(servers[0]), Node(servers[1])
+    for server in servers:
+        stop(server)
+
+
+def from_memory(node: Node, token: str) -> bool:
+    """Whether the node answers without asking the store."""
+    counts = [node.counter("manifest_principals_total", **{"from": "memory"})]
+    for _ in range(2):
+        assert node.me(token).status_code == 200
+        counts.append(node.counter("manifest_principals_total", **{"from": "memory"}))
+    return counts[-1] > counts[-2]
+
+
+def remembered(nodes: tuple[Node, Node]) -> str:
+    """A token whose session the second node answers from memory."""
+    first, second = nodes
+    token = str(first.sign_in()["token"])
+    seconds_until(lambda: from_memory(second, token))
+    return token
+
+
+def sign_out_is_felt(nodes: tuple[Node, Node], token: str) -> None:
+    first, second = nodes
+    assert first.post(f"{AUTH}/sign-out", token=token).status_code == 200
+    assert seconds_until(lambda: second.me(token).status_code == 401) < 1.0
+
+
+@contextlib.contextmanager
+def ears_cut_again_and_again(postgres: Postgres) -> Iterator[None]:
+    done = threading.Event()
+
+    def cut() -> None:
+        while not done.is_set():
+            postgres.server.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {EAR}")
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    try:
+        yield
+    finally:
+        done.set()
+        cutter.join()
+
+
+def test_a_sign_out_while_the_listeners_are_cut(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+    token = remembered(nodes)
+    with ears_cut_again_and_again(own_postgres):
+        sign_out_is_felt(nodes, token)
+    remembered(nodes)  # and afterwards it hears again
+
+
+def test_a_sign_out_that_was_announced_while_nobody_listened(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+    """What was said meanwhile is lost, so what was remembered before does not count any more."""
+    tokens = [remembered(nodes) for _ in range(3)]
+    with ears_cut_again_and_again(own_postgres):
+        for token in tokens:
+            assert nodes[0].post(f"{AUTH}/sign-out", token=token).status_code == 200
+        assert seconds_until(lambda: all(nodes[1].me(token).status_code == 401 for token in tokens)) < 1.0
+    remembered(nodes)  # hears again
+    assert [nodes[1].me(token).status_code for token in tokens] == [401, 401, 401]
+
+
+def test_a_sign_out_while_the_listeners_hang(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+    """The connection is open and silent, as when a firewall drops it: only the missing heartbeat tells."""
+    token = remembered(nodes)
+    found = own_postgres.server.psql(f"COPY (SELECT pid FROM pg_stat_activity WHERE {EAR}) TO STDOUT")
+    ears = [int(line) for line in found.split() if line.isdigit()]
+    assert len(ears) == 2
+    for pid in ears:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        sign_out_is_felt(nodes, token)
+        fresh = nodes[0].sign_in()
+        assert nodes[1].me(fresh["token"]).status_code == 200
+    finally:
+        for pid in ears:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    remembered(nodes)
+
+
+def test_postgresql_goes_away_and_comes_back(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+    token = remembered(nodes)
+    own_postgres.kill()
+    try:
+        for node in nodes:
+            assert seconds_until(lambda n=node: n.http.get("/readyz").status_code == 503) < 5  # type: ignore[misc]
+            assert node.http.get("/healthz").status_code == 200
+            answer = node.post(f"{AUTH}/sign-in", {"email": "author@acme.example", "password": "x" * 15})
+            assert answer.status_code == 503
+            assert answer.json()["error"]["code"] == "OVERLOADED"
+            assert "retry-after" in answer.headers
+        # What is remembered counts for as long as this node can prove that it hears, and then no longer.
+        seconds_until(lambda: nodes[1].me(token).status_code == 503, 2)
+    finally:
+        own_postgres.start_again()
+    for node in nodes:
+        seconds_until(lambda n=node: n.http.get("/readyz").status_code == 200)  # type: ignore[misc]
+        assert node.me(token).status_code == 200
+    sign_out_is_felt(nodes, token)
+    remembered(nodes)

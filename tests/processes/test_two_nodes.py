@@ -1,0 +1,121 @@
+"""What one process decides is felt by the other within a second (contract, section 3): on both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.processes.wire import AUTH, Node, seconds_until
+
+Nodes = tuple[Node, Node]
+VIEWER = "viewer@acme.example"
+GLOBEX = "admin@globex.example"
+
+
+@pytest.fixture
+def warm(nodes: Nodes) -> Callable[[str], dict[str, Any]]:
+    """Signs in on the first node and lets the second one remember the session."""
+
+    def sign_in(email: str) -> dict[str, Any]:
+        first, second = nodes
+        signed_in = first.sign_in(email)
+        for node in (second, first, second):
+            assert node.me(signed_in["token"]).status_code == 200
+        return signed_in
+
+    return sign_in
+
+
+def refused(node: Node, token: str) -> bool:
+    answer = node.me(token)
+    assert answer.status_code in (200, 401)
+    assert answer.status_code == 200 or answer.json()["error"]["code"] == "INVALID_TOKEN"
+    return answer.status_code == 401
+
+
+def felt_in_time(nodes: Nodes, happened: Callable[[], bool], database_url: str) -> None:
+    """Within a second on PostgreSQL; with the very next request on SQLite."""
+    if database_url.startswith("sqlite"):
+        assert happened()
+    else:
+        assert seconds_until(happened) < 1.0
+
+
+def test_a_sign_out(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
+    first, second = nodes
+    for here, there in ((first, second), (second, first)):
+        signed_in = warm("author@acme.example")
+        assert here.post(f"{AUTH}/sign-out", token=signed_in["token"]).status_code == 200
+        felt_in_time(nodes, lambda n=there, s=signed_in: refused(n, s["token"]), database_url)  # type: ignore[misc]
+        answer = there.post(f"{AUTH}/refresh", {"refreshToken": signed_in["refreshToken"]})
+        assert answer.json()["error"]["code"] == "INVALID_TOKEN"
+
+
+def test_a_sign_out_from_everywhere(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
+    first, second = nodes
+    both = [warm("author@acme.example")["token"] for _ in range(2)]
+    assert first.post(f"{AUTH}/sign-out-all", token=both[0]).json()["data"]["ended"] >= 2
+    felt_in_time(nodes, lambda: all(refused(second, token) for token in both), database_url)
+
+
+@pytest.fixture
+def restored(nodes: Nodes) -> Iterator[None]:
+    yield
+    first, _ = nodes
+    for path in ("/clients/globex/restore", f"/clients/acme/users/{_id_of(first, VIEWER)}/restore"):
+        try:
+            first.admin("POST", path)
+        except AssertionError:
+            continue  # was not touched by the test
+
+
+def _id_of(node: Node, email: str) -> int:
+    signed_in = node.post("/api/admin/auth/sign-in", {"username": "admin", "password": "kestrel-harbor-21-violet"})
+    token = signed_in.json()["data"]["token"]
+    found = node.http.get(f"/api/admin/clients/acme/users?q={email}", headers={"Authorization": f"Bearer {token}"})
+    return int(found.json()["data"]["items"][0]["id"])
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_deactivation(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
+    first, second = nodes
+    signed_in = warm(VIEWER)
+    first.admin("POST", f"/clients/acme/users/{signed_in['user']['id']}/deactivate")
+    felt_in_time(nodes, lambda: refused(second, signed_in["token"]), database_url)
+
+
+@pytest.mark.usefixtures("restored")
+def test_a_suspension_of_the_client(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
+    first, second = nodes
+    signed_in, bystander = warm(GLOBEX), warm("author@acme.example")
+    first.admin("POST", "/clients/globex/suspend")
+    felt_in_time(nodes, lambda: refused(second, signed_in["token"]), database_url)
+    assert second.me(bystander["token"]).status_code == 200
+
+
+def test_a_change_of_roles(nodes: Nodes, warm: Callable[[str], dict[str, Any]], database_url: str) -> None:
+    first, second = nodes
+    signed_in = warm("operator@acme.example")
+    path = f"/clients/acme/users/{signed_in['user']['id']}/roles"
+    for roles in (["Viewer"], ["Operator", "Viewer"], ["Operator"]):
+        first.admin("PUT", path, {"roles": roles})
+
+        def changed(expected: list[str] = roles) -> bool:
+            data = second.me(signed_in["token"]).json()["data"]
+            return sorted(data["roles"]) == sorted(expected)
+
+        felt_in_time(nodes, changed, database_url)
+
+
+def test_a_node_on_postgresql_answers_from_memory_while_it_hears(nodes: Nodes, warm: Any, database_url: str) -> None:
+    """Else the tests above would prove nothing of announcements."""
+    if database_url.startswith("sqlite"):
+        pytest.skip("SQLite is asked every time")
+    _, second = nodes
+    token = warm("author@acme.example")["token"]
+    before = second.counter("manifest_principals_total", **{"from": "memory"})
+    for _ in range(10):
+        second.me(token)
+    assert second.counter("manifest_principals_total", **{"from": "memory"}) >= before + 8
