@@ -2,7 +2,7 @@
 
 Most calls are of that kind (`{ me { id email } }`), and graphql-core's general executor spends many times as long on
 one as its resolvers do. A plan is made once from the validated document and calls the very same resolvers; whatever it
-cannot do - an asynchronous resolver, a refusal, a null, a value of an unexpected type - it leaves to the executor, which
+cannot do (an asynchronous resolver, a refusal, a null, a value of an unexpected type) it leaves to the executor, which
 then starts afresh. So a plan is never a second opinion, and resolvers of planned fields must have no effects.
 """
 

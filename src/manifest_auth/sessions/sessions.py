@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.context import Context
-from manifest_auth.store import Store, SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sessions, tenants, users
 
 TOUCH_EVERY_MS = 60_000
@@ -207,6 +207,11 @@ async def look_up(store: Store, session_id: str) -> Principal | None:
 def advance(unit: TenantUnit, session_id: str, before: str, after: str, now: int) -> bool:
     """``after`` becomes the refresh token in force, if ``before`` still is: of those who race, one is told True."""
     return unit.change(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
+
+
+async def advance_at_once(store: TenantStore, session_id: str, before: str, after: str, now: int) -> bool:
+    """As :func:`advance`, as a unit of work of its own."""
+    return await store.change_one(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
 
 
 def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:

@@ -43,9 +43,7 @@ async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
         raise Forbidden(reason="X-Client-ID disagrees with the refresh token")
     strict = tenants.settings_of(principal.tenant_settings).refresh_strict
     verdict = judge(shown, principal.chain, now, house.settings.refresh_grace * 1000, strict=strict)
-    ids: tuple[str, str | None] | None = (house.random.text(12), shown.own)
-    if verdict is not Verdict.CHILD:
-        ids = await house.store.write_quickly(lambda unit: _rotate(unit, ctx, shown, verdict, principal, now))
+    ids = await _next(ctx, shown, verdict, principal, now)
     if ids is None:
         house.metrics.refreshes.labels("reused").inc()
         house.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
@@ -62,19 +60,27 @@ def _alive(principal: Principal | None, now: int) -> Principal:
     return principal
 
 
-def _rotate(
-    unit: SystemUnit, ctx: Context, shown: Shown, verdict: Verdict, seen: Principal, now: int
+async def _next(
+    ctx: Context, shown: Shown, verdict: Verdict, seen: Principal, now: int
 ) -> tuple[str, str | None] | None:
-    """``verdict`` and ``seen`` come from the look before this transaction: they choose the shortest way, no more."""
-    bound, child = unit.of(seen.tenant_id), ctx.house.random.text(12)
-    # The usual cases in one statement, which does nothing when session or chain are no longer as they were seen.
-    if verdict is Verdict.SUCCEED and sessions.advance(bound, shown.session_id, shown.own, child, now):
-        return child, shown.own
+    """Own id and parent of the token to give, or None for a reuse. The usual cases are one conditional statement, which
+    does nothing when session or chain are no longer as they were ``seen``; then all is judged anew."""
+    store, child = ctx.house.store.of(seen.tenant_id), ctx.house.random.text(12)
     strict = tenants.settings_of(seen.tenant_settings).refresh_strict
-    commits = verdict is Verdict.COMMIT and not strict
-    if commits and sessions.advance(bound, shown.session_id, shown.parent, shown.own, now):
+    if verdict is Verdict.CHILD:
         return child, shown.own
+    if verdict is Verdict.COMMIT and not strict:
+        if await sessions.advance_at_once(store, shown.session_id, shown.parent, shown.own, now):
+            return child, shown.own
+    elif verdict is Verdict.SUCCEED:
+        if await sessions.advance_at_once(store, shown.session_id, shown.own, child, now):
+            return child, shown.own
+    return await ctx.house.store.write_quickly(lambda unit: _rotate(unit, ctx, shown, now))
+
+
+def _rotate(unit: SystemUnit, ctx: Context, shown: Shown, now: int) -> tuple[str, str | None] | None:
     principal = _alive(sessions.read(unit, shown.session_id), now)
+    bound = unit.of(principal.tenant_id)
     rotation = tokens.Rotation(
         lambda: _alive(sessions.read(unit, shown.session_id), now).chain,
         lambda before, after: sessions.advance(bound, shown.session_id, before, after, now),

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store.sqlite_threads import Job, Syncer, Worker
-from manifest_auth.store.statements import Crossing, Statement, Unowned
+from manifest_auth.store.statements import Bound, Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 
@@ -117,6 +117,9 @@ class SqliteStore(Store):
         self._group.append(job)
         result: T = await job.future
         return result
+
+    async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
+        return await self.write_quickly(lambda unit: unit.of(tenant_id).change(statement, **values))
 
     async def read(self, work: Work[T]) -> T:
         return await self._reader.submit(work)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from manifest_auth.store.statements import Crossing, Unowned
+from manifest_auth.store.statements import Bound, Crossing, Unowned
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
 T = TypeVar("T")
@@ -46,6 +46,10 @@ class Store(ABC):
         """As :meth:`write`, for a unit of a few key statements whose cost does not grow with the tenant: SQLite runs it
         on the event loop. Everything else goes through :meth:`write`."""
         return await self.write(work)
+
+    @abstractmethod
+    async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
+        """One statement as a unit of work of its own: rows changed, durable on return. One round trip with PostgreSQL."""
 
     @abstractmethod
     async def read(self, work: Work[T]) -> T:
@@ -95,6 +99,10 @@ class TenantStore:
         """As :meth:`Store.write_quickly`, inside the tenant."""
         tenant_id = self.tenant_id
         return await self._store.write_quickly(lambda unit: work(unit.of(tenant_id)))
+
+    async def change_one(self, statement: Bound[Any], **values: Any) -> int:
+        """As :meth:`Store.change_one`, inside the tenant."""
+        return await self._store.change_one(self.tenant_id, statement, **values)
 
     async def read(self, work: Callable[[TenantUnit], T]) -> T:
         """As :meth:`Store.read`, inside the tenant."""
