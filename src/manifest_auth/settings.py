@@ -212,8 +212,8 @@ def _from_file(path: str) -> dict[str, Any]:
 
 
 def _hint(name: str) -> str:
-    close = difflib.get_close_matches(name, [variable(f) for f in Settings.__struct_fields__], n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    close = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), Settings.__struct_fields__, n=1)
+    return f"; did you mean {variable(close[0])}?" if close else ""
 
 
 def _decode(kind: type, value: Any) -> Any:

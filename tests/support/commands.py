@@ -1,0 +1,53 @@
+"""Runs ``manifest-auth`` as a process of its own, with settings given by the test alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.house import FAST
+
+COMMAND = (sys.executable, "-m", "manifest_auth")
+
+
+class Result:
+    """Exit status, output and the lines on standard error."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+    @property
+    def line(self) -> str:
+        """The one line on standard error; more or fewer fail the test."""
+        [line] = self.err.splitlines()
+        return line.removeprefix("manifest-auth: ")
+
+
+def environment(folder: Path, **settings: str) -> dict[str, str]:
+    """The process's environment: nothing of ours but ``settings``, and hashes that cost nothing."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("MANIFEST_")}
+    fast = {k: v for k, v in FAST.items() if "ARGON2" in k}
+    return {**kept, **fast, "MANIFEST_DATA_DIR": str(folder / "data"), **settings}
+
+
+def run(folder: Path, *arguments: str, given: str = "", **settings: str) -> Result:
+    """Runs a command to its end. ``given``: its standard input."""
+    done = subprocess.run(
+        [*COMMAND, *arguments],
+        input=given,
+        env=environment(folder, **settings),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+def done(folder: Path, *arguments: str, given: str = "", **settings: str) -> str:
+    """Runs a command that must succeed; gives its output."""
+    result = run(folder, *arguments, given=given, **settings)
+    assert result.status == 0, result.err or result.out
+    return result.out
