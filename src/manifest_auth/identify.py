@@ -22,8 +22,10 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
     if head.authorization is not None:
         verified = await house.verified.verify(Purpose.ACCESS, bearer(head.authorization), now)
         principal = await house.principals.by_session(verified.session_id)
-        if principal is None or not principal.is_alive(now) or principal.user_id != verified.subject_id:
+        if principal is None or not principal.is_alive(now):
             raise InvalidToken(reason="session, user or client is not alive")
+        if principal.user_id != verified.subject_id or principal.client != verified.client:
+            raise InvalidToken(reason="the session is another's")
         by_cookie = False
     else:
         principal = await _by_cookie(house, head, now)
