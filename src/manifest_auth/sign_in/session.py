@@ -69,12 +69,11 @@ async def _next(
     strict = tenants.settings_of(seen.tenant_settings).refresh_strict
     if verdict is Verdict.CHILD:
         return child, shown.own
-    if verdict is Verdict.COMMIT and not strict:
-        if await sessions.advance_at_once(store, shown.session_id, shown.parent, shown.own, now):
-            return child, shown.own
-    elif verdict is Verdict.SUCCEED:
-        if await sessions.advance_at_once(store, shown.session_id, shown.own, child, now):
-            return child, shown.own
+    commits, succeeds = verdict is Verdict.COMMIT and not strict, verdict is Verdict.SUCCEED
+    if commits and await sessions.advance_at_once(store, shown.session_id, shown.parent, shown.own, now):
+        return child, shown.own
+    if succeeds and await sessions.advance_at_once(store, shown.session_id, shown.own, child, now):
+        return child, shown.own
     return await ctx.house.store.write_quickly(lambda unit: _rotate(unit, ctx, shown, now))
 
 

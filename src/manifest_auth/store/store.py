@@ -49,7 +49,7 @@ class Store(ABC):
 
     @abstractmethod
     async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
-        """One statement as a unit of work of its own: rows changed, durable on return. One round trip with PostgreSQL."""
+        """One statement as a unit of work of its own: rows changed, durable on return. On PostgreSQL one round trip."""
 
     @abstractmethod
     async def read(self, work: Work[T]) -> T:
