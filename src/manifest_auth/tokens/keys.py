@@ -115,12 +115,10 @@ class KeyRing:
         unit.announce("keys", "")
 
     def signing(self, purpose: Purpose) -> Key:
-        """The newest key of a purpose."""
+        """The newest key of a purpose, of the algorithm that is set; of another while nodes are switched to it."""
+        usable = [key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None]
         algorithm = self._algorithm(purpose)
-        for key in reversed(self._keys):
-            if key.purpose is purpose and key.retired_at is None and key.algorithm == algorithm:
-                return key
-        raise LookupError(purpose)
+        return next((key for key in usable if key.algorithm == algorithm), usable[0])
 
     def verifying(self, purpose: Purpose) -> list[Key]:
         """All keys whose signatures still count, newest first."""
