@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,30 @@ def done(folder: Path, *arguments: str, given: str = "", **settings: str) -> str
     result = run(folder, *arguments, given=given, **settings)
     assert result.status == 0, result.err or result.out
     return result.out
+
+
+def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings: str) -> tuple[int, str]:
+    """Runs a command on a terminal of its own; ``lines`` are typed, one for each prompt. Status and all it showed."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=environment(folder, **settings),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = b""
+    for line in lines:
+        while not shown.endswith(b": "):
+            shown += os.read(ours, 1)
+        os.write(ours, line.encode() + b"\n")
+        shown += os.read(ours, 1)
+    try:
+        while piece := os.read(ours, 1024):
+            shown += piece
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(ours)
+    return process.wait(30), shown.decode()

@@ -1,0 +1,87 @@
+"""Contract, section 11: what the command line refuses, each in one line, with status 1; wrong usage is status 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import done, run, typed
+
+PASSWORD = "glacier-pencil-77-mango"
+USER = ("user", "create", "ann@initech.example", "--client", "initech")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with client initech, its user ann and system admin root."""
+    folder = tmp_path_factory.mktemp("refusals")
+    done(folder, "client", "create", "initech")
+    done(folder, "admin", "create", "root", "--password-stdin", given=PASSWORD)
+    done(folder, *USER, "--role", "Viewer", "--password-stdin", given=PASSWORD)
+    return folder
+
+
+def test_two_different_passwords_at_the_prompt_are_refused(folder: Path) -> None:
+    status, shown = typed(folder, ("admin", "create", "eve"), [PASSWORD, PASSWORD + "x"])
+    assert status == 1
+    assert shown.splitlines()[-1] == "manifest-auth: the two passwords differ"
+
+
+WEAK = ["", "short", "password1234567", "initech-initech-1", "aaaaaaaaaaaaaaaaaaaa", "x" * 257]
+
+
+@pytest.mark.parametrize("password", WEAK)
+def test_a_weak_password_is_refused_in_one_line(folder: Path, password: str) -> None:
+    command = (*USER[:2], "weak@initech.example", *USER[3:], "--role", "Viewer", "--password-stdin")
+    result = run(folder, *command, given=f"{password}\n")
+    assert (result.status, result.out) == (1, "")
+    assert result.line.startswith("password: ")
+    assert len(password) < 10 or password not in result.err
+
+
+def test_an_admins_weak_password_is_refused_in_one_line(folder: Path) -> None:
+    result = run(folder, "admin", "create", "weak", "--password-stdin", given="password1234567\n")
+    assert (result.status, result.out) == (1, "")
+    assert result.line.startswith("password: ")
+
+
+REFUSED: list[tuple[tuple[str, ...], str]] = [
+    (("client", "create", "initech"), "The identifier is taken"),
+    (("client", "create", "No_Good"), "identifier"),
+    (("client", "create", "x"), "identifier"),
+    ((*USER, "--role", "Viewer", "--password-stdin"), "A user with this e-mail exists"),
+    (("user", "create", "no-address", *USER[3:], "--role", "Viewer", "--password-stdin"), "email"),
+    (
+        ("user", "create", "c@x.example", "--client", "none", "--role", "Viewer", "--password-stdin"),
+        "there is no client",
+    ),
+    (("admin", "create", "root", "--password-stdin"), "A system admin of this name exists"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), REFUSED, ids=lambda v: " ".join(v) if isinstance(v, tuple) else v)
+def test_what_cannot_be_is_refused_in_one_line(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = run(folder, *arguments, given=PASSWORD)
+    assert result.status == 1
+    assert said in result.line
+
+
+USAGE: list[tuple[str, ...]] = [
+    (),
+    ("nonsense",),
+    ("user", "create"),
+    (*USER,),  # no role
+    (*USER, "--role", "Boss"),
+    (*USER, "--role", "Viewer", "--password", PASSWORD),
+    ("admin", "create", "root", PASSWORD),
+    ("admin", "create", "root", f"--password={PASSWORD}"),
+    ("serve", "--port", "x"),
+]
+
+
+@pytest.mark.parametrize("arguments", USAGE, ids=" ".join)
+def test_wrong_usage_is_status_2(folder: Path, arguments: tuple[str, ...]) -> None:
+    result = run(folder, *arguments)
+    assert result.status == 2
+    assert "usage: manifest-auth" in result.err
