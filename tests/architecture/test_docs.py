@@ -118,3 +118,14 @@ def test_the_readme_names_the_two_commands() -> None:
 def test_no_absolute_path_of_a_machine_stands_in_the_docs() -> None:
     for page in links.pages():
         assert not re.search(r"(?<![\w./])/(home|root|Users|work)/", page.read_text("utf-8")), page.name
+
+
+def test_every_page_that_the_code_names_exists() -> None:
+    named = {
+        name
+        for folder in ("src", "tests", "bench")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in re.findall(r"\bdocs/[\w/.-]+\.md", path.read_text("utf-8"))
+    }
+    assert named
+    assert {name for name in named if not (ROOT / name).exists()} == set()
