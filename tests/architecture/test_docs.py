@@ -11,6 +11,7 @@ from msgspec import inspect
 from manifest_auth import errors
 from manifest_auth.audit import Event
 from manifest_auth.errors import REFUSALS, Refusal
+from manifest_auth.graphql import limits as graphql_limits
 from manifest_auth.operations.reference import stale
 from manifest_auth.settings import Settings
 from tests.architecture import links
@@ -84,7 +85,7 @@ def test_every_test_that_the_security_page_names_exists() -> None:
         for name in re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
     }
     assert named
-    assert not named - there
+    assert sorted(named - there) == []
 
 
 def test_every_file_that_the_sign_in_page_names_exists() -> None:
@@ -129,3 +130,10 @@ def test_every_page_that_the_code_names_exists() -> None:
     }
     assert named
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_the_limits_of_graphql_are_told_as_they_are() -> None:
+    told = (DOCS / "decisions" / "0014-graphql.md").read_text("utf-8")
+    found = {name: value for name, value in vars(graphql_limits).items() if name.startswith("MAX_")}
+    assert found
+    assert {name for name, value in found.items() if not re.search(rf"(?<![\d,]){value:,}(?![\d,]\d)", told)} == set()
