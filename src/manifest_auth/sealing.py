@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -55,18 +57,22 @@ def secret_key(settings: Settings, random: Random) -> bytes:
     path = Path(settings.data_dir) / KEY_FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # O_EXCL: of two processes that start together one makes the key and the other reads it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
+        if not path.exists():
+            _make(path, random)
         return _parse(Secret(path.read_text("ascii").strip()), str(path))
     except OSError as error:
         raise SettingsError(f"MANIFEST_DATA_DIR: {error}") from error
-    with os.fdopen(descriptor, "w") as file:
-        key = random.bytes(32)
-        file.write(key.hex() + "\n")
+
+
+def _make(path: Path, random: Random) -> None:
+    """A new key under its name only once it is whole: of processes that start together, one names its key first and
+    all read that one."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{KEY_FILE}-") as file:  # mode 0600
+        file.write(random.bytes(32).hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
-    return key
+        with contextlib.suppress(FileExistsError):
+            os.link(file.name, path)
 
 
 def _parse(secret: Secret, name: str) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import sys
 import tempfile
 from typing import Any
 
@@ -104,6 +106,8 @@ def run(settings: Settings) -> None:
     logging.basicConfig(handlers=[logs.Forward(logs.build(settings.log_level))], level=logging.WARNING, force=True)
     if settings.metrics_listen and settings.workers > 1:
         listen(settings.metrics_listen, None)  # one listener for all processes; a single one has its own, see app.py
+    # uvicorn raises the signal again once it has stopped in good order: that is a success.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     uvicorn.run(
         "manifest_auth.app:create",
         factory=True,

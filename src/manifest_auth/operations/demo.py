@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, func, insert, select
 from manifest_auth import admins, audit, tenants, users
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
+from manifest_auth.errors import Conflict
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.settings import SettingsError, is_loopback_host
 from manifest_auth.store import SystemUnit, unowned
@@ -81,7 +82,10 @@ async def fill(house: House) -> dict[str, str] | None:
         _write(unit, hashes, house.clock.now_ms())
         return True
 
-    return passwords if await house.store.write(work) else None
+    try:
+        return passwords if await house.store.write(work) else None
+    except Conflict:  # another process filled it between this one's look and its insert
+        return None
 
 
 def _is_filled(unit: SystemUnit) -> bool:
