@@ -45,8 +45,8 @@ class Server:
 
 
 def environment(folder: Path, database_url: str = "", **given: str) -> dict[str, str]:
-    """What a process of ours sees: nothing of the machine's own settings."""
-    return {
+    """What a process of ours sees: nothing of the machine's own settings. An empty text takes a setting away."""
+    seen = {
         **{k: v for k, v in os.environ.items() if not k.startswith("MANIFEST_")},
         **FAST,
         "MANIFEST_LOG_LEVEL": "info",
@@ -55,6 +55,7 @@ def environment(folder: Path, database_url: str = "", **given: str) -> dict[str,
         "MANIFEST_DEMO_PASSWORD": DEMO_PASSWORD,
         **given,
     }
+    return {name: value for name, value in seen.items() if value or not name.startswith("MANIFEST_")}
 
 
 def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = True, **given: str) -> Server:
@@ -109,6 +110,19 @@ def command(folder: Path, database_url: str, *arguments: str, **given: str) -> s
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """Living processes below one of ours, with their command lines."""
+    listed = subprocess.run(
+        ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+    )
+    rows = [line.split(maxsplit=3) for line in listed.stdout.splitlines()]
+    living = {int(row[0]): (int(row[1]), row[3]) for row in rows if len(row) == 4 and not row[2].startswith("Z")}
+    family = {pid}
+    while grown := {child for child, (parent, _) in living.items() if parent in family} - family:
+        family |= grown
+    return {number: living[number][1] for number in family - {pid} if number in living}
 
 
 @contextlib.contextmanager

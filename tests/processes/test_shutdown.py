@@ -1,0 +1,78 @@
+"""A process that is told to stop answers what it has begun; one that loses a hash worker loses nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.processes.wire import AUTH, AUTHOR, NODE, Node, bearer, seconds_until
+from tests.support.server import DEMO_PASSWORD, Server, descendants, start, stop
+
+#: A hash takes some 100 ms, so that signals meet hashes under way.
+SLOW = {**NODE, "MANIFEST_ARGON2_MEMORY": "19456", "MANIFEST_ARGON2_PASSES": "8", "MANIFEST_HASH_WORKERS": "2"}
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
+    sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path / 'm.db'}" if sqlite else request.getfixturevalue("postgres").fresh_database()
+    started = start(tmp_path, url, **SLOW)
+    yield started
+    stop(started)
+
+
+def sign_in(http: httpx2.AsyncClient) -> Awaitable[httpx2.Response]:
+    return http.post(f"{AUTH}/sign-in", json={"email": AUTHOR, "password": DEMO_PASSWORD})
+
+
+async def test_what_is_under_way_is_answered_and_the_exit_status_is_0(server: Server) -> None:
+    async with httpx2.AsyncClient(base_url=server.base, timeout=30) as http:
+        under_way = [asyncio.ensure_future(sign_in(http)) for _ in range(16)]
+        await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        assert sum(task.done() for task in under_way) < 12, "too late to prove anything"
+        server.process.send_signal(signal.SIGTERM)
+        answers = await asyncio.gather(*under_way)
+    assert [answer.status_code for answer in answers] == [200] * 16
+    assert all(answer.json()["data"]["token"] for answer in answers)
+    assert await asyncio.to_thread(server.process.wait, 20) == 0
+    log = server.output.read_text()
+    assert "Traceback" not in log
+    assert "internal_error" not in log
+
+
+async def test_after_the_stop_nothing_of_it_is_left(server: Server) -> None:
+    family = descendants(server.process.pid)
+    assert len(family) >= 2  # the hash workers
+    assert await asyncio.to_thread(stop, server) == 0
+    await asyncio.to_thread(seconds_until, lambda: not set(family.items()) & set(descendants(1).items()), 10)
+    with pytest.raises(httpx2.HTTPError):
+        httpx2.get(f"{server.base}/healthz")
+
+
+def workers(server: Server) -> set[int]:
+    return {pid for pid, line in descendants(server.process.pid).items() if "worker.py" in line}
+
+
+@pytest.mark.parametrize("how_many", ["one", "all"])
+async def test_hash_workers_that_are_killed_are_replaced_and_no_request_is_lost(server: Server, how_many: str) -> None:
+    before = workers(server)
+    assert len(before) == 2
+    async with httpx2.AsyncClient(base_url=server.base, timeout=30) as http:
+        under_way = [asyncio.ensure_future(sign_in(http)) for _ in range(12)]
+        await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        victims = before if how_many == "all" else {min(before)}
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        answers = await asyncio.gather(*under_way)
+        assert [answer.status_code for answer in answers] == [200] * 12
+        token = answers[0].json()["data"]["token"]
+        assert (await http.get(f"{AUTH}/me", headers=bearer(token))).status_code == 200
+    await asyncio.to_thread(seconds_until, lambda: len(workers(server)) == 2)
+    assert not workers(server) & victims
+    assert Node(server).sign_in()["token"]

@@ -1,0 +1,180 @@
+"""Processes that start together on a fresh store upgrade it once; one that is killed half way leaves it as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from manifest_auth import tenants
+from manifest_auth.app import build_house, opened
+from manifest_auth.clock import Random
+from manifest_auth.operations import demo
+from manifest_auth.sealing import KEY_FILE, secret_key
+from manifest_auth.settings import load
+from manifest_auth.store import migrate
+from tests.processes.wire import NODE, Node
+from tests.support.house import FAST
+from tests.support.postgres import Postgres
+from tests.support.server import DEMO_PASSWORD, command, environment, free_port, launch, start, stop, wait_for
+
+KINDS = ["sqlite", "postgresql"]
+HALF_WAY = """
+import asyncio, sys, time
+from alembic import command
+from manifest_auth import tenants
+from manifest_auth.clock import Random
+from manifest_auth.sealing import KEY_FILE, secret_key
+from manifest_auth.app import build_house, opened
+from manifest_auth.operations import demo
+from manifest_auth.settings import load
+from manifest_auth.store import migrate
+real = command.upgrade
+def upgrade(*given):
+    real(*given)
+    print("half way", flush=True)
+    time.sleep(60)
+command.upgrade = upgrade
+asyncio.run(migrate.upgrade(sys.argv[1]))
+"""
+
+
+@pytest.fixture(params=KINDS)
+def fresh(request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres) -> str:
+    """The address of a store that does not exist yet, or is empty."""
+    return f"sqlite:///{tmp_path / 'fresh' / 'm.db'}" if request.param == "sqlite" else postgres.fresh_database()
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_one_of_those_that_upgrade_together_does_it(fresh: str, tmp_path: Path, count: int) -> None:
+    together = [command(tmp_path, fresh, "db", "upgrade") for _ in range(count)]
+    said = [process.communicate(timeout=60) for process in together]
+    assert [process.returncode for process in together] == [0] * count, said
+    assert sorted(out for out, _ in said) == ["The schema is up to date.\n"] * (count - 1) + [
+        "The schema was upgraded.\n"
+    ]
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_servers_that_start_together_on_nothing_are_one_installation(fresh: str, tmp_path: Path, count: int) -> None:
+    """One schema, one secret key, one set of signing keys, one set of demo accounts."""
+    given = {**NODE, **({"MANIFEST_SECRET_KEY": ""} if fresh.startswith("sqlite") else {})}
+    servers = [launch(tmp_path, fresh, **given) for _ in range(count)]
+    try:
+        nodes = [Node(wait_for(server, "/readyz", 60)) for server in servers]
+        for giver in nodes:
+            signed_in = giver.sign_in()
+            for other in nodes:
+                assert other.me(signed_in["token"]).status_code == 200
+                other.refresh(signed_in["refreshToken"])
+    finally:
+        for server in servers:
+            stop(server)
+
+
+async def test_two_that_fill_an_empty_store_with_demo_data_at_once_fill_it_once(fresh: str) -> None:
+    settings = load({**FAST, "MANIFEST_DATABASE_URL": fresh, "MANIFEST_DEMO_PASSWORD": DEMO_PASSWORD})
+    async with opened(build_house(settings)) as first, opened(build_house(settings)) as second:
+        for _ in range(5):
+            made = await asyncio.gather(demo.fill(first), demo.fill(second))
+            assert [m is None for m in made].count(False) <= 1
+        found = await first.store.read(lambda unit: tenants.list_page(unit, 0, 10, ""))
+        assert [tenant.identifier for tenant in found] == ["acme", "globex"]
+
+
+def test_processes_that_start_together_make_one_secret_key(tmp_path: Path) -> None:
+    class Slow(Random):
+        def bytes(self, count: int) -> bytes:
+            time.sleep(0.1)
+            return super().bytes(count)
+
+    settings = load({"MANIFEST_DATA_DIR": str(tmp_path / "data")})
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: secret_key(settings, Slow()), range(8)))
+    assert len(keys) == 1
+    assert [(path.name, path.stat().st_mode & 0o777) for path in (tmp_path / "data").iterdir()] == [(KEY_FILE, 0o600)]
+
+
+async def test_killed_half_way_the_old_schema_is_whole(fresh: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HALF_WAY, fresh],
+        env=environment(tmp_path, fresh),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "half way\n"
+    waiting = command(tmp_path, fresh, "db", "upgrade")  # stands in the queue behind the one that is killed
+    with pytest.raises(subprocess.TimeoutExpired):
+        waiting.wait(2)
+    assert await migrate.current_version(fresh) is None
+    process.kill()
+    process.wait()
+    out, errors = waiting.communicate(timeout=60)
+    assert (waiting.returncode, out) == (0, "The schema was upgraded.\n"), errors
+    assert await migrate.current_version(fresh) == migrate.HEAD
+    assert await migrate.upgrade(fresh) is False
+
+
+async def test_killed_half_way_and_nobody_waiting(fresh: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HALF_WAY, fresh], env=environment(tmp_path, fresh), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.wait()
+    assert await migrate.current_version(fresh) is None
+    assert await migrate.upgrade(fresh) is True
+
+
+async def _make_newer(url: str) -> None:
+    await migrate.upgrade(url)
+    change = "UPDATE alembic_version SET version_num = '9999'"
+    if url.startswith("sqlite"):
+        import sqlite3
+
+        raw = sqlite3.connect(url.removeprefix("sqlite:///"))
+        with raw:
+            raw.execute(change)
+        raw.close()
+    else:
+        remote = await asyncpg.connect(url)
+        await remote.execute(change)
+        await remote.close()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("db", "upgrade"), ("serve", "--port", "PORT"), ("serve", "--demo", "--port", "PORT"), ("keys", "rotate")],
+)
+async def test_a_newer_schema_is_refused_with_one_clear_line(
+    fresh: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    await _make_newer(fresh)
+    process = command(tmp_path, fresh, *(a.replace("PORT", str(free_port())) for a in arguments))
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode not in (0, None)
+    lines = [line for line in (out + errors).splitlines() if line.strip()]
+    assert len(lines) == 1, lines
+    assert "9999" in lines[0]
+    assert migrate.HEAD in lines[0]
+    assert "Traceback" not in lines[0]
+    assert await migrate.current_version(fresh) == "9999"
+
+
+def test_a_store_that_was_upgraded_before_starts_as_it_is(fresh: str, tmp_path: Path) -> None:
+    first = start(tmp_path, fresh, **NODE)
+    token = Node(first).sign_in()["token"]
+    stop(first)
+    second = start(tmp_path, fresh, **NODE)
+    try:
+        assert Node(second).me(token).status_code == 200
+    finally:
+        stop(second)
