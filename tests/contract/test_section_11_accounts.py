@@ -58,7 +58,7 @@ def test_accounts_made_from_standard_input_and_from_a_prompt_can_sign_in(
     assert status == 0, shown
     assert "User bob@initech.example has number 2." in shown
     assert PASSWORD not in shown
-    server = start(tmp_path, demo=False, **environment_of(folder, settings))
+    server = start(tmp_path, demo=False, **environment_of(folder, settings))  # type: ignore[arg-type]
     try:
         path = "/api/client/auth/sign-in"
         ann = sign_in(server.base, path, {"email": "ann@initech.example", "password": PASSWORD})["data"]["user"]
@@ -80,7 +80,7 @@ def test_keys_rotate_keeps_everybody_signed_in(folder: Path, settings: dict[str,
     mail = "kim@initech.example"
     command = ("user", "create", mail, "--client", "initech", "--role", "Viewer", "--password-stdin")
     done(folder, *command, given=PASSWORD, **settings)
-    server = start(tmp_path, demo=False, **environment_of(folder, settings))
+    server = start(tmp_path, demo=False, **environment_of(folder, settings))  # type: ignore[arg-type]
     try:
         body = {"email": mail, "password": PASSWORD}
         before = sign_in(server.base, "/api/client/auth/sign-in", body)["data"]
@@ -89,7 +89,7 @@ def test_keys_rotate_keeps_everybody_signed_in(folder: Path, settings: dict[str,
         server.process.terminate()
         server.process.wait(15)
     port = server.port  # the same public address: it is the issuer of the tokens
-    server = start(tmp_path, demo=False, port=port, **environment_of(folder, settings))
+    server = start(tmp_path, demo=False, port=port, **environment_of(folder, settings))  # type: ignore[arg-type]
     try:
         request = urllib.request.Request(f"{server.base}/api/client/auth/me")
         request.add_header("Authorization", f"Bearer {before['token']}")

@@ -1,0 +1,91 @@
+"""Contract, section 11: ``serve --demo`` fills an empty store, prints how to sign in, and refuses other stores."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import done, run
+from tests.support.house import SLUGS
+from tests.support.server import DEMO_PASSWORD, Server, served
+
+ACCOUNTS = [*(f"{slug}@acme.example" for slug in SLUGS.values()), "admin@globex.example", "admin"]
+NO_PASSWORD = {"MANIFEST_DEMO_PASSWORD": ""}
+
+
+def shown(server: Server) -> dict[str, str]:
+    """The passwords that the terminal shows, by account."""
+    found = re.findall(r"^  (\S+) +(\S+)$", server.output.read_text(), re.MULTILINE)
+    return {name: password for name, password in found if name in ACCOUNTS}
+
+
+def pasted(server: Server, folder: Path) -> str:
+    """The lines of the welcome, pasted into bash as they are."""
+    text = server.output.read_text()
+    lines = text[text.index("# Sign in") :].splitlines()
+    script = "\n".join(line for line in lines if not line.startswith("{"))
+    answer = subprocess.run(["bash", "-eu"], input=script, cwd=folder, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == ""
+    return answer.stdout
+
+
+def answers(text: str) -> list[dict[str, object]]:
+    """The JSON objects in a text, one after the other."""
+    decoder, found, at = json.JSONDecoder(), [], 0
+    while (at := text.find("{", at)) >= 0:
+        value, at = decoder.raw_decode(text, at)
+        found.append(value)
+    return found
+
+
+def test_the_lines_that_it_prints_work_when_pasted(tmp_path: Path, database_url: str) -> None:
+    with served(tmp_path, database_url, **NO_PASSWORD) as server:
+        passwords = shown(server)
+        assert set(passwords) == set(ACCOUNTS)
+        assert len(set(passwords.values())) == len(ACCOUNTS)
+        signed_in, by_token, by_cookie, graphql, refreshed, signed_out = answers(pasted(server, tmp_path))
+        for answer in (signed_in, by_token, by_cookie, refreshed, signed_out):
+            assert answer["success"] is True
+        assert by_token["data"]["user"] == by_cookie["data"]["user"]  # type: ignore[index]
+        assert by_cookie["data"]["session"]["by"] == "cookie"  # type: ignore[index]
+        assert {"id": 1, "email": "admin@acme.example"} in graphql["data"]["users"]  # type: ignore[index]
+        port = server.port
+    first = server.output.read_text()
+    with served(tmp_path, database_url, port=port, **NO_PASSWORD) as server:  # type: ignore[arg-type]
+        again = server.output.read_text()[len(first) :]
+        assert "The store was filled before" in again
+        assert not any(password in again for password in passwords.values())
+
+
+def test_one_password_for_all_comes_from_the_environment(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        assert shown(server) == dict.fromkeys(ACCOUNTS, DEMO_PASSWORD)
+
+
+def test_it_refuses_a_store_that_others_filled(tmp_path: Path) -> None:
+    done(tmp_path, "client", "create", "initech")
+    result = run(tmp_path, "serve", "--demo")
+    assert (result.status, result.line) == (1, "--demo: the store is not empty and was not filled by --demo")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        ((), {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}),
+        ((), {"MANIFEST_PUBLIC_URL": "http://192.168.1.5:8080"}),
+        (("--host", "0.0.0.0"), {}),
+        ((), {"MANIFEST_HOST": "::"}),
+    ],
+)
+def test_it_refuses_addresses_that_others_can_reach(
+    tmp_path: Path, arguments: tuple[str, ...], settings: dict[str, str]
+) -> None:
+    result = run(tmp_path, "serve", "--demo", *arguments, **settings)
+    assert result.status == 2
+    assert result.line.startswith("--demo: only on a loopback address")
+    assert not (tmp_path / "data" / "manifest-auth.db").exists()
