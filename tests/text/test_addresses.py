@@ -1,0 +1,81 @@
+"""E-mail addresses: which are the same account, and which are none at all (docs/decisions/0009)."""
+
+from __future__ import annotations
+
+import pytest
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.text import check_email, email_key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("ada@acme.example", "ADA@Acme.Example"),
+        ("ärger@acme.example", "ÄRGER@acme.example"),
+        ("σ@acme.example", "Σ@acme.example"),
+    ],
+)
+def test_addresses_that_differ_in_case_are_one_account(one: str, other: str) -> None:
+    assert email_key(one) == email_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("mike@acme.example", "mi\u212ae@acme.example"),  # Kelvin sign
+        ("susan@acme.example", "\u017fusan@acme.example"),  # long s
+        ("fin@acme.example", "\ufb01n@acme.example"),  # ligature fi
+        ("strasse@acme.example", "stra\u00dfe@acme.example"),
+        ("i@acme.example", "\u0130@acme.example"),  # dotted capital I
+        ("\u00e9@acme.example", "e\u0301@acme.example"),  # one letter, and a letter with a combining mark
+        ("ada@acme.example", "\uff41da@acme.example"),  # fullwidth a
+    ],
+)
+def test_addresses_that_only_look_alike_are_two_accounts(one: str, other: str) -> None:
+    assert email_key(one) != email_key(other)
+
+
+@pytest.mark.parametrize(
+    "address", ["a@b.example", "first.last+tag@sub.acme.example", "ärger@müller.example", "иван@почта.рф"]
+)
+def test_ordinary_addresses_are_taken_as_given(address: str) -> None:
+    assert check_email(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "ada",
+        "@acme.example",
+        "ada@",
+        " ada@acme.example",
+        "ada@acme.example\n",
+        "a da@acme.example",
+        '"ada"@acme.example',
+        "ada(comment)@acme.example",
+        "<ada@acme.example>",
+        "ada@acme@example",
+        "ada,eve@acme.example",
+        "ada;eve@acme.example",
+        "ada..lovelace@acme.example",
+        "ada@.example",
+        "ada@acme.example.",
+        "ada@-acme.example",
+        "ada@[192.0.2.1]",
+        "ada\u200b@acme.example",  # zero width space
+        "ada\u202e@acme.example",  # right-to-left override
+        "ada\x00@acme.example",
+        "ada\ud800@acme.example",  # lone surrogate
+        "\u0430da@acme.example",  # Cyrillic a beside Latin letters
+        "ada@\u0430cme.example",
+        "\u03bfda@acme.example",  # Greek omicron
+        "a" * 65 + "@acme.example",
+        "a@" + "b" * 190,
+    ],
+)
+def test_what_is_no_address_or_could_be_taken_for_another_is_refused(address: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        check_email(address)
+    assert refused.value.details[0][0] == "email"
