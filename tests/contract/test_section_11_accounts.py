@@ -89,7 +89,7 @@ def test_keys_rotate_keeps_everybody_signed_in(folder: Path, settings: dict[str,
         server.process.terminate()
         server.process.wait(15)
     port = server.port  # the same public address: it is the issuer of the tokens
-    server = start(tmp_path, demo=False, port=port, **environment_of(folder, settings))  # type: ignore[arg-type]
+    server = start(tmp_path, demo=False, port=port, **environment_of(folder, settings))
     try:
         request = urllib.request.Request(f"{server.base}/api/client/auth/me")
         request.add_header("Authorization", f"Bearer {before['token']}")

@@ -97,6 +97,9 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding("ok", f"store: {kind} can be reached")
     if version == HEAD:
         yield Finding("ok", f"schema: {version}, current")
+    elif version > HEAD:
+        yield Finding("bad", f"schema: {version} is newer than this release, which knows {HEAD}; upgrade the program")
+        return
     else:
         yield Finding("note", f"schema: {version}, this release brings {HEAD}; the next start or `db upgrade` upgrades")
         return
@@ -109,6 +112,8 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
         ring = KeyRing(store, Sealer(secret_key(settings, Random()), Random()), settings, Clock(), Random())
         await ring.refresh()
         yield Finding("ok", "signing keys: they open with the secret key")
+    except SettingsError:
+        return  # the secret key is no key, as was said before
     except CannotOpen:
         yield Finding("bad", "signing keys: the secret key is not the one that this store was made with; restore it")
     finally:
