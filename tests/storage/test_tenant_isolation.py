@@ -65,6 +65,8 @@ async def test_a_bound_change_reaches_its_own_rows_only(store: Store, pair: Pair
     assert await store.of(mine).write(lambda unit: unit.change(change, new=value_for(column, 0))) == 1
     pointed = bound(update(table).where(table.c.tenant_id == bindparam("o")).values({column.name: bindparam("new")}))
     assert await store.of(mine).write(lambda unit: unit.change(pointed, o=theirs, new=value_for(column, 0))) == 0
+    assert await store.of(mine).change_one(pointed, o=theirs, new=value_for(column, 0)) == 0
+    assert await store.of(mine).change_one(change, new=value_for(column, 0), **{TENANT: theirs}) == 1
     assert await rows_of(store, table, theirs) == before
 
 
