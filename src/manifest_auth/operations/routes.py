@@ -7,6 +7,7 @@ import hmac
 
 import orjson
 
+from manifest_auth import identify
 from manifest_auth.context import Context
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.operations import docs_page, openapi
@@ -37,7 +38,7 @@ async def _metrics(ctx: Context, call: Call[None]) -> Answer:
     if settings.metrics_token is not None:
         if call.head.authorization is None:
             raise Unauthenticated()
-        shown = call.head.authorization.partition(" ")[2].strip()
+        shown = identify.bearer(call.head.authorization)
         if not hmac.compare_digest(shown.encode(), settings.metrics_token.reveal().encode()):
             raise InvalidToken(reason="metrics token")
     elif not settings.is_loopback:
