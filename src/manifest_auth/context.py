@@ -96,6 +96,7 @@ class Context:
     address: str
     user_agent: str
     caller: Caller = ANONYMOUS
+    renewed_cookie: str = ""  # the session cookie whose idle time this request started anew
 
     @property
     def now(self) -> int:

@@ -25,7 +25,7 @@ from manifest_auth.errors import (
 from manifest_auth.permissions import permissions_of
 from manifest_auth.settings import proxy_networks
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.web import Answer, Call, Door, Head, Header, Page, Route, RouteTable, refuse
+from manifest_auth.web import Answer, Call, Door, Head, Header, Page, Route, RouteTable, refuse, session_cookie
 from manifest_auth.web.answers import HSTS, SECURITY
 from manifest_auth.web.body import check_media_type, convert, from_texts, parse
 from manifest_auth.web.head import client_address, request_id
@@ -84,6 +84,8 @@ class FrontDoor:
                 if route
                 else refuse(InternalError(), ctx.request_id)
             )
+        if ctx.renewed_cookie:
+            answer = self._renewing(answer, ctx.renewed_cookie)
         await self._send(answer, ctx.request_id, send, body=method != "HEAD")
         seconds = time.perf_counter() - began
         house.metrics.answered(method, pattern, answer.status, seconds)
@@ -119,6 +121,14 @@ class FrontDoor:
         self._house.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
                              reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
         return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
+
+    def _renewing(self, answer: Answer, cookie: str) -> Answer:
+        """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
+        if any(name == b"set-cookie" for name, _ in answer.headers):
+            return answer
+        settings = self._house.settings
+        line = session_cookie(cookie, settings.session_idle_ttl, settings)
+        return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
 
     async def _send(self, answer: Answer, request: str, send: Send, *, body: bool) -> None:
         always = self._always

@@ -7,7 +7,7 @@ door has its own verifier, so an admin's token opens nothing of a client's, nor 
 from __future__ import annotations
 
 from manifest_auth import admins, sessions, tenants
-from manifest_auth.context import AdminCaller, Context, House, UserCaller
+from manifest_auth.context import AdminCaller, Context, UserCaller
 from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.sessions import Principal
 from manifest_auth.tokens import Purpose
@@ -28,7 +28,7 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
             raise InvalidToken(reason="the session is another's")
         by_cookie = False
     else:
-        principal = await _by_cookie(house, head, now)
+        principal = await _by_cookie(ctx, head, now)
         listed = tenants.settings_of(principal.tenant_settings).allowed_origins
         check_same_site(method, head, house.settings, principal.client, listed)
         by_cookie = True
@@ -73,7 +73,8 @@ def bearer(authorization: str) -> str:
     return token
 
 
-async def _by_cookie(house: House, head: Head, now: int) -> Principal:
+async def _by_cookie(ctx: Context, head: Head, now: int) -> Principal:
+    house = ctx.house
     value = head.cookie(SESSION)
     if value is None:
         raise Unauthenticated()
@@ -92,4 +93,5 @@ async def _by_cookie(house: House, head: Head, now: int) -> Principal:
         session_id = principal.session_id
         await house.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
         house.principals.touched(principal, now)
+        ctx.renewed_cookie = value
     return principal

@@ -47,5 +47,9 @@ def check_same_site(method: str, head: Head, settings: Settings, client: str, li
 
 
 def _own_origins(settings: Settings, client: str) -> tuple[str, str]:
+    """As browsers write them: lower case, and without the port that the scheme implies (RFC 6454, section 6.2)."""
     url = urlsplit(settings.public_url)
-    return f"{url.scheme}://{url.netloc}", f"{url.scheme}://{client}.{url.netloc}"
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+    implied = {"http": 80, "https": 443}[url.scheme]
+    port = "" if url.port in (None, implied) else f":{url.port}"
+    return f"{url.scheme}://{host}{port}", f"{url.scheme}://{client}.{host}{port}"
