@@ -46,7 +46,7 @@ def name(route: Route) -> str:
 async def knock(app: App, route: Route, token: str | None = None, cookie: str | None = None) -> Reply:
     user = str(app.ids["author@acme.example"])
     path = route.path.replace("{client}", "acme").replace("{user}", user).replace("{id}", "A" * 22)
-    body = {} if route.method in ("POST", "PUT", "PATCH") else None
+    body: dict[str, str] | None = {} if route.method in ("POST", "PUT", "PATCH") else None
     return await app.send(route.method, path, body, token=token, cookie=cookie)
 
 
