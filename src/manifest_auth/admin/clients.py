@@ -58,12 +58,12 @@ def wire(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def by_name(unit: SystemUnit, name: str) -> Tenant:
-    """A client of the path, by number or identifier. Raises NotFound."""
+def by_name(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
+    """A client of the path, by number or identifier; ``lock`` as in :func:`tenants.get`. Raises NotFound."""
     found = tenants.find(unit, name)
     if found is None:
         raise NotFound()
-    return found
+    return tenants.get(unit, found.id, lock=True) if lock else found
 
 
 async def _create(ctx: Context, call: Call[ClientBody]) -> Answer:
@@ -95,7 +95,7 @@ async def _change(ctx: Context, call: Call[ClientChange]) -> Answer:
     body = call.body
 
     def work(unit: SystemUnit) -> Tenant:
-        before = by_name(unit, call.path["client"])
+        before = by_name(unit, call.path["client"], lock=True)
         name = before.name if body.name is UNSET else check_name(str(body.name), "name")
         settings = body.settings if isinstance(body.settings, TenantSettings) else tenants.settings_of(before.settings)
         after = tenants.change(unit, before, name, settings)
@@ -108,7 +108,7 @@ async def _change(ctx: Context, call: Call[ClientChange]) -> Answer:
 
 async def _suspend(ctx: Context, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> Tenant:
-        tenant = by_name(unit, call.path["client"])
+        tenant = by_name(unit, call.path["client"], lock=True)
         if not tenants.suspend(unit, tenant, ctx.now):
             raise Conflict("The client is suspended already")
         ended = sessions.end_tenant(unit.of(tenant.id), "client_suspended", ctx.now)
@@ -120,7 +120,7 @@ async def _suspend(ctx: Context, call: Call[None]) -> Answer:
 
 async def _restore(ctx: Context, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> Tenant:
-        tenant = by_name(unit, call.path["client"])
+        tenant = by_name(unit, call.path["client"], lock=True)
         if tenant.suspended_at is None:
             raise Conflict("The client is not suspended")
         tenants.restore(unit, tenant)

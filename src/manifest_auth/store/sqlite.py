@@ -51,6 +51,10 @@ class SqliteConnection(Connection):
             raise
 
 
+def _lower(text: str | None) -> str | None:
+    return text if text is None else text.lower()
+
+
 def connect(
     path: str, *, readonly: bool = False, synchronous: str = "FULL", busy_ms: int = BUSY_MS
 ) -> sqlite3.Connection:
@@ -62,6 +66,7 @@ def connect(
     raw.execute("PRAGMA foreign_keys=ON")
     raw.execute("PRAGMA trusted_schema=OFF")
     raw.execute(f"PRAGMA busy_timeout={busy_ms}")
+    raw.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows ASCII only
     if readonly:
         raw.execute("PRAGMA query_only=ON")
     return raw

@@ -62,6 +62,8 @@ _C = tenants.c
 _ALL = select(_C.id, _C.identifier, _C.name, _C.settings, _C.created_at, _C.suspended_at)
 _BY_IDENTIFIER = unowned(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
 _BY_ID = unowned(_ALL.where(_C.id == bindparam("id")), Tenant)
+# key_share: as strong as the update that follows, so that sign-ins, whose rows refer to the tenant's, need not wait.
+_LOCKED = unowned(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
 _LIST = unowned(
     _ALL.where(
         _C.id > bindparam("after"),
@@ -104,9 +106,9 @@ def find(unit: SystemUnit, name: str) -> Tenant | None:
     return unit.first(_BY_IDENTIFIER, identifier=name) if _IDENTIFIER.match(name) else None
 
 
-def get(unit: SystemUnit, tenant_id: int) -> Tenant:
-    """Raises NotFound."""
-    found = unit.first(_BY_ID, id=tenant_id)
+def get(unit: SystemUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
+    """``lock``: nobody else changes the row until the transaction ends. Raises NotFound."""
+    found = unit.first(_LOCKED if lock else _BY_ID, id=tenant_id)
     if found is None:
         raise NotFound()
     return found
