@@ -1,0 +1,130 @@
+"""The command line as real processes: help, several web processes, and the secret key that is made once."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from manifest_auth.clock import Random
+from manifest_auth.sealing import secret_key
+from manifest_auth.settings import load
+from tests.support.commands import COMMAND, done, environment, run
+from tests.support.house import SECRET_KEY
+from tests.support.server import DEMO_PASSWORD, Server, free_port, served
+
+COMMANDS: list[tuple[str, ...]] = [
+    (),
+    ("serve",),
+    ("db",),
+    ("db", "upgrade"),
+    ("admin",),
+    ("admin", "create"),
+    ("client", "create"),
+    ("user", "create"),
+    ("keys", "rotate"),
+    ("license",),
+    ("license", "keygen"),
+    ("license", "issue"),
+    ("license", "inspect"),
+    ("doctor",),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: " ".join(c) or "top")
+def test_every_command_has_help(tmp_path: Path, command: tuple[str, ...]) -> None:
+    text = done(tmp_path, *command, "--help")
+    assert text.startswith(f"usage: {' '.join(('manifest-auth', *command))}")
+    assert "--password " not in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    assert done(tmp_path, "--version").startswith("manifest-auth 0.")
+
+
+def call(server: Server, path: str, body: object = None, token: str = "") -> dict[str, dict[str, str]]:
+    request = urllib.request.Request(f"{server.base}{path}", json.dumps(body).encode() if body else None)
+    request.add_header("Content-Type", "application/json")
+    request.add_header("Connection", "close")  # the next one may meet another process
+    if token:
+        request.add_header("Authorization", f"Bearer {token}")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        found: dict[str, dict[str, str]] = json.load(answer)
+        return found
+
+
+def test_two_web_processes_share_every_session(tmp_path: Path, database_url: str) -> None:
+    with served(tmp_path, database_url, MANIFEST_WORKERS="2", MANIFEST_LOG_LEVEL="info") as server:
+        tokens = []
+        for _ in range(6):
+            body = {"email": "author@acme.example", "password": DEMO_PASSWORD}
+            tokens.append(call(server, "/api/client/auth/sign-in", body)["data"]["token"])
+        for token in tokens * 2:
+            assert call(server, "/api/client/auth/me", token=token)["success"]
+        started = [json.loads(line) for line in server.output.read_text().splitlines() if '"started"' in line]
+        assert len({entry["pid"] for entry in started}) == 2
+
+
+def test_the_host_and_port_of_the_command_line_count(tmp_path: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--host", "127.0.0.1", "--port", str(port)],
+        env=environment(tmp_path, MANIFEST_HOST="192.0.2.1", MANIFEST_PORT="1"),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert '"event":"started"' in process.stderr.readline()
+        busy = run(tmp_path, "serve", "--port", str(port))
+        for _ in range(200):  # it listens right after that line
+            if busy.status == 1:
+                break
+            busy = run(tmp_path, "serve", "--port", str(port))
+        assert busy.line == f"MANIFEST_HOST: 127.0.0.1:{port} is in use by another program"
+    finally:
+        process.terminate()
+        assert process.wait(15) in (0, -15)
+
+
+def test_the_secret_key_is_made_for_the_owner_alone_and_kept(tmp_path: Path) -> None:
+    done(tmp_path, "client", "create", "initech")
+    key = tmp_path / "data" / "secret.key"
+    made = key.read_text()
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert len(bytes.fromhex(made.strip())) == 32
+    done(tmp_path, "keys", "rotate")
+    assert key.read_text() == made
+
+
+def test_processes_that_start_at_once_make_one_key_and_one_schema(tmp_path: Path) -> None:
+    commands = [("client", "create", f"client-{number}") for number in range(4)]
+    started = [
+        subprocess.Popen([*COMMAND, *command], env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
+        for command in commands
+    ]
+    for process in started:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    assert run(tmp_path, "doctor").status == 0  # all signing keys open with the one key
+
+
+def test_nobody_ever_reads_half_a_key(tmp_path: Path) -> None:
+    """A process that starts while another one makes the key must find all of it or nothing."""
+    with ThreadPoolExecutor(8) as starters:
+        for turn in range(100):
+            settings = load({"MANIFEST_DATA_DIR": str(tmp_path / str(turn))})
+            keys = set(starters.map(lambda _, settings=settings: secret_key(settings, Random()), range(8)))
+            assert len(keys) == 1
+            assert [path.name for path in (tmp_path / str(turn)).iterdir()] == ["secret.key"]
+
+
+def test_a_key_from_the_environment_makes_no_file(tmp_path: Path) -> None:
+    done(tmp_path, "client", "create", "initech", MANIFEST_SECRET_KEY=SECRET_KEY)
+    assert not (tmp_path / "data" / "secret.key").exists()
