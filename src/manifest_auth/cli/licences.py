@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -24,15 +25,26 @@ def add_to(groups: Any) -> None:
     issue = group.add_parser("issue", help="sign a licence with the private key on standard input")
     issue.add_argument("--customer", required=True)
     issue.add_argument("--id", required=True, help="the vendor's number of this licence")
-    issue.add_argument("--days", type=int, required=True, help="days until it expires")
-    issue.add_argument("--grace-days", type=int, default=14)
+    issue.add_argument("--days", type=_whole(1, 36_500), required=True, help="days until it expires")
+    issue.add_argument("--grace-days", type=_whole(0, 365), default=licence.GRACE_DAYS)
     for kind in ("full", "operate", "connect"):
-        issue.add_argument(f"--{kind}", type=int, default=0, metavar="SEATS")
+        issue.add_argument(f"--{kind}", type=_whole(0, 10**9), default=0, metavar="SEATS")
     issue.add_argument("--feature", action="append", default=[], help="repeatable")
     issue.add_argument("--installation", help="bind it to one installation")
     issue.set_defaults(run=_issue)
     inspect = group.add_parser("inspect", help="check and show the licence on standard input")
     inspect.set_defaults(run=_inspect)
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """An argument's type: a whole number within bounds."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number, {least} to {most}")
+        return int(text)
+
+    return read
 
 
 def _keygen(_given: argparse.Namespace) -> None:
@@ -60,7 +72,10 @@ def _issue(given: argparse.Namespace) -> None:
 
 
 def _inspect(_given: argparse.Namespace) -> int:
-    keys = [licence.public_key(k) for k in settings.load().license_public_key.split(",") if k]
+    try:
+        keys = [licence.public_key(k.strip()) for k in settings.load().license_public_key.split(",") if k.strip()]
+    except ValueError:
+        raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: must be 32 bytes in base64") from None
     if not keys:
         raise SettingsError("MANIFEST_LICENSE_PUBLIC_KEY: needed to check a licence")
     try:

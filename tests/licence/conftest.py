@@ -1,0 +1,23 @@
+"""An on-premise installation on each store, a new one for each test: what was installed does not go away again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.licence.desk import on_premise
+from tests.support.house import App
+from tests.support.postgres import Postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+async def premise(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[App]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'premise.db'}"
+    else:
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.fresh_database()
+    async with on_premise(url) as app:
+        yield app

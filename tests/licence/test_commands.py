@@ -1,0 +1,68 @@
+"""``license keygen|issue|inspect``: the vendor's commands make what the server accepts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from manifest_auth.licence import public_key, verify
+from tests.support.commands import done, run
+
+ISSUE = ("license", "issue", "--customer", "Initech Ltd", "--id", "L-7", "--days", "30")
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> dict[str, str]:
+    """A private and a public key."""
+    out = done(tmp_path, "license", "keygen")
+    return dict(line.split() for line in out.splitlines())
+
+
+def test_an_issued_key_is_genuine_and_can_be_inspected(tmp_path: Path, pair: dict[str, str]) -> None:
+    more = ("--full", "10", "--operate", "3", "--feature", "sso", "--feature", "saml", "--installation", "abc")
+    text = done(tmp_path, *ISSUE, *more, "--grace-days", "7", given=pair["private"] + "\n").strip()
+    found = verify(text, [public_key(pair["public"])])
+    assert (found.id, found.customer, found.installation, found.grace_days) == ("L-7", "Initech Ltd", "abc", 7)
+    assert (found.seats.full, found.seats.operate, found.seats.connect) == (10, 3, 0)
+    assert found.features == ("sso", "saml")
+    assert found.expires_at - found.issued_at == 30 * 86_400
+    out = done(tmp_path, "license", "inspect", given=text, MANIFEST_LICENSE_PUBLIC_KEY=pair["public"])
+    shown = json.loads(out[: out.rindex("}") + 1])
+    assert shown["customer"] == "Initech Ltd"
+    assert out.splitlines()[-1].startswith("issued 20")
+
+
+def test_two_pairs_differ(tmp_path: Path, pair: dict[str, str]) -> None:
+    assert pair["private"] not in done(tmp_path, "license", "keygen")
+
+
+def test_a_key_of_somebody_else_is_told_from_a_genuine_one(tmp_path: Path, pair: dict[str, str]) -> None:
+    other = done(tmp_path, "license", "keygen").split()[1]
+    text = done(tmp_path, *ISSUE, given=other)
+    result = run(tmp_path, "license", "inspect", given=text, MANIFEST_LICENSE_PUBLIC_KEY=pair["public"])
+    assert (result.status, result.out) == (1, "not a genuine licence: signature\n")
+
+
+@pytest.mark.parametrize("given", ["", "abc\n", "x" * 44, "AAAA" * 20])
+def test_a_wrong_private_key_is_one_line(tmp_path: Path, given: str) -> None:
+    result = run(tmp_path, *ISSUE, given=given)
+    assert (result.status, result.out) == (2, "")
+    assert result.line.startswith("standard input: must be the private key")
+
+
+@pytest.mark.parametrize("more", [("--days", "0"), ("--days", "-1"), ("--full", "-1"), ("--grace-days", "9999")])
+def test_a_licence_that_no_server_would_accept_is_not_issued(
+    tmp_path: Path, pair: dict[str, str], more: tuple[str, str]
+) -> None:
+    result = run(tmp_path, *ISSUE, *more, given=pair["private"])
+    assert (result.status, result.out) == (2, "")
+    assert more[0] in result.err
+
+
+@pytest.mark.parametrize("key", ["", "abc"])
+def test_inspect_needs_a_public_key(tmp_path: Path, key: str) -> None:
+    result = run(tmp_path, "license", "inspect", given="x", MANIFEST_LICENSE_PUBLIC_KEY=key)
+    assert result.status == 2
+    assert result.line.startswith("MANIFEST_LICENSE_PUBLIC_KEY: ")
