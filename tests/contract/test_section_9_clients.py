@@ -58,8 +58,8 @@ async def test_identifiers_are_lower_case_letters_digits_and_inner_hyphens(
 
 @pytest.mark.parametrize(
     "identifier",
-    ["", "a", "x" * 64, "-ab", "ab-", "Acme", "ACME", "a b", "a_b", "a.b", "ab\n", " ab", "äb", "аcme", "12", "007",
-     "a/b",     "a\x00b", None, 12, ["ab"]],
+    ["", "a", "x" * 64, "-ab", "ab-", "Acme", "ACME", "a b", "a_b", "a.b", "ab\n", " ab", "äb", "\u0430cme", "12",
+     "007", "a/b", "a\x00b", None, 12, ["ab"]],
 )  # fmt: skip
 async def test_anything_else_is_no_identifier(app: App, admin: str, identifier: Any) -> None:
     body = {"identifier": identifier, "name": "A client"}

@@ -57,14 +57,17 @@ async def test_no_answer_ever_holds_a_hash_or_a_password(app: App, admin: str) -
         assert "hash" not in seen.text.lower()
 
 
-@pytest.mark.parametrize(
-    "email",
-    ["", "ab", "no-at", "@acme.example", "a@", "a@@acme.example", "a@b@c.example", "a b@acme.example", " a@acme.example",
-     "a@acme.example ", "a@acme.example\n", "a@acme..example", "a@.example", "a@acme.example.", "a@-acme.example",
-     '"a b"@acme.example', "a(comment)@acme.example", "<a@acme.example>", "a,b@acme.example", "a@acme.example,b@c.example",
-     "a\u200b@acme.example", "a\u202e@acme.example", "pаypal@acme.example", "a@аcme.example", "x" * 65 + "@acme.example",
-     "a@" + "x" * 260, "a\x7f@acme.example", 5, None, ["a@acme.example"]],
-)  # fmt: skip
+NO_ADDRESS = [
+    "", "ab", "no-at", "@acme.example", "a@", "a@@acme.example", "a@b@c.example", "a b@acme.example",
+    " a@acme.example", "a@acme.example ", "a@acme.example\n", "a@acme..example", "a@.example", "a@acme.example.",
+    "a@-acme.example", '"a b"@acme.example', "a(comment)@acme.example", "<a@acme.example>", "a,b@acme.example",
+    "a@acme.example,b@c.example", "a\u200b@acme.example", "a\u202e@acme.example", "p\u0430ypal@acme.example",
+    "a@\u0430cme.example", "x" * 65 + "@acme.example", "a@" + "x" * 260, "a\x7f@acme.example",
+    5, None, ["a@acme.example"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("email", NO_ADDRESS)
 async def test_what_is_no_address_is_refused(app: App, admin: str, email: Any) -> None:
     body = {"email": email, "roles": ["Viewer"]}
     error = check_refusal(await app.post(BASE, body, token=admin), 400, "VALIDATION_ERROR")
@@ -99,8 +102,13 @@ async def test_a_first_password_follows_the_rules(app: App, admin: str, password
 
 async def test_password_and_hash_exclude_each_other_and_a_hash_must_be_one(app: App, admin: str) -> None:
     body = {"email": "either@acme.example", "roles": ["Viewer"]}
-    for more in ({"password": GOOD, "passwordHash": "$2b$10$" + "a" * 53}, {"passwordHash": "plain text"},
-                 {"passwordHash": "$2b$31$" + "a" * 53}, {"passwordHash": "$argon2id$v=19$m=99999999,t=9999,p=1$AAAA$AAAA"}):  # fmt: skip
+    refused = [
+        {"password": GOOD, "passwordHash": "$2b$10$" + "a" * 53},
+        {"passwordHash": "plain text"},
+        {"passwordHash": "$2b$31$" + "a" * 53},
+        {"passwordHash": "$argon2id$v=19$m=99999999,t=9999,p=1$AAAA$AAAA"},
+    ]
+    for more in refused:
         check_refusal(await app.post(BASE, {**body, **more}, token=admin), 400, "VALIDATION_ERROR")
 
 
