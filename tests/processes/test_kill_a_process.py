@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import chain
 from tests.processes.storm import Storm, honoured, storm
 from tests.processes.wire import NODE, Node
 from tests.support.postgres import Postgres
@@ -35,7 +36,9 @@ async def test_the_other_process_honours_what_the_killed_one_answered(
     url = f"sqlite:///{tmp_path / 'm.db'}" if kind == "sqlite" else postgres.fresh_database()
     killed, other = (Node(start(tmp_path, url, **GIVEN)) for _ in range(2))
     try:
-        honoured(await until_it_is_killed(killed), other)
+        told = await until_it_is_killed(killed)
+        honoured(told, other)
+        await chain.is_whole_and_holds(told, url)
     finally:
         stop(other.server)
         stop(killed.server)
@@ -48,5 +51,6 @@ async def test_a_process_started_again_on_sqlite_honours_what_it_answered(tmp_pa
     again = Node(start(tmp_path, url, **GIVEN))
     try:
         honoured(told, again)
+        await chain.is_whole_and_holds(told, url)
     finally:
         stop(again.server)

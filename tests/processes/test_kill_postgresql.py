@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import chain
 from tests.processes.storm import honoured, storm
 from tests.processes.wire import AUTHOR, NODE, Node, seconds_until
 from tests.support.postgres import Postgres
@@ -24,7 +25,8 @@ def own_postgres() -> Iterator[Postgres]:
 
 async def test_postgresql_is_killed_in_the_middle_of_writes(own_postgres: Postgres, tmp_path: Path) -> None:
     given = {**NODE, "MANIFEST_REFRESH_GRACE": "0"}
-    node = Node(start(tmp_path, own_postgres.fresh_database(), **given))
+    url = own_postgres.fresh_database()
+    node = Node(start(tmp_path, url, **given))
     pid = node.server.process.pid
     try:
         for _ in range(2):
@@ -41,6 +43,7 @@ async def test_postgresql_is_killed_in_the_middle_of_writes(own_postgres: Postgr
             for client in told.clients:
                 client.in_doubt = client.in_doubt or not client.signed_out
             honoured(told, node)
+            await chain.is_whole_and_holds(told, url)
             assert node.me(str(node.sign_in(AUTHOR)["token"])).status_code == 200
         assert node.server.process.poll() is None
         assert node.server.process.pid == pid

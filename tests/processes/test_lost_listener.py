@@ -59,6 +59,12 @@ def sign_out_is_felt(nodes: tuple[Node, Node], token: str) -> None:
     assert seconds_until(lambda: second.me(token).status_code == 401) < 1.0
 
 
+def ears_of(postgres: Postgres) -> list[int]:
+    """The backends that the nodes listen to."""
+    found = postgres.server.psql(f"COPY (SELECT pid FROM pg_stat_activity WHERE {EAR}) TO STDOUT")
+    return [int(line) for line in found.split() if line.isdigit()]
+
+
 @contextlib.contextmanager
 def ears_cut_again_and_again(postgres: Postgres) -> Iterator[None]:
     done = threading.Event()
@@ -97,9 +103,8 @@ def test_a_sign_out_that_was_announced_while_nobody_listened(nodes: tuple[Node, 
 def test_a_sign_out_while_the_listeners_hang(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
     """The connection is open and silent, as when a firewall drops it: only the missing heartbeat tells."""
     token = remembered(nodes)
-    found = own_postgres.server.psql(f"COPY (SELECT pid FROM pg_stat_activity WHERE {EAR}) TO STDOUT")
-    ears = [int(line) for line in found.split() if line.isdigit()]
-    assert len(ears) == 2
+    seconds_until(lambda: len(ears_of(own_postgres)) == 2)
+    ears = ears_of(own_postgres)
     for pid in ears:
         os.kill(pid, signal.SIGSTOP)
     try:

@@ -46,6 +46,20 @@ async def test_what_is_under_way_is_answered_and_the_exit_status_is_0(server: Se
     assert "internal_error" not in log
 
 
+async def test_several_web_processes_stop_as_one(tmp_path: Path) -> None:
+    server = start(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", **{**SLOW, "MANIFEST_WORKERS": "2"})
+    try:
+        async with httpx2.AsyncClient(base_url=server.base, timeout=30) as http:
+            under_way = [asyncio.ensure_future(sign_in(http)) for _ in range(16)]
+            await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            server.process.send_signal(signal.SIGTERM)
+            answers = await asyncio.gather(*under_way)
+        assert [answer.status_code for answer in answers] == [200] * 16
+        assert await asyncio.to_thread(server.process.wait, 20) == 0
+    finally:
+        stop(server)
+
+
 async def test_after_the_stop_nothing_of_it_is_left(server: Server) -> None:
     family = descendants(server.process.pid)
     assert len(family) >= 2  # the hash workers

@@ -46,6 +46,25 @@ async def test_nothing_is_announced_by_a_unit_that_was_rolled_back(store: Store,
     assert Announcement("session", "rolled-back") not in heard
 
 
+@pytest.mark.parametrize("way", ["write", "write_quickly"])
+async def test_nothing_is_announced_by_those_of_a_group_that_were_rolled_back(
+    store: Store, heard: list[Announcement], way: str
+) -> None:
+    def unit_of(number: int) -> asyncio.Future[None]:
+        def work(unit: SystemUnit) -> None:
+            unit.announce("session", f"{way}-{number}")
+            if number % 2:
+                raise NotFound()
+
+        running: asyncio.Future[None] = asyncio.ensure_future(getattr(store, way)(work))
+        return running
+
+    await asyncio.gather(*map(unit_of, range(20)), return_exceptions=True)
+    await store.write(lambda unit: unit.announce("session", "the end"))
+    said = [a.key for a in heard if a.key.startswith(f"{way}-")]
+    assert set(said) == {f"{way}-{number}" for number in range(0, 20, 2)}
+
+
 async def test_a_refusal_that_keeps_its_writes_announces_them(store: Store, heard: list[Announcement]) -> None:
     def work(unit: SystemUnit) -> None:
         unit.announce("session", "kept")
@@ -54,6 +73,30 @@ async def test_a_refusal_that_keeps_its_writes_announces_them(store: Store, hear
     with pytest.raises(InvalidCredentials):
         await store.write(work)
     assert Announcement("session", "kept") in heard
+
+
+async def test_a_process_hears_itself_even_while_it_hears_nobody_else(store: Store, database_url: str) -> None:
+    """Its own commits are delivered by itself, not by the round trip through the store."""
+    before = asyncio.all_tasks()
+    deaf = open_store(database_url, 2)
+    said: list[Announcement] = []
+    await deaf.open()
+    for task in asyncio.all_tasks() - before:  # its listener, if it has one
+        task.cancel()
+    await asyncio.sleep(0.05)
+    deaf.on_announcement(said.append)
+
+    def refused(unit: SystemUnit) -> None:
+        unit.announce("session", "refused")
+        raise InvalidCredentials()
+
+    try:
+        await deaf.write(lambda unit: unit.announce("session", "done"))
+        with pytest.raises(InvalidCredentials):
+            await deaf.write(refused)
+        assert said == [Announcement("session", "done"), Announcement("session", "refused")]
+    finally:
+        await deaf.close()
 
 
 async def test_another_node_hears_what_was_committed_and_finds_it(store: Store, database_url: str) -> None:
