@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from manifest_auth.passwords.pool import HashPool
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, Reply, running
 
@@ -117,3 +118,21 @@ async def test_a_user_whose_hash_found_no_room_is_not_half_made(slow: App) -> No
         await until_overloaded(new_user)
     found = await slow.get("/api/admin/clients/acme/users?q=either-or", token=admin)
     assert [user["email"] for user in found.data["items"]] == made
+
+
+async def test_an_attempt_that_found_no_room_is_not_counted_as_a_guess(
+    app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doors = (
+        ("/api/client/auth/sign-in", {"email": "author@acme.example", "password": "wrong"}),
+        (
+            "/api/admin/auth/sign-in",
+            {"username": "root", "password": "wrong"},
+        ),
+    )
+    for path, body in doors:
+        with monkeypatch.context() as patch:
+            patch.setattr(HashPool, "is_full", True)
+            for _ in range(12):
+                check_refusal(await app.post(path, body), 503, "OVERLOADED")
+        check_refusal(await app.post(path, body), 401, "INVALID_CREDENTIALS")
