@@ -34,7 +34,7 @@ async def sign_in(ctx: Context, username: str, password: str) -> SignedIn:
         house.metrics.throttled.inc()
         house.metrics.sign_ins.labels("admin", "throttled").inc()
         raise RateLimited(retry_after=-(-wait // 1000))
-    proof = await house.hasher.verify(admin.password_hash if admin else None, password)
+    proof = await throttle.prove(ctx, counters, admin.password_hash if admin else None, password)
     if admin is None or not proof.matches:
         subject = f"admin:{admin.id}" if admin else ""
         await house.store.write(

@@ -50,7 +50,7 @@ async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
         house.metrics.sign_ins.labels(METHOD, "throttled").inc()
         raise RateLimited(retry_after=-(-attempt.wait_ms // 1000))
     stored = attempt.user.password_hash if attempt.user else None
-    proof = await house.hasher.verify(stored, shown.password)
+    proof = await throttle.prove(ctx, attempt.counters, stored, shown.password)
     if not proof.matches or attempt.user is None or attempt.tenant is None:
         await house.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, shown))
         house.metrics.sign_ins.labels(METHOD, "failed").inc()

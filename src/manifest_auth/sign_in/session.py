@@ -150,7 +150,7 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
     wait, user = await house.store.write(count)
     if wait:
         raise RateLimited(retry_after=-(-wait // 1000))
-    proof = await house.hasher.verify(user.password_hash, current)
+    proof = await throttle.prove(ctx, counters, user.password_hash, current)
     if not proof.matches:
         raise InvalidCredentials("The current password is not right")
     rules = tenants.settings_of(caller.tenant_settings).password

@@ -20,6 +20,9 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from manifest_auth.context import Context
+from manifest_auth.errors import Overloaded
+from manifest_auth.passwords import Proof
 from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned
 from manifest_auth.store.tables import known_origins, throttles
 
@@ -193,6 +196,23 @@ def succeeded(unit: SystemUnit, counters: Counters) -> None:
             unit.change(_FORGIVE, of_key=counter.key)
         else:
             unit.change(_CLEAR, key=counter.key)
+
+
+async def prove(ctx: Context, counters: Counters, stored: str | None, password: str) -> Proof:
+    """The verdict of the hash on a counted attempt. One that found the queue full was never tried, and is no failure.
+
+    Raises Overloaded.
+    """
+    try:
+        return await ctx.house.hasher.verify(stored, password)
+    except Overloaded:
+        await ctx.house.store.write(lambda unit: _uncount(unit, counters))
+        raise
+
+
+def _uncount(unit: SystemUnit, counters: Counters) -> None:
+    for counter in counters.all():
+        unit.change(_FORGIVE, of_key=counter.key)
 
 
 def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
