@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from unittest import mock
 
 import pytest
 
+from manifest_auth.errors import Overloaded
+from manifest_auth.passwords.pool import HashPool
 from tests.support.accounts import keys_of
 from tests.support.house import PASSWORD, SLUGS, App, running
 
@@ -45,6 +48,19 @@ async def test_beyond_the_queue_sign_ins_are_overloaded_and_reads_go_on(app: App
         assert "set-cookie" not in reply.headers
     assert reads > len(replies)
     assert (await app.sign_in(password=PASSWORD)).status == 200
+
+
+async def test_an_attempt_that_was_never_tried_is_no_failure(app: App, database_url: str) -> None:
+    """Who comes back while the queue is full is not taken for somebody who guesses."""
+    admin = {"username": "root", "password": PASSWORD}
+    async with running(database_url) as node:
+        full = mock.patch.object(HashPool, "tag", side_effect=Overloaded(retry_after=1))
+        with full:
+            for _ in range(20):
+                assert (await node.sign_in()).code == "OVERLOADED"
+                assert (await node.post("/api/admin/auth/sign-in", admin)).code == "OVERLOADED"
+        assert (await node.sign_in()).status == 200
+        assert (await node.post("/api/admin/auth/sign-in", admin)).status == 200
 
 
 async def test_at_the_admins_door_too(app: App) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -65,8 +67,6 @@ async def test_sign_out_is_felt_on_another_node(app: App, other_node: App, email
 
 async def settled(node: App, keys: Keys) -> None:
     """Other nodes hear within a second; here it takes milliseconds."""
-    import asyncio
-
     for _ in range(100):
         if (await node.me(keys.token)).status == 401:
             return
@@ -202,8 +202,6 @@ async def test_me_says_who_where_what_and_how(app: App) -> None:
     assert set(me["session"]) == {"id", "method", "signedInAt", "by"}
     assert (me["session"]["id"], me["session"]["method"]) == (claims_of(keys.token)["sid"], "password")
     assert me["session"]["by"] == "token"
-    from datetime import datetime
-
     assert datetime.fromisoformat(me["session"]["signedInAt"]).timestamp() * 1000 == signed_in_at
     by_cookie = (await app.me(cookie=keys.cookie)).data
     assert by_cookie["session"] == {**me["session"], "by": "cookie"}
