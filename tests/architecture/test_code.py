@@ -40,6 +40,7 @@ _SIDE_DOORS = {
     "manifest_auth.store.migrate": "loaded only by those who upgrade; it brings Alembic along",
     "manifest_auth.tokens.refresh": "its rule, `judge`, is pure and asked before a unit of work is opened",
     "manifest_auth.passwords.builds": "doctor asks which build is in use, without a hasher",
+    "manifest_auth.sign_in.finish": "an admin's hash that was replaced meanwhile is told apart by the same word",
     "manifest_auth.sign_in.throttle": "admins are throttled by the same rule, before any method of sign-in",
 }
 #: The shell puts the house together, so it knows the parts of rooms; web is the vocabulary of routes, in five files.
