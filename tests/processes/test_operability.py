@@ -5,14 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.commands import done
+from tests.support.commands import done, until
 from tests.support.house import SECRET_KEY
 from tests.support.postgres import Postgres
 from tests.support.server import DEMO_PASSWORD, Server, free_port, served
@@ -50,14 +48,6 @@ def ask(port: int, path: str, body: object = None, **headers: str) -> Answer:
 def sign_in(server: Server, password: str = DEMO_PASSWORD, **headers: str) -> Answer:
     body = {"email": "author@acme.example", "password": password}
     return ask(server.port, "/api/client/auth/sign-in", body, **headers)
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    """Waits for what another process does in its own time."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def value(text: str, name: str, **labels: str) -> float:
@@ -157,8 +147,8 @@ def story(server: Server) -> tuple[set[str], set[str]]:
         DEMO_PASSWORD,
         WRONG,
         TYPED,
-        "eyJ.bad.token-44871",
-        "planted-cookie-9931",
+        BAD_TOKEN,
+        PLANTED,
     }
 
     def call(path: str, body: object = None, **headers: str) -> Answer:

@@ -6,6 +6,8 @@ import os
 import pty
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.house import FAST
@@ -79,3 +81,11 @@ def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings
         pass
     os.close(ours)
     return process.wait(30), shown.decode()
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    """Waits for what another process does in its own time."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
