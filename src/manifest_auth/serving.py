@@ -21,7 +21,7 @@ from manifest_auth.settings import Settings
 from manifest_auth.web.answers import JSON, NO_STORE, SECURITY
 
 MAX_HEAD = 32 * 1024  # bytes of address and header lines
-HEAD_TIMEOUT_S = 20.0
+RECEIVE_TIMEOUT_S = 30.0  # for a request from its first byte to its last
 _RANDOM = Random()
 
 
@@ -34,26 +34,41 @@ class UnknownVersion(ValueError):
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 protocol with a bound on the head, a time-out for the first one, and refusals in the envelope.
+    """uvicorn's HTTP/1.1 protocol with bounds on a request's head and time, and refusals in the envelope.
 
     Framing is llhttp's, strict: a second or malformed Content-Length, one beside Transfer-Encoding, folded lines, bare
     line feeds and NUL are refused and the connection is closed (security bar 89).
     """
 
     _head_size = 0
-    _impatience: Any = None
+    #: When the request that is being received began, by the loop's clock; None between two requests.
+    _began_at: float | None = None
+    _watch: Any = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._impatience = self.loop.call_later(HEAD_TIMEOUT_S, transport.close)
+        self._began_at = self.loop.time()
+        self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._impatience.cancel()
+        self._watch.cancel()
         super().connection_lost(exc)
+
+    def _look(self) -> None:
+        """Closes the connection of a sender who is too slow. One timer for the connection, none for each request."""
+        if self._began_at is not None and self.loop.time() - self._began_at >= RECEIVE_TIMEOUT_S:
+            self.transport.close()
+            return
+        self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S / 2, self._look)
 
     def on_message_begin(self) -> None:
         self._head_size = 0
+        self._began_at = self.loop.time()
         super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._began_at = None
+        super().on_message_complete()
 
     def on_url(self, url: bytes) -> None:
         self._grow(len(url))
@@ -64,7 +79,6 @@ class Protocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._impatience.cancel()
         if self.parser.get_http_version() not in ("1.1", "1.0"):  # the parser lets 0.9 and 2.0 pass
             raise UnknownVersion
         super().on_headers_complete()

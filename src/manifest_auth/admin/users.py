@@ -144,13 +144,15 @@ async def _get(ctx: Context, call: Call[None]) -> Answer:
     return ok(wire(found))
 
 
-async def _on_user(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, User], User]) -> Answer:
+async def _on_user(
+    ctx: Context, call: Call[Any], act: Callable[[TenantUnit, User], User], *, admins: bool = False
+) -> Answer:
     """Runs ``act`` on the locked user of the path, in one transaction."""
     user_id = call.id("user")
 
     def work(unit: SystemUnit) -> User:
         bound = unit.of(by_name(unit, call.path["client"]).id)
-        return act(bound, users.get(bound, user_id, lock=True))
+        return act(bound, users.get(bound, user_id, lock=True, admins=admins))
 
     return ok(wire(await ctx.house.store.write(work)))
 
@@ -175,7 +177,7 @@ async def _set_roles(ctx: Context, call: Call[RolesBody]) -> Answer:
         audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
         return after
 
-    return await _on_user(ctx, call, act)
+    return await _on_user(ctx, call, act, admins=True)
 
 
 async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
@@ -186,7 +188,7 @@ async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
         audit.record(unit, ctx, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended)
         return user._replace(deactivated_at=ctx.now)
 
-    return await _on_user(ctx, call, act)
+    return await _on_user(ctx, call, act, admins=True)
 
 
 async def _restore(ctx: Context, call: Call[None]) -> Answer:

@@ -42,6 +42,7 @@ _GONE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
+    asyncpg.QueryCanceledError,  # STATEMENT_TIMEOUT_MS is over
     asyncpg.InternalClientError,  # a connection that was told of the shutdown and is not closed yet
 )
 

@@ -1,0 +1,66 @@
+"""A sender who never finishes its request does not keep a connection for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.server import ServerState
+
+from manifest_auth import serving
+
+REQUEST = b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"
+
+
+class _Transport(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        self.closed = True
+
+    def write(self, data: Any) -> None:
+        pass
+
+
+async def _app(_scope: Any, receive: Any, send: Any) -> None:
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _connect(monkeypatch: pytest.MonkeyPatch) -> tuple[serving.Protocol, _Transport]:
+    monkeypatch.setattr(serving, "RECEIVE_TIMEOUT_S", 0.1)
+    config = uvicorn.Config(_app, http=serving.Protocol, ws="none", lifespan="off", log_config=None)
+    config.load()
+    protocol, transport = serving.Protocol(config, ServerState(), {}), _Transport()
+    protocol.connection_made(transport)
+    return protocol, transport
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /x HT", REQUEST, REQUEST + b"ab", REQUEST + b"abc" + REQUEST[:20]])
+async def test_an_unfinished_request_is_cut_off(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    protocol, transport = _connect(monkeypatch)
+    if sent:
+        protocol.data_received(sent)
+    await asyncio.sleep(0.5)
+    assert transport.closed
+    protocol.connection_lost(None)
+
+
+async def test_a_connection_that_rests_between_two_requests_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    protocol, transport = _connect(monkeypatch)
+    protocol.data_received(REQUEST + b"abc")
+    await asyncio.sleep(0.5)
+    assert not transport.closed
+    protocol.connection_lost(None)
