@@ -10,6 +10,8 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, Overloaded, RateLimited
 from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in.finish import Replaced
+from manifest_auth.sign_in.throttle import Counters
 from manifest_auth.store import SystemUnit
 from manifest_auth.tokens import Pair, Shown
 
@@ -34,6 +36,16 @@ async def sign_in(ctx: Context, username: str, password: str) -> SignedIn:
         house.metrics.throttled.inc()
         house.metrics.sign_ins.labels("admin", "throttled").inc()
         raise RateLimited(retry_after=-(-wait // 1000))
+    while True:
+        try:
+            return await _prove_and_finish(ctx, counters, admin, password)
+        except Replaced as replaced:
+            # While we hashed; a sign-in beside this one may have hashed the same password anew.
+            admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
+
+
+async def _prove_and_finish(ctx: Context, counters: Counters, admin: Admin | None, password: str) -> SignedIn:
+    house = ctx.house
     proof = await throttle.prove(ctx, counters, admin.password_hash if admin else None, password)
     if admin is None or not proof.matches:
         subject = f"admin:{admin.id}" if admin else ""
@@ -47,7 +59,7 @@ async def sign_in(ctx: Context, username: str, password: str) -> SignedIn:
     def tail(unit: SystemUnit) -> SignedIn:
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
-            raise InvalidCredentials("Invalid username or password")
+            raise Replaced(fresh.password_hash)
         if fresh.disabled_at is not None:
             audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, f"admin:{found.id}", method="admin")
             raise AccountDisabled()

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from manifest_auth import audit, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import AccountDisabled, InvalidCredentials
+from manifest_auth.errors import AccountDisabled
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -27,6 +27,14 @@ class Identity(NamedTuple):
     proof: str | None = None
 
 
+class Replaced(Exception):
+    """The stored hash is no longer the one that was proved: a new password, or the same one hashed anew."""
+
+    def __init__(self, stored: str | None) -> None:
+        super().__init__()
+        self.stored = stored
+
+
 class SignedIn(NamedTuple):
     user: User
     tenant: Tenant
@@ -39,15 +47,14 @@ class SignedIn(NamedTuple):
 def finish(
     unit: SystemUnit, ctx: Context, tenant_id: int, identity: Identity, cookie: str | None, device: str | None
 ) -> SignedIn:
-    """Runs in the unit of work that makes the sign-in true. Raises AccountDisabled, InvalidCredentials."""
+    """Runs in the unit of work that makes the sign-in true. Raises AccountDisabled, Replaced."""
     bound = unit.of(tenant_id)
     tenant = tenants.get(unit, tenant_id)
     # Locked: a deactivation or a new password that commits first is seen, one that comes later ends the session.
     user = users.get(bound, identity.user_id, lock=True)
     subject = f"user:{user.id}"
     if identity.proof is not None and user.password_hash != identity.proof:
-        audit.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=identity.method, why="password changed")
-        raise InvalidCredentials()
+        raise Replaced(user.password_hash)
     if user.deactivated_at is not None or tenant.suspended_at is not None:
         audit.record(bound, ctx, Event.SIGN_IN_REFUSED, subject, method=identity.method, why="disabled")
         raise AccountDisabled()
@@ -70,7 +77,7 @@ async def run(ctx: Context, method: str, tail: Callable[[SystemUnit], SignedIn])
     counter = ctx.house.metrics.sign_ins
     try:
         signed_in = await ctx.house.store.write_quickly(tail)
-    except (AccountDisabled, InvalidCredentials):
+    except AccountDisabled:
         counter.labels(method, "refused").inc()
         raise
     counter.labels(method, "ok").inc()

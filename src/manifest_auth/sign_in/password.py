@@ -50,6 +50,17 @@ async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
         house.metrics.sign_ins.labels(METHOD, "throttled").inc()
         raise RateLimited(retry_after=-(-attempt.wait_ms // 1000))
     stored = attempt.user.password_hash if attempt.user else None
+    while True:
+        try:
+            return await _prove_and_finish(ctx, shown, attempt, stored)
+        except finish.Replaced as replaced:
+            stored = (
+                replaced.stored
+            )  # while we hashed; a sign-in beside this one may have hashed the same password anew
+
+
+async def _prove_and_finish(ctx: Context, shown: Shown, attempt: _Attempt, stored: str | None) -> finish.SignedIn:
+    house = ctx.house
     proof = await throttle.prove(ctx, attempt.counters, stored, shown.password)
     if not proof.matches or attempt.user is None or attempt.tenant is None:
         await house.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, shown))
