@@ -148,7 +148,7 @@ async def test_a_new_password_asks_for_the_current_one_and_takes_its_place(app: 
 async def test_a_new_password_keeps_to_the_rules(app: App, client: str) -> None:
     _, email = await new_user(app, client, password=GOOD)
     token = (await app.sign_in(email, GOOD, client)).data["token"]
-    for new in ("short", "passwordpassword", GOOD, f"{email.partition('@')[0]}@{client}"):
+    for new in ("short", "passwordpassword", GOOD, "person.person.person"):
         assert refused_field(await change(app, token, GOOD, new)) == "newPassword"
     assert (await app.sign_in(email, GOOD, client)).status == 200
 

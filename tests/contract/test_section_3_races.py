@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from unittest import mock
@@ -10,8 +11,8 @@ import pytest
 
 from manifest_auth.passwords import Proof
 from tests.support.accounts import act_on, keys_of, new_client, new_user, opened_by
-from tests.support.foreign_hashes import bcrypt_hash
-from tests.support.house import PASSWORD, App
+from tests.support.foreign_hashes import argon2, bcrypt_hash
+from tests.support.house import PASSWORD, App, running
 
 NEW = "ember-quartz-mosaic-19"
 
@@ -74,6 +75,24 @@ async def test_a_password_is_changed_once_of_two_changes_at_a_time(app: App) -> 
         assert await change("tundra-velvet-signal-64") == 401
     assert (await app.sign_in(email, NEW)).status == 200
     assert (await app.sign_in(email, "tundra-velvet-signal-64")).status == 401
+
+
+async def test_the_same_password_hashed_anew_meanwhile_still_lets_in(app: App) -> None:
+    """Two devices sign in at once, and both find the hash outdated."""
+    for _ in range(3):
+        _, email = await new_user(app, passwordHash=bcrypt_hash(PASSWORD))
+        with meanwhile(app, lambda whose=email: app.sign_in(whose)):  # type: ignore[misc]
+            assert (await app.sign_in(email)).status == 200
+        _, email = await new_user(app, passwordHash=argon2(PASSWORD))
+        replies = await asyncio.gather(*(app.sign_in(email) for _ in range(5)))
+        assert [r.status for r in replies] == [200] * 5
+
+
+async def test_so_it_is_at_the_admins_door(app: App, database_url: str) -> None:
+    body = {"username": "root", "password": PASSWORD}
+    async with running(database_url, MANIFEST_ARGON2_MEMORY="128") as node:
+        replies = await asyncio.gather(*(node.post("/api/admin/auth/sign-in", body) for _ in range(5)))
+        assert [r.status for r in replies] == [200] * 5
 
 
 async def test_an_old_hash_does_not_come_back_over_a_new_password(app: App) -> None:
