@@ -111,8 +111,8 @@ def find(unit: TenantUnit, user_id: int) -> User | None:
 
 
 def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = False) -> User:
-    """``lock``: nobody else changes the row until the transaction ends. ``admins``: nor those of the active Admins, locked
-    first and in one order, so that two who each remove the other wait for one another. Raises NotFound."""
+    """``lock``: nobody else changes the row until the transaction ends. ``admins``: nor those of the active Admins,
+    locked first and in one order, so that two who each remove the other wait for one another. Raises NotFound."""
     if admins:
         unit.all(_ACTIVE_ADMINS)
     found = unit.first(_LOCKED if lock else _BY_ID, id=user_id)
