@@ -13,6 +13,7 @@ import pytest
 
 from manifest_auth.store import Store, StoreUnavailable, open_store
 from manifest_auth.store.migrate import upgrade
+from manifest_auth.store.sqlite import SqliteStore
 from tests.storage.test_units_of_work import ADD, FIND, Value
 
 
@@ -118,3 +119,15 @@ async def test_what_is_queued_at_the_end_is_still_written(path: Path) -> None:
     raw = sqlite3.connect(path)
     assert raw.execute("SELECT count(*) FROM installation WHERE name LIKE 'n%'").fetchone() == (40,)
     raw.close()
+
+
+async def test_a_full_disk_is_the_stores_fault_and_nothing_of_the_unit_stays(store: Store) -> None:
+    assert isinstance(store, SqliteStore)
+    for raw in (store._quick, store._writer._raw):
+        pages = raw.execute("PRAGMA page_count").fetchone()[0]
+        raw.execute(f"PRAGMA max_page_count={pages}")
+    for write in (store.write, store.write_quickly):
+        with pytest.raises(StoreUnavailable):
+            await write(lambda unit: unit.change(ADD, name="big", value="v" * 1_000_000))
+    assert await store.look_up(FIND, name="big") is None
+    assert await store.write_quickly(lambda unit: unit.change(ADD, name="small", value="v")) == 1

@@ -26,6 +26,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BUSY_MS = 5000
+_THE_STORE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
 
 
 class SqliteConnection(Connection):
@@ -49,6 +60,14 @@ class SqliteConnection(Connection):
             if error.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY):
                 raise Conflict(reason=str(error)) from error
             raise
+        except sqlite3.OperationalError as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: sqlite3.Error) -> Exception:
+    """A disk that is full or broken, or a lock that is held for too long, is the store's; anything else is a bug."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+    return StoreUnavailable(str(error)) if code in _THE_STORE else error
 
 
 def _lower(text: str | None) -> str | None:
@@ -131,7 +150,10 @@ class SqliteStore(Store):
 
     async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
         compiled = statement.sqlite
-        row = self._look.execute(compiled.sql, compiled.values(values)).fetchone()
+        try:
+            row = self._look.execute(compiled.sql, compiled.values(values)).fetchone()
+        except sqlite3.OperationalError as error:
+            raise _unavailable(error) from error
         return None if row is None else statement.make(row)
 
     async def ping(self) -> None:
@@ -207,8 +229,10 @@ def _attempt(raw: sqlite3.Connection, group: list[Job], *, savepoints: bool) -> 
                 raw.execute("RELEASE unit")
             announced += connection.announced
         raw.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(sqlite3.Error):
             raw.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise _unavailable(error) from error
         raise
     return announced
