@@ -25,13 +25,16 @@ async def sign_in(ctx: Context, username: str, password: str) -> SignedIn:
     """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
     house = ctx.house
     house.hasher.check_room()
-    counters = throttle.counters("admin", username.casefold(), ctx.address, None)
 
-    def find_and_count(unit: SystemUnit) -> tuple[Admin | None, int]:
+    def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, int]:
+        admin = admins.find(unit, username)
+        seen = admins.addresses_of(unit, admin.id) if admin else []
+        known = throttle.address_origin(ctx.address) if throttle.is_among(ctx.address, seen) else None
+        counters = throttle.counters("admin", username.casefold(), ctx.address, known)
         wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
-        return admins.find(unit, username), wait
+        return admin, counters, wait
 
-    admin, wait = await house.store.write(find_and_count)
+    admin, counters, wait = await house.store.write(find_and_count)
     if wait:
         house.metrics.throttled.inc()
         house.metrics.sign_ins.labels("admin", "throttled").inc()

@@ -52,6 +52,10 @@ class _Id(NamedTuple):
     id: int
 
 
+class _Address(NamedTuple):
+    address: str
+
+
 _BY_NAME = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.username_key == bindparam("username_key")), Admin)
 _LOCKED = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.id == bindparam("id")).with_for_update(), Admin)
 _ADD = unowned(
@@ -65,6 +69,9 @@ _REHASH = unowned(
     update(system_admins)
     .where(_A.id == bindparam("of_id"), _A.password_hash == bindparam("old_hash"))
     .values(password_hash=bindparam("new_hash"))
+)
+_ADDRESSES = unowned(
+    select(_S.address).where(_S.admin_id == bindparam("of_id")).order_by(_S.created_at.desc()).limit(100), _Address
 )
 BY_SESSION = unowned(
     select(
@@ -97,6 +104,11 @@ _END = unowned(
 
 def find(unit: SystemUnit, username: str) -> Admin | None:
     return unit.first(_BY_NAME, username_key=username.casefold())
+
+
+def addresses_of(unit: SystemUnit, admin_id: int) -> list[str]:
+    """Where that admin signed in from lately, newest first."""
+    return [row.address for row in unit.all(_ADDRESSES, of_id=admin_id)]
 
 
 def get_locked(unit: SystemUnit, admin_id: int) -> Admin:

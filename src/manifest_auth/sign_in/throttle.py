@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, case, delete, select, update
@@ -142,6 +143,11 @@ def network_of(address: str) -> str:
             return str(parsed.ipv4_mapped)
         return str(ipaddress.ip_network((parsed, 64), strict=False))
     return address
+
+
+def is_among(address: str, addresses: Iterable[str]) -> bool:
+    """Whether the address counts as one of those."""
+    return network_of(address) in map(network_of, addresses)
 
 
 def device_origin(device: str) -> str:

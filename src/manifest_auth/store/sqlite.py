@@ -218,8 +218,10 @@ def _attempt(raw: sqlite3.Connection, group: list[Job], *, savepoints: bool) -> 
                 raw.execute("SAVEPOINT unit")
             try:
                 job.result = job.work(SystemUnit(connection))
-            except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
+            except BaseException as error:
                 job.error = error
+                if not raw.in_transaction:  # a full disk: SQLite rolled all of it back by itself
+                    raise
                 if not getattr(error, "keeps_writes", False):
                     connection.announced.clear()
                     raw.execute("ROLLBACK TO unit" if savepoints else "ROLLBACK")

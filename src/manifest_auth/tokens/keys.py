@@ -6,6 +6,7 @@ and by looking again when a signature fits no key they know.
 
 from __future__ import annotations
 
+import asyncio
 import enum
 import json
 from typing import Any, NamedTuple
@@ -83,6 +84,7 @@ class KeyRing:
         self._keys: list[Key] = []
         self._rows: list[KeyRow] = []
         self._stale = False
+        self._look: asyncio.Future[list[KeyRow]] | None = None
         #: Grows whenever the keys change.
         self.generation = 0
         store.on_announcement(self._on_announcement)
@@ -102,10 +104,20 @@ class KeyRing:
 
     async def refresh(self) -> bool:
         """Looks at the store again. True when it holds other keys than were known."""
-        rows = await self._store.read(lambda unit: unit.all(_ALL))
-        changed = rows != self._rows
-        self._take(rows)
-        return changed
+        before = self.generation
+        # Those who ask at the same time, with forged tokens say, share one look: not the one that is under way, which
+        # may have begun before the key that is looked for was there, but the next one.
+        if self._look is not None:
+            await asyncio.wait([self._look])
+        if self._look is None:
+            self._look = asyncio.ensure_future(self._store.read(lambda unit: unit.all(_ALL)))
+        look = self._look
+        try:
+            self._take(await asyncio.shield(look))
+        finally:
+            if self._look is look:
+                self._look = None
+        return self.generation != before
 
     def rotate(self, unit: SystemUnit) -> None:
         """New keys for all purposes. The old ones verify until everything that they signed has expired."""
