@@ -120,7 +120,7 @@ def main(nice: int, kept_kib: int, folders: list[str]) -> None:
     # The web process decides when to stop: the end of the pipe is the signal, so that what is queued is still answered.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.setpriority(os.PRIO_PROCESS, 0, nice)
+    os.nice(nice)  # from where the server stands: an absolute value may be a rise, which only root is allowed
     sys.path[:0] = folders
     hasher = Hasher(kept_kib)
     channel = socket.socket(fileno=0)
