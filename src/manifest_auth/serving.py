@@ -33,6 +33,38 @@ class UnknownVersion(ValueError):
     """Neither HTTP/1.1 nor HTTP/1.0."""
 
 
+class OneWrite:
+    """A transport that sends an answer's head together with its body: uvicorn writes the two apart, and a write that
+    wakes the reader is the dearest call of a short answer."""
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Holds a head back; sends anything else, behind the head that was held."""
+        if not self._head and data.endswith(b"\r\n\r\n") and not data.startswith(b"HTTP/1.1 100"):
+            self._head = data
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def flush(self) -> None:
+        """Sends what is held: the answer has no body."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class Protocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 protocol with bounds on a request's head and time, and refusals in the envelope.
 
@@ -46,7 +78,8 @@ class Protocol(HttpToolsProtocol):
     _watch: Any = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        self._one_write = OneWrite(transport)
+        super().connection_made(self._one_write)  # type: ignore[arg-type]
         self._began_at = self.loop.time()
         self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S, self._look)
 
@@ -69,6 +102,10 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._began_at = None
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._one_write.flush()
+        super().on_response_complete()
 
     def on_url(self, url: bytes) -> None:
         self._grow(len(url))
