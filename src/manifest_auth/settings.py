@@ -107,7 +107,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     argon2_memory: Annotated[int, _about("Argon2id memory, KiB.", ge=8, le=4 * 1024 * 1024)] = 19456
     argon2_passes: Annotated[int, _about("Argon2id passes.", ge=1, le=100)] = 2
     argon2_lanes: Annotated[int, _about("Argon2id lanes.", ge=1, le=16)] = 1
-    hash_workers: Annotated[int, _about("Password hashes computed at once. 0: one for each core.", ge=0, le=64)] = 0
+    hash_workers: Annotated[
+        int,
+        _about(
+            "Password hashes computed at once in each web process. 0: the cores, shared among the processes.",
+            ge=0,
+            le=64,
+        ),
+    ] = 0
     hash_queue: Annotated[
         int, _about("Hashes that may wait; beyond that sign-ins are answered `OVERLOADED`.", ge=1, le=10000)
     ] = 64

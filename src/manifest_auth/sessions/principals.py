@@ -1,8 +1,9 @@
 """Who is behind a session, on the shortest safe way.
 
-SQLite: every request asks the store, on the event loop itself; that is exact across processes. PostgreSQL: a principal
-may be remembered, since every change to it is announced in the transaction that makes it; while this node cannot prove
-that it hears announcements, it asks the store (``docs/decisions/0005-revocation.md``).
+A principal is remembered for as long as the store can tell that it still holds. SQLite: until anybody commits anything,
+in whatever process, which is seen at once; then it is read anew on the event loop itself. PostgreSQL: every change to a
+principal is announced in the transaction that makes it; while this node cannot prove that it hears announcements, it
+asks the store (``docs/decisions/0005-revocation.md``).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Principals:
         self._by_cookie: dict[str, str] = {}
         self._of_user: dict[int, set[str]] = {}
         self._generation = 0
+        self._version: object | None = None
         self._asked = metrics.principals.labels("store")
         self._remembered = metrics.principals.labels("memory")
         if store.remembers:
@@ -32,7 +34,7 @@ class Principals:
 
     async def by_session(self, session_id: str) -> Principal | None:
         """The principal of a session id, dead or alive; None when there is no such session."""
-        if self._store.remembers and self._store.is_listening():
+        if self._holds():
             found = self._by_id.get(session_id)
             if found is not None:
                 self._remembered.inc()
@@ -42,7 +44,7 @@ class Principals:
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""
         hashed = cookie_hash(value)
-        if self._store.remembers and self._store.is_listening():
+        if self._holds():
             found = self._by_id.get(self._by_cookie.get(hashed, ""))
             if found is not None:
                 self._remembered.inc()
@@ -59,13 +61,22 @@ class Principals:
         if kept is not None:
             self._by_id[principal.session_id] = kept._replace(cookie_seen_at=now)
 
+    def _holds(self) -> bool:
+        """Whether what is remembered may be used; drops what may not."""
+        version = self._store.version()
+        if version is None:
+            return False
+        if version != self._version:
+            self._forget_all()
+            self._version = version
+        return True
+
     async def _ask(self, statement: Any, **values: Any) -> Principal | None:
-        if self._store.remembers:
-            self._asked.inc()
-        generation = self._generation
+        self._asked.inc()
+        holds, version, generation = self._holds(), self._version, self._generation
         found: Principal | None = await self._store.look_up(statement, **values)
-        # Nothing is kept that was read while an announcement came in: it may be what the announcement is about.
-        unchanged = self._store.remembers and generation == self._generation
+        # Nothing is kept that was read while something changed: it may be what was changed.
+        unchanged = holds and generation == self._generation and version == self._store.version()
         if found is not None and unchanged and found.is_alive(self._clock.now_ms()):
             self._keep(found)
         return found
@@ -95,6 +106,9 @@ class Principals:
             for session_id in list(self._of_user.get(int(announcement.key), ())):
                 self._drop(session_id)
         elif announcement.kind in ("tenant", "all"):
-            self._by_id.clear()
-            self._by_cookie.clear()
-            self._of_user.clear()
+            self._forget_all()
+
+    def _forget_all(self) -> None:
+        self._by_id.clear()
+        self._by_cookie.clear()
+        self._of_user.clear()

@@ -178,6 +178,9 @@ class PostgresStore(Store):
         except (*_GONE, asyncpg.PostgresError) as error:
             raise StoreUnavailable(str(error) or type(error).__name__) from error
 
+    def version(self) -> object | None:
+        return True if self.is_listening() else None
+
     def is_listening(self) -> bool:
         return time.monotonic() - self._heard_at < DEAF_AFTER
 

@@ -21,6 +21,7 @@ from manifest_auth.store.sqlite_threads import Job, Syncer, Worker
 from manifest_auth.store.statements import Bound, Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
+from manifest_auth.store.wal_index import WalIndex
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -102,6 +103,7 @@ class SqliteStore(Store):
         self._writer: Worker
         self._reader: Worker
         self._syncer: Syncer
+        self._index: WalIndex
         self._group: list[Job] = []
         self._open = False
 
@@ -113,6 +115,7 @@ class SqliteStore(Store):
             self._writer = Worker("store-write", connect(self.path), self._write_group)
             self._reader = Worker("store-read", connect(self.path, readonly=True), _read_group)
             self._syncer = Syncer(f"{self.path}-wal")
+            self._index = WalIndex(self.path)
         except (OSError, sqlite3.Error) as error:
             raise StoreUnavailable(f"{self.path}: {error}") from error
         self._loop = asyncio.get_running_loop()
@@ -155,6 +158,9 @@ class SqliteStore(Store):
         except sqlite3.OperationalError as error:
             raise _unavailable(error) from error
         return None if row is None else statement.make(row)
+
+    def version(self) -> object | None:
+        return self._index.version()
 
     async def ping(self) -> None:
         try:

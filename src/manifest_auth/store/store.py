@@ -63,6 +63,11 @@ class Store(ABC):
     async def ping(self) -> None:
         """Answers when the store works. Raises :class:`StoreUnavailable`."""
 
+    def version(self) -> object | None:
+        """Equal values mean that what was read before still holds, or that a change of it will be announced. None: that
+        cannot be told now, so the store has to be asked."""
+        return None
+
     def is_listening(self) -> bool:
         """Whether announcements of other nodes are known to arrive within a second."""
         return False
