@@ -29,8 +29,9 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
         by_cookie = False
     else:
         principal = await _by_cookie(ctx, head, now)
-        listed = tenants.settings_of(principal.tenant_settings).allowed_origins
-        check_same_site(method, head, house.settings, principal.client, listed)
+        if head.origin is not None or head.fetch_site is not None:  # a browser's
+            listed = tenants.settings_of(principal.tenant_settings).allowed_origins
+            check_same_site(method, head, house.settings, principal.client, listed)
         by_cookie = True
     named = head.client_id
     if named is not None and named != principal.client and named != str(principal.tenant_id):
@@ -82,14 +83,15 @@ async def _by_cookie(ctx: Context, head: Head, now: int) -> Principal:
         raise InvalidToken(reason="cookie: shape")
     principal = await house.principals.by_cookie(value)
     idle_ms = house.settings.session_idle_ttl * 1000
-    if principal is not None and now - principal.cookie_seen_at >= min(idle_ms, sessions.TOUCH_EVERY_MS):
+    touch_ms = min(sessions.TOUCH_EVERY_MS, idle_ms // 2)
+    if principal is not None and now - principal.cookie_seen_at >= touch_ms:
         # What is remembered may be older than the last use on another node, or is due to be stored.
         principal = await house.principals.fresh_by_cookie(value)
-    if principal is None or not principal.is_alive(min(now, principal.ends_at - 1)):
+    if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):
         raise InvalidToken(reason="cookie: session, user or client is not alive")
     if now >= principal.ends_at or now - principal.cookie_seen_at >= idle_ms:
         raise TokenExpired(reason="cookie: too old, or idle for too long")
-    if now - principal.cookie_seen_at >= min(sessions.TOUCH_EVERY_MS, idle_ms // 2):
+    if now - principal.cookie_seen_at >= touch_ms:
         session_id = principal.session_id
         await house.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
         house.principals.touched(principal, now)

@@ -78,6 +78,9 @@ class Head:
         """A cookie's value. Two different values under one name are none: somebody planted one of them."""
         if self.cookies is None:
             return None
+        if ";" not in self.cookies:  # a single one, as programs send it
+            name, _, value = self.cookies.partition("=")
+            return value.strip() if name.strip() == wanted else None
         found: str | None = None
         for pair in self.cookies.split(";"):
             name, _, value = pair.strip().partition("=")
