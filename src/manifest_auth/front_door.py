@@ -35,6 +35,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+#: Extension of the scope by which our own server takes a whole answer at once, see ``serving.py``.
+WHOLE = "manifest_auth.whole"
 _NO_PAGE = Page()
 _MAX_AGENT = 200
 _UNROUTED = "(none)"
@@ -86,7 +88,14 @@ class FrontDoor:
             )
         if ctx.renewed_cookie:
             answer = self._renewing(answer, ctx.renewed_cookie)
-        await self._send(answer, ctx.request_id, send, body=method != "HEAD")
+        headers = self._headers(answer, ctx.request_id)
+        whole = (scope.get("extensions") or {}).get(WHOLE)
+        if whole is not None:
+            whole(answer.status, headers, answer.body)
+        else:
+            body = b"" if method == "HEAD" else answer.body
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
         house.metrics.answered(method, pattern, answer.status, seconds)
         if self._log_all or (self._log_changes and method not in ("GET", "HEAD") and pattern != "/api/client/graphql"):
@@ -130,19 +139,17 @@ class FrontDoor:
         line = session_cookie(cookie, settings.session_idle_ttl, settings)
         return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
 
-    async def _send(self, answer: Answer, request: str, send: Send, *, body: bool) -> None:
+    def _headers(self, answer: Answer, request: str) -> list[Header]:
         always = self._always
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
             always = tuple(policy if header[0] == policy[0] else header for header in always)
-        headers = [
+        return [
             *answer.headers,
             (b"content-length", b"%d" % len(answer.body)),
             (b"x-request-id", request.encode("latin-1")),
             *always,
         ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": answer.body if body else b""})
 
 
 def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:

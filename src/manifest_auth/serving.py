@@ -7,18 +7,21 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import orjson
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from manifest_auth import logs
 from manifest_auth.clock import Random
 from manifest_auth.errors import ValidationError
+from manifest_auth.front_door import WHOLE
 from manifest_auth.metrics import listen
 from manifest_auth.settings import Settings
-from manifest_auth.web.answers import JSON, NO_STORE, SECURITY
+from manifest_auth.web.answers import JSON, NO_STORE, SECURITY, Header
 
 MAX_HEAD = 32 * 1024  # bytes of address and header lines
 RECEIVE_TIMEOUT_S = 30.0  # for a request from its first byte to its last
@@ -33,36 +36,30 @@ class UnknownVersion(ValueError):
     """Neither HTTP/1.1 nor HTTP/1.0."""
 
 
-class OneWrite:
-    """A transport that sends an answer's head together with its body: uvicorn writes the two apart, and a write that
-    wakes the reader is the dearest call of a short answer."""
+def answer_at_once(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes) -> None:
+    """What uvicorn's ``send`` does for a whole answer, in one write and one look at the headers, not two and many.
 
-    __slots__ = ("_head", "_transport")
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._head = b""
-
-    def write(self, data: bytes) -> None:
-        """Holds a head back; sends anything else, behind the head that was held."""
-        if not self._head and data.endswith(b"\r\n\r\n") and not data.startswith(b"HTTP/1.1 100"):
-            self._head = data
-            return
-        self._transport.write(self._head + data)
-        self._head = b""
-
-    def flush(self) -> None:
-        """Sends what is held: the answer has no body."""
-        if self._head:
-            self._transport.write(self._head)
-            self._head = b""
-
-    def close(self) -> None:
-        self.flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+    The front door finds this in the scope (:data:`.front_door.WHOLE`); other servers do without. Raises ValueError when
+    a header holds a line break: then nothing was sent.
+    """
+    if cycle.disconnected or cycle.response_started:
+        return
+    lines = [b"%s: %s\r\n" % header for header in (*cycle.default_headers, *headers)]
+    if any(name == b"connection" and value == b"close" for name, value in headers):
+        cycle.keep_alive = False
+    elif not cycle.keep_alive:
+        lines.append(b"connection: close\r\n")
+    head = b"".join(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines):
+        raise ValueError("a header holds a line break")
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    content = b"" if cycle.scope["method"] == "HEAD" else body
+    cycle.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n", content)))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
 
 
 class Protocol(HttpToolsProtocol):
@@ -78,8 +75,7 @@ class Protocol(HttpToolsProtocol):
     _watch: Any = None
 
     def connection_made(self, transport: Any) -> None:
-        self._one_write = OneWrite(transport)
-        super().connection_made(self._one_write)  # type: ignore[arg-type]
+        super().connection_made(transport)
         self._began_at = self.loop.time()
         self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S, self._look)
 
@@ -103,16 +99,16 @@ class Protocol(HttpToolsProtocol):
         self._began_at = None
         super().on_message_complete()
 
-    def on_response_complete(self) -> None:
-        self._one_write.flush()
-        super().on_response_complete()
-
     def on_url(self, url: bytes) -> None:
-        self._grow(len(url))
+        self._head_size += len(url)
+        if self._head_size > MAX_HEAD:
+            raise HeadTooLarge
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._grow(len(name) + len(value) + 4)
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > MAX_HEAD:
+            raise HeadTooLarge
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -120,10 +116,9 @@ class Protocol(HttpToolsProtocol):
             raise UnknownVersion
         super().on_headers_complete()
 
-    def _grow(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > MAX_HEAD:
-            raise HeadTooLarge
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.scope["extensions"] = {WHOLE: partial(answer_at_once, cycle)}  # type: ignore[dict-item]
+        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """A request that is no HTTP, in the envelope like everything else.

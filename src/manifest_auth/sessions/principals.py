@@ -23,7 +23,8 @@ class Principals:
         self._store = store
         self._clock = clock
         self._by_id: dict[str, Principal] = {}
-        self._by_cookie: dict[str, str] = {}
+        self._by_cookie: dict[str, str] = {}  # session ids by the cookies' values, and the other way round
+        self._cookie_of: dict[str, str] = {}
         self._of_user: dict[int, set[str]] = {}
         self._generation = 0
         self._version: object | None = None
@@ -43,17 +44,20 @@ class Principals:
 
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""
-        hashed = cookie_hash(value)
         if self._holds():
-            found = self._by_id.get(self._by_cookie.get(hashed, ""))
+            found = self._by_id.get(self._by_cookie.get(value, ""))
             if found is not None:
                 self._remembered.inc()
                 return found
-        return await self._ask(BY_COOKIE, cookie_hash=hashed)
+        return await self.fresh_by_cookie(value)
 
     async def fresh_by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_cookie`, from the store itself: another node may have seen the cookie used later."""
-        return await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
+        found = await self._ask(BY_COOKIE, cookie_hash=cookie_hash(value))
+        if found is not None and found.session_id in self._by_id:
+            self._by_cookie[value] = found.session_id
+            self._cookie_of[found.session_id] = value
+        return found
 
     def touched(self, principal: Principal, now: int) -> None:
         """This node stored that the cookie was used."""
@@ -85,13 +89,12 @@ class Principals:
         while len(self._by_id) >= MOST:
             self._drop(next(iter(self._by_id)))
         self._by_id[principal.session_id] = principal
-        self._by_cookie[principal.cookie_hash] = principal.session_id
         self._of_user.setdefault(principal.user_id, set()).add(principal.session_id)
 
     def _drop(self, session_id: str) -> None:
         principal = self._by_id.pop(session_id, None)
         if principal is not None:
-            self._by_cookie.pop(principal.cookie_hash, None)
+            self._by_cookie.pop(self._cookie_of.pop(session_id, ""), None)
             of_user = self._of_user.get(principal.user_id, set())
             of_user.discard(session_id)
             if not of_user:
@@ -111,4 +114,5 @@ class Principals:
     def _forget_all(self) -> None:
         self._by_id.clear()
         self._by_cookie.clear()
+        self._cookie_of.clear()
         self._of_user.clear()

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
-from manifest_auth.store.sqlite_threads import Job, Syncer, Worker
+from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
 from manifest_auth.store.statements import Bound, Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
@@ -103,6 +103,7 @@ class SqliteStore(Store):
         self._writer: Worker
         self._reader: Worker
         self._syncer: Syncer
+        self._checkpointer: Checkpointer
         self._index: WalIndex
         self._group: list[Job] = []
         self._open = False
@@ -112,6 +113,8 @@ class SqliteStore(Store):
             Path(self.path).parent.mkdir(parents=True, exist_ok=True)
             self._look = connect(self.path, readonly=True)
             self._quick = connect(self.path, synchronous="NORMAL", busy_ms=0)
+            self._quick.execute("PRAGMA wal_autocheckpoint=0")
+            self._checkpointer = Checkpointer(connect(self.path))
             self._writer = Worker("store-write", connect(self.path), self._write_group)
             self._reader = Worker("store-read", connect(self.path, readonly=True), _read_group)
             self._syncer = Syncer(f"{self.path}-wal")
@@ -120,7 +123,7 @@ class SqliteStore(Store):
             raise StoreUnavailable(f"{self.path}: {error}") from error
         self._loop = asyncio.get_running_loop()
         self._open = True
-        for thread in (self._writer, self._reader, self._syncer):
+        for thread in (self._writer, self._reader, self._syncer, self._checkpointer):
             thread.start()
 
     async def close(self) -> None:
@@ -129,7 +132,7 @@ class SqliteStore(Store):
         self._open = False
         if self._group:
             self._run_group()
-        for thread in (self._writer, self._reader, self._syncer):
+        for thread in (self._writer, self._reader, self._syncer, self._checkpointer):
             await asyncio.to_thread(thread.stop)
         self._look.close()
         self._quick.close()
@@ -183,6 +186,7 @@ class SqliteStore(Store):
             announced = []
         self._deliver(announced)
         self._syncer.settle_after_sync(group)
+        self._checkpointer.count(len(group))
 
     def _write_group(self, raw: sqlite3.Connection, group: list[Job]) -> None:
         if announced := _run(raw, group):
