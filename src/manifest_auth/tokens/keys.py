@@ -83,6 +83,7 @@ class KeyRing:
         self._clock, self._random = clock, random
         self._keys: list[Key] = []
         self._rows: list[KeyRow] = []
+        self._signing: dict[Purpose, Key] = {}
         self._stale = False
         self._look: asyncio.Future[list[KeyRow]] | None = None
         #: Grows whenever the keys change.
@@ -128,9 +129,13 @@ class KeyRing:
 
     def signing(self, purpose: Purpose) -> Key:
         """The newest key of a purpose, of the algorithm that is set; of another while nodes are switched to it."""
-        usable = [key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None]
-        algorithm = self._algorithm(purpose)
-        return next((key for key in usable if key.algorithm == algorithm), usable[0])
+        found = self._signing.get(purpose)
+        if found is None:
+            usable = [key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None]
+            algorithm = self._algorithm(purpose)
+            found = next((key for key in usable if key.algorithm == algorithm), usable[0])
+            self._signing[purpose] = found
+        return found
 
     def verifying(self, purpose: Purpose) -> list[Key]:
         """All keys whose signatures still count, newest first."""
@@ -193,6 +198,7 @@ class KeyRing:
             return
         self._rows = rows
         self.generation += 1
+        self._signing.clear()
         self._keys = [self._open(row) for row in rows]
 
     def _open(self, row: KeyRow) -> Key:
