@@ -15,8 +15,6 @@ import re
 from collections.abc import Callable
 from re import Match
 
-import bcrypt
-
 _B64 = r"[A-Za-z0-9+/=]+"
 _MAX_ITERATIONS = 10_000_000
 _MAX_SCRYPT_MEMORY = 256 * 1024 * 1024
@@ -53,6 +51,8 @@ def _adapted(text: str) -> bytes:
 
 
 def _bcrypt(found: Match[str]) -> Check:
+    import bcrypt  # most installations never meet one
+
     if not 4 <= int(found["cost"]) <= 16:
         raise ValueError("bcrypt cost out of bounds")
     stored = b"$2b$" + found[0].encode()[4:]
