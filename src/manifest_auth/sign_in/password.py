@@ -54,9 +54,8 @@ async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
         try:
             return await _prove_and_finish(ctx, shown, attempt, stored)
         except finish.Replaced as replaced:
-            stored = (
-                replaced.stored
-            )  # while we hashed; a sign-in beside this one may have hashed the same password anew
+            # While we hashed; a sign-in beside this one may have hashed the same password anew.
+            stored = replaced.stored
 
 
 async def _prove_and_finish(ctx: Context, shown: Shown, attempt: _Attempt, stored: str | None) -> finish.SignedIn:
