@@ -10,7 +10,7 @@ from functools import lru_cache
 from manifest_auth.errors import ValidationError
 
 #: One @, no spaces, quotes, comments, controls or angle brackets (security bar 87); not trimmed, not normalised.
-_EMAIL = re.compile(r"[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
+_EMAIL = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
 
 
 def email_key(email: str) -> str:
@@ -25,14 +25,17 @@ def email_key(email: str) -> str:
 
 
 def _fold(c: str) -> str:
-    folded = c.casefold()
-    return c if not c.isascii() and any(f.isascii() for f in folded) else folded
+    for folded in (c.casefold(), c.lower()):  # the sharp s folds onto two letters, but has a small form
+        if c.isascii() or not any(f.isascii() for f in folded):
+            return folded
+    return c
 
 
 def check_email(email: str, field: str = "email") -> str:
     """The address as given. Raises ValidationError when it is none, or mixes scripts that look alike."""
-    domain = email.rpartition("@")[2]
-    sane = _EMAIL.match(email) and ".." not in email and not domain.startswith((".", "-")) and not domain.endswith(".")
+    local, _, domain = email.rpartition("@")
+    dotted = ".." in email or local.startswith(".") or local.endswith(".") or domain.endswith(".")
+    sane = _EMAIL.match(email) and not dotted and not domain.startswith((".", "-"))
     if not sane or any(unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Cs") for c in email) or _mixes(email):
         raise ValidationError(details=[(field, "Not a valid e-mail address")])
     return email

@@ -230,3 +230,13 @@ async def test_me_adds_up_the_permissions_of_several_roles(app: App) -> None:
     me = (await app.me((await keys_of(app, email)).token)).data
     assert set(me["roles"]) == {"Author", "Operator"}
     assert {"templates:edit", "jobs:execute"} < set(me["permissions"])
+
+
+async def test_ending_the_session_that_asks_takes_its_cookie_away(app: App) -> None:
+    signed_in = await app.sign_in()
+    cookie = signed_in.cookie("session")
+    own = (await app.me(cookie=cookie)).data["session"]["id"]
+    reply = await app.send("DELETE", f"/api/client/auth/sessions/{own}", cookie=cookie)
+    assert reply.data == {}
+    assert reply.cookie("session") == ""
+    assert (await app.me(cookie=cookie)).code == "INVALID_TOKEN"

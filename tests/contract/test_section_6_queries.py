@@ -100,3 +100,20 @@ async def test_secrets_are_not_in_the_schema(app: App, field: str) -> None:
     reply = await app.graphql(f"{{ users {{ {field} }} }}", await token_of(app, "admin@acme.example"))
     assert "data" not in reply.json
     assert reply.json["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+@pytest.mark.parametrize("arguments", ["first: null", "after: null", "search: null", "first: null, search: null"])
+async def test_an_argument_that_is_null_counts_as_left_out(app: App, arguments: str) -> None:
+    token = (await app.sign_in("viewer@acme.example")).data["token"]
+    expected = (await app.graphql("{ users { id } }", token)).json
+    assert (await app.graphql(f"{{ users({arguments}) {{ id }} }}", token)).json == expected
+
+
+async def test_a_variable_that_is_null_counts_as_left_out(app: App) -> None:
+    token = (await app.sign_in("viewer@acme.example")).data["token"]
+    body = {
+        "query": "query($n: Int, $s: String) { users(first: $n, search: $s) { id } }",
+        "variables": {"n": None, "s": None},
+    }
+    expected = (await app.graphql("{ users { id } }", token)).json
+    assert (await app.post("/api/client/graphql", body, token=token)).json == expected

@@ -109,8 +109,16 @@ async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> Non
     settings = {"allowedOrigins": ["https://app.example", "http://localhost:3000"], "password": {"minLength": 12}}
     changed = check_success(await app.send("PATCH", f"{BASE}/{made['id']}", {"settings": settings}, token=admin))
     assert changed["name"] == "After"
-    assert changed["settings"]["refreshStrict"] is False  # settings are replaced as a whole
+    assert changed["settings"]["refreshStrict"] is True  # no request takes a rule away that it does not name
     assert changed["settings"]["allowedOrigins"] == settings["allowedOrigins"]
+    more = {"settings": {"password": {"history": 3}, "refreshStrikt": False}}
+    changed = check_success(await app.send("PATCH", f"{BASE}/{made['id']}", more, token=admin))
+    expected = {"minLength": 12, "characterClasses": 0, "history": 3, "maxAgeDays": 0}
+    assert changed["settings"] == {
+        "refreshStrict": True,
+        **{k: settings[k] for k in ("allowedOrigins",)},
+        "password": expected,
+    }
     assert check_success(await app.send("PATCH", f"{BASE}/changing", {}, token=admin)) == changed
     assert check_success(await app.get(f"{BASE}/changing", token=admin)) == changed
 

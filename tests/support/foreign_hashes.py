@@ -43,6 +43,11 @@ def django_scrypt(password: str) -> str:
     return f"scrypt$grain$1024$8$1${_b64(raw)}"
 
 
+def werkzeug_pbkdf2(password: str) -> str:
+    raw = hashlib.pbkdf2_hmac("sha256", password.encode(), b"grain", 1000)
+    return f"pbkdf2:sha256:1000$grain${raw.hex()}"
+
+
 def werkzeug_scrypt(password: str) -> str:
     raw = hashlib.scrypt(password.encode(), salt=b"grain", n=1024, r=8, p=1, dklen=64)
     return f"scrypt:1024:8:1$grain${raw.hex()}"
@@ -68,6 +73,7 @@ def one_of_each(password: str) -> dict[str, str]:
         "passlib PBKDF2": passlib_pbkdf2(password),
         "passlib PBKDF2 with SHA-512": passlib_pbkdf2(password, "sha512"),
         "Django scrypt": django_scrypt(password),
+        "Werkzeug PBKDF2": werkzeug_pbkdf2(password),
         "Werkzeug scrypt": werkzeug_scrypt(password),
         "passlib scrypt": passlib_scrypt(password),
     }

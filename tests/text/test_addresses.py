@@ -14,6 +14,7 @@ from manifest_auth.text import check_email, email_key
         ("ada@acme.example", "ADA@Acme.Example"),
         ("ärger@acme.example", "ÄRGER@acme.example"),
         ("σ@acme.example", "Σ@acme.example"),
+        ("stra\u00dfe@acme.example", "STRA\u1e9eE@acme.example"),  # the sharp s, small and capital
     ],
 )
 def test_addresses_that_differ_in_case_are_one_account(one: str, other: str) -> None:
@@ -37,7 +38,8 @@ def test_addresses_that_only_look_alike_are_two_accounts(one: str, other: str) -
 
 
 @pytest.mark.parametrize(
-    "address", ["a@b.example", "first.last+tag@sub.acme.example", "ärger@müller.example", "иван@почта.рф"]
+    "address",
+    ["a@b.example", "o'brien@acme.example", "first.last+tag@sub.acme.example", "ärger@müller.example", "иван@почта.рф"],
 )
 def test_ordinary_addresses_are_taken_as_given(address: str) -> None:
     assert check_email(address) == address
@@ -60,6 +62,8 @@ def test_ordinary_addresses_are_taken_as_given(address: str) -> None:
         "ada,eve@acme.example",
         "ada;eve@acme.example",
         "ada..lovelace@acme.example",
+        ".ada@acme.example",
+        "ada.@acme.example",
         "ada@.example",
         "ada@acme.example.",
         "ada@-acme.example",

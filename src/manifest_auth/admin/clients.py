@@ -12,7 +12,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import SystemUnit
-from manifest_auth.tenants import Tenant, TenantSettings
+from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
 from manifest_auth.text import check_name, when
 from manifest_auth.web import Answer, Call, Door, Route, ok
 
@@ -27,10 +27,10 @@ class ClientBody(msgspec.Struct, frozen=True):
 
 
 class ClientChange(msgspec.Struct, frozen=True):
-    """Members that are left out stay as they are; ``settings`` is replaced as a whole."""
+    """Members that are left out stay as they are, in ``settings`` too."""
 
     name: Name | UnsetType = UNSET
-    settings: TenantSettings | UnsetType = UNSET
+    settings: TenantSettingsChange | UnsetType = UNSET
 
 
 class ClientData(msgspec.Struct, frozen=True, rename="camel"):
@@ -97,7 +97,9 @@ async def _change(ctx: Context, call: Call[ClientChange]) -> Answer:
     def work(unit: SystemUnit) -> Tenant:
         before = by_name(unit, call.path["client"], lock=True)
         name = before.name if body.name is UNSET else check_name(str(body.name), "name")
-        settings = body.settings if isinstance(body.settings, TenantSettings) else tenants.settings_of(before.settings)
+        settings = tenants.settings_of(before.settings)
+        if isinstance(body.settings, TenantSettingsChange):
+            settings = tenants.merge(settings, body.settings)
         after = tenants.change(unit, before, name, settings)
         detail = {"before": [before.name, before.settings], "after": [after.name, after.settings]}
         audit.record(unit.of(after.id), ctx, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)

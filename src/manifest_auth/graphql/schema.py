@@ -25,6 +25,8 @@ from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.permissions import Permission, Role, permission_names, permissions_of, roles_of
 
 LIST_LIMIT = 100
+DEFAULT_FIRST = 50
+SEARCH_LIMIT = 200
 Info = GraphQLResolveInfo[Context]
 
 #: The permission of each field at the root; None: any signed-in user.
@@ -134,13 +136,19 @@ def _me(_root: Any, info: Info) -> Person:
     return Person(u.user_id, u.email, u.first_name, u.last_name, u.title, u.roles)
 
 
-async def _users(_root: Any, info: Info, first: int = 50, after: int = 0, search: str = "") -> list[Person]:
+async def _users(
+    _root: Any, info: Info, first: int | None = None, after: int | None = None, search: str | None = None
+) -> list[Person]:
+    """An argument that is null counts as left out: clients send nulls for variables that they did not set."""
     ctx: Context = info.context
     require(ctx, "users")
+    first, after, search = DEFAULT_FIRST if first is None else first, after or 0, search or ""
     if not 1 <= first <= LIST_LIMIT:
         raise ValidationError(details=[("first", f"Must be 1 to {LIST_LIMIT}")])
-    if after < 0 or len(search) > 200 or "\0" in search:
-        raise ValidationError(details=[("after" if after < 0 else "search", "Out of bounds")])
+    if after < 0:
+        raise ValidationError(details=[("after", "Must not be negative")])
+    if len(search) > SEARCH_LIMIT or "\0" in search:
+        raise ValidationError(details=[("search", f"At most {SEARCH_LIMIT} characters, without NUL")])
     found = await ctx.store.read(lambda unit: users.list_page(unit, after, first, search))
     return [Person(u.id, u.email, u.first_name, u.last_name, u.title, u.roles) for u in found]
 
@@ -153,7 +161,7 @@ SCHEMA = GraphQLSchema(
             "users": GraphQLField(
                 GraphQLNonNull(GraphQLList(GraphQLNonNull(_User))),
                 args={
-                    "first": GraphQLArgument(GraphQLInt, 50, description=f"How many, 1 to {LIST_LIMIT}."),
+                    "first": GraphQLArgument(GraphQLInt, DEFAULT_FIRST, description=f"How many, 1 to {LIST_LIMIT}."),
                     "after": GraphQLArgument(GraphQLInt, 0, description="Only users whose id is greater."),
                     "search": GraphQLArgument(GraphQLString, "", description="Only users whose name or e-mail has it."),
                 },

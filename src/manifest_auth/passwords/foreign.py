@@ -1,6 +1,7 @@
 """Password hashes that other systems made: told apart by their prefix, checked once, then replaced by ours.
 
-Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``, passlib's ``$pbkdf2-sha256$`` and -sha512),
+Read: bcrypt (``$2a$ $2b$ $2y$``), PBKDF2 (Django's ``pbkdf2_sha256$``,
+Werkzeug's ``pbkdf2:sha256:``, passlib's ``$pbkdf2-sha256$`` and -sha512),
 scrypt (Django's ``scrypt$``, Werkzeug's ``scrypt:``, passlib's ``$scrypt$``). Costs are bounded, so that an imported
 text cannot keep a processor busy for minutes.
 """
@@ -64,6 +65,10 @@ def _django_pbkdf2(found: Match[str]) -> Check:
     return _pbkdf2(found["name"], found["salt"].encode(), base64.b64decode(found["hash"]), int(found["n"]))
 
 
+def _werkzeug_pbkdf2(found: Match[str]) -> Check:
+    return _pbkdf2(found["name"], found["salt"].encode(), bytes.fromhex(found["hash"]), int(found["n"]))
+
+
 def _passlib_pbkdf2(found: Match[str]) -> Check:
     return _pbkdf2(found["name"], _adapted(found["salt"]), _adapted(found["hash"]), int(found["n"]))
 
@@ -93,6 +98,10 @@ _FORMATS: tuple[tuple[re.Pattern[str], Callable[[Match[str]], Check]], ...] = (
             r"\$pbkdf2-(?P<name>sha256|sha512)\$(?P<n>\d{1,8})\$(?P<salt>[./A-Za-z0-9]+)\$(?P<hash>[./A-Za-z0-9]+)"
         ),
         _passlib_pbkdf2,
+    ),
+    (
+        re.compile(r"pbkdf2:(?P<name>sha256|sha512):(?P<n>\d{1,8})\$(?P<salt>[^$]+)\$(?P<hash>(?:[0-9a-f]{2})+)"),
+        _werkzeug_pbkdf2,
     ),
     (
         re.compile(rf"scrypt\$(?P<salt>[^$]+)\$(?P<n>\d{{1,8}})\$(?P<r>\d{{1,3}})\$(?P<p>\d{{1,3}})\$(?P<hash>{_B64})"),

@@ -202,7 +202,8 @@ async def _sessions(ctx: Context, call: Call[None]) -> Answer:
 
 async def _end_session(ctx: Context, call: Call[None]) -> Answer:
     await session.end_one(ctx, call.path["id"])
-    return ok({})
+    own = call.path["id"] == ctx.user.session_id
+    return ok({}, headers=(session_cookie("", 0, ctx.house.settings),) if own else ())
 
 
 async def _change_password(ctx: Context, call: Call[PasswordBody]) -> Answer:

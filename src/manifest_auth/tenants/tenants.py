@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Meta
 from sqlalchemy import bindparam, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import SystemUnit, unowned
 from manifest_auth.store.tables import tenants
+from manifest_auth.tenants.rules import TenantSettings
 from manifest_auth.text import like
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
-
-
-class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
-    """A client's rules for new passwords."""
-
-    min_length: Annotated[int, Meta(ge=8, le=64, description="Least number of characters.")] = 15
-    character_classes: Annotated[
-        int, Meta(ge=0, le=4, description="How many of lower case, upper case, digit and other are needed; 0: any.")
-    ] = 0
-    history: Annotated[int, Meta(ge=0, le=24, description="Former passwords that may not come back.")] = 0
-    max_age_days: Annotated[
-        int, Meta(ge=0, le=3650, description="Days after which sign-in says that a change is due; 0: never.")
-    ] = 0
-
-
-class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """What a client settled for itself."""
-
-    refresh_strict: Annotated[
-        bool, Meta(description="A refresh token dies as soon as its successor is given (contract, section 3).")
-    ] = False
-    allowed_origins: Annotated[
-        tuple[Annotated[str, Meta(max_length=300)], ...],
-        Meta(max_length=50, description="Sites whose pages may send requests with the session cookie."),
-    ] = ()
-    password: PasswordRules = PasswordRules()
 
 
 class Tenant(NamedTuple):
@@ -157,9 +130,3 @@ def encode(settings: TenantSettings) -> str:
         if not _ORIGIN.match(origin):
             raise ValidationError(details=[("settings.allowedOrigins", "Must be scheme://host[:port], lower case")])
     return msgspec.json.encode(settings).decode()
-
-
-@lru_cache(maxsize=1024)
-def settings_of(text: str) -> TenantSettings:
-    """The settings of a stored text."""
-    return msgspec.json.decode(text, type=TenantSettings)

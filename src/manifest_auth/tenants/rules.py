@@ -1,0 +1,78 @@
+"""What a client settles for itself: its settings as they are stored, and a change to them of which any part may be
+left out. A part that is left out stays as it is, so no request can take a rule away by not knowing of it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+MinLength = Annotated[int, Meta(ge=8, le=64, description="Least number of characters.")]
+CharacterClasses = Annotated[
+    int, Meta(ge=0, le=4, description="How many of lower case, upper case, digit and other are needed; 0: any.")
+]
+History = Annotated[int, Meta(ge=0, le=24, description="Former passwords that may not come back.")]
+MaxAgeDays = Annotated[
+    int, Meta(ge=0, le=3650, description="Days after which sign-in says that a change is due; 0: never.")
+]
+RefreshStrict = Annotated[
+    bool, Meta(description="A refresh token dies as soon as its successor is given (contract, section 3).")
+]
+AllowedOrigins = Annotated[
+    tuple[Annotated[str, Meta(max_length=300)], ...],
+    Meta(max_length=50, description="Sites whose pages may send requests with the session cookie."),
+]
+
+
+class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
+    """A client's rules for new passwords."""
+
+    min_length: MinLength = 15
+    character_classes: CharacterClasses = 0
+    history: History = 0
+    max_age_days: MaxAgeDays = 0
+
+
+class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """What a client settled for itself."""
+
+    refresh_strict: RefreshStrict = False
+    allowed_origins: AllowedOrigins = ()
+    password: PasswordRules = PasswordRules()
+
+
+class PasswordRulesChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`PasswordRules`."""
+
+    min_length: MinLength | UnsetType = UNSET
+    character_classes: CharacterClasses | UnsetType = UNSET
+    history: History | UnsetType = UNSET
+    max_age_days: MaxAgeDays | UnsetType = UNSET
+
+
+class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of :class:`TenantSettings`."""
+
+    refresh_strict: RefreshStrict | UnsetType = UNSET
+    allowed_origins: AllowedOrigins | UnsetType = UNSET
+    password: PasswordRulesChange | UnsetType = UNSET
+
+
+def merge(settings: TenantSettings, change: TenantSettingsChange) -> TenantSettings:
+    """The settings with what the change gives."""
+    given = _given(change)
+    if isinstance(change.password, PasswordRulesChange):
+        given["password"] = msgspec.structs.replace(settings.password, **_given(change.password))
+    return msgspec.structs.replace(settings, **given)
+
+
+def _given(change: msgspec.Struct) -> dict[str, object]:
+    return {f: value for f in change.__struct_fields__ if (value := getattr(change, f)) is not UNSET}
+
+
+@lru_cache(maxsize=1024)
+def settings_of(text: str) -> TenantSettings:
+    """The settings of a stored text."""
+    return msgspec.json.decode(text, type=TenantSettings)
