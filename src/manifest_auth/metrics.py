@@ -49,18 +49,18 @@ class Metrics:
     def render(self) -> bytes:
         """The text exposition; with several web processes, of all of them together."""
         if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-            everybody = CollectorRegistry()
-            MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
-            return generate_latest(everybody)
+            return generate_latest(_everybody())
         return generate_latest(self.registry)
 
 
 def listen(address: str, metrics: Metrics | None) -> None:
     """Serves ``/metrics`` on ``HOST:PORT`` in a thread of its own; ``None``: of all processes together."""
     host, _, port = address.rpartition(":")
-    if metrics is None:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    else:
-        registry = metrics.registry
-    start_http_server(int(port), host or "127.0.0.1", registry)
+    start_http_server(int(port), host or "127.0.0.1", _everybody() if metrics is None else metrics.registry)
+
+
+def _everybody() -> CollectorRegistry:
+    """What all web processes of this server count, added up."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types here
+    return registry

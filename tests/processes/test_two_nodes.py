@@ -112,7 +112,7 @@ def test_a_change_of_roles(nodes: Nodes, warm: Callable[[str], dict[str, Any]], 
 def test_a_node_on_postgresql_answers_from_memory_while_it_hears(nodes: Nodes, warm: Any, database_url: str) -> None:
     """Else the tests above would prove nothing of announcements."""
     if database_url.startswith("sqlite"):
-        pytest.skip("SQLite is asked every time")
+        pytest.skip("SQLite announces nothing: its commits are seen in the file")
     _, second = nodes
     token = warm("author@acme.example")["token"]
     before = second.counter("manifest_principals_total", **{"from": "memory"})

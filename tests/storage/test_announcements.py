@@ -101,7 +101,7 @@ async def test_a_process_hears_itself_even_while_it_hears_nobody_else(store: Sto
 
 async def test_another_node_hears_what_was_committed_and_finds_it(store: Store, database_url: str) -> None:
     if not store.remembers:
-        pytest.skip("this store is asked every time: nothing needs to be announced to other processes")
+        pytest.skip("nothing is announced to other processes: they see the commit in the file")
     other = open_store(database_url, 2)
     arrived: asyncio.Queue[Announcement] = asyncio.Queue()
     other.on_announcement(arrived.put_nowait)

@@ -79,7 +79,7 @@ def _hashing() -> Finding:
         if builds.works(build):
             if build.name == "wheel":
                 return Finding("note", "hashing: the wheel is used; `python -m manifest_auth.passwords.compile` makes "
-                                       "a build for this processor, about 1.7 times as fast")  # fmt: skip
+                                       "a build for this processor, about twice as fast")  # fmt: skip
             return Finding("ok", f"hashing: {build.name}")
     return Finding("bad", "hashing: no Argon2 build computes the right answer; reinstall argon2-cffi-bindings")
 

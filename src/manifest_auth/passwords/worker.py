@@ -2,17 +2,17 @@
 
 Job: u32 memory KiB, u32 passes, u32 lanes, u8 tag length, u8 salt length, salt, password. Answer: the tag, or ``!`` and
 Argon2's error number. Started by :mod:`.pool` as ``python -I -S worker.py NICE KEPT_KIB FOLDER…`` - it imports nothing
-of ours, so it costs some 10 MiB and starts in a few dozen milliseconds.
+of ours, so it costs some 6 MiB and starts in a few dozen milliseconds.
 
 Jobs of the usual size share one buffer in huge pages that is neither given back nor wiped between two hashes: page
-faults and wiping are a fifth of a hash's time. It is given back (and so wiped) after ``IDLE_MS`` of silence, and
-left out of core dumps.
+faults and wiping are a tenth of a hash's time and more. It is given back (and so wiped) after ``IDLE_MS`` of silence,
+and left out of core dumps.
 """
 
 from __future__ import annotations
 
 # The C modules themselves: what Python wraps around them (enumerations, selectors, typing) takes 4 MiB in each worker.
-import _signal  # type: ignore[import-not-found]
+import _signal  # type: ignore[import-not-found]  # typeshed does not list it
 import _socket
 import mmap
 import posix

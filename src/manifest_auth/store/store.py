@@ -21,7 +21,7 @@ class StoreUnavailable(Exception):
 class Store(ABC):
     """A database of one of the two kinds. A unit of work is a plain function; it never awaits."""
 
-    #: Whether what other processes commit is seen without asking (False: every read of the hot path asks the store).
+    #: Whether changes of what was read before are announced; otherwise :meth:`version` alone tells of them.
     remembers: bool = False
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ class KeyRow(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A key that can be used: ``jose`` for JWTs, ``raw`` for HMACs of our own."""
+    """A key that can be used: ``jose`` for JWTs, ``raw`` for codes of our own."""
 
     id: str
     purpose: Purpose
