@@ -1,0 +1,1 @@
+"""Calls to identity providers go out through here alone."""

@@ -1,0 +1,1 @@
+"""Identity providers of a tenant."""
