@@ -1,0 +1,55 @@
+"""All tables, on a page for each part of the house.
+
+Conventions: times are whole milliseconds since 1970 UTC (``…_at``), the same number in both stores; texts are UTF-8;
+a table that belongs to a tenant has a ``tenant_id`` and says so in ``info``, and :mod:`..statements` lets no statement
+touch it that is not bound to one tenant. Ids are never reused.
+"""
+
+from manifest_auth.store.tables.columns import metadata
+from manifest_auth.store.tables.installation import (
+    admin_sessions,
+    installation,
+    licences,
+    signing_keys,
+    system_admins,
+    tenants,
+    throttles,
+)
+from manifest_auth.store.tables.people import known_origins, password_history, sessions, users
+from manifest_auth.store.tables.providers import (
+    identities,
+    invitations,
+    provider_domains,
+    providers,
+    seen_assertions,
+    sign_in_codes,
+    sign_in_flows,
+)
+from manifest_auth.store.tables.trail import audit_events, audit_heads
+
+__all__ = [
+    "TENANT_OWNED",
+    "admin_sessions",
+    "audit_events",
+    "audit_heads",
+    "identities",
+    "installation",
+    "invitations",
+    "known_origins",
+    "licences",
+    "metadata",
+    "password_history",
+    "provider_domains",
+    "providers",
+    "seen_assertions",
+    "sessions",
+    "sign_in_codes",
+    "sign_in_flows",
+    "signing_keys",
+    "system_admins",
+    "tenants",
+    "throttles",
+    "users",
+]
+
+TENANT_OWNED = frozenset(t for t in metadata.tables.values() if t.info.get("owner") == "tenant")

@@ -1,0 +1,34 @@
+"""What all tables are made with: the naming of constraints, and the columns that many of them have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Integer, MetaData
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+BigInt = BigInteger().with_variant(Integer, "sqlite")
+OWNED = {"owner": "tenant"}
+
+
+def number() -> Column[int]:
+    """An id, given by the database and never given again."""
+    return Column("id", BigInt, Identity(), primary_key=True)
+
+
+def at(name: str, nullable: bool = False) -> Column[int]:
+    """A time, whole milliseconds since 1970 UTC."""
+    return Column(name, BigInteger, nullable=nullable)
+
+
+def tenant(**options: Any) -> Column[int]:
+    """Whose row it is."""
+    return Column("tenant_id", BigInt, ForeignKey("tenants.id"), nullable=False, **options)

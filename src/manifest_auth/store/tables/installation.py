@@ -1,0 +1,90 @@
+"""Tables of the installation: its facts, keys, admins, licence, and the list of its clients."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+
+from manifest_auth.store.tables.columns import BigInt, at, metadata, number
+
+installation = Table(  # facts about the whole installation: its id, whether it was filled by --demo
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("id", Text, primary_key=True),  # the `kid`
+    Column("purpose", Text, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("secret", LargeBinary, nullable=False),  # encrypted, see tokens/keys.py
+    at("created_at"),
+    at("retired_at", nullable=True),  # signs nothing new from then on
+    at("expires_at", nullable=True),  # verifies nothing from then on
+    Index(None, "purpose"),
+)
+
+system_admins = Table(
+    "system_admins",
+    metadata,
+    number(),
+    Column("username", Text, nullable=False),
+    Column("username_key", Text, nullable=False, unique=True),  # case-folded
+    Column("password_hash", Text, nullable=False),
+    at("created_at"),
+    at("disabled_at", nullable=True),
+    at("last_sign_in_at", nullable=True),
+    sqlite_autoincrement=True,
+)
+
+admin_sessions = Table(
+    "admin_sessions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("admin_id", BigInt, ForeignKey("system_admins.id"), nullable=False),
+    at("created_at"),
+    at("ends_at"),
+    at("ended_at", nullable=True),
+    Column("end_reason", Text),
+    at("last_used_at"),
+    Column("address", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("refresh_current", Text, nullable=False),
+    Column("refresh_previous", Text),
+    at("refresh_changed_at"),
+    Index(None, "admin_id"),
+    Index(None, "ends_at"),
+)
+
+throttles = Table(  # failures by key; a key is a hash, since it is made of addresses and e-mails that may not exist
+    "throttles",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    at("allowed_at"),
+    at("updated_at"),
+    Index(None, "updated_at"),
+)
+
+tenants = Table(
+    "tenants",
+    metadata,
+    number(),
+    Column("identifier", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
+    Column("settings", Text, nullable=False),  # JSON, see tenants.TenantSettings
+    at("created_at"),
+    at("suspended_at", nullable=True),
+    sqlite_autoincrement=True,
+)
+
+licences = Table(  # one row: the licence in force
+    "licences",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("license_key", Text, nullable=False),
+    at("installed_at"),
+    at("latest_seen_at"),  # the newest time ever seen: a clock set back does not revive a licence
+)

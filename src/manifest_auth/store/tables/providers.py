@@ -1,0 +1,130 @@
+"""Tables of single sign-on: a tenant's providers, who their people are here, and what is under way."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, tenant
+
+
+def _provider() -> Column[int]:
+    return Column("provider_id", BigInt, ForeignKey("providers.id"), nullable=False)
+
+
+def _user() -> Column[int]:
+    return Column("user_id", BigInt, ForeignKey("users.id"), nullable=False)
+
+
+providers = Table(
+    "providers",
+    metadata,
+    number(),
+    tenant(),
+    Column("name", Text, nullable=False),  # in addresses
+    Column("display_name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("issuer", Text, nullable=False),  # OIDC issuer, or the entity id of a SAML provider
+    Column("settings", Text, nullable=False),  # JSON, see providers.Settings
+    Column("secrets", LargeBinary),  # encrypted JSON, see providers.Secrets
+    Column("reaches_admins", Integer, nullable=False),  # see docs/decisions/0018-providers-and-rank.md
+    at("created_at"),
+    at("changed_at"),
+    at("disabled_at", nullable=True),
+    UniqueConstraint("tenant_id", "name"),
+    Index(None, "issuer"),
+    info=OWNED,
+    sqlite_autoincrement=True,
+)
+
+provider_domains = Table(  # e-mail domains that a provider vouches for
+    "provider_domains",
+    metadata,
+    Column("provider_id", BigInt, ForeignKey("providers.id"), primary_key=True),
+    Column("domain", Text, primary_key=True),  # lower case
+    tenant(),
+    Index(None, "domain"),
+    info=OWNED,
+)
+
+identities = Table(  # (provider, subject) is a user; nothing else says who a provider's person is
+    "identities",
+    metadata,
+    number(),
+    tenant(),
+    _provider(),
+    Column("subject", Text, nullable=False),
+    _user(),
+    Column("how", Text, nullable=False),  # how it was linked, see providers.How
+    Column("email", Text, nullable=False),  # as the provider said last; for people to read
+    Column("granted", Integer, nullable=False),  # bit mask of the roles that this provider's groups added
+    at("created_at"),
+    at("last_sign_in_at"),
+    UniqueConstraint("provider_id", "subject"),
+    Index(None, "user_id"),
+    info=OWNED,
+    sqlite_autoincrement=True,
+)
+
+sign_in_flows = Table(  # a sign-in that is under way at a provider; taken away when the browser comes back
+    "sign_in_flows",
+    metadata,
+    Column("key", Text, primary_key=True),  # SHA-256 of `state` or `RelayState`
+    tenant(),
+    _provider(),
+    Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must bring back
+    Column("request_id", Text, unique=True),  # of a SAML request
+    Column("secrets", LargeBinary, nullable=False),  # encrypted: nonce and PKCE verifier
+    Column("return_to", Text, nullable=False),
+    Column("response", Text, nullable=False),  # `cookie` or `code`
+    Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
+    Column("link_session_id", Text),  # a signed-in user links a provider to the own account
+    Column("invitation_id", BigInt),
+    at("expires_at"),
+    Index(None, "expires_at"),
+    Index(None, "provider_id"),
+    info=OWNED,
+)
+
+seen_assertions = Table(  # ids of SAML assertions that were used
+    "seen_assertions",
+    metadata,
+    tenant(primary_key=True),
+    Column("key", Text, primary_key=True),  # SHA-256 of issuer and id
+    at("expires_at"),
+    Index(None, "expires_at"),
+    info=OWNED,
+)
+
+sign_in_codes = Table(  # one-time codes for apps
+    "sign_in_codes",
+    metadata,
+    Column("key", Text, primary_key=True),  # SHA-256 of the code
+    tenant(),
+    _provider(),
+    _user(),
+    Column("method", Text, nullable=False),
+    Column("challenge", Text, nullable=False),
+    at("expires_at"),
+    at("used_at", nullable=True),
+    Column("session_id", Text),  # what it was exchanged for
+    Index(None, "expires_at"),
+    Index(None, "provider_id"),
+    info=OWNED,
+)
+
+invitations = Table(  # a user may claim the account with an identity of a provider
+    "invitations",
+    metadata,
+    number(),
+    tenant(),
+    _user(),
+    Column("key", Text, nullable=False, unique=True),  # SHA-256 of the invitation's token
+    Column("invited_by", Text, nullable=False),
+    at("created_at"),
+    at("expires_at"),
+    at("used_at", nullable=True),
+    Index(None, "user_id"),
+    Index(None, "expires_at"),
+    info=OWNED,
+    sqlite_autoincrement=True,
+)

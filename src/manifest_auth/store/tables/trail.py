@@ -1,0 +1,33 @@
+"""The audit trail. ``tenant_id`` 0 is the installation's own chain, so there is no foreign key."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Table, Text
+
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", Text, nullable=False),
+    info=OWNED,
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    at("at"),
+    Column("event", Text, nullable=False),
+    Column("actor", Text, nullable=False),  # `user:7`, `admin:1`, `anonymous`, `system`
+    Column("subject", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON, no secrets
+    Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    info=OWNED,
+)
