@@ -35,6 +35,13 @@ class Metrics:
         self.principals = Counter(
             "manifest_principals", "Credential checks by where they were answered", ["from"], registry=r
         )
+        self._provider_seconds = Histogram(
+            "manifest_provider_seconds",
+            "Time that calls to identity providers took, by what they were for and result",
+            ["call", "result"],
+            buckets=_SECONDS,
+            registry=r,
+        )
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self.refreshed = self.refreshes.labels("ok")
 
@@ -45,6 +52,10 @@ class Metrics:
         if child is None:
             child = self._children[key] = self._requests.labels(method, route, str(status))
         child.observe(seconds)
+
+    def called(self, call: str, result: str, seconds: float) -> None:
+        """Counts one call to an identity provider; both words are of short lists, and neither names the provider."""
+        self._provider_seconds.labels(call, result).observe(seconds)
 
     def render(self) -> bytes:
         """The text exposition; with several web processes, of all of them together."""

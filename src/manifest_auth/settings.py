@@ -135,6 +135,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["auto", "on", "off"], _about("GraphQL introspection; `auto` is on for a loopback public address.")
     ] = "auto"
     demo_password: Annotated[Secret | None, _about("One password for all demo accounts of `serve --demo`.")] = None
+    outgoing_private: Annotated[
+        Literal["auto", "on", "off"],
+        _about(
+            "Whether identity providers at private, link-local or loopback addresses may be called; "
+            "`auto`: on premise, and while the public address is loopback."
+        ),
+    ] = "auto"
+    provider_timeout: Annotated[
+        float, _about("All calls to identity providers of one sign-in get so many seconds together.", ge=0.5, le=30)
+    ] = 2.5
     shutdown_grace: Annotated[
         Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
     ] = 20
@@ -163,6 +173,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def introspects(self) -> bool:
         return self.introspection == "on" or (self.introspection == "auto" and self.is_loopback)
+
+    @property
+    def calls_private(self) -> bool:
+        """Whether providers at addresses that are not public may be called. Where strangers are tenants, they name the
+        providers, and must not reach the network that this server stands in."""
+        if self.outgoing_private != "auto":
+            return self.outgoing_private == "on"
+        return self.deployment == "on-premise" or self.is_loopback
 
 
 @lru_cache(maxsize=64)
@@ -232,7 +250,8 @@ def _decode(kind: type, value: Any) -> Any:
 def _sentence(text: str) -> str:
     """msgspec says "… - at `$.port`"; the operator knows the variable."""
     message, _, path = text.partition(" - at `$.")
-    message = message.replace("Expected `int`, got `str`", "Expected a whole number").replace("`", "")
+    message = message.replace("Expected `int`, got `str`", "Expected a whole number")
+    message = message.replace("Expected `float`, got `str`", "Expected a number").replace("`", "")
     return f"{variable(path.rstrip('`'))}: {message}" if path else message
 
 

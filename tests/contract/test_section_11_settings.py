@@ -51,6 +51,11 @@ WRONG: list[tuple[str, str]] = [
     ("METRICS_LISTEN", "127.0.0.1:70000"),
     ("INTROSPECTION", "yes"),
     ("SHUTDOWN_GRACE", "0"),
+    ("OUTGOING_PRIVATE", "yes"),
+    ("PROVIDER_TIMEOUT", "0.4"),
+    ("PROVIDER_TIMEOUT", "31"),
+    ("PROVIDER_TIMEOUT", "nan"),
+    ("PROVIDER_TIMEOUT", "soon"),
 ]
 
 

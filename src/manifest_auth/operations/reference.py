@@ -46,7 +46,7 @@ _SETTINGS = """\
 A setting is an environment variable, or a line of a TOML file whose path is in `MANIFEST_CONFIG`; there it has its
 short name, like `port = 8080`. The variable wins. A setting that is wrong or that does not exist stops the start with
 one line; variables that begin with `MANIFEST_AUTH_` are left alone
-([why](decisions/0016-settings-in-the-environment.md)). Durations are whole seconds.
+([why](decisions/0016-settings-in-the-environment.md)). Durations are in seconds.
 
 | variable | short name | default | values | what it does |
 | --- | --- | --- | --- | --- |
@@ -116,7 +116,7 @@ def _default(field: inspect.Field) -> str:
 
 
 def _values(kind: Any, words: tuple[Any, ...]) -> str:
-    if isinstance(kind, inspect.IntType):
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
         return f"{kind.ge} to {kind.le}" if kind.le is not None else f"{kind.ge} or more"
     if isinstance(kind, inspect.LiteralType):
         return ", ".join(f"`{value}`" for value in words)

@@ -1,1 +1,11 @@
-"""Calls to identity providers go out through here alone."""
+"""Calls to identity providers: the only way out of this house. Owns the connections; hands over answers as bytes.
+
+Addresses come from the settings of tenants, so nothing about them is trusted (security bar 57, OWASP's page on
+server-side request forgery). Never follows a redirect, keeps no cookie, reads no proxy from the environment, and knows
+nothing of what the answers mean.
+"""
+
+from manifest_auth.outgoing.outgoing import Call, Outgoing
+from manifest_auth.outgoing.reply import Reply, Unreachable, parse
+
+__all__ = ["Call", "Outgoing", "Reply", "Unreachable", "parse"]

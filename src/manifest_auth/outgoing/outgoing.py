@@ -1,0 +1,119 @@
+"""``get`` and ``post_form`` to providers, with a deadline, a cap on size, and no way into networks of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import quote_plus, urlencode
+from weakref import WeakValueDictionary
+
+from manifest_auth.metrics import Metrics
+from manifest_auth.outgoing.addresses import literal_refusal, refusal, split
+from manifest_auth.outgoing.names import Names, Resolve, system
+from manifest_auth.outgoing.reply import Reply, Unreachable
+from manifest_auth.settings import Settings
+
+if TYPE_CHECKING:
+    from manifest_auth.outgoing.wire import Wire
+
+MOST_AT_ONCE = 64  # calls to one host: a slow provider must not take all connections
+_USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
+
+#: What a call is for, as a label of metrics.
+Call = Literal["discovery", "keys", "token", "userinfo", "metadata", "graph", "dataverse", "other"]
+
+
+class Outgoing:
+    """The calls of one process. Nothing is loaded or opened before the first one."""
+
+    def __init__(self, settings: Settings, metrics: Metrics | None = None, resolve: Resolve = system) -> None:
+        self._seconds, self._is_private_allowed = settings.provider_timeout, settings.calls_private
+        self._metrics, self._names = metrics, Names(resolve)
+        self._wire: Wire | None = None
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def deadline(self) -> float:
+        """When calls that begin now must be answered, as time of the event loop: the budget of one sign-in."""
+        return asyncio.get_running_loop().time() + self._seconds
+
+    def check(self, url: str) -> None:
+        """Raises ValueError for an address that may never be called, with a sentence for whoever configured it."""
+        if why := literal_refusal(split(url).host, self._is_private_allowed):
+            raise ValueError(f"may not be called: {why}")
+
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+        call: Call = "other",
+    ) -> Reply:
+        """The answer, of any status but a redirect. ``deadline``: of the event loop; its absence: the whole budget.
+
+        Raises Unreachable, also for an address that may not be called.
+        """
+        return await self._ask("GET", url, headers or {}, None, deadline, call)
+
+    async def post_form(
+        self,
+        url: str,
+        fields: Mapping[str, str],
+        *,
+        basic: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+        call: Call = "other",
+    ) -> Reply:
+        """As :meth:`get`. ``basic``: client id and secret for ``client_secret_basic``. Never sent twice."""
+        sent = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
+        if basic is not None:  # RFC 6749, section 2.3.1: both are form-encoded before they are joined
+            pair = ":".join(quote_plus(part) for part in basic)
+            sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        return await self._ask("POST", url, sent, urlencode(fields).encode(), deadline, call)
+
+    async def close(self) -> None:
+        """Ends all connections. Nothing can be called afterwards."""
+        if self._wire is not None:
+            await self._wire.close()
+        self._names.close()
+
+    async def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float | None, call: Call
+    ) -> Reply:
+        began, result = time.perf_counter(), "unreachable"
+        try:
+            reply = await self._in_turn(method, url, headers, body, self.deadline() if deadline is None else deadline)
+            result = "ok" if reply.status < 300 else "refused"
+        finally:
+            if self._metrics is not None:
+                self._metrics.called(call, result, time.perf_counter() - began)
+        return reply
+
+    async def _in_turn(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float
+    ) -> Reply:
+        try:
+            target = split(url)
+        except ValueError as error:
+            raise Unreachable(f"the address {error}") from None
+        turn = self._turns.setdefault(target.authority, asyncio.Semaphore(MOST_AT_ONCE))
+        sent = {"Host": target.authority, **_USUAL, **headers}
+        try:
+            async with asyncio.timeout_at(deadline), turn:
+                left = deadline - asyncio.get_running_loop().time()
+                return await self._opened().exchange(method, target, sent, body, left)
+        except TimeoutError:
+            raise Unreachable(f"{target.authority}: no answer in time") from None
+        except Unreachable as error:
+            raise Unreachable(f"{target.authority}: {error}") from None
+
+    def _opened(self) -> Wire:
+        if self._wire is None:
+            from manifest_auth.outgoing.wire import Wire
+
+            self._wire = Wire(self._names, lambda host, address: refusal(host, address, self._is_private_allowed))
+        return self._wire
