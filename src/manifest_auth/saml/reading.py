@@ -1,0 +1,59 @@
+"""What a response says of itself before anything of it is believed: hints to find the provider."""
+
+from __future__ import annotations
+
+import binascii
+from typing import NamedTuple
+
+from lxml import etree
+
+from manifest_auth.saml import document
+from manifest_auth.saml.names import assertion, protocol
+from manifest_auth.saml.refused import Refused, quoted
+
+_LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 and its line breaks
+
+
+class Shown(NamedTuple):
+    """An unverified response. ``document``: its XML. ``issuer``: of the Response, else of the plain Assertion.
+
+    ``audiences`` are empty when the assertion is encrypted. All of it may be forged: it chooses what to verify with,
+    and :func:`manifest_auth.saml.verify` compares everything again.
+    """
+
+    document: bytes
+    issuer: str | None
+    in_response_to: str | None
+    audiences: tuple[str, ...]
+    is_encrypted: bool
+
+
+def read(encoded: str) -> Shown:
+    """The response in a form field or JSON member: base64, line breaks allowed, nothing else; 256 KiB at most.
+
+    Raises :class:`Refused`.
+    """
+    if len(encoded) > _LONGEST_TEXT:
+        raise Refused("the response is too large")
+    try:
+        raw = encoded.translate({10: None, 13: None}).encode("ascii")
+        content = binascii.a2b_base64(raw, strict_mode=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise Refused(f"the response is not base64: {error}") from None
+    root = document.parse(content)
+    if root.tag != protocol("Response"):
+        raise Refused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
+    plain = assertion("Assertion")
+    audience = f"{plain}/{assertion('Conditions')}/{assertion('AudienceRestriction')}/{assertion('Audience')}"
+    return Shown(
+        document=content,
+        issuer=_text(root, assertion("Issuer")) or _text(root, f"{plain}/{assertion('Issuer')}"),
+        in_response_to=root.get("InResponseTo"),
+        audiences=tuple(document.text_of(one).strip() for one in root.findall(audience)),
+        is_encrypted=root.find(assertion("EncryptedAssertion")) is not None,
+    )
+
+
+def _text(root: etree._Element, path: str) -> str | None:
+    found = root.find(path)
+    return None if found is None else document.text_of(found).strip() or None
