@@ -1,0 +1,160 @@
+"""A headless browser: own cookies, redirects and forms one step at a time, so that a test can stop before any step.
+
+What it sends is what a browser sends: cookies only where SameSite and Path allow, ``Origin`` of the page that posts
+(null when that page's Referrer-Policy hides it), ``Sec-Fetch-Site`` of the whole chain of redirects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
+
+import httpx2
+
+from tests.interop.cookies import Jar, origin_of
+from tests.interop.page import Form, Page
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request that a browser is about to make. ``initiator``: the origin of the page that caused it, else empty."""
+
+    method: str
+    url: str
+    form: tuple[tuple[str, str], ...] = ()
+    initiator: str = ""
+    origin: str = ""
+    crossed: bool = False
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parameters of the address."""
+        return dict(parse_qsl(urlsplit(self.url).query, keep_blank_values=True))
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The fields of the form that is posted."""
+        return dict(self.form)
+
+    def with_query(self, **changed: str) -> Self:
+        """The same step with other parameters; an empty one is taken away."""
+        kept = {name: value for name, value in {**self.query, **changed}.items() if value}
+        return replace(self, url=f"{self.url.partition('?')[0]}?{urlencode(kept)}")
+
+    def with_fields(self, **changed: str) -> Self:
+        """The same step with other fields; an empty one is taken away."""
+        return replace(self, form=tuple((name, value) for name, value in {**self.fields, **changed}.items() if value))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An answer as the browser has it."""
+
+    step: Step
+    status: int
+    headers: httpx2.Headers
+    text: str
+
+    @property
+    def url(self) -> str:
+        return self.step.url
+
+    @property
+    def page(self) -> Page:
+        """Its forms and links."""
+        return Page.of(self.text)
+
+    def to(self, address: str) -> Step:
+        """Following a link of the page."""
+        return Step("GET", urljoin(self.url, address), initiator=origin_of(self.url))
+
+    def send(self, form: Form, **filled: str) -> Step:
+        """Sending a form of the page, with some fields filled in."""
+        target, fields = urljoin(self.url, form.action or self.url), {**form.fields, **filled}
+        mine = origin_of(self.url)
+        if form.method != "post":
+            return Step("GET", f"{target.partition('?')[0]}?{urlencode(fields)}", initiator=mine)
+        policy = self.headers.get("referrer-policy", "")
+        hidden = policy == "no-referrer" or (policy == "same-origin" and origin_of(target) != mine)
+        return Step("POST", target, tuple(fields.items()), initiator=mine, origin="null" if hidden else mine)
+
+
+class Stuck(AssertionError):
+    """The walk came to a page that leads nowhere."""
+
+
+class Browser:
+    """One browser of one person."""
+
+    def __init__(self) -> None:
+        self.jar = Jar()
+        self.trail: list[str] = []
+        self._http = httpx2.Client(timeout=30, trust_env=False, follow_redirects=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._http.close()
+
+    def take(self, step: Step) -> Shown:
+        """Makes one request; nothing is followed."""
+        self._http.cookies.clear()
+        headers = {
+            "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+            "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+            "Sec-Fetch-Dest": "document",
+            "Sec-Fetch-Mode": "navigate",
+            "Sec-Fetch-Site": self._fetch_site(step),
+        }
+        if cookies := self.jar.sent(step.method, step.url, same=self._fetch_site(step) != "cross-site"):
+            headers["Cookie"] = cookies
+        if step.method == "POST":
+            headers["Origin"] = step.origin or "null"
+        data = dict(step.form) if step.method == "POST" else None
+        answer = self._http.request(step.method, step.url, data=data, headers=headers)
+        self.jar.store(step.url, answer.headers.get_list("set-cookie"))
+        self.trail.append(f"{step.method} {step.url.partition('?')[0]} {answer.status_code}")
+        return Shown(step, answer.status_code, answer.headers, answer.text)
+
+    def walk(self, step: Step, *until: str) -> Shown | Step:
+        """Follows redirects, and forms that send themselves, to a page; or to the first step that ``until`` names.
+
+        ``until``: beginnings of addresses. That step is not taken.
+        """
+        for _ in range(_STEPS):
+            if any(step.url.startswith(address) for address in until):
+                return step
+            shown = self.take(step)
+            following = self.onward(shown)
+            if following is None:
+                return shown
+            step = following
+        raise Stuck(f"no end after {_STEPS} steps: {self.trail}")
+
+    def onward(self, shown: Shown) -> Step | None:
+        """The step that the browser makes by itself: a redirect, or a form that its page sends."""
+        if shown.status in _REDIRECTS:
+            return self._redirected(shown)
+        forms = shown.page.forms if shown.status == 200 else []
+        if len(forms) == 1 and {"SAMLRequest", "SAMLResponse"} & set(forms[0].fields) and forms[0].needs_nobody:
+            return shown.send(forms[0])
+        return None
+
+    def _redirected(self, shown: Shown) -> Step:
+        before, target = shown.step, urljoin(shown.url, shown.headers["location"])
+        crossed = before.crossed or self._fetch_site(before) == "cross-site"
+        if shown.status in (307, 308):
+            # A redirect to another origin hides where the form came from (Fetch, HTTP-redirect fetch).
+            origin = before.origin if origin_of(target) == origin_of(shown.url) else "null"
+            return replace(before, url=target, crossed=crossed, origin=origin)
+        return Step("GET", target, initiator=before.initiator or origin_of(shown.url), crossed=crossed)
+
+    def _fetch_site(self, step: Step) -> str:
+        if not step.initiator:
+            return "none"
+        return "cross-site" if step.crossed or step.initiator != origin_of(step.url) else "same-origin"

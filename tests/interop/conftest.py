@@ -1,0 +1,121 @@
+"""The providers: installed side by side when the first test needs one, each started once for the run.
+
+A provider that cannot be installed fails its tests, and is named again at the end of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests.interop.browser import Browser
+from tests.interop.peers import djangosaml2idp, glewlwyd, oidc_provider, saml_idp
+from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.peers.glewlwyd import Glewlwyd
+from tests.interop.peers.install import PeerMissing
+from tests.interop.peers.oidc_provider import OidcProvider
+from tests.interop.peers.process import Process
+from tests.interop.peers.saml_idp import SamlIdp
+from tests.support.server import free_port
+
+INSTALLERS: dict[str, Callable[[], object]] = {
+    "oidc-provider": oidc_provider.installed,
+    "glewlwyd": glewlwyd.installed,
+    "saml-idp": saml_idp.installed,
+    "djangosaml2idp": djangosaml2idp.installed,
+}
+_MISSING: dict[str, PeerMissing] = {}
+P = TypeVar("P", bound=Process)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test here waits for downloads: as long as they may take."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(600))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says which providers were not there: what was not tried did not pass."""
+    if _MISSING:
+        terminalreporter.section("IDENTITY PROVIDERS THAT COULD NOT BE INSTALLED", red=True)
+        for missing in _MISSING.values():
+            terminalreporter.line(str(missing), red=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed() -> None:
+    """Installs every provider, all at once."""
+
+    def install(name: str) -> None:
+        try:
+            INSTALLERS[name]()
+        except PeerMissing as missing:
+            _MISSING[name] = missing
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(install, INSTALLERS))
+
+
+@pytest.fixture(scope="session")
+def address() -> str:
+    """Where our server is, or will be: the providers are told before it starts."""
+    return f"http://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture(scope="session")
+def callback(address: str) -> str:
+    """Where OpenID providers send the browser back to."""
+    return f"{address}/api/client/auth/oidc/callback"
+
+
+@pytest.fixture(scope="session")
+def node_provider(callback: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
+    """``oidc-provider``: thin ID tokens, the rest from userinfo."""
+    peer = OidcProvider(tmp_path_factory.mktemp("peer"))
+    peer.register(callback)
+    with _running(peer):
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def glewlwyd_server(callback: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Glewlwyd]:
+    """``glewlwyd``: everything in the ID token, an issuer with a path."""
+    with _running(Glewlwyd(tmp_path_factory.mktemp("peer"))) as peer:
+        peer.register(callback)
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def node_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlIdp]:
+    """``saml-idp``: what Okta sends."""
+    with _running(SamlIdp(tmp_path_factory.mktemp("peer"))) as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2Idp]:
+    """``djangosaml2idp2``: what pysaml2 and xmlsec1 send."""
+    with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("peer"))) as peer:
+        yield peer
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser that has been nowhere yet."""
+    with Browser() as fresh:
+        yield fresh
+
+
+@contextmanager
+def _running(peer: P) -> Iterator[P]:
+    if peer.name in _MISSING:
+        pytest.fail(f"{peer.name} could not be installed: {_MISSING[peer.name]}")
+    peer.start()
+    yield peer
+    peer.stop()

@@ -1,0 +1,87 @@
+"""A browser's cookies, and which of them it sends where: SameSite, Path, Secure, the ``__Host-`` prefix (RFC 6265bis).
+
+Every origin is taken as a site of its own. On the loopback address a browser would see one site whatever the port; the
+servers that stand here for others live on other sites.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """One stored cookie. ``same_site``: strict, lax or none; what says nothing is lax."""
+
+    name: str
+    value: str
+    path: str
+    same_site: str
+    secure: bool
+    http_only: bool
+
+
+class Jar:
+    """The cookies of every origin."""
+
+    def __init__(self) -> None:
+        self._stored: dict[tuple[str, str, str], Cookie] = {}
+
+    def store(self, url: str, lines: list[str]) -> None:
+        """What a browser makes of an answer's Set-Cookie lines."""
+        for line in lines:
+            pair, *attributes = [part.strip() for part in line.split(";")]
+            name, _, value = pair.partition("=")
+            given = {key.lower(): its.strip() for key, _, its in (each.partition("=") for each in attributes)}
+            path = given.get("path", "")
+            if not path.startswith("/"):
+                path = urlsplit(url).path.rpartition("/")[0] or "/"
+            same_site = given.get("samesite", "lax").lower()
+            secure = "secure" in given
+            if same_site == "none" and not secure:
+                continue
+            if name.startswith("__Host-") and not (secure and path == "/" and "domain" not in given):
+                continue
+            key = (origin_of(url), name, path)
+            if _is_over(given):
+                self._stored.pop(key, None)
+            else:
+                self._stored[key] = Cookie(name, value, path, same_site, secure, "httponly" in given)
+
+    def sent(self, method: str, url: str, *, same: bool) -> str:
+        """The Cookie header of a navigation. ``same``: no other site has a part in it."""
+        site, asked = origin_of(url), urlsplit(url).path or "/"
+        trusted = url.startswith("https:") or urlsplit(url).hostname == "127.0.0.1"
+        chosen = []
+        for (origin, _, _), cookie in self._stored.items():
+            allowed = same or cookie.same_site == "none" or (cookie.same_site == "lax" and method == "GET")
+            inside = asked == cookie.path or asked.startswith(cookie.path.rstrip("/") + "/")
+            if origin == site and allowed and inside and (trusted or not cookie.secure):
+                chosen.append(cookie)
+        chosen.sort(key=lambda cookie: -len(cookie.path))
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in chosen)
+
+    def of(self, url: str) -> dict[str, Cookie]:
+        """Everything that is stored for an address's origin, by name."""
+        return {name: cookie for (origin, name, _), cookie in self._stored.items() if origin == origin_of(url)}
+
+    def forget(self, url: str) -> None:
+        """Forgets the cookies of an address's origin."""
+        self._stored = {key: cookie for key, cookie in self._stored.items() if key[0] != origin_of(url)}
+
+
+def _is_over(given: dict[str, str]) -> bool:
+    if "max-age" in given:
+        return int(given["max-age"]) <= 0
+    if "expires" in given:
+        return email.utils.parsedate_to_datetime(given["expires"]).timestamp() <= time.time()
+    return False

@@ -1,0 +1,49 @@
+"""What every provider here has: a process, people, and pages that a person answers."""
+
+from __future__ import annotations
+
+from tests.interop.browser import Browser, Shown, Step, Stuck
+from tests.interop.cookies import origin_of
+from tests.interop.peers.people import Person
+from tests.interop.peers.process import Process
+
+
+class Peer(Process):
+    """An identity provider."""
+
+    def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
+        """The step that a person takes on a page of the provider: signing in, consenting."""
+        raise NotImplementedError
+
+    def visit(self, browser: Browser, step: Step, person: Person, *until: str) -> Shown | Step:
+        """Walks through the provider's pages as this person, to a page elsewhere, an error, or a step in ``until``."""
+        for _ in range(10):
+            came_to = browser.walk(step, *until)
+            if isinstance(came_to, Step) or origin_of(came_to.url) != self.base or came_to.status >= 400:
+                return came_to
+            step = self.answer(browser, came_to, person)
+        raise Stuck(f"{self.name} asks on and on: {browser.trail}")
+
+
+class OidcPeer(Peer):
+    """An OpenID provider."""
+
+    #: What it calls itself: ``iss`` of its tokens.
+    issuer: str
+
+    def register(self, redirect_uri: str) -> None:
+        """Lets browsers be sent back to this address."""
+        raise NotImplementedError
+
+    def put(self, person: Person) -> None:
+        """Takes over what the person is now: name, e-mail address, groups."""
+        raise NotImplementedError
+
+
+class SamlPeer(Peer):
+    """A SAML identity provider."""
+
+    @property
+    def metadata_url(self) -> str:
+        """Where its metadata are."""
+        return f"{self.base}{self.ready_path}"

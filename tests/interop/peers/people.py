@@ -1,0 +1,28 @@
+"""The people who have an account at a provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody, as their company's directory knows them."""
+
+    login: str
+    first_name: str
+    last_name: str
+    email: str
+    groups: tuple[str, ...] = ()
+    password: str = PASSWORD
+
+    def moved_to(self, *groups: str) -> Person:
+        """The same person in other groups."""
+        return replace(self, groups=groups)
+
+
+ALICE = Person("alice", "Alice", "Liddell", "alice@looking-glass.example", ("Everyone", "Operators"))
+BOB = Person("bob", "Bob", "Builder", "bob@looking-glass.example", ("Everyone",))
+PEOPLE = (ALICE, BOB)
