@@ -1,4 +1,4 @@
-"""Encrypted assertions: RSA-OAEP for the key, AES-CBC or AES-GCM for the assertion (XML Encryption 1.1).
+"""Encrypted assertions: RSA-OAEP for the key, AES or Triple DES for the assertion (XML Encryption 1.1).
 
 What is encrypted is still not trusted: the clear text goes through the same parser and the same shape checks, and it
 counts only by a signature, its own or that of the whole response over the cipher text. In the second case only the
@@ -7,6 +7,9 @@ cipher text of the verified bytes comes here.
 AES-CBC is malleable: whoever learns why a changed cipher text was refused can read it (Jager and Somorovsky, 2011). So
 everything between the key and the finished element fails in one way with one text, wrong padding is not even
 noticed as such, and PKCS #1 v1.5 for the key (Bleichenbacher) is refused by name.
+
+Triple DES is read and not advertised: pysaml2 knows nothing else. It is weak by its short block, which matters after
+gigabytes under one key and not for one assertion.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -31,9 +35,11 @@ from manifest_auth.saml.signature_shape import base64_of
 UNREADABLE: Final = "the encrypted assertion cannot be read with our keys"
 
 #: Address: name of the mode, bytes of the key.
-_CIPHERS: Final = {f"{XENC}aes{bits}-cbc": ("cbc", bits // 8) for bits in (128, 192, 256)} | {
-    f"{XENC11}aes{bits}-gcm": ("gcm", bits // 8) for bits in (128, 192, 256)
-}
+_CIPHERS: Final = (
+    {f"{XENC}aes{bits}-cbc": ("cbc", bits // 8) for bits in (128, 192, 256)}
+    | {f"{XENC11}aes{bits}-gcm": ("gcm", bits // 8) for bits in (128, 192, 256)}
+    | {f"{XENC}tripledes-cbc": ("3des", 24)}
+)
 _TRANSPORTS: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
 #: Of the OAEP padding, where SHA-1 is no weakness: nothing rests on its resistance to collisions.
 _DIGESTS: Final[dict[str, type[hashes.HashAlgorithm]]] = {
@@ -141,9 +147,10 @@ def _clear(
             return None
         if mode == "gcm":
             return AESGCM(key).decrypt(value[:12], value[12:], None)
-        decryptor = Cipher(algorithms.AES(key), modes.CBC(value[:16])).decryptor()
-        padded = decryptor.update(value[16:]) + decryptor.finalize()
+        cipher, block = (TripleDES(key), 8) if mode == "3des" else (algorithms.AES(key), 16)
+        decryptor = Cipher(cipher, modes.CBC(value[:block])).decryptor()
+        padded = decryptor.update(value[block:]) + decryptor.finalize()
     except (ValueError, InvalidTag):
         return None
     # An impossible count of padding leaves bytes that are no XML: found out by the parser, like any other damage.
-    return padded[: len(padded) - min(padded[-1], 16)] if padded else None
+    return padded[: len(padded) - min(padded[-1], block)] if padded else None

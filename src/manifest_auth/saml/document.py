@@ -28,9 +28,11 @@ _ENCODING = re.compile(rb"encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}:[!-~]{1,200}")
 _BOM = b"\xef\xbb\xbf"
 
-#: A prefix that ever names one of these names nothing else in the document.
+#: A prefix that ever names one of these names nothing else in the document. Numbered ones may: ElementTree counts anew
+#: in every piece, and pysaml2 puts the pieces together (an EncryptedData in a Response).
 _PROTECTED = {PROTOCOL, ASSERTION, DS, XENC, XENC11, EXCLUSIVE}
 _CUSTOMARY = {"saml": ASSERTION, "saml2": ASSERTION, "samlp": PROTOCOL, "saml2p": PROTOCOL, "ds": DS, "xenc": XENC}
+_NUMBERED = re.compile(r"ns[0-9]+")
 _FORBIDDEN = {XINCLUDE, XSLT}
 
 
@@ -160,7 +162,7 @@ def _bind(bound: dict[str, str], prefix: str, uri: str) -> None:
     if not prefix:  # the default namespace changes from element to element in what Entra ID and ADFS send
         return
     before = bound.setdefault(prefix, uri)
-    if before != uri and (before in _PROTECTED or uri in _PROTECTED):
+    if before != uri and (before in _PROTECTED or uri in _PROTECTED) and not _NUMBERED.fullmatch(prefix):
         raise Refused(f"prefix {quoted(prefix)} has two meanings")
     if _CUSTOMARY.get(prefix, uri) != uri:
         raise Refused(f"prefix {quoted(prefix)} has a foreign meaning")
