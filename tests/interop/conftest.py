@@ -19,9 +19,8 @@ from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.peers.glewlwyd import Glewlwyd
 from tests.interop.peers.install import PeerMissing
 from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.process import Process
+from tests.interop.peers.process import Process, free_port
 from tests.interop.peers.saml_idp import SamlIdp
-from tests.support.server import free_port
 
 INSTALLERS: dict[str, Callable[[], object]] = {
     "oidc-provider": oidc_provider.installed,

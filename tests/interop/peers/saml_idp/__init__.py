@@ -41,7 +41,7 @@ class SamlIdp(SamlPeer):
         self._entity, self._acs, self._encrypt_for = "urn:nobody", "http://127.0.0.1:9/", ""
 
     def serve(self, entity: str, acs: str, *, encrypt_for: str = "") -> None:
-        """Starts anew for another service provider. ``encrypt_for``: its PEM certificate; empty: nothing is encrypted."""
+        """Starts anew for another service provider. ``encrypt_for``: a PEM certificate; empty: no encryption."""
         self._entity, self._acs, self._encrypt_for = entity, acs, encrypt_for
         self.stop()
         self.start()
