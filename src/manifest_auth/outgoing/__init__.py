@@ -5,7 +5,8 @@ server-side request forgery). Never follows a redirect, keeps no cookie, reads n
 nothing of what the answers mean.
 """
 
+from manifest_auth.outgoing.addresses import split
 from manifest_auth.outgoing.outgoing import Call, Outgoing
 from manifest_auth.outgoing.reply import Reply, Unreachable, parse
 
-__all__ = ["Call", "Outgoing", "Reply", "Unreachable", "parse"]
+__all__ = ["Call", "Outgoing", "Reply", "Unreachable", "parse", "split"]

@@ -1,0 +1,120 @@
+"""The relying party: one of these in each process, for all providers of all tenants."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from manifest_auth.clock import Clock
+from manifest_auth.oidc import discovery, examine, id_token, keys, token_endpoint
+from manifest_auth.oidc.kept import Kept
+from manifest_auth.oidc.records import Answer, Authorization, Discovered, Registration
+from manifest_auth.oidc.refused import Refused
+from manifest_auth.outgoing import Outgoing, Unreachable
+
+_STALE_MS = 24 * 60 * 60 * 1000
+
+
+class Client:
+    """Every method that talks to a provider raises :class:`Unreachable` and :class:`Refused`; a ``deadline`` is a time
+    of the event loop that all its calls together keep, None gives each the whole budget of a sign-in."""
+
+    def __init__(self, outgoing: Outgoing, clock: Clock) -> None:
+        self._outgoing, self._clock = outgoing, clock
+        self._documents = Kept(self._discovered, clock, _STALE_MS)
+        self._keys = Kept(self._published, clock)  # no stale ones: a key that was taken back must stop verifying
+        self._tokens = token_endpoint.TokenEndpoint(outgoing)
+
+    async def discover(self, issuer: str, deadline: float | None = None) -> Discovered:
+        """What a provider says about itself, at most an hour old; up to a day while it cannot be fetched."""
+        return await self._documents.get(issuer, self._until(deadline))
+
+    def authorization_address(self, found: Discovered, registration: Registration, asked: Authorization) -> str:
+        """Where the browser is sent (OpenID Connect Core, section 3.1.2.1; RFC 7636). A query that the endpoint's
+        address has already is kept (RFC 6749, section 3.1)."""
+        scopes = dict.fromkeys(("openid", *registration.scopes))
+        query = {
+            "response_type": "code",
+            "client_id": registration.client_id,
+            "redirect_uri": asked.redirect_uri,
+            "scope": " ".join(scopes),
+            "state": asked.state,
+            "nonce": asked.nonce,
+            "code_challenge": asked.challenge,
+            "code_challenge_method": "S256",
+            "login_hint": asked.login_hint,
+            "prompt": asked.prompt,
+        }
+        given = urlencode({name: text for name, text in query.items() if text is not None}, quote_via=quote)
+        return f"{found.authorization_endpoint}{'&' if '?' in found.authorization_endpoint else '?'}{given}"
+
+    async def redeem(
+        self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: float | None = None
+    ) -> dict[str, Any]:
+        """The verified claims of who signed in. Userinfo is asked where the ID token lacks one of the claims ``wants``;
+        what the ID token says wins."""
+        deadline = self._until(deadline)
+        found = await self.discover(registration.issuer, deadline)
+        _check_issuer(found, answer.iss)
+        tokens = await self._tokens.redeem(found, registration, answer, deadline)
+        signed = id_token.read(tokens.id_token, found.algorithms)
+        key = await self._key_of(signed, found.jwks_uri, deadline)
+        now = self._clock.now_ms()
+        expected = id_token.Expected(found.issuer, registration.client_id, answer.nonce, now)
+        claims = id_token.claims_of(signed, expected)
+        id_token.check_access_token(claims, signed.algorithm, key, tokens.access_token)
+        told = {name: value for name, value in claims.items() if value is not None}
+        if found.userinfo_endpoint and wants - told.keys():
+            info = await self._userinfo(found.userinfo_endpoint, tokens.access_token, claims["sub"], deadline)
+            told = {**info, **told}
+        return told
+
+    async def examine(self, registration: Registration, redirect_uri: str) -> list[examine.Finding]:
+        """What is right and what is wrong with a provider, for whoever configures it. Raises nothing."""
+        return await examine.examine(self._outgoing, self._tokens, registration, redirect_uri)
+
+    def _until(self, deadline: float | None) -> float:
+        return self._outgoing.deadline() if deadline is None else deadline
+
+    async def _discovered(self, issuer: str) -> Discovered:
+        return discovery.read(self._outgoing, issuer, await discovery.fetch(self._outgoing, issuer))
+
+    async def _published(self, address: str) -> tuple[keys.Key, ...]:
+        return await keys.fetch(self._outgoing, address)
+
+    async def _key_of(self, signed: id_token.Signed, address: str, deadline: float) -> keys.Key:
+        at_hand = await self._keys.get(address, deadline)
+        try:
+            return id_token.verifying_key(signed, at_hand)
+        except id_token.NoKey:
+            newer = await self._keys.renew(address, at_hand, deadline)
+            if newer is None:
+                raise
+            return id_token.verifying_key(signed, newer)
+
+    async def _userinfo(self, address: str, access_token: str, sub: str, deadline: float) -> dict[str, Any]:
+        """OpenID Connect Core, section 5.3; only plain JSON, since a signed answer would need keys of its own."""
+        sent = {"Authorization": f"Bearer {access_token}"}
+        reply = await self._outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")
+        if reply.status >= 500:
+            raise Unreachable(f"userinfo answered {reply.status}")
+        if reply.status != 200:
+            raise Refused(f"userinfo answered {reply.status}")
+        if "application/jwt" in reply.headers.get("content-type", ""):
+            raise Refused("userinfo is signed, which is not supported: set the provider to plain JSON")
+        try:
+            info = reply.json()
+        except ValueError as error:
+            raise Refused(f"userinfo: {error}") from None
+        if not isinstance(info, dict) or info.get("sub") != sub:
+            raise Refused("userinfo is about somebody else")  # section 5.3.2
+        return info
+
+
+def _check_issuer(found: Discovered, iss: str | None) -> None:
+    """RFC 9207: the redirect says whose it is, so that one provider cannot pass its code off as another's."""
+    if iss is None:
+        if found.returns_iss:
+            raise Refused("redirect: no iss, though the provider announces it")
+    elif iss != found.issuer:
+        raise Refused(f"redirect: iss is {iss[:200]!r}")

@@ -1,0 +1,129 @@
+"""The token endpoint: a code for tokens (OpenID Connect Core, section 3.1.3; RFC 6749, sections 2.3 and 4.1.3)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from manifest_auth.oidc.records import Answer, Discovered, Registration
+from manifest_auth.oidc.refused import Refused, refused_by_provider
+from manifest_auth.outgoing import Outgoing, Reply, Unreachable
+
+_METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
+_TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can carry
+_MOST = 1000
+
+
+class Tokens(NamedTuple):
+    """What a code was redeemed for. ``id_token`` is not verified, nor is it known to be a text."""
+
+    id_token: object
+    access_token: str
+
+    def __repr__(self) -> str:
+        return "Tokens(***)"
+
+
+class TokenEndpoint:
+    """Remembers how each client was found to authenticate, where it may choose."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+        self._chosen: dict[tuple[str, str], str] = {}
+
+    async def redeem(
+        self, found: Discovered, registration: Registration, answer: Answer, deadline: float | None
+    ) -> Tokens:
+        """Raises Refused for the provider's errors (section 5.2 of RFC 6749), Unreachable where it has a fault."""
+        reply = await self.ask(found, registration, answer, deadline)
+        error = error_of(reply)
+        if error is not None:
+            raise refused_by_provider(f"token endpoint answered {reply.status}", error)
+        body = _read(reply)
+        access_token, kind = body.get("access_token"), body.get("token_type")
+        if not isinstance(kind, str) or kind.lower() != "bearer":
+            raise Refused("token endpoint: token_type is not bearer")
+        if not isinstance(access_token, str) or not _TOKEN.match(access_token):
+            raise Refused("token endpoint: no access token")
+        return Tokens(body.get("id_token"), access_token)
+
+    async def ask(
+        self, found: Discovered, registration: Registration, answer: Answer, deadline: float | None = None
+    ) -> Reply:
+        """The answer, refusals included. Raises Unreachable.
+
+        Where the way to authenticate is not set, the next one is tried after ``invalid_client``: a provider looks at
+        who asks before it looks at the code, so the first try loses nothing.
+        """
+        known = (found.token_endpoint, registration.client_id)
+        first, *others = sorted(_methods(found, registration), key=lambda name: name != self._chosen.get(known))
+        reply = await self._ask_by(first, found, registration, answer, deadline)
+        for method in others:
+            if error_of(reply) != "invalid_client":
+                break
+            reply = await self._ask_by(method, found, registration, answer, deadline)
+            if error_of(reply) != "invalid_client":
+                self._remember(known, method)
+        return reply
+
+    def _remember(self, known: tuple[str, str], method: str) -> None:
+        while len(self._chosen) >= _MOST:
+            del self._chosen[next(iter(self._chosen))]
+        self._chosen[known] = method
+
+    async def _ask_by(
+        self, method: str, found: Discovered, registration: Registration, answer: Answer, deadline: float | None
+    ) -> Reply:
+        fields = {
+            "grant_type": "authorization_code",
+            "code": answer.code,
+            "redirect_uri": answer.redirect_uri,
+            "code_verifier": answer.verifier,
+        }
+        basic = None
+        if method == "client_secret_basic":
+            basic = (registration.client_id, registration.client_secret or "")
+        else:
+            fields["client_id"] = registration.client_id
+            if method == "client_secret_post":
+                fields["client_secret"] = registration.client_secret or ""
+        reply = await self._outgoing.post_form(
+            found.token_endpoint, fields, basic=basic, deadline=deadline, call="token"
+        )
+        if reply.status >= 500 or reply.status == 429:
+            raise Unreachable(f"token endpoint answered {reply.status}")
+        return reply
+
+
+def error_of(reply: Reply) -> str | None:
+    """The error code of an answer; empty when it is a refusal that names none; None when it is no refusal."""
+    try:
+        body = reply.json()
+    except ValueError:
+        body = {}
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, str):
+        return error
+    if reply.status == 401:
+        return "invalid_client"
+    return None if reply.status < 300 and error is None else ""
+
+
+def _read(reply: Reply) -> dict[str, Any]:
+    try:
+        body = reply.json()
+    except ValueError as error:
+        raise Unreachable(f"token endpoint: no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Unreachable("token endpoint: no JSON object")
+    return body
+
+
+def _methods(found: Discovered, registration: Registration) -> tuple[str, ...]:
+    """How to authenticate, the best first. HTTP Basic is what every provider must know (RFC 6749, section 2.3.1)."""
+    if registration.client_secret is None:
+        return (_METHODS["none"],)
+    if registration.authentication in _METHODS:
+        return (_METHODS[registration.authentication],)
+    secret = (_METHODS["basic"], _METHODS["post"])
+    return tuple(name for name in secret if name in found.token_auth_methods) or secret
