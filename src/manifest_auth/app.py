@@ -9,9 +9,10 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manifest_auth import logs
-from manifest_auth.admin import clients, session_routes
+from manifest_auth import logs, oidc
+from manifest_auth.admin import clients, identities, session_routes
 from manifest_auth.admin import licence as admin_licence
+from manifest_auth.admin import providers as admin_providers
 from manifest_auth.admin import users as admin_users
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
@@ -21,10 +22,12 @@ from manifest_auth.licence import Gate
 from manifest_auth.metrics import Metrics, listen
 from manifest_auth.operations import routes as operations_routes
 from manifest_auth.operations import sweeping
+from manifest_auth.outgoing import Outgoing
 from manifest_auth.passwords import Hasher
 from manifest_auth.sealing import Sealer, secret_key
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, load
+from manifest_auth.sign_in import identity_routes, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import upgrade
@@ -33,10 +36,14 @@ from manifest_auth.web import RouteTable
 
 ROUTES = (
     *sign_in_routes.ROUTES,
+    *provider_routes.ROUTES,
+    *identity_routes.ROUTES,
     *graphql_http.ROUTES,
     *session_routes.ROUTES,
     *clients.ROUTES,
     *admin_users.ROUTES,
+    *admin_providers.ROUTES,
+    *identities.ROUTES,
     *admin_licence.ROUTES,
     *operations_routes.ROUTES,
 )
@@ -51,6 +58,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
     store = open_store(settings.database, settings.database_pool)
     sealer = Sealer(secret_key(settings, random), random)
     keys = KeyRing(store, sealer, settings, clock, random)
+    outgoing = Outgoing(settings, metrics)
     return House(
         settings=settings,
         clock=clock,
@@ -64,6 +72,8 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         verified=VerifiedTokens(keys, settings.issuer),
         principals=Principals(store, metrics, clock),
         licence=Gate(settings, store, clock),
+        outgoing=outgoing,
+        oidc=oidc.Client(outgoing, clock),
     )
 
 
@@ -85,6 +95,7 @@ async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
         if starting is not None:
             await asyncio.wait([starting])
         await house.hasher.close()
+        await house.outgoing.close()
         await house.store.close()
 
 

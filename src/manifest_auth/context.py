@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
 
     from manifest_auth.licence import Gate
     from manifest_auth.metrics import Metrics
+    from manifest_auth.oidc import Client as OidcClient
+    from manifest_auth.outgoing import Outgoing
     from manifest_auth.passwords import Hasher
     from manifest_auth.sealing import Sealer
     from manifest_auth.sessions import Principals
@@ -36,6 +38,8 @@ class House:
     verified: VerifiedTokens
     principals: Principals
     licence: Gate
+    outgoing: Outgoing
+    oidc: OidcClient
 
 
 @dataclass(slots=True, frozen=True)

@@ -128,6 +128,17 @@ class RateLimited(Refusal):
     keeps_writes = True
 
 
+class SsoFailed(Refusal):
+    code, status, sentence = "SSO_FAILED", 401, "Sign-in through the identity provider failed"
+    when = "The provider's assertion or code was refused, or it gives this person no account here; why is in the log."
+    keeps_writes = True
+
+
+class ProviderUnavailable(Refusal):
+    code, status, sentence = "PROVIDER_UNAVAILABLE", 502, "The identity provider cannot be reached, try again later"
+    when = "The identity provider did not answer in time, or not as a provider does."
+
+
 class Overloaded(Refusal):
     code, status, sentence = "OVERLOADED", 503, "The server is busy, try again shortly"
     when = "The queue of the password hash is full; requests that need no hash go on. `Retry-After` is set."
@@ -155,6 +166,8 @@ REFUSALS: tuple[type[Refusal], ...] = (
     UnsupportedMediaType,
     Conflict,
     RateLimited,
+    SsoFailed,
+    ProviderUnavailable,
     Overloaded,
     InternalError,
 )

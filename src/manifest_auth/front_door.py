@@ -121,8 +121,10 @@ class FrontDoor:
             body = convert(parse(await _read(head, receive, route.limit)), route.body)
         elif head.content_length not in (None, "0"):
             await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
-        page = from_texts(query_values(scope["query_string"]), Page) if route.paged else _NO_PAGE
-        return await route.handler(ctx, Call(head, body, page, path, scope["query_string"]))
+        query: bytes = scope["query_string"]
+        page = from_texts(query_values(query), Page) if route.paged else _NO_PAGE
+        parameters = from_texts(query_values(query), route.query) if route.query is not None else None
+        return await route.handler(ctx, Call(head, body, page, path, query, parameters))
 
     def _refused(
         self, ctx: Context, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head

@@ -6,9 +6,14 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from functools import lru_cache
+from urllib.parse import SplitResult, urlsplit
 
 from manifest_auth.errors import ValidationError
+from manifest_auth.settings import is_loopback_host
 
+#: Visible ASCII without what browsers read as something else than RFC 3986 does: quotes, angle brackets, backslash.
+_ADDRESS = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]{1,2000}\Z")
+_APP_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+\Z")
 #: One @, no spaces, quotes, comments, controls or angle brackets (security bar 87); not trimmed, not normalised.
 _EMAIL = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
 
@@ -46,6 +51,44 @@ def check_name(text: str, field: str) -> str:
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise ValidationError(details=[(field, "Control characters are not allowed")])
     return text
+
+
+def check_web_address(address: str, field: str, *, query: bool = True) -> str:
+    """An https address, or an http one of this machine. Raises ValidationError."""
+    url = _split(address)
+    fits = url is not None and _is_web(url) and not url.fragment and (query or "?" not in address)
+    if not fits or "#" in address:
+        raise ValidationError(details=[(field, "Must be an https:// address (http:// for a loopback host only)")])
+    return address
+
+
+def check_return_address(address: str, field: str) -> str:
+    """Where a sign-in may end: an address as :func:`check_web_address` has it, or one of an app's own scheme, which has
+    a dot in it as RFC 8252, section 7.1, asks. Raises ValidationError."""
+    url = _split(address)
+    if url is not None and "#" not in address and (_is_web(url) or _APP_SCHEME.match(url.scheme)):
+        return address
+    raise ValidationError(
+        details=[
+            (
+                field,
+                "Must be an https:// address, http:// of a loopback host, or of an app's scheme like com.acme.app:/",
+            )
+        ]
+    )
+
+
+def _split(address: str) -> SplitResult | None:
+    try:
+        url = urlsplit(address) if _ADDRESS.match(address) else None
+        return url if url is not None and (url.port is None or url.port > 0) and url.username is None else None
+    except ValueError:
+        return None
+
+
+def _is_web(url: SplitResult) -> bool:
+    host = url.hostname or ""
+    return bool(host) and (url.scheme == "https" or (url.scheme == "http" and is_loopback_host(host)))
 
 
 @lru_cache(maxsize=4096)

@@ -97,7 +97,7 @@ async def admin_create(given: argparse.Namespace) -> None:
 
         def work(unit: SystemUnit) -> int:
             admin_id = admins.create(unit, given.name, stored, house.clock.now_ms())
-            audit.record_installation(unit, _origin(house), Event.ADMIN_CREATED, f"admin:{admin_id}", name=given.name)
+            audit.record_installation(unit, origin_of(house), Event.ADMIN_CREATED, f"admin:{admin_id}", name=given.name)
             return admin_id
 
         print(f"System admin {given.name} has number {await house.store.write(work)}.")
@@ -112,7 +112,7 @@ async def client_create(given: argparse.Namespace) -> None:
             tenant = tenants.create(unit, given.identifier, name, TenantSettings(), house.clock.now_ms())
             bound = unit.of(tenant.id)
             audit.record(
-                bound, _origin(house), Event.CLIENT_CREATED, f"client:{tenant.id}", identifier=given.identifier
+                bound, origin_of(house), Event.CLIENT_CREATED, f"client:{tenant.id}", identifier=given.identifier
             )
             return tenant.id
 
@@ -143,7 +143,7 @@ async def user_create(given: argparse.Namespace) -> None:
                 password_hash=stored,
                 now=house.clock.now_ms(),
             )
-            audit.record(bound, _origin(house), Event.USER_CREATED, f"user:{user.id}", email=given.email)
+            audit.record(bound, origin_of(house), Event.USER_CREATED, f"user:{user.id}", email=given.email)
             return user.id
 
         print(f"User {given.email} has number {await house.store.write(work)}.")
@@ -155,7 +155,7 @@ async def keys_rotate(_given: argparse.Namespace) -> None:
 
         def work(unit: SystemUnit) -> None:
             house.keys.rotate(unit)
-            audit.record_installation(unit, _origin(house), Event.KEYS_ROTATED)
+            audit.record_installation(unit, origin_of(house), Event.KEYS_ROTATED)
 
         await house.store.write(work)
     print("New keys sign from now on; the old ones verify until all that they signed has expired.")
@@ -171,7 +171,8 @@ async def doctor(_given: argparse.Namespace) -> int:
     return 1 if bad else 0
 
 
-def _origin(house: House) -> Origin:
+def origin_of(house: House) -> Origin:
+    """The command line, as the audit trail names it."""
     return Origin(house.clock.now_ms(), "system", "", "command-line")
 
 

@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from manifest_auth import __version__
-from manifest_auth.cli import commands, licences
+from manifest_auth.cli import commands, licences, providers
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
 from manifest_auth.sealing import CannotOpen
@@ -64,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     rotate = keys.add_parser("rotate", help="sign with new keys; the old ones verify until all they signed has expired")
     rotate.set_defaults(run=commands.keys_rotate)
 
+    providers.add_to(groups)
     licences.add_to(groups)
     doctor = groups.add_parser("doctor", help="look at settings, store and keys, and say what to do")
     doctor.set_defaults(run=commands.doctor)
@@ -88,6 +89,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(details or refusal.message, 1)
     except (StoreUnavailable, SchemaTooNew, commands.Refused) as error:
         _fail(str(error), 1)
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except CannotOpen:
         _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 1)
     except KeyboardInterrupt:

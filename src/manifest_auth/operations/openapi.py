@@ -64,7 +64,9 @@ def _operation(route: Route) -> dict[str, Any]:
     }
     parameters = [_in_path(name) for name in re.findall(r"{(\w+)}", route.path)]
     if route.paged:
-        parameters += _page_parameters()
+        parameters += _in_query(Page)
+    if route.query is not None:
+        parameters += _in_query(route.query)
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
@@ -108,9 +110,13 @@ def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _page_parameters() -> list[dict[str, Any]]:
-    schema = msgspec.json.schema(Page)["$defs"]["Page"]["properties"]
-    return [{"name": name, "in": "query", "required": False, "schema": of} for name, of in schema.items()]
+def _in_query(model: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    schema = msgspec.json.schema(model)["$defs"][model.__name__]
+    required = schema.get("required", [])
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": of}
+        for name, of in schema["properties"].items()
+    ]
 
 
 def _failure() -> dict[str, Any]:

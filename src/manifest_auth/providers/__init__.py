@@ -1,1 +1,92 @@
-"""Identity providers of a tenant."""
+"""A tenant's identity providers. Owns ``providers``, ``provider_domains``, ``identities`` and ``invitations``.
+
+Hands over what a provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are
+here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, or a session.
+"""
+
+from manifest_auth.providers.identities import (
+    How,
+    Identity,
+    IdentityRow,
+    claims_unvouched,
+    find_identity,
+    granted_by_others,
+    link,
+    list_identities,
+    seen,
+    unlink,
+)
+from manifest_auth.providers.invitations import Invitation, find_open, invite, use
+from manifest_auth.providers.providers import (
+    Offered,
+    Provider,
+    change,
+    create,
+    find,
+    find_by_domain,
+    find_by_id,
+    find_by_issuer,
+    find_only,
+    find_with_issuer,
+    get,
+    get_by_id,
+    list_all,
+    open_secrets,
+    remove,
+    replace_secrets,
+    switch,
+)
+from manifest_auth.providers.roles import mapped_roles
+from manifest_auth.providers.settings import (
+    Attributes,
+    GroupRoles,
+    OidcSettings,
+    SamlSettings,
+    Secrets,
+    Settings,
+    check,
+    settings_of,
+)
+
+__all__ = [
+    "Attributes",
+    "GroupRoles",
+    "How",
+    "Identity",
+    "IdentityRow",
+    "Invitation",
+    "Offered",
+    "OidcSettings",
+    "Provider",
+    "SamlSettings",
+    "Secrets",
+    "Settings",
+    "change",
+    "check",
+    "claims_unvouched",
+    "create",
+    "find",
+    "find_by_domain",
+    "find_by_id",
+    "find_by_issuer",
+    "find_identity",
+    "find_only",
+    "find_open",
+    "find_with_issuer",
+    "get",
+    "get_by_id",
+    "granted_by_others",
+    "invite",
+    "link",
+    "list_all",
+    "list_identities",
+    "mapped_roles",
+    "open_secrets",
+    "remove",
+    "replace_secrets",
+    "seen",
+    "settings_of",
+    "switch",
+    "unlink",
+    "use",
+]

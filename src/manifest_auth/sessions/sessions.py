@@ -111,8 +111,8 @@ class _Id(NamedTuple):
 
 
 _NEW = (
-    "id", "user_id", "method", "created_at", "ends_at", "last_used_at", "address", "user_agent", "cookie_hash",
-    "cookie_seen_at", "refresh_current", "refresh_changed_at",
+    "id", "user_id", "method", "provider_id", "created_at", "ends_at", "last_used_at", "address", "user_agent",
+    "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at",
 )  # fmt: skip
 _OPEN = bound(insert(sessions).values({name: bindparam(name) for name in _NEW}))
 _ADVANCE = bound(
@@ -140,6 +140,9 @@ _END_USER = bound(
     _Id,
 )
 _END_TENANT = bound(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
+_END_PROVIDER = bound(
+    update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
+)
 _LIST = bound(
     select(*(_S[name] for name in SessionRow._fields))
     .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
@@ -172,7 +175,7 @@ def cookie_hash(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def open_session(unit: TenantUnit, ctx: Context, user_id: int, method: str) -> Opened:
+def open_session(unit: TenantUnit, ctx: Context, user_id: int, method: str, provider_id: int | None = None) -> Opened:
     """A new session with new values under all three keys; nothing that the client sent is adopted."""
     random, now = ctx.house.random, ctx.now
     opened = Opened(random.text(16), random.text(32), random.text(12), now + ctx.house.settings.session_max_ttl * 1000)
@@ -181,6 +184,7 @@ def open_session(unit: TenantUnit, ctx: Context, user_id: int, method: str) -> O
         id=opened.session_id,
         user_id=user_id,
         method=method,
+        provider_id=provider_id,
         created_at=now,
         ends_at=opened.ends_at,
         last_used_at=now,
@@ -230,6 +234,12 @@ def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
     """Ends all sessions of the tenant. Number of sessions that were ended."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_END_TENANT, reason=reason, now=now)
+
+
+def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> int:
+    """Ends all sessions that a provider of the tenant began. Number of sessions that were ended."""
+    unit.announce("tenant", unit.tenant_id)
+    return unit.change(_END_PROVIDER, of_provider=provider_id, reason=reason, now=now)
 
 
 def end_shown(unit: SystemUnit, shown_cookie: str, now: int) -> None:

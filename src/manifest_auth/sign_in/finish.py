@@ -6,12 +6,12 @@ A method proves who somebody is and hands in an :class:`Identity`; nothing else 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from manifest_auth import audit, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import AccountDisabled
+from manifest_auth.errors import AccountDisabled, SsoFailed
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -20,11 +20,20 @@ from manifest_auth.users import User
 
 
 class Identity(NamedTuple):
-    """What a method proved. ``proof``: the password hash it was proved against; it must still be the user's."""
+    """What a method proved. ``proof``: the password hash it was proved against; it must still be the user's.
+    ``provider_id``: the provider that said so."""
 
     method: str
     user_id: int
     proof: str | None = None
+    provider_id: int | None = None
+
+
+class Browser(NamedTuple):
+    """What came along with an attempt: the session's cookie, and the marker of a device that signed in before."""
+
+    cookie: str | None
+    device: str | None
 
 
 class Replaced(Exception):
@@ -42,6 +51,7 @@ class SignedIn(NamedTuple):
     cookie: str
     device: str | None  # a new marker to set, None when the shown one is kept
     password_due: bool
+    session_id: str
 
 
 def finish(
@@ -49,27 +59,40 @@ def finish(
 ) -> SignedIn:
     """Runs in the unit of work that makes the sign-in true. Raises AccountDisabled, Replaced."""
     bound = unit.of(tenant_id)
-    tenant = tenants.get(unit, tenant_id)
-    # Locked: a deactivation or a new password that commits first is seen, one that comes later ends the session.
-    user = users.get(bound, identity.user_id, lock=True)
-    subject = f"user:{user.id}"
-    if identity.proof is not None and user.password_hash != identity.proof:
-        raise Replaced(user.password_hash)
-    if user.deactivated_at is not None or tenant.suspended_at is not None:
-        audit.record(bound, ctx, Event.SIGN_IN_REFUSED, subject, method=identity.method, why="disabled")
-        raise AccountDisabled()
+    tenant, user = check_in(unit, ctx, tenant_id, identity.user_id, identity.method, identity.proof)
     if cookie:
         sessions.end_shown(unit, cookie, ctx.now)
-    opened = sessions.open_session(bound, ctx, user.id, identity.method)
+    opened = sessions.open_session(bound, ctx, user.id, identity.method, identity.provider_id)
     users.signed_in(bound, user.id, ctx.now)
     new_device = None if device else ctx.house.random.text(16)
     for origin in (throttle.device_origin(device or new_device or ""), throttle.address_origin(ctx.address)):
         throttle.remember(bound, user.id, origin, ctx.now)
-    audit.record(bound, ctx, Event.SIGNED_IN, subject, method=identity.method, session=opened.session_id)
+    detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id}
+    if identity.provider_id is not None:
+        detail["provider"] = identity.provider_id
+    audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
     holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
     house = ctx.house
     pair = tokens.pair(house, tokens.users_kind(house), holder, opened.refresh_id, None, ctx.now)
-    return SignedIn(user, tenant, pair, opened.cookie, new_device, _password_due(user, tenant, ctx.now))
+    return SignedIn(
+        user, tenant, pair, opened.cookie, new_device, _password_due(user, tenant, ctx.now), opened.session_id
+    )
+
+
+def check_in(
+    unit: SystemUnit, ctx: Context, tenant_id: int, user_id: int, method: str, proof: str | None = None
+) -> tuple[Tenant, User]:
+    """Client and user of somebody who proved to be that user. Raises AccountDisabled, Replaced."""
+    bound = unit.of(tenant_id)
+    tenant = tenants.get(unit, tenant_id)
+    # Locked: a deactivation or a new password that commits first is seen, one that comes later ends the session.
+    user = users.get(bound, user_id, lock=True)
+    if proof is not None and user.password_hash != proof:
+        raise Replaced(user.password_hash)
+    if user.deactivated_at is not None or tenant.suspended_at is not None:
+        audit.record(bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled")
+        raise AccountDisabled()
+    return tenant, user
 
 
 async def run(ctx: Context, method: str, tail: Callable[[SystemUnit], SignedIn]) -> SignedIn:
@@ -79,6 +102,9 @@ async def run(ctx: Context, method: str, tail: Callable[[SystemUnit], SignedIn])
         signed_in = await ctx.house.store.write_quickly(tail)
     except AccountDisabled:
         counter.labels(method, "refused").inc()
+        raise
+    except SsoFailed:
+        counter.labels(method, "failed").inc()
         raise
     counter.labels(method, "ok").inc()
     ctx.house.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,

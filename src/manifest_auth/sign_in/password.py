@@ -81,6 +81,8 @@ async def _prove_and_finish(ctx: Context, shown: Shown, attempt: _Attempt, store
 
 def _find_and_count(unit: SystemUnit, ctx: Context, shown: Shown) -> _Attempt:
     tenant, user = _find(unit, shown)
+    if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
+        user = None  # answered, counted and timed like an account that does not exist
     settings = ctx.house.settings
     account = f"{tenant.id if tenant else 0}:{email_key(shown.email)}"
     known = _known_origin(unit, tenant, user, shown, ctx.address)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -21,25 +20,20 @@ from manifest_auth.errors import (
 )
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.sign_in import password, session
-from manifest_auth.sign_in.finish import SignedIn
+from manifest_auth.sign_in.answers import SignInData, WireUser, browser_of, signed_in_answer
 from manifest_auth.text import when
 from manifest_auth.web import (
     AUTH_LIMIT,
-    DEVICE,
-    SESSION,
     Answer,
     Call,
     Door,
-    Header,
     Route,
-    device_cookie,
     ok,
     session_cookie,
 )
 
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Password = Annotated[str, Meta(min_length=1, max_length=256)]
-_DEVICE = re.compile(r"[A-Za-z0-9_-]{22}\Z")
 _REFUSED_SESSION = (InvalidToken, TokenExpired, Forbidden)
 
 
@@ -55,23 +49,6 @@ class RefreshBody(msgspec.Struct, frozen=True, rename="camel"):
 class PasswordBody(msgspec.Struct, frozen=True, rename="camel"):
     current_password: Password
     new_password: Password
-
-
-class WireUser(msgspec.Struct, frozen=True, rename="camel"):
-    id: int
-    email: str
-    first_name: str
-    last_name: str
-    roles: tuple[str, ...]
-    client_id: str
-
-
-class SignInData(msgspec.Struct, frozen=True, rename="camel"):
-    token: str
-    refresh_token: str
-    expires_in: int
-    user: WireUser
-    password_change_due: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class RefreshData(msgspec.Struct, frozen=True, rename="camel"):
@@ -128,41 +105,16 @@ class Nothing(msgspec.Struct, frozen=True):
     pass
 
 
-def _cookies(ctx: Context, signed_in: SignedIn) -> tuple[Header, ...]:
-    settings = ctx.house.settings
-    headers = [session_cookie(signed_in.cookie, settings.session_idle_ttl, settings)]
-    if signed_in.device:
-        headers.append(device_cookie(signed_in.device, settings))
-    return tuple(headers)
-
-
 async def _sign_in(ctx: Context, call: Call[SignInBody]) -> Answer:
-    device = call.head.cookie(DEVICE)
+    browser = browser_of(call.head)
     shown = password.Shown(
         call.body.email,
         call.body.password,
         password.client_from(call.head.client_id, call.head.host, ctx.house.settings.public_url),
-        call.head.cookie(SESSION),
-        device if device and _DEVICE.match(device) else None,
+        browser.cookie,
+        browser.device,
     )
-    signed_in = await password.sign_in(ctx, shown)
-    user, pair = signed_in.user, signed_in.pair
-    data: dict[str, Any] = {
-        "token": pair.token,
-        "refreshToken": pair.refresh_token,
-        "expiresIn": pair.expires_in,
-        "user": {
-            "id": user.id,
-            "email": user.email,
-            "firstName": user.first_name,
-            "lastName": user.last_name,
-            "roles": role_names(user.roles),
-            "clientId": signed_in.tenant.identifier,
-        },
-    }
-    if signed_in.password_due:
-        data["passwordChangeDue"] = True
-    return ok(data, headers=_cookies(ctx, signed_in))
+    return signed_in_answer(ctx, await password.sign_in(ctx, shown))
 
 
 async def _refresh(ctx: Context, call: Call[RefreshBody]) -> Answer:

@@ -25,6 +25,14 @@ AllowedOrigins = Annotated[
     Meta(max_length=50, description="Sites whose pages may send requests with the session cookie."),
 ]
 
+ReturnAddresses = Annotated[
+    tuple[Annotated[str, Meta(min_length=1, max_length=2000)], ...],
+    Meta(max_length=50, description="Where a sign-in through a provider may end: exact addresses, apps' ones too."),
+]
+PasswordSignIn = Annotated[
+    bool, Meta(description="Whether users get in with a password; `false` leaves single sign-on alone.")
+]
+
 
 class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
     """A client's rules for new passwords."""
@@ -40,6 +48,8 @@ class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
 
     refresh_strict: RefreshStrict = False
     allowed_origins: AllowedOrigins = ()
+    return_addresses: ReturnAddresses = ()
+    password_sign_in: PasswordSignIn = True
     password: PasswordRules = PasswordRules()
 
 
@@ -57,6 +67,8 @@ class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
 
     refresh_strict: RefreshStrict | UnsetType = UNSET
     allowed_origins: AllowedOrigins | UnsetType = UNSET
+    return_addresses: ReturnAddresses | UnsetType = UNSET
+    password_sign_in: PasswordSignIn | UnsetType = UNSET
     password: PasswordRulesChange | UnsetType = UNSET
 
 

@@ -12,7 +12,7 @@ from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import SystemUnit, unowned
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants.rules import TenantSettings
-from manifest_auth.text import like
+from manifest_auth.text import check_return_address, like
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
@@ -125,8 +125,10 @@ def restore(unit: SystemUnit, tenant: Tenant) -> None:
 
 
 def encode(settings: TenantSettings) -> str:
-    """The stored text. Raises ValidationError for an origin that is none."""
+    """The stored text. Raises ValidationError for an origin or address that is none."""
     for origin in settings.allowed_origins:
         if not _ORIGIN.match(origin):
             raise ValidationError(details=[("settings.allowedOrigins", "Must be scheme://host[:port], lower case")])
+    for number, address in enumerate(settings.return_addresses):
+        check_return_address(address, f"settings.returnAddresses[{number}]")
     return msgspec.json.encode(settings).decode()

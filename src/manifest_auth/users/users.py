@@ -233,8 +233,13 @@ def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool
     return unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) == 1
 
 
+def is_last_admin(unit: TenantUnit, user: User) -> bool:
+    """Whether no other active Admin is left beside this one. Locks them; ask for the user with ``admins`` before."""
+    return not [row for row in unit.all(_ACTIVE_ADMINS) if row.id != user.id]
+
+
 def _keep_an_admin(unit: TenantUnit, user: User) -> None:
-    if not [row for row in unit.all(_ACTIVE_ADMINS) if row.id != user.id]:
+    if is_last_admin(unit, user):
         raise Conflict("The last active Admin of a client cannot be removed")
 
 

@@ -3,17 +3,20 @@
 Hands over :class:`Route`, :class:`Call`, :func:`ok`. Never: who the caller is or what may be done.
 """
 
-from manifest_auth.web.answers import JSON, NO_STORE, Answer, Header, ok, refusal_headers, refuse
-from manifest_auth.web.cookies import DEVICE, SESSION, check_same_site, device_cookie, session_cookie
+from manifest_auth.web.answers import HTML, JSON, NO_STORE, Answer, Header, ok, page, redirect, refusal_headers, refuse
+from manifest_auth.web.body import check_media_type, convert, parse, parse_form
+from manifest_auth.web.cookies import DEVICE, SESSION, check_same_site, device_cookie, flow_cookie, session_cookie
 from manifest_auth.web.head import Head
-from manifest_auth.web.routes import AUTH_LIMIT, BODY_LIMIT, Call, Door, Page, Route, RouteTable
+from manifest_auth.web.routes import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Call, Door, Page, Route, RouteTable
 
 __all__ = [
     "AUTH_LIMIT",
     "BODY_LIMIT",
     "DEVICE",
+    "HTML",
     "JSON",
     "NO_STORE",
+    "SAML_LIMIT",
     "SESSION",
     "Answer",
     "Call",
@@ -23,9 +26,16 @@ __all__ = [
     "Page",
     "Route",
     "RouteTable",
+    "check_media_type",
     "check_same_site",
+    "convert",
     "device_cookie",
+    "flow_cookie",
     "ok",
+    "page",
+    "parse",
+    "parse_form",
+    "redirect",
     "refusal_headers",
     "refuse",
     "session_cookie",

@@ -12,6 +12,7 @@ from manifest_auth.errors import InvalidToken, MethodNotAllowed, Refusal, TokenE
 Header = tuple[bytes, bytes]
 
 JSON: Header = (b"content-type", b"application/json; charset=utf-8")
+HTML: Header = (b"content-type", b"text/html; charset=utf-8")
 NO_STORE: Header = (b"cache-control", b"no-store")
 SECURITY: tuple[Header, ...] = (
     (b"x-content-type-options", b"nosniff"),
@@ -43,6 +44,16 @@ def ok(data: Any, *, status: int = 200, headers: Sequence[Header] = (), beside: 
     if beside:
         body |= beside
     return Answer(status, orjson.dumps(body), (JSON, NO_STORE, *headers))
+
+
+def redirect(location: str, *, status: int = 302, headers: Sequence[Header] = ()) -> Answer:
+    """Sends the browser on. ``location`` is ASCII and was checked by whoever hands it in."""
+    return ok({}, status=status, headers=((b"location", location.encode("ascii")), *headers))
+
+
+def page(body: bytes, policy: str, *, headers: Sequence[Header] = ()) -> Answer:
+    """An HTML page with a content security policy of its own."""
+    return Answer(200, body, (HTML, NO_STORE, *headers), policy)
 
 
 def refuse(refusal: Refusal, request_id: str) -> Answer:

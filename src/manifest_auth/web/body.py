@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -57,6 +58,20 @@ def parse(body: bytes) -> Any:
     if "\\u" in text or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _walk(value, 1)
     return value
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The fields of an ``application/x-www-form-urlencoded`` body. Raises ValidationError as :func:`parse` does."""
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+    except ValueError:
+        raise ValidationError("The body is not a valid form") from None
+    try:
+        fields = _members(list(pairs))
+    except _Twice as error:
+        raise ValidationError(details=[(str(error), "The member was given more than once")]) from None
+    _walk(fields, 1)
+    return fields
 
 
 def convert(value: Any, model: type[B]) -> B:

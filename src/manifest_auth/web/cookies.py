@@ -12,6 +12,7 @@ from manifest_auth.web.head import Head
 SESSION = "session"
 DEVICE = "device"
 _DEVICE_AGE = 400 * 86400  # seconds; browsers keep no cookie longer
+_FLOW_PATH = "/api/client/auth"
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -23,6 +24,18 @@ def session_cookie(value: str, max_age: int, settings: Settings) -> Header:
 def device_cookie(value: str, settings: Settings) -> Header:
     """``Set-Cookie`` of the marker by which the throttle knows a device that signed in before."""
     return _line(DEVICE, value, _DEVICE_AGE, settings, "/api/client/auth")
+
+
+def flow_cookie(name: str, value: str, max_age: int, settings: Settings, *, cross_site: bool) -> Header:
+    """``Set-Cookie`` that binds a sign-in under way to its browser; an empty value with age 0 takes it away again.
+
+    ``cross_site``: the provider answers by a form post, with which a browser sends ``SameSite=None`` cookies alone.
+    Those must be ``Secure``, so a server on plain http falls back to ``Lax``: good for providers on the same site.
+    """
+    if cross_site and settings.secure_cookies:
+        line = f"{name}={value}; Max-Age={max_age}; Path={_FLOW_PATH}; HttpOnly; SameSite=None; Secure"
+        return b"set-cookie", line.encode()
+    return _line(name, value, max_age, settings, _FLOW_PATH)
 
 
 def _line(name: str, value: str, max_age: int, settings: Settings, path: str) -> Header:

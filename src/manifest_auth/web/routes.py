@@ -20,6 +20,7 @@ B = TypeVar("B")
 
 KIB = 1024
 AUTH_LIMIT = 64 * KIB
+SAML_LIMIT = 512 * KIB
 BODY_LIMIT = 1024 * KIB
 _MAX_ID = 2**63 - 1
 
@@ -49,6 +50,7 @@ class Call(Generic[B]):
     page: Page
     path: dict[str, str]
     query: bytes
+    parameters: Any = None  # of the query, as the route's model has them
 
     def id(self, name: str = "id") -> int:
         """A numeric id from the path. What is no id cannot exist: raises NotFound."""
@@ -82,7 +84,8 @@ class Route:
     limit: int = BODY_LIMIT
     status: int = 200
     refusals: tuple[type[Refusal], ...] = ()
-    raw: bool = False  # the handler parses the body itself (GraphQL)
+    raw: bool = False  # the handler parses the body itself (GraphQL, SAML's form post)
+    query: type[msgspec.Struct] | None = None  # wire model of the query parameters
     refused: Refused = _in_the_envelope
     gated: bool = field(default=False, init=False)  # behind the licence gate
 

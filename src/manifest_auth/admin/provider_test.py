@@ -1,0 +1,80 @@
+"""Talks to a provider and says in words what is wrong."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from manifest_auth.context import Context
+from manifest_auth.outgoing import Unreachable
+from manifest_auth.providers import Provider, SamlSettings
+from manifest_auth.sign_in import oidc
+from manifest_auth.text import when
+
+_SOON_MS = 30 * 86_400_000
+
+
+class Finding(NamedTuple):
+    """``level``: ``ok``, ``note`` or ``bad``."""
+
+    level: str
+    text: str
+
+
+async def examine(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
+    """The findings, one after the other. Changes nothing."""
+    if provider.disabled_at is not None:
+        yield Finding("note", "The provider is switched off here")
+    if not provider.reaches_admins:
+        yield Finding("note", "A User Admin changed it last: it opens no Admin's account until an Admin saves it")
+    saml = provider.rules.saml
+    if saml is None:
+        registration = oidc.registration_of(ctx, provider)
+        for found in await ctx.house.oidc.examine(registration, oidc.callback_of(ctx, provider)):
+            yield Finding(found.level, found.text)
+    else:
+        for finding in _certificates(ctx, saml):
+            yield finding
+        yield await _sign_on(ctx, saml)
+    if not provider.rules.group_roles and not provider.rules.default_roles and provider.rules.create_users:
+        yield Finding("bad", "It creates users but gives no role: set groupRoles or defaultRoles")
+
+
+def _certificates(ctx: Context, settings: SamlSettings) -> list[Finding]:
+    from manifest_auth import saml
+
+    found = []
+    usable = False
+    for text in settings.certificates:
+        fact = saml.certificate_facts(base64.b64decode(text))
+        name, end = f"Certificate {fact.subject} ({fact.fingerprint[:16]}…)", when(fact.not_after)[:10]
+        if fact.not_after <= ctx.now:
+            accepted = settings.expired_certificates == "accept"
+            usable = usable or accepted
+            what = "still counts, as expiredCertificates says" if accepted else "signatures by it are refused"
+            found.append(Finding("note", f"{name} expired on {end}: {what}"))
+        elif fact.not_before > ctx.now:
+            found.append(Finding("note", f"{name} is not valid before {when(fact.not_before)[:10]}"))
+        else:
+            usable = True
+            soon = fact.not_after - ctx.now < _SOON_MS
+            text = (
+                f"{name} expires on {end}: pin its successor beside it now" if soon else f"{name} is good until {end}"
+            )
+            found.append(Finding("note" if soon else "ok", text))
+    if not usable:
+        found.append(Finding("bad", "No pinned certificate counts today: every response will be refused"))
+    return found
+
+
+async def _sign_on(ctx: Context, settings: SamlSettings) -> Finding:
+    address = settings.post_url if settings.binding == "post" else settings.redirect_url
+    try:
+        reply = await ctx.house.outgoing.get(address, call="other")
+    except Unreachable as error:
+        redirected = "redirect" in str(error)  # a sign-on page may well send the browser on
+        level, what = ("ok", "answers") if redirected else ("note", f"cannot be reached from this server ({error})")
+        return Finding(level, f"The sign-on address {what}; people's browsers must reach it")
+    level = "ok" if reply.status < 500 else "note"
+    return Finding(level, f"The sign-on address answers with status {reply.status}")

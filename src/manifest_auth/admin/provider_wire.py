@@ -1,0 +1,159 @@
+"""Between the wire and what is stored of a provider: merging a change, reading certificates and metadata, showing."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any, NamedTuple
+
+import msgspec
+
+from manifest_auth import providers
+from manifest_auth.context import Context
+from manifest_auth.errors import ValidationError
+from manifest_auth.providers import Provider, Secrets, Settings
+from manifest_auth.sign_in import oidc
+from manifest_auth.sign_in import saml as saml_sign_in
+from manifest_auth.text import when
+from manifest_auth.web import convert
+
+
+class Draft(NamedTuple):
+    """What a body gives: members to merge in, and whether a client secret was among them."""
+
+    members: dict[str, Any]
+    has_secret: bool
+    secret: str | None
+
+
+def draft_of(body: msgspec.Struct) -> Draft:
+    """Reads certificates and metadata. Raises ValidationError."""
+    members: dict[str, Any] = msgspec.to_builtins(body)
+    secret, has_secret = None, False
+    if "oidc" in members:
+        has_secret = "clientSecret" in members["oidc"]
+        secret = members["oidc"].pop("clientSecret", None)
+    if "saml" in members:
+        members["saml"] = _saml_members(members["saml"])
+    return Draft(members, has_secret, secret)
+
+
+def _saml_members(given: dict[str, Any]) -> dict[str, Any]:
+    from manifest_auth import saml  # loaded with the first SAML provider
+
+    if "certificates" in given:
+        given["certificates"] = [_certificate(text, n) for n, text in enumerate(given["certificates"])]
+    text = given.pop("metadata", None)
+    if text is None:
+        return given
+    try:
+        found = saml.read_metadata(text.encode())
+    except saml.Refused as error:
+        raise ValidationError(details=[("saml.metadata", str(error)[:300])]) from error
+    imported: dict[str, Any] = {
+        "entityId": found.entity_id,
+        "certificates": [base64.b64encode(der).decode() for der in found.certificates],
+        "redirectUrl": found.redirect_address or "",
+        "postUrl": found.post_address or "",
+        "binding": "redirect" if found.redirect_address else "post",
+    }
+    if found.wants_signed_requests:  # a document can ask for more, never for less
+        imported["signRequests"] = True
+    return imported | given
+
+
+def _certificate(text: str, number: int) -> str:
+    from manifest_auth import saml
+
+    try:
+        return base64.b64encode(saml.read_certificate(text)).decode()
+    except saml.Refused as error:
+        raise ValidationError(details=[(f"saml.certificates[{number}]", str(error)[:300])]) from error
+
+
+def merged(before: Settings | None, draft: Draft) -> Settings:
+    """The settings with what the draft gives. Raises ValidationError."""
+    members = {k: v for k, v in draft.members.items() if k not in ("name", "displayName")}
+    kept: dict[str, Any] = msgspec.to_builtins(before) if before is not None else {}
+    imported = (draft.members.get("saml") or {}).get("entityId")
+    if before is not None and before.saml is not None and imported not in (None, before.saml.entity_id):
+        raise ValidationError(details=[("saml.entityId", "Another provider's: make a new provider for it")])
+    settings = convert(_merge(kept, members), Settings)
+    providers.check(settings)
+    return settings
+
+
+def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    both = dict(kept)
+    for name, value in given.items():
+        before = both.get(name)
+        both[name] = _merge(before, value) if isinstance(value, dict) and isinstance(before, dict) else value
+    return both
+
+
+def check_addresses(ctx: Context, settings: Settings) -> None:
+    """Refuses addresses that this installation never calls. Raises ValidationError."""
+    if settings.oidc is not None:
+        try:
+            ctx.house.outgoing.check(settings.oidc.issuer)
+        except ValueError as error:
+            raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
+
+
+async def new_key(ctx: Context, name: str) -> tuple[str, str]:
+    """A key pair of our own for a SAML provider: PEM and base64. Made in a thread: it takes a fraction of a second."""
+    from manifest_auth import saml
+
+    key, certificate = await asyncio.to_thread(saml.make_key, name, ctx.now)
+    return key.decode(), base64.b64encode(certificate).decode()
+
+
+def wire(ctx: Context, client: str, provider: Provider) -> dict[str, Any]:
+    """The provider as JSON, without secrets."""
+    settings, secrets = provider.rules, providers.open_secrets(ctx.house.sealer, provider)
+    base = ctx.house.settings.public_url.rstrip("/")
+    path = saml_sign_in.PATH if provider.kind == "saml" else "/api/client/auth/oidc"
+    return {
+        "id": provider.id,
+        "name": provider.name,
+        "displayName": provider.display_name,
+        "kind": provider.kind,
+        "enabled": provider.disabled_at is None,
+        "reachesAdmins": bool(provider.reaches_admins),
+        **msgspec.to_builtins(settings),
+        "hasClientSecret": secrets.client_secret is not None,
+        "signingCertificates": _facts(settings),
+        "serviceProvider": _ourselves(ctx, client, provider, secrets),
+        "startUrl": f"{base}{path}?client={client}&provider={provider.name}",
+        "createdAt": when(provider.created_at),
+        "changedAt": when(provider.changed_at),
+    }
+
+
+def _ourselves(ctx: Context, client: str, provider: Provider, secrets: Secrets) -> dict[str, Any]:
+    if provider.kind == "oidc":
+        return {"callbackUrl": oidc.callback_of(ctx, provider)}
+    entity = saml_sign_in.entity_id(ctx, client)
+    return {
+        "entityId": entity,
+        "acsUrl": saml_sign_in.acs(ctx),
+        "metadataUrl": entity,
+        "certificates": list(secrets.certificates),
+    }
+
+
+def _facts(settings: Settings) -> list[dict[str, str]]:
+    if settings.saml is None:
+        return []
+    from manifest_auth import saml
+
+    found = [saml.certificate_facts(base64.b64decode(text)) for text in settings.saml.certificates]
+    return [
+        {
+            "subject": fact.subject,
+            "notBefore": when(fact.not_before),
+            "notAfter": when(fact.not_after),
+            "fingerprint": fact.fingerprint,
+        }
+        for fact in found
+    ]

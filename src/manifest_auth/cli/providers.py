@@ -1,0 +1,157 @@
+"""``provider add|list|test``: a client's identity providers from the command line, by the server's own verbs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from manifest_auth import audit, providers, settings, tenants
+from manifest_auth.admin import provider_wire
+from manifest_auth.admin.provider_models import ProviderBody
+from manifest_auth.admin.provider_test import examine
+from manifest_auth.app import build_house, opened
+from manifest_auth.audit import Event
+from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.context import Context, House
+from manifest_auth.permissions import Role
+from manifest_auth.providers import Provider, Secrets
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.web import convert
+
+
+def add_to(groups: Any) -> None:
+    """Adds the commands to the grammar."""
+    group = groups.add_parser("provider", help="identity providers of a client")
+    actions = group.add_subparsers(required=True, metavar="ACTION")
+
+    create = actions.add_parser(
+        "add", help="add an OpenID provider (--issuer, --client-id) or a SAML provider (--metadata)"
+    )
+    create.add_argument("name", help="in addresses: lower-case letters, digits, inner dots, hyphens, underscores")
+    create.add_argument("--client", required=True, help="identifier of the client")
+    create.add_argument("--display-name", help="what people read (default: the name)")
+    create.add_argument("--issuer", help="OpenID: the issuer, exactly as the provider writes it")
+    create.add_argument("--client-id", help="OpenID: how this server is called at the provider")
+    create.add_argument(
+        "--client-secret-stdin", action="store_true", help="OpenID: read the secret from standard input"
+    )
+    create.add_argument("--group-claim", help="OpenID: claim that holds the groups (default: groups)")
+    create.add_argument("--metadata", metavar="FILE", help="SAML: the provider's metadata; - for standard input")
+    create.add_argument("--domain", action="append", default=[], help="e-mail domain that it vouches for (repeatable)")
+    create.add_argument("--create-users", action="store_true", help="people who are not known yet get an account")
+    create.add_argument(
+        "--group-role", action="append", default=[], metavar="GROUP=ROLE", help="role of a group (repeatable)"
+    )
+    roles = [role.value for role in Role]
+    create.add_argument("--default-role", action="append", default=[], choices=roles, help="role of all (repeatable)")
+    create.add_argument(
+        "--return-address", action="append", default=[], help="where a sign-in may end, exactly (repeatable)"
+    )
+    create.set_defaults(run=add)
+
+    show = actions.add_parser("list", help="list a client's providers")
+    show.add_argument("--client", required=True, help="identifier of the client")
+    show.set_defaults(run=show_all)
+
+    test = actions.add_parser("test", help="talk to a provider and say in words what is wrong")
+    test.add_argument("name")
+    test.add_argument("--client", required=True, help="identifier of the client")
+    test.set_defaults(run=try_out)
+
+
+async def add(given: argparse.Namespace) -> None:
+    """Makes a provider and prints what to type in there."""
+    body = convert(_body(given), ProviderBody)
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        ctx = _context(house)
+        draft = provider_wire.draft_of(body)
+        rules = provider_wire.merged(None, draft)
+        provider_wire.check_addresses(ctx, rules)
+        secrets = Secrets(client_secret=draft.secret)
+        if rules.saml is not None:
+            key, certificate = await provider_wire.new_key(ctx, f"{given.client} {given.name}"[:60])
+            secrets = Secrets(keys=(key,), certificates=(certificate,))
+
+        def work(unit: SystemUnit) -> Provider:
+            bound = unit.of(_tenant(unit, given.client).id)
+            made = providers.create(
+                bound, house.sealer, given.name, given.display_name or given.name, rules, secrets,
+                by_admin=True, now=ctx.now,
+            )  # fmt: skip
+            detail = {"name": given.name, "settings": made.settings}
+            audit.record(bound, origin_of(house), Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
+            return made
+
+        shown = provider_wire.wire(ctx, given.client, await house.store.write(work))
+    print(f"Provider {given.name} has number {shown['id']}. Type in there:")
+    for name, value in shown["serviceProvider"].items():
+        if isinstance(value, str):
+            print(f"  {name}: {value}")
+    print(f"People sign in at {shown['startUrl']}")
+
+
+async def show_all(given: argparse.Namespace) -> None:
+    """Prints one line for each provider."""
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        found = await house.store.read(lambda unit: providers.list_all(unit.of(_tenant(unit, given.client).id)))
+    for provider in found:
+        state = "on" if provider.disabled_at is None else "off"
+        print(f"{provider.name}\t{provider.kind}\t{state}\t{provider.rules.issuer}")
+
+
+async def try_out(given: argparse.Namespace) -> int:
+    """Prints the findings. Exit status 1 when something is bad."""
+    bad = False
+    async with opened(build_house(settings.load()), hashing=False) as house:
+
+        def work(unit: SystemUnit) -> Provider:
+            found = providers.find(unit.of(_tenant(unit, given.client).id), given.name)
+            if found is None:
+                raise Refused(f"client {given.client} has no provider {given.name}")
+            return found
+
+        provider = await house.store.read(work)
+        async for finding in examine(_context(house), provider):
+            bad = bad or finding.level == "bad"
+            sign = {"ok": "  ok ", "note": " note", "bad": " BAD "}[finding.level]
+            print(f"{sign}  {finding.text}", flush=True)
+    return 1 if bad else 0
+
+
+def _body(given: argparse.Namespace) -> dict[str, Any]:
+    """The command's arguments as the admin route's body."""
+    lines = []
+    for text in given.group_role:
+        group, mark, role = text.rpartition("=")
+        if not mark or not group:
+            raise Refused(f"--group-role {text}: must be GROUP=ROLE")
+        lines.append((group, role))
+    body: dict[str, Any] = {
+        "name": given.name,
+        "domains": given.domain,
+        "createUsers": given.create_users,
+        "groupRoles": [{"group": g, "roles": [r for other, r in lines if other == g]} for g in dict(lines)],
+        "defaultRoles": given.default_role,
+        "returnAddresses": given.return_address,
+    }
+    if given.metadata:
+        text = sys.stdin.read() if given.metadata == "-" else Path(given.metadata).read_text("utf-8")
+        return {**body, "saml": {"metadata": text}}
+    oidc = {"issuer": given.issuer, "clientId": given.client_id, "groupClaim": given.group_claim}
+    if given.client_secret_stdin:
+        oidc["clientSecret"] = sys.stdin.readline().rstrip("\r\n")
+    return {**body, "oidc": {name: value for name, value in oidc.items() if value is not None}}
+
+
+def _tenant(unit: SystemUnit, identifier: str) -> Tenant:
+    found = tenants.find(unit, identifier)
+    if found is None:
+        raise Refused(f"there is no client {identifier}")
+    return found
+
+
+def _context(house: House) -> Context:
+    return Context(house, "command-line", "", "")

@@ -1,0 +1,131 @@
+"""Who a provider's people are here: (provider, subject) is a user, and nothing else is (contract, section 5)."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from manifest_auth.errors import NotFound
+from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store.tables import identities, providers
+
+
+class How(enum.Enum):
+    """How an identity came to its user."""
+
+    CREATED = "created"  # just in time, with an address that the provider vouched for
+    CREATED_UNVOUCHED = "created-unvouched"  # just in time, with an address that nobody vouched for
+    INVITATION = "invitation"
+    CONSENT = "consent"  # the signed-in user asked for it
+    DOMAIN = "domain"  # the provider owns the address's domain and vouched for it
+
+
+class Identity(NamedTuple):
+    id: int
+    provider_id: int
+    subject: str
+    user_id: int
+    granted: int
+
+
+class IdentityRow(NamedTuple):
+    """An identity as people read it in a list."""
+
+    id: int
+    provider: str
+    display_name: str
+    kind: str
+    subject: str
+    email: str
+    how: str
+    created_at: int
+    last_sign_in_at: int
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+class _Mask(NamedTuple):
+    granted: int
+
+
+_C = identities.c
+_FIND = bound(
+    select(*(_C[name] for name in Identity._fields))
+    .where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject"))
+    .with_for_update(),
+    Identity,
+)
+_NEW = ("provider_id", "subject", "user_id", "how", "email", "granted", "created_at", "last_sign_in_at")
+_ADD = bound(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+_SEEN = bound(
+    update(identities)
+    .where(_C.id == bindparam("id"))
+    .values(email=bindparam("new_email"), granted=bindparam("new_granted"), last_sign_in_at=bindparam("now"))
+)
+_OTHERS = bound(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), _Mask)
+_UNVOUCHED = bound(
+    select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == How.CREATED_UNVOUCHED.value), _Id
+)
+_LIST = bound(
+    select(
+        _C.id, providers.c.name, providers.c.display_name, providers.c.kind, _C.subject, _C.email, _C.how,
+        _C.created_at, _C.last_sign_in_at,
+    )
+    .select_from(identities.join(providers, providers.c.id == _C.provider_id))
+    .where(_C.user_id == bindparam("of_user"))
+    .order_by(_C.id)
+    .limit(100),
+    IdentityRow,
+)  # fmt: skip
+_UNLINK = bound(delete(identities).where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user")))
+
+
+def find_identity(unit: TenantUnit, provider_id: int, subject: str) -> Identity | None:
+    """Locked until the transaction ends."""
+    return unit.first(_FIND, provider_id=provider_id, subject=subject)
+
+
+def link(
+    unit: TenantUnit, provider_id: int, subject: str, user_id: int, how: How, email: str, granted: int, now: int
+) -> Identity:
+    """From now on this subject is that user. ``granted``: mask of the roles that the provider's groups gave already.
+    Raises Conflict when somebody else was faster."""
+    added = unit.first(
+        _ADD, provider_id=provider_id, subject=subject, user_id=user_id, how=how.value, email=email, granted=granted,
+        created_at=now, last_sign_in_at=now,
+    )  # fmt: skip
+    assert added is not None
+    return Identity(added.id, provider_id, subject, user_id, granted)
+
+
+def seen(unit: TenantUnit, identity: Identity, email: str, granted: int, now: int) -> None:
+    """The person signed in; ``granted``: mask of the roles that this provider's groups added."""
+    unit.change(_SEEN, id=identity.id, new_email=email, new_granted=granted, now=now)
+
+
+def granted_by_others(unit: TenantUnit, identity: Identity) -> int:
+    """Mask of the roles that the user's other identities added."""
+    mask = 0
+    for row in unit.all(_OTHERS, of_user=identity.user_id, but=identity.id):
+        mask |= row.granted
+    return mask
+
+
+def claims_unvouched(unit: TenantUnit, user_id: int) -> bool:
+    """Whether the account was made with an address that nobody vouched for: its owner may be somebody else."""
+    row = unit.first(_UNVOUCHED, of_user=user_id)
+    return row is not None and row.id > 0
+
+
+def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
+    return unit.all(_LIST, of_user=user_id)
+
+
+def unlink(unit: TenantUnit, user_id: int, identity_id: int) -> None:
+    """Raises NotFound."""
+    if not unit.change(_UNLINK, id=identity_id, of_user=user_id):
+        raise NotFound()

@@ -1,0 +1,248 @@
+"""Identity providers as data of a tenant: made, found, changed, switched off and on, deleted."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import func as sql
+
+from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
+from manifest_auth.sealing import Sealer
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import identities, provider_domains, providers, sign_in_codes, sign_in_flows, tenants
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
+MOST = 50
+
+
+class Provider(NamedTuple):
+    id: int
+    tenant_id: int
+    name: str
+    display_name: str
+    kind: str
+    settings: str
+    secrets: bytes | None
+    reaches_admins: int
+    created_at: int
+    changed_at: int
+    disabled_at: int | None
+
+    @property
+    def rules(self) -> Settings:
+        return settings_of(self.settings)
+
+
+class Offered(NamedTuple):
+    """A provider as the way in of a domain."""
+
+    client: str
+    name: str
+    display_name: str
+    kind: str
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+_C, _D, _T = providers.c, provider_domains.c, tenants.c
+_ALL = select(*(_C[name] for name in Provider._fields))
+_BY_NAME = bound(_ALL.where(_C.name == bindparam("name")), Provider)
+_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
+_SHARED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(read=True), Provider)
+_LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Provider)
+_LIST = bound(_ALL.order_by(_C.name).limit(MOST), Provider)
+_SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
+_BY_ISSUER = crossing(
+    _ALL.where(_C.issuer == bindparam("issuer"), _C.kind == "saml").order_by(_C.id).limit(20),
+    Provider,
+    because="an encrypted response that nobody asked for names its issuer, and the keys that open it the tenant",
+)
+_ONLY = crossing(
+    _ALL.where(_C.name == bindparam("name"), _C.kind == bindparam("kind")).limit(2),
+    Provider,
+    because="the seed page starts a sign-in by the provider's name alone, which may be the only one of that name",
+)
+_BY_DOMAIN = crossing(
+    select(_T.identifier, _C.name, _C.display_name, _C.kind)
+    .select_from(provider_domains.join(providers, _C.id == _D.provider_id).join(tenants, _T.id == _C.tenant_id))
+    .where(_D.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
+    .order_by(_T.identifier, _C.name)
+    .limit(20),
+    Offered,
+    because="somebody who types an address has no client yet; the domain names those that own it",
+)
+_NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
+_ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+_SET_SECRETS = bound(update(providers).where(_C.id == bindparam("id")).values(secrets=bindparam("new_secrets")))
+_CHANGED = ("display_name", "issuer", "settings", "reaches_admins", "changed_at")
+_CHANGE = bound(
+    update(providers).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
+)
+_SWITCH = bound(update(providers).where(_C.id == bindparam("id")).values(disabled_at=bindparam("at")))
+_COUNT = bound(select(sql.count()).select_from(providers), _Id)
+_ADD_DOMAIN = bound(insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain")))
+_CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
+_CLEAR = (
+    _CLEAR_DOMAINS,
+    bound(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider"))),
+    bound(delete(sign_in_codes).where(sign_in_codes.c.provider_id == bindparam("of_provider"))),
+    bound(delete(identities).where(identities.c.provider_id == bindparam("of_provider"))),
+)
+_DELETE = bound(delete(providers).where(_C.id == bindparam("id")))
+
+
+def find(unit: TenantUnit, name: str) -> Provider | None:
+    return unit.first(_BY_NAME, name=name)
+
+
+def get(unit: TenantUnit, name: str, *, lock: bool = False) -> Provider:
+    """``lock``: nobody else changes it until the transaction ends. Raises NotFound."""
+    found = unit.first(_BY_NAME, name=name)
+    if found is not None and lock:
+        found = unit.first(_LOCKED, id=found.id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def find_by_id(unit: TenantUnit, provider_id: int, *, shared: bool = False, lock: bool = False) -> Provider | None:
+    """``lock``, ``shared``: it stays as it is until the transaction ends, for one alone or for all who share it."""
+    return unit.first(_LOCKED if lock else _SHARED if shared else _BY_ID, id=provider_id)
+
+
+def get_by_id(unit: TenantUnit, provider_id: int) -> Provider:
+    """Raises NotFound."""
+    found = find_by_id(unit, provider_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def list_all(unit: TenantUnit) -> list[Provider]:
+    """All providers of the tenant, at most :data:`MOST`, by name."""
+    return unit.all(_LIST)
+
+
+def find_only(unit: SystemUnit, name: str, kind: str) -> Provider | None:
+    """The one provider of that name in the whole installation, None when there are several or none."""
+    found = unit.all(_ONLY, name=name, kind=kind)
+    return found[0] if len(found) == 1 else None
+
+
+def find_with_issuer(unit: TenantUnit, issuer: str) -> Provider | None:
+    """The tenant's SAML provider of that entity id."""
+    return unit.first(_SAME_ISSUER, issuer=issuer, kind="saml")
+
+
+def find_by_issuer(unit: SystemUnit, issuer: str) -> list[Provider]:
+    """SAML providers of all tenants that have this entity id, at most 20."""
+    return unit.all(_BY_ISSUER, issuer=issuer)
+
+
+def find_by_domain(unit: SystemUnit, domain: str) -> list[Offered]:
+    """Across tenants: the switched-on providers that own a domain, at most 20."""
+    return unit.all(_BY_DOMAIN, domain=domain)
+
+
+def create(
+    unit: TenantUnit, sealer: Sealer, name: str, display_name: str, settings: Settings, secrets: Secrets,
+    *, by_admin: bool, now: int,
+) -> Provider:  # fmt: skip
+    """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict."""
+    if not _NAME.match(name):
+        raise ValidationError(
+            details=[("name", "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores")]
+        )
+    check(settings)
+    count = unit.first(_COUNT)
+    if count is not None and count.id >= MOST:
+        raise Conflict(f"A client has at most {MOST} providers")
+    if find(unit, name):
+        raise Conflict("The name is taken")
+    _check_issuer(unit, settings, None)
+    text = msgspec.json.encode(settings).decode()
+    added = unit.first(
+        _ADD, name=name, display_name=display_name, kind=settings.kind, issuer=settings.issuer, settings=text,
+        reaches_admins=int(by_admin), created_at=now, changed_at=now,
+    )  # fmt: skip
+    assert added is not None
+    _set_domains(unit, added.id, settings)
+    return replace_secrets(unit, sealer, get_by_id(unit, added.id), secrets)
+
+
+def change(
+    unit: TenantUnit, provider: Provider, display_name: str, settings: Settings, *, by_admin: bool, now: int
+) -> Provider:
+    """Replaces the settings.
+
+    Whoever can change a provider decides whom it says people are. So one whose settings a User Admin changed reaches no
+    Admin's account until an Admin has confirmed it (``docs/decisions/0018-providers-and-rank.md``). Raises
+    ValidationError.
+    """
+    check(settings)
+    if settings.kind != provider.kind:
+        raise ValidationError(details=[(settings.kind, "The kind of a provider does not change")])
+    _check_issuer(unit, settings, provider.id)
+    text = msgspec.json.encode(settings).decode()
+    reaches = by_admin or (bool(provider.reaches_admins) and text == provider.settings)
+    # A sign-in that began under the old settings finds another `changed_at`, even within the same millisecond.
+    changed_at = max(now, provider.changed_at + 1)
+    unit.change(
+        _CHANGE, id=provider.id, new_display_name=display_name, new_issuer=settings.issuer, new_settings=text,
+        new_reaches_admins=int(reaches), new_changed_at=changed_at,
+    )  # fmt: skip
+    unit.change(_CLEAR_DOMAINS, of_provider=provider.id)
+    _set_domains(unit, provider.id, settings)
+    return get_by_id(unit, provider.id)
+
+
+def replace_secrets(unit: TenantUnit, sealer: Sealer, provider: Provider, secrets: Secrets) -> Provider:
+    """Stores the secrets, encrypted for this row alone."""
+    sealed = sealer.seal(msgspec.json.encode(secrets), _row(unit.tenant_id, provider.id))
+    unit.change(_SET_SECRETS, id=provider.id, new_secrets=sealed)
+    return provider._replace(secrets=sealed)
+
+
+def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
+    """The secrets again. Raises CannotOpen."""
+    if provider.secrets is None:
+        return Secrets()
+    opened = sealer.open(provider.secrets, _row(provider.tenant_id, provider.id))
+    return msgspec.json.decode(opened, type=Secrets)
+
+
+def switch(unit: TenantUnit, provider: Provider, *, on: bool, now: int) -> Provider:
+    """Switches it on or off; ending its sessions is the caller's."""
+    unit.change(_SWITCH, id=provider.id, at=None if on else now)
+    return provider._replace(disabled_at=None if on else now)
+
+
+def remove(unit: TenantUnit, provider: Provider) -> None:
+    """Takes the provider away with all that it knew of people here."""
+    for statement in _CLEAR:
+        unit.change(statement, of_provider=provider.id)
+    unit.change(_DELETE, id=provider.id)
+
+
+def _check_issuer(unit: TenantUnit, settings: Settings, own_id: int | None) -> None:
+    """A SAML response says who issued it and nothing else, so within a tenant that must name one provider."""
+    if settings.saml is None:
+        return
+    for other in unit.all(_SAME_ISSUER, issuer=settings.issuer, kind="saml"):
+        if other.id != own_id:
+            raise Conflict(f"The provider {other.name} has this entity id")
+
+
+def _set_domains(unit: TenantUnit, provider_id: int, settings: Settings) -> None:
+    for domain in sorted(set(settings.domains)):
+        unit.change(_ADD_DOMAIN, provider_id=provider_id, domain=domain)
+
+
+def _row(tenant_id: int, provider_id: int) -> str:
+    return f"providers/{tenant_id}/{provider_id}/secrets"

@@ -1,0 +1,163 @@
+"""What a tenant settles for one of its providers: the stored form, which is the wire's form too, and its rules."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.permissions import Role
+from manifest_auth.text import check_return_address, check_web_address
+
+_DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
+
+Address = Annotated[str, Meta(min_length=1, max_length=2000)]
+Word = Annotated[str, Meta(min_length=1, max_length=256)]
+Name = Annotated[str, Meta(max_length=256)]
+
+
+class GroupRoles(msgspec.Struct, frozen=True):
+    """One line of the table from the provider's groups to roles."""
+
+    group: Annotated[str, Meta(min_length=1, max_length=512, description="As the provider writes it, exactly.")]
+    roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=7)]
+
+
+class OidcSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """An OpenID provider and how this server is known there."""
+
+    issuer: Annotated[str, Meta(min_length=1, max_length=500, description="Exactly as in its discovery document.")]
+    client_id: Annotated[str, Meta(min_length=1, max_length=500)]
+    scopes: Annotated[tuple[str, ...], Meta(max_length=30)] = ("openid", "profile", "email")
+    client_authentication: Annotated[
+        Literal["auto", "basic", "post", "none"],
+        Meta(description="How the client secret is sent; `auto`: as the provider says."),
+    ] = "auto"
+    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
+    trust_email: Annotated[
+        bool,
+        Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all."),
+    ] = False
+    own_callback: Annotated[
+        bool,
+        Meta(description="The callback address names this provider; for those that send no `iss` (RFC 9207)."),
+    ] = False
+
+
+class Attributes(msgspec.Struct, frozen=True, rename="camel"):
+    """Names of SAML attributes. Empty: the usual ones are tried."""
+
+    email: Name = ""
+    first_name: Name = ""
+    last_name: Name = ""
+    groups: Name = ""
+    subject: Annotated[str, Meta(max_length=256, description="Identifies the person in place of NameID.")] = ""
+
+
+class SamlSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """A SAML identity provider and what is pinned of it."""
+
+    entity_id: Annotated[str, Meta(min_length=1, max_length=1024)]
+    certificates: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, max_length=10, description="Signing certificates, base64; any of them may have signed."),
+    ]
+    redirect_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-Redirect binding.")] = ""
+    post_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-POST binding.")] = ""
+    binding: Annotated[Literal["redirect", "post"], Meta(description="How requests are sent.")] = "redirect"
+    sign_requests: bool = False
+    allow_idp_initiated: Annotated[bool, Meta(description="Responses that nobody asked for are accepted.")] = True
+    expired_certificates: Annotated[
+        Literal["refuse", "accept"], Meta(description="Whether a pinned certificate counts past its end.")
+    ] = "refuse"
+    attributes: Attributes = Attributes()
+
+
+class Settings(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything but the secrets. Exactly one of ``oidc`` and ``saml`` is there."""
+
+    domains: Annotated[
+        tuple[str, ...], Meta(max_length=100, description="E-mail domains that this provider owns and vouches for.")
+    ] = ()
+    create_users: Annotated[bool, Meta(description="People who are not known yet get an account.")] = False
+    group_roles: Annotated[tuple[GroupRoles, ...], Meta(max_length=500)] = ()
+    default_roles: Annotated[
+        tuple[Role, ...], Meta(max_length=7, description="Roles of everybody who signs in through this provider.")
+    ] = ()
+    group_separator: Annotated[
+        str, Meta(max_length=1, description="Splits a text that holds several groups; empty: one text is one group.")
+    ] = ""
+    return_addresses: Annotated[
+        tuple[Address, ...], Meta(max_length=50, description="Where a sign-in may end, beside the client's own list.")
+    ] = ()
+    oidc: OidcSettings | None = None
+    saml: SamlSettings | None = None
+
+    @property
+    def kind(self) -> str:
+        return "oidc" if self.oidc is not None else "saml"
+
+    @property
+    def issuer(self) -> str:
+        """What the provider calls itself."""
+        if self.oidc is not None:
+            return self.oidc.issuer
+        assert self.saml is not None
+        return self.saml.entity_id
+
+    @property
+    def grants(self) -> frozenset[Role]:
+        """All roles that this provider can give."""
+        return frozenset(self.default_roles).union(*(line.roles for line in self.group_roles))
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """What is stored encrypted. ``keys`` and ``certificates``: our own pairs for SAML, newest first (PEM, base64)."""
+
+    client_secret: str | None = None
+    keys: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=1024)
+def settings_of(text: str) -> Settings:
+    """The settings of a stored text."""
+    return msgspec.json.decode(text, type=Settings)
+
+
+def check(settings: Settings) -> None:
+    """What types cannot say. Raises ValidationError that names the member."""
+    if (settings.oidc is None) == (settings.saml is None):
+        raise ValidationError(details=[("oidc", "Exactly one of oidc and saml is needed")])
+    for number, domain in enumerate(settings.domains):
+        if not _DOMAIN.match(domain):
+            raise ValidationError(details=[(f"domains[{number}]", "Must be a domain in lower case, like acme.example")])
+    for number, address in enumerate(settings.return_addresses):
+        check_return_address(address, f"returnAddresses[{number}]")
+    groups = [line.group for line in settings.group_roles]
+    if len(groups) != len(set(groups)):
+        raise ValidationError(details=[("groupRoles", "Each group may stand there once")])
+    if settings.oidc is not None:
+        _check_oidc(settings.oidc)
+    if settings.saml is not None:
+        _check_saml(settings.saml)
+
+
+def _check_oidc(oidc: OidcSettings) -> None:
+    check_web_address(oidc.issuer, "oidc.issuer", query=False)
+    if "openid" not in oidc.scopes or not all(_SCOPE.match(scope) for scope in oidc.scopes):
+        raise ValidationError(details=[("oidc.scopes", "Must hold openid, and words without spaces")])
+
+
+def _check_saml(saml: SamlSettings) -> None:
+    for name, address in (("redirectUrl", saml.redirect_url), ("postUrl", saml.post_url)):
+        if address:
+            check_web_address(address, f"saml.{name}")
+    needed = "postUrl" if saml.binding == "post" else "redirectUrl"
+    if not (saml.post_url if saml.binding == "post" else saml.redirect_url):
+        raise ValidationError(details=[(f"saml.{needed}", "Needed for this binding")])

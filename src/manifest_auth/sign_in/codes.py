@@ -1,0 +1,110 @@
+"""One-time codes for apps: what an app gets at its return address, and exchanges for tokens (contract, section 5).
+
+A code lives 60 seconds and works once. Shown a second time it ends the session that it was exchanged for: one of the
+two who showed it stole it (RFC 6749, section 4.1.2). An app that began with a PKCE challenge of its own (RFC 7636) must
+bring the verifier, so a code that another app caught on its way is worth nothing there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, insert, select, update
+
+from manifest_auth import audit, base64url, providers, sessions
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.sign_in import finish
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import sign_in_codes
+
+LIFE_MS = 60_000
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
+
+
+class Code(NamedTuple):
+    key: str
+    tenant_id: int
+    provider_id: int
+    user_id: int
+    method: str
+    challenge: str
+    used_at: int | None
+    session_id: str | None
+
+
+_C = sign_in_codes.c
+_FIND = crossing(
+    select(*(_C[name] for name in Code._fields))
+    .where(_C.key == bindparam("key"), _C.expires_at > bindparam("now"))
+    .with_for_update(),
+    Code,
+    because="an app shows a code and nothing else; the code names the tenant",
+)
+_NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at")
+_ADD = bound(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
+_USE = bound(
+    update(sign_in_codes)
+    .where(_C.key == bindparam("of_key"))
+    .values(used_at=bindparam("now"), session_id=bindparam("session"))
+)
+
+
+def check_challenge(challenge: str) -> str:
+    """Raises ValidationError for what is no S256 challenge; empty: none is used."""
+    if challenge and not _CHALLENGE.match(challenge):
+        raise ValidationError(details=[("codeChallenge", "Must be BASE64URL(SHA256(verifier)), 43 characters")])
+    return challenge
+
+
+def issue(unit: TenantUnit, ctx: Context, identity: finish.Identity, challenge: str) -> str:
+    """A new code; only its hash is kept."""
+    code = ctx.house.random.text(32)
+    unit.change(
+        _ADD,
+        key=_key(code),
+        provider_id=identity.provider_id,
+        user_id=identity.user_id,
+        method=identity.method,
+        challenge=challenge,
+        expires_at=ctx.now + LIFE_MS,
+    )
+    return code
+
+
+def exchange(unit: SystemUnit, ctx: Context, code: str, verifier: str, shown: finish.Browser) -> finish.SignedIn:
+    """The session that the code stands for begins. Raises SsoFailed, AccountDisabled."""
+    found = unit.first(_FIND, key=_key(code), now=ctx.now)
+    if found is None:
+        raise SsoFailed("The code is not valid any more", reason="one-time code: unknown or expired")
+    tenant = unit.of(found.tenant_id)
+    if found.used_at is not None:
+        if found.session_id:
+            sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
+        audit.record(tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=found.session_id or "")
+        raise SsoFailed("The code is not valid any more", reason="one-time code: shown a second time")
+    if found.challenge and not hmac.compare_digest(_challenge_of(verifier), found.challenge):
+        # Used up all the same: whoever shows it without its verifier is not the app that asked for it.
+        tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
+        raise SsoFailed("The code is not valid any more", reason="one-time code: verifier does not fit its challenge")
+    provider = providers.find_by_id(tenant, found.provider_id, shared=True)
+    if provider is None or provider.disabled_at is not None:
+        raise SsoFailed(reason="one-time code: the provider was switched off meanwhile")
+    # Marked before the tail, which may refuse and still keep its writes.
+    tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
+    identity = finish.Identity(found.method, found.user_id, None, found.provider_id)
+    signed_in = finish.finish(unit, ctx, found.tenant_id, identity, shown.cookie, shown.device)
+    tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
+    return signed_in
+
+
+def _key(code: str) -> str:
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _challenge_of(verifier: str) -> str:
+    return base64url.encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest())

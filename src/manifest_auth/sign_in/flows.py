@@ -1,0 +1,149 @@
+"""Sign-ins that are under way at a provider: a row that is used once, bound to the browser that began it.
+
+The row is found by ``state`` (OIDC), or by ``RelayState`` and the id of our request (SAML); the browser must bring the
+cookie that it was given. All of them have 128 random bits or more, and the store keeps only hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import bindparam, delete, insert, select
+
+from manifest_auth.context import Context
+from manifest_auth.sealing import Sealer
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import sign_in_flows
+
+LIFE_S = 600  # RFC 9700 and ASVS V10: ten minutes at most
+
+
+class Wish(NamedTuple):
+    """What the person who begins a sign-in asks for."""
+
+    return_to: str
+    response: str = "cookie"
+    challenge: str = ""
+    link_session_id: str | None = None
+    invitation_id: int | None = None
+
+
+class Flow(NamedTuple):
+    """A sign-in under way, as it is stored."""
+
+    key: str
+    tenant_id: int
+    provider_id: int
+    browser: str
+    request_id: str | None
+    secrets: bytes
+    return_to: str
+    response: str
+    challenge: str
+    link_session_id: str | None
+    invitation_id: int | None
+
+    @property
+    def cookie(self) -> str:
+        return cookie_name(self.key)
+
+    def is_from(self, browser: str | None) -> bool:
+        """Whether the browser brought the cookie back."""
+        return browser is not None and hmac.compare_digest(_hash(browser), self.browser)
+
+
+class Begun(NamedTuple):
+    """What leaves the server: ``state`` for the provider, the rest for the browser or for the request."""
+
+    state: str
+    request_id: str
+    nonce: str
+    verifier: str
+    cookie: str
+    browser: str
+
+
+class _Secrets(msgspec.Struct, frozen=True):
+    nonce: str
+    verifier: str
+
+
+_C = sign_in_flows.c
+_ALL = select(*(_C[name] for name in Flow._fields))
+_WHY = "the answer of a provider names the sign-in that it belongs to, and that the tenant"
+_BY_KEY = crossing(_ALL.where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")), Flow, because=_WHY)
+_BY_REQUEST = crossing(
+    _ALL.where(_C.request_id == bindparam("request_id"), _C.expires_at > bindparam("now")), Flow, because=_WHY
+)
+_ADD = bound(
+    insert(sign_in_flows).values(
+        {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
+    )
+)
+_TAKE = bound(delete(sign_in_flows).where(_C.key == bindparam("key")))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def cookie_name(key: str) -> str:
+    """One cookie for each sign-in, so that two tabs do not disturb each other."""
+    return f"sso-{key[:16]}"
+
+
+def begin(unit: TenantUnit, ctx: Context, provider_id: int, wish: Wish, *, asks: bool) -> Begun:
+    """A new sign-in. ``asks``: a SAML request with an id of its own is sent."""
+    random = ctx.house.random
+    state, browser = random.text(24), random.text(24)
+    begun = Begun(
+        state, "_" + random.bytes(20).hex(), random.text(24), random.text(48), cookie_name(_hash(state)), browser
+    )
+    key = _hash(state)
+    secrets = msgspec.json.encode(_Secrets(begun.nonce, begun.verifier))
+    unit.change(
+        _ADD,
+        key=key,
+        provider_id=provider_id,
+        browser=_hash(browser),
+        request_id=begun.request_id if asks else None,
+        secrets=ctx.house.sealer.seal(secrets, _row(key)),
+        return_to=wish.return_to,
+        response=wish.response,
+        challenge=wish.challenge,
+        link_session_id=wish.link_session_id,
+        invitation_id=wish.invitation_id,
+        expires_at=ctx.now + LIFE_S * 1000,
+    )
+    return begun
+
+
+def find_by_state(unit: SystemUnit, state: str, now: int) -> Flow | None:
+    return unit.first(_BY_KEY, key=_hash(state), now=now)
+
+
+def find_by_request(unit: SystemUnit, request_id: str, now: int) -> Flow | None:
+    return unit.first(_BY_REQUEST, request_id=request_id, now=now)
+
+
+def has_state(flow: Flow, state: str) -> bool:
+    """Whether this is the state of that sign-in."""
+    return hmac.compare_digest(flow.key, _hash(state))
+
+
+def take(unit: TenantUnit, flow: Flow) -> bool:
+    """Uses the row up. False when somebody else did."""
+    return unit.change(_TAKE, key=flow.key) == 1
+
+
+def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:
+    """Nonce and PKCE verifier. Raises CannotOpen."""
+    found = msgspec.json.decode(sealer.open(flow.secrets, _row(flow.key)), type=_Secrets)
+    return found.nonce, found.verifier
+
+
+def _row(key: str) -> str:
+    return f"sign_in_flows/{key}/secrets"

@@ -1,0 +1,160 @@
+"""Signing in at an OpenID provider: the code flow with PKCE, state and nonce (OpenID Connect Core; RFC 9700).
+
+The issuer comes from the stored provider, never from what comes back. What ``oidc`` hands over is verified; here it
+becomes a :class:`Person`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from manifest_auth import base64url, oidc, providers
+from manifest_auth.context import Context
+from manifest_auth.errors import ProviderUnavailable, SsoFailed
+from manifest_auth.outgoing import Unreachable
+from manifest_auth.providers import OidcSettings, Provider
+from manifest_auth.sign_in import flows, provider_flow
+from manifest_auth.sign_in.finish import Browser
+from manifest_auth.sign_in.flows import Begun, Flow
+from manifest_auth.sign_in.matching import Person
+from manifest_auth.sign_in.provider_flow import Chosen, Outcome
+
+METHOD = "oidc"
+CALLBACK = "/api/client/auth/oidc/callback"
+
+
+class Returned(NamedTuple):
+    """What the browser brought back; ``number``: of the provider, when its own callback address was used."""
+
+    state: str
+    code: str
+    iss: str | None
+    error: str
+    number: str
+
+
+def callback_of(ctx: Context, provider: Provider) -> str:
+    """The redirect address to register at the provider: from the configured public address, never from a header."""
+    base = ctx.house.settings.public_url.rstrip("/") + CALLBACK
+    return f"{base}/{provider.id}" if _settings(provider).own_callback else base
+
+
+async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
+    """The address at the provider to go to. Raises ProviderUnavailable, SsoFailed."""
+    provider, house = chosen.provider, ctx.house
+    registration = registration_of(ctx, provider)
+    try:
+        found = await house.oidc.discover(registration.issuer, house.outgoing.deadline())
+    except Unreachable as error:
+        raise ProviderUnavailable(reason=f"discovery: {error}") from error
+    except oidc.Refused as error:
+        raise await provider_flow.refuse(ctx, provider, f"discovery: {error.reason}") from error
+    store = house.store.of(provider.tenant_id)
+    begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=False))
+    authorization = oidc.Authorization(
+        state=begun.state,
+        nonce=begun.nonce,
+        challenge=base64url.encode(hashlib.sha256(begun.verifier.encode()).digest()),
+        redirect_uri=callback_of(ctx, provider),
+        login_hint=login_hint or None,
+        prompt=None,
+    )
+    return house.oidc.authorization_address(found, registration, authorization), begun
+
+
+async def end(
+    ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
+) -> tuple[Flow, Outcome]:
+    """Judges what came back. ``cookie_of``: a function from a cookie's name to its value.
+
+    Raises SsoFailed, AccountDisabled, ProviderUnavailable. No call goes out before state and browser were found right.
+    """
+    house = ctx.house
+    flow = await house.store.read(lambda unit: flows.find_by_state(unit, returned.state, ctx.now))
+    if flow is None:
+        raise SsoFailed(reason="state: unknown, used or expired")
+    if not flow.is_from(cookie_of(flow.cookie)):
+        raise SsoFailed(reason="state: of another browser")
+    bound = house.store.of(flow.tenant_id)
+    provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
+    if returned.number != (str(provider.id) if _settings(provider).own_callback else ""):
+        raise SsoFailed(reason="the answer came to another callback address")
+    if not await bound.write_quickly(lambda unit: flows.take(unit, flow)):
+        raise SsoFailed(reason="state: used meanwhile")
+    if provider.disabled_at is not None:
+        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
+    if returned.error or not returned.code:
+        raise await provider_flow.refuse(
+            ctx, provider, f"redirect: {returned.error[:100] or 'no code'}", oidc.sentence_for(returned.error)
+        )
+    person = await _redeem(ctx, provider, flow, returned)
+    outcome = await provider_flow.complete(
+        ctx, provider, person, browser, flow=flow, return_to=flow.return_to, use=lambda _unit: None
+    )
+    return flow, outcome
+
+
+async def _redeem(ctx: Context, provider: Provider, flow: Flow, returned: Returned) -> Person:
+    settings = _settings(provider)
+    nonce, verifier = flows.open_secrets(ctx.house.sealer, flow)
+    answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx, provider), returned.iss)
+    wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
+    try:
+        claims = await ctx.house.oidc.redeem(
+            registration_of(ctx, provider), answer, frozenset(wants - {""}), ctx.house.outgoing.deadline()
+        )
+    except Unreachable as error:
+        await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
+        raise ProviderUnavailable(reason=str(error)) from error
+    except oidc.Refused as error:
+        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
+    return person_of(claims, settings)
+
+
+def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
+    """The person of verified claims."""
+    email, verified = claims.get("email"), claims.get("email_verified")
+    if isinstance(verified, str):  # some providers write booleans as text
+        verified = {"true": True, "false": False}.get(verified.lower())
+    if not isinstance(verified, bool):
+        verified = True if settings.trust_email and "email_verified" not in claims else None
+    first, last = _text(claims.get("given_name")), _text(claims.get("family_name"))
+    if not first and not last:
+        first, _, last = _text(claims.get("name")).partition(" ")
+    return Person(
+        subject=claims["sub"],
+        email=email if isinstance(email, str) and email else None,
+        vouched=verified,
+        first_name=first,
+        last_name=last,
+        groups=_groups(claims.get(settings.group_claim)),
+    )
+
+
+def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
+    """How this server is known at the provider."""
+    settings = _settings(provider)
+    secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
+    return oidc.Registration(
+        settings.issuer, settings.client_id, secret, settings.scopes, settings.client_authentication
+    )
+
+
+def _settings(provider: Provider) -> OidcSettings:
+    found = provider.rules.oidc
+    if found is None:
+        raise SsoFailed(reason="the provider is of another kind")
+    return found
+
+
+def _text(value: Any) -> str:
+    """A name without what the store would refuse."""
+    return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
+
+
+def _groups(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

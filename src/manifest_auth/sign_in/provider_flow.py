@@ -1,0 +1,208 @@
+"""What OIDC and SAML have in common: which provider is meant, where the browser ends, and the tail of the sign-in.
+
+The tail is one unit of work: use the flow up, match the person, then open a session, give a one-time code, or link.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
+
+from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
+from manifest_auth.providers import Provider
+from manifest_auth.sign_in import codes, finish, flows, matching
+from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
+from manifest_auth.sign_in.flows import Flow, Wish
+from manifest_auth.sign_in.matching import Person, Ticket
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
+
+T = TypeVar("T")
+
+
+class Asked(NamedTuple):
+    """What the one who begins a sign-in names."""
+
+    provider: str | None
+    client: str | None
+    return_to: str
+    response: str
+    challenge: str
+    invitation: str
+
+
+class Chosen(NamedTuple):
+    tenant: Tenant
+    provider: Provider
+    wish: Wish
+
+
+class Outcome(NamedTuple):
+    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked."""
+
+    return_to: str
+    signed_in: SignedIn | None = None
+    code: str | None = None
+
+
+async def choose(ctx: Context, kind: str, asked: Asked) -> Chosen:
+    """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off."""
+    return await ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked))
+
+
+def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
+    if asked.client is None:
+        if asked.provider is None:
+            raise ValidationError(details=[("client", "Required")])
+        found = providers.find_only(unit, asked.provider, kind)
+        if found is None:
+            raise NotFound(reason="no client named, and not the only provider of that name")
+        tenant = tenants.get(unit, found.tenant_id)
+    else:
+        named = tenants.find(unit, asked.client)
+        if named is None:
+            raise NotFound(reason="no such client")
+        tenant, found = named, _of_tenant(unit.of(named.id), kind, asked.provider)
+    if found.disabled_at is not None:
+        raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+    bound = unit.of(tenant.id)
+    invitation = providers.find_open(bound, asked.invitation, ctx.now) if asked.invitation else None
+    if asked.invitation and invitation is None:
+        raise SsoFailed("The invitation is not open any more", reason="invitation: unknown, used or expired")
+    return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
+    challenge = codes.check_challenge(asked.challenge)
+    wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None)
+    return Chosen(tenant, found, wish)
+
+
+def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
+    if name is None:
+        fitting = [p for p in providers.list_all(unit) if p.kind == kind and p.disabled_at is None]
+        if len(fitting) > 1:
+            raise ValidationError(details=[("provider", "Required: the client has several")])
+        if fitting:
+            return fitting[0]
+        raise NotFound(reason="the client has no such provider")
+    found = providers.find(unit, name)
+    if found is None or found.kind != kind:
+        raise NotFound(reason="no such provider")
+    return found
+
+
+def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str, response: str = "cookie") -> str:
+    """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
+    is listed, else the page that says who one is. Raises ValidationError."""
+    listed = (*provider.rules.return_addresses, *tenants.settings_of(tenant.settings).return_addresses)
+    if asked and asked not in listed:
+        raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
+    if asked and response == "cookie" and not _is_web(asked):
+        raise ValidationError(details=[("response", "An app's own address needs response=code")])
+    address = asked or next((a for a in listed if response == "code" or _is_web(a)), "")
+    if response == "code" and not address:
+        raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
+    return address or f"{ctx.house.settings.public_url.rstrip('/')}/api/client/auth/me"
+
+
+def _is_web(address: str) -> bool:
+    return address.startswith(("https://", "http://"))
+
+
+def unasked_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str) -> str:
+    """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
+    try:
+        return return_address(ctx, tenant, provider, asked)
+    except ValidationError as error:
+        raise SsoFailed(reason=f"RelayState: {asked[:200]!r} is not a listed return address") from error
+
+
+async def complete(
+    ctx: Context,
+    provider: Provider,
+    person: Person,
+    browser: Browser,
+    *,
+    flow: Flow | None,
+    return_to: str,
+    use: Callable[[TenantUnit], None],
+) -> Outcome:
+    """The tail. ``use`` takes the flow or assertion away, in the same unit of work, or raises SsoFailed.
+
+    Raises SsoFailed, AccountDisabled.
+    """
+
+    def matched(unit: SystemUnit) -> int:
+        bound = unit.of(provider.tenant_id)
+        try:
+            use(bound)
+            if tenants.get(unit, provider.tenant_id).suspended_at is not None:
+                raise AccountDisabled(reason="the client is suspended")
+            return matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow)).id
+        except SsoFailed as refusal:
+            record_failure(bound, ctx, provider, refusal)
+            raise
+
+    if flow is not None and flow.link_session_id is not None:
+        await ctx.house.store.write(matched)
+        return Outcome(return_to)
+    if flow is not None and flow.response == "code":
+        code = await _again(lambda: ctx.house.store.write(lambda unit: _code(unit, ctx, provider, matched(unit), flow)))
+        return Outcome(return_to, code=code)
+
+    def tail(unit: SystemUnit) -> SignedIn:
+        identity = Identity(provider.kind, matched(unit), None, provider.id)
+        return finish.finish(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
+
+    return Outcome(return_to, signed_in=await _again(lambda: finish.run(ctx, provider.kind, tail)))
+
+
+async def _again(work: Callable[[], Awaitable[T]]) -> T:
+    """Two who are new at the same moment: the second finds what the first made."""
+    try:
+        return await work()
+    except Conflict:
+        return await work()
+
+
+def _ticket(unit: SystemUnit, ctx: Context, provider: Provider, flow: Flow | None) -> Ticket:
+    if flow is None:
+        return Ticket()
+    if flow.link_session_id is None:
+        return Ticket(None, flow.invitation_id)
+    session = sessions.read(unit, flow.link_session_id)
+    if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
+        raise SsoFailed("You are not signed in any more", reason="the session that asked for the link has ended")
+    return Ticket(session.user_id, None)
+
+
+def _code(unit: SystemUnit, ctx: Context, provider: Provider, user_id: int, flow: Flow) -> str:
+    bound = unit.of(provider.tenant_id)
+    finish.check_in(unit, ctx, provider.tenant_id, user_id, provider.kind)
+    return codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
+
+
+def record_failure(unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed) -> None:
+    """Writes down why somebody did not get in."""
+    detail = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
+    audit.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
+
+
+async def refuse(ctx: Context, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
+    """Records a refusal outside the tail; hands it back to be raised."""
+    refusal = SsoFailed(sentence, reason=reason)
+    bound = ctx.house.store.of(provider.tenant_id)
+    await bound.write(lambda unit: record_failure(unit, ctx, provider, refusal))
+    ctx.house.metrics.sign_ins.labels(provider.kind, "failed").inc()
+    return refusal
+
+
+def take(flow: Flow) -> Callable[[TenantUnit], None]:
+    """A ``use`` that takes the flow away, once."""
+
+    def use(unit: TenantUnit) -> None:
+        if not flows.take(unit, flow):
+            raise SsoFailed(reason="the flow was used meanwhile")
+
+    return use

@@ -1,0 +1,23 @@
+"""Ids of SAML assertions that were used, shared by all nodes: an assertion works once (security bar 75)."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import bindparam
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store.tables import seen_assertions
+
+_REMEMBER = bound(
+    upsert(seen_assertions)
+    .values(key=bindparam("key"), expires_at=bindparam("expires_at"))
+    .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
+)
+
+
+def remember(unit: TenantUnit, issuer: str, assertion_id: str, until: int) -> bool:
+    """False when that issuer's assertion was used before; then nothing changes. ``until``: milliseconds."""
+    key = hashlib.sha256(f"{issuer}\0{assertion_id}".encode()).hexdigest()
+    return unit.change(_REMEMBER, key=key, expires_at=until) == 1

@@ -1,0 +1,252 @@
+"""Signing in at a SAML provider: requests and responses (SAML 2.0 profiles, section 4.1; security bar, part 6).
+
+What a response says of itself only picks the provider whose pinned keys it is judged by: the request that it answers,
+else the client that was named, else the audience. Everything after that is read from verified bytes alone, and every
+failure is one and the same answer.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from manifest_auth import providers, tenants
+from manifest_auth.context import Context
+from manifest_auth.errors import SsoFailed
+from manifest_auth.providers import Provider, SamlSettings
+from manifest_auth.sign_in import flows, provider_flow, replays
+from manifest_auth.sign_in.finish import Browser
+from manifest_auth.sign_in.flows import Begun, Flow
+from manifest_auth.sign_in.matching import Person
+from manifest_auth.sign_in.provider_flow import Chosen, Outcome
+from manifest_auth.store import SystemUnit, TenantUnit
+
+if TYPE_CHECKING:  # loaded when the first response arrives: it brings libraries that few installations need
+    from manifest_auth.saml import Assertion, Policy, Shown
+
+METHOD = "saml"
+PATH = "/api/client/auth/okta-saml"
+_EMAIL = (
+    "email", "Email", "mail", "emailAddress", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+    "urn:oid:0.9.2342.19200300.100.1.3", "urn:oid:1.2.840.113549.1.9.1",
+)  # fmt: skip
+_FIRST = (
+    "firstName", "FirstName", "first_name", "givenName", "given_name", "urn:oid:2.5.4.42",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname",
+)  # fmt: skip
+_LAST = (
+    "lastName", "LastName", "last_name", "sn", "surname", "family_name", "urn:oid:2.5.4.4",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname",
+)  # fmt: skip
+_GROUPS = (
+    "groups", "Groups", "group", "memberOf", "roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups",
+    "http://schemas.xmlsoap.org/claims/Group",
+)  # fmt: skip
+_TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+
+
+class Received(NamedTuple):
+    """A response as it came; ``client``: the client that was named beside it."""
+
+    response: str
+    relay_state: str
+    client: str | None
+
+
+class _Candidate(NamedTuple):
+    provider: Provider
+    client: str
+    flow: Flow | None
+
+
+def entity_id(ctx: Context, client: str) -> str:
+    """Our name towards the providers of a client: the address of our metadata for it."""
+    return f"{ctx.house.settings.public_url.rstrip('/')}{PATH}/metadata?client={client}"
+
+
+def acs(ctx: Context) -> str:
+    """Our assertion consumer address."""
+    return ctx.house.settings.public_url.rstrip("/") + PATH
+
+
+async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) -> tuple[str | tuple[bytes, str], Begun]:
+    """An address to go to, or a page that posts by itself with its content security policy."""
+    from manifest_auth import saml
+
+    provider, house = chosen.provider, ctx.house
+    settings = _settings(provider)
+    posts = settings.binding == "post" and not redirect_only
+    destination = settings.post_url if posts else settings.redirect_url
+    store = house.store.of(provider.tenant_id)
+    begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=True))
+    request = saml.authn_request(
+        begun.request_id, ctx.now, destination, entity_id(ctx, chosen.tenant.identifier), acs(ctx)
+    )
+    key = certificate = None
+    if settings.sign_requests:
+        secrets = providers.open_secrets(house.sealer, provider)
+        key, certificate = secrets.keys[0].encode(), base64.b64decode(secrets.certificates[0])
+    if posts:
+        return saml.post_page(destination, request, begun.state, key, certificate), begun
+    return saml.redirect_address(destination, request, begun.state, key), begun
+
+
+async def end(
+    ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
+) -> tuple[Flow | None, Outcome]:
+    """Judges a response. Raises SsoFailed, AccountDisabled."""
+    from manifest_auth import saml
+
+    try:
+        shown = saml.read(received.response)
+    except saml.Refused as error:
+        raise SsoFailed(reason=f"response: {error}") from error
+    found = await ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown))
+    candidate, assertion = await _verify(ctx, shown, found, cookie_of)
+    provider, flow = candidate.provider, candidate.flow
+    settings = _settings(provider)
+    try:
+        person = person_of(assertion, settings)
+    except SsoFailed as refusal:
+        raise await provider_flow.refuse(ctx, provider, refusal.reason) from refusal
+    if provider.disabled_at is not None:
+        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
+
+    def use(unit: TenantUnit) -> None:
+        if flow is not None and not flows.take(unit, flow):
+            raise SsoFailed(reason="the request was answered before")
+        if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
+            raise SsoFailed(reason="replay: the assertion was used before")
+
+    return_to = flow.return_to if flow else await _unasked_return(ctx, candidate, received.relay_state)
+    return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
+
+
+def _candidates(unit: SystemUnit, ctx: Context, received: Received, shown: Shown) -> list[_Candidate]:
+    """The providers that a response may be from. Nothing here is believed; it is verified by each one's keys."""
+    named = None
+    if received.client is not None:
+        named = tenants.find(unit, received.client)
+        if named is None:
+            raise SsoFailed(reason="the client that was named does not exist")
+    if shown.in_response_to is not None:
+        flow = flows.find_by_request(unit, shown.in_response_to, ctx.now)
+        if flow is None:
+            raise SsoFailed(reason="InResponseTo: no open request of ours")
+        if named is not None and named.id != flow.tenant_id:
+            raise SsoFailed(reason="the request was another client's")
+        if received.relay_state and not flows.has_state(flow, received.relay_state):
+            raise SsoFailed(reason="RelayState: of another sign-in")
+        provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
+        return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
+    if received.relay_state and flows.find_by_state(unit, received.relay_state, ctx.now):
+        raise SsoFailed(reason="InResponseTo is missing, though we asked")
+    issuer = shown.issuer or ""
+    if named is None and shown.is_encrypted:
+        found = providers.find_by_issuer(unit, issuer)
+        return [_Candidate(p, tenants.get(unit, p.tenant_id).identifier, None) for p in found]
+    prefix = entity_id(ctx, "")
+    idents = [named.identifier] if named else [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)]
+    candidates = []
+    for identifier in idents[:5]:
+        tenant = tenants.find(unit, identifier)
+        fitting = providers.find_with_issuer(unit.of(tenant.id), issuer) if tenant is not None else None
+        if tenant is not None and fitting is not None:
+            candidates.append(_Candidate(fitting, tenant.identifier, None))
+    return candidates
+
+
+async def _verify(
+    ctx: Context, shown: Shown, found: list[_Candidate], cookie_of: Callable[[str], str | None]
+) -> tuple[_Candidate, Assertion]:
+    from manifest_auth import saml
+
+    reasons = []
+    for candidate in found:
+        flow = candidate.flow
+        if flow is not None and not flow.is_from(cookie_of(flow.cookie)):
+            raise SsoFailed(reason="the request was another browser's")
+        try:
+            request_id = flow.request_id if flow else None
+            policy = policy_of(ctx, candidate.provider, candidate.client)
+            return candidate, saml.verify(shown, policy, request_id, ctx.now)
+        except saml.Refused as error:
+            reasons.append(str(error))
+    if len(found) == 1:
+        raise await provider_flow.refuse(ctx, found[0].provider, f"response: {reasons[0]}")
+    raise SsoFailed(reason="response: " + ("; ".join(reasons) or "no provider with this issuer and audience"))
+
+
+async def _unasked_return(ctx: Context, candidate: _Candidate, relay_state: str) -> str:
+    """Where a sign-in ends that began at the provider. Its RelayState may be a listed address; one that looks like an
+    address and is none of those is refused, any other text is no address and means nothing."""
+    is_address = any(mark in relay_state for mark in ":/\\.%@") or not relay_state.isprintable()
+    asked = relay_state if is_address else ""
+    tenant = await ctx.house.store.read(lambda unit: tenants.get(unit, candidate.provider.tenant_id))
+    return provider_flow.unasked_address(ctx, tenant, candidate.provider, asked)
+
+
+def metadata(ctx: Context, client: str, found: list[Provider]) -> bytes:
+    """Our metadata towards these providers of a client: one name, one address, the certificates of all their keys."""
+    from manifest_auth import saml
+
+    opened = [providers.open_secrets(ctx.house.sealer, provider) for provider in found]
+    certificates = [base64.b64decode(text) for secrets in opened for text in secrets.certificates]
+    signs = any(_settings(provider).sign_requests for provider in found)
+    return saml.our_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
+
+
+def policy_of(ctx: Context, provider: Provider, client: str) -> Policy:
+    """What a response of the provider is judged by."""
+    from manifest_auth import saml
+
+    settings = _settings(provider)
+    secrets = providers.open_secrets(ctx.house.sealer, provider)
+    return saml.Policy(
+        issuer=settings.entity_id,
+        audience=entity_id(ctx, client),
+        acs=acs(ctx),
+        certificates=tuple(base64.b64decode(text) for text in settings.certificates),
+        accept_expired_certificates=settings.expired_certificates == "accept",
+        decryption_keys=tuple(key.encode() for key in secrets.keys),
+        allow_idp_initiated=settings.allow_idp_initiated,
+    )
+
+
+def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
+    """The person of a verified assertion. Raises SsoFailed when it names nobody for good."""
+    given, names = assertion.attributes, settings.attributes
+    subject = assertion.name_id
+    if names.subject:
+        subject = _first(given, (names.subject,))
+    elif assertion.name_id_format == _TRANSIENT:
+        raise SsoFailed(reason="NameID is transient, and no attribute is set to identify the person by")
+    if not subject:
+        raise SsoFailed(reason="the assertion names no subject")
+    email = _first(given, (names.email,) if names.email else _EMAIL)
+    if not email and not names.email and "@" in assertion.name_id:
+        email = assertion.name_id
+    return Person(
+        subject=subject,
+        email=email or None,
+        vouched=True,  # the provider is the domain's owner or it is not: that is asked where it counts
+        first_name=_first(given, (names.first_name,) if names.first_name else _FIRST),
+        last_name=_first(given, (names.last_name,) if names.last_name else _LAST),
+        groups=_all(given, (names.groups,) if names.groups else _GROUPS),
+    )
+
+
+def _settings(provider: Provider) -> SamlSettings:
+    found = provider.rules.saml
+    if found is None:
+        raise SsoFailed(reason="the provider is of another kind")
+    return found
+
+
+def _all(given: dict[str, tuple[str, ...]], names: Iterable[str]) -> tuple[str, ...]:
+    return next((given[name] for name in names if name in given), ())
+
+
+def _first(given: dict[str, tuple[str, ...]], names: Iterable[str]) -> str:
+    return next((value for name in names for value in given.get(name, ()) if value), "")
