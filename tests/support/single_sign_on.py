@@ -1,0 +1,102 @@
+"""A client's providers, and a browser that signs in through them: what tests of contract section 5 share."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from tests.support.house import App, Reply
+from tests.support.oidc_op import Op
+from tests.support.saml_idp import Idp
+
+_numbers = itertools.count(1)
+BASE = "http://127.0.0.1:8080"
+ACS = f"{BASE}/api/client/auth/okta-saml"
+CALLBACK = f"{BASE}/api/client/auth/oidc/callback"
+RETURN_TO = "https://app.acme.example/in"
+
+
+def entity_id(client: str) -> str:
+    """Our name towards the providers of a client."""
+    return f"{ACS}/metadata?client={client}"
+
+
+async def add_provider(app: App, client: str, **members: Any) -> dict[str, Any]:
+    """A provider made by a system admin; everybody may get in, as Viewer, unless ``members`` say otherwise."""
+    body = {
+        "name": f"idp-{next(_numbers)}",
+        "createUsers": True,
+        "defaultRoles": ["Viewer"],
+        "returnAddresses": [RETURN_TO],
+        **members,
+    }
+    reply = await app.post(f"/api/admin/clients/{client}/providers", body, token=await app.admin_token())
+    made: dict[str, Any] = reply.data
+    return made
+
+
+async def add_oidc(app: App, op: Op, client: str = "acme", oidc: dict[str, Any] | None = None, **members: Any) -> Any:
+    """A provider for the stand-in ``op``."""
+    settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret, **(oidc or {})}
+    return await add_provider(app, client, oidc=settings, **members)
+
+
+async def add_saml(app: App, idp: Idp, client: str = "acme", saml: dict[str, Any] | None = None, **members: Any) -> Any:
+    """A provider for the stand-in ``idp``."""
+    settings = {
+        "entityId": idp.issuer,
+        "certificates": [idp.certificate_pem],
+        "redirectUrl": "https://idp.example/sso",
+        **(saml or {}),
+    }
+    return await add_provider(app, client, saml=settings, **members)
+
+
+@dataclass
+class Browser:
+    """Keeps the cookies of our server by name, as one browser does."""
+
+    app: App
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    async def send(self, method: str, address: str, **options: Any) -> Reply:
+        """One request to our server, with the cookies that it gave; redirects are not followed."""
+        url = urlsplit(address)
+        target = url.path + (f"?{url.query}" if url.query else "")
+        headers = dict(options.pop("headers", {}))
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        reply = await self.app.send(method, target, headers=headers, **options)
+        for line in reply.headers.get_list("set-cookie"):
+            name, _, value = line.partition(";")[0].partition("=")
+            if "Max-Age=0" in line:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+        return reply
+
+    async def start(self, path: str, **query: str) -> Reply:
+        """``GET /api/client/auth/…``."""
+        return await self.send("GET", f"/api/client/auth/{path}?{urlencode(query)}")
+
+    async def post_form(self, address: str, **fields: str) -> Reply:
+        """A form post, as a provider's page makes the browser send it."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://idp.example"}
+        return await self.send("POST", address, content=urlencode(fields).encode(), headers=headers)
+
+    async def sign_in_oidc(self, op: Op, provider: str, client: str = "acme", **query: str) -> Reply:
+        """The whole way: our server, the provider, our callback. The callback's answer."""
+        started = await self.start("oidc", provider=provider, client=client, **query)
+        assert started.status == 302, started.text
+        return await self.send("GET", op.visit(started.headers["location"]))
+
+    async def me(self) -> Reply:
+        """Who the browser is signed in as."""
+        return await self.send("GET", "/api/client/auth/me")
+
+
+def query_of(reply: Reply) -> dict[str, str]:
+    """The query of the address that an answer sends to."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(reply.headers["location"]).query).items()}
