@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from manifest_auth.oidc import discovery, keys
 from manifest_auth.oidc.records import Answer, Discovered, Registration
-from manifest_auth.oidc.token_endpoint import TokenEndpoint, error_of
+from manifest_auth.oidc.token_endpoint import TokenEndpoint, error_of, is_about_client
 from manifest_auth.outgoing import Outgoing, Unreachable
 
 #: A code that nobody was given, with a verifier as long as RFC 7636, section 4.1, asks for.
@@ -99,8 +99,8 @@ async def _authentication(
         return Finding("bad", f"The token endpoint cannot be used: {error}.")
     complaint = error_of(reply)
     if complaint == "invalid_grant":
-        return Finding("ok", "The provider knows the client id and accepts the secret.")
-    if complaint == "invalid_client":
+        return Finding("ok", "The provider knows this client and accepts how it authenticates.")
+    if is_about_client(reply):
         return Finding("bad", "The client id or the client secret is wrong.")
     if complaint == "unauthorized_client":
         return Finding("bad", "The provider does not let this client use the authorization code flow.")

@@ -52,17 +52,17 @@ class TokenEndpoint:
     ) -> Reply:
         """The answer, refusals included. Raises Unreachable.
 
-        Where the way to authenticate is not set, the next one is tried after ``invalid_client``: a provider looks at
-        who asks before it looks at the code, so the first try loses nothing.
+        Where the way to authenticate is not set, the next one is tried when the client was refused: a provider looks
+        at who asks before it looks at the code, so the first try loses nothing.
         """
         known = (found.token_endpoint, registration.client_id)
         first, *others = sorted(_methods(found, registration), key=lambda name: name != self._chosen.get(known))
         reply = await self._ask_by(first, found, registration, answer, deadline)
         for method in others:
-            if error_of(reply) != "invalid_client":
+            if not is_about_client(reply):
                 break
             reply = await self._ask_by(method, found, registration, answer, deadline)
-            if error_of(reply) != "invalid_client":
+            if not is_about_client(reply):
                 self._remember(known, method)
         return reply
 
@@ -104,9 +104,12 @@ def error_of(reply: Reply) -> str | None:
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, str):
         return error
-    if reply.status == 401:
-        return "invalid_client"
     return None if reply.status < 300 and error is None else ""
+
+
+def is_about_client(reply: Reply) -> bool:
+    """Whether id, secret or the way to send them were refused. Keycloak says ``unauthorized_client`` to that."""
+    return reply.status == 401 or error_of(reply) == "invalid_client"
 
 
 def _read(reply: Reply) -> dict[str, Any]:
