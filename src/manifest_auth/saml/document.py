@@ -16,11 +16,12 @@ from manifest_auth.saml.names import ASSERTION, DS, EXCLUSIVE, PROTOCOL, XENC, X
 from manifest_auth.saml.refused import Refused, quoted
 
 LARGEST = 256 * 1024
-_MOST_TAGS = 12_000  # openings and closings; Okta with 2,500 groups stays below
+_MOST_TAGS = 6_000  # openings and closings; a person in 2,500 groups stays below
 _DEEPEST = 32
 _MOST_ATTRIBUTES = 40
-_MOST_DECLARATIONS = 12_000
+_MOST_DECLARATIONS = 8_000
 _MOST_DECLARATIONS_OF_ONE = 24
+_MOST_DIFFERENT_DECLARATIONS = 100
 
 _DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*\?>")
 _ENCODING = re.compile(rb"encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
@@ -138,6 +139,7 @@ def _check(root: etree._Element, comments: bool) -> None:
     """Depth, attributes, namespaces; and once more that nothing came through which is no element."""
     depth = 0
     bound: dict[str, str] = {}
+    declared: set[tuple[str, str]] = set()
     for event, item in etree.iterwalk(root, events=("start", "end", "start-ns", "comment", "pi")):
         if event == "start":
             depth += 1
@@ -148,7 +150,11 @@ def _check(root: etree._Element, comments: bool) -> None:
         elif event == "end":
             depth -= 1
         elif event == "start-ns":
-            _bind(bound, *item)
+            if item not in declared:
+                declared.add(item)
+                _bind(bound, *item)
+            if len(declared) > _MOST_DIFFERENT_DECLARATIONS:
+                raise Refused("too many namespace declarations")
         elif not comments or event == "pi":
             raise Refused("comment or processing instruction")
 

@@ -112,6 +112,6 @@ def _signed(request: bytes, key: rsa.RSAPrivateKey, certificate: bytes | None) -
 
 
 def _private(pem: bytes) -> rsa.RSAPrivateKey:
-    key = load_pem_private_key(pem, password=None)
+    key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=True)  # make_key made it
     assert isinstance(key, rsa.RSAPrivateKey)
     return key

@@ -31,8 +31,7 @@ def verified(
     """The element again, parsed from the canonical bytes that its signature covers, without the signature.
 
     The element's shape was checked. Any of ``certificates`` (DER) may have signed; KeyInfo is thrown away unread.
-    ``accept_expired``: a pinned certificate counts past its end, as at its last moment; never before its beginning.
-    Raises :class:`Refused`.
+    ``accept_expired``: what is pinned is the key, whatever dates its certificate carries. Raises :class:`Refused`.
     """
     copy = document.standalone(element)
     signature = copy.find(ds("Signature"))
@@ -58,7 +57,7 @@ def verified(
 def _signed_bytes(copy: etree._Element, certificate: x509.Certificate, now_ms: int, accept_expired: bool) -> bytes:
     at = _EPOCH + timedelta(milliseconds=now_ms)
     if accept_expired:
-        at = min(at, certificate.not_valid_after_utc)
+        at = max(certificate.not_valid_before_utc, min(at, certificate.not_valid_after_utc))
     configuration = SignatureConfiguration(
         location="./",
         signature_methods=_METHODS,
