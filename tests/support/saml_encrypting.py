@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -17,9 +18,11 @@ from lxml import etree
 from tests.support.saml_signing import ASSERTION, DIGESTS, DS, ENC
 
 ENC11 = "http://www.w3.org/2009/xmlenc11#"
-CIPHERS = {f"aes{bits}-cbc": f"{ENC}aes{bits}-cbc" for bits in (128, 192, 256)} | {
-    f"aes{bits}-gcm": f"{ENC11}aes{bits}-gcm" for bits in (128, 192, 256)
-}
+CIPHERS = (
+    {"tripledes-cbc": f"{ENC}tripledes-cbc"}
+    | {f"aes{bits}-cbc": f"{ENC}aes{bits}-cbc" for bits in (128, 192, 256)}
+    | {f"aes{bits}-gcm": f"{ENC11}aes{bits}-gcm" for bits in (128, 192, 256)}
+)
 TRANSPORTS = {
     "rsa-oaep-mgf1p": f"{ENC}rsa-oaep-mgf1p",
     "rsa-oaep": f"{ENC11}rsa-oaep",
@@ -53,7 +56,7 @@ def encrypt(response: etree._Element, certificate: bytes, how: Encryption) -> No
     clear = how.clear if how.clear is not None else etree.tostring(assertion)
     if how.bare:
         clear = re.sub(rb'\A(<[^>]*?) xmlns(:\w+)?="' + ASSERTION.encode() + b'"', rb"\1", clear)
-    key = os.urandom(int(how.cipher[3:6]) // 8)
+    key = os.urandom(24 if how.cipher == "tripledes-cbc" else int(how.cipher[3:6]) // 8)
     public = x509.load_der_x509_certificate(certificate).public_key()
     assert isinstance(public, rsa.RSAPublicKey)
     key_text = _encrypted_key(public.encrypt(key, _padding(how)), how)
@@ -80,9 +83,11 @@ def _data(clear: bytes, key: bytes, how: Encryption) -> str:
     if how.cipher.endswith("gcm"):
         nonce = os.urandom(12)
         return base64.b64encode(nonce + AESGCM(key).encrypt(nonce, clear, None)).decode()
-    count = 16 - len(clear) % 16
-    vector = os.urandom(16)
-    encryptor = Cipher(algorithms.AES(key), modes.CBC(vector)).encryptor()
+    cipher = TripleDES(key) if how.cipher == "tripledes-cbc" else algorithms.AES(key)
+    block = cipher.block_size // 8
+    count = block - len(clear) % block
+    vector = os.urandom(block)
+    encryptor = Cipher(cipher, modes.CBC(vector)).encryptor()
     padded = clear + os.urandom(count - 1) + bytes([count])
     return base64.b64encode(vector + encryptor.update(padded) + encryptor.finalize()).decode()
 

@@ -50,12 +50,13 @@ def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) ->
 
 def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._Element:
     """One element that stood below others which declared prefixes for it, as a document of its own."""
-    clear = fragment.removeprefix(_BOM).strip(b" \t\r\n")
+    clear = fragment.removeprefix(_BOM)
     start = _DECLARATION.match(clear)
+    clear = clear[start.end() if start else 0 :].strip(b" \t\r\n")
     namespaces = "".join(
         f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}" for prefix, uri in declared.items() if uri
     )
-    wrapped = b"<in" + namespaces.encode() + b">" + clear[start.end() if start else 0 :] + b"</in>"
+    wrapped = b"<in" + namespaces.encode() + b">" + clear + b"</in>"
     wrapper = _parsed(_plain(wrapped, LARGEST, comments=False))
     if len(wrapper) != 1 or wrapper.text or wrapper[0].tail:
         raise Refused("not exactly one element")

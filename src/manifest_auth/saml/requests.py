@@ -31,8 +31,8 @@ def authn_request(
 ) -> bytes:
     """An unsigned AuthnRequest. ``request_id``: an XML name, so it begins with a letter or ``_``.
 
-    ``force``: the person shall prove anew who they are. No format of NameID is asked for: providers send the one that
-    they were set up with, and some refuse to be asked for another.
+    ``force``: the person shall prove anew who they are. There is no NameIDPolicy: providers send the NameID that they
+    were set up with, some refuse to be asked for another format, and djangosaml2idp a policy that names none.
     """
     members = {
         "ID": request_id,
@@ -45,7 +45,6 @@ def authn_request(
     }
     root = etree.Element(protocol("AuthnRequest"), members, {"samlp": PROTOCOL, "saml": ASSERTION})
     etree.SubElement(root, assertion("Issuer")).text = issuer
-    etree.SubElement(root, protocol("NameIDPolicy"), {"AllowCreate": "true"})
     return bytes(etree.tostring(root))
 
 
