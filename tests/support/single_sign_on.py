@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from tests.support.accounts import trail
+from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
 from tests.support.oidc_op import Op
 from tests.support.saml_idp import Idp
@@ -100,3 +102,35 @@ class Browser:
 def query_of(reply: Reply) -> dict[str, str]:
     """The query of the address that an answer sends to."""
     return {name: values[0] for name, values in parse_qs(urlsplit(reply.headers["location"]).query).items()}
+
+
+def check_nobody_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED") -> str:
+    """A refusal that opens nothing and sends nowhere; its sentence."""
+    error = check_refusal(reply, status, code)
+    assert "location" not in reply.headers
+    assert not any(line.startswith(("session=", "device=")) for line in reply.headers.get_list("set-cookie"))
+    return str(error["message"])
+
+
+def flow_cookies(browser: Browser) -> dict[str, str]:
+    """The cookies of sign-ins that the browser has under way."""
+    return {name: value for name, value in browser.cookies.items() if name.startswith("sso-")}
+
+
+async def failures(app: App, client: str) -> list[dict[str, Any]]:
+    """What the audit trail of a client says of sign-ins that failed, oldest first."""
+    return [event.members for event in await trail(app, client) if event.event == "sign_in_failed"]
+
+
+def sign_ins(app: App, method: str, result: str) -> float:
+    """How many sign-ins the metrics count."""
+    labels = {"method": method, "result": result}
+    return app.house.metrics.registry.get_sample_value("manifest_sign_ins_total", labels) or 0.0
+
+
+async def act_on_provider(app: App, client: str, name: str, act: str) -> None:
+    """A system admin's ``switch-off``, ``switch-on`` or ``delete``."""
+    path = f"/api/admin/clients/{client}/providers/{name}"
+    method, path = ("DELETE", path) if act == "delete" else ("POST", f"{path}/{act}")
+    reply = await app.send(method, path, token=await app.admin_token())
+    assert reply.status == 200, reply.text
