@@ -134,3 +134,79 @@ async def act_on_provider(app: App, client: str, name: str, act: str) -> None:
     method, path = ("DELETE", path) if act == "delete" else ("POST", f"{path}/{act}")
     reply = await app.send(method, path, token=await app.admin_token())
     assert reply.status == 200, reply.text
+
+
+def request_of(reply: Reply) -> tuple[etree._Element, str]:
+    """The AuthnRequest and RelayState of an answer that sends the browser to a SAML provider (HTTP-Redirect)."""
+    query = query_of(reply)
+    document = zlib.decompress(base64.b64decode(query["SAMLRequest"], validate=True), -15)
+    return etree.fromstring(document), query["RelayState"]
+
+
+@dataclass
+class SamlProvider:
+    """A SAML provider of a client, and what it sends: for us and for now, unless a test says otherwise."""
+
+    app: App
+    idp: Idp
+    client: str
+    name: str
+    made: dict[str, Any]
+
+    @property
+    def acs(self) -> str:
+        return f"{self.app.house.settings.public_url}/api/client/auth/okta-saml"
+
+    @property
+    def audience(self) -> str:
+        """Our name towards it."""
+        return f"{self.acs}/metadata?client={self.client}"
+
+    @property
+    def certificate(self) -> bytes:
+        """The newest certificate (DER) that it may encrypt for."""
+        return base64.b64decode(self.made["serviceProvider"]["certificates"][0])
+
+    def response(self, name_id: str = "alice@acme.example", **members: Any) -> str:
+        """As :meth:`Idp.response`; ``audience`` and ``acs`` can be others'."""
+        members.setdefault("now_ms", self.app.clock.now_ms())
+        audience, acs = members.pop("audience", self.audience), members.pop("acs", self.acs)
+        return self.idp.response(audience, acs, name_id=name_id, **members)
+
+    async def call(self, response: str, *, query: str = "", **options: Any) -> Reply:
+        """The seed page's JSON call, without any cookie."""
+        return await self.app.post(f"/api/client/auth/okta-saml{query}", {"samlResponse": response}, **options)
+
+    async def start(self, browser: Browser, **query: str) -> tuple[str, str]:
+        """The browser begins a sign-in: id of our request, and RelayState."""
+        started = await browser.start("okta-saml", provider=self.name, client=self.client, **query)
+        assert started.status == 302, started.text
+        request, relay_state = request_of(started)
+        return request.get("ID", ""), relay_state
+
+    async def post(self, browser: Browser, response: str, relay_state: str = "") -> Reply:
+        """The form post that its page makes the browser send."""
+        fields = {"SAMLResponse": response, **({"RelayState": relay_state} if relay_state else {})}
+        return await browser.post_form(self.acs, **fields)
+
+    async def sign_in(self, browser: Browser, name_id: str = "alice@acme.example", **members: Any) -> Reply:
+        """The whole way of a browser that asked."""
+        request_id, relay_state = await self.start(browser)
+        return await self.post(browser, self.response(name_id, in_response_to=request_id, **members), relay_state)
+
+    async def admin(self, method: str, path: str = "", body: Any = None) -> Reply:
+        """A system admin's request about it: ``""`` itself, ``/switch-off``, …"""
+        address = f"/api/admin/clients/{self.client}/providers/{self.name}{path}"
+        reply = await self.app.send(method, address, body, token=await self.app.admin_token())
+        if reply.status == 200 and "serviceProvider" in reply.data:
+            self.made = reply.data
+        return reply
+
+
+async def saml_provider(
+    app: App, client: str = "acme", idp: Idp | None = None, saml: dict[str, Any] | None = None, **members: Any
+) -> SamlProvider:
+    """A SAML provider with an entity id of its own, unless ``idp`` has one."""
+    idp = idp or Idp(issuer=f"http://www.okta.com/exk{next(_numbers)}")
+    made = await add_saml(app, idp, client, saml, **members)
+    return SamlProvider(app, idp, client, made["name"], made)
