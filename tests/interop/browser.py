@@ -6,13 +6,14 @@ What it sends is what a browser sends: cookies only where SameSite and Path allo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 
-from tests.interop.cookies import Jar, origin_of
+from tests.interop.cookies import Jar, origin_of, site_of
 from tests.interop.page import Form, Page
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -88,10 +89,14 @@ class Stuck(AssertionError):
 
 
 class Browser:
-    """One browser of one person."""
+    """One browser of one person.
 
-    def __init__(self) -> None:
+    ``proxies``: origins that a proxy serves, with the address of the server behind it. The proxy ends TLS.
+    """
+
+    def __init__(self, proxies: Mapping[str, str] | None = None) -> None:
         self.jar = Jar()
+        self._proxies = proxies or {}
         self.trail: list[str] = []
         self._http = httpx2.Client(timeout=30, trust_env=False, follow_redirects=False)
 
@@ -116,7 +121,9 @@ class Browser:
         if step.method == "POST":
             headers["Origin"] = step.origin or "null"
         data = dict(step.form) if step.method == "POST" else None
-        answer = self._http.request(step.method, step.url, data=data, headers=headers)
+        origin = origin_of(step.url)
+        url = self._proxies.get(origin, origin) + step.url[len(origin) :]
+        answer = self._http.request(step.method, url, data=data, headers={**headers, "Host": urlsplit(origin).netloc})
         self.jar.store(step.url, answer.headers.get_list("set-cookie"))
         self.trail.append(f"{step.method} {step.url.partition('?')[0]} {answer.status_code}")
         return Shown(step, answer.status_code, answer.headers, answer.text)
@@ -135,6 +142,14 @@ class Browser:
                 return shown
             step = following
         raise Stuck(f"no end after {_STEPS} steps: {self.trail}")
+
+    def onward_from(self, step: Step) -> Step:
+        """Takes a step that must lead elsewhere by itself; the step there."""
+        shown = self.take(step)
+        following = self.onward(shown)
+        if following is None:
+            raise Stuck(f"{shown.url}: {shown.status} {shown.text[:1000]}")
+        return following
 
     def onward(self, shown: Shown) -> Step | None:
         """The step that the browser makes by itself: a redirect, or a form that its page sends."""
@@ -157,4 +172,6 @@ class Browser:
     def _fetch_site(self, step: Step) -> str:
         if not step.initiator:
             return "none"
-        return "cross-site" if step.crossed or step.initiator != origin_of(step.url) else "same-origin"
+        if step.crossed or site_of(step.initiator) != site_of(step.url):
+            return "cross-site"
+        return "same-origin" if step.initiator == origin_of(step.url) else "same-site"

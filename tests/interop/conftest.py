@@ -19,8 +19,12 @@ from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.peers.glewlwyd import Glewlwyd
 from tests.interop.peers.install import PeerMissing
 from tests.interop.peers.oidc_provider import OidcProvider
+from tests.interop.peers.people import PEOPLE
 from tests.interop.peers.process import Process, free_port
 from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.service import OIDC, Client, Service
+from tests.interop.ways import WAYS, Way
+from tests.support.server import served, start, stop
 
 INSTALLERS: dict[str, Callable[[], object]] = {
     "oidc-provider": oidc_provider.installed,
@@ -28,6 +32,7 @@ INSTALLERS: dict[str, Callable[[], object]] = {
     "saml-idp": saml_idp.installed,
     "djangosaml2idp": djangosaml2idp.installed,
 }
+PUBLIC = "https://sign-in.localhost"
 _MISSING: dict[str, PeerMissing] = {}
 P = TypeVar("P", bound=Process)
 
@@ -62,31 +67,51 @@ def installed() -> None:
 
 
 @pytest.fixture(scope="session")
-def address() -> str:
-    """Where our server is, or will be: the providers are told before it starts."""
-    return f"http://127.0.0.1:{free_port()}"
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Our server as installations have it: TLS ends at a proxy, and the providers are other sites to the browser."""
+    with served(tmp_path_factory.mktemp("service"), MANIFEST_PUBLIC_URL=PUBLIC, MANIFEST_RATE_LIMITS="off") as server:
+        yield Service(server, PUBLIC)
 
 
 @pytest.fixture(scope="session")
-def callback(address: str) -> str:
-    """Where OpenID providers send the browser back to."""
-    return f"{address}/api/client/auth/oidc/callback"
+def plain_port() -> int:
+    """The port of :func:`plain_service`, which the providers are told before it runs."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")
-def node_provider(callback: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
+def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Our server as somebody tries it out: plain http on the loopback address."""
+    server = start(tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off")
+    yield Service(server, server.base)
+    stop(server)
+
+
+@pytest.fixture(scope="session")
+def callbacks(plain_port: int) -> list[str]:
+    """Where OpenID providers may send browsers."""
+    return [f"{address}{OIDC}/callback" for address in (PUBLIC, f"http://127.0.0.1:{plain_port}")]
+
+
+@pytest.fixture(scope="session")
+def node_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
     """``oidc-provider``: thin ID tokens, the rest from userinfo."""
-    peer = OidcProvider(tmp_path_factory.mktemp("peer"))
-    peer.register(callback)
+    with _running(OidcProvider(tmp_path_factory.mktemp("peer"), callbacks)) as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def talkative_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
+    """``oidc-provider``: everything in the ID token."""
+    peer = OidcProvider(tmp_path_factory.mktemp("peer"), callbacks, claims_in_id_token=True)
     with _running(peer):
         yield peer
 
 
 @pytest.fixture(scope="session")
-def glewlwyd_server(callback: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Glewlwyd]:
+def glewlwyd_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Glewlwyd]:
     """``glewlwyd``: everything in the ID token, an issuer with a path."""
-    with _running(Glewlwyd(tmp_path_factory.mktemp("peer"))) as peer:
-        peer.register(callback)
+    with _running(Glewlwyd(tmp_path_factory.mktemp("peer"), callbacks)) as peer:
         yield peer
 
 
@@ -104,10 +129,40 @@ def django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2
         yield peer
 
 
+@pytest.fixture(scope="session")
+def strict_django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2Idp]:
+    """``djangosaml2idp2`` that answers signed requests alone."""
+    with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("peer"), wants_signed_requests=True)) as peer:
+        yield peer
+
+
 @pytest.fixture
-def browser() -> Iterator[Browser]:
+def way(request: pytest.FixtureRequest) -> Iterator[Way]:
+    """The way in that a test is parametrised with; people are afterwards what they were."""
+    fixture, made = WAYS[request.param]
+    chosen = made(request.getfixturevalue(fixture))
+    yield chosen
+    for person in PEOPLE:
+        chosen.put(person)
+
+
+@pytest.fixture
+def client(service: Service) -> Client:
+    """A client of its own for each test."""
+    return service.client()
+
+
+@pytest.fixture
+def browser(service: Service) -> Iterator[Browser]:
     """A browser that has been nowhere yet."""
-    with Browser() as fresh:
+    with service.browser() as fresh:
+        yield fresh
+
+
+@pytest.fixture
+def another_browser(service: Service) -> Iterator[Browser]:
+    """Somebody else's."""
+    with service.browser() as fresh:
         yield fresh
 
 

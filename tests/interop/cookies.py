@@ -1,7 +1,6 @@
 """A browser's cookies, and which of them it sends where: SameSite, Path, Secure, the ``__Host-`` prefix (RFC 6265bis).
 
-Every origin is taken as a site of its own. On the loopback address a browser would see one site whatever the port; the
-servers that stand here for others live on other sites.
+A site is scheme and host, and a cookie belongs to a host: ports do not count for either.
 """
 
 from __future__ import annotations
@@ -18,6 +17,12 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def site_of(url: str) -> str:
+    """Scheme and host: here no host is under another."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname}"
+
+
 @dataclass(frozen=True)
 class Cookie:
     """One stored cookie. ``same_site``: strict, lax or none; what says nothing is lax."""
@@ -31,7 +36,7 @@ class Cookie:
 
 
 class Jar:
-    """The cookies of every origin."""
+    """The cookies of every host."""
 
     def __init__(self) -> None:
         self._stored: dict[tuple[str, str, str], Cookie] = {}
@@ -51,7 +56,7 @@ class Jar:
                 continue
             if name.startswith("__Host-") and not (secure and path == "/" and "domain" not in given):
                 continue
-            key = (origin_of(url), name, path)
+            key = (_host(url), name, path)
             if _is_over(given):
                 self._stored.pop(key, None)
             else:
@@ -59,24 +64,28 @@ class Jar:
 
     def sent(self, method: str, url: str, *, same: bool) -> str:
         """The Cookie header of a navigation. ``same``: no other site has a part in it."""
-        site, asked = origin_of(url), urlsplit(url).path or "/"
-        trusted = url.startswith("https:") or urlsplit(url).hostname == "127.0.0.1"
+        asked = urlsplit(url).path or "/"
+        trusted = url.startswith("https:") or _host(url) in ("127.0.0.1", "localhost")
         chosen = []
-        for (origin, _, _), cookie in self._stored.items():
+        for (host, _, _), cookie in self._stored.items():
             allowed = same or cookie.same_site == "none" or (cookie.same_site == "lax" and method == "GET")
             inside = asked == cookie.path or asked.startswith(cookie.path.rstrip("/") + "/")
-            if origin == site and allowed and inside and (trusted or not cookie.secure):
+            if host == _host(url) and allowed and inside and (trusted or not cookie.secure):
                 chosen.append(cookie)
         chosen.sort(key=lambda cookie: -len(cookie.path))
         return "; ".join(f"{cookie.name}={cookie.value}" for cookie in chosen)
 
     def of(self, url: str) -> dict[str, Cookie]:
-        """Everything that is stored for an address's origin, by name."""
-        return {name: cookie for (origin, name, _), cookie in self._stored.items() if origin == origin_of(url)}
+        """Everything that is stored for an address's host, by name."""
+        return {name: cookie for (host, name, _), cookie in self._stored.items() if host == _host(url)}
 
     def forget(self, url: str) -> None:
-        """Forgets the cookies of an address's origin."""
-        self._stored = {key: cookie for key, cookie in self._stored.items() if key[0] != origin_of(url)}
+        """Forgets the cookies of an address's host."""
+        self._stored = {key: cookie for key, cookie in self._stored.items() if key[0] != _host(url)}
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def _is_over(given: dict[str, str]) -> bool:

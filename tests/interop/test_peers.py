@@ -6,10 +6,12 @@ When one of these fails, the tests of our own server beside it say nothing yet.
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
+import pytest
 from lxml import etree
 
 from tests.interop.browser import Browser, Shown, Step
@@ -31,6 +33,13 @@ METADATA = f"""
 </EntityDescriptor>"""
 NAMES = {"p": "urn:oasis:names:tc:SAML:2.0:protocol", "a": "urn:oasis:names:tc:SAML:2.0:assertion"}
 CHALLENGE = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A browser that knows nothing of our server: it need not run."""
+    with Browser() as fresh:
+        yield fresh
 
 
 def discovered(peer: OidcPeer) -> dict[str, Any]:
@@ -59,18 +68,20 @@ def came_back(peer: OidcPeer, client: str, callback: str, browser: Browser) -> d
     return step.query
 
 
-def test_oidc_provider_signs_a_person_in(node_provider: OidcProvider, callback: str, browser: Browser) -> None:
-    back = came_back(node_provider, "ES256", callback, browser)
+def test_oidc_provider_signs_a_person_in(node_provider: OidcProvider, callbacks: list[str], browser: Browser) -> None:
+    back = came_back(node_provider, "ES256", callbacks[0], browser)
     assert back["code"]
     assert back["state"] == "the-state"
     assert back["iss"] == node_provider.issuer
     assert set(oidc_provider.ALGORITHMS) <= set(discovered(node_provider)["id_token_signing_alg_values_supported"])
 
 
-def test_oidc_provider_says_that_a_person_refused(node_provider: OidcProvider, callback: str, browser: Browser) -> None:
-    page = browser.walk(asked(node_provider, "RS256", callback))
+def test_oidc_provider_says_that_a_person_refused(
+    node_provider: OidcProvider, callbacks: list[str], browser: Browser
+) -> None:
+    page = browser.walk(asked(node_provider, "RS256", callbacks[0]))
     assert isinstance(page, Shown)
-    step = browser.walk(node_provider.deny(page), callback)
+    step = browser.walk(node_provider.deny(page), callbacks[0])
     assert isinstance(step, Step)
     assert step.query["error"] == "access_denied"
 
@@ -83,8 +94,8 @@ def test_oidc_provider_has_other_keys_after_a_restart(node_provider: OidcProvide
     assert not {key["kid"] for key in before} & {key["kid"] for key in after}
 
 
-def test_glewlwyd_signs_a_person_in(glewlwyd_server: Glewlwyd, callback: str, browser: Browser) -> None:
-    back = came_back(glewlwyd_server, glewlwyd.CLIENT, callback, browser)
+def test_glewlwyd_signs_a_person_in(glewlwyd_server: Glewlwyd, callbacks: list[str], browser: Browser) -> None:
+    back = came_back(glewlwyd_server, glewlwyd.CLIENT, callbacks[0], browser)
     assert back["code"]
     assert back["state"] == "the-state"
     assert back["iss"] == glewlwyd_server.issuer

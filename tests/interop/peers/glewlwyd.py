@@ -58,10 +58,10 @@ class Glewlwyd(OidcPeer):
     name = "glewlwyd"
     ready_path = "/config"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, redirect_uris: list[str]) -> None:
         super().__init__(folder)
         self.issuer = f"{self.base}/api/oidc"
-        self._redirect_uris: list[str] = []
+        self._redirect_uris = redirect_uris
         self._root = Path()
         self._admin = httpx2.Client(base_url=self.base, timeout=10, trust_env=False)
 
@@ -87,13 +87,6 @@ class Glewlwyd(OidcPeer):
         if fresh:
             self._fill()
 
-    def register(self, redirect_uri: str) -> None:
-        self._redirect_uris.append(redirect_uri)
-        if len(self._redirect_uris) > 1:
-            self._call("PUT", f"/client/{CLIENT}", self._client())
-        else:
-            self._call("POST", "/client/", self._client())
-
     def put(self, person: Person) -> None:
         self._call("PUT", f"/user/{person.login}", _account(person))
 
@@ -116,7 +109,7 @@ class Glewlwyd(OidcPeer):
         assert answer.status_code == 200, f"{self.name}: {method} {path}: {answer.status_code} {answer.text}"
 
     def _fill(self) -> None:
-        """What an administrator sets up once: a field for groups, scopes, the OpenID plugin, people."""
+        """What an administrator sets up once: a field for groups, scopes, the OpenID plugin, us, people."""
         parameters = {
             "use-glewlwyd-connection": True,
             "data-format": {"groups": {"multiple": True, "read": True, "write": True}},
@@ -136,6 +129,7 @@ class Glewlwyd(OidcPeer):
             self._call("PUT" if known else "POST", f"/scope/{scope if known else ''}", given)
         plugin = {"module": "oidc", "name": "oidc", "display_name": "oidc", "order_rank": 0}
         self._call("POST", "/mod/plugin/", {**plugin, "parameters": self._plugin()})
+        self._call("POST", "/client/", self._client())
         for person in PEOPLE:
             self._call("POST", "/user/", _account(person))
 

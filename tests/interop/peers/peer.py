@@ -12,7 +12,7 @@ class Peer(Process):
     """An identity provider."""
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
-        """The step that a person takes on a page of the provider: signing in, consenting."""
+        """The step that the person takes on a page of the provider: signing in, consenting."""
         raise NotImplementedError
 
     def visit(self, browser: Browser, step: Step, person: Person, *until: str) -> Shown | Step:
@@ -31,10 +31,6 @@ class OidcPeer(Peer):
     #: What it calls itself: ``iss`` of its tokens.
     issuer: str
 
-    def register(self, redirect_uri: str) -> None:
-        """Lets browsers be sent back to this address."""
-        raise NotImplementedError
-
     def put(self, person: Person) -> None:
         """Takes over what the person is now: name, e-mail address, groups."""
         raise NotImplementedError
@@ -43,7 +39,14 @@ class OidcPeer(Peer):
 class SamlPeer(Peer):
     """A SAML identity provider."""
 
+    #: What it calls itself in its metadata and responses.
+    entity_id: str
+
     @property
     def metadata_url(self) -> str:
         """Where its metadata are."""
         return f"{self.base}{self.ready_path}"
+
+    def put(self, person: Person) -> None:
+        """Takes over what the person is now."""
+        raise NotImplementedError

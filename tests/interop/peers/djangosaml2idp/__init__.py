@@ -65,7 +65,6 @@ class DjangoSaml2Idp(SamlPeer):
             self.put(person)
 
     def put(self, person: Person) -> None:
-        """Takes over what the person is now."""
         self._tell("person", asdict(person))
 
     def serve(

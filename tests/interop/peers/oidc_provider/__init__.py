@@ -31,12 +31,12 @@ class OidcProvider(OidcPeer):
     name = "oidc-provider"
     ready_path = "/.well-known/openid-configuration"
 
-    def __init__(self, folder: Path, *, claims_in_id_token: bool = False) -> None:
+    def __init__(self, folder: Path, redirect_uris: list[str], *, claims_in_id_token: bool = False) -> None:
         super().__init__(folder)
         self.issuer = self.base
         self.claims_in_id_token = claims_in_id_token
         self._people = {person.login: person for person in PEOPLE}
-        self._redirect_uris: list[str] = []
+        self._redirect_uris = redirect_uris
 
     def command(self) -> list[str]:
         packages = installed()
@@ -50,10 +50,6 @@ class OidcProvider(OidcPeer):
             "PEER_STATE": str(self._state),
             "PEER_CLAIMS_IN_ID_TOKEN": "yes" if self.claims_in_id_token else "",
         }
-
-    def register(self, redirect_uri: str) -> None:
-        """Counts from the next start on."""
-        self._redirect_uris.append(redirect_uri)
 
     def put(self, person: Person) -> None:
         self._people[person.login] = person

@@ -66,6 +66,9 @@ class SamlIdp(SamlPeer):
         run += ["--cert", str(self.certificate), "--key", str(self.key), "--issuer", self.entity_id]
         return [*run, "--acs", self._acs, "--aud", self._entity, *self._encryption()]
 
+    def put(self, person: Person) -> None:
+        """Knows nobody: its form asks for everything each time."""
+
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         [form] = [form for form in shown.page.forms if "userName" in form.fields]
         return shown.send(

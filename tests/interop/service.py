@@ -1,0 +1,136 @@
+"""Our own server as a real process, its clients, and their providers."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx2
+
+from tests.interop.browser import Browser, Shown, Step
+from tests.support.server import DEMO_PASSWORD, Server
+
+AUTH = "/api/client/auth"
+OIDC, SAML = f"{AUTH}/oidc", f"{AUTH}/okta-saml"
+RETURN_TO = "https://app.customer.example/signed-in"
+GROUP_ROLES = [
+    {"group": "Operators", "roles": ["Operator"]},
+    {"group": "Writers", "roles": ["Author", "Publisher"]},
+]
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Service:
+    """The server. ``public``: the address that browsers and providers know, which may be a proxy's."""
+
+    server: Server
+    public: str
+    _admin: str = field(default="", init=False)
+
+    @property
+    def callback(self) -> str:
+        """Where OpenID providers send the browser."""
+        return f"{self.public}{OIDC}/callback"
+
+    @property
+    def acs(self) -> str:
+        """Where SAML providers post to."""
+        return f"{self.public}{SAML}"
+
+    def browser(self) -> Browser:
+        """A browser that has been nowhere yet."""
+        return Browser({self.public: self.server.base})
+
+    def send(self, method: str, path: str, body: Any = None, token: str = "") -> httpx2.Response:
+        """One request that no browser makes."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx2.request(
+            method, f"{self.server.base}{path}", json=body, headers=headers, timeout=30, trust_env=False
+        )
+
+    def administer(self, method: str, path: str, body: Any = None) -> Any:
+        """One act of a system admin; its ``data``."""
+        if not self._admin:
+            signed_in = self.send(
+                "POST", "/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD}
+            ).json()
+            self._admin = signed_in["data"]["token"]
+        answer = self.send(method, f"/api/admin{path}", body, self._admin)
+        assert answer.status_code in (200, 201), f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json()["data"]
+
+    def reason(self, error: dict[str, Any]) -> str:
+        """Why a request was refused, as the log has it. ``error``: of the answer."""
+        lines = self.server.output.read_text().splitlines()
+        found = [json.loads(line) for line in lines if f'"request_id":"{error["requestId"]}"' in line]
+        [reason] = [line["reason"] for line in found if line["event"] == "refused"]
+        return str(reason)
+
+    def client(self) -> Client:
+        """A new client: nobody and nothing is in it yet."""
+        identifier = f"customer-{next(_numbers)}"
+        self.administer("POST", "/clients", {"identifier": identifier, "name": identifier})
+        return Client(self, identifier)
+
+
+@dataclass
+class Client:
+    """One client of the server."""
+
+    service: Service
+    identifier: str
+
+    @property
+    def entity(self) -> str:
+        """Our name towards this client's SAML providers."""
+        return f"{self.service.acs}/metadata?client={self.identifier}"
+
+    def metadata(self) -> str:
+        """Our SAML metadata for this client."""
+        answer = self.service.send("GET", f"{SAML}/metadata?client={self.identifier}")
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def add(self, name: str = "company", **members: Any) -> dict[str, Any]:
+        """A provider that makes accounts, and gives roles by :data:`GROUP_ROLES`, unless ``members`` say otherwise."""
+        usual = {"createUsers": True, "groupRoles": GROUP_ROLES, "returnAddresses": [RETURN_TO]}
+        path = f"/clients/{self.identifier}/providers"
+        made: dict[str, Any] = self.service.administer("POST", path, {"name": name, **usual, **members})
+        return made
+
+    def change(self, name: str = "company", **members: Any) -> None:
+        """Changes a provider; what is left out stays."""
+        self.service.administer("PATCH", f"/clients/{self.identifier}/providers/{name}", members)
+
+    def start(self, path: str, provider: str = "company", **query: str) -> Step:
+        """A click on "sign in" in the client's application."""
+        asked = {"client": self.identifier, "provider": provider, "returnTo": RETURN_TO, **query}
+        return Step("GET", f"{self.service.public}{path}?{urlencode(asked)}", initiator="https://app.customer.example")
+
+
+def me(service: Service, browser: Browser) -> dict[str, Any]:
+    """Who the browser is signed in as."""
+    shown = browser.take(Step("GET", f"{service.public}{AUTH}/me"))
+    assert shown.status == 200, shown.text
+    data: dict[str, Any] = httpx2.Response(200, text=shown.text).json()["data"]
+    return data
+
+
+def arrived(came_to: Shown | Step) -> Step:
+    """The step to the application: the sign-in is done."""
+    assert isinstance(came_to, Step), f"stopped at {came_to.url}: {came_to.status} {came_to.text[:1000]}"
+    return came_to
+
+
+def refused(came_to: Shown | Step, code: str = "SSO_FAILED", status: int = 401) -> dict[str, Any]:
+    """The refusal that the browser shows; its ``error``."""
+    assert isinstance(came_to, Shown), f"went on to {came_to.url}"
+    body = httpx2.Response(came_to.status, text=came_to.text).json()
+    assert (came_to.status, body["error"]["code"]) == (status, code), came_to.text
+    assert "set-cookie" not in {name for name, value in came_to.headers.items() if value.startswith("session=")}
+    error: dict[str, Any] = body["error"]
+    return error

@@ -1,0 +1,96 @@
+"""One story for every way in: OpenID and SAML, each provider, each kind of signature and encryption."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.interop.browser import Browser, Shown
+from tests.interop.peers.people import ALICE, BOB
+from tests.interop.service import AUTH, RETURN_TO, Client, Service, arrived, me, refused
+from tests.interop.ways import WAYS, Way
+
+pytestmark = pytest.mark.parametrize("way", WAYS, indirect=True)
+
+
+def test_a_person_gets_an_account_with_the_roles_of_their_groups(
+    way: Way, client: Client, service: Service, browser: Browser
+) -> None:
+    way.join(client)
+    assert arrived(way.sign_in(client, browser, ALICE)).url == RETURN_TO
+    found = me(service, browser)
+    assert found["user"]["email"] == ALICE.email
+    assert (found["user"]["firstName"], found["user"]["lastName"]) == (ALICE.first_name, ALICE.last_name)
+    assert found["user"]["clientId"] == client.identifier
+    assert found["roles"] == ["Operator"]
+    cookie = browser.jar.of(service.public)["session"]
+    assert cookie.http_only
+    assert cookie.secure
+    assert cookie.same_site == "lax"
+
+
+def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_role_along(
+    way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
+) -> None:
+    way.join(client)
+    arrived(way.sign_in(client, browser, ALICE))
+    first = me(service, browser)
+    moved = ALICE.moved_to("Everyone", "Writers")
+    way.put(moved)
+    arrived(way.sign_in(client, another_browser, moved))
+    again = me(service, another_browser)
+    assert again["user"]["id"] == first["user"]["id"]
+    assert again["roles"] == ["Author", "Publisher"]
+    assert me(service, browser)["roles"] == ["Author", "Publisher"]  # the older session too: roles are read at use
+
+
+def test_nobody_gets_in_whose_groups_give_no_role(way: Way, client: Client, service: Service, browser: Browser) -> None:
+    way.join(client)
+    error = refused(way.sign_in(client, browser, BOB))
+    assert service.reason(error) == "no group gives a role"
+    assert "session" not in browser.jar.of(service.public)
+
+
+def test_an_answer_counts_once(way: Way, client: Client, service: Service, browser: Browser) -> None:
+    way.join(client)
+    answer = way.answer(client, browser, ALICE)
+    arrived(browser.walk(answer, RETURN_TO))
+    session = browser.jar.of(service.public)["session"].value
+    refused(browser.walk(answer, RETURN_TO))
+    assert browser.jar.of(service.public)["session"].value == session
+
+
+def test_an_answer_counts_in_the_browser_that_asked(
+    way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
+) -> None:
+    """Who lures somebody to an answer of their own signs that somebody in as themselves (login CSRF)."""
+    way.join(client)
+    answer = way.answer(client, browser, ALICE)
+    error = refused(another_browser.walk(answer, RETURN_TO))
+    assert "another browser" in service.reason(error)
+    assert "session" not in another_browser.jar.of(service.public)
+
+
+def test_an_app_gets_a_code_for_tokens(way: Way, client: Client, service: Service, browser: Browser) -> None:
+    way.join(client)
+    came_to = arrived(way.sign_in(client, browser, ALICE, response="code"))
+    assert "session" not in browser.jar.of(service.public)
+    [code] = parse_qs(urlsplit(came_to.url).query)["code"]
+    exchanged = service.send("POST", f"{AUTH}/exchange", {"code": code}).json()["data"]
+    assert exchanged["user"]["email"] == ALICE.email
+    assert service.send("GET", f"{AUTH}/me", token=exchanged["token"]).json()["data"]["roles"] == ["Operator"]
+    assert service.send("POST", f"{AUTH}/exchange", {"code": code}).status_code == 401
+
+
+def test_a_provider_that_is_switched_off_lets_nobody_in(
+    way: Way, client: Client, service: Service, browser: Browser
+) -> None:
+    """Neither whoever starts, nor whoever has started already."""
+    way.join(client)
+    answer = way.answer(client, browser, ALICE)
+    service.administer("POST", f"/clients/{client.identifier}/providers/company/switch-off")
+    refused(browser.walk(answer, RETURN_TO))
+    shown = browser.take(client.start(way.path))
+    assert isinstance(shown, Shown)
+    refused(shown)

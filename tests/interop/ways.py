@@ -1,0 +1,150 @@
+"""The ways in: a provider and how it is set up, on both sides. :mod:`test_sign_in` tells its stories on all of them."""
+
+from __future__ import annotations
+
+import base64
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from tests.interop.browser import Browser, Shown, Step
+from tests.interop.peers import glewlwyd, oidc_provider
+from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.peers.glewlwyd import Glewlwyd
+from tests.interop.peers.peer import OidcPeer, Peer, SamlPeer
+from tests.interop.peers.people import Person
+from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.service import OIDC, RETURN_TO, SAML, Client
+
+
+class Way(ABC):
+    """A provider, set up in one way."""
+
+    peer: Peer
+    #: Where a sign-in starts at our server.
+    path: str
+
+    @abstractmethod
+    def join(self, client: Client, **members: Any) -> dict[str, Any]:
+        """Makes the provider and the client known to each other; the client's provider as our server has it."""
+
+    @abstractmethod
+    def put(self, person: Person) -> None:
+        """Tells the provider what the person is now."""
+
+    @abstractmethod
+    def answer_address(self, client: Client) -> str:
+        """Where the provider's answer comes to."""
+
+    def sign_in(self, client: Client, browser: Browser, person: Person, **query: str) -> Shown | Step:
+        """From the application's link to the step back to the application, or to a page that ends it all."""
+        return self.peer.visit(browser, client.start(self.path, **query), person, RETURN_TO)
+
+    def answer(self, client: Client, browser: Browser, person: Person, **query: str) -> Step:
+        """As :meth:`sign_in`, up to the step with which the provider's answer comes to us. It is not taken."""
+        start = client.start(self.path, **query)
+        came_to = self.peer.visit(browser, browser.onward_from(start), person, self.answer_address(client))
+        assert isinstance(came_to, Step), f"stopped at {came_to.url}: {came_to.status} {came_to.text[:1000]}"
+        return came_to
+
+
+@dataclass
+class OidcWay(Way):
+    """An OpenID provider as one of its clients."""
+
+    peer: OidcPeer
+    oidc: dict[str, Any]
+    path: str = OIDC
+
+    def join(self, client: Client, **members: Any) -> dict[str, Any]:
+        return client.add(**{"oidc": {"issuer": self.peer.issuer, **self.oidc}, **members})
+
+    def put(self, person: Person) -> None:
+        self.peer.put(person)
+
+    def answer_address(self, client: Client) -> str:
+        return client.service.callback
+
+
+@dataclass
+class SamlWay(Way):
+    """A SAML provider. ``options`` are its own settings for us, ``saml`` are ours for it."""
+
+    peer: SamlPeer
+    saml: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    path: str = SAML
+
+    def join(self, client: Client, **members: Any) -> dict[str, Any]:
+        document = httpx2.get(self.peer.metadata_url, trust_env=False).text
+        made = client.add(**{"saml": {"metadata": document, **self.saml}, **members})
+        self.introduce(client, made)
+        return made
+
+    def introduce(self, client: Client, made: dict[str, Any]) -> None:
+        """Makes us known to the provider."""
+        if isinstance(self.peer, DjangoSaml2Idp):
+            self.peer.serve(client.entity, client.metadata(), **self.options)
+        elif isinstance(self.peer, SamlIdp):
+            ours = made["serviceProvider"]
+            options = dict(self.options)
+            if options.pop("encrypt", False):
+                options["encrypt_for"] = pem(ours["certificates"][0])
+            self.peer.serve(ours["entityId"], ours["acsUrl"], **options)
+
+    def put(self, person: Person) -> None:
+        self.peer.put(person)
+
+    def answer_address(self, client: Client) -> str:
+        return client.service.acs
+
+
+def pem(certificate: str) -> str:
+    """A certificate in base64 as PEM."""
+    text = base64.b64encode(base64.b64decode(certificate)).decode()
+    lines = "\n".join(text[start : start + 64] for start in range(0, len(text), 64))
+    return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
+
+
+def node(algorithm: str) -> Callable[[Any], Way]:
+    """``oidc-provider``, with ID tokens signed by ``algorithm``."""
+    scopes = ["openid", "profile", "email", "groups"]
+    given = {"clientId": algorithm, "clientSecret": oidc_provider.SECRET, "scopes": scopes}
+    return lambda peer: OidcWay(peer, given)
+
+
+def of_glewlwyd(peer: Glewlwyd) -> Way:
+    """``glewlwyd``."""
+    return OidcWay(peer, {"clientId": glewlwyd.CLIENT, "clientSecret": glewlwyd.SECRET})
+
+
+def saml(ours: dict[str, Any] | None = None, **theirs: Any) -> Callable[[Any], Way]:
+    """A SAML provider, with settings of ``ours`` for it and ``theirs`` for us."""
+    return lambda peer: SamlWay(peer, ours or {}, theirs)
+
+
+_BY_POST = {"binding": "post"}
+#: The fixture of the provider, and the way from it.
+OIDC_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
+    **{f"oidc-provider {algorithm}": ("node_provider", node(algorithm)) for algorithm in oidc_provider.ALGORITHMS},
+    "oidc-provider with all claims in the ID token": ("talkative_provider", node("RS256")),
+    "glewlwyd": ("glewlwyd_server", of_glewlwyd),
+}
+SAML_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
+    "saml-idp": ("node_idp", saml()),
+    "saml-idp asked by POST": ("node_idp", saml(_BY_POST)),
+    "saml-idp encrypted": ("node_idp", saml(encrypt=True)),
+    "djangosaml2idp": ("django_idp", saml()),
+    "djangosaml2idp asked by POST": ("django_idp", saml(_BY_POST)),
+    "djangosaml2idp that wants signed requests": ("strict_django_idp", saml(_BY_POST)),
+    "djangosaml2idp, assertion signed": ("django_idp", saml(sign_response=False)),
+    "djangosaml2idp, response signed": ("django_idp", saml(sign_assertion=False)),
+    "djangosaml2idp by rsa-sha512": ("django_idp", saml(algorithm="sha512")),
+    "djangosaml2idp encrypted": ("django_idp", saml(encrypt=True)),
+    "djangosaml2idp encrypted, assertion signed": ("django_idp", saml(encrypt=True, sign_response=False)),
+    "djangosaml2idp encrypted, response signed": ("django_idp", saml(encrypt=True, sign_assertion=False)),
+}
+WAYS = {**OIDC_WAYS, **SAML_WAYS}
