@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
+import zlib
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from lxml import etree
 
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal
