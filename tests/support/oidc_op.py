@@ -38,15 +38,15 @@ def b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def new_key(alg: str, kid: str | None = None, size: int = 2048) -> RSAKey | ECKey | OKPKey:
-    """A key pair for an algorithm; ``kid`` None: a random one, empty: none at all."""
+def new_key(alg: str, kid: str | None = None, size: int = 2048, curve: str = "") -> RSAKey | ECKey | OKPKey:
+    """A key pair for an algorithm; ``kid`` None: a random one, empty: none at all; ``curve``: not the usual one."""
     named = {"kid": secrets.token_hex(4) if kid is None else kid} if kid != "" else {}
     marks: Any = {**named, "alg": alg, "use": "sig"}
     if alg[:2] in ("RS", "PS"):
         return RSAKey.generate_key(size, marks)
     if alg[:2] == "ES":
-        return ECKey.generate_key(_CURVES[alg], marks)
-    return OKPKey.generate_key(_CURVES.get(alg, alg), marks)  # type: ignore[arg-type]  # a curve's name
+        return ECKey.generate_key(curve or _CURVES[alg], marks)
+    return OKPKey.generate_key(curve or _CURVES.get(alg, alg), marks)  # type: ignore[arg-type]  # a curve's name
 
 
 def signed(header: dict[str, Any] | str, payload: dict[str, Any] | str, key: Any, alg: str) -> str:
@@ -149,10 +149,14 @@ class Op:
             "auth_time": now - 5,
             **{name: value for name, value in self.user.items() if name not in self.only_in_userinfo},
             "nonce": nonce,
-            "at_hash": access_token and half_hash(self.alg, access_token),
+            "at_hash": access_token and half_hash(self._hash, access_token),
         }
         header = {"alg": self.alg, "kid": self.key.kid, "typ": "JWT"}
         return signed(_last_word(header, self.header), _last_word(claims, self.claims), self.key, self.alg)
+
+    @property
+    def _hash(self) -> str:
+        return "Ed448" if getattr(self.key, "curve_name", "") == "Ed448" else self.alg
 
     def answer(self, asked: Asked) -> Answer:
         """Called by the socket, in a thread of its own, for each request."""
