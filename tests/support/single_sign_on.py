@@ -142,9 +142,13 @@ async def act_on_provider(app: App, client: str, name: str, act: str) -> None:
 
 def request_of(reply: Reply) -> tuple[etree._Element, str]:
     """The AuthnRequest and RelayState of an answer that sends the browser to a SAML provider (HTTP-Redirect)."""
-    query = query_of(reply)
-    document = zlib.decompress(base64.b64decode(query["SAMLRequest"], validate=True), -15)
-    return etree.fromstring(document), query["RelayState"]
+    return authn_request(reply.headers["location"]), query_of(reply)["RelayState"]
+
+
+def authn_request(address: str) -> etree._Element:
+    """The AuthnRequest in an address at a SAML provider."""
+    encoded = parse_qs(urlsplit(address).query)["SAMLRequest"][0]
+    return etree.fromstring(zlib.decompress(base64.b64decode(encoded, validate=True), -15))
 
 
 @dataclass
@@ -214,3 +218,18 @@ async def saml_provider(
     idp = idp or Idp(issuer=f"http://www.okta.com/exk{next(_numbers)}")
     made = await add_saml(app, idp, client, saml, **members)
     return SamlProvider(app, idp, client, made["name"], made)
+
+
+async def begun(app: App, op: Op, client: str, browser: Browser | None = None, **query: str) -> tuple[Browser, str]:
+    """A browser that comes back from the provider, and the address that it was sent to."""
+    browser = browser or Browser(app)
+    started = await browser.start("oidc", client=client, **query)
+    assert started.status == 302, started.text
+    return browser, op.visit(started.headers["location"])
+
+
+def with_query(address: str, **changes: str | None) -> str:
+    """The address with some parameters changed, or taken away."""
+    query: dict[str, Any] = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+    kept = {name: value for name, value in {**query, **changes}.items() if value is not None}
+    return f"{address.partition('?')[0]}?{urlencode(kept)}"
