@@ -20,13 +20,14 @@ from manifest_auth.front_door import FrontDoor
 from manifest_auth.graphql import http as graphql_http
 from manifest_auth.licence import Gate
 from manifest_auth.metrics import Metrics, listen
+from manifest_auth.microsoft import Clouds, Microsoft
 from manifest_auth.operations import routes as operations_routes
 from manifest_auth.operations import sweeping
 from manifest_auth.outgoing import Outgoing
 from manifest_auth.passwords import Hasher
 from manifest_auth.sealing import Sealer, secret_key
 from manifest_auth.sessions import Principals
-from manifest_auth.settings import Settings, load
+from manifest_auth.settings import Settings, SettingsError, load, variable
 from manifest_auth.sign_in import identity_routes, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.store import open_store
@@ -58,7 +59,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
     store = open_store(settings.database, settings.database_pool)
     sealer = Sealer(secret_key(settings, random), random)
     keys = KeyRing(store, sealer, settings, clock, random)
-    outgoing = Outgoing(settings, metrics)
+    outgoing, clouds = Outgoing(settings, metrics), _clouds(settings)
     return House(
         settings=settings,
         clock=clock,
@@ -73,8 +74,16 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         principals=Principals(store, metrics, clock),
         licence=Gate(settings, store, clock),
         outgoing=outgoing,
-        oidc=oidc.Client(outgoing, clock),
+        oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
+        microsoft=Microsoft(outgoing, clock, clouds),
     )
+
+
+def _clouds(settings: Settings) -> Clouds:
+    try:
+        return Clouds(settings.microsoft_cloud, settings.microsoft_custom_cloud)
+    except ValueError as error:
+        raise SettingsError(f"{variable('microsoft_custom_cloud')}: {error}") from None
 
 
 @contextlib.asynccontextmanager

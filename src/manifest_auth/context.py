@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
 
     from manifest_auth.licence import Gate
     from manifest_auth.metrics import Metrics
+    from manifest_auth.microsoft import Microsoft
     from manifest_auth.oidc import Client as OidcClient
     from manifest_auth.outgoing import Outgoing
     from manifest_auth.passwords import Hasher
@@ -40,6 +41,7 @@ class House:
     licence: Gate
     outgoing: Outgoing
     oidc: OidcClient
+    microsoft: Microsoft
 
 
 @dataclass(slots=True, frozen=True)

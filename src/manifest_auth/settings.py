@@ -134,6 +134,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     introspection: Annotated[
         Literal["auto", "on", "off"], _about("GraphQL introspection; `auto` is on for a loopback public address.")
     ] = "auto"
+    microsoft_cloud: Annotated[
+        Literal["global", "us-gov", "us-dod", "china", "custom"],
+        _about("Microsoft cloud of providers that name none: login, Graph and Dataverse hosts together."),
+    ] = "global"
+    microsoft_custom_cloud: Annotated[
+        str,
+        _about(
+            "Addresses of the cloud `custom`: `login=URL graph=URL dataverse=URL`, and `issuer=URL sts=URL` where the "
+            "issuers in tokens are not below login."
+        ),
+    ] = ""
     demo_password: Annotated[Secret | None, _about("One password for all demo accounts of `serve --demo`.")] = None
     outgoing_private: Annotated[
         Literal["auto", "on", "off"],

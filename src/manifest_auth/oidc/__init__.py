@@ -5,8 +5,14 @@ knows neither tenants nor the store, and never shows a provider's own words to a
 """
 
 from manifest_auth.oidc.client import Client
+from manifest_auth.oidc.discovery import address_of
 from manifest_auth.oidc.examine import Finding
-from manifest_auth.oidc.records import Answer, Authorization, Discovered, Registration
+from manifest_auth.oidc.id_token import NoKey, verifying_key
+from manifest_auth.oidc.id_token import read as read_token
+from manifest_auth.oidc.kept import Kept
+from manifest_auth.oidc.keys import Key
+from manifest_auth.oidc.keys import fetch as fetch_keys
+from manifest_auth.oidc.records import Answer, Authorization, Discovered, Redeemed, Registration
 from manifest_auth.oidc.refused import Refused, sentence_for
 
 __all__ = [
@@ -15,7 +21,15 @@ __all__ = [
     "Client",
     "Discovered",
     "Finding",
+    "Kept",
+    "Key",
+    "NoKey",
+    "Redeemed",
     "Refused",
     "Registration",
+    "address_of",
+    "fetch_keys",
+    "read_token",
     "sentence_for",
+    "verifying_key",
 ]

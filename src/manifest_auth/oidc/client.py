@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from manifest_auth.clock import Clock
 from manifest_auth.oidc import discovery, examine, id_token, keys, token_endpoint
 from manifest_auth.oidc.kept import Kept
-from manifest_auth.oidc.records import Answer, Authorization, Discovered, Registration
+from manifest_auth.oidc.records import Answer, Authorization, Discovered, Redeemed, Registration
 from manifest_auth.oidc.refused import Refused
 from manifest_auth.outgoing import Outgoing, Unreachable
 
@@ -19,8 +20,9 @@ class Client:
     """Every method that talks to a provider raises :class:`Unreachable` and :class:`Refused`; a ``deadline`` is a time
     of the event loop that all its calls together keep, None gives each the whole budget of a sign-in."""
 
-    def __init__(self, outgoing: Outgoing, clock: Clock) -> None:
-        self._outgoing, self._clock = outgoing, clock
+    def __init__(self, outgoing: Outgoing, clock: Clock, at: Callable[[str], str] = discovery.address_of) -> None:
+        """``at``: where the document of an issuer is, if not where the standard says."""
+        self._outgoing, self._clock, self._at = outgoing, clock, at
         self._documents = Kept(self._discovered, clock, _STALE_MS)
         self._keys = Kept(self._published, clock)  # no stale ones: a key that was taken back must stop verifying
         self._tokens = token_endpoint.TokenEndpoint(outgoing)
@@ -53,6 +55,12 @@ class Client:
     ) -> dict[str, Any]:
         """The verified claims of who signed in. Userinfo is asked where the ID token lacks one of the claims ``wants``;
         what the ID token says wins."""
+        return (await self.redeem_tokens(registration, answer, wants, deadline)).claims
+
+    async def redeem_tokens(
+        self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: float | None = None
+    ) -> Redeemed:
+        """As :meth:`redeem`, with the provider's tokens, for those who call its other services with them."""
         deadline = self._until(deadline)
         found = await self.discover(registration.issuer, deadline)
         _check_issuer(found, answer.iss)
@@ -67,7 +75,7 @@ class Client:
         if found.userinfo_endpoint and wants - told.keys():
             info = await self._userinfo(found.userinfo_endpoint, tokens.access_token, claims["sub"], deadline)
             told = {**info, **told}
-        return told
+        return Redeemed(told, tokens.access_token, tokens.refresh_token)
 
     async def examine(self, registration: Registration, redirect_uri: str) -> list[examine.Finding]:
         """What is right and what is wrong with a provider, for whoever configures it. Raises nothing."""
@@ -77,7 +85,7 @@ class Client:
         return self._outgoing.deadline() if deadline is None else deadline
 
     async def _discovered(self, issuer: str) -> Discovered:
-        return discovery.read(self._outgoing, issuer, await discovery.fetch(self._outgoing, issuer))
+        return discovery.read(self._outgoing, issuer, await discovery.fetch(self._outgoing, self._at(issuer)))
 
     async def _published(self, address: str) -> tuple[keys.Key, ...]:
         return await keys.fetch(self._outgoing, address)

@@ -17,9 +17,8 @@ def address_of(issuer: str) -> str:
     return issuer.removesuffix("/") + WELL_KNOWN
 
 
-async def fetch(outgoing: Outgoing, issuer: str) -> dict[str, Any]:
+async def fetch(outgoing: Outgoing, address: str) -> dict[str, Any]:
     """The document as it is. Raises Unreachable, also when it is no document."""
-    address = address_of(issuer)
     reply = await outgoing.get(address, call="discovery")
     if reply.status != 200:
         raise Unreachable(f"{address}: answered {reply.status}")

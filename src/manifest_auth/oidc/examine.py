@@ -27,7 +27,7 @@ async def examine(
     """Fetches everything anew and tries to redeem a code that does not exist. Raises nothing."""
     try:
         outgoing.check(discovery.address_of(registration.issuer))
-        document = await discovery.fetch(outgoing, registration.issuer)
+        document = await discovery.fetch(outgoing, discovery.address_of(registration.issuer))
     except ValueError as error:
         return [Finding("bad", f"The issuer {registration.issuer} {error}.")]
     except Unreachable as error:

@@ -43,6 +43,7 @@ class Key(NamedTuple):
     kind: str
     algorithm: str | None
     jose: RSAKey | ECKey | OKPKey
+    issuer: str | None = None  # whose tokens it signs, where a set holds keys of several: Microsoft's do
 
     def fits(self, algorithm: str) -> bool:
         """Whether it may verify a signature of this algorithm."""
@@ -91,8 +92,9 @@ def _read(entry: dict[str, Any]) -> Key | None:
         jose = _imported({"kty": entry["kty"], **public}, kind)
     except (ValueError, JoseError):  # a point off its curve, base64 that is none
         return None
-    kid, algorithm = entry.get("kid"), entry.get("alg")
-    return Key(kid if isinstance(kid, str) else None, kind, algorithm if isinstance(algorithm, str) else None, jose)
+    kid, algorithm, issuer = (member if isinstance(member := entry.get(name), str) else None
+                              for name in ("kid", "alg", "issuer"))  # fmt: skip
+    return Key(kid, kind, algorithm, jose, issuer)
 
 
 def _imported(public: dict[str, Any], kind: str) -> RSAKey | ECKey | OKPKey:

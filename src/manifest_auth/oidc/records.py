@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Registration(NamedTuple):
@@ -54,3 +54,14 @@ class Answer(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Answer(***, {self.redirect_uri!r}, {self.iss!r})"
+
+
+class Redeemed(NamedTuple):
+    """What a code was redeemed for, the ID token verified."""
+
+    claims: dict[str, Any]
+    access_token: str
+    refresh_token: str | None
+
+    def __repr__(self) -> str:
+        return "Redeemed(***)"

@@ -19,6 +19,7 @@ class Tokens(NamedTuple):
 
     id_token: object
     access_token: str
+    refresh_token: str | None
 
     def __repr__(self) -> str:
         return "Tokens(***)"
@@ -45,7 +46,8 @@ class TokenEndpoint:
             raise Refused("token endpoint: token_type is not bearer")
         if not isinstance(access_token, str) or not _TOKEN.match(access_token):
             raise Refused("token endpoint: no access token")
-        return Tokens(body.get("id_token"), access_token)
+        refresh_token = body.get("refresh_token")
+        return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
 
     async def ask(
         self, found: Discovered, registration: Registration, answer: Answer, deadline: float | None = None

@@ -38,7 +38,10 @@ from manifest_auth.providers.providers import (
 )
 from manifest_auth.providers.roles import mapped_roles
 from manifest_auth.providers.settings import (
+    KINDS,
     Attributes,
+    DynamicsSettings,
+    EntraSettings,
     GroupRoles,
     OidcSettings,
     SamlSettings,
@@ -49,7 +52,10 @@ from manifest_auth.providers.settings import (
 )
 
 __all__ = [
+    "KINDS",
     "Attributes",
+    "DynamicsSettings",
+    "EntraSettings",
     "GroupRoles",
     "How",
     "Identity",

@@ -59,9 +59,9 @@ _LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Provider
 _LIST = bound(_ALL.order_by(_C.name).limit(MOST), Provider)
 _SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
 _BY_ISSUER = crossing(
-    _ALL.where(_C.issuer == bindparam("issuer"), _C.kind == "saml").order_by(_C.id).limit(20),
+    _ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")).order_by(_C.id).limit(20),
     Provider,
-    because="an encrypted response that nobody asked for names its issuer, and the keys that open it the tenant",
+    because="an encrypted SAML response nobody asked for names its issuer, an Entra token its directory, and no tenant",
 )
 _ONLY = crossing(
     _ALL.where(_C.name == bindparam("name"), _C.kind == bindparam("kind")).limit(2),
@@ -140,9 +140,9 @@ def find_with_issuer(unit: TenantUnit, issuer: str) -> Provider | None:
     return unit.first(_SAME_ISSUER, issuer=issuer, kind="saml")
 
 
-def find_by_issuer(unit: SystemUnit, issuer: str) -> list[Provider]:
-    """SAML providers of all tenants that have this entity id, at most 20."""
-    return unit.all(_BY_ISSUER, issuer=issuer)
+def find_by_issuer(unit: SystemUnit, issuer: str, kind: str) -> list[Provider]:
+    """Providers of all tenants that have this entity id or directory, at most 20."""
+    return unit.all(_BY_ISSUER, issuer=issuer, kind=kind)
 
 
 def find_by_domain(unit: SystemUnit, domain: str) -> list[Offered]:

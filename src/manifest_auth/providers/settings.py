@@ -14,6 +14,8 @@ from manifest_auth.permissions import Role
 from manifest_auth.text import check_return_address, check_web_address
 
 _DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+KINDS = ("oidc", "saml", "dynamics", "entra")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000)]
@@ -78,8 +80,60 @@ class SamlSettings(msgspec.Struct, frozen=True, rename="camel"):
     attributes: Attributes = Attributes()
 
 
+Directory = Annotated[str, Meta(min_length=36, max_length=36, description="Directory (tenant) id, a GUID.")]
+Guid = Annotated[str, Meta(min_length=36, max_length=36)]
+CloudName = Annotated[
+    Literal["", "global", "us-gov", "us-dod", "china", "custom"],
+    Meta(description="Microsoft cloud; empty: the installation's."),
+]
+TrustEmail = Annotated[
+    bool,
+    Meta(description="An address of `domains` counts as verified though Entra does not say so (`xms_edov`)."),
+]
+
+
+class DynamicsSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """Microsoft Dynamics: people sign in at their directory, and Dataverse says which user they are."""
+
+    directory: Directory
+    client_id: Guid
+    organization: Annotated[
+        str, Meta(min_length=1, max_length=300, description="Like `https://contoso.crm.dynamics.com`.")
+    ]
+    cloud: CloudName = ""
+    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
+    trust_email: TrustEmail = False
+    keep_tokens: Annotated[bool, Meta(description="Microsoft's tokens are kept, encrypted.")] = False
+
+
+class EntraSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """Power Apps and others that call with an Entra ID access token of their own."""
+
+    directory: Directory
+    applications: Annotated[
+        tuple[Guid, ...], Meta(min_length=1, max_length=100, description="Client ids of the apps that may call.")
+    ]
+    cloud: CloudName = ""
+    graph_tokens: Annotated[bool, Meta(description="Tokens for Microsoft Graph count, once Graph accepted them.")] = (
+        True
+    )
+    client_id: Annotated[
+        str, Meta(max_length=36, description="Our own application: tokens for it are verified by its directory's keys.")
+    ] = ""
+    app_id_uri: Annotated[str, Meta(max_length=300, description="Our application's App ID URI, in v1.0 tokens.")] = ""
+    scopes: Annotated[
+        tuple[str, ...], Meta(max_length=20, description="A token for our application must hold one of these.")
+    ] = ()
+    ask_graph: Annotated[
+        bool, Meta(description="Graph is asked on behalf of the caller for the profile and the account's state.")
+    ] = False
+    guests: Annotated[bool, Meta(description="Guests of the directory are let in.")] = False
+    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
+    trust_email: TrustEmail = False
+
+
 class Settings(msgspec.Struct, frozen=True, rename="camel"):
-    """Everything but the secrets. Exactly one of ``oidc`` and ``saml`` is there."""
+    """Everything but the secrets. Exactly one of the members named like a kind is there."""
 
     domains: Annotated[
         tuple[str, ...], Meta(max_length=100, description="E-mail domains that this provider owns and vouches for.")
@@ -97,18 +151,23 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     ] = ()
     oidc: OidcSettings | None = None
     saml: SamlSettings | None = None
+    dynamics: DynamicsSettings | None = None
+    entra: EntraSettings | None = None
 
     @property
     def kind(self) -> str:
-        return "oidc" if self.oidc is not None else "saml"
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
     def issuer(self) -> str:
-        """What the provider calls itself."""
+        """What the provider calls itself; a Microsoft directory's id."""
         if self.oidc is not None:
             return self.oidc.issuer
-        assert self.saml is not None
-        return self.saml.entity_id
+        if self.saml is not None:
+            return self.saml.entity_id
+        found = self.dynamics or self.entra
+        assert found is not None
+        return found.directory
 
     @property
     def grants(self) -> frozenset[Role]:
@@ -132,8 +191,8 @@ def settings_of(text: str) -> Settings:
 
 def check(settings: Settings) -> None:
     """What types cannot say. Raises ValidationError that names the member."""
-    if (settings.oidc is None) == (settings.saml is None):
-        raise ValidationError(details=[("oidc", "Exactly one of oidc and saml is needed")])
+    if sum(getattr(settings, kind) is not None for kind in KINDS) != 1:
+        raise ValidationError(details=[("oidc", f"Exactly one of {', '.join(KINDS)} is needed")])
     for number, domain in enumerate(settings.domains):
         if not _DOMAIN.match(domain):
             raise ValidationError(details=[(f"domains[{number}]", "Must be a domain in lower case, like acme.example")])
@@ -146,6 +205,10 @@ def check(settings: Settings) -> None:
         _check_oidc(settings.oidc)
     if settings.saml is not None:
         _check_saml(settings.saml)
+    if settings.dynamics is not None:
+        _check_guids("dynamics", directory=settings.dynamics.directory, clientId=settings.dynamics.client_id)
+    if settings.entra is not None:
+        _check_entra(settings.entra)
 
 
 def _check_oidc(oidc: OidcSettings) -> None:
@@ -161,3 +224,19 @@ def _check_saml(saml: SamlSettings) -> None:
     needed = "postUrl" if saml.binding == "post" else "redirectUrl"
     if not (saml.post_url if saml.binding == "post" else saml.redirect_url):
         raise ValidationError(details=[(f"saml.{needed}", "Needed for this binding")])
+
+
+def _check_entra(entra: EntraSettings) -> None:
+    _check_guids("entra", directory=entra.directory, clientId=entra.client_id or entra.directory)
+    for number, application in enumerate(entra.applications):
+        _check_guids("entra", **{f"applications[{number}]": application})
+    if not entra.graph_tokens and not entra.client_id:
+        raise ValidationError(details=[("entra.clientId", "Needed when tokens for Graph do not count")])
+    if not all(_SCOPE.match(scope) for scope in entra.scopes):
+        raise ValidationError(details=[("entra.scopes", "Must be words without spaces")])
+
+
+def _check_guids(where: str, **named: str) -> None:
+    for name, value in named.items():
+        if not _GUID.match(value):
+            raise ValidationError(details=[(f"{where}.{name}", "Must be a GUID in lower case")])

@@ -144,7 +144,7 @@ def _candidates(unit: SystemUnit, ctx: Context, received: Received, shown: Shown
         raise SsoFailed(reason="InResponseTo is missing, though we asked")
     issuer = shown.issuer or ""
     if named is None and shown.is_encrypted:
-        found = providers.find_by_issuer(unit, issuer)
+        found = providers.find_by_issuer(unit, issuer, METHOD)
         return [_Candidate(p, tenants.get(unit, p.tenant_id).identifier, None) for p in found]
     prefix = entity_id(ctx, "")
     idents = [named.identifier] if named else [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)]

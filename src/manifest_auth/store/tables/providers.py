@@ -128,3 +128,26 @@ invitations = Table(  # a user may claim the account with an identity of a provi
     info=OWNED,
     sqlite_autoincrement=True,
 )
+
+refused_tokens = Table(  # Entra tokens that were signed out
+    "refused_tokens",
+    metadata,
+    Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of the token
+    tenant(),
+    at("refused_at"),
+    at("expires_at"),
+    Index(None, "expires_at"),
+    info=OWNED,
+)
+
+kept_tokens = Table(  # Microsoft's own tokens, where a client asks for them
+    "kept_tokens",
+    metadata,
+    Column("provider_id", BigInt, ForeignKey("providers.id"), primary_key=True),
+    Column("user_id", BigInt, ForeignKey("users.id"), primary_key=True),
+    tenant(),
+    Column("tokens", LargeBinary, nullable=False),  # encrypted JSON
+    at("kept_at"),
+    Index(None, "user_id"),
+    info=OWNED,
+)

@@ -126,5 +126,28 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_sign_in_flows_expires_at"), "sign_in_flows", ["expires_at"], unique=False)
     op.create_index(op.f("ix_sign_in_flows_provider_id"), "sign_in_flows", ["provider_id"], unique=False)
+    op.create_table(
+        "refused_tokens",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("tenant_id", BIG, nullable=False),
+        sa.Column("refused_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_refused_tokens_tenant_id")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_refused_tokens")),
+    )
+    op.create_index(op.f("ix_refused_tokens_expires_at"), "refused_tokens", ["expires_at"], unique=False)
+    op.create_table(
+        "kept_tokens",
+        sa.Column("provider_id", BIG, nullable=False),
+        sa.Column("user_id", BIG, nullable=False),
+        sa.Column("tenant_id", BIG, nullable=False),
+        sa.Column("tokens", sa.LargeBinary(), nullable=False),
+        sa.Column("kept_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["provider_id"], ["providers.id"], name=op.f("fk_kept_tokens_provider_id")),
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_kept_tokens_tenant_id")),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_kept_tokens_user_id")),
+        sa.PrimaryKeyConstraint("provider_id", "user_id", name=op.f("pk_kept_tokens")),
+    )
+    op.create_index(op.f("ix_kept_tokens_user_id"), "kept_tokens", ["user_id"], unique=False)
     op.add_column("sessions", sa.Column("provider_id", BIG, nullable=True))
     op.create_index(op.f("ix_sessions_provider_id"), "sessions", ["provider_id"], unique=False)

@@ -1,0 +1,36 @@
+"""Microsoft's side of two ways in: Entra ID access tokens, Graph, Dataverse, and the clouds that they live in.
+
+Hands over the judgement of a token's claims, and calls whose answers were checked. Knows neither tenants nor the store,
+keeps no token, and never takes an address for a person.
+"""
+
+from manifest_auth.microsoft.client import Microsoft, Organization, Profile, Throttled
+from manifest_auth.microsoft.clouds import CLOUDS, Cloud, Clouds
+from manifest_auth.microsoft.tokens import (
+    GUID,
+    Accepted,
+    Claims,
+    Refused,
+    application_of,
+    check,
+    directory_of,
+    read,
+)
+
+__all__ = [
+    "CLOUDS",
+    "GUID",
+    "Accepted",
+    "Claims",
+    "Cloud",
+    "Clouds",
+    "Microsoft",
+    "Organization",
+    "Profile",
+    "Refused",
+    "Throttled",
+    "application_of",
+    "check",
+    "directory_of",
+    "read",
+]

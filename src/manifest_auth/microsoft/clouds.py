@@ -1,0 +1,111 @@
+"""Microsoft's clouds: login, Graph and Dataverse hosts of each, together, so that they cannot be mixed by accident.
+
+A token of one cloud is not valid in another. Addresses as Microsoft documents them for national deployments; the
+issuers of v1.0 tokens outside the global cloud as they are seen in the field.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+GRAPH_ID: Final = "00000003-0000-0000-c000-000000000000"
+CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # personal accounts
+_CUSTOM = ("login", "graph", "dataverse", "issuer", "sts")
+
+
+class Cloud(NamedTuple):
+    """Addresses without a slash at the end. ``issuer``: start of v2.0 issuers; ``sts``: of v1.0 ones.
+    ``organizations``: pattern of Dataverse hosts; ``dataverse``: where all of them are called, in a custom cloud."""
+
+    login: str
+    graph: str
+    issuer: str
+    sts: str
+    organizations: str
+    dataverse: str = ""
+
+    def issuer_v2(self, directory: str) -> str:
+        """``iss`` of v2.0 tokens of a directory."""
+        return f"{self.issuer}/{directory}/v2.0"
+
+    def issuer_v1(self, directory: str) -> str:
+        """``iss`` of v1.0 tokens of a directory; the slash at the end belongs to it."""
+        return f"{self.sts}/{directory}/"
+
+    def is_graph(self, audience: str) -> bool:
+        """Whether a token is for Microsoft Graph."""
+        return audience in (GRAPH_ID, self.graph, f"{self.graph}/")
+
+    def is_organization(self, address: str) -> bool:
+        """Whether an address is that of a Dataverse environment of this cloud."""
+        url = urlsplit(address)
+        plain = url.scheme == "https" and url.path in ("", "/") and not url.query and not url.fragment
+        return plain and re.fullmatch(self.organizations, url.netloc) is not None
+
+    def called_at(self, organization: str) -> str:
+        """Where an environment is called."""
+        return self.dataverse or organization.rstrip("/")
+
+
+_NAME = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?(?:\.api)?"
+_GLOBAL_LOGIN, _STS = "https://login.microsoftonline.com", "https://sts.windows.net"
+_US_LOGIN, _CN_LOGIN = "https://login.microsoftonline.us", "https://login.partner.microsoftonline.cn"
+CLOUDS: dict[str, Cloud] = {
+    "global": Cloud(
+        _GLOBAL_LOGIN, "https://graph.microsoft.com", _GLOBAL_LOGIN, _STS, rf"{_NAME}\.crm\d{{0,2}}\.dynamics\.com"
+    ),
+    "us-gov": Cloud(_US_LOGIN, "https://graph.microsoft.us", _US_LOGIN, _STS, rf"{_NAME}\.crm\.microsoftdynamics\.us"),
+    "us-dod": Cloud(_US_LOGIN, "https://dod-graph.microsoft.us", _US_LOGIN, _STS, rf"{_NAME}\.crm\.appsplatform\.us"),
+    "china": Cloud(
+        _CN_LOGIN, "https://microsoftgraph.chinacloudapi.cn", _CN_LOGIN, "https://sts.chinacloudapi.cn",
+        rf"{_NAME}\.crm\.dynamics\.cn",
+    ),
+}  # fmt: skip
+
+
+def read_custom(text: str) -> Cloud:
+    """A cloud of one's own from ``name=address`` words: login, graph and dataverse, and where the issuers in tokens are
+    others than login, ``issuer`` and ``sts``. Raises ValueError."""
+    given: dict[str, str] = {}
+    for word in text.split():
+        name, mark, address = word.partition("=")
+        if not mark or name not in _CUSTOM or name in given:
+            raise ValueError(f"unknown or repeated word {name!r}; known are {', '.join(_CUSTOM)}")
+        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+            raise ValueError(f"{name} is no address")
+        given[name] = address.rstrip("/")
+    if missing := [name for name in ("login", "graph", "dataverse") if name not in given]:
+        raise ValueError(f"missing: {', '.join(missing)}")
+    issuer = given.get("issuer", given["login"])
+    sts = given.get("sts", f"{issuer}/sts")
+    return Cloud(given["login"], given["graph"], issuer, sts, r"[a-z0-9.-]+", given["dataverse"])
+
+
+class Clouds:
+    """The clouds of this installation: Microsoft's, and one of its own where the settings give one."""
+
+    def __init__(self, default: str, custom: str) -> None:
+        self._default = default
+        self._clouds = {**CLOUDS, **({"custom": read_custom(custom)} if custom else {})}
+        if default not in self._clouds:
+            raise ValueError("custom needs its addresses")
+
+    def get(self, name: str) -> Cloud:
+        """A cloud by name; empty: the installation's. Raises ValueError."""
+        found = self._clouds.get(name or self._default)
+        if found is None:
+            raise ValueError(f"unknown cloud {name!r}")
+        return found
+
+    def of_issuer(self, issuer: str) -> Cloud | None:
+        """The cloud whose tokens name this issuer; None: no Microsoft token."""
+        return next((c for c in self._clouds.values() if issuer.startswith((f"{c.issuer}/", f"{c.sts}/"))), None)
+
+    def discovery_of(self, issuer: str) -> str | None:
+        """Where a v2.0 issuer's document is, when that is not below the issuer itself."""
+        for cloud in self._clouds.values():
+            if cloud.login != cloud.issuer and issuer.startswith(f"{cloud.issuer}/"):
+                return f"{cloud.login}{issuer.removeprefix(cloud.issuer)}/.well-known/openid-configuration"
+        return None
