@@ -42,6 +42,9 @@ _SIDE_DOORS = {
     "manifest_auth.passwords.builds": "doctor asks which build is in use, without a hasher",
     "manifest_auth.sign_in.finish": "an admin's hash that was replaced meanwhile is told apart by the same word",
     "manifest_auth.sign_in.throttle": "admins are throttled by the same rule, before any method of sign-in",
+    "manifest_auth.sign_in.oidc": "whoever sets a provider up is told, and tries, how we are known there",
+    "manifest_auth.sign_in.saml": "whoever sets a provider up is told how we are known there",
+    "manifest_auth.sign_in.identity_routes": "an admin's list of somebody's identities has the form of one's own",
 }
 #: The shell puts the house together, so it knows the parts of rooms; web is the vocabulary of routes, in five files.
 _SHELL = ("__main__", "app", "cli", "front_door", "serving", "identify")
@@ -121,11 +124,21 @@ def test_every_room_has_a_door_sign_and_every_file_says_what_it_is_for() -> None
 
 
 def _modules(node: ast.ImportFrom) -> Iterator[str]:
-    """The modules that an import brings in: the one it names, or those whose names it takes."""
+    """The modules that an import brings in: the one it names, or those whose names it takes. A door sign may hand out
+    something that is called like one of its files (the table ``providers``)."""
     module = node.module or ""
     folder = SOURCE.parent.joinpath(*module.split("."))
     for alias in node.names:
-        yield f"{module}.{alias.name}" if (folder / f"{alias.name}.py").exists() else module
+        is_file = (folder / f"{alias.name}.py").exists() and alias.name not in _handed_out(folder / "__init__.py")
+        yield f"{module}.{alias.name}" if is_file else module
+
+
+def _handed_out(door_sign: Path) -> set[str]:
+    """The names in ``__all__``."""
+    for node in ast.parse(door_sign.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
 
 
 def side_doors_used() -> dict[str, set[str]]:

@@ -22,6 +22,7 @@ from manifest_auth.web import Door
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App, running
 from tests.support.postgres import Postgres
+from tests.support.routes import filled
 
 PATH = "/api/admin/license-on-prem"
 DAY = 86_400
@@ -77,7 +78,7 @@ async def test_hosted_needs_none(app: App) -> None:
 async def test_without_a_licence_every_client_route_is_closed_and_the_rest_is_open(premises: App) -> None:
     app = premises
     for route in ROUTES:
-        path = route.path.replace("{id}", "A" * 22)
+        path = filled(route.path)
         if not path.startswith("/api/client/"):
             if route.door is Door.OPEN and route.method == "GET":
                 assert (await app.get(path)).status == 200, path

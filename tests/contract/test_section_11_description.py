@@ -10,6 +10,8 @@ from typing import Any
 
 from manifest_auth.app import ROUTES
 from tests.support.house import PASSWORD, App
+from tests.support.routes import filled
+from tests.support.saml_idp import Idp
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -125,6 +127,20 @@ async def test_real_answers_have_the_shape_that_is_described(app: App) -> None:
         "/api/admin/license-on-prem",
     ):
         check("get", path, await app.get(path.replace("{client}", client), token=token))
+    base = "/api/admin/clients/{client}/providers"
+    oidc = {"name": "described", "oidc": {"issuer": "https://idp.example", "clientId": "x", "clientSecret": "y"}}
+    check("post", base, await app.post(filled(base, client=client), oidc, token=token), 201)
+    saml = {"entityId": "x", "certificates": [Idp().certificate_pem], "redirectUrl": "https://idp.example/sso"}
+    made = await app.post(filled(base, client=client), {"name": "described-too", "saml": saml}, token=token)
+    check("post", base, made, 201)
+    for path, method in ((base, "get"), (f"{base}/{{provider}}", "get"), (f"{base}/{{provider}}/rotate-key", "post")):
+        address = filled(path, client=client, provider="described-too")
+        check(method, path, await app.send(method.upper(), address, token=token))
+    own = (await app.sign_in("admin@acme.example")).data["token"]
+    for path in ("/api/client/providers", "/api/client/auth/identities", "/api/client/users/{user}/identities"):
+        check("get", path, await app.get(filled(path, user=app.ids["viewer@acme.example"]), token=own))
+    found = await app.post(f"{auth}/discover", {"email": "x@acme.example"}, headers={"X-Client-ID": "acme"})
+    check("post", f"{auth}/discover", found)
 
 
 class Page(HTMLParser):

@@ -9,12 +9,13 @@ import pytest
 from manifest_auth.errors import REFUSALS
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App, running
+from tests.support.server import free_port
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
 #: Produced with settings of their own: test_section_10_licence.py and test_section_2_overload.py.
 ELSEWHERE = {"LICENSE_REQUIRED": 403, "LICENSE_EXPIRED": 403, "LICENSE_INVALID": 400, "OVERLOADED": 503}
-LATER = {"MFA_REQUIRED", "SSO_FAILED", "PROVIDER_UNAVAILABLE"}
+LATER = {"MFA_REQUIRED"}
 
 
 def produces(code: str, status: int) -> Callable[[Test], Test]:
@@ -143,10 +144,28 @@ async def _too_many_guesses(app: App) -> None:
         assert (await app.post(door, body)).code == "INVALID_CREDENTIALS"
 
 
+@produces("SSO_FAILED", 401)
+async def _no_state_of_ours_no_response_of_anybodys_no_code(app: App) -> None:
+    auth = "/api/client/auth"
+    check_refusal(await app.get(f"{auth}/oidc/callback?state=unknown&code=x"), 401, "SSO_FAILED")
+    check_refusal(await app.post(f"{auth}/okta-saml", {"samlResponse": "bm8gWE1M"}), 401, "SSO_FAILED")
+    check_refusal(await app.post(f"{auth}/exchange", {"code": "unknown"}), 401, "SSO_FAILED")
+
+
+@produces("PROVIDER_UNAVAILABLE", 502)
+async def _nobody_listens_at_the_issuers_address(app: App) -> None:
+    oidc = {"issuer": f"http://127.0.0.1:{free_port()}", "clientId": "x"}
+    made = await app.post(
+        "/api/admin/clients/acme/providers", {"name": "gone", "oidc": oidc}, token=await app.admin_token()
+    )
+    check_success(made, 201)
+    check_refusal(await app.get("/api/client/auth/oidc?client=acme&provider=gone"), 502, "PROVIDER_UNAVAILABLE")
+
+
 @produces("INTERNAL_ERROR", 500)
 async def _a_bug(app: App) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("manifest_auth.sign_in.routes.role_names", lambda _: 1 / 0)
+        patch.setattr("manifest_auth.sign_in.answers.role_names", lambda _: 1 / 0)
         check_refusal(await app.sign_in(), 500, "INTERNAL_ERROR")
 
 

@@ -10,13 +10,9 @@ from manifest_auth.app import ROUTES
 from manifest_auth.store import StoreUnavailable
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.house import App
+from tests.support.routes import filled
 
 SIGN_IN = "/api/client/auth/sign-in"
-
-
-def filled(path: str) -> str:
-    """The address of a route's pattern, with values that exist nowhere."""
-    return path.replace("{client}", "nowhere").replace("{user}", "1").replace("{id}", "AAAAAAAAAAAAAAAAAAAAAA")
 
 
 async def test_success_is_success_true_and_data(app: App) -> None:

@@ -16,6 +16,7 @@ from manifest_auth.app import ROUTES
 from manifest_auth.web import Door, Route
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.house import App, running
+from tests.support.routes import filled
 
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
 GRAPHQL = "/api/client/graphql"
@@ -42,8 +43,7 @@ def members(model: type[msgspec.Struct] | None) -> list[str]:
 
 
 def address(path: str, known: bool) -> str:
-    client, user = ("globex", "8") if known else ("nowhere", "0")
-    return path.replace("{client}", client).replace("{user}", user)
+    return filled(path, client="globex", user=8) if known else filled(path, user=0)
 
 
 def bodies(route: Route) -> st.SearchStrategy[bytes]:

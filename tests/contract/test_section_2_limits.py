@@ -14,6 +14,7 @@ from tests.support.house import PASSWORD, App, Reply
 
 KIB = 1024
 SIGN_IN = "/api/client/auth/sign-in"
+SAML = "/api/client/auth/okta-saml"
 BODY = {"email": "author@acme.example", "password": PASSWORD}
 
 
@@ -65,11 +66,24 @@ async def test_graphql_reads_1_mib_and_not_a_byte_more(app: App) -> None:
     assert (over.status, over.json["errors"][0]["extensions"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
-async def test_every_auth_route_has_the_small_limit() -> None:
+async def test_every_auth_route_but_that_of_saml_has_the_small_limit() -> None:
     for route in ROUTES:
-        if "/auth/" in route.path and route.method != "GET":
+        if (route.method, route.path) == ("POST", SAML):
+            assert route.limit == 512 * KIB
+        elif "/auth/" in route.path and route.method != "GET":
             assert route.limit == 64 * KIB, route.path
         assert route.limit <= 1024 * KIB
+
+
+async def test_saml_reads_512_kib_and_not_a_byte_more(app: App) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    at_limit, over = padded({}, 512 * KIB), padded({}, 512 * KIB + 1)
+    check_refusal(await app.send("POST", SAML, content=at_limit), 400, "VALIDATION_ERROR")
+    check_refusal(await app.send("POST", SAML, content=over), 413, "PAYLOAD_TOO_LARGE")
+    start = b"x=1&SAMLResponse="
+    as_form = start + b"A" * (512 * KIB - len(start))
+    check_refusal(await app.send("POST", SAML, content=as_form, headers=form), 401, "SSO_FAILED")
+    check_refusal(await app.send("POST", SAML, content=as_form + b"A", headers=form), 413, "PAYLOAD_TOO_LARGE")
 
 
 async def test_what_is_too_large_is_refused_before_it_is_parsed(app: App) -> None:

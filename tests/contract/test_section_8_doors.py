@@ -10,10 +10,15 @@ from manifest_auth.app import ROUTES
 from manifest_auth.web import Door, Route
 from tests.support.envelope import check_refusal
 from tests.support.house import PASSWORD, App, Reply
+from tests.support.routes import filled
 
 #: What anybody may ask for; a route that is added to this list was thought about.
 OPEN = {
     ("POST", "/api/client/auth/sign-in"), ("POST", "/api/client/auth/refresh"),
+    ("GET", "/api/client/auth/oidc"), ("GET", "/api/client/auth/oidc/callback"),
+    ("GET", "/api/client/auth/oidc/callback/{number}"), ("GET", "/api/client/auth/okta-saml"),
+    ("POST", "/api/client/auth/okta-saml"), ("GET", "/api/client/auth/okta-saml/metadata"),
+    ("POST", "/api/client/auth/exchange"), ("POST", "/api/client/auth/discover"),
     ("POST", "/api/admin/auth/sign-in"), ("POST", "/api/admin/auth/refresh"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
     ("GET", "/openapi.json"), ("GET", "/docs"),
@@ -44,8 +49,7 @@ def name(route: Route) -> str:
 
 
 async def knock(app: App, route: Route, token: str | None = None, cookie: str | None = None) -> Reply:
-    user = str(app.ids["author@acme.example"])
-    path = route.path.replace("{client}", "acme").replace("{user}", user).replace("{id}", "A" * 22)
+    path = filled(route.path, client="acme", user=app.ids["author@acme.example"])
     body: dict[str, str] | None = {} if route.method in ("POST", "PUT", "PATCH") else None
     return await app.send(route.method, path, body, token=token, cookie=cookie)
 

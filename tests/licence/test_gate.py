@@ -8,6 +8,7 @@ from manifest_auth.app import ROUTES
 from manifest_auth.licence import Licence
 from tests.licence.desk import DAY, PATH, install, key, state
 from tests.support.house import App
+from tests.support.routes import filled
 
 CLIENT = [route for route in ROUTES if route.path.startswith("/api/client/")]
 
@@ -15,7 +16,7 @@ CLIENT = [route for route in ROUTES if route.path.startswith("/api/client/")]
 async def test_every_client_route_asks_for_a_licence(premise: App) -> None:
     assert len(CLIENT) > 8
     for route in CLIENT:
-        reply = await premise.send(route.method, route.path.replace("{id}", "x"), {} if route.body else None)
+        reply = await premise.send(route.method, filled(route.path), {} if route.body else None)
         assert reply.status == 403, route.path
         codes = reply.json["errors"][0]["extensions"] if "errors" in reply.json else reply.json["error"]
         assert codes["code"] == "LICENSE_REQUIRED", route.path

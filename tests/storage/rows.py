@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Column, LargeBinary, Table, Text, bindparam, insert, select
 
 from manifest_auth.store import SystemUnit, crossing
-from manifest_auth.store.tables import users
+from manifest_auth.store.tables import tenants
 
 _numbers = itertools.count(1000)
+#: Id of the row that a new one points at, by the name of its table.
+Others = Mapping[str, int]
 
 
 def needed(table: Table) -> list[Column[Any]]:
@@ -19,33 +22,38 @@ def needed(table: Table) -> list[Column[Any]]:
 
 
 def changeable(table: Table) -> Column[Any]:
-    """A column that an update may set to anything."""
-    return next(c for c in table.columns if not c.primary_key and not c.foreign_keys and not c.unique)
+    """A column that an update may set to anything, at least while the tenant has one row: of the key if need be."""
+    free = [c for c in table.columns if not c.foreign_keys and not c.unique and c.name != "tenant_id"]
+    return next((c for c in free if not c.primary_key), free[0])
 
 
-def value_for(column: Column[Any], user_id: int) -> Any:
-    if column.references(users.c.id):
-        return user_id
+def value_for(column: Column[Any], others: Others) -> Any:
+    for key in column.foreign_keys:
+        return others[key.column.table.name]
     number = next(_numbers)
     if isinstance(column.type, LargeBinary):
         return str(number).encode()
     return f"v{number}" if isinstance(column.type, Text) else number
 
 
-def add(unit: SystemUnit, table: Table, tenant_id: int) -> None:
-    """Puts one row of ``tenant_id`` into the table, past all binding; with a user of that tenant where it needs one."""
-    user_id = 0
-    if any(c.references(users.c.id) for c in table.columns):
-        add(unit, users, tenant_id)
-        newest = crossing(
-            select(users.c.id).where(users.c.tenant_id == bindparam("t")).order_by(users.c.id.desc()), because="test"
-        )
-        row = unit.first(newest, t=tenant_id)
-        assert row is not None
-        user_id = row[0]
-    values = {c.name: value_for(c, user_id) for c in needed(table)}
+def others_for(unit: SystemUnit, table: Table, tenant_id: int) -> dict[str, int]:
+    """A new row of ``tenant_id`` in every table that rows of this one must point at."""
+    pointed_at = {key.column.table for c in needed(table) for key in c.foreign_keys} - {tenants}
+    return {other.name: add(unit, other, tenant_id) for other in pointed_at}
+
+
+def add(unit: SystemUnit, table: Table, tenant_id: int) -> int:
+    """Puts one row of ``tenant_id`` into the table, past all binding, and those that it points at. Its id, or 0."""
+    others = others_for(unit, table, tenant_id)
+    values = {c.name: value_for(c, others) for c in needed(table)}
     statement = insert(table).values({name: bindparam(name) for name in (*values, "tenant_id")})
     unit.change(crossing(statement, because="test"), tenant_id=tenant_id, **values)
+    if "id" not in table.c or table.c.id.identity is None:
+        return 0
+    newest = select(table.c.id).where(table.c.tenant_id == bindparam("t")).order_by(table.c.id.desc()).limit(1)
+    row = unit.first(crossing(newest, because="test"), t=tenant_id)
+    assert row is not None
+    return int(row[0])
 
 
 def everything(unit: SystemUnit, table: Table, tenant_id: int) -> list[Any]:
