@@ -92,12 +92,21 @@ def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_addresses(ctx: Context, settings: Settings) -> None:
-    """Refuses addresses that this installation never calls. Raises ValidationError."""
+    """Refuses addresses that this installation never calls, or sends no browser to. Raises ValidationError."""
     if settings.oidc is not None:
         try:
             ctx.house.outgoing.check(settings.oidc.issuer)
         except ValueError as error:
             raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
+    if settings.saml is not None:
+        from manifest_auth import saml
+
+        for name, address in (("redirectUrl", settings.saml.redirect_url), ("postUrl", settings.saml.post_url)):
+            try:
+                if address:
+                    saml.check_address(address)
+            except saml.Refused as error:
+                raise ValidationError(details=[(f"saml.{name}", str(error)[:300])]) from error
 
 
 async def new_key(ctx: Context, name: str) -> tuple[str, str]:

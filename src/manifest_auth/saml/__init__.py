@@ -11,7 +11,7 @@ of :class:`Refused` is for the log, or for the administrator who imports metadat
 
 from manifest_auth.saml.certificates import CertificateFacts, certificate_facts, make_key, read_certificate
 from manifest_auth.saml.conditions import Assertion
-from manifest_auth.saml.metadata import Metadata, our_metadata, read_metadata
+from manifest_auth.saml.metadata import Metadata, check_address, our_metadata, read_metadata
 from manifest_auth.saml.reading import Shown, read
 from manifest_auth.saml.refused import Refused
 from manifest_auth.saml.requests import authn_request, post_page, redirect_address
@@ -26,6 +26,7 @@ __all__ = [
     "Shown",
     "authn_request",
     "certificate_facts",
+    "check_address",
     "make_key",
     "our_metadata",
     "post_page",
