@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import msgspec
 from msgspec import Meta
@@ -43,6 +43,7 @@ from manifest_auth.web import (
     parse_form,
     redirect,
 )
+from manifest_auth.web.routes import query_values
 
 _METADATA: Header = (b"content-type", b"application/samlmetadata+xml; charset=utf-8")
 _FORM = "application/x-www-form-urlencoded"
@@ -122,12 +123,10 @@ def _elsewhere(ctx: Context, call: Call[Any], path: str) -> Answer | None:
     """A browser on a client's own subdomain goes to the public address first: providers answer there, so the cookie
     that binds the sign-in must be set there."""
     settings = ctx.house.settings
-    label = password.client_from(None, call.head.host, settings.public_url)
-    if label is None:
+    client = client_named(ctx, call.head, call.parameters.client)
+    if not client or password.client_from(None, call.head.host, settings.public_url) is None:
         return None
-    query = call.query.decode("ascii")
-    if not call.parameters.client:
-        query = f"client={quote(label)}" + (f"&{query}" if query else "")
+    query = urlencode({**query_values(call.query), "client": client})
     return redirect(f"{settings.public_url.rstrip('/')}{path}?{query}")
 
 
