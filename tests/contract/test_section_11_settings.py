@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from manifest_auth.app import build_house
 from manifest_auth.settings import Settings, SettingsError, load, variable
 from tests.support.commands import run
 from tests.support.house import SECRET_KEY
@@ -56,6 +57,7 @@ WRONG: list[tuple[str, str]] = [
     ("PROVIDER_TIMEOUT", "31"),
     ("PROVIDER_TIMEOUT", "nan"),
     ("PROVIDER_TIMEOUT", "soon"),
+    ("MICROSOFT_CLOUD", "mars"),
 ]
 
 
@@ -73,7 +75,17 @@ def test_every_setting_with_bounds_is_in_the_table_or_free() -> None:
     free = {"host", "data_dir", "secret_key", "license_public_key", "token_issuer", "metrics_token", "demo_password"}
     tried = {name.lower() for name, _ in WRONG}
     alike = {"session_max_ttl", "admin_session_ttl", "admin_access_token_ttl", "argon2_passes", "argon2_lanes"}
-    assert set(Settings.__struct_fields__) - tried - free - alike <= {"hash_workers"}
+    elsewhere = {"microsoft_custom_cloud"}  # see the next test
+    assert set(Settings.__struct_fields__) - tried - free - alike - elsewhere <= {"hash_workers"}
+
+
+@pytest.mark.parametrize(
+    "addresses", ["login=x", "login=https://login.example", "mars=https://mars.example", "https://x"]
+)
+def test_a_wrong_cloud_of_ones_own_stops_the_start_too(addresses: str) -> None:
+    settings = load({"MANIFEST_MICROSOFT_CLOUD": "custom", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": addresses})
+    with pytest.raises(SettingsError, match=r"^MANIFEST_MICROSOFT_CUSTOM_CLOUD: .+$"):
+        build_house(settings)
 
 
 @pytest.mark.parametrize("given", [REMOTE, {"MANIFEST_HOST": "0.0.0.0"}])

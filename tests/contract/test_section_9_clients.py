@@ -78,7 +78,12 @@ async def test_a_name_that_is_none_is_refused(app: App, admin: str, name: Any) -
      {"allowedOrigins": ["a.example"]}, {"allowedOrigins": ["https://A.example"]}, {"allowedOrigins": ["https://a.example/"]},
      {"allowedOrigins": ["*"]}, {"allowedOrigins": ["null"]}, {"allowedOrigins": ["https://*.a.example"]},
      {"allowedOrigins": ["https://a.example"] * 51}, {"password": {"minLength": 7}}, {"password": {"minLength": 65}},
-     {"password": {"minLength": "15"}}, {"password": {"minLength": 15.5}}, {"password": []}, []],
+     {"password": {"minLength": "15"}}, {"password": {"minLength": 15.5}}, {"password": []}, [],
+     {"passwordSignIn": 0}, {"passwordSignIn": "false"}, {"returnAddresses": "https://a.example/in"},
+     {"returnAddresses": ["a.example/in"]}, {"returnAddresses": ["/in"]}, {"returnAddresses": ["//a.example/in"]},
+     {"returnAddresses": ["http://a.example/in"]}, {"returnAddresses": ["https://a.example/in#here"]},
+     {"returnAddresses": ["https://x@a.example/in"]}, {"returnAddresses": ["javascript:alert(1)"]},
+     {"returnAddresses": ["acme:/in"]}, {"returnAddresses": ["https://a.example/in"] * 51}],
 )  # fmt: skip
 async def test_settings_out_of_bounds_are_refused_and_nothing_changes(app: App, admin: str, settings: Any) -> None:
     before = check_success(await app.get(f"{BASE}/acme", token=admin))
@@ -111,12 +116,14 @@ async def test_a_change_keeps_what_it_does_not_name(app: App, admin: str) -> Non
     assert changed["name"] == "After"
     assert changed["settings"]["refreshStrict"] is True  # no request takes a rule away that it does not name
     assert changed["settings"]["allowedOrigins"] == settings["allowedOrigins"]
-    more = {"settings": {"password": {"history": 3}, "refreshStrikt": False}}
+    more = {"settings": {"password": {"history": 3}, "returnAddresses": ["com.acme.app:/in"], "refreshStrikt": False}}
     changed = check_success(await app.send("PATCH", f"{BASE}/{made['id']}", more, token=admin))
     expected = {"minLength": 12, "characterClasses": 0, "history": 3, "maxAgeDays": 0}
     assert changed["settings"] == {
         "refreshStrict": True,
-        **{k: settings[k] for k in ("allowedOrigins",)},
+        "allowedOrigins": settings["allowedOrigins"],
+        "returnAddresses": ["com.acme.app:/in"],
+        "passwordSignIn": True,
         "password": expected,
     }
     assert check_success(await app.send("PATCH", f"{BASE}/changing", {}, token=admin)) == changed
