@@ -30,6 +30,7 @@ from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
 from manifest_auth.sign_in import identity_routes, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
+from manifest_auth.sign_in.entra import EntraTokens
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tokens import KeyRing, VerifiedTokens
@@ -76,6 +77,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
+        entra=EntraTokens(),
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
     from manifest_auth.passwords import Hasher
     from manifest_auth.sealing import Sealer
     from manifest_auth.sessions import Principals
+    from manifest_auth.sign_in.entra import EntraTokens
     from manifest_auth.store import Store, TenantStore
     from manifest_auth.tokens import KeyRing, VerifiedTokens
 
@@ -42,6 +43,7 @@ class House:
     outgoing: Outgoing
     oidc: OidcClient
     microsoft: Microsoft
+    entra: EntraTokens
 
 
 @dataclass(slots=True, frozen=True)

@@ -20,12 +20,11 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
     """The user behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden."""
     house, now = ctx.house, ctx.now
     if head.authorization is not None:
-        verified = await house.verified.verify(Purpose.ACCESS, bearer(head.authorization), now)
-        principal = await house.principals.by_session(verified.session_id)
-        if principal is None or not principal.is_alive(now):
-            raise InvalidToken(reason="session, user or client is not alive")
-        if principal.user_id != verified.subject_id or principal.client != verified.client:
-            raise InvalidToken(reason="the session is another's")
+        token = bearer(head.authorization)
+        if house.entra.is_meant(ctx, token):
+            principal = await house.entra.principal(ctx, token, head.client_id)
+        else:
+            principal = await _by_token(ctx, token, now)
         by_cookie = False
     else:
         principal = await _by_cookie(ctx, head, now)
@@ -52,6 +51,16 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
         principal.created_at,
         by_cookie,
     )
+
+
+async def _by_token(ctx: Context, token: str, now: int) -> Principal:
+    verified = await ctx.house.verified.verify(Purpose.ACCESS, token, now)
+    principal = await ctx.house.principals.by_session(verified.session_id)
+    if principal is None or not principal.is_alive(now):
+        raise InvalidToken(reason="session, user or client is not alive")
+    if principal.user_id != verified.subject_id or principal.client != verified.client:
+        raise InvalidToken(reason="the session is another's")
+    return principal
 
 
 async def admin(ctx: Context, head: Head) -> AdminCaller:

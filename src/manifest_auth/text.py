@@ -15,7 +15,7 @@ from manifest_auth.settings import is_loopback_host
 _ADDRESS = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]{1,2000}\Z")
 _APP_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+\Z")
 #: One @, no spaces, quotes, comments, controls or angle brackets (security bar 87); not trimmed, not normalised.
-_EMAIL = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
+EMAIL_SHAPE = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
 
 
 def email_key(email: str) -> str:
@@ -40,7 +40,7 @@ def check_email(email: str, field: str = "email") -> str:
     """The address as given. Raises ValidationError when it is none, or mixes scripts that look alike."""
     local, _, domain = email.rpartition("@")
     dotted = ".." in email or local.startswith(".") or local.endswith(".") or domain.endswith(".")
-    sane = _EMAIL.match(email) and not dotted and not domain.startswith((".", "-"))
+    sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-"))
     if not sane or any(unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Cs") for c in email) or _mixes(email):
         raise ValidationError(details=[(field, "Not a valid e-mail address")])
     return email

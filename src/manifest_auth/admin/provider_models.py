@@ -7,13 +7,18 @@ from typing import Annotated, Any, Union, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth.providers import Attributes, OidcSettings, SamlSettings, Settings
+from manifest_auth.providers import (
+    Attributes,
+    DynamicsSettings,
+    EntraSettings,
+    OidcSettings,
+    SamlSettings,
+    Settings,
+)
 
 Name = Annotated[str, Meta(min_length=1, max_length=63, description="In addresses; unique within the client.")]
 DisplayName = Annotated[str, Meta(max_length=200)]
-_SECRET = (
-    Annotated[str, Meta(max_length=2000, description="Kept encrypted, never shown; `null` takes it away.")] | None
-)
+_SECRET = Annotated[str, Meta(max_length=2000, description="Kept encrypted, never shown; `null` takes it away.")] | None
 _METADATA = Annotated[
     str, Meta(max_length=512 * 1024, description="The provider's metadata document (XML); members beside it win.")
 ]
@@ -29,7 +34,17 @@ def _optional(model: type[msgspec.Struct], name: str, **others: Any) -> type[msg
 AttributesChange = _optional(Attributes, "AttributesChange")
 OidcChange = _optional(OidcSettings, "OidcChange", client_secret=_SECRET)
 SamlChange = _optional(SamlSettings, "SamlChange", attributes=AttributesChange, metadata=_METADATA)
-ProviderChange = _optional(Settings, "ProviderChange", display_name=DisplayName, oidc=OidcChange, saml=SamlChange)
+DynamicsChange = _optional(DynamicsSettings, "DynamicsChange", client_secret=_SECRET)
+EntraChange = _optional(EntraSettings, "EntraChange", client_secret=_SECRET)
+ProviderChange = _optional(
+    Settings,
+    "ProviderChange",
+    display_name=DisplayName,
+    oidc=OidcChange,
+    saml=SamlChange,
+    dynamics=DynamicsChange,
+    entra=EntraChange,
+)
 ProviderBody = msgspec.defstruct(
     "ProviderBody", [("name", Name)], bases=(ProviderChange,), rename="camel", frozen=True, kw_only=True,
     module=__name__,
@@ -67,7 +82,7 @@ class ProviderData(Settings, frozen=True, rename="camel", kw_only=True):
     has_client_secret: bool
     signing_certificates: tuple[CertificateData, ...]
     service_provider: OurselvesData
-    start_url: str
+    start_url: str | UnsetType = UNSET
     created_at: str
     changed_at: str
 

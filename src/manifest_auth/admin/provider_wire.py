@@ -11,11 +11,14 @@ import msgspec
 from manifest_auth import providers
 from manifest_auth.context import Context
 from manifest_auth.errors import ValidationError
-from manifest_auth.providers import Provider, Secrets, Settings
-from manifest_auth.sign_in import oidc
+from manifest_auth.providers import DynamicsSettings, EntraSettings, Provider, Secrets, Settings
+from manifest_auth.sign_in import dynamics, oidc
 from manifest_auth.sign_in import saml as saml_sign_in
 from manifest_auth.text import when
 from manifest_auth.web import convert
+
+_WITH_SECRET = frozenset({"oidc", "dynamics", "entra"})
+_STARTS = {"oidc": "/api/client/auth/oidc", "saml": saml_sign_in.PATH, "dynamics": dynamics.PATH}
 
 
 class Draft(NamedTuple):
@@ -30,9 +33,9 @@ def draft_of(body: msgspec.Struct) -> Draft:
     """Reads certificates and metadata. Raises ValidationError."""
     members: dict[str, Any] = msgspec.to_builtins(body)
     secret, has_secret = None, False
-    if "oidc" in members:
-        has_secret = "clientSecret" in members["oidc"]
-        secret = members["oidc"].pop("clientSecret", None)
+    for kind in _WITH_SECRET & members.keys():
+        has_secret = has_secret or "clientSecret" in members[kind]
+        secret = members[kind].pop("clientSecret", secret)
     if "saml" in members:
         members["saml"] = _saml_members(members["saml"])
     return Draft(members, has_secret, secret)
@@ -98,6 +101,9 @@ def check_addresses(ctx: Context, settings: Settings) -> None:
             ctx.house.outgoing.check(settings.oidc.issuer)
         except ValueError as error:
             raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
+    for kind, found in (("dynamics", settings.dynamics), ("entra", settings.entra)):
+        if found is not None:
+            _check_cloud(ctx, kind, found)
     if settings.saml is not None:
         from manifest_auth import saml
 
@@ -107,6 +113,18 @@ def check_addresses(ctx: Context, settings: Settings) -> None:
                     saml.check_address(address)
             except saml.Refused as error:
                 raise ValidationError(details=[(f"saml.{name}", str(error)[:300])]) from error
+
+
+def _check_cloud(ctx: Context, kind: str, settings: DynamicsSettings | EntraSettings) -> None:
+    try:
+        cloud = ctx.house.microsoft.clouds.get(settings.cloud)
+    except ValueError as error:
+        raise ValidationError(details=[(f"{kind}.cloud", "This installation has no such cloud")]) from error
+    if isinstance(settings, DynamicsSettings) and not cloud.is_organization(settings.organization):
+        sentence = (
+            "Must be the address of an environment in the provider's cloud, like https://contoso.crm.dynamics.com"
+        )
+        raise ValidationError(details=[("dynamics.organization", sentence)])
 
 
 async def new_key(ctx: Context, name: str) -> tuple[str, str]:
@@ -121,7 +139,8 @@ def wire(ctx: Context, client: str, provider: Provider) -> dict[str, Any]:
     """The provider as JSON, without secrets."""
     settings, secrets = provider.rules, providers.open_secrets(ctx.house.sealer, provider)
     base = ctx.house.settings.public_url.rstrip("/")
-    path = saml_sign_in.PATH if provider.kind == "saml" else "/api/client/auth/oidc"
+    path = _STARTS.get(provider.kind)  # a token's bearer starts nowhere
+    start = {"startUrl": f"{base}{path}?client={client}&provider={provider.name}"} if path else {}
     return {
         "id": provider.id,
         "name": provider.name,
@@ -133,7 +152,7 @@ def wire(ctx: Context, client: str, provider: Provider) -> dict[str, Any]:
         "hasClientSecret": secrets.client_secret is not None,
         "signingCertificates": _facts(settings),
         "serviceProvider": _ourselves(ctx, client, provider, secrets),
-        "startUrl": f"{base}{path}?client={client}&provider={provider.name}",
+        **start,
         "createdAt": when(provider.created_at),
         "changedAt": when(provider.changed_at),
     }
@@ -142,6 +161,10 @@ def wire(ctx: Context, client: str, provider: Provider) -> dict[str, Any]:
 def _ourselves(ctx: Context, client: str, provider: Provider, secrets: Secrets) -> dict[str, Any]:
     if provider.kind == "oidc":
         return {"callbackUrl": oidc.callback_of(ctx, provider)}
+    if provider.kind == "dynamics":
+        return {"callbackUrl": dynamics.callback_of(ctx)}
+    if provider.kind == "entra":
+        return {}
     entity = saml_sign_in.entity_id(ctx, client)
     return {
         "entityId": entity,

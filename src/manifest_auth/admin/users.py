@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import audit, passwords, sessions, tenants, users
+from manifest_auth import audit, passwords, providers, sessions, tenants, users
 from manifest_auth.admin.clients import by_name
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
@@ -185,6 +185,7 @@ async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
         if not users.deactivate(unit, user, ctx.now):
             raise Conflict("The user is deactivated already")
         ended = sessions.end_all(unit, user.id, "user_deactivated", ctx.now)
+        providers.drop_tokens(unit, user.id)
         audit.record(unit, ctx, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended)
         return user._replace(deactivated_at=ctx.now)
 

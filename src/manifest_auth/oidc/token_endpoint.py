@@ -126,7 +126,7 @@ def _read(reply: Reply) -> dict[str, Any]:
 
 def _methods(found: Discovered, registration: Registration) -> tuple[str, ...]:
     """How to authenticate, the best first. HTTP Basic is what every provider must know (RFC 6749, section 2.3.1)."""
-    if registration.client_secret is None:
+    if not registration.client_secret:
         return (_METHODS["none"],)
     if registration.authentication in _METHODS:
         return (_METHODS[registration.authentication],)

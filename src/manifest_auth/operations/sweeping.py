@@ -14,6 +14,7 @@ from manifest_auth.store.tables import (
     admin_sessions,
     invitations,
     known_origins,
+    refused_tokens,
     seen_assertions,
     sessions,
     sign_in_codes,
@@ -43,6 +44,7 @@ _FLEETING = (
     _expired(sign_in_flows, sign_in_flows.c.expires_at, sign_in_flows.c.key),
     _expired(sign_in_codes, sign_in_codes.c.expires_at, sign_in_codes.c.key),
     _expired(seen_assertions, seen_assertions.c.expires_at, seen_assertions.c.key),
+    _expired(refused_tokens, refused_tokens.c.expires_at, refused_tokens.c.key),
 )
 
 

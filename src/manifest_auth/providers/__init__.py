@@ -1,4 +1,5 @@
-"""A tenant's identity providers. Owns ``providers``, ``provider_domains``, ``identities`` and ``invitations``.
+"""A tenant's identity providers. Owns ``providers``, ``provider_domains``, ``identities``, ``invitations``
+and ``kept_tokens``.
 
 Hands over what a provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are
 here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, or a session.
@@ -8,15 +9,19 @@ from manifest_auth.providers.identities import (
     How,
     Identity,
     IdentityRow,
+    Unlinked,
     claims_unvouched,
     find_identity,
+    find_in_directory,
     granted_by_others,
+    granted_to,
     link,
     list_identities,
     seen,
     unlink,
 )
-from manifest_auth.providers.invitations import Invitation, find_open, invite, use
+from manifest_auth.providers.invitations import Invitation, find_open, find_open_by_id, invite, use
+from manifest_auth.providers.kept import drop_tokens, keep_tokens
 from manifest_auth.providers.providers import (
     Offered,
     Provider,
@@ -67,22 +72,28 @@ __all__ = [
     "SamlSettings",
     "Secrets",
     "Settings",
+    "Unlinked",
     "change",
     "check",
     "claims_unvouched",
     "create",
+    "drop_tokens",
     "find",
     "find_by_domain",
     "find_by_id",
     "find_by_issuer",
     "find_identity",
+    "find_in_directory",
     "find_only",
     "find_open",
+    "find_open_by_id",
     "find_with_issuer",
     "get",
     "get_by_id",
     "granted_by_others",
+    "granted_to",
     "invite",
+    "keep_tokens",
     "link",
     "list_all",
     "list_identities",

@@ -19,6 +19,7 @@ class How(enum.Enum):
     CREATED_UNVOUCHED = "created-unvouched"  # just in time, with an address that nobody vouched for
     INVITATION = "invitation"
     CONSENT = "consent"  # the signed-in user asked for it
+    DIRECTORY = "directory"  # another provider of the same Microsoft directory knows the person
     DOMAIN = "domain"  # the provider owns the address's domain and vouched for it
 
 
@@ -44,8 +45,25 @@ class IdentityRow(NamedTuple):
     last_sign_in_at: int
 
 
+class Unlinked(NamedTuple):
+    """What went with an identity: its provider, how it had come to its user, and the mask of the roles that it gave."""
+
+    provider_id: int
+    how: str
+    granted: int
+
+    @property
+    def made_the_account(self) -> bool:
+        """Whether the account was made through it, with an address that nobody vouched for."""
+        return self.how == How.CREATED_UNVOUCHED.value
+
+
 class _Id(NamedTuple):
     id: int
+
+
+class _User(NamedTuple):
+    user_id: int
 
 
 class _Mask(NamedTuple):
@@ -58,6 +76,18 @@ _FIND = bound(
     .where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject"))
     .with_for_update(),
     Identity,
+)
+_IN_DIRECTORY = bound(
+    select(_C.user_id)
+    .select_from(identities.join(providers, providers.c.id == _C.provider_id))
+    .where(
+        providers.c.issuer == bindparam("directory"),
+        providers.c.kind.in_(["dynamics", "entra"]),
+        _C.subject == bindparam("subject"),
+    )
+    .order_by(_C.id)
+    .limit(1),
+    _User,
 )
 _NEW = ("provider_id", "subject", "user_id", "how", "email", "granted", "created_at", "last_sign_in_at")
 _ADD = bound(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
@@ -81,12 +111,32 @@ _LIST = bound(
     .limit(100),
     IdentityRow,
 )  # fmt: skip
-_UNLINK = bound(delete(identities).where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user")))
+_UNLINK = bound(
+    delete(identities)
+    .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"))
+    .returning(*(_C[name] for name in Unlinked._fields)),
+    Unlinked,
+)
+# The mark is the account's and not the identity's: it stays as long as anybody may come in by another one.
+_MARK = bound(update(identities).where(_C.user_id == bindparam("of_user")).values(how=How.CREATED_UNVOUCHED.value))
+_MADE_BY = bound(
+    select(_C.user_id)
+    .where(_C.provider_id == bindparam("of_provider"), _C.how == How.CREATED_UNVOUCHED.value)
+    .correlate(None)
+)
+_MARK_ALL = bound(update(identities).where(_C.user_id.in_(_MADE_BY.source)).values(how=How.CREATED_UNVOUCHED.value))
+_FORGET = bound(delete(identities).where(_C.provider_id == bindparam("of_provider")))
 
 
 def find_identity(unit: TenantUnit, provider_id: int, subject: str) -> Identity | None:
     """Locked until the transaction ends."""
     return unit.first(_FIND, provider_id=provider_id, subject=subject)
+
+
+def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> int | None:
+    """The id of the user whom any provider of a Microsoft directory knows by that subject."""
+    row = unit.first(_IN_DIRECTORY, directory=directory, subject=subject)
+    return None if row is None else row.user_id
 
 
 def link(
@@ -109,8 +159,13 @@ def seen(unit: TenantUnit, identity: Identity, email: str, granted: int, now: in
 
 def granted_by_others(unit: TenantUnit, identity: Identity) -> int:
     """Mask of the roles that the user's other identities added."""
+    return granted_to(unit, identity.user_id, but=identity.id)
+
+
+def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
+    """Mask of the roles that the user's identities added, ``but`` one."""
     mask = 0
-    for row in unit.all(_OTHERS, of_user=identity.user_id, but=identity.id):
+    for row in unit.all(_OTHERS, of_user=user_id, but=but):
         mask |= row.granted
     return mask
 
@@ -125,7 +180,17 @@ def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
     return unit.all(_LIST, of_user=user_id)
 
 
-def unlink(unit: TenantUnit, user_id: int, identity_id: int) -> None:
+def unlink(unit: TenantUnit, user_id: int, identity_id: int) -> Unlinked:
     """Raises NotFound."""
-    if not unit.change(_UNLINK, id=identity_id, of_user=user_id):
+    gone = unit.first(_UNLINK, id=identity_id, of_user=user_id)
+    if gone is None:
         raise NotFound()
+    if gone.made_the_account:
+        unit.change(_MARK, of_user=user_id)
+    return gone
+
+
+def forget_all(unit: TenantUnit, provider_id: int) -> None:
+    """Takes all identities of a provider away."""
+    unit.change(_MARK_ALL, of_provider=provider_id)
+    unit.change(_FORGET, of_provider=provider_id)

@@ -14,8 +14,11 @@ LIFE_MS = 7 * 86_400_000
 
 
 class Invitation(NamedTuple):
+    """``invited_by``: as the audit trail names who did (``user:5``, ``admin:1``)."""
+
     id: int
     user_id: int
+    invited_by: str
 
 
 class _Id(NamedTuple):
@@ -33,11 +36,10 @@ _ADD = bound(
 _CLOSE = bound(
     update(invitations).where(_C.user_id == bindparam("of_user"), *_OPEN).values(expires_at=bindparam("now"))
 )
-_FIND = bound(select(_C.id, _C.user_id).where(_C.key == bindparam("key"), *_OPEN), Invitation)
-_USE = bound(
-    update(invitations).where(_C.id == bindparam("id"), *_OPEN).values(used_at=bindparam("now")).returning(_C.user_id),
-    _Id,
-)
+_ALL = select(*(_C[name] for name in Invitation._fields))
+_FIND = bound(_ALL.where(_C.key == bindparam("key"), *_OPEN), Invitation)
+_BY_ID = bound(_ALL.where(_C.id == bindparam("id"), *_OPEN), Invitation)
+_USE = bound(update(invitations).where(_C.id == bindparam("id"), *_OPEN).values(used_at=bindparam("now")))
 
 
 def _key(token: str) -> str:
@@ -59,7 +61,10 @@ def find_open(unit: TenantUnit, token: str, now: int) -> Invitation | None:
     return unit.first(_FIND, key=_key(token), now=now)
 
 
-def use(unit: TenantUnit, invitation_id: int, now: int) -> int | None:
-    """Uses an invitation up: the id of the user whom it is for, or None when it is no longer open."""
-    row = unit.first(_USE, id=invitation_id, now=now)
-    return None if row is None else row.id
+def find_open_by_id(unit: TenantUnit, invitation_id: int, now: int) -> Invitation | None:
+    return unit.first(_BY_ID, id=invitation_id, now=now)
+
+
+def use(unit: TenantUnit, invitation: Invitation, now: int) -> bool:
+    """Uses an invitation up. False when somebody else did."""
+    return unit.change(_USE, id=invitation.id, now=now) == 1

@@ -13,7 +13,14 @@ from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
-from manifest_auth.store.tables import identities, provider_domains, providers, sign_in_codes, sign_in_flows, tenants
+from manifest_auth.store.tables import (
+    kept_tokens,
+    provider_domains,
+    providers,
+    sign_in_codes,
+    sign_in_flows,
+    tenants,
+)
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 MOST = 50
@@ -91,8 +98,8 @@ _CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindpara
 _CLEAR = (
     _CLEAR_DOMAINS,
     bound(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider"))),
+    bound(delete(kept_tokens).where(kept_tokens.c.provider_id == bindparam("of_provider"))),
     bound(delete(sign_in_codes).where(sign_in_codes.c.provider_id == bindparam("of_provider"))),
-    bound(delete(identities).where(identities.c.provider_id == bindparam("of_provider"))),
 )
 _DELETE = bound(delete(providers).where(_C.id == bindparam("id")))
 
@@ -199,6 +206,7 @@ def change(
     )  # fmt: skip
     unit.change(_CLEAR_DOMAINS, of_provider=provider.id)
     _set_domains(unit, provider.id, settings)
+    unit.announce("tenant", unit.tenant_id)  # what callers with its tokens may do is judged anew
     return get_by_id(unit, provider.id)
 
 
@@ -219,6 +227,7 @@ def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
 
 def switch(unit: TenantUnit, provider: Provider, *, on: bool, now: int) -> Provider:
     """Switches it on or off; ending its sessions is the caller's."""
+    unit.announce("tenant", unit.tenant_id)
     unit.change(_SWITCH, id=provider.id, at=None if on else now)
     return provider._replace(disabled_at=None if on else now)
 
@@ -227,6 +236,7 @@ def remove(unit: TenantUnit, provider: Provider) -> None:
     """Takes the provider away with all that it knew of people here."""
     for statement in _CLEAR:
         unit.change(statement, of_provider=provider.id)
+    unit.announce("tenant", unit.tenant_id)
     unit.change(_DELETE, id=provider.id)
 
 

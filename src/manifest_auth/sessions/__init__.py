@@ -1,5 +1,6 @@
 """Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way to sign in."""
 
+from manifest_auth.sessions.foreign import Foreign, foreign_key, refuse_foreign
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
@@ -14,6 +15,7 @@ from manifest_auth.sessions.sessions import (
     end_provider,
     end_shown,
     end_tenant,
+    end_users_at,
     list_open,
     look_up,
     open_session,
@@ -24,6 +26,7 @@ from manifest_auth.sessions.sessions import (
 __all__ = [
     "TOUCH_EVERY_MS",
     "Chain",
+    "Foreign",
     "Opened",
     "Principal",
     "Principals",
@@ -35,9 +38,12 @@ __all__ = [
     "end_provider",
     "end_shown",
     "end_tenant",
+    "end_users_at",
+    "foreign_key",
     "list_open",
     "look_up",
     "open_session",
     "read",
+    "refuse_foreign",
     "touch",
 ]

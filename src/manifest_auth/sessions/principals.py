@@ -12,6 +12,7 @@ from typing import Any
 
 from manifest_auth.clock import Clock
 from manifest_auth.metrics import Metrics
+from manifest_auth.sessions.foreign import BY_FOREIGN, Foreign
 from manifest_auth.sessions.sessions import BY_COOKIE, BY_ID, Principal, cookie_hash
 from manifest_auth.store import Announcement, Store
 
@@ -41,6 +42,15 @@ class Principals:
                 self._remembered.inc()
                 return found
         return await self._ask(BY_ID, id=session_id)
+
+    async def by_foreign(self, foreign: Foreign) -> Principal | None:
+        """The principal behind another system's token; None when what it was judged by has changed since."""
+        if self._holds():
+            found = self._by_id.get(foreign.key)
+            if found is not None and found.ends_at == foreign.until:
+                self._remembered.inc()
+                return found
+        return await self._ask(BY_FOREIGN, **foreign._asdict())
 
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""

@@ -143,6 +143,11 @@ _END_TENANT = bound(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING
 _END_PROVIDER = bound(
     update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
 )
+_END_USER_AT_PROVIDER = bound(
+    update(sessions)
+    .where(_S.provider_id == bindparam("of_provider"), _S.user_id == bindparam("of_user"), _S.ended_at.is_(None))
+    .values(_ENDING)
+)
 _LIST = bound(
     select(*(_S[name] for name in SessionRow._fields))
     .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
@@ -240,6 +245,12 @@ def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> i
     """Ends all sessions that a provider of the tenant began. Number of sessions that were ended."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_END_PROVIDER, of_provider=provider_id, reason=reason, now=now)
+
+
+def end_users_at(unit: TenantUnit, user_id: int, provider_id: int, reason: str, now: int) -> int:
+    """Ends the sessions of a user that a provider began. Number of sessions that were ended."""
+    unit.announce("user", user_id)
+    return unit.change(_END_USER_AT_PROVIDER, of_user=user_id, of_provider=provider_id, reason=reason, now=now)
 
 
 def end_shown(unit: SystemUnit, shown_cookie: str, now: int) -> None:

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
-from manifest_auth import audit, base64url, providers, sessions
+from manifest_auth import audit, base64url, providers, sessions, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.permissions import Role
 from manifest_auth.sign_in import finish
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sign_in_codes
@@ -94,6 +95,8 @@ def exchange(unit: SystemUnit, ctx: Context, code: str, verifier: str, shown: fi
     provider = providers.find_by_id(tenant, found.provider_id, shared=True)
     if provider is None or provider.disabled_at is not None:
         raise SsoFailed(reason="one-time code: the provider was switched off meanwhile")
+    if users.get(tenant, found.user_id).roles & Role.ADMIN.bit and not provider.reaches_admins:
+        raise SsoFailed(reason="one-time code: an Admin's account by now, and the provider was changed by a User Admin")
     # Marked before the tail, which may refuse and still keep its writes.
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
     identity = finish.Identity(found.method, found.user_id, None, found.provider_id)

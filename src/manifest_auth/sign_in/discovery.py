@@ -12,6 +12,8 @@ from manifest_auth.context import Context
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import email_key
 
+STARTS = frozenset({"oidc", "saml", "dynamics"})  # an app's token is no way in that a person could choose
+
 
 class WayIn(NamedTuple):
     client: str
@@ -35,7 +37,11 @@ async def discover(ctx: Context, email: str, client: str | None) -> WaysIn:
 
 
 def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
-    owning = [WayIn(o.client, o.name, o.display_name, o.kind) for o in providers.find_by_domain(unit, domain)]
+    owning = [
+        WayIn(o.client, o.name, o.display_name, o.kind)
+        for o in providers.find_by_domain(unit, domain)
+        if o.kind in STARTS
+    ]
     if client is None:
         clients = sorted({way.client for way in owning})
         if len(clients) != 1:
@@ -48,5 +54,7 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
     own = [way for way in owning if way.client == client]
     if not own:
         listed = providers.list_all(unit.of(tenant.id))
-        own = [WayIn(client, p.name, p.display_name, p.kind) for p in listed if p.disabled_at is None]
+        own = [
+            WayIn(client, p.name, p.display_name, p.kind) for p in listed if p.disabled_at is None and p.kind in STARTS
+        ]
     return WaysIn(client, password, own)

@@ -16,7 +16,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
 from manifest_auth.providers import IdentityRow
-from manifest_auth.sign_in import oidc, saml
+from manifest_auth.sign_in import dynamics, matching, oidc, saml
 from manifest_auth.sign_in.flows import Wish
 from manifest_auth.sign_in.provider_flow import Chosen, return_address
 from manifest_auth.sign_in.provider_routes import bind
@@ -96,7 +96,10 @@ async def _link(ctx: Context, call: Call[LinkBody]) -> Answer:
         where, begun = await saml.begin(ctx, chosen, redirect_only=True)
         assert isinstance(where, str)
         return ok({"location": where}, headers=(bind(ctx, begun, cross_site=True),))
-    address, begun = await oidc.begin(ctx, chosen, "")
+    if chosen.provider.kind not in (oidc.METHOD, dynamics.METHOD):
+        raise Conflict("Nobody signs in at this provider")
+    kind = oidc if chosen.provider.kind == oidc.METHOD else dynamics
+    address, begun = await kind.begin(ctx, chosen, "")
     return ok({"location": address}, headers=(bind(ctx, begun, cross_site=False),))
 
 
@@ -104,7 +107,9 @@ async def _unlink(ctx: Context, call: Call[None]) -> Answer:
     identity, user = call.id(), ctx.user
 
     def work(unit: TenantUnit) -> None:
-        providers.unlink(unit, user.user_id, identity)
+        if matching.unlink(unit, ctx, user.user_id, identity).made_the_account:
+            raise Conflict("The account was made through this identity: only an administrator unlinks it")
+        providers.drop_tokens(unit, user.user_id)
         audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.user_id}", identity=identity)
 
     await ctx.store.write(work)
@@ -118,5 +123,5 @@ ROUTES = (
           LinkBody, LinkData, limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
     Route("DELETE", f"{_BASE}/{{id}}", _unlink, Door.CLIENT, "Unlink one of one's identities", None, Unlinked,
-          limit=AUTH_LIMIT, refusals=(NotFound,)),
+          limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

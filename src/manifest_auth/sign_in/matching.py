@@ -7,17 +7,20 @@ the provider may. An e-mail address alone links nothing.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import NamedTuple
 
-from manifest_auth import audit, providers, users
+from manifest_auth import audit, providers, sessions, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import How, Identity, Provider
+from manifest_auth.providers import How, Identity, Provider, Unlinked
 from manifest_auth.store import TenantUnit
+from manifest_auth.text import check_email, email_key
 from manifest_auth.users import User
 
+_LONGEST_SUBJECT = 512
 # The first is one sentence for an account that does not exist and for one that is not linked: an address whose owner
 # nobody vouched for is not told which.
 _NO_ACCOUNT = "You have no account here that belongs to this identity"
@@ -34,6 +37,8 @@ class Person(NamedTuple):
     first_name: str
     last_name: str
     groups: tuple[str, ...]
+    directory: str = ""  # of Microsoft: its id, within which the subject is the same at every provider
+    aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
 
 
 class Ticket(NamedTuple):
@@ -45,17 +50,20 @@ class Ticket(NamedTuple):
 
 def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket) -> User:
     """The user, with the roles that the groups give from now on. Raises SsoFailed."""
+    person = _usable(person)
     identity = providers.find_identity(unit, provider.id, person.subject)
+    mapped = providers.mapped_roles(provider.rules, person.groups)
     # For somebody new it is held alone: a second answer about that person waits, and then finds what the first made.
     _hold(unit, provider, alone=identity is None)
     identity = identity or providers.find_identity(unit, provider.id, person.subject)
+    _check_rank(provider, mapped)
     if identity is None:
-        identity = _first_time(unit, ctx, provider, person, ticket)
+        identity = _first_time(unit, ctx, provider, person, ticket, mapped)
     elif ticket.consenting_user_id not in (None, identity.user_id):
         raise _refused("the identity belongs to another user", "This identity belongs to another account")
-    user = _with_roles(unit, ctx, provider, person, identity)
-    if user.roles & Role.ADMIN.bit and not provider.reaches_admins:
-        raise _refused("an Admin's account, and the provider was last changed by a User Admin")
+    user = _with_roles(unit, ctx, provider, person, identity, mapped)
+    for alias in person.aliases:
+        _check_alias(unit, ctx, provider, alias, identity, person)
     if not user.roles and user.deactivated_at is None:
         raise _refused("no group gives a role", _NO_ROLE)
     return user
@@ -69,14 +77,33 @@ def _hold(unit: TenantUnit, provider: Provider, *, alone: bool) -> None:
         raise _refused("the provider was switched off, changed or deleted meanwhile")
 
 
-def _first_time(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket) -> Identity:
+def _check_alias(
+    unit: TenantUnit, ctx: Context, provider: Provider, alias: str, identity: Identity, person: Person
+) -> None:
+    known = providers.find_identity(unit, provider.id, alias)
+    if known is None:
+        how = How.DIRECTORY
+        providers.link(unit, provider.id, alias, identity.user_id, how, person.email or "", 0, ctx.now)
+    elif known.user_id != identity.user_id:
+        raise _refused("another subject of this person belongs to another user")
+
+
+def _check_rank(provider: Provider, roles: int) -> None:
+    """Comes before anything is written, since a refusal keeps what was: whoever rules a provider says whom its people
+    are, so a User Admin's neither makes an Admin nor touches one (docs/decisions/0018-providers-and-rank.md)."""
+    if roles & Role.ADMIN.bit and not provider.reaches_admins:
+        raise _refused("an Admin's account, and the provider was last changed by a User Admin")
+
+
+def _first_time(
+    unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket, mapped: int
+) -> Identity:
     user, how = _find_account(unit, ctx, provider, person, ticket)
     granted = 0
     if user is None:
-        user, how = _create(unit, ctx, provider, person)
+        user, how = _create(unit, ctx, provider, person, mapped)
         granted = user.roles
-    if user.roles & Role.ADMIN.bit and not provider.reaches_admins:
-        raise _refused("an Admin's account, and the provider was last changed by a User Admin")
+    _check_rank(provider, user.roles)
     identity = providers.link(unit, provider.id, person.subject, user.id, how, person.email or "", granted, ctx.now)
     audit.record(
         unit, ctx, Event.IDENTITY_LINKED, f"user:{user.id}", provider=provider.id, how=how.value, of=person.subject
@@ -90,10 +117,11 @@ def _find_account(
     if ticket.consenting_user_id is not None:
         return users.get(unit, ticket.consenting_user_id), How.CONSENT
     if ticket.invitation_id is not None:
-        invited = providers.use(unit, ticket.invitation_id, ctx.now)
-        if invited is None:
-            raise _refused("the invitation is used up or expired", "The invitation is not open any more")
-        return users.get(unit, invited), How.INVITATION
+        return _invited(unit, ctx, provider, ticket.invitation_id), How.INVITATION
+    if person.directory:
+        elsewhere = providers.find_in_directory(unit, person.directory, person.subject)
+        if elsewhere is not None:
+            return users.get(unit, elsewhere), How.DIRECTORY
     found = users.find_by_email(unit, person.email) if person.email else None
     if found is None:
         return None, How.DOMAIN
@@ -104,23 +132,45 @@ def _find_account(
     return found, How.DOMAIN
 
 
-def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person) -> tuple[User, How]:
+def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: int) -> User:
+    sentence = "The invitation is not open any more"
+    invitation = providers.find_open_by_id(unit, invitation_id, ctx.now)
+    if invitation is None:
+        raise _refused("the invitation is used up or expired", sentence)
+    user = users.get(unit, invitation.user_id, lock=True)
+    _check_rank(provider, user.roles)
+    if user.roles & Role.ADMIN.bit and not _is_an_admins(unit, invitation.invited_by):
+        raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
+    if not providers.use(unit, invitation, ctx.now):
+        raise _refused("the invitation was used meanwhile", sentence)
+    return user
+
+
+def _is_an_admins(unit: TenantUnit, actor: str) -> bool:
+    """Whether somebody whom the trail names so is a system admin, or an Admin here today."""
+    kind, _, number = actor.partition(":")
+    inviter = users.find(unit, int(number)) if kind == "user" else None
+    return kind == "admin" or (
+        inviter is not None and inviter.deactivated_at is None and bool(inviter.roles & Role.ADMIN.bit)
+    )
+
+
+def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, roles: int) -> tuple[User, How]:
     rules = provider.rules
     if not rules.create_users:
         raise _refused("unknown person, and the provider creates no users", _NO_ACCOUNT)
     if not person.email:
-        raise _refused("unknown person without an e-mail address", "The identity provider gives no e-mail address")
+        raise _refused("unknown person without a valid e-mail address", "The identity provider gives no valid e-mail address")
     if rules.domains and not _owns(provider, person):
         raise _refused("unknown person of a foreign domain", _NO_ACCOUNT)
-    roles = providers.mapped_roles(rules, person.groups)
     if not roles:
         raise _refused("no group gives a role", _NO_ROLE)
     try:
         user = users.create(
             unit,
             email=person.email,
-            first_name=person.first_name[:100],
-            last_name=person.last_name[:100],
+            first_name=_name(person.first_name),
+            last_name=_name(person.last_name),
             title="",
             roles=roles,
             password_hash=None,
@@ -134,29 +184,76 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person) 
     return user, how
 
 
-def _with_roles(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, identity: Identity) -> User:
+def _with_roles(
+    unit: TenantUnit, ctx: Context, provider: Provider, person: Person, identity: Identity, mapped: int
+) -> User:
     """Adds what the groups give now, takes away what they gave before and do not give any more. Roles that somebody
     granted here, or another provider, stay."""
-    mapped = providers.mapped_roles(provider.rules, person.groups)
     gone = identity.granted & ~mapped
     user = users.get(unit, identity.user_id, lock=True, admins=bool(gone & Role.ADMIN.bit))
-    if gone:
-        gone &= ~providers.granted_by_others(unit, identity)
-    kept = 0
-    if user.roles & gone & Role.ADMIN.bit and users.is_last_admin(unit, user):
-        kept = Role.ADMIN.bit  # contract, section 7: somebody must be left who can let others in
-    wanted = user.roles & ~(gone & ~kept) | mapped
-    granted = identity.granted & (mapped | kept) | mapped & ~user.roles
+    _check_rank(provider, user.roles)
+    held = mapped & user.roles & ~identity.granted
+    others = providers.granted_by_others(unit, identity) if gone or held else 0
+    gone = _but_the_last_admin(unit, user, gone & ~others)
+    kept = identity.granted & user.roles & ~gone & ~others
+    # A role that another provider gave and this one gives too is both's: it goes when the last of them takes it away.
+    granted = mapped & (identity.granted | ~user.roles | others) | kept
     providers.seen(unit, identity, person.email or "", granted, ctx.now)
-    if wanted != user.roles:
-        detail = {"before": role_names(user.roles), "after": role_names(wanted), "provider": provider.id}
-        audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-        user = users.set_roles(unit, user, wanted)
-    return user
+    return _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id)
+
+
+def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
+    """The roles that may go: somebody must be left who can let others in (contract, section 7)."""
+    if user.roles & gone & Role.ADMIN.bit and users.is_last_admin(unit, user):
+        return gone & ~Role.ADMIN.bit
+    return gone
+
+
+def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int) -> User:
+    if roles == user.roles:
+        return user
+    detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
+    audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
+    if roles & ~user.roles & Role.ADMIN.bit:
+        became_admin(unit, ctx, user)
+    return users.set_roles(unit, user, roles)
+
+
+def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
+    """Whoever is in this account through a provider that opens no Admin's account is out now. Roles count at once in
+    every open session, and a User Admin may be in one of these."""
+    for provider in providers.list_all(unit):
+        if not provider.reaches_admins:
+            sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)
+
+
+def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Unlinked:
+    """Takes an identity from a user, with the roles that its groups gave: whoever links it again begins anew, and a
+    group that is left meanwhile leaves nothing behind. Raises NotFound."""
+    gone = providers.unlink(unit, user_id, identity_id)
+    user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
+    roles = user.roles & ~_but_the_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
+    _set_roles(unit, ctx, user, roles, gone.provider_id)
+    return gone
 
 
 def _owns(provider: Provider, person: Person) -> bool:
-    return person.email is not None and person.email.rpartition("@")[2].lower() in provider.rules.domains
+    return person.email is not None and email_key(person.email).rpartition("@")[2] in provider.rules.domains
+
+
+def _name(text: str) -> str:
+    """A name as the store takes it: on one line, without control characters, at most 100 characters."""
+    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cs"))[:100]
+
+
+def _usable(person: Person) -> Person:
+    """The person without an address that is none. Raises SsoFailed for a subject that no index could hold."""
+    if not 0 < len(person.subject) <= _LONGEST_SUBJECT:
+        raise _refused(f"the subject has {len(person.subject)} characters")
+    try:
+        return person._replace(email=check_email(person.email) if person.email else None)
+    except ValidationError:
+        return person._replace(email=None)
 
 
 def _refused(reason: str, sentence: str | None = None) -> SsoFailed:

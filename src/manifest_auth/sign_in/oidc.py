@@ -43,8 +43,15 @@ def callback_of(ctx: Context, provider: Provider) -> str:
 
 async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
     """The address at the provider to go to. Raises ProviderUnavailable, SsoFailed."""
+    provider = chosen.provider
+    return await begin_at(ctx, chosen, registration_of(ctx, provider), callback_of(ctx, provider), login_hint)
+
+
+async def begin_at(
+    ctx: Context, chosen: Chosen, registration: oidc.Registration, redirect_uri: str, login_hint: str
+) -> tuple[str, Begun]:
+    """As :func:`begin`, for every kind of provider that speaks OpenID Connect."""
     provider, house = chosen.provider, ctx.house
-    registration = registration_of(ctx, provider)
     try:
         found = await house.oidc.discover(registration.issuer, house.outgoing.deadline())
     except Unreachable as error:
@@ -57,7 +64,7 @@ async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Beg
         state=begun.state,
         nonce=begun.nonce,
         challenge=base64url.encode(hashlib.sha256(begun.verifier.encode()).digest()),
-        redirect_uri=callback_of(ctx, provider),
+        redirect_uri=redirect_uri,
         login_hint=login_hint or None,
         prompt=None,
     )
@@ -67,9 +74,18 @@ async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Beg
 async def end(
     ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
-    """Judges what came back. ``cookie_of``: a function from a cookie's name to its value.
+    """Judges what came back. Raises SsoFailed, AccountDisabled, ProviderUnavailable."""
+    flow, provider = await open_flow(ctx, METHOD, returned, cookie_of)
+    person = await _redeem(ctx, provider, flow, returned)
+    return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
 
-    Raises SsoFailed, AccountDisabled, ProviderUnavailable. No call goes out before state and browser were found right.
+
+async def open_flow(
+    ctx: Context, kind: str, returned: Returned, cookie_of: Callable[[str], str | None]
+) -> tuple[Flow, Provider]:
+    """The sign-in that an answer belongs to, used up. ``cookie_of``: from a cookie's name to its value.
+
+    Raises SsoFailed. Until state, browser and address were found right, nothing is used up and no call goes out.
     """
     house = ctx.house
     flow = await house.store.read(lambda unit: flows.find_by_state(unit, returned.state, ctx.now))
@@ -79,21 +95,22 @@ async def end(
         raise SsoFailed(reason="state: of another browser")
     bound = house.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
-    if returned.number != (str(provider.id) if _settings(provider).own_callback else ""):
+    if provider.kind != kind or returned.number != _number(provider):
         raise SsoFailed(reason="the answer came to another callback address")
     if not await bound.write_quickly(lambda unit: flows.take(unit, flow)):
         raise SsoFailed(reason="state: used meanwhile")
     if provider.disabled_at is not None:
         raise await provider_flow.refuse(ctx, provider, "provider is switched off")
     if returned.error or not returned.code:
-        raise await provider_flow.refuse(
-            ctx, provider, f"redirect: {returned.error[:100] or 'no code'}", oidc.sentence_for(returned.error)
-        )
-    person = await _redeem(ctx, provider, flow, returned)
-    outcome = await provider_flow.complete(
-        ctx, provider, person, browser, flow=flow, return_to=flow.return_to, use=lambda _unit: None
-    )
-    return flow, outcome
+        sentence = oidc.sentence_for(returned.error)
+        raise await provider_flow.refuse(ctx, provider, f"redirect: {returned.error[:100] or 'no code'}", sentence)
+    return flow, provider
+
+
+def _number(provider: Provider) -> str:
+    """What the callback address carries."""
+    settings = provider.rules.oidc
+    return str(provider.id) if settings is not None and settings.own_callback else ""
 
 
 async def _redeem(ctx: Context, provider: Provider, flow: Flow, returned: Returned) -> Person:

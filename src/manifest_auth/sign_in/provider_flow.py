@@ -13,7 +13,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import codes, finish, flows, matching
+from manifest_auth.sign_in import codes, finish, matching
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
 from manifest_auth.sign_in.flows import Flow, Wish
 from manifest_auth.sign_in.matching import Person, Ticket
@@ -126,9 +126,11 @@ async def complete(
     *,
     flow: Flow | None,
     return_to: str,
-    use: Callable[[TenantUnit], None],
+    use: Callable[[TenantUnit], None] | None = None,
+    also: Callable[[TenantUnit, int], None] | None = None,
 ) -> Outcome:
-    """The tail. ``use`` takes the flow or assertion away, in the same unit of work, or raises SsoFailed.
+    """The tail. ``use`` takes flow and assertion away, in the same unit of work, or raises SsoFailed; ``also`` is what
+    else is stored of the user whose id it gets.
 
     Raises SsoFailed, AccountDisabled.
     """
@@ -136,13 +138,17 @@ async def complete(
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)
         try:
-            use(bound)
+            if use is not None:
+                use(bound)
             if tenants.get(unit, provider.tenant_id).suspended_at is not None:
                 raise AccountDisabled(reason="the client is suspended")
-            return matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow)).id
+            user = matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
         except SsoFailed as refusal:
             record_failure(bound, ctx, provider, refusal)
             raise
+        if also is not None:
+            also(bound, user.id)
+        return user.id
 
     if flow is not None and flow.link_session_id is not None:
         await ctx.house.store.write(matched)
@@ -196,13 +202,3 @@ async def refuse(ctx: Context, provider: Provider, reason: str, sentence: str | 
     await bound.write(lambda unit: record_failure(unit, ctx, provider, refusal))
     ctx.house.metrics.sign_ins.labels(provider.kind, "failed").inc()
     return refusal
-
-
-def take(flow: Flow) -> Callable[[TenantUnit], None]:
-    """A ``use`` that takes the flow away, once."""
-
-    def use(unit: TenantUnit) -> None:
-        if not flows.take(unit, flow):
-            raise SsoFailed(reason="the flow was used meanwhile")
-
-    return use

@@ -19,7 +19,7 @@ from manifest_auth.errors import (
     UnsupportedMediaType,
     ValidationError,
 )
-from manifest_auth.sign_in import codes, discovery, finish, flows, oidc, password, saml
+from manifest_auth.sign_in import codes, discovery, dynamics, finish, flows, oidc, password, saml
 from manifest_auth.sign_in.answers import SignInData, browser_of, cookies_of, signed_in_answer
 from manifest_auth.sign_in.flows import Begun, Flow
 from manifest_auth.sign_in.provider_flow import Asked, Outcome, choose
@@ -170,6 +170,21 @@ async def _oidc_callback(ctx: Context, call: Call[None]) -> Answer:
     return _sent_on(ctx, outcome, 302, _unbind(ctx, flow, cross_site=False))
 
 
+async def _dynamics(ctx: Context, call: Call[None]) -> Answer:
+    if (answer := _elsewhere(ctx, call, dynamics.PATH)) is not None:
+        return answer
+    chosen = await choose(ctx, dynamics.METHOD, _asked(ctx, call))
+    address, begun = await dynamics.begin(ctx, chosen, call.parameters.login_hint)
+    return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
+
+
+async def _dynamics_callback(ctx: Context, call: Call[None]) -> Answer:
+    q: CallbackQuery = call.parameters
+    returned = oidc.Returned(q.state, q.code, q.iss, q.error, "")
+    flow, outcome = await dynamics.end(ctx, returned, call.head.cookie, browser_of(call.head))
+    return _sent_on(ctx, outcome, 302, _unbind(ctx, flow, cross_site=False))
+
+
 async def _saml(ctx: Context, call: Call[None]) -> Answer:
     if (answer := _elsewhere(ctx, call, saml.PATH)) is not None:
         return answer
@@ -234,7 +249,7 @@ async def _discover(ctx: Context, call: Call[DiscoverBody]) -> Answer:
     client = client_named(ctx, call.head, call.parameters.client)
     found = await discovery.discover(ctx, call.body.email, client)
     base = ctx.house.settings.public_url.rstrip("/")
-    paths = {oidc.METHOD: "/api/client/auth/oidc", saml.METHOD: saml.PATH}
+    paths = {oidc.METHOD: "/api/client/auth/oidc", saml.METHOD: saml.PATH, dynamics.METHOD: dynamics.PATH}
     ways = [
         {
             "name": way.name,
@@ -261,6 +276,10 @@ ROUTES = (
     Route("GET", f"{_BASE}/oidc/callback/{{number}}", _oidc_callback, Door.OPEN,
           "The same for a provider with a callback address of its own", status=302, query=CallbackQuery,
           refusals=_ENDS),
+    Route("GET", dynamics.PATH, _dynamics, Door.OPEN, "Sign in with Microsoft Dynamics: redirects to the directory",
+          status=302, query=StartQuery, refusals=_BEGINS),
+    Route("GET", dynamics.CALLBACK, _dynamics_callback, Door.OPEN, "Where Microsoft sends the browser back to",
+          status=302, query=CallbackQuery, refusals=_ENDS),
     Route("GET", saml.PATH, _saml, Door.OPEN, "Sign in at a SAML provider: redirects to it, or posts to it",
           status=302, query=StartQuery, refusals=_BEGINS),
     Route("POST", saml.PATH, _saml_response, Door.OPEN,

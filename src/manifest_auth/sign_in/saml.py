@@ -11,7 +11,8 @@ import base64
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from manifest_auth import providers, tenants
+from manifest_auth import audit, providers, tenants
+from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.providers import Provider, SamlSettings
@@ -117,6 +118,7 @@ async def end(
         if flow is not None and not flows.take(unit, flow):
             raise SsoFailed(reason="the request was answered before")
         if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
+            audit.record(unit, ctx, Event.ASSERTION_REPLAYED, "", provider=provider.id, assertion=assertion.id[:256])
             raise SsoFailed(reason="replay: the assertion was used before")
 
     return_to = flow.return_to if flow else await _unasked_return(ctx, candidate, received.relay_state)
@@ -181,7 +183,8 @@ async def _verify(
 async def _unasked_return(ctx: Context, candidate: _Candidate, relay_state: str) -> str:
     """Where a sign-in ends that began at the provider. Its RelayState may be a listed address; one that looks like an
     address and is none of those is refused, any other text is no address and means nothing."""
-    is_address = any(mark in relay_state for mark in ":/\\.%@") or not relay_state.isprintable()
+    is_plain = relay_state.isascii() and relay_state.isprintable()  # what is not might be read as something else
+    is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
     tenant = await ctx.house.store.read(lambda unit: tenants.get(unit, candidate.provider.tenant_id))
     return provider_flow.unasked_address(ctx, tenant, candidate.provider, asked)

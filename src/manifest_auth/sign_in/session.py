@@ -9,7 +9,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, NotFound, RateLimited, ValidationError
 from manifest_auth.sessions import Principal, SessionRow
-from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in import entra, throttle
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tokens import Pair, Shown
 from manifest_auth.tokens.refresh import Verdict, judge
@@ -98,7 +98,9 @@ async def sign_out(ctx: Context) -> None:
     user = ctx.user
 
     def work(unit: TenantUnit) -> None:
-        if sessions.end(unit, user.session_id, "signed_out", ctx.now):
+        if user.method == entra.METHOD:
+            entra.sign_out(unit, ctx)
+        elif sessions.end(unit, user.session_id, "signed_out", ctx.now):
             audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{user.user_id}", session=user.session_id)
 
     await ctx.store.write_quickly(work)
@@ -109,6 +111,8 @@ async def sign_out_all(ctx: Context) -> int:
     user = ctx.user
 
     def work(unit: TenantUnit) -> int:
+        if user.method == entra.METHOD:
+            entra.sign_out(unit, ctx)
         ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now)
         audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended)
         return ended

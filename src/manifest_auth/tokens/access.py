@@ -95,6 +95,10 @@ class VerifiedTokens:
         self._known: dict[Purpose, dict[str, Verified]] = {Purpose.ACCESS: {}, Purpose.ADMIN_ACCESS: {}}
         self._generation = ring.generation
 
+    def knows(self, token: str) -> bool:
+        """Whether a user's access token was verified before."""
+        return token in self._known[Purpose.ACCESS]
+
     async def verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
         """Raises InvalidToken, and TokenExpired once the signature was found good."""
         if self._ring.is_stale:

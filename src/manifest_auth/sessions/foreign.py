@@ -1,0 +1,94 @@
+"""Callers with a token that another system issued: no session of ours, but the same look at user, client and state.
+
+They are read as a :class:`Principal` whose session id is made of the token's hash, so that one memory and one set of
+announcements serves all callers. Owns ``refused_tokens``: the tokens that were signed out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Text, bindparam, cast, literal, null, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from manifest_auth.sessions.sessions import Principal
+from manifest_auth.store import TenantUnit, bound, crossing
+from manifest_auth.store.tables import identities, providers, refused_tokens, tenants, users
+
+_I, _P, _R, _T, _U = identities.c, providers.c, refused_tokens.c, tenants.c, users.c
+
+
+class Foreign(NamedTuple):
+    """Whose token it was found to be. ``key``: in place of a session id. Times in milliseconds."""
+
+    key: str
+    method: str
+    identity_id: int
+    provider_changed_at: int
+    judged_at: int
+    until: int
+
+
+def _text(name: str) -> Any:
+    return cast(bindparam(name), Text)
+
+
+_REFUSED = select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery()
+_SELECT: Any = (
+    select(
+        _text("key").label("session_id"),
+        _U.tenant_id,
+        _U.id,
+        _text("method").label("method"),
+        cast(bindparam("judged_at"), BigInteger).label("created_at"),
+        cast(bindparam("until"), BigInteger).label("ends_at"),
+        _REFUSED.label("ended_at"),
+        literal("").label("cookie_hash"),
+        literal(0).label("cookie_seen_at"),
+        literal("").label("refresh_current"),
+        null().label("refresh_previous"),
+        literal(0).label("refresh_changed_at"),
+        _U.email,
+        _U.first_name,
+        _U.last_name,
+        _U.title,
+        _U.roles,
+        _U.deactivated_at,
+        _T.identifier,
+        _T.name,
+        _T.settings,
+        _T.suspended_at,
+    )
+    .select_from(
+        identities.join(users, _U.id == _I.user_id)
+        .join(providers, _P.id == _I.provider_id)
+        .join(tenants, _T.id == _I.tenant_id)
+    )
+    .where(
+        _I.id == bindparam("identity_id"),
+        _P.changed_at == bindparam("provider_changed_at"),
+        _P.disabled_at.is_(None),
+    )
+)
+BY_FOREIGN = crossing(
+    _SELECT,
+    Principal,
+    because="the token names the identity that it was found to be, and the identity the tenant",
+)
+_REFUSE = bound(
+    upsert(refused_tokens)
+    .values({name: bindparam(name) for name in ("key", "refused_at", "expires_at")})
+    .on_conflict_do_nothing(index_elements=["key"])
+)
+
+
+def foreign_key(method: str, token: str) -> str:
+    """What stands in place of a session id."""
+    return f"{method}:{hashlib.sha256(token.encode()).hexdigest()}"
+
+
+def refuse_foreign(unit: TenantUnit, key: str, now: int, until: int) -> bool:
+    """Signs a token out on every node; ``until``: when it ends by itself, milliseconds. False when it was already."""
+    unit.announce("session", key)
+    return unit.change(_REFUSE, key=key, refused_at=now, expires_at=until) == 1

@@ -1,0 +1,75 @@
+"""From what Microsoft says of somebody to a person: (tid, oid), never an address (security bar, part 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from manifest_auth.context import Context
+from manifest_auth.errors import SsoFailed
+from manifest_auth.microsoft import GUID, Cloud, Profile
+from manifest_auth.providers import DynamicsSettings, EntraSettings
+from manifest_auth.sign_in.matching import Person
+from manifest_auth.text import EMAIL_SHAPE
+
+KINDS = ("dynamics", "entra")
+
+
+def cloud_of(ctx: Context, settings: DynamicsSettings | EntraSettings) -> Cloud:
+    """The cloud of a provider. Raises SsoFailed when the installation does not have it any more."""
+    try:
+        return ctx.house.microsoft.clouds.get(settings.cloud)
+    except ValueError as error:
+        raise SsoFailed(reason=str(error)) from error
+
+
+def subject_of(directory: str, person: str) -> str:
+    """The subject of an identity: the same at every provider of the client that is this directory's."""
+    return f"{directory}:{person}"
+
+
+def person_of(
+    claims: Mapping[str, Any], settings: DynamicsSettings | EntraSettings, profile: Profile | None = None
+) -> Person:
+    """The person of claims that are known to be genuine. Raises SsoFailed when they name none.
+
+    ``email`` and the rest are for people to read, and for an account that is made. They link an account only where
+    Entra says that the domain's owner is verified (``xms_edov``), or the client said that its directory can be trusted.
+    """
+    person = claims.get("oid")
+    if not isinstance(person, str) or not GUID.match(person.lower()):
+        raise SsoFailed(reason="oid: missing; the app registration must ask for the scope profile")
+    verified = claims.get("xms_edov") in (True, 1, "1", "true")
+    names = (
+        [profile.first_name, profile.last_name]
+        if profile
+        else [_text(claims, "given_name"), _text(claims, "family_name")]
+    )
+    if not any(names):
+        first, _, last = _text(claims, "name").partition(" ")
+        names = [first, last]
+    return Person(
+        subject=subject_of(settings.directory, person.lower()),
+        email=_email(claims, profile),
+        vouched=True if verified or settings.trust_email else None,
+        first_name=names[0],
+        last_name=names[1],
+        groups=_groups(claims.get(settings.group_claim)),
+        directory=settings.directory,
+    )
+
+
+def _email(claims: Mapping[str, Any], profile: Profile | None) -> str | None:
+    found = [profile.email if profile else None]
+    found += [claims.get(name) for name in ("email", "preferred_username", "upn", "unique_name")]
+    return next((text for text in found if isinstance(text, str) and EMAIL_SHAPE.match(text)), None)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
+
+
+def _groups(value: Any) -> tuple[str, ...]:
+    values = [value] if isinstance(value, str) else value
+    return tuple(item for item in values if isinstance(item, str)) if isinstance(values, list) else ()
