@@ -116,7 +116,7 @@ class Application:
     def __init__(self, house: House) -> None:
         self.house = house
         table = RouteTable(ROUTES)
-        operations_routes.describe(table)
+        operations_routes.describe(table, house)
         self._front_door = FrontDoor(house, table)
 
     async def __call__(

@@ -8,9 +8,9 @@ import hmac
 import orjson
 
 from manifest_auth import identify
-from manifest_auth.context import Context
+from manifest_auth.context import Context, House
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
-from manifest_auth.operations import docs_page, openapi
+from manifest_auth.operations import connector, docs_page, openapi
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.web import NO_STORE, Answer, Call, Door, Header, Route, RouteTable, ok
 
@@ -57,15 +57,21 @@ async def _jwks(ctx: Context, call: Call[None]) -> Answer:
 _public: dict[str, bytes] = {}
 
 
-def describe(table: RouteTable) -> None:
-    """Builds the description and its page from the routes, once."""
+def describe(table: RouteTable, house: House) -> None:
+    """Builds the descriptions and their page from the routes, once."""
     document = openapi.build(table.routes)
+    definition = connector.build(table.routes, house.settings.public_url, house.microsoft.clouds.get(""))
+    _public["connector"] = orjson.dumps(definition)
     _public["openapi"] = orjson.dumps(document)
     _public["docs"] = docs_page.render(document).encode()
 
 
 async def _openapi(ctx: Context, call: Call[None]) -> Answer:
     return Answer(200, _public["openapi"], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
+
+
+async def _connector(ctx: Context, call: Call[None]) -> Answer:
+    return Answer(200, _public["connector"], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
 
 
 async def _docs(ctx: Context, call: Call[None]) -> Answer:
@@ -79,5 +85,6 @@ ROUTES = (
     Route("GET", "/metrics", _metrics, Door.OPEN, "Prometheus metrics", refusals=(NotFound,)),
     Route("GET", "/.well-known/jwks.json", _jwks, Door.OPEN, "Public keys of ES256 access tokens"),
     Route("GET", "/openapi.json", _openapi, Door.OPEN, "This description"),
+    Route("GET", "/power-apps.json", _connector, Door.OPEN, "Power Apps custom connector, OpenAPI 2.0, to be imported"),
     Route("GET", "/docs", _docs, Door.OPEN, "This description as a page"),
 )
