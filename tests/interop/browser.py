@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 
+from tests.interop import http
 from tests.interop.cookies import Jar, origin_of, site_of
 from tests.interop.page import Form, Page
 
@@ -98,7 +99,7 @@ class Browser:
         self.jar = Jar()
         self._proxies = proxies or {}
         self.trail: list[str] = []
-        self._http = httpx2.Client(timeout=30, trust_env=False, follow_redirects=False)
+        self._http = http.client()
 
     def __enter__(self) -> Self:
         return self

@@ -108,6 +108,13 @@ def talkative_provider(callbacks: list[str], tmp_path_factory: pytest.TempPathFa
         yield peer
 
 
+@pytest.fixture
+def own_provider(callbacks: list[str], tmp_path: Path) -> Iterator[OidcProvider]:
+    """``oidc-provider`` for one test alone, which may stop it; our server has never spoken to it."""
+    with _running(OidcProvider(tmp_path, callbacks)) as peer:
+        yield peer
+
+
 @pytest.fixture(scope="session")
 def glewlwyd_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Glewlwyd]:
     """``glewlwyd``: everything in the ID token, an issuer with a path."""
@@ -119,6 +126,13 @@ def glewlwyd_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFacto
 def node_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamlIdp]:
     """``saml-idp``: what Okta sends."""
     with _running(SamlIdp(tmp_path_factory.mktemp("peer"))) as peer:
+        yield peer
+
+
+@pytest.fixture
+def own_idp(tmp_path: Path) -> Iterator[SamlIdp]:
+    """``saml-idp`` for one test alone, with a key of its own."""
+    with _running(SamlIdp(tmp_path)) as peer:
         yield peer
 
 

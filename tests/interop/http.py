@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import httpx2
+from typing import Any
 
-#: Loading the machine's certificates takes longer than most requests here, and nothing here speaks TLS.
-_OPTIONS = {"verify": False, "trust_env": False}
-_shared = httpx2.Client(verify=False, trust_env=False, timeout=30)
+import httpx2
 
 
 def client(base_url: str = "") -> httpx2.Client:
-    """A client that keeps cookies."""
+    """A client that keeps cookies. It loads no certificates, which takes longer than most requests here."""
     return httpx2.Client(base_url=base_url, verify=False, trust_env=False, timeout=30)
 
 
-def send(method: str, url: str, **options: object) -> httpx2.Response:
+_shared = client()
+
+
+def send(method: str, url: str, **options: Any) -> httpx2.Response:
     """One request of nobody in particular: no cookies come or go."""
     _shared.cookies.clear()
-    return _shared.request(method, url, **options)  # type: ignore[arg-type]
+    return _shared.request(method, url, **options)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import httpx2
 
+from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step
 from tests.support.server import DEMO_PASSWORD, Server
 
@@ -48,9 +49,7 @@ class Service:
     def send(self, method: str, path: str, body: Any = None, token: str = "") -> httpx2.Response:
         """One request that no browser makes."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx2.request(
-            method, f"{self.server.base}{path}", json=body, headers=headers, timeout=30, trust_env=False
-        )
+        return http.send(method, f"{self.server.base}{path}", json=body, headers=headers)
 
     def administer(self, method: str, path: str, body: Any = None) -> Any:
         """One act of a system admin; its ``data``."""
@@ -102,6 +101,12 @@ class Client:
         made: dict[str, Any] = self.service.administer("POST", path, {"name": name, **usual, **members})
         return made
 
+    def add_user(self, email: str, role: str = "Viewer") -> int:
+        """Somebody who has an account already; their number."""
+        body = {"email": email, "firstName": "Known", "lastName": "Before", "roles": [role]}
+        made = self.service.administer("POST", f"/clients/{self.identifier}/users", body)
+        return int(made["id"])
+
     def change(self, name: str = "company", **members: Any) -> None:
         """Changes a provider; what is left out stays."""
         self.service.administer("PATCH", f"/clients/{self.identifier}/providers/{name}", members)
@@ -116,7 +121,7 @@ def me(service: Service, browser: Browser) -> dict[str, Any]:
     """Who the browser is signed in as."""
     shown = browser.take(Step("GET", f"{service.public}{AUTH}/me"))
     assert shown.status == 200, shown.text
-    data: dict[str, Any] = httpx2.Response(200, text=shown.text).json()["data"]
+    data: dict[str, Any] = json.loads(shown.text)["data"]
     return data
 
 
@@ -129,7 +134,7 @@ def arrived(came_to: Shown | Step) -> Step:
 def refused(came_to: Shown | Step, code: str = "SSO_FAILED", status: int = 401) -> dict[str, Any]:
     """The refusal that the browser shows; its ``error``."""
     assert isinstance(came_to, Shown), f"went on to {came_to.url}"
-    body = httpx2.Response(came_to.status, text=came_to.text).json()
+    body = json.loads(came_to.text)
     assert (came_to.status, body["error"]["code"]) == (status, code), came_to.text
     assert "set-cookie" not in {name for name, value in came_to.headers.items() if value.startswith("session=")}
     error: dict[str, Any] = body["error"]

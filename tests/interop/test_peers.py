@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx2
 import pytest
 from lxml import etree
 
+from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.peers import glewlwyd, oidc_provider
 from tests.interop.peers.certificates import body
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
 
 
 def discovered(peer: OidcPeer) -> dict[str, Any]:
-    document: dict[str, Any] = httpx2.get(f"{peer.issuer}/.well-known/openid-configuration", trust_env=False).json()
+    document: dict[str, Any] = http.send("GET", f"{peer.issuer}/.well-known/openid-configuration").json()
     return document
 
 
@@ -87,10 +87,10 @@ def test_oidc_provider_says_that_a_person_refused(
 
 
 def test_oidc_provider_has_other_keys_after_a_restart(node_provider: OidcProvider) -> None:
-    before = httpx2.get(discovered(node_provider)["jwks_uri"], trust_env=False).json()["keys"]
+    before = http.send("GET", discovered(node_provider)["jwks_uri"]).json()["keys"]
     node_provider.stop()
     node_provider.start()
-    after = httpx2.get(discovered(node_provider)["jwks_uri"], trust_env=False).json()["keys"]
+    after = http.send("GET", discovered(node_provider)["jwks_uri"]).json()["keys"]
     assert not {key["kid"] for key in before} & {key["kid"] for key in after}
 
 
@@ -114,7 +114,7 @@ def texts(response: etree._Element, path: str) -> list[str]:
 
 
 def described(peer: SamlPeer, certificate: str) -> None:
-    document = httpx2.get(peer.metadata_url, trust_env=False).text
+    document = peer.metadata()
     assert body(certificate) in document
     assert 'Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"' in document
 

@@ -9,11 +9,13 @@ import pytest
 from tests.interop.browser import Browser, Shown
 from tests.interop.peers.people import ALICE, BOB
 from tests.interop.service import AUTH, RETURN_TO, Client, Service, arrived, me, refused
-from tests.interop.ways import WAYS, Way
+from tests.interop.ways import PEER_WAYS, WAYS, Way
 
-pytestmark = pytest.mark.parametrize("way", WAYS, indirect=True)
+on_every_way = pytest.mark.parametrize("way", WAYS, indirect=True)
+on_every_peer = pytest.mark.parametrize("way", PEER_WAYS, indirect=True)
 
 
+@on_every_way
 def test_a_person_gets_an_account_with_the_roles_of_their_groups(
     way: Way, client: Client, service: Service, browser: Browser
 ) -> None:
@@ -30,6 +32,7 @@ def test_a_person_gets_an_account_with_the_roles_of_their_groups(
     assert cookie.same_site == "lax"
 
 
+@on_every_way
 def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_role_along(
     way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
@@ -45,6 +48,7 @@ def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_rol
     assert me(service, browser)["roles"] == ["Author", "Publisher"]  # the older session too: roles are read at use
 
 
+@on_every_peer
 def test_nobody_gets_in_whose_groups_give_no_role(way: Way, client: Client, service: Service, browser: Browser) -> None:
     way.join(client)
     error = refused(way.sign_in(client, browser, BOB))
@@ -52,6 +56,7 @@ def test_nobody_gets_in_whose_groups_give_no_role(way: Way, client: Client, serv
     assert "session" not in browser.jar.of(service.public)
 
 
+@on_every_peer
 def test_an_answer_counts_once(way: Way, client: Client, service: Service, browser: Browser) -> None:
     way.join(client)
     answer = way.answer(client, browser, ALICE)
@@ -61,6 +66,7 @@ def test_an_answer_counts_once(way: Way, client: Client, service: Service, brows
     assert browser.jar.of(service.public)["session"].value == session
 
 
+@on_every_peer
 def test_an_answer_counts_in_the_browser_that_asked(
     way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
@@ -72,6 +78,7 @@ def test_an_answer_counts_in_the_browser_that_asked(
     assert "session" not in another_browser.jar.of(service.public)
 
 
+@on_every_peer
 def test_an_app_gets_a_code_for_tokens(way: Way, client: Client, service: Service, browser: Browser) -> None:
     way.join(client)
     came_to = arrived(way.sign_in(client, browser, ALICE, response="code"))
@@ -83,6 +90,7 @@ def test_an_app_gets_a_code_for_tokens(way: Way, client: Client, service: Servic
     assert service.send("POST", f"{AUTH}/exchange", {"code": code}).status_code == 401
 
 
+@on_every_peer
 def test_a_provider_that_is_switched_off_lets_nobody_in(
     way: Way, client: Client, service: Service, browser: Browser
 ) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx2
-
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.peers import glewlwyd, oidc_provider
 from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
@@ -79,8 +77,7 @@ class SamlWay(Way):
     path: str = SAML
 
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
-        document = httpx2.get(self.peer.metadata_url, trust_env=False).text
-        made = client.add(**{"saml": {"metadata": document, **self.saml}, **members})
+        made = client.add(**{"saml": {"metadata": self.peer.metadata(), **self.saml}, **members})
         self.introduce(client, made)
         return made
 
@@ -148,3 +145,5 @@ SAML_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
     "djangosaml2idp encrypted, response signed": ("django_idp", saml(encrypt=True, sign_assertion=False)),
 }
 WAYS = {**OIDC_WAYS, **SAML_WAYS}
+#: One of each provider.
+PEER_WAYS = ("oidc-provider ES256", "glewlwyd", "saml-idp", "djangosaml2idp")

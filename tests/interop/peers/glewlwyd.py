@@ -11,10 +11,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.peers import install
 from tests.interop.peers.peer import OidcPeer
@@ -63,7 +63,7 @@ class Glewlwyd(OidcPeer):
         self.issuer = f"{self.base}/api/oidc"
         self._redirect_uris = redirect_uris
         self._root = Path()
-        self._admin = httpx2.Client(base_url=self.base, timeout=10, trust_env=False)
+        self._admin = http.client(self.base)
 
     def command(self) -> list[str]:
         self._root = installed()
@@ -98,9 +98,8 @@ class Glewlwyd(OidcPeer):
 
     def _as_the_page_does(self, browser: Browser, method: str, path: str, body: dict[str, Any]) -> None:
         cookies = browser.jar.sent("GET", f"{self.base}/api/", same=True)
-        answer = httpx2.request(
-            method, f"{self.base}/api{path}", json=body, headers={"Cookie": cookies} if cookies else {}, trust_env=False
-        )
+        headers = {"Cookie": cookies} if cookies else {}
+        answer = http.send(method, f"{self.base}/api{path}", json=body, headers=headers)
         assert answer.status_code == 200, f"{self.name}: {method} {path}: {answer.status_code} {answer.text}"
         browser.jar.store(f"{self.base}/api/", answer.headers.get_list("set-cookie"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step, Stuck
 from tests.interop.cookies import origin_of
 from tests.interop.peers.people import Person
@@ -42,10 +43,9 @@ class SamlPeer(Peer):
     #: What it calls itself in its metadata and responses.
     entity_id: str
 
-    @property
-    def metadata_url(self) -> str:
-        """Where its metadata are."""
-        return f"{self.base}{self.ready_path}"
+    def metadata(self) -> str:
+        """Its metadata document."""
+        return http.send("GET", f"{self.base}{self.ready_path}").text
 
     def put(self, person: Person) -> None:
         """Takes over what the person is now."""

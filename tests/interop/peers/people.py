@@ -25,4 +25,5 @@ class Person:
 
 ALICE = Person("alice", "Alice", "Liddell", "alice@looking-glass.example", ("Everyone", "Operators"))
 BOB = Person("bob", "Bob", "Builder", "bob@looking-glass.example", ("Everyone",))
-PEOPLE = (ALICE, BOB)
+ZOE = Person("zoë", "Zoë", "Ünïcode", "zoe@looking-glass.example", ("Operators",))
+PEOPLE = (ALICE, BOB, ZOE)

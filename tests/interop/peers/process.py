@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
+
+from tests.interop import http
 
 _SECONDS = 60
 
@@ -69,8 +74,18 @@ class Process:
             process.kill()
             process.wait()
 
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, connections are taken and nothing is ever answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def _answers(self) -> bool:
         try:
-            return httpx2.get(f"{self.base}{self.ready_path}", timeout=2, trust_env=False).status_code == 200
+            return http.send("GET", f"{self.base}{self.ready_path}", timeout=2).status_code == 200
         except httpx2.TransportError:
             return False

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx2
-
+from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.peers import certificates, install
 from tests.interop.peers.peer import SamlPeer
@@ -98,5 +97,5 @@ class DjangoSaml2Idp(SamlPeer):
         return shown.send(form, username=person.login, password=person.password)
 
     def _tell(self, what: str, given: dict[str, Any]) -> None:
-        answer = httpx2.post(f"{self.base}/operator/{what}", json=given, timeout=20, trust_env=False)
+        answer = http.send("POST", f"{self.base}/operator/{what}", json=given)
         assert answer.status_code == 204, f"{self.name}: {what}: {answer.status_code} {answer.text[:2000]}"

@@ -6,13 +6,14 @@ sign-in page asks for no password but for everything that it will assert. Its se
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from pathlib import Path
 
-import httpx2
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.peers import certificates, install
 from tests.interop.peers.peer import SamlPeer
@@ -29,7 +30,7 @@ def installed() -> Path:
 
 
 class SamlIdp(SamlPeer):
-    """The provider for one service provider, named at the start."""
+    """The provider for one service provider at a time."""
 
     name = "saml-idp"
     ready_path = "/metadata"
@@ -38,17 +39,43 @@ class SamlIdp(SamlPeer):
         super().__init__(folder)
         self.entity_id = f"{self.base}/metadata"
         self.key, self.certificate = certificates.make(folder, self.name)
-        self._entity, self._acs, self._encrypt_for = "urn:nobody", "http://127.0.0.1:9/", ""
 
     def serve(self, entity: str, acs: str, *, encrypt_for: str = "") -> None:
-        """Starts anew for another service provider. ``encrypt_for``: a PEM certificate; empty: no encryption."""
-        self._entity, self._acs, self._encrypt_for = entity, acs, encrypt_for
+        """Sets it up for a service provider, as if anew. ``encrypt_for``: a PEM certificate; empty: no encryption."""
+        public = ""
+        if encrypt_for:
+            key = x509.load_pem_x509_certificate(encrypt_for.encode()).public_key()
+            pem, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            public = key.public_bytes(pem, form).decode()
+        self.set(
+            audience=entity,
+            serviceProviderId=entity,
+            acsUrl=acs,
+            recipient=acs,
+            destination=acs,
+            issuer=self.entity_id,
+            signResponse="true",
+            lifetimeInSeconds="3600",
+            signatureAlgorithm="rsa-sha256",
+            digestAlgorithm="sha256",
+            encryptAssertion="true" if encrypt_for else "false",
+            encryptionCert=encrypt_for,
+            encryptionPublicKey=public,
+        )
+
+    def metadata(self) -> str:
+        self.set(issuer=self.entity_id)  # a test before may have changed it
+        return super().metadata()
+
+    def rekey(self) -> None:
+        """Takes a new signing key and starts anew."""
         self.stop()
+        self.key, self.certificate = certificates.make(self.folder, f"{self.name}-{secrets.token_hex(4)}")
         self.start()
 
     def set(self, **settings: str) -> None:
         """Fills in its settings page: ``audience``, ``issuer``, ``lifetimeInSeconds``, ``signatureAlgorithm``, …"""
-        answer = httpx2.post(f"{self.base}/settings", data=settings, trust_env=False)
+        answer = http.send("POST", f"{self.base}/settings", data=settings)
         assert answer.status_code == 302, answer.text
 
     def idp_initiated(self) -> Step:
@@ -64,7 +91,7 @@ class SamlIdp(SamlPeer):
         ]
         run += ["--host", "127.0.0.1", "--port", str(self.port), "--conf", str(packages / "form.js")]
         run += ["--cert", str(self.certificate), "--key", str(self.key), "--issuer", self.entity_id]
-        return [*run, "--acs", self._acs, "--aud", self._entity, *self._encryption()]
+        return [*run, "--acs", "http://127.0.0.1:9/", "--aud", "urn:nobody"]
 
     def put(self, person: Person) -> None:
         """Knows nobody: its form asks for everything each time."""
@@ -80,13 +107,3 @@ class SamlIdp(SamlPeer):
             email=person.email,
             groups=",".join(person.groups),
         )
-
-    def _encryption(self) -> list[str]:
-        if not self._encrypt_for:
-            return []
-        certificate, key = self.folder / "sp.crt", self.folder / "sp.pub"
-        certificate.write_text(self._encrypt_for)
-        public = x509.load_pem_x509_certificate(self._encrypt_for.encode()).public_key()
-        pem, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        key.write_bytes(public.public_bytes(pem, form))
-        return ["--encryptAssertion", "--encryptionCert", str(certificate), "--encryptionPublicKey", str(key)]

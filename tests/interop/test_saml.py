@@ -1,0 +1,303 @@
+"""Responses of real SAML providers that must not count, and the ways that only SAML has."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from lxml import etree
+
+from tests.interop.browser import Browser, Step
+from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.peers.people import ALICE, BOB
+from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.service import AUTH, RETURN_TO, SAML, Client, Service, arrived, me, refused
+from tests.interop.ways import SamlWay, pem
+
+OTHER_ADDRESS = "https://app.customer.example/elsewhere"
+
+
+def unasked(peer: SamlIdp, browser: Browser, client: Client) -> Step:
+    """The step with which a response comes to us that began with a click at the provider. It is not taken."""
+    step = peer.visit(browser, peer.idp_initiated(), ALICE, client.service.acs)
+    assert isinstance(step, Step)
+    return step
+
+
+def posted(service: Service, response: str, client: str = "") -> Any:
+    """The seed's JSON call, with the client named or not."""
+    path = f"{SAML}?client={client}" if client else SAML
+    return service.send("POST", path, {"samlResponse": response})
+
+
+def test_a_click_at_the_provider_signs_in(
+    node_idp: SamlIdp, client: Client, service: Service, browser: Browser
+) -> None:
+    SamlWay(node_idp).join(client)
+    assert arrived(browser.walk(unasked(node_idp, browser, client), RETURN_TO)).url == RETURN_TO
+    assert me(service, browser)["user"]["email"] == ALICE.email
+
+
+def test_a_click_at_the_provider_may_lead_to_any_listed_address(
+    node_idp: SamlIdp, client: Client, browser: Browser
+) -> None:
+    SamlWay(node_idp).join(client, returnAddresses=[RETURN_TO, OTHER_ADDRESS])
+    step = unasked(node_idp, browser, client).with_fields(RelayState=OTHER_ADDRESS)
+    assert arrived(browser.walk(step, RETURN_TO, OTHER_ADDRESS)).url == OTHER_ADDRESS
+
+
+def test_a_click_at_the_provider_leads_to_no_other_address(
+    node_idp: SamlIdp, client: Client, service: Service, browser: Browser
+) -> None:
+    SamlWay(node_idp).join(client)
+    step = unasked(node_idp, browser, client).with_fields(RelayState="https://evil.example/")
+    assert "RelayState" in service.reason(refused(browser.walk(step, RETURN_TO)))
+    assert "session" not in browser.jar.of(service.public)
+
+
+def test_where_the_client_does_not_allow_it_nobody_comes_unasked(
+    node_idp: SamlIdp, client: Client, service: Service, browser: Browser
+) -> None:
+    SamlWay(node_idp, {"allowIdpInitiated": False}).join(client)
+    step = unasked(node_idp, browser, client)
+    assert "unsolicited" in service.reason(refused(browser.walk(step, RETURN_TO)))
+    arrived(SamlWay(node_idp).sign_in(client, browser, ALICE))
+
+
+def test_an_unasked_response_that_claims_to_answer_is_refused(
+    django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser
+) -> None:
+    """``djangosaml2idp`` writes InResponseTo="IdP_Initiated_Login" there (SAML profiles, section 4.1.5, forbids it)."""
+    SamlWay(django_idp).join(client)
+    came_to = django_idp.visit(browser, django_idp.idp_initiated(client.entity), ALICE, RETURN_TO)
+    assert service.reason(refused(came_to)) == "InResponseTo: no open request of ours"
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_the_json_call_answers_like_a_sign_in(
+    encrypted: bool, named: bool, node_idp: SamlIdp, client: Client, browser: Browser
+) -> None:
+    """With the client named or not: then the audience names it, or the key that opens the assertion."""
+    SamlWay(node_idp, options={"encrypt": encrypted}).join(client)
+    response = unasked(node_idp, browser, client).fields["SAMLResponse"]
+    answer = posted(client.service, response, client.identifier if named else "")
+    assert answer.status_code == 200, answer.text
+    data = answer.json()["data"]
+    assert (data["user"]["email"], data["user"]["roles"]) == (ALICE.email, ["Operator"])
+    assert client.service.send("GET", f"{AUTH}/me", token=data["token"]).status_code == 200
+    assert posted(client.service, response).status_code == 401, "a response counts once, whichever way it comes"
+
+
+def test_the_json_call_takes_no_response_that_a_browser_asked_for(
+    node_idp: SamlIdp, client: Client, service: Service, browser: Browser
+) -> None:
+    """The browser that asked is known by its cookie, and the call has none."""
+    way = SamlWay(node_idp)
+    way.join(client)
+    answer = way.answer(client, browser, ALICE)
+    refusal = posted(service, answer.fields["SAMLResponse"])
+    assert refusal.status_code == 401
+    assert "another browser" in service.reason(refusal.json()["error"])
+    arrived(browser.walk(answer, RETURN_TO))
+
+
+#: What is wrong, the settings of the provider that make it so, and what the log says of it.
+SPOILED = {
+    "for another service": ({"audience": "https://another.example/metadata"}, "Audience"),
+    "expired": ({"lifetimeInSeconds": "-120"}, "expired at"),
+    "signed with SHA-1": ({"signatureAlgorithm": "rsa-sha1"}, "rsa-sha1"),
+    "digested with SHA-1": ({"digestAlgorithm": "sha1"}, "sha1"),
+    "of another issuer": ({"issuer": "https://another.example/"}, "Issuer"),
+}
+#: The same for what our request settles, which the provider would heed.
+SPOILED_UNASKED = {
+    "for another service": (SPOILED["for another service"][0], "no provider with this issuer and audience"),
+    "of another issuer": (SPOILED["of another issuer"][0], "no provider with this issuer and audience"),
+    "for another address": ({"recipient": "https://another.example/acs"}, "Recipient"),
+    "to another address": ({"destination": "https://another.example/acs"}, "Destination"),
+}
+
+
+def check_refusal(service: Service, browser: Browser, answer: Step, reason: str) -> None:
+    """The answer is the same whatever is wrong; the log knows why."""
+    error = refused(browser.walk(answer, RETURN_TO))
+    assert reason in service.reason(error)
+    assert set(error) == {"code", "message", "requestId"}
+    assert error["message"] == "Sign-in through the identity provider failed"
+    assert "session" not in browser.jar.of(service.public)
+
+
+@pytest.mark.parametrize("what", SPOILED)
+def test_a_genuinely_signed_response_that_must_not_count(
+    what: str, node_idp: SamlIdp, client: Client, service: Service, browser: Browser
+) -> None:
+    settings, reason = SPOILED[what]
+    way = SamlWay(node_idp)
+    way.join(client)
+    node_idp.set(**settings)
+    check_refusal(service, browser, way.answer(client, browser, ALICE), reason)
+
+
+@pytest.mark.parametrize("what", SPOILED_UNASKED)
+def test_a_genuinely_signed_response_that_nobody_asked_for_and_that_must_not_count(
+    what: str, node_idp: SamlIdp, client: Client, service: Service, browser: Browser
+) -> None:
+    settings, reason = SPOILED_UNASKED[what]
+    SamlWay(node_idp).join(client)
+    node_idp.set(**settings)
+    check_refusal(service, browser, unasked(node_idp, browser, client), reason)
+
+
+def test_the_key_of_another_provider_signs_nobody_in(
+    node_idp: SamlIdp, own_idp: SamlIdp, client: Client, service: Service, browser: Browser
+) -> None:
+    """A provider that calls itself like the client's and knows everything about us, but for the key."""
+    made = SamlWay(node_idp).join(client)
+    SamlWay(own_idp).introduce(client, made)
+    own_idp.set(issuer=node_idp.entity_id)
+    step = own_idp.visit(browser, own_idp.idp_initiated(), ALICE, RETURN_TO)
+    assert "signature" in service.reason(refused(step)).lower()
+
+
+def test_one_letter_of_a_response_that_was_changed(
+    node_idp: SamlIdp, client: Client, service: Service, browser: Browser
+) -> None:
+    SamlWay(node_idp).join(client)
+    step = unasked(node_idp, browser, client)
+    document = base64.b64decode(step.fields["SAMLResponse"])
+    forged = document.replace(b">alice@", b">admin@")
+    assert forged != document
+    refused(browser.walk(step.with_fields(SAMLResponse=base64.b64encode(forged).decode()), RETURN_TO))
+    arrived(browser.walk(step, RETURN_TO))
+
+
+def test_a_response_cannot_be_moved_to_another_client_of_the_same_provider(
+    node_idp: SamlIdp, service: Service, browser: Browser, another_browser: Browser
+) -> None:
+    one, other = service.client(), service.client()
+    way = SamlWay(node_idp)
+    way.join(other)
+    way.join(one)
+    response = unasked(node_idp, browser, one).fields["SAMLResponse"]
+    assert posted(service, response, other.identifier).status_code == 401
+    assert posted(service, response, one.identifier).json()["data"]["user"]["clientId"] == one.identifier
+
+
+def test_one_person_of_one_provider_in_two_clients(
+    django_idp: DjangoSaml2Idp, service: Service, browser: Browser, another_browser: Browser
+) -> None:
+    one, other = service.client(), service.client()
+    way = SamlWay(django_idp)
+    way.join(one)
+    way.join(other)
+    arrived(way.sign_in(one, browser, ALICE))
+    arrived(way.sign_in(other, another_browser, ALICE))
+    first, second = me(service, browser)["user"], me(service, another_browser)["user"]
+    assert (first["clientId"], second["clientId"]) == (one.identifier, other.identifier)
+    assert first["id"] != second["id"]
+
+
+def test_two_providers_of_one_client(
+    node_idp: SamlIdp, django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser,
+    another_browser: Browser,
+) -> None:  # fmt: skip
+    SamlWay(node_idp).join(client, name="one")
+    SamlWay(django_idp).join(client, name="other")
+    arrived(SamlWay(node_idp).sign_in(client, browser, ALICE, provider="one"))
+    moved = BOB.moved_to("Writers")
+    django_idp.put(moved)
+    arrived(SamlWay(django_idp).sign_in(client, another_browser, moved, provider="other"))
+    django_idp.put(BOB)
+    assert me(service, browser)["user"]["email"] == ALICE.email
+    assert me(service, another_browser)["user"]["email"] == BOB.email
+
+
+def test_an_answer_of_one_provider_to_what_another_was_asked(
+    node_idp: SamlIdp, django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser
+) -> None:
+    """The request's id, genuinely signed by a provider of the same client that was not asked."""
+    SamlWay(django_idp).join(client, name="one")
+    SamlWay(node_idp).join(client, name="other")
+    asked = query_of(browser.onward_from(client.start(SAML, "one")))
+    there = node_idp.visit(browser, Step("GET", f"{node_idp.base}/saml/sso?{asked}"), ALICE, service.acs)
+    assert isinstance(there, Step)
+    check_refusal(service, browser, there, "no pinned certificate signed it")
+
+
+def query_of(step: Step) -> str:
+    return step.url.partition("?")[2]
+
+
+def test_a_new_certificate_beside_the_old_one(
+    own_idp: SamlIdp, client: Client, service: Service, browser: Browser, another_browser: Browser
+) -> None:
+    """Roll-over: both are pinned for a while; one that is not pinned counts for nothing."""
+    way = SamlWay(own_idp)
+    made = way.join(client)
+    arrived(way.sign_in(client, browser, ALICE))
+    old = own_idp.certificate.read_text()
+    own_idp.rekey()
+    way.introduce(client, made)
+    assert "signature" in service.reason(refused(way.sign_in(client, another_browser, ALICE))).lower()
+    client.change(saml={"certificates": [old, own_idp.certificate.read_text()]})
+    arrived(way.sign_in(client, another_browser, ALICE))
+    assert me(service, another_browser)["user"]["id"] == me(service, browser)["user"]["id"]
+
+
+def test_our_own_key_is_changed_while_the_provider_still_has_the_old_one(
+    node_idp: SamlIdp, client: Client, service: Service, browser: Browser, another_browser: Browser
+) -> None:
+    way = SamlWay(node_idp, options={"encrypt": True})
+    made = way.join(client)
+    path = f"/clients/{client.identifier}/providers/company/rotate-key"
+    rotated = service.administer("POST", path)
+    arrived(way.sign_in(client, browser, ALICE))
+    assert rotated["serviceProvider"]["certificates"][1] == made["serviceProvider"]["certificates"][0]
+    way.introduce(client, rotated)
+    arrived(way.sign_in(client, another_browser, ALICE))
+
+
+def test_a_redirect_with_a_signed_request(node_idp: SamlIdp, client: Client, browser: Browser) -> None:
+    """The signature is over the very octets of the query; it verifies with the certificate of our metadata."""
+    SamlWay(node_idp, {"signRequests": True}).join(client)
+    query = query_of(browser.onward_from(client.start(SAML)))
+    signed, _, _ = query.partition("&Signature=")
+    members = dict(member.split("=", 1) for member in query.split("&"))
+    assert [member.split("=")[0] for member in signed.split("&")] == ["SAMLRequest", "RelayState", "SigAlg"]
+    metadata = etree.fromstring(client.metadata().encode())
+    [certificate, *_] = metadata.iter("{http://www.w3.org/2000/09/xmldsig#}X509Certificate")
+    key = x509.load_pem_x509_certificate(pem(str(certificate.text)).encode()).public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    signature = base64.b64decode(unquote_plus(members["Signature"]))
+    key.verify(signature, signed.encode(), padding.PKCS1v15(), hashes.SHA256())
+
+
+def test_a_provider_that_wants_signed_requests_gets_no_others(
+    strict_django_idp: DjangoSaml2Idp, client: Client, browser: Browser
+) -> None:
+    """Its metadata say so, and what was imported from them cannot be forgotten by accident."""
+    way = SamlWay(strict_django_idp, {"binding": "post"})
+    assert way.join(client)["saml"]["signRequests"] is True
+    client.change(saml={"signRequests": False})
+    shown = way.sign_in(client, browser, ALICE)
+    assert not isinstance(shown, Step)
+    assert (shown.url.startswith(strict_django_idp.base), shown.status) == (True, 500)
+
+
+def test_somebody_whom_the_provider_does_not_let_use_us(
+    django_idp: DjangoSaml2Idp, client: Client, service: Service, browser: Browser
+) -> None:
+    way = SamlWay(django_idp)
+    way.join(client)
+    django_idp.put(BOB.moved_to("Barred", "Operators"))
+    shown = way.sign_in(client, browser, BOB)
+    django_idp.put(BOB)
+    assert not isinstance(shown, Step)
+    assert shown.status == 403
+    assert "session" not in browser.jar.of(service.public)
