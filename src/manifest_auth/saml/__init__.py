@@ -13,7 +13,7 @@ from manifest_auth.saml.certificates import CertificateFacts, certificate_facts,
 from manifest_auth.saml.conditions import Assertion
 from manifest_auth.saml.metadata import Metadata, check_address, our_metadata, read_metadata
 from manifest_auth.saml.reading import Shown, read
-from manifest_auth.saml.refused import Refused
+from manifest_auth.saml.refused import NotBase64, Refused
 from manifest_auth.saml.requests import authn_request, post_page, redirect_address
 from manifest_auth.saml.verification import Policy, verify
 
@@ -21,6 +21,7 @@ __all__ = [
     "Assertion",
     "CertificateFacts",
     "Metadata",
+    "NotBase64",
     "Policy",
     "Refused",
     "Shown",

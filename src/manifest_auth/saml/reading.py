@@ -9,7 +9,7 @@ from lxml import etree
 
 from manifest_auth.saml import document
 from manifest_auth.saml.names import assertion, protocol
-from manifest_auth.saml.refused import Refused, quoted
+from manifest_auth.saml.refused import NotBase64, Refused, quoted
 
 _LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 and its line breaks
 
@@ -31,7 +31,7 @@ class Shown(NamedTuple):
 def read(encoded: str) -> Shown:
     """The response in a form field or JSON member: base64, line breaks allowed, nothing else; 256 KiB at most.
 
-    Raises :class:`Refused`.
+    Raises :class:`NotBase64`, and :class:`Refused` for all the rest.
     """
     if len(encoded) > _LONGEST_TEXT:
         raise Refused("the response is too large")
@@ -39,7 +39,7 @@ def read(encoded: str) -> Shown:
         raw = encoded.translate({10: None, 13: None}).encode("ascii")
         content = binascii.a2b_base64(raw, strict_mode=True)
     except (UnicodeEncodeError, binascii.Error) as error:
-        raise Refused(f"the response is not base64: {error}") from None
+        raise NotBase64(f"the response is not base64: {error}") from None
     root = document.parse(content)
     if root.tag != protocol("Response"):
         raise Refused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")

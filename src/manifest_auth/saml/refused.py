@@ -1,4 +1,4 @@
-"""The one exception of this room."""
+"""The exceptions of this room."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ class Refused(Exception):
     Only reasons about metadata and certificates are written for an administrator's eyes; what is wrong with a response
     is never told to whoever sent it.
     """
+
+
+class NotBase64(Refused):
+    """What came is no response at all: wrong with the request, and the sender may know it."""
 
 
 def quoted(text: str | None) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from manifest_auth import audit, providers, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import SsoFailed
+from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.providers import Provider, SamlSettings
 from manifest_auth.sign_in import flows, provider_flow, replays
 from manifest_auth.sign_in.finish import Browser
@@ -96,19 +96,23 @@ async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) ->
 async def end(
     ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
-    """Judges a response. Raises SsoFailed, AccountDisabled."""
+    """Judges a response. Raises SsoFailed, AccountDisabled, ValidationError when there is none in it."""
     from manifest_auth import saml
 
     try:
         shown = saml.read(received.response)
-    except saml.Refused as error:
-        raise SsoFailed(reason=f"response: {error}") from error
-    found = await ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown))
-    candidate, assertion = await _verify(ctx, shown, found, cookie_of)
+        found = await ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
+    except saml.NotBase64 as error:
+        raise ValidationError(details=[("samlResponse", "Not base64")]) from error
+    except (saml.Refused, SsoFailed) as error:
+        ctx.house.metrics.sign_ins.labels(METHOD, "failed").inc()
+        raise SsoFailed(reason=error.reason if isinstance(error, SsoFailed) else f"response: {error}") from error
+    candidate, assertion = await _verify(ctx, shown, found)
     provider, flow = candidate.provider, candidate.flow
     settings = _settings(provider)
     try:
         person = person_of(assertion, settings)
+        return_to = flow.return_to if flow else await _unasked_return(ctx, provider, received.relay_state)
     except SsoFailed as refusal:
         raise await provider_flow.refuse(ctx, provider, refusal.reason) from refusal
     if provider.disabled_at is not None:
@@ -121,12 +125,14 @@ async def end(
             audit.record(unit, ctx, Event.ASSERTION_REPLAYED, "", provider=provider.id, assertion=assertion.id[:256])
             raise SsoFailed(reason="replay: the assertion was used before")
 
-    return_to = flow.return_to if flow else await _unasked_return(ctx, candidate, received.relay_state)
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
 
 
-def _candidates(unit: SystemUnit, ctx: Context, received: Received, shown: Shown) -> list[_Candidate]:
-    """The providers that a response may be from. Nothing here is believed; it is verified by each one's keys."""
+def _candidates(
+    unit: SystemUnit, ctx: Context, received: Received, shown: Shown, cookie_of: Callable[[str], str | None]
+) -> list[_Candidate]:
+    """The providers that a response may be from, at least one; it is verified by the keys of each, and nothing here is
+    believed. Raises SsoFailed."""
     named = None
     if received.client is not None:
         named = tenants.find(unit, received.client)
@@ -140,54 +146,54 @@ def _candidates(unit: SystemUnit, ctx: Context, received: Received, shown: Shown
             raise SsoFailed(reason="the request was another client's")
         if received.relay_state and not flows.has_state(flow, received.relay_state):
             raise SsoFailed(reason="RelayState: of another sign-in")
+        if not flow.is_from(cookie_of(flow.cookie)):
+            raise SsoFailed(reason="the request was another browser's")
         provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
         return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
     if received.relay_state and flows.find_by_state(unit, received.relay_state, ctx.now):
         raise SsoFailed(reason="InResponseTo is missing, though we asked")
     issuer = shown.issuer or ""
+    candidates = []
     if named is None and shown.is_encrypted:
         found = providers.find_by_issuer(unit, issuer, METHOD)
-        return [_Candidate(p, tenants.get(unit, p.tenant_id).identifier, None) for p in found]
+        candidates = [_Candidate(p, tenants.get(unit, p.tenant_id).identifier, None) for p in found]
     prefix = entity_id(ctx, "")
     idents = [named.identifier] if named else [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)]
-    candidates = []
     for identifier in idents[:5]:
         tenant = tenants.find(unit, identifier)
         fitting = providers.find_with_issuer(unit.of(tenant.id), issuer) if tenant is not None else None
         if tenant is not None and fitting is not None:
             candidates.append(_Candidate(fitting, tenant.identifier, None))
+    if not candidates:
+        raise SsoFailed(reason="response: no provider with this issuer and audience")
     return candidates
 
 
-async def _verify(
-    ctx: Context, shown: Shown, found: list[_Candidate], cookie_of: Callable[[str], str | None]
-) -> tuple[_Candidate, Assertion]:
+async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
     from manifest_auth import saml
 
     reasons = []
     for candidate in found:
-        flow = candidate.flow
-        if flow is not None and not flow.is_from(cookie_of(flow.cookie)):
-            raise SsoFailed(reason="the request was another browser's")
         try:
-            request_id = flow.request_id if flow else None
+            request_id = candidate.flow.request_id if candidate.flow else None
             policy = policy_of(ctx, candidate.provider, candidate.client)
             return candidate, saml.verify(shown, policy, request_id, ctx.now)
         except saml.Refused as error:
             reasons.append(str(error))
     if len(found) == 1:
         raise await provider_flow.refuse(ctx, found[0].provider, f"response: {reasons[0]}")
-    raise SsoFailed(reason="response: " + ("; ".join(reasons) or "no provider with this issuer and audience"))
+    ctx.house.metrics.sign_ins.labels(METHOD, "failed").inc()
+    raise SsoFailed(reason="response: " + "; ".join(reasons))
 
 
-async def _unasked_return(ctx: Context, candidate: _Candidate, relay_state: str) -> str:
+async def _unasked_return(ctx: Context, provider: Provider, relay_state: str) -> str:
     """Where a sign-in ends that began at the provider. Its RelayState may be a listed address; one that looks like an
     address and is none of those is refused, any other text is no address and means nothing."""
     is_plain = relay_state.isascii() and relay_state.isprintable()  # what is not might be read as something else
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
-    tenant = await ctx.house.store.read(lambda unit: tenants.get(unit, candidate.provider.tenant_id))
-    return provider_flow.unasked_address(ctx, tenant, candidate.provider, asked)
+    tenant = await ctx.house.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
+    return provider_flow.unasked_address(ctx, tenant, provider, asked)
 
 
 def metadata(ctx: Context, client: str, found: list[Provider]) -> bytes:
