@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, Select, select, update
 
 from manifest_auth.errors import NotFound
 from manifest_auth.store import TenantUnit, bound
@@ -82,7 +82,7 @@ _IN_DIRECTORY = bound(
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
     .where(
         providers.c.issuer == bindparam("directory"),
-        providers.c.kind.in_(["dynamics", "entra"]),
+        or_(providers.c.kind == "dynamics", providers.c.kind == "entra"),
         _C.subject == bindparam("subject"),
     )
     .order_by(_C.id)
@@ -123,8 +123,10 @@ _MADE_BY = bound(
     select(_C.user_id)
     .where(_C.provider_id == bindparam("of_provider"), _C.how == How.CREATED_UNVOUCHED.value)
     .correlate(None)
+).source
+_MARK_ALL = bound(
+    update(identities).where(_C.user_id.in_(cast("Select[Any]", _MADE_BY))).values(how=How.CREATED_UNVOUCHED.value)
 )
-_MARK_ALL = bound(update(identities).where(_C.user_id.in_(_MADE_BY.source)).values(how=How.CREATED_UNVOUCHED.value))
 _FORGET = bound(delete(identities).where(_C.provider_id == bindparam("of_provider")))
 
 
