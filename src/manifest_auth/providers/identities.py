@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import bindparam, delete, func, insert, or_, Select, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import NotFound
 from manifest_auth.store import TenantUnit, bound
