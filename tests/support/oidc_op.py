@@ -31,6 +31,7 @@ from manifest_auth.clock import Clock
 from tests.support.oidc_socket import Answer, Asked, Socket
 
 WELL_KNOWN = "/.well-known/openid-configuration"
+_MAKING = threading.Lock()  # requests come in many threads: they make one key, not each its own
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 
 
@@ -122,10 +123,11 @@ class Op:
     @property
     def key(self) -> Any:
         """The key that signs now; made when there is none for the algorithm."""
-        fitting = [key for key in self.keys if key.alg in (None, self.alg)]
-        if not fitting:
-            self.rotate(keep=True)
-        return fitting[-1] if fitting else self.keys[-1]
+        with _MAKING:
+            fitting = [key for key in self.keys if key.alg in (None, self.alg)]
+            if not fitting:
+                self.rotate(keep=True)
+            return fitting[-1] if fitting else self.keys[-1]
 
     def visit(self, address: str) -> str:
         """Where the authorization endpoint redirects a browser that comes with this address."""
