@@ -44,6 +44,7 @@ _SIDE_DOORS = {
     "manifest_auth.sign_in.throttle": "admins are throttled by the same rule, before any method of sign-in",
     "manifest_auth.sign_in.oidc": "whoever sets a provider up is told, and tries, how we are known there",
     "manifest_auth.sign_in.saml": "whoever sets a provider up is told how we are known there",
+    "manifest_auth.sign_in.granting": "what goes with a link, and who is out when somebody becomes Admin, is one rule",
     "manifest_auth.sign_in.identity_routes": "an admin's list of somebody's identities has the form of one's own",
 }
 #: The shell puts the house together, so it knows the parts of rooms; web is the vocabulary of routes, in five files.

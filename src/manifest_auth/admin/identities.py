@@ -17,7 +17,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, Forbidden, NotFound
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.providers import IdentityRow
-from manifest_auth.sign_in import matching
+from manifest_auth.sign_in import granting
 from manifest_auth.sign_in.identity_routes import IdentitiesData, Unlinked, wire
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import when
@@ -52,7 +52,7 @@ async def _unlink(ctx: Context, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> None:
         bound, _ = client_of(unit, ctx, call)
         user = _user(bound, ctx, call)
-        matching.unlink(bound, ctx, user.id, call.id("identity"))
+        granting.unlink(bound, ctx, user.id, call.id("identity"))
         providers.drop_tokens(bound, user.id)
         ended = sessions.end_all(bound, user.id, "identity_unlinked", ctx.now)
         detail = {"identity": call.id("identity"), "sessions_ended": ended}

@@ -18,6 +18,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, Overloaded
 from manifest_auth.permissions import Role, mask_of, role_names
+from manifest_auth.sign_in import granting
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import when
 from manifest_auth.users import User
@@ -173,6 +174,8 @@ async def _change(ctx: Context, call: Call[UserChange]) -> Answer:
 async def _set_roles(ctx: Context, call: Call[RolesBody]) -> Answer:
     def act(unit: TenantUnit, user: User) -> User:
         after = users.set_roles(unit, user, mask_of(call.body.roles))
+        if after.roles & ~user.roles & Role.ADMIN.bit:
+            granting.became_admin(unit, ctx, user)
         detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
         audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
         return after

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.providers.identities import forget_all
 from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
@@ -236,6 +237,7 @@ def remove(unit: TenantUnit, provider: Provider) -> None:
     """Takes the provider away with all that it knew of people here."""
     for statement in _CLEAR:
         unit.change(statement, of_provider=provider.id)
+    forget_all(unit, provider.id)
     unit.announce("tenant", unit.tenant_id)
     unit.change(_DELETE, id=provider.id)
 

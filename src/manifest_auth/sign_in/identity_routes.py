@@ -16,7 +16,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
 from manifest_auth.providers import IdentityRow
-from manifest_auth.sign_in import dynamics, matching, oidc, saml
+from manifest_auth.sign_in import dynamics, granting, oidc, saml
 from manifest_auth.sign_in.flows import Wish
 from manifest_auth.sign_in.provider_flow import Chosen, return_address
 from manifest_auth.sign_in.provider_routes import bind
@@ -107,7 +107,7 @@ async def _unlink(ctx: Context, call: Call[None]) -> Answer:
     identity, user = call.id(), ctx.user
 
     def work(unit: TenantUnit) -> None:
-        if matching.unlink(unit, ctx, user.user_id, identity).made_the_account:
+        if granting.unlink(unit, ctx, user.user_id, identity).made_the_account:
             raise Conflict("The account was made through this identity: only an administrator unlinks it")
         providers.drop_tokens(unit, user.user_id)
         audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.user_id}", identity=identity)

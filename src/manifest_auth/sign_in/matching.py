@@ -10,12 +10,13 @@ from __future__ import annotations
 import unicodedata
 from typing import NamedTuple
 
-from manifest_auth import audit, providers, sessions, users
+from manifest_auth import audit, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import How, Identity, Provider, Unlinked
+from manifest_auth.providers import How, Identity, Provider
+from manifest_auth.sign_in import granting
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import check_email, email_key
 from manifest_auth.users import User
@@ -24,6 +25,7 @@ _LONGEST_SUBJECT = 512
 # The first is one sentence for an account that does not exist and for one that is not linked: an address whose owner
 # nobody vouched for is not told which.
 _NO_ACCOUNT = "You have no account here that belongs to this identity"
+_NO_ADDRESS = "The identity provider gives no valid e-mail address"
 _NO_ROLE = "Your account at the identity provider gives you no role here"
 
 
@@ -56,12 +58,12 @@ def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ti
     # For somebody new it is held alone: a second answer about that person waits, and then finds what the first made.
     _hold(unit, provider, alone=identity is None)
     identity = identity or providers.find_identity(unit, provider.id, person.subject)
-    _check_rank(provider, mapped)
+    granting.check_rank(provider, mapped)
     if identity is None:
         identity = _first_time(unit, ctx, provider, person, ticket, mapped)
     elif ticket.consenting_user_id not in (None, identity.user_id):
         raise _refused("the identity belongs to another user", "This identity belongs to another account")
-    user = _with_roles(unit, ctx, provider, person, identity, mapped)
+    user = granting.grant(unit, ctx, provider, identity, person.email or "", mapped)
     for alias in person.aliases:
         _check_alias(unit, ctx, provider, alias, identity, person)
     if not user.roles and user.deactivated_at is None:
@@ -88,13 +90,6 @@ def _check_alias(
         raise _refused("another subject of this person belongs to another user")
 
 
-def _check_rank(provider: Provider, roles: int) -> None:
-    """Comes before anything is written, since a refusal keeps what was: whoever rules a provider says whom its people
-    are, so a User Admin's neither makes an Admin nor touches one (docs/decisions/0018-providers-and-rank.md)."""
-    if roles & Role.ADMIN.bit and not provider.reaches_admins:
-        raise _refused("an Admin's account, and the provider was last changed by a User Admin")
-
-
 def _first_time(
     unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket, mapped: int
 ) -> Identity:
@@ -103,7 +98,7 @@ def _first_time(
     if user is None:
         user, how = _create(unit, ctx, provider, person, mapped)
         granted = user.roles
-    _check_rank(provider, user.roles)
+    granting.check_rank(provider, user.roles)
     identity = providers.link(unit, provider.id, person.subject, user.id, how, person.email or "", granted, ctx.now)
     audit.record(
         unit, ctx, Event.IDENTITY_LINKED, f"user:{user.id}", provider=provider.id, how=how.value, of=person.subject
@@ -138,7 +133,7 @@ def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: 
     if invitation is None:
         raise _refused("the invitation is used up or expired", sentence)
     user = users.get(unit, invitation.user_id, lock=True)
-    _check_rank(provider, user.roles)
+    granting.check_rank(provider, user.roles)
     if user.roles & Role.ADMIN.bit and not _is_an_admins(unit, invitation.invited_by):
         raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
     if not providers.use(unit, invitation, ctx.now):
@@ -160,7 +155,7 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
     if not rules.create_users:
         raise _refused("unknown person, and the provider creates no users", _NO_ACCOUNT)
     if not person.email:
-        raise _refused("unknown person without a valid e-mail address", "The identity provider gives no valid e-mail address")
+        raise _refused("unknown person without a valid e-mail address", _NO_ADDRESS)
     if rules.domains and not _owns(provider, person):
         raise _refused("unknown person of a foreign domain", _NO_ACCOUNT)
     if not roles:
@@ -182,59 +177,6 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
     detail = {"email": user.email, "roles": role_names(roles), "provider": provider.id}
     audit.record(unit, ctx, Event.USER_CREATED, f"user:{user.id}", **detail)
     return user, how
-
-
-def _with_roles(
-    unit: TenantUnit, ctx: Context, provider: Provider, person: Person, identity: Identity, mapped: int
-) -> User:
-    """Adds what the groups give now, takes away what they gave before and do not give any more. Roles that somebody
-    granted here, or another provider, stay."""
-    gone = identity.granted & ~mapped
-    user = users.get(unit, identity.user_id, lock=True, admins=bool(gone & Role.ADMIN.bit))
-    _check_rank(provider, user.roles)
-    held = mapped & user.roles & ~identity.granted
-    others = providers.granted_by_others(unit, identity) if gone or held else 0
-    gone = _but_the_last_admin(unit, user, gone & ~others)
-    kept = identity.granted & user.roles & ~gone & ~others
-    # A role that another provider gave and this one gives too is both's: it goes when the last of them takes it away.
-    granted = mapped & (identity.granted | ~user.roles | others) | kept
-    providers.seen(unit, identity, person.email or "", granted, ctx.now)
-    return _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id)
-
-
-def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
-    """The roles that may go: somebody must be left who can let others in (contract, section 7)."""
-    if user.roles & gone & Role.ADMIN.bit and users.is_last_admin(unit, user):
-        return gone & ~Role.ADMIN.bit
-    return gone
-
-
-def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int) -> User:
-    if roles == user.roles:
-        return user
-    detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
-    audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-    if roles & ~user.roles & Role.ADMIN.bit:
-        became_admin(unit, ctx, user)
-    return users.set_roles(unit, user, roles)
-
-
-def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
-    """Whoever is in this account through a provider that opens no Admin's account is out now. Roles count at once in
-    every open session, and a User Admin may be in one of these."""
-    for provider in providers.list_all(unit):
-        if not provider.reaches_admins:
-            sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)
-
-
-def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Unlinked:
-    """Takes an identity from a user, with the roles that its groups gave: whoever links it again begins anew, and a
-    group that is left meanwhile leaves nothing behind. Raises NotFound."""
-    gone = providers.unlink(unit, user_id, identity_id)
-    user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
-    roles = user.roles & ~_but_the_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
-    _set_roles(unit, ctx, user, roles, gone.provider_id)
-    return gone
 
 
 def _owns(provider: Provider, person: Person) -> bool:

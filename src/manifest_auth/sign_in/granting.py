@@ -1,0 +1,75 @@
+"""Roles that a provider's groups give and take away, and what ranks above them (contract, sections 5 and 7).
+
+Each identity remembers which roles its groups added, so that a group that is gone takes away those alone: what somebody
+gave by hand stays, and what another provider gives as well.
+"""
+
+from __future__ import annotations
+
+from manifest_auth import audit, providers, sessions, users
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import SsoFailed
+from manifest_auth.permissions import Role, role_names
+from manifest_auth.providers import Identity, Provider, Unlinked
+from manifest_auth.store import TenantUnit
+from manifest_auth.users import User
+
+
+def check_rank(provider: Provider, roles: int) -> None:
+    """Comes before anything is written, since a refusal keeps what was: whoever rules a provider says whom its people
+    are, so a User Admin's neither makes an Admin nor touches one (docs/decisions/0018-providers-and-rank.md)."""
+    if roles & Role.ADMIN.bit and not provider.reaches_admins:
+        raise SsoFailed(reason="an Admin's account, and the provider was last changed by a User Admin")
+
+
+def grant(unit: TenantUnit, ctx: Context, provider: Provider, identity: Identity, email: str, mapped: int) -> User:
+    """The user, with the roles that the provider's groups give now (``mapped``) and without those that they gave before
+    and do not give any more. Roles that somebody granted here, or another provider, stay. ``email``: as the provider
+    says now. Raises SsoFailed."""
+    gone = identity.granted & ~mapped
+    user = users.get(unit, identity.user_id, lock=True, admins=bool(gone & Role.ADMIN.bit))
+    check_rank(provider, user.roles)
+    held = mapped & user.roles & ~identity.granted
+    others = providers.granted_by_others(unit, identity) if gone or held else 0
+    gone = _but_the_last_admin(unit, user, gone & ~others)
+    kept = identity.granted & user.roles & ~gone & ~others
+    # A role that another provider gave and this one gives too is both's: it goes when the last of them takes it away.
+    granted = mapped & (identity.granted | ~user.roles | others) | kept
+    providers.seen(unit, identity, email, granted, ctx.now)
+    return _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id)
+
+
+def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
+    """The roles that may go: somebody must be left who can let others in (contract, section 7)."""
+    if user.roles & gone & Role.ADMIN.bit and users.is_last_admin(unit, user):
+        return gone & ~Role.ADMIN.bit
+    return gone
+
+
+def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int) -> User:
+    if roles == user.roles:
+        return user
+    detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
+    audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
+    if roles & ~user.roles & Role.ADMIN.bit:
+        became_admin(unit, ctx, user)
+    return users.set_roles(unit, user, roles)
+
+
+def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
+    """Whoever is in this account through a provider that opens no Admin's account is out now. Roles count at once in
+    every open session, and a User Admin may be in one of these."""
+    for provider in providers.list_all(unit):
+        if not provider.reaches_admins:
+            sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)
+
+
+def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Unlinked:
+    """Takes an identity from a user, with the roles that its groups gave: whoever links it again begins anew, and a
+    group that is left meanwhile leaves nothing behind. Raises NotFound."""
+    gone = providers.unlink(unit, user_id, identity_id)
+    user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
+    roles = user.roles & ~_but_the_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
+    _set_roles(unit, ctx, user, roles, gone.provider_id)
+    return gone

@@ -1,0 +1,134 @@
+"""People of a client's OpenID provider, as the provider knows them and as they are known here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tests.support.accounts import new_client, new_user
+from tests.support.house import PASSWORD, App, Reply
+from tests.support.oidc_op import Op, provider
+from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in, failures
+
+
+class Member(NamedTuple):
+    """Somebody of a client who is signed in by password."""
+
+    id: int
+    email: str
+    token: str
+    cookie: str
+
+
+async def member(app: App, client: str, *roles: str, email: str = "") -> Member:
+    """A new user with these roles, Viewer unless some are given."""
+    user_id, email = await new_user(app, client, email, roles=list(roles or ("Viewer",)), password=PASSWORD)
+    reply = await app.sign_in(email, client=client)
+    return Member(user_id, email, reply.data["token"], reply.cookie("session"))
+
+
+async def user_of(app: App, client: str, user_id: int) -> dict[str, Any]:
+    """What the store says of a user."""
+    found = await app.get(f"/api/admin/clients/{client}/users/{user_id}", token=await app.admin_token())
+    data: dict[str, Any] = found.data
+    return data
+
+
+async def users_of(app: App, client: str) -> dict[str, dict[str, Any]]:
+    """All users of a client by address."""
+    found = await app.get(f"/api/admin/clients/{client}/users?first=100", token=await app.admin_token())
+    return {user["email"]: user for user in found.data["items"]}
+
+
+async def set_roles(app: App, client: str, user_id: int, *roles: str) -> None:
+    """What somebody here gives by hand."""
+    path = f"/api/admin/clients/{client}/users/{user_id}/roles"
+    assert (await app.send("PUT", path, {"roles": roles}, token=await app.admin_token())).status == 200
+
+
+async def last_reason(app: App, client: str) -> str:
+    """Why the last sign-in failed, as the trail has it."""
+    return str((await failures(app, client))[-1]["why"])
+
+
+async def session_of(browser: Browser) -> dict[str, Any]:
+    """Who the browser is signed in as: the whole answer of ``me``."""
+    found: dict[str, Any] = (await browser.me()).data
+    return found
+
+
+def roles_line(group: str, *roles: str) -> dict[str, Any]:
+    """A line of a provider's table from groups to roles."""
+    return {"group": group, "roles": list(roles)}
+
+
+@dataclass
+class OidcProvider:
+    """A client's OpenID provider, and the people who come from it."""
+
+    app: App
+    op: Op
+    client: str
+    made: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(self.made["name"])
+
+    def knows(self, sub: str, email: str = "", *, verified: Any = True, **claims: Any) -> None:
+        """From now on whoever comes to the provider is this person. ``verified`` None: nothing is said of it."""
+        told = {"sub": sub, "email": email or None, "email_verified": verified if email else None, **claims}
+        self.op.user = {name: value for name, value in told.items() if value is not None}
+
+    async def attempt(
+        self, sub: str, email: str = "", *, browser: Browser | None = None, query: dict[str, str] | None = None,
+        **claims: Any,
+    ) -> tuple[Browser, Reply]:  # fmt: skip
+        """The person's browser, and what our callback answered."""
+        self.knows(sub, email, **claims)
+        browser = browser or Browser(self.app)
+        return browser, await browser.sign_in_oidc(self.op, self.name, self.client, **(query or {}))
+
+    async def sign_in(self, sub: str, email: str = "", **options: Any) -> Browser:
+        """The browser of somebody who got in."""
+        browser, reply = await self.attempt(sub, email, **options)
+        assert (reply.status, reply.headers.get("location", "")[:8]) == (302, "https://"), reply.text
+        assert "session" in browser.cookies
+        return browser
+
+    async def refused(self, sub: str, email: str = "", **options: Any) -> str:
+        """Somebody who may not in; the reason, as the trail has it."""
+        _, reply = await self.attempt(sub, email, **options)
+        check_nobody_got_in(reply)
+        return await last_reason(self.app, self.client)
+
+    async def send(self, method: str, path: str = "", body: Any = None, *, token: str = "") -> Reply:
+        """A request about it: of the client's own people with a ``token``, else of a system admin."""
+        base = "/api/client/providers" if token else f"/api/admin/clients/{self.client}/providers"
+        return await self.app.send(
+            method, f"{base}/{self.name}{path}", body, token=token or await self.app.admin_token()
+        )
+
+    async def change(self, *, token: str = "", **members: Any) -> dict[str, Any]:
+        """Changes it; what it is afterwards."""
+        changed: dict[str, Any] = (await self.send("PATCH", "", members, token=token)).data
+        return changed
+
+    async def invite(self, user_id: int, token: str = "") -> Reply:
+        """An invitation to an account of the client."""
+        base = "/api/client" if token else f"/api/admin/clients/{self.client}"
+        return await self.app.post(f"{base}/users/{user_id}/invitation", token=token or await self.app.admin_token())
+
+
+@contextlib.asynccontextmanager
+async def oidc_provider(
+    app: App, client: str = "", oidc: dict[str, Any] | None = None, *, vouches: bool = False, **members: Any
+) -> AsyncIterator[OidcProvider]:
+    """A provider of a client, of a new one unless it is named. ``vouches``: for the addresses at CLIENT.example."""
+    client = client or await new_client(app)
+    if vouches:
+        members.setdefault("domains", [f"{client}.example"])
+    with provider(app.clock, alg="ES256") as op:
+        yield OidcProvider(app, op, client, await add_oidc(app, op, client, oidc, **members))
