@@ -14,10 +14,11 @@ from typing import TypeVar
 import pytest
 
 from tests.interop.browser import Browser
-from tests.interop.peers import djangosaml2idp, glewlwyd, oidc_provider, saml_idp
+from tests.interop.peers import djangosaml2idp, glewlwyd, lemonldap, oidc_provider, saml_idp
 from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.peers.glewlwyd import Glewlwyd
 from tests.interop.peers.install import PeerMissing
+from tests.interop.peers.lemonldap import LemonLdap
 from tests.interop.peers.oidc_provider import OidcProvider
 from tests.interop.peers.people import PEOPLE
 from tests.interop.peers.process import Process, free_port
@@ -31,6 +32,7 @@ INSTALLERS: dict[str, Callable[[], object]] = {
     "glewlwyd": glewlwyd.installed,
     "saml-idp": saml_idp.installed,
     "djangosaml2idp": djangosaml2idp.installed,
+    "lemonldap": lemonldap.installed,
 }
 PUBLIC = "https://sign-in.localhost"
 _MISSING: dict[str, PeerMissing] = {}
@@ -147,6 +149,13 @@ def django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2
 def strict_django_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DjangoSaml2Idp]:
     """``djangosaml2idp2`` that answers signed requests alone."""
     with _running(DjangoSaml2Idp(tmp_path_factory.mktemp("peer"), wants_signed_requests=True)) as peer:
+        yield peer
+
+
+@pytest.fixture(scope="session")
+def lemonldap_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LemonLdap]:
+    """``lemonldap-ng``: both kinds."""
+    with _running(LemonLdap(tmp_path_factory.mktemp("peer"), callbacks)) as peer:
         yield peer
 
 

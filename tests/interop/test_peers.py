@@ -15,10 +15,11 @@ from lxml import etree
 
 from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step
-from tests.interop.peers import glewlwyd, oidc_provider
+from tests.interop.peers import glewlwyd, lemonldap, oidc_provider
 from tests.interop.peers.certificates import body
 from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.peers.glewlwyd import Glewlwyd
+from tests.interop.peers.lemonldap import LemonLdap
 from tests.interop.peers.oidc_provider import OidcProvider
 from tests.interop.peers.peer import OidcPeer, SamlPeer
 from tests.interop.peers.people import ALICE
@@ -43,7 +44,8 @@ def browser() -> Iterator[Browser]:
 
 
 def discovered(peer: OidcPeer) -> dict[str, Any]:
-    document: dict[str, Any] = http.send("GET", f"{peer.issuer}/.well-known/openid-configuration").json()
+    address = f"{peer.issuer.rstrip('/')}/.well-known/openid-configuration"
+    document: dict[str, Any] = http.send("GET", address).json()
     return document
 
 
@@ -126,6 +128,17 @@ def test_saml_idp_posts_a_signed_response(node_idp: SamlIdp, browser: Browser) -
     assert texts(response, "//a:Audience") == [ENTITY]
     assert texts(response, "//a:Attribute[@Name='groups']/a:AttributeValue") == list(ALICE.groups)
     assert len(response.findall(".//{http://www.w3.org/2000/09/xmldsig#}Signature")) == 2
+
+
+def test_lemonldap_is_both(lemonldap_server: LemonLdap, callbacks: list[str], browser: Browser) -> None:
+    back = came_back(lemonldap_server, lemonldap.CLIENT, callbacks[0], browser)
+    assert back["code"]
+    assert back["state"] == "the-state"
+    assert {"none", "HS256", "PS512"} <= set(discovered(lemonldap_server)["id_token_signing_alg_values_supported"])
+    lemonldap_server.serve(METADATA)
+    response = asserted(lemonldap_server.visit(browser, lemonldap_server.idp_initiated(), ALICE, ACS))
+    assert texts(response, "//a:Audience") == [ENTITY]
+    assert texts(response, "//a:Attribute[@Name='groups']/a:AttributeValue") == list(ALICE.groups)
 
 
 def test_djangosaml2idp_posts_a_signed_response(django_idp: DjangoSaml2Idp, browser: Browser) -> None:

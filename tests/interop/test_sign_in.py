@@ -102,3 +102,15 @@ def test_a_provider_that_is_switched_off_lets_nobody_in(
     shown = browser.take(client.start(way.path))
     assert isinstance(shown, Shown)
     refused(shown)
+
+
+@on_every_peer
+def test_the_same_on_plain_http_as_somebody_tries_it_out(way: Way, plain_service: Service) -> None:
+    """Browsers keep no cookie for such a server that another site's form could bring along; here all is one site."""
+    client = plain_service.client()
+    way.join(client)
+    with plain_service.browser() as browser, plain_service.browser() as another_browser:
+        answer = way.answer(client, browser, ALICE)
+        refused(another_browser.walk(answer, RETURN_TO))
+        arrived(browser.walk(answer, RETURN_TO))
+        assert me(plain_service, browser)["user"]["email"] == ALICE.email

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.interop.browser import Browser, Shown, Step
-from tests.interop.peers import glewlwyd, oidc_provider
+from tests.interop.peers import glewlwyd, lemonldap, oidc_provider
 from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.peers.glewlwyd import Glewlwyd
+from tests.interop.peers.lemonldap import LemonLdap
 from tests.interop.peers.peer import OidcPeer, Peer, SamlPeer
 from tests.interop.peers.people import Person
 from tests.interop.peers.saml_idp import SamlIdp
@@ -85,6 +86,8 @@ class SamlWay(Way):
         """Makes us known to the provider."""
         if isinstance(self.peer, DjangoSaml2Idp):
             self.peer.serve(client.entity, client.metadata(), **self.options)
+        elif isinstance(self.peer, LemonLdap):
+            self.peer.serve(client.metadata(), **self.options)
         elif isinstance(self.peer, SamlIdp):
             ours = made["serviceProvider"]
             options = dict(self.options)
@@ -118,6 +121,11 @@ def of_glewlwyd(peer: Glewlwyd) -> Way:
     return OidcWay(peer, {"clientId": glewlwyd.CLIENT, "clientSecret": glewlwyd.SECRET})
 
 
+def of_lemonldap(peer: LemonLdap) -> Way:
+    """The OpenID side of ``lemonldap-ng``."""
+    return OidcWay(peer, {"clientId": lemonldap.CLIENT, "clientSecret": lemonldap.SECRET})
+
+
 def saml(ours: dict[str, Any] | None = None, **theirs: Any) -> Callable[[Any], Way]:
     """A SAML provider, with settings of ``ours`` for it and ``theirs`` for us."""
     return lambda peer: SamlWay(peer, ours or {}, theirs)
@@ -129,6 +137,7 @@ OIDC_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
     **{f"oidc-provider {algorithm}": ("node_provider", node(algorithm)) for algorithm in oidc_provider.ALGORITHMS},
     "oidc-provider with all claims in the ID token": ("talkative_provider", node("RS256")),
     "glewlwyd": ("glewlwyd_server", of_glewlwyd),
+    "lemonldap, PS512": ("lemonldap_server", of_lemonldap),
 }
 SAML_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
     "saml-idp": ("node_idp", saml()),
@@ -143,7 +152,11 @@ SAML_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
     "djangosaml2idp encrypted": ("django_idp", saml(encrypt=True)),
     "djangosaml2idp encrypted, assertion signed": ("django_idp", saml(encrypt=True, sign_response=False)),
     "djangosaml2idp encrypted, response signed": ("django_idp", saml(encrypt=True, sign_assertion=False)),
+    "lemonldap": ("lemonldap_server", saml()),
+    "lemonldap asked by POST": ("lemonldap_server", saml(_BY_POST)),
+    "lemonldap encrypted": ("lemonldap_server", saml(encrypt=True)),
+    "lemonldap, assertion signed": ("lemonldap_server", saml(sign=False)),
 }
 WAYS = {**OIDC_WAYS, **SAML_WAYS}
 #: One of each provider.
-PEER_WAYS = ("oidc-provider ES256", "glewlwyd", "saml-idp", "djangosaml2idp")
+PEER_WAYS = ("oidc-provider ES256", "glewlwyd", "lemonldap, PS512", "saml-idp", "djangosaml2idp", "lemonldap")

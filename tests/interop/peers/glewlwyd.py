@@ -10,6 +10,7 @@ import gzip
 import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -89,6 +90,9 @@ class Glewlwyd(OidcPeer):
 
     def put(self, person: Person) -> None:
         self._call("PUT", f"/user/{person.login}", _account(person))
+
+    def asks(self, shown: Shown) -> bool:
+        return urlsplit(shown.url).path == "/login.html"
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         asked = shown.step.query

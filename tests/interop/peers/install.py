@@ -79,7 +79,7 @@ def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
 
 def libraries(root: Path) -> str:
     """``LD_LIBRARY_PATH`` for programs of unpacked Debian packages."""
-    return ":".join(str(folder) for folder in sorted(root.glob("usr/lib/*-linux-gnu*")))
+    return ":".join(str(folder) for folder in (*sorted(root.glob("usr/lib/*-linux-gnu*")), root / "usr/lib"))
 
 
 def program(name: str, advice: str) -> str:

@@ -16,11 +16,15 @@ class Peer(Process):
         """The step that the person takes on a page of the provider: signing in, consenting."""
         raise NotImplementedError
 
+    def asks(self, shown: Shown) -> bool:
+        """Whether a page of the provider wants something of the person, and is no message that ends it all."""
+        return shown.status < 400 and bool(shown.page.forms)
+
     def visit(self, browser: Browser, step: Step, person: Person, *until: str) -> Shown | Step:
         """Walks through the provider's pages as this person, to a page elsewhere, an error, or a step in ``until``."""
         for _ in range(10):
             came_to = browser.walk(step, *until)
-            if isinstance(came_to, Step) or origin_of(came_to.url) != self.base or came_to.status >= 400:
+            if isinstance(came_to, Step) or origin_of(came_to.url) != self.base or not self.asks(came_to):
                 return came_to
             step = self.answer(browser, came_to, person)
         raise Stuck(f"{self.name} asks on and on: {browser.trail}")
