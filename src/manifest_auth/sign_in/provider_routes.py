@@ -231,7 +231,10 @@ async def _saml_metadata(ctx: Context, call: Call[None]) -> Answer:
         if tenant is None or tenant.suspended_at is not None:
             raise NotFound()
         listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.kind == saml.METHOD]
-        return tenant.identifier, [p for p in listed if q.provider in ("", p.name)]
+        fitting = [p for p in listed if q.provider in ("", p.name)]
+        if q.provider and not fitting:
+            raise NotFound()
+        return tenant.identifier, fitting
 
     identifier, found = await ctx.house.store.read(work)
     return Answer(200, saml.metadata(ctx, identifier, found), (_METADATA, NO_STORE))
