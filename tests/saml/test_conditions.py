@@ -131,6 +131,9 @@ def double(element: Element) -> None:
         (change(f".//{A}Conditions", lambda found: etree.SubElement(found, f"{A}Condition")), "unknown condition"),
         (change(f".//{A}Conditions", lambda found: etree.SubElement(found, "{urn:other}Geo")), "unknown condition"),
         (change(f"{A}Assertion/{A}Issuer", lambda found: found.set("Format", "urn:other")), "Issuer is"),
+        (change(f"{A}Assertion", lambda found: found.set("Version", "1.1")), "Version is .1.1"),
+        (change(f"{A}Assertion", lambda found: found.set("IssueInstant", at(61))), "issued in the future"),
+        (change(f"{A}Issuer", lambda found: setattr(found, "text", "http://other.example")), "Issuer is .http://other"),
         (change(f".//{A}SubjectConfirmationData", lambda found: found.set("NotBefore", at(61))), "not valid before"),
     ],
 )
@@ -198,6 +201,7 @@ def test_a_second_confirmation_that_answers_something() -> None:
 def test_the_envelope_and_the_confirmation_answer_the_same_question() -> None:
     edit = change(f".//{A}SubjectConfirmationData", lambda found: found.set("InResponseTo", "_r2"))
     refuse(response(in_response_to="_r1", before=edit), "InResponseTo is ._r2", request_id="_r1")
+    refuse(response(in_response_to="_r1", before=edit), "InResponseTo is ._r1", request_id="_r2")
 
 
 def test_an_unsolicited_response_where_that_is_not_allowed() -> None:

@@ -66,6 +66,13 @@ def test_namespaces_that_make_processors_work(namespace: str) -> None:
     refuse(in_extensions(f'<i:include xmlns:i="{namespace}" href="/etc/passwd"/>'), "^namespace .http")
 
 
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe<\x00a\x00/\x00>\x00", b"<a>\xe9</a>", b"<a>\xed\xa0\x80</a>", b"<a>\xc0\xbc</a>"]
+)
+def test_bytes_that_are_not_utf_8(content: bytes) -> None:
+    refuse(encode(content), "^not UTF-8$")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-7", "cp037", "iso-8859-1"])
 def test_a_doctype_hidden_by_an_encoding(encoding: str) -> None:
     document = decode(response()).decode().split("?>", 1)[1]
@@ -141,7 +148,8 @@ def test_what_is_not_base64(text: str) -> None:
 
 def test_the_root_is_a_response() -> None:
     for xml in (f'<a:Assertion xmlns:a="{ASSERTION}"/>', f'<p:AuthnRequest xmlns:p="{PROTOCOL}"/>', "<Response/>"):
-        refuse(encode(xml.encode()), "not a SAML 2.0 response")
+        with pytest.raises(saml.Refused, match=r"not a SAML 2[.]0 response"):
+            saml.read(encode(xml.encode()))
 
 
 @pytest.mark.parametrize("name", ["Other", "Response", "Status"])
@@ -157,6 +165,21 @@ def test_children_that_an_assertion_has_not() -> None:
         etree.SubElement(part(tree, f"{A}Assertion"), "{urn:other}Statement")
 
     refuse(response(before=edit), "Statement. in .Assertion")
+
+
+@pytest.mark.parametrize(
+    ("xml", "reason"),
+    [
+        ("<a/>" * 6_000, "too many elements"),
+        ("<a>" * 40 + "</a>" * 40, "nested too deeply"),
+        ("<a " + " ".join(f'a{number}=""' for number in range(41)) + "/>", "too many attributes"),
+        ("<a " + " ".join(f'xmlns:a{number}="u:1"' for number in range(25)) + "/>", "too many namespace declarations"),
+        ('<a xmlns:x="u:1" xmlns:y="u:1" xmlns:z="u:1"/>' * 2_700, "too many namespace declarations"),
+        ("".join(f'<a xmlns:a{number}="u:1"/>' for number in range(100)), "too many different namespace declarations"),
+    ],
+)
+def test_limits(xml: str, reason: str) -> None:
+    refuse(in_extensions(xml), f"^{reason}$")
 
 
 def test_documents_that_are_too_large() -> None:

@@ -12,7 +12,7 @@ from manifest_auth import saml
 from tests.saml.desk import IDP, OUR_CERTIFICATE, OUR_KEY, POLICY, refuse, replaced, response, verdict
 from tests.support.saml_encrypting import CIPHERS
 from tests.support.saml_idp import ASSERTION, NOW_MS, Encryption, Idp, Signing, decode, encode
-from tests.support.saml_signing import ENC
+from tests.support.saml_signing import DS, ENC
 
 UNREADABLE = "^the encrypted assertion cannot be read with our keys$"
 
@@ -93,6 +93,17 @@ def test_what_is_not_supported_is_named(old: str, new: str, reason: str) -> None
     refuse(replaced(sealed(Encryption(place="retrieval")), old, new), reason)
 
 
+@pytest.mark.parametrize(
+    ("encryption", "old", "new"),
+    [
+        (Encryption(digest="sha1"), f"{DS}sha1", f"{DS}md5"),
+        (Encryption(transport="rsa-oaep", mgf="sha256"), "mgf1sha256", "mgf1md5"),
+    ],
+)
+def test_digests_of_the_key_transport_that_are_not_supported(encryption: Encryption, old: str, new: str) -> None:
+    refuse(replaced(sealed(encryption), old, new), "key transport with .*md5.* is not allowed")
+
+
 def test_cipher_text_from_elsewhere() -> None:
     text = sealed(Encryption(place="child"))
     value = decode(text).decode().split("<xenc:CipherValue>")[1].split("<")[0]
@@ -155,9 +166,32 @@ def test_the_clear_text_passes_the_same_checks_as_any_assertion() -> None:
         advice = etree.SubElement(assertion, f"{{{ASSERTION}}}Advice")
         etree.SubElement(advice, f"{{{ASSERTION}}}Assertion", ID="_inner")
 
-    for edit in (comment, nested):
+    def include(tree: etree._Element) -> None:
+        add(tree, "{http://www.w3.org/2001/XInclude}include")
+
+    def deep(tree: etree._Element) -> None:
+        below = tree
+        for _ in range(40):
+            below = add(below, "{urn:other}x")
+
+    def same_id(tree: etree._Element) -> None:
+        assertion = tree.find("{*}Assertion")
+        assert assertion is not None
+        add(tree, "{urn:other}x").set("Id", assertion.get("ID", ""))
+
+    def add(tree: etree._Element, name: str) -> etree._Element:
+        assertion = tree.find("{*}Assertion")
+        return etree.SubElement(
+            tree if assertion is None else etree.SubElement(assertion, f"{{{ASSERTION}}}Advice"), name
+        )
+
+    for edit in (comment, nested, include, deep, same_id):
         for sign in ("assertion", "response", "both"):
             refuse(sealed(before=edit, sign=sign), UNREADABLE)
+    for signing in (Signing(method="rsa-sha1"), Signing(uri=""), Signing(transforms=())):
+        refuse(sealed(signing=signing), UNREADABLE)
+    for clear in (b"<x>" + signed_assertion(IDP) + b"</x>", signed_assertion(IDP) * 2):
+        refuse(sealed(Encryption(clear=clear)), UNREADABLE)
 
 
 def test_encryption_is_no_signature() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Callable
 
@@ -9,10 +11,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
+from manifest_auth import saml
+from manifest_auth.saml.signatures import verified
 from tests.saml.desk import IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.saml.test_wrapping import A, Element, S, part
-from tests.support.saml_idp import Idp, Signing, decode, encode
-from tests.support.saml_signing import DS, ENVELOPED, EXCLUSIVE
+from tests.support.saml_idp import NOW_MS, Idp, Signing, decode, encode
+from tests.support.saml_signing import DS, ENVELOPED, EXCLUSIVE, canonical, sign_element, signature_value
 
 INCLUSIVE = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"
 XSLT = "http://www.w3.org/TR/1999/REC-xslt-19991116"
@@ -144,6 +148,9 @@ REFERENCE = f"{S}SignedInfo/{S}Reference"
         (added(f"{S}KeyInfo", "DigestValue"), "DigestValue. in .KeyInfo"),
         (added(f"{S}KeyInfo", "Transforms"), "Transforms. in .KeyInfo"),
         (added(f"{REFERENCE}/{S}DigestValue", "DigestValue"), "DigestValue. in .DigestValue"),
+        (added(f"{REFERENCE}/{S}Transforms/{S}Transform[1]", "X"), "Transform. does not hold exactly"),
+        (added(f"{REFERENCE}/{S}Transforms/{S}Transform[2]", "X"), "X. in .Transform"),
+        (lambda tree: part(signature(tree), f".//{S}Transform[2]").set("Filter", "x"), "members that it must not have"),
         (added(f"{REFERENCE}/{S}DigestMethod", "X"), "DigestMethod. does not hold exactly"),
         (added(f"{S}SignedInfo/{S}SignatureMethod", "HMACOutputLength"), "SignatureMethod. does not hold exactly"),
         (added(f"{S}SignedInfo/{S}CanonicalizationMethod", "X"), "X. in .CanonicalizationMethod"),
@@ -171,6 +178,20 @@ def test_a_digest_of_another_length() -> None:
     refuse(response(after=edit), "DigestValue has an impossible length")
 
 
+def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
+    """Were a signature about something else to come through the checks of its shape, its target would not count."""
+    root = etree.fromstring('<a ID="_a"><b ID="_b"><c ID="_c"/></b></a>')
+    sign_element(root[0], IDP.key, IDP.certificate_der, Signing(uri="#_c", transforms=(EXCLUSIVE,)))
+    # The digest is about the whole of b; let it be about c.
+    digest = base64.b64encode(hashlib.sha256(b'<c ID="_c"></c>').digest()).decode()
+    part(root[0], f".//{S}DigestValue").text = digest
+    info = part(root[0], f"{S}Signature/{S}SignedInfo")
+    value = signature_value(canonical(info), IDP.key, "rsa-sha256")
+    part(root[0], f"{S}Signature/{S}SignatureValue").text = base64.b64encode(value).decode()
+    with pytest.raises(saml.Refused, match="the signed bytes are another element"):
+        verified(root[0], [IDP.certificate_der], NOW_MS, accept_expired=False)
+
+
 def test_text_between_the_parts() -> None:
     def edit(tree: Element) -> None:
         signature(tree)[0][0].tail = "x"
@@ -179,6 +200,6 @@ def test_text_between_the_parts() -> None:
 
 
 def test_a_certificate_that_is_not_yet_valid() -> None:
-    later = Idp(not_before_ms=1_800_000_000_000 + 10**9, not_after_ms=1_800_000_000_000 + 10**10)
+    later = Idp(not_before_ms=NOW_MS + 10**9, not_after_ms=NOW_MS + 10**10)
     refuse(response(later), "not yet valid", pinned(later))
     assert verdict(response(later), pinned(later, accept_expired_certificates=True))

@@ -135,6 +135,16 @@ def test_an_assertion_beside_an_encrypted_one() -> None:
     refuse(encode(etree.tostring(tree)), "2 assertions")
 
 
+def test_the_only_assertion_stands_elsewhere() -> None:
+    def move(tree: Element) -> None:
+        extensions = etree.Element(f"{P}Extensions")
+        extensions.append(part(tree, f"{A}Assertion"))
+        part(tree, f"{P}Status").addprevious(extensions)
+
+    for way in ("assertion", "response"):
+        refuse(response(after=move, sign=way), "the assertion is no child of the response")
+
+
 def test_the_same_names_in_a_foreign_namespace() -> None:
     def add(tree: Element) -> None:
         extensions = etree.Element(f"{P}Extensions")

@@ -14,6 +14,7 @@ gigabytes under one key and not for one assertion.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Final
 
@@ -75,10 +76,8 @@ def decrypted(encrypted: etree._Element, private_keys: Sequence[bytes]) -> etree
         for oaep, content in wrapped:
             clear = _clear(private, oaep, content, size, mode, value)
             if clear is not None:
-                try:
+                with contextlib.suppress(Refused):
                     return document.parse_inside(clear, encrypted.nsmap)
-                except Refused:
-                    raise Refused(UNREADABLE) from None
     raise Refused(UNREADABLE)
 
 

@@ -44,7 +44,7 @@ def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) ->
     :func:`text_of`.
     """
     root = _parsed(_plain(document, largest, comments))
-    _check(root, comments)
+    _check(root)
     return root
 
 
@@ -60,7 +60,7 @@ def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._
     wrapper = _parsed(_plain(wrapped, LARGEST, comments=False))
     if len(wrapper) != 1 or wrapper.text or wrapper[0].tail:
         raise Refused("not exactly one element")
-    _check(wrapper[0], comments=False)
+    _check(wrapper[0])
     return standalone(wrapper[0])
 
 
@@ -136,28 +136,25 @@ def _parsed(document: bytes) -> etree._Element:
         raise Refused(f"not well-formed: {quoted(str(error))}") from None
 
 
-def _check(root: etree._Element, comments: bool) -> None:
-    """Depth, attributes, namespaces; and once more that nothing came through which is no element."""
+def _check(root: etree._Element) -> None:
+    """Depth, attributes and namespaces of all elements."""
     depth = 0
     bound: dict[str, str] = {}
     declared: set[tuple[str, str]] = set()
-    for event, item in etree.iterwalk(root, events=("start", "end", "start-ns", "comment", "pi")):
+    for event, item in etree.iterwalk(root, events=("start", "end", "start-ns")):
         if event == "start":
             depth += 1
             if depth > _DEEPEST:
                 raise Refused("nested too deeply")
-            if not isinstance(item.tag, str) or len(item.attrib) > _MOST_ATTRIBUTES:
-                raise Refused("an entity, or too many attributes")
+            if len(item.attrib) > _MOST_ATTRIBUTES:
+                raise Refused("too many attributes")
         elif event == "end":
             depth -= 1
-        elif event == "start-ns":
-            if item not in declared:
-                declared.add(item)
-                _bind(bound, *item)
+        elif item not in declared:
+            declared.add(item)
+            _bind(bound, *item)
             if len(declared) > _MOST_DIFFERENT_DECLARATIONS:
-                raise Refused("too many namespace declarations")
-        elif not comments or event == "pi":
-            raise Refused("comment or processing instruction")
+                raise Refused("too many different namespace declarations")
 
 
 def _bind(bound: dict[str, str], prefix: str, uri: str) -> None:

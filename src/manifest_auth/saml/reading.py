@@ -8,8 +8,9 @@ from typing import NamedTuple
 from lxml import etree
 
 from manifest_auth.saml import document
-from manifest_auth.saml.names import assertion, protocol
-from manifest_auth.saml.refused import NotBase64, Refused, quoted
+from manifest_auth.saml.names import assertion
+from manifest_auth.saml.refused import NotBase64, Refused
+from manifest_auth.saml.shape import check_root
 
 _LONGEST_TEXT = document.LARGEST * 3 // 2  # base64 and its line breaks
 
@@ -41,8 +42,7 @@ def read(encoded: str) -> Shown:
     except (UnicodeEncodeError, binascii.Error) as error:
         raise NotBase64(f"the response is not base64: {error}") from None
     root = document.parse(content)
-    if root.tag != protocol("Response"):
-        raise Refused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
+    check_root(root)
     plain = assertion("Assertion")
     audience = f"{plain}/{assertion('Conditions')}/{assertion('AudienceRestriction')}/{assertion('Audience')}"
     return Shown(

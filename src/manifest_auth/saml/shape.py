@@ -77,14 +77,18 @@ _PLACES: dict[str, set[str]] = {
 }
 
 
-def check_response(root: etree._Element) -> None:
-    """Root, children, IDs and places of a whole response. Raises :class:`Refused`."""
+def check_root(root: etree._Element) -> None:
+    """The root is a Response. Raises :class:`Refused`."""
     if root.tag != protocol("Response"):
         raise Refused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
+
+
+def check_response(root: etree._Element) -> None:
+    """Root, children, IDs and places of a whole response. Raises :class:`Refused`."""
+    check_root(root)
     _check_children(root, _OF_RESPONSE)
     for name in ("Issuer", "Extensions"):
         _at_most_one(root, name)
-    only(root, protocol("Status"))
     _check_everywhere(root)
     for signed in (root, root.find(assertion("Assertion"))):
         if signed is not None:

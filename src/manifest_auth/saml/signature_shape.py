@@ -28,7 +28,6 @@ METHODS: Final = (
 )
 _LONGEST_VALUE = 1024  # bytes: RSA of 8192 bits
 _MOST_PREFIXES = 32
-_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _SPACE = re.compile(r"[ \t\r\n]+")
 
 
@@ -56,8 +55,6 @@ def check_signature(signature: etree._Element, target: str) -> None:
 def base64_of(element: etree._Element) -> bytes:
     """The bytes of a base64 text; white space in it is legal (XML Schema, base64Binary). Raises :class:`Refused`."""
     text = _SPACE.sub("", text_of(element))
-    if not _BASE64.fullmatch(text):
-        raise Refused(f"{quoted(local(element))} is not base64")
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
@@ -80,7 +77,6 @@ def _check_reference(reference: etree._Element, target: str) -> None:
     _exactly(digest_method, attributes=("Algorithm",))
     if len(base64_of(digest_value)) != DIGESTS[digest_method.get("Algorithm", "")]:
         raise Refused("the DigestValue has an impossible length")
-    _exactly(digest_value, attributes=())
 
 
 def _check_algorithm(element: etree._Element, allowed: set[str] | dict[str, int] | dict[str, str]) -> None:
