@@ -10,17 +10,31 @@ from dataclasses import dataclass, field
 from email.message import Message
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import asyncpg
 import pytest
 
+from manifest_auth.clock import Clock
 from manifest_auth.store.tables import metadata
+from tests.support.oidc_op import provider
+from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 WRONG = "wrong-password-that-must-not-be-logged"
 NEW = "granite-otter-47-lantern"
 LICENCE = "MANIFEST1.licence-key-that-must-not-be-logged.AAAA"
 FORGED = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.forged-token-not-to-be-logged.AAAA"
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer like any other."""
+
+    def redirect_request(self, *given: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_Stay)
 
 
 @dataclass
@@ -40,7 +54,7 @@ def send(server: Server, method: str, path: str, body: Any = None, **headers: st
         lines.setdefault("Content-Type", "application/json")
     request = urllib.request.Request(server.base + path, content, lines, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with _OPENER.open(request, timeout=10) as answer:
             return answer.status, json.loads(answer.read() or b"null"), answer.headers
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read() or b"null"), error.headers
@@ -94,6 +108,63 @@ def a_day_in_the_life(server: Server, secrets: dict[str, str]) -> None:
     send(server, "POST", sign_in, {**author, "password": WRONG}, X_Client_ID="\u2028".encode().decode("latin-1"))
 
 
+def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
+    """Every act that shows a secret of single sign-on, right and wrong."""
+    auth, base, admin = "/api/client/auth", "/api/admin/clients/acme/providers", f"Bearer {secrets['admin token']}"
+    back = "https://app.acme.example/in"
+    rules = {"createUsers": True, "defaultRoles": ["Viewer"], "returnAddresses": [back]}
+    with provider(Clock()) as op:
+        op.user |= {"email": "ada@providers.example"}
+        op.client_secret = secrets["client secret"] = "client-secret-that-must-not-be-logged"
+        oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
+        assert send(server, "POST", base, {"name": "op", **rules, "oidc": oidc}, Authorization=admin)[0] == 201
+        again = {"oidc": {"clientSecret": oidc["clientSecret"], "scopes": ["not openid"]}}
+        assert send(server, "PATCH", f"{base}/op", again, Authorization=admin)[0] == 400
+        _, answer, _ = send(server, "POST", f"{base}/op/test", Authorization=admin)
+        assert answer["data"]["works"], answer
+        for number, response in enumerate(("cookie", "code")):
+            start = urlencode({"client": "acme", "provider": "op", "returnTo": back, "response": response})
+            status, _, headers = send(server, "GET", f"{auth}/oidc?{start}")
+            assert status == 302
+            address = op.visit(headers["Location"])
+            query = parse_qs(urlsplit(address).query)
+            secrets |= {f"{name} {number}": query[name][0] for name in ("state", "code")}
+            secrets |= {f"{name} {number}": value for name, value in cookies(headers).items()}
+            target = f"{auth}/oidc/callback?{urlsplit(address).query}"
+            assert send(server, "GET", target)[0] == 401  # a browser without the cookie
+            cookie = "; ".join(f"{name}={value}" for name, value in cookies(headers).items())
+            status, _, ended = send(server, "GET", target, Cookie=cookie)
+            assert status == 302
+            assert send(server, "GET", target, Cookie=cookie)[0] == 401  # used up
+            secrets |= {f"{name} cookie {number}": value for name, value in cookies(ended).items() if value}
+        code = secrets["one-time code"] = parse_qs(urlsplit(ended["Location"]).query)["code"][0]
+        assert send(server, "POST", f"{auth}/exchange", {"code": f"{code}x"})[0] == 401
+        assert send(server, "POST", f"{auth}/exchange", {"code": code})[0] == 200
+        assert send(server, "POST", f"{auth}/exchange", {"code": code})[0] == 401
+        assert op.access_tokens
+        secrets |= {f"provider's access token {n}": token for n, token in enumerate(op.access_tokens)}
+    _saml_day(server, base, admin, rules, secrets)
+    _, answer, _ = send(server, "POST", "/api/admin/clients/acme/users/3/invitation", Authorization=admin)
+    secrets["invitation"] = answer["data"]["token"]
+    send(server, "GET", f"{auth}/oidc?client=acme&provider=op&invitation={secrets['invitation']}x")
+
+
+def _saml_day(server: Server, base: str, admin: str, rules: dict[str, Any], secrets: dict[str, str]) -> None:
+    now_ms = Clock().now_ms()
+    idp = Idp(not_before_ms=now_ms - 10**9, not_after_ms=now_ms + 10**9)
+    saml = {"entityId": idp.issuer, "certificates": [idp.certificate_pem], "redirectUrl": "https://idp.example/sso"}
+    _, answer, _ = send(server, "POST", base, {"name": "idp", **rules, "saml": saml}, Authorization=admin)
+    ours = answer["data"]["serviceProvider"]
+    path = urlsplit(ours["acsUrl"]).path
+    whole = idp.response(ours["entityId"], ours["acsUrl"], name_id="kay@providers.example", now_ms=now_ms)
+    secrets |= {"SAML response": whole[:400], "middle of it": whole[len(whole) // 2 :][:200]}
+    assert send(server, "POST", path, {"samlResponse": whole[:-40]})[0] in (400, 401)
+    assert send(server, "POST", path, {"samlResponse": whole})[0] == 200
+    assert send(server, "POST", path, {"samlResponse": whole})[0] == 401
+    form = urlencode({"SAMLResponse": whole}).encode()
+    send(server, "POST", path, form, Content_Type="application/x-www-form-urlencoded")
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
     folder = tmp_path_factory.mktemp("logs")
@@ -103,6 +174,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     levels = {"MANIFEST_LOG_LEVEL": "debug", "MANIFEST_LOG_REQUESTS": "all"}
     with served(folder, database, **levels) as server:
         a_day_in_the_life(server, secrets)
+        a_day_with_providers(server, secrets)
         log = server.output
     return Told(log, folder / "data", database, secrets)
 
@@ -112,7 +184,7 @@ def json_lines(told: Told) -> list[dict[str, Any]]:
 
 
 def test_no_secret_is_logged(told: Told) -> None:
-    assert len(told.secrets) >= 13
+    assert len(told.secrets) >= 28
     text = "".join(line for line in told.log.read_text().splitlines() if line.startswith("{"))
     for name, secret in told.secrets.items():
         assert secret not in text, name
@@ -127,7 +199,8 @@ def test_the_acts_are_logged_with_time_request_id_and_address(told: Told) -> Non
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["timestamp"])
         assert line["level"] in ("debug", "info", "warning", "error")
     by_event = {name: [line for line in lines if line["event"] == name] for name in ("signed_in", "refused", "request")}
-    assert [line["client"] for line in by_event["signed_in"]] == ["acme"]
+    methods = [(line["client"], line["method"]) for line in by_event["signed_in"]]
+    assert methods == [("acme", "password"), ("acme", "oidc"), ("acme", "code"), ("acme", "saml")]
     codes = {line["code"] for line in by_event["refused"]}
     assert {"INVALID_CREDENTIALS", "INVALID_TOKEN", "VALIDATION_ERROR", "FORBIDDEN", "LICENSE_INVALID"} <= codes
     for line in by_event["refused"] + by_event["request"]:
