@@ -163,6 +163,18 @@ def test_the_commands_on_the_pages_are_commands() -> None:
     assert {"provider add", "provider test", "admin create", "client create"} <= names
 
 
+def test_every_reason_that_the_page_of_single_sign_on_explains_is_one_that_the_code_gives() -> None:
+    text = (DOCS / "providers" / "README.md").read_text("utf-8")
+    table = text.partition("| `why` begins with |")[2]
+    reasons = [reason for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for reason in row.split("`, `")]
+    assert len(reasons) > 30
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
+    for reason in reasons:
+        _, colon, said = reason.strip("`").partition(": ")
+        for piece in re.split(r"…|\d+", said if colon else reason.strip("`")):
+            assert piece.strip(" ,:") in source, reason
+
+
 def test_the_readme_names_the_two_commands() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     assert "./dev demo" in text
