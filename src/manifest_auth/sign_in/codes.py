@@ -2,7 +2,8 @@
 
 A code lives 60 seconds and works once. Shown a second time it ends the session that it was exchanged for: one of the
 two who showed it stole it (RFC 6749, section 4.1.2). An app that began with a PKCE challenge of its own (RFC 7636) must
-bring the verifier, so a code that another app caught on its way is worth nothing there.
+bring the verifier, so a code that another app caught on its way is worth nothing there. An app that brings one takes no
+code that was asked for without a challenge, which somebody else may have slipped in (RFC 9700, section 2.1.1).
 """
 
 from __future__ import annotations
@@ -14,17 +15,27 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
 
-from manifest_auth import audit, base64url, providers, sessions, users
+from manifest_auth import audit, base64url, providers, sessions, tenants, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.errors import Forbidden, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.sign_in import finish
+from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sign_in_codes
 
 LIFE_MS = 60_000
+_OVER = "The code is not valid any more"
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
+
+
+class Shown(NamedTuple):
+    """What an app brings; ``named``: its ``X-Client-ID``."""
+
+    code: str
+    verifier: str
+    named: str | None
 
 
 class Code(NamedTuple):
@@ -77,32 +88,41 @@ def issue(unit: TenantUnit, ctx: Context, identity: finish.Identity, challenge: 
     return code
 
 
-def exchange(unit: SystemUnit, ctx: Context, code: str, verifier: str, shown: finish.Browser) -> finish.SignedIn:
-    """The session that the code stands for begins. Raises SsoFailed, AccountDisabled."""
-    found = unit.first(_FIND, key=_key(code), now=ctx.now)
+def exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: finish.Browser) -> finish.SignedIn:
+    """The session that the code stands for begins. Raises SsoFailed, AccountDisabled, Forbidden."""
+    found = unit.first(_FIND, key=_key(shown.code), now=ctx.now)
     if found is None:
-        raise SsoFailed("The code is not valid any more", reason="one-time code: unknown or expired")
+        raise SsoFailed(_OVER, reason="one-time code: unknown or expired")
     tenant = unit.of(found.tenant_id)
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
         audit.record(tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=found.session_id or "")
-        raise SsoFailed("The code is not valid any more", reason="one-time code: shown a second time")
-    if found.challenge and not hmac.compare_digest(_challenge_of(verifier), found.challenge):
-        # Used up all the same: whoever shows it without its verifier is not the app that asked for it.
-        tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
-        raise SsoFailed("The code is not valid any more", reason="one-time code: verifier does not fit its challenge")
-    provider = providers.find_by_id(tenant, found.provider_id, shared=True)
-    if provider is None or provider.disabled_at is not None:
-        raise SsoFailed(reason="one-time code: the provider was switched off meanwhile")
-    if users.get(tenant, found.user_id).roles & Role.ADMIN.bit and not provider.reaches_admins:
-        raise SsoFailed(reason="one-time code: an Admin's account by now, and the provider was changed by a User Admin")
-    # Marked before the tail, which may refuse and still keep its writes.
+        raise SsoFailed(_OVER, reason="one-time code: shown a second time")
+    if not agrees(shown.named, Whose(tenants.get(unit, found.tenant_id).identifier, found.tenant_id)):
+        raise Forbidden(reason="X-Client-ID disagrees with the one-time code")
+    # Used up before anything is judged: whoever shows it and is refused is not the app that asked for it.
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
+    if why := _why_not(tenant, found, shown.verifier):
+        detail = {"method": found.method, "provider": found.provider_id, "why": f"one-time code: {why}"}
+        audit.record(tenant, ctx, Event.SIGN_IN_FAILED, f"user:{found.user_id}", **detail)
+        raise SsoFailed(_OVER, reason=f"one-time code: {why}")
     identity = finish.Identity(found.method, found.user_id, None, found.provider_id)
-    signed_in = finish.finish(unit, ctx, found.tenant_id, identity, shown.cookie, shown.device)
+    signed_in = finish.finish(unit, ctx, found.tenant_id, identity, browser.cookie, browser.device)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in
+
+
+def _why_not(tenant: TenantUnit, found: Code, verifier: str) -> str:
+    """Why no session begins; empty: one does."""
+    if not hmac.compare_digest(_challenge_of(verifier) if verifier else "", found.challenge):
+        return "verifier does not fit its challenge"
+    provider = providers.find_by_id(tenant, found.provider_id, shared=True)
+    if provider is None or provider.disabled_at is not None:
+        return "the provider was switched off meanwhile"
+    if users.get(tenant, found.user_id).roles & Role.ADMIN.bit and not provider.reaches_admins:
+        return "an Admin's account by now, and the provider was changed by a User Admin"
+    return ""
 
 
 def _key(code: str) -> str:

@@ -85,7 +85,8 @@ async def open_flow(
 ) -> tuple[Flow, Provider]:
     """The sign-in that an answer belongs to, used up. ``cookie_of``: from a cookie's name to its value.
 
-    Raises SsoFailed. Until state, browser and address were found right, nothing is used up and no call goes out.
+    Raises SsoFailed. Until state and browser were found right nothing is used up, and until the address was, no call
+    goes out.
     """
     house = ctx.house
     flow = await house.store.read(lambda unit: flows.find_by_state(unit, returned.state, ctx.now))
@@ -95,10 +96,10 @@ async def open_flow(
         raise SsoFailed(reason="state: of another browser")
     bound = house.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
-    if provider.kind != kind or returned.number != _number(provider):
-        raise SsoFailed(reason="the answer came to another callback address")
     if not await bound.write_quickly(lambda unit: flows.take(unit, flow)):
         raise SsoFailed(reason="state: used meanwhile")
+    if provider.kind != kind or returned.number != _number(provider):
+        raise await provider_flow.refuse(ctx, provider, "the answer came to another callback address")
     if provider.disabled_at is not None:
         raise await provider_flow.refuse(ctx, provider, "provider is switched off")
     if returned.error or not returned.code:

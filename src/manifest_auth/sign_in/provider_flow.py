@@ -95,7 +95,7 @@ def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
 def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str, response: str = "cookie") -> str:
     """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
     is listed, else the page that says who one is. Raises ValidationError."""
-    listed = (*provider.rules.return_addresses, *tenants.settings_of(tenant.settings).return_addresses)
+    listed = _listed(tenant, provider)
     if asked and asked not in listed:
         raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
     if asked and response == "cookie" and not _is_web(asked):
@@ -103,7 +103,15 @@ def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str,
     address = asked or next((a for a in listed if response == "code" or _is_web(a)), "")
     if response == "code" and not address:
         raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
-    return address or f"{ctx.house.settings.public_url.rstrip('/')}/api/client/auth/me"
+    return address or _who_am_i(ctx)
+
+
+def _listed(tenant: Tenant, provider: Provider) -> tuple[str, ...]:
+    return (*provider.rules.return_addresses, *tenants.settings_of(tenant.settings).return_addresses)
+
+
+def _who_am_i(ctx: Context) -> str:
+    return f"{ctx.house.settings.public_url.rstrip('/')}/api/client/auth/me"
 
 
 def _is_web(address: str) -> bool:
@@ -140,8 +148,12 @@ async def complete(
         try:
             if use is not None:
                 use(bound)
-            if tenants.get(unit, provider.tenant_id).suspended_at is not None:
+            tenant = tenants.get(unit, provider.tenant_id)
+            if tenant.suspended_at is not None:  # before anybody is made or changed there
+                _record_suspended(bound, ctx, provider)
                 raise AccountDisabled(reason="the client is suspended")
+            if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
+                raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
         except SsoFailed as refusal:
             record_failure(bound, ctx, provider, refusal)
@@ -151,11 +163,11 @@ async def complete(
         return user.id
 
     if flow is not None and flow.link_session_id is not None:
-        await ctx.house.store.write(matched)
+        await finish.refusals_counted(ctx, provider.kind, ctx.house.store.write(matched))
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
-        code = await _again(lambda: ctx.house.store.write(lambda unit: _code(unit, ctx, provider, matched(unit), flow)))
-        return Outcome(return_to, code=code)
+        giving = _again(lambda: ctx.house.store.write(lambda unit: _code(unit, ctx, provider, matched(unit), flow)))
+        return Outcome(return_to, code=await finish.refusals_counted(ctx, provider.kind, giving))
 
     def tail(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
@@ -193,6 +205,11 @@ def record_failure(unit: TenantUnit, ctx: Context, provider: Provider, refusal: 
     """Writes down why somebody did not get in."""
     detail = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
     audit.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
+
+
+def _record_suspended(unit: TenantUnit, ctx: Context, provider: Provider) -> None:
+    detail = {"method": provider.kind, "provider": provider.id, "why": "the client is suspended"}
+    audit.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
 
 
 async def refuse(ctx: Context, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:

@@ -13,6 +13,7 @@ from manifest_auth import providers, tenants
 from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
+    Forbidden,
     NotFound,
     ProviderUnavailable,
     SsoFailed,
@@ -241,10 +242,8 @@ async def _saml_metadata(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _exchange(ctx: Context, call: Call[ExchangeBody]) -> Answer:
-    browser = browser_of(call.head)
-    signed_in = await finish.run(
-        ctx, "code", lambda unit: codes.exchange(unit, ctx, call.body.code, call.body.code_verifier, browser)
-    )
+    shown, browser = codes.Shown(call.body.code, call.body.code_verifier, call.head.client_id), browser_of(call.head)
+    signed_in = await finish.run(ctx, "code", lambda unit: codes.exchange(unit, ctx, shown, browser))
     return signed_in_answer(ctx, signed_in)
 
 
@@ -291,5 +290,5 @@ ROUTES = (
     Route("GET", f"{saml.PATH}/metadata", _saml_metadata, Door.OPEN, "Our SAML metadata for a client",
           query=MetadataQuery, refusals=(ValidationError, NotFound)),
     Route("POST", f"{_BASE}/exchange", _exchange, Door.OPEN, "Get tokens for a one-time code",
-          ExchangeBody, SignInData, limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled)),
+          ExchangeBody, SignInData, limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
 )  # fmt: skip
