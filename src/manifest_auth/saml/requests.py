@@ -87,9 +87,10 @@ def post_page(
         '<p><button type="submit">Continue to sign in</button></p></form>'
         f"<script>{_SCRIPT}</script></body></html>"
     )
-    parts = urlsplit(sso)
+    # Browsers hold every redirect that follows to this, and providers redirect to login pages of other origins.
+    targets = "https:" if urlsplit(sso).scheme == "https" else "https: http:"
     policy = (
-        f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {parts.scheme}://{parts.netloc}; "
+        f"default-src 'none'; script-src 'sha256-{_SCRIPT_HASH}'; form-action {targets}; "
         "base-uri 'none'; frame-ancestors 'none'"
     )
     return page.encode(), policy
