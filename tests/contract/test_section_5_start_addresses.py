@@ -186,7 +186,7 @@ async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off
     client = await new_client(app, returnAddresses=["https://lost.example/in"])
     await add_oidc(app, op, client, returnAddresses=[])
     for query in ({}, {"response": "code"}):
-        browser, back = await begun(app, op, client, returnTo="https://lost.example/in", **query)
+        browser, back = await begun(app, op, client, None, returnTo="https://lost.example/in", **query)
         await settle(app, client, returnAddresses=[])
         ended = await browser.send("GET", back)
         assert "lost" not in ended.headers.get("location", "")
@@ -210,7 +210,7 @@ async def test_without_one_it_is_the_first_that_fits(
 ) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client, returnAddresses=listed)
-    browser, back = await begun(app, op, client, **query)
+    browser, back = await begun(app, op, client, None, **query)
     ended = await browser.send("GET", back)
     assert ended.headers["location"].partition("?code=")[0] == ends_at
     assert ("code" in query_of(ended)) == ("response" in query)

@@ -32,7 +32,7 @@ def test_a_person_gets_an_account_with_the_roles_of_their_groups(
     assert cookie.same_site == "lax"
 
 
-@on_every_way
+@on_every_peer
 def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_role_along(
     way: Way, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:

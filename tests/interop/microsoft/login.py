@@ -166,7 +166,7 @@ class Login:
         if form.get("grant_type") == "authorization_code":
             return self._redeem(directory, app, form)
         if form.get("grant_type") == _ON_BEHALF:
-            return self._on_behalf(directory, app, form)
+            return self._on_behalf(directory, app, registered, form)
         return self._refuse(70003)
 
     def _redeem(self, directory: Directory | None, app: str, form: dict[str, str]) -> Answer:
@@ -216,7 +216,7 @@ class Login:
         if not self._now / 1000 < claims["exp"]:
             return self._refuse(500133)
         user = next((name for name, one in issued_by.people.items() if one.oid == claims.get("oid")), None)
-        if not self.registrations[app].consented or user is None or form.get("requested_token_use") != "on_behalf_of":
+        if not registered.consented or user is None or form.get("requested_token_use") != "on_behalf_of":
             return self._refuse(65001)
         minted = owner.mint("graph", issued_by.id, user, app=app)
         body = {"token_type": "Bearer", "scope": "User.Read", "expires_in": 4200, "access_token": minted}

@@ -1,0 +1,181 @@
+"""Contract, section 5: one's own identities are listed and unlinked by oneself, anybody's by those who manage users."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.accounts import keys_of, new_user, opened_by, trail
+from tests.support.envelope import check_refusal, check_success
+from tests.support.house import PASSWORD, App
+from tests.support.people import (
+    OidcProvider,
+    member,
+    oidc_provider,
+    roles_line,
+    session_of,
+    set_roles,
+    user_of,
+)
+from tests.support.single_sign_on import Browser, check_nobody_got_in
+
+IDENTITIES = "/api/client/auth/identities"
+OPS = [roles_line("ops", "Operator")]
+
+
+async def own(browser: Browser) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = check_success(await browser.send("GET", IDENTITIES))["items"]
+    return found
+
+
+async def unlink(browser: Browser, identity: int, **options: Any) -> Any:
+    return await browser.send("DELETE", f"{IDENTITIES}/{identity}", **options)
+
+
+def base(company: OidcProvider, user_id: int, *, inside: bool) -> str:
+    clients = "/api/client" if inside else f"/api/admin/clients/{company.client}"
+    return f"{clients}/users/{user_id}/identities"
+
+
+async def test_ones_own_list(app: App) -> None:
+    async with oidc_provider(app, displayName="The company", vouches=True) as company:
+        user_id, email = await new_user(app, company.client)
+        _, address = await new_user(app, company.client)
+        await company.sign_in("other", address)
+        browser = await company.sign_in("ada", email)
+        app.clock.advance(60)
+        browser = await company.sign_in("ada", "ada@changed.example")
+        [row] = await own(browser)
+        assert row.keys() == {
+            "id", "provider", "displayName", "kind", "subject", "email", "how", "createdAt", "lastSignInAt",
+        }  # fmt: skip
+        assert (row["provider"], row["displayName"], row["kind"]) == (company.name, "The company", "oidc")
+        assert (row["subject"], row["email"], row["how"]) == ("ada", "ada@changed.example", "domain")
+        assert row["createdAt"] < row["lastSignInAt"]
+        listed = check_success(await app.get(base(company, user_id, inside=False), token=await app.admin_token()))
+        assert listed["items"] == [row]
+
+
+async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
+    async with oidc_provider(app, vouches=True) as company:
+        user_id, email = await new_user(app, company.client)
+        browser = await company.sign_in("ada", email)
+        [row] = await own(browser)
+        assert check_success(await unlink(browser, row["id"])) == {}
+        assert await own(browser) == []
+        assert (await session_of(browser))["user"]["id"] == user_id
+        check_refusal(await unlink(browser, row["id"]), 404, "NOT_FOUND")
+        [event] = [event for event in await trail(app, company.client) if event.event == "identity_unlinked"]
+        assert (event.actor, event.subject) == (f"user:{user_id}", f"user:{user_id}")
+        await company.change(domains=[])
+        _, reply = await company.attempt("ada", email)
+        check_nobody_got_in(reply)
+
+
+async def test_nobody_unlinks_somebody_elses_as_ones_own(app: App) -> None:
+    async with oidc_provider(app) as company:
+        ada, eve = [await company.sign_in(sub, f"{sub}@mail.example") for sub in ("ada", "eve")]
+        [row] = await own(ada)
+        check_refusal(await unlink(eve, row["id"]), 404, "NOT_FOUND")
+        check_refusal(await unlink(eve, row["id"], headers={"Origin": "https://evil.example"}), 403, "FORBIDDEN")
+        check_refusal(await unlink(Browser(app), row["id"]), 401, "UNAUTHENTICATED")
+        for text in ("0", "-1", "x", str(2**63)):
+            assert (await eve.send("DELETE", f"{IDENTITIES}/{text}")).status in (400, 404)
+        assert await own(ada) == [row]
+
+
+async def test_an_admin_unlinks_and_every_session_ends(app: App) -> None:
+    async with oidc_provider(app, vouches=True) as company:
+        user_id, email = await new_user(app, company.client, password=PASSWORD)
+        browser, keys = await company.sign_in("ada", email), await keys_of(app, email, client=company.client)
+        [row] = await own(browser)
+        bystander = await company.sign_in("bob", f"bob@{company.client}.example")
+        for inside in (True, False):
+            boss = (await member(app, company.client, "Admin")).token if inside else await app.admin_token()
+            path = f"{base(company, user_id, inside=inside)}/{row['id']}"
+            check_success(await app.send("DELETE", path, token=boss))
+            check_refusal(await app.send("DELETE", path, token=boss), 404, "NOT_FOUND")
+            assert (await browser.me()).status == 401
+            assert await opened_by(app, keys) == []
+            assert (await bystander.me()).status == 200
+            browser, keys = await company.sign_in("ada", email), await keys_of(app, email, client=company.client)
+            [row] = await own(browser)
+        events = [event for event in await trail(app, company.client) if event.event == "identity_unlinked"]
+        assert [event.members["sessions_ended"] for event in events] == [2, 2]
+
+
+async def test_who_may_unlink_whose(app: App) -> None:
+    async with oidc_provider(app, vouches=True) as company:
+        staff = {role: (await member(app, company.client, role)).token for role in ("Admin", "User Admin", "Viewer")}
+        boss, clerk = await member(app, company.client, "Admin"), await member(app, company.client, "User Admin")
+        for whose in (boss, clerk):
+            for who, token in staff.items():
+                [row] = await own(await company.sign_in(f"sub-{whose.id}", whose.email))
+                path = base(company, whose.id, inside=True)
+                may = who == "Admin" or (who == "User Admin" and whose is clerk)
+                # Whoever manages users sees everybody's; an Admin's are unlinked by an Admin alone.
+                assert (await app.get(path, token=token)).status == (403 if who == "Viewer" else 200)
+                assert (await app.send("DELETE", f"{path}/{row['id']}", token=token)).status == (200 if may else 403)
+
+
+async def test_another_client_sees_nothing(app: App) -> None:
+    async with oidc_provider(app) as mine, oidc_provider(app) as other:
+        browser = await mine.sign_in("ada", "ada@mail.example")
+        [row], me = await own(browser), await session_of(browser)
+        boss = (await member(app, other.client, "Admin")).token
+        path = base(mine, me["user"]["id"], inside=True)
+        check_refusal(await app.get(path, token=boss), 404, "NOT_FOUND")
+        check_refusal(await app.send("DELETE", f"{path}/{row['id']}", token=boss), 404, "NOT_FOUND")
+        for user in (me["user"]["id"], 10**9):
+            path = f"/api/admin/clients/{other.client}/users/{user}/identities"
+            check_refusal(await app.get(path, token=await app.admin_token()), 404, "NOT_FOUND")
+        check_refusal(await app.get(base(mine, me["user"]["id"], inside=False), token=boss), 401, "INVALID_TOKEN")
+        assert await own(browser) == [row]
+
+
+async def test_the_identity_must_be_that_users(app: App) -> None:
+    async with oidc_provider(app) as company:
+        ada, bob = [await company.sign_in(sub, f"{sub}@mail.example") for sub in ("ada", "bob")]
+        [row], other = await own(ada), (await session_of(bob))["user"]["id"]
+        path = f"{base(company, other, inside=False)}/{row['id']}"
+        check_refusal(await app.send("DELETE", path, token=await app.admin_token()), 404, "NOT_FOUND")
+        assert (await ada.me()).status == 200
+
+
+async def test_roles_of_groups_go_with_the_identity(app: App) -> None:
+    """Else whoever unlinks and links again keeps them for good, whatever becomes of the group."""
+    async with oidc_provider(app, vouches=True, groupRoles=OPS) as company:
+        user_id, email = await new_user(app, company.client, roles=["Author"])
+        browser = await company.sign_in("ada", email, groups=["ops"])
+        assert (await session_of(browser))["roles"] == ["Author", "Operator", "Viewer"]
+        await unlink(browser, (await own(browser))[0]["id"])
+        assert (await session_of(browser))["roles"] == ["Author"]
+        await company.sign_in("ada", email, groups=["ops"])
+        assert (await user_of(app, company.client, user_id))["roles"] == ["Author", "Operator", "Viewer"]
+        await company.sign_in("ada", email)
+        assert (await user_of(app, company.client, user_id))["roles"] == ["Author", "Viewer"]
+
+
+async def test_roles_that_another_identity_gives_stay(app: App) -> None:
+    async with (
+        oidc_provider(app, vouches=True, groupRoles=OPS) as one,
+        oidc_provider(app, one.client, vouches=True, groupRoles=OPS) as other,
+    ):
+        user_id, email = await new_user(app, one.client, roles=["Author"])
+        browser = await one.sign_in("ada", email, groups=["ops"])
+        await other.sign_in("ada", email, groups=["ops"])
+        first, second = [row["id"] for row in await own(browser)]
+        await unlink(browser, first)
+        assert (await user_of(app, one.client, user_id))["roles"] == ["Author", "Operator", "Viewer"]
+        await unlink(browser, second)
+        assert (await user_of(app, one.client, user_id))["roles"] == ["Author"]
+
+
+async def test_the_last_admin_keeps_the_role_when_the_identity_goes(app: App) -> None:
+    async with oidc_provider(app, groupRoles=[roles_line("bosses", "Admin")]) as company:
+        await company.sign_in("ada", "ada@mail.example", groups=["bosses"], verified=False)
+        user_id = (await session_of(await company.sign_in("ada", groups=["bosses"])))["user"]["id"]
+        path, token = base(company, user_id, inside=False), await app.admin_token()
+        [row] = (await app.get(path, token=token)).data["items"]
+        check_success(await app.send("DELETE", f"{path}/{row['id']}", token=token))
+        assert (await user_of(app, company.client, user_id))["roles"] == ["Admin"]
+        await set_roles(app, company.client, user_id, "Admin", "Viewer")
