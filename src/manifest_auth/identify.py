@@ -21,8 +21,9 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
     house, now = ctx.house, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        if house.entra.is_meant(ctx, token):
-            principal = await house.entra.principal(ctx, token, head.client_id)
+        microsofts = house.entra.key_of(ctx, token, head.client_id)
+        if microsofts is not None:
+            principal = await house.entra.principal(ctx, token, microsofts)
         else:
             principal = await _by_token(ctx, token, now)
         by_cookie = False

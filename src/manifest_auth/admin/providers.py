@@ -21,7 +21,7 @@ from manifest_auth.admin.provider_models import (
 from manifest_auth.admin.provider_test import examine
 from manifest_auth.audit import Event
 from manifest_auth.context import AdminCaller, Context
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.providers import Provider, Secrets
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -108,8 +108,11 @@ async def _change(ctx: Context, call: Call[Any]) -> Answer:
         provider_wire.check_addresses(ctx, settings)
         display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
         after = providers.change(unit, before, display_name, settings, by_admin=is_admin(ctx), now=ctx.now)
+        secrets = providers.open_secrets(ctx.house.sealer, before)
+        if secrets.client_secret is not None and settings.issuer != before.rules.issuer and not draft.has_secret:
+            # Else whoever may change a provider, but not read its secret, points it to himself and is sent the secret.
+            raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
         if draft.has_secret:
-            secrets = providers.open_secrets(ctx.house.sealer, before)
             fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
             after = providers.replace_secrets(unit, ctx.house.sealer, after, fresh)
         detail = {

@@ -10,7 +10,7 @@ from manifest_auth.microsoft.clouds import Cloud, Clouds
 from manifest_auth.microsoft.tokens import GUID, Claims, Refused
 from manifest_auth.outgoing import Outgoing, Reply, Unreachable
 
-_PROFILE = "id,displayName,givenName,surname,mail,userPrincipalName,accountEnabled"
+_PROFILE = "id,givenName,surname,mail,accountEnabled,userType"
 _LONGEST_WAIT_S = 300
 
 
@@ -29,6 +29,7 @@ class Profile(NamedTuple):
     first_name: str
     last_name: str
     email: str | None
+    is_guest: bool = False
 
 
 class Organization(NamedTuple):
@@ -57,17 +58,14 @@ class Microsoft:
             signed = oidc.read_token(token, ("RS256",))
             keys = await self._keys.get(address, deadline)
             try:
-                key = oidc.verifying_key(signed, keys)
+                oidc.verifying_key(signed, _of_directory(keys, claims.directory, cloud))
             except oidc.NoKey:
                 newer = await self._keys.renew(address, keys, deadline)
                 if newer is None:
                     raise
-                key = oidc.verifying_key(signed, newer)
+                oidc.verifying_key(signed, _of_directory(newer, claims.directory, cloud))
         except oidc.Refused as error:
             raise Refused(error.reason) from error
-        known = {cloud.issuer_v2(claims.directory), cloud.issuer_v1(claims.directory)}
-        if key.issuer is not None and key.issuer.replace("{tenantid}", claims.directory) not in known:
-            raise Refused("the key signs tokens of another issuer")
 
     async def profile(self, token: str, cloud: Cloud, deadline: float) -> Profile:
         """Graph ``/me`` with a token: only Graph can tell whether a token for Graph is genuine."""
@@ -80,7 +78,11 @@ class Microsoft:
             raise Refused("Graph: the account is disabled")
         email = body.get("mail")
         return Profile(
-            person.lower(), _text(body, "givenName"), _text(body, "surname"), email if isinstance(email, str) else None
+            person.lower(),
+            _text(body, "givenName"),
+            _text(body, "surname"),
+            email if isinstance(email, str) else None,
+            body.get("userType") == "Guest",
         )
 
     async def on_behalf_of(
@@ -119,6 +121,11 @@ class Microsoft:
 
     async def _published(self, address: str) -> tuple[oidc.Key, ...]:
         return await oidc.fetch_keys(self._outgoing, address)
+
+
+def _of_directory(keys: tuple[oidc.Key, ...], directory: str, cloud: Cloud) -> tuple[oidc.Key, ...]:
+    known = (None, cloud.issuer_v2(directory), cloud.issuer_v1(directory))
+    return tuple(key for key in keys if (key.issuer and key.issuer.replace("{tenantid}", directory)) in known)
 
 
 def _body(reply: Reply, call: str) -> dict[str, Any]:

@@ -17,7 +17,8 @@ _CUSTOM = ("login", "graph", "dataverse", "issuer", "sts")
 
 class Cloud(NamedTuple):
     """Addresses without a slash at the end. ``issuer``: start of v2.0 issuers; ``sts``: of v1.0 ones.
-    ``organizations``: pattern of Dataverse hosts; ``dataverse``: where all of them are called, in a custom cloud."""
+    ``organizations``: pattern of Dataverse hosts; ``dataverse``: where all of them are called, in a custom cloud;
+    ``graph_name``: what tokens call Graph, where that is not its address."""
 
     login: str
     graph: str
@@ -25,6 +26,7 @@ class Cloud(NamedTuple):
     sts: str
     organizations: str
     dataverse: str = ""
+    graph_name: str = ""
 
     def issuer_v2(self, directory: str) -> str:
         """``iss`` of v2.0 tokens of a directory."""
@@ -36,7 +38,7 @@ class Cloud(NamedTuple):
 
     def is_graph(self, audience: str) -> bool:
         """Whether a token is for Microsoft Graph."""
-        return audience in (GRAPH_ID, self.graph, f"{self.graph}/")
+        return audience.removesuffix("/") in {GRAPH_ID, self.graph, self.graph_name or self.graph}
 
     def is_organization(self, address: str) -> bool:
         """Whether an address is that of a Dataverse environment of this cloud."""
@@ -67,7 +69,8 @@ CLOUDS: dict[str, Cloud] = {
 
 def read_custom(text: str) -> Cloud:
     """A cloud of one's own from ``name=address`` words: login, graph and dataverse, and where the issuers in tokens are
-    others than login, ``issuer`` and ``sts``. Raises ValueError."""
+    others than login, ``issuer`` and ``sts``. One that has the issuer of a Microsoft cloud has its tokens too, which
+    call Graph by that cloud's name. Raises ValueError."""
     given: dict[str, str] = {}
     for word in text.split():
         name, mark, address = word.partition("=")
@@ -80,17 +83,23 @@ def read_custom(text: str) -> Cloud:
         raise ValueError(f"missing: {', '.join(missing)}")
     issuer = given.get("issuer", given["login"])
     sts = given.get("sts", f"{issuer}/sts")
-    return Cloud(given["login"], given["graph"], issuer, sts, r"[a-z0-9.-]+", given["dataverse"])
+    graph_name = next((cloud.graph for cloud in CLOUDS.values() if cloud.issuer == issuer), "")
+    return Cloud(given["login"], given["graph"], issuer, sts, r"[a-z0-9.-]+", given["dataverse"], graph_name)
 
 
 class Clouds:
-    """The clouds of this installation: Microsoft's, and one of its own where the settings give one."""
+    """The clouds of this installation: Microsoft's, and one of its own where the settings give one. That one takes the
+    place of those whose issuer it has: an issuer is of one cloud, or two would be mixed."""
 
     def __init__(self, default: str, custom: str) -> None:
         self._default = default
-        self._clouds = {**CLOUDS, **({"custom": read_custom(custom)} if custom else {})}
+        self._clouds = dict(CLOUDS)
+        if custom:
+            own = read_custom(custom)
+            self._clouds = {name: cloud for name, cloud in CLOUDS.items() if cloud.issuer != own.issuer}
+            self._clouds["custom"] = own
         if default not in self._clouds:
-            raise ValueError("custom needs its addresses")
+            raise ValueError("the cloud chosen for all needs addresses of its own, or its issuer is the custom cloud's")
 
     def get(self, name: str) -> Cloud:
         """A cloud by name; empty: the installation's. Raises ValueError."""

@@ -96,9 +96,10 @@ _SWITCH = bound(update(providers).where(_C.id == bindparam("id")).values(disable
 _COUNT = bound(select(sql.count()).select_from(providers), _Id)
 _ADD_DOMAIN = bound(insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain")))
 _CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
+_CLEAR_FLOWS = bound(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider")))
 _CLEAR = (
     _CLEAR_DOMAINS,
-    bound(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider"))),
+    _CLEAR_FLOWS,
     bound(delete(kept_tokens).where(kept_tokens.c.provider_id == bindparam("of_provider"))),
     bound(delete(sign_in_codes).where(sign_in_codes.c.provider_id == bindparam("of_provider"))),
 )
@@ -207,6 +208,9 @@ def change(
     )  # fmt: skip
     unit.change(_CLEAR_DOMAINS, of_provider=provider.id)
     _set_domains(unit, provider.id, settings)
+    if getattr(settings, provider.kind) != getattr(provider.rules, provider.kind):
+        # An answer on its way from the provider of before, code and verifier, is nothing for the one of now.
+        unit.change(_CLEAR_FLOWS, of_provider=provider.id)
     unit.announce("tenant", unit.tenant_id)  # what callers with its tokens may do is judged anew
     return get_by_id(unit, provider.id)
 

@@ -1,6 +1,6 @@
 """Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way to sign in."""
 
-from manifest_auth.sessions.foreign import Foreign, foreign_key, refuse_foreign
+from manifest_auth.sessions.foreign import Foreign, foreign_key, is_refused, refuse_foreign
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
@@ -40,6 +40,7 @@ __all__ = [
     "end_tenant",
     "end_users_at",
     "foreign_key",
+    "is_refused",
     "list_open",
     "look_up",
     "open_session",

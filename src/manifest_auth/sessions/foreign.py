@@ -1,7 +1,7 @@
 """Callers with a token that another system issued: no session of ours, but the same look at user, client and state.
 
-They are read as a :class:`Principal` whose session id is made of the token's hash, so that one memory and one set of
-announcements serves all callers. Owns ``refused_tokens``: the tokens that were signed out.
+They are read as a :class:`Principal` whose session id is made of a hash of what the token says, so that one memory and
+one set of announcements serves all callers. Owns ``refused_tokens``: the tokens that were signed out.
 """
 
 from __future__ import annotations
@@ -28,6 +28,10 @@ class Foreign(NamedTuple):
     provider_changed_at: int
     judged_at: int
     until: int
+
+
+class _Refused(NamedTuple):
+    refused_at: int
 
 
 def _text(name: str) -> Any:
@@ -83,9 +87,19 @@ _REFUSE = bound(
 )
 
 
+_IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), _Refused)
+
+
 def foreign_key(method: str, token: str) -> str:
-    """What stands in place of a session id."""
-    return f"{method}:{hashlib.sha256(token.encode()).hexdigest()}"
+    """What stands in place of a session id: made of the payload alone, which is signed as it stands and which no two
+    tokens share. A header or a signature may be written in another way by whoever signed the token out."""
+    payload = token.split(".")[1]
+    return f"{method}:{hashlib.sha256(payload.encode()).hexdigest()}"
+
+
+def is_refused(unit: TenantUnit, key: str) -> bool:
+    """Whether the token was signed out."""
+    return unit.first(_IS_REFUSED, key=key) is not None
 
 
 def refuse_foreign(unit: TenantUnit, key: str, now: int, until: int) -> bool:

@@ -10,7 +10,7 @@ from manifest_auth.errors import SsoFailed
 from manifest_auth.microsoft import GUID, Cloud, Profile
 from manifest_auth.providers import DynamicsSettings, EntraSettings
 from manifest_auth.sign_in.matching import Person
-from manifest_auth.text import EMAIL_SHAPE
+from manifest_auth.text import EMAIL_SHAPE, email_key
 
 KINDS = ("dynamics", "entra")
 
@@ -34,12 +34,15 @@ def person_of(
     """The person of claims that are known to be genuine. Raises SsoFailed when they name none.
 
     ``email`` and the rest are for people to read, and for an account that is made. They link an account only where
-    Entra says that the domain's owner is verified (``xms_edov``), or the client said that its directory can be trusted.
+    Entra says that the domain's owner is verified (``xms_edov``, which is about the claim ``email`` and no other), or
+    the client said that its directory can be trusted.
     """
     person = claims.get("oid")
     if not isinstance(person, str) or not GUID.match(person.lower()):
         raise SsoFailed(reason="oid: missing; the app registration must ask for the scope profile")
-    verified = claims.get("xms_edov") in (True, 1, "1", "true")
+    email, told = _email(claims, profile), claims.get("email")
+    is_told = email is not None and isinstance(told, str) and email_key(told) == email_key(email)
+    verified = is_told and claims.get("xms_edov") in (True, 1, "1", "true")
     names = (
         [profile.first_name, profile.last_name]
         if profile
@@ -50,7 +53,7 @@ def person_of(
         names = [first, last]
     return Person(
         subject=subject_of(settings.directory, person.lower()),
-        email=_email(claims, profile),
+        email=email,
         vouched=True if verified or settings.trust_email else None,
         first_name=names[0],
         last_name=names[1],

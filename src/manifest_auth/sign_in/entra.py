@@ -9,6 +9,7 @@ for our own application. Graph's word alone is not enough: any app that a person
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, microsoft, providers, sessions, tenants
@@ -17,6 +18,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
+    Forbidden,
     InvalidToken,
     ProviderUnavailable,
     SsoFailed,
@@ -33,60 +35,81 @@ from manifest_auth.store import SystemUnit, TenantUnit
 METHOD = "entra"
 KEEP_MS = 5 * 60_000
 MOST = 20_000
+REFUSED_MS = 2 * 86_400_000  # for how long at least a token stays signed out: a day more than Microsoft's live
+
+
+#: Under which a verdict is kept: the token's SHA-256, and the client that the request names.
+Key = tuple[bytes, str | None]
 
 
 class _Fitting(NamedTuple):
-    """A provider whose settings fit what a token says of itself."""
+    """A provider whose settings fit what a token says of itself. ``is_named``: its client is the one that the request
+    names, or the request names none."""
 
     provider: Provider
     settings: EntraSettings
     accepted: Accepted
     claims: Claims
+    is_named: bool
+
+
+class _Verdict(NamedTuple):
+    """``ends_at``: when the token itself ends, milliseconds."""
+
+    foreign: Foreign
+    ends_at: int
 
 
 class EntraTokens:
     """The verdicts of one process."""
 
     def __init__(self) -> None:
-        self._verdicts: dict[str, Foreign] = {}
-        self._under_way: dict[tuple[str, str | None], asyncio.Task[Foreign]] = {}
+        self._verdicts: dict[Key, _Verdict] = {}
+        self._under_way: dict[Key, asyncio.Task[_Verdict]] = {}
 
-    def is_meant(self, ctx: Context, token: str) -> bool:
-        """Whether Microsoft issued the token, going by its ``iss``: never by whether another check failed."""
-        if token in self._verdicts:
-            return True
-        payload = None if ctx.house.verified.knows(token) else microsoft.read(token)
-        issuer = payload.get("iss") if payload is not None else None
-        return isinstance(issuer, str) and ctx.house.microsoft.clouds.of_issuer(issuer) is not None
+    def key_of(self, ctx: Context, token: str, named: str | None) -> Key | None:
+        """What :meth:`principal` knows the token by; None when Microsoft did not issue it, going by its ``iss``: never
+        by whether another check failed. ``named``: the client that the request names, if any."""
+        if ctx.house.verified.knows(token):
+            return None
+        key = (hashlib.sha256(token.encode()).digest(), named)
+        if key in self._verdicts:
+            return key
+        issuer = (microsoft.read(token) or {}).get("iss")
+        return key if isinstance(issuer, str) and ctx.house.microsoft.clouds.of_issuer(issuer) is not None else None
 
-    async def principal(self, ctx: Context, token: str, named: str | None) -> Principal:
-        """Who calls. ``named``: the client that the request names, if any.
+    async def principal(self, ctx: Context, token: str, key: Key) -> Principal:
+        """Who calls.
 
-        Raises InvalidToken, TokenExpired, SsoFailed, AccountDisabled, ProviderUnavailable.
+        Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable.
         """
         for _ in range(2):
-            foreign = self._verdicts.get(token)
-            if foreign is None or foreign.until <= ctx.now:
-                foreign = await self._judged(ctx, token, named)
-            principal = await ctx.house.principals.by_foreign(foreign)
+            verdict = self._verdicts.get(key)
+            if verdict is None or verdict.foreign.until <= ctx.now:
+                verdict = await self._judged(ctx, token, key)
+            principal = await ctx.house.principals.by_foreign(verdict.foreign)
             if principal is not None:
                 return _alive(principal, ctx.now)
-            self._verdicts.pop(token, None)  # the provider was changed since: judged by what holds now
+            self._verdicts.pop(key, None)  # the provider was changed since: judged by what holds now
         raise InvalidToken(reason="entra: the provider changes all the time")
 
-    async def _judged(self, ctx: Context, token: str, named: str | None) -> Foreign:
+    def end_of(self, session_id: str) -> int:
+        """When the token ends that is known by this in place of a session id; 0 when it is not remembered."""
+        known = list(self._verdicts.values())
+        return max((verdict.ends_at for verdict in known if verdict.foreign.key == session_id), default=0)
+
+    async def _judged(self, ctx: Context, token: str, key: Key) -> _Verdict:
         """One judgement however many ask at once: those who come later wait for the first one's."""
-        key = (token, named)
         task = self._under_way.get(key)
         if task is None:
-            task = asyncio.create_task(_judge(ctx, token, named))
+            task = asyncio.create_task(_judge(ctx, token, key[1]))
             self._under_way[key] = task
             task.add_done_callback(lambda _: self._under_way.pop(key, None))
-        foreign = await asyncio.shield(task)
+        verdict = await asyncio.shield(task)
         while len(self._verdicts) >= MOST:
             del self._verdicts[next(iter(self._verdicts))]
-        self._verdicts[token] = foreign
-        return foreign
+        self._verdicts[key] = verdict
+        return verdict
 
 
 def _alive(principal: Principal, now: int) -> Principal:
@@ -99,7 +122,22 @@ def _alive(principal: Principal, now: int) -> Principal:
     return principal
 
 
-async def _judge(ctx: Context, token: str, named: str | None) -> Foreign:
+async def _judge(ctx: Context, token: str, named: str | None) -> _Verdict:
+    """Counts the outcome."""
+    counter = ctx.house.metrics.sign_ins
+    try:
+        verdict = await _found(ctx, token, named)
+    except (InvalidToken, TokenExpired, SsoFailed):
+        counter.labels(METHOD, "failed").inc()
+        raise
+    except AccountDisabled:
+        counter.labels(METHOD, "refused").inc()
+        raise
+    counter.labels(METHOD, "ok").inc()
+    return verdict
+
+
+async def _found(ctx: Context, token: str, named: str | None) -> _Verdict:
     fitting = await _fitting(ctx, token, named)
     try:
         person = await _genuine(ctx, token, fitting)
@@ -108,8 +146,9 @@ async def _judge(ctx: Context, token: str, named: str | None) -> Foreign:
     except Unreachable as error:
         raise ProviderUnavailable(reason=str(error)) from error
     except Refused as error:
-        ctx.house.metrics.sign_ins.labels(METHOD, "failed").inc()
         raise InvalidToken(reason=f"entra: {error}") from error
+    if not fitting.is_named:
+        raise Forbidden(reason="X-Client-ID disagrees with the token")
 
     def work(unit: SystemUnit) -> Foreign:
         return _match(unit, ctx, fitting, person, token)
@@ -118,43 +157,55 @@ async def _judge(ctx: Context, token: str, named: str | None) -> Foreign:
         foreign = await ctx.house.store.write_quickly(work)
     except Conflict:  # two nodes met somebody new at once
         foreign = await ctx.house.store.write_quickly(work)
-    except (SsoFailed, AccountDisabled):
-        ctx.house.metrics.sign_ins.labels(METHOD, "refused").inc()
-        raise
-    ctx.house.metrics.sign_ins.labels(METHOD, "ok").inc()
-    return foreign
+    return _Verdict(foreign, int(fitting.claims.expires_at * 1000))
 
 
 async def _fitting(ctx: Context, token: str, named: str | None) -> _Fitting:
-    """The one provider that the token may be judged by. Raises InvalidToken, and TokenExpired where a token for Graph
-    says so itself: once it is over, nobody can tell any more whether it was genuine."""
+    """The one provider that the token may be judged by: of the client that the request names, where one of its fits.
+
+    Raises InvalidToken, and TokenExpired where a token for Graph says so itself: once it is over, nobody can tell any
+    more whether it was genuine.
+    """
     payload = microsoft.read(token) or {}
-    tid = microsoft.directory_of(payload)
-
-    def find(unit: SystemUnit) -> list[Provider]:
-        found = [p for p in providers.find_by_issuer(unit, tid, METHOD) if p.disabled_at is None] if tid else []
-        if named is None:
-            return found
-        tenant = tenants.find(unit, named)
-        return [p for p in found if tenant is not None and p.tenant_id == tenant.id]
-
+    found = await ctx.house.store.read(lambda unit: _providers(unit, microsoft.directory_of(payload), named))
     reasons: list[str] = []
     fitting: list[_Fitting] = []
-    for provider in await ctx.house.store.read(find):
+    for provider, is_named in found:
         settings = provider.rules.entra
         assert settings is not None
         accepted = accepted_by(ctx, settings)
         try:
-            fitting.append(_Fitting(provider, settings, accepted, microsoft.check(payload, accepted, ctx.now)))
+            claims = microsoft.check(payload, accepted, ctx.now)
         except Refused as error:
             reasons.append(str(error))
-    if len(fitting) != 1:
-        why = "several clients accept it: X-Client-ID must name one" if fitting else "; ".join(sorted(set(reasons)))
-        raise InvalidToken(reason=f"entra: {why or 'the directory is bound to no client'}")
-    only = fitting[0]
+        else:
+            fitting.append(_Fitting(provider, settings, accepted, claims, is_named))
+    several = [one for one in fitting if one.is_named]
+    if len(several) > 1:
+        raise InvalidToken(reason="entra: several providers accept it: X-Client-ID must name a client that has one")
+    if not fitting:
+        why = "; ".join(sorted(set(reasons))) or "the directory is bound to no client"
+        raise InvalidToken(reason=f"entra: {why}")
+    only = (several or fitting)[0]
     if only.accepted.cloud.is_graph(only.claims.audience) and only.claims.expires_at * 1000 <= ctx.now:
         raise TokenExpired(reason="entra: token for Graph")
+    key, store = sessions.foreign_key(METHOD, token), ctx.house.store.of(only.provider.tenant_id)
+    if await store.read(lambda unit: sessions.is_refused(unit, key)):
+        raise InvalidToken(reason="entra: the token was signed out")
     return only
+
+
+def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> list[tuple[Provider, bool]]:
+    """The directory's providers that are switched on, and whether each is of the client that the request names. Those
+    of others only tell whether the token belongs elsewhere."""
+    if not directory_id:
+        return []
+    others = [(provider, named is None) for provider in providers.find_by_issuer(unit, directory_id, METHOD)]
+    tenant = tenants.find(unit, named) if named is not None else None
+    own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
+    mine = [(provider, True) for provider in own if provider.kind == METHOD and provider.rules.issuer == directory_id]
+    others = [one for one in others if tenant is None or one[0].tenant_id != tenant.id]
+    return [one for one in (*mine, *others) if one[0].disabled_at is None]
 
 
 async def _genuine(ctx: Context, token: str, fitting: _Fitting) -> Person:
@@ -214,7 +265,8 @@ def accepted_by(ctx: Context, settings: EntraSettings) -> Accepted:
 
 
 def sign_out(unit: TenantUnit, ctx: Context) -> None:
-    """Refuses the caller's token from now on, on every node. Kept for a day more than any token lives."""
+    """Refuses the caller's token from now on until its end, on every node."""
     key = ctx.user.session_id
-    if sessions.refuse_foreign(unit, key, ctx.now, ctx.now + 2 * 86_400_000):
+    until = max(ctx.house.entra.end_of(key), ctx.now + REFUSED_MS)
+    if sessions.refuse_foreign(unit, key, ctx.now, until):
         audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{ctx.user.user_id}", session=key[:22])
