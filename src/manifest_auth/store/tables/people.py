@@ -16,6 +16,7 @@ users = Table(
     Column("first_name", Text, nullable=False),
     Column("last_name", Text, nullable=False),
     Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
     Column("roles", Integer, nullable=False),  # bit mask, see permissions.Role
     Column("password_hash", Text),
     at("password_changed_at", nullable=True),
@@ -24,6 +25,8 @@ users = Table(
     at("last_sign_in_at", nullable=True),
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
+    Index(None, "tenant_id", "id"),
+    Index(None, "tenant_id", "last_name", "id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )

@@ -112,12 +112,13 @@ sign_in_codes = Table(  # one-time codes for apps
     info=OWNED,
 )
 
-invitations = Table(  # a user may claim the account with an identity of a provider
+invitations = Table(  # one-time links: to come in for the first time, or to choose a new password
     "invitations",
     metadata,
     number(),
     tenant(),
     _user(),
+    Column("purpose", Text, nullable=False, server_default="invitation"),  # or `reset`
     Column("key", Text, nullable=False, unique=True),  # SHA-256 of the invitation's token
     Column("invited_by", Text, nullable=False),
     at("created_at"),
