@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manifest_auth.clock import Clock, Random
 from manifest_auth.settings import Settings
@@ -105,6 +105,7 @@ class Context:
     user_agent: str
     caller: Caller = ANONYMOUS
     renewed_cookie: str = ""  # the session cookie whose idle time this request started anew
+    loaded: dict[Any, Any] = field(default_factory=dict)  # what GraphQL read for this request
 
     @property
     def now(self) -> int:

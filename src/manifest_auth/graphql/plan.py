@@ -8,7 +8,6 @@ then starts afresh. So a plan is never a second opinion, and resolvers of planne
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -94,7 +93,7 @@ def _steps(kind: GraphQLObjectType, selections: SelectionSetNode) -> Plan | None
 
 
 def _step(node: FieldNode, field: GraphQLField) -> _Step | None:
-    if field.args or inspect.iscoroutinefunction(field.resolve):
+    if field.args or field.extensions.get("waits"):
         return None
     key = node.alias.value if node.alias else node.name.value
     get = field.resolve or _member(node.name.value)

@@ -1,174 +1,126 @@
-"""The schema: who one is, and the directory of one's client. Resolvers call the same verbs as REST does.
+"""The schema: ``schema.graphql`` as it stands, bound to resolvers. Resolvers call the same verbs as REST does.
 
-Every field names the permission that it needs in :data:`NEEDS`; a field at the root that is not listed is refused.
+Who may ask for a field stands in the schema text itself (``@needs``, ``@anyone``) and nowhere else: the permission is
+checked before the resolver runs, and written into the field's description. A field at the root that says neither, a
+resolver without a field and a list whose size nobody knows stop the start.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from graphql import (
-    GraphQLArgument,
+    GraphQLDirective,
     GraphQLField,
-    GraphQLInt,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
     GraphQLResolveInfo,
+    GraphQLScalarType,
     GraphQLSchema,
-    GraphQLString,
+    build_schema,
+    get_directive_values,
+    is_introspection_type,
 )
 
-from manifest_auth import users
-from manifest_auth.context import Context, UserCaller
-from manifest_auth.errors import Forbidden, ValidationError
-from manifest_auth.permissions import Permission, Role, permission_names, permissions_of, roles_of
+from manifest_auth.context import Context
+from manifest_auth.errors import Forbidden
+from manifest_auth.graphql import people
+from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.text import when
 
-LIST_LIMIT = 100
-DEFAULT_FIRST = 50
-SEARCH_LIMIT = 200
 Info = GraphQLResolveInfo[Context]
+Resolver = Callable[..., Any]
 
-#: The permission of each field at the root; None: any signed-in user.
-NEEDS: dict[str, Permission | None] = {"me": None, "users": Permission.USERS_READ}
-
-_DESCRIPTIONS = {
-    Role.ADMIN: "Full access within the client",
-    Role.USER_ADMIN: "User management within the organization",
-    Role.AUTHOR: "Create and edit templates",
-    Role.APPROVER: "Approve template versions",
-    Role.PUBLISHER: "Publish templates",
-    Role.OPERATOR: "Execute jobs and record data",
-    Role.VIEWER: "Read-only access",
-}
+#: By type and field, like ``Query.users``.
+RESOLVERS: dict[str, Resolver] = {**people.RESOLVERS}
 
 
-class Person(NamedTuple):
-    """A user as the directory shows it. Plain members, so that leaf fields need no resolver."""
-
-    id: int
-    email: str
-    firstName: str  # noqa: N815 - the wire's name
-    lastName: str  # noqa: N815
-    title: str
-    roles: int
-
-
-def _role(role: Role) -> dict[str, Any]:
-    return {"id": list(Role).index(role) + 1, "name": role.value, "description": _DESCRIPTIONS[role]}
-
-
-_ROLE = {role: _role(role) for role in Role}
-
-
-def _text(description: str) -> GraphQLField:
-    return GraphQLField(GraphQLNonNull(GraphQLString), description=description)
+def _build() -> GraphQLSchema:
+    schema = build_schema((Path(__file__).parent / "schema.graphql").read_text("utf-8"))
+    unused = dict(RESOLVERS)
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not is_introspection_type(kind):
+            at_root = kind in (schema.query_type, schema.mutation_type)
+            for name, field in kind.fields.items():
+                where = f"{kind.name}.{name}"
+                resolve = unused.pop(where, None) or (_pending if at_root else None)
+                _bind(schema, field, where, resolve, at_root=at_root)
+    if unused:
+        raise ValueError(f"resolvers without a field: {', '.join(sorted(unused))}")
+    time = schema.type_map["Time"]
+    assert isinstance(time, GraphQLScalarType)
+    time.serialize = when  # type: ignore[method-assign]
+    return schema
 
 
-_RoleType = GraphQLObjectType(
-    "Role",
-    {
-        "id": GraphQLField(GraphQLNonNull(GraphQLInt), description="Number of the role."),
-        "name": _text("Name, like `User Admin`."),
-        "description": _text("What it is for."),
-    },
-    description="One of the seven roles.",
-)
-
-_PERSON_FIELDS = {
-    "id": GraphQLField(GraphQLNonNull(GraphQLInt), description="Number of the user, never reused."),
-    "email": _text("E-mail address, unique within the client."),
-    "firstName": _text("First name."),
-    "lastName": _text("Last name."),
-    "title": _text("Job title."),
-    "roles": GraphQLField(
-        GraphQLNonNull(GraphQLList(GraphQLNonNull(_RoleType))),
-        resolve=lambda person, _info: [_ROLE[role] for role in roles_of(person.roles)],
-        description="Roles, which add up.",
-    ),
-}
-
-_User = GraphQLObjectType("User", _PERSON_FIELDS, description="A person of the client.")
-
-_Client = GraphQLObjectType(
-    "Client",
-    {
-        "id": GraphQLField(GraphQLNonNull(GraphQLInt), description="Number of the client."),
-        "identifier": _text("Short name, as in `X-Client-ID`."),
-        "name": _text("Full name."),
-    },
-    description="The organisation that a user belongs to.",
-)
-
-_Me = GraphQLObjectType(
-    "Me",
-    {
-        **_PERSON_FIELDS,
-        "permissions": GraphQLField(
-            GraphQLNonNull(GraphQLList(GraphQLNonNull(GraphQLString))),
-            resolve=lambda person, _info: permission_names(person.roles),
-            description="What the roles allow, like `templates:edit`.",
-        ),
-        "client": GraphQLField(
-            GraphQLNonNull(_Client),
-            resolve=lambda _person, info: _client(info.context.user),
-            description="The client of this session.",
-        ),
-    },
-    description="The signed-in user.",
-)
+def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resolver | None, *, at_root: bool) -> None:
+    node = field.ast_node
+    assert node is not None
+    needs, size = (get_directive_values(_directive(schema, name), node) for name in ("needs", "size"))
+    anyone = any(directive.name.value == "anyone" for directive in node.directives or ())
+    permission = Permission(needs["permission"]) if needs else None
+    if at_root and (resolve is None or (permission is not None) == anyone):
+        raise ValueError(f"{where}: needs a resolver, and either @needs or @anyone")
+    if _is_list_of_objects(field) and "first" not in field.args and not size:
+        raise ValueError(f"{where}: a list needs first or @size")
+    field.extensions = {
+        "permission": permission,
+        "size": size["of"] if size else 1,
+        "waits": resolve is not None and (inspect.iscoroutinefunction(resolve) or getattr(resolve, "waits", False)),
+    }
+    if at_root or permission is not None:
+        open_to = f"Needs `{permission.value}`." if permission else "Any role."
+        field.description = f"{field.description} {open_to}"
+    if resolve is not None:
+        field.resolve = _mutation(resolve) if where.startswith("Mutation.") else resolve
+    if permission is not None:
+        field.resolve = _guarded(permission, field.resolve or _member(where.partition(".")[2]))
 
 
-def _client(caller: UserCaller) -> dict[str, Any]:
-    return {"id": caller.tenant_id, "identifier": caller.client, "name": caller.client_name}
+def _pending(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError
 
 
-def require(ctx: Context, field: str) -> None:
-    """Raises Forbidden when the caller's roles do not allow the field."""
-    needed = NEEDS.get(field, Permission.USERS_MANAGE)
-    if needed is not None and needed not in permissions_of(ctx.user.roles):
-        raise Forbidden(reason=f"needs {needed.value}")
+def _directive(schema: GraphQLSchema, name: str) -> GraphQLDirective:
+    return next(directive for directive in schema.directives if directive.name == name)
 
 
-def _me(_root: Any, info: Info) -> Person:
-    require(info.context, "me")
-    u = info.context.user
-    return Person(u.user_id, u.email, u.first_name, u.last_name, u.title, u.roles)
+def _is_list_of_objects(field: GraphQLField) -> bool:
+    kind: Any = field.type
+    listed = False
+    while isinstance(kind, GraphQLNonNull | GraphQLList):
+        listed = listed or isinstance(kind, GraphQLList)
+        kind = kind.of_type
+    return listed and isinstance(kind, GraphQLObjectType)
 
 
-async def _users(
-    _root: Any, info: Info, first: int | None = None, after: int | None = None, search: str | None = None
-) -> list[Person]:
-    """An argument that is null counts as left out: clients send nulls for variables that they did not set."""
-    ctx: Context = info.context
-    require(ctx, "users")
-    first, after, search = DEFAULT_FIRST if first is None else first, after or 0, search or ""
-    if not 1 <= first <= LIST_LIMIT:
-        raise ValidationError(details=[("first", f"Must be 1 to {LIST_LIMIT}")])
-    if after < 0:
-        raise ValidationError(details=[("after", "Must not be negative")])
-    if len(search) > SEARCH_LIMIT or "\0" in search:
-        raise ValidationError(details=[("search", f"At most {SEARCH_LIMIT} characters, without NUL")])
-    found = await ctx.store.read(lambda unit: users.list_page(unit, after, first, search))
-    return [Person(u.id, u.email, u.first_name, u.last_name, u.title, u.roles) for u in found]
+def _member(name: str) -> Resolver:
+    return lambda source, _info: source[name] if type(source) is dict else getattr(source, name)
 
 
-SCHEMA = GraphQLSchema(
-    GraphQLObjectType(
-        "Query",
-        {
-            "me": GraphQLField(GraphQLNonNull(_Me), resolve=_me, description="Who is signed in. Any role."),
-            "users": GraphQLField(
-                GraphQLNonNull(GraphQLList(GraphQLNonNull(_User))),
-                args={
-                    "first": GraphQLArgument(GraphQLInt, DEFAULT_FIRST, description=f"How many, 1 to {LIST_LIMIT}."),
-                    "after": GraphQLArgument(GraphQLInt, 0, description="Only users whose id is greater."),
-                    "search": GraphQLArgument(GraphQLString, "", description="Only users whose name or e-mail has it."),
-                },
-                resolve=_users,
-                description="The directory of the client, by id. Needs `users:read`.",
-            ),
-        },
-        description="Everything is inside the client of the signed-in user.",
-    )
-)
+def _guarded(permission: Permission, resolve: Resolver) -> Resolver:
+    """Raises Forbidden before the resolver runs, when the caller's roles do not allow the field."""
+
+    def guarded(source: Any, info: Info, **arguments: Any) -> Any:
+        if permission not in permissions_of(info.context.user.roles):
+            raise Forbidden(reason=f"needs {permission.value}")
+        return resolve(source, info, **arguments)
+
+    return guarded
+
+
+def _mutation(resolve: Resolver) -> Resolver:
+    """What was loaded for the mutation before this one does not hold any more."""
+
+    def fresh(source: Any, info: Info, **arguments: Any) -> Any:
+        info.context.loaded.clear()
+        return resolve(source, info, **arguments)
+
+    return fresh
+
+
+SCHEMA = _build()

@@ -4,14 +4,17 @@ Hands over: :class:`Store` with its units of work, and the three ways to write a
 cursor or SQL text.
 """
 
+from manifest_auth.store.listing import After, Listing, among, numbers
 from manifest_auth.store.statements import Bound, Crossing, UnboundStatement, Unowned, bound, crossing, unowned
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
 __all__ = [
+    "After",
     "Announcement",
     "Bound",
     "Crossing",
+    "Listing",
     "Store",
     "StoreUnavailable",
     "SystemUnit",
@@ -19,8 +22,10 @@ __all__ = [
     "TenantUnit",
     "UnboundStatement",
     "Unowned",
+    "among",
     "bound",
     "crossing",
+    "numbers",
     "open_store",
     "unowned",
 ]

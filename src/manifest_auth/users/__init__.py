@@ -1,6 +1,7 @@
 """The people of a tenant. Owns ``users`` and ``password_history``. Never computes a hash, never opens a session."""
 
 from manifest_auth.users.users import (
+    LISTING,
     User,
     change,
     create,
@@ -10,6 +11,7 @@ from manifest_auth.users.users import (
     find_where_last_signed_in,
     former_hashes,
     get,
+    get_many,
     is_last_admin,
     list_page,
     rehash,
@@ -20,6 +22,7 @@ from manifest_auth.users.users import (
 )
 
 __all__ = [
+    "LISTING",
     "User",
     "change",
     "create",
@@ -29,6 +32,7 @@ __all__ = [
     "find_where_last_signed_in",
     "former_hashes",
     "get",
+    "get_many",
     "is_last_admin",
     "list_page",
     "rehash",

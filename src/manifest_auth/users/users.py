@@ -3,13 +3,14 @@ e-mail across tenants serve sign-in, which has no tenant yet."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.permissions import Role
-from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, bound, crossing, numbers
 from manifest_auth.store.tables import password_history, tenants, users
 from manifest_auth.text import check_email, check_name, email_key, like
 
@@ -27,6 +28,7 @@ class User(NamedTuple):
     created_at: int
     deactivated_at: int | None
     last_sign_in_at: int | None
+    description: str
 
 
 class _Id(NamedTuple):
@@ -50,25 +52,31 @@ _LAST_TENANT = crossing(
     User,
     because="a sign-in that names no client goes to the one in which that e-mail signed in last",
 )
-_LIST = bound(
-    _ALL.where(
-        _C.id > bindparam("after"),
-        or_(
-            bindparam("q") == "",
+_MANY = bound(_ALL.where(among(_C.id, "ids")), User)
+#: The directory: filters take ``like`` (see :func:`manifest_auth.text.like`) and ``role`` (a bit).
+LISTING = Listing(
+    _ALL,
+    User,
+    key=_C.id,
+    sorts={"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name},
+    filters={
+        "search": or_(
             _C.email_key.like(bindparam("like"), escape="\\"),
             func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
         ),
-    )
-    .order_by(_C.id)
-    .limit(bindparam("limit")),
-    User,
+        "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
+        "active": _C.deactivated_at.is_(None),
+        "inactive": _C.deactivated_at.is_not(None),
+    },
 )
-_NEW = ("email", "email_key", "first_name", "last_name", "title", "roles", "password_hash", "password_changed_at")
+_NEW = (
+    "email", "email_key", "first_name", "last_name", "title", "description", "roles", "password_hash",
+    "password_changed_at",
+)  # fmt: skip
 _ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), _Id)
+_CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description")
 _CHANGE = bound(
-    update(users)
-    .where(_C.id == bindparam("id"))
-    .values({name: bindparam("new_" + name) for name in ("email", "email_key", "first_name", "last_name", "title")})
+    update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
 _SET_ROLES = bound(update(users).where(_C.id == bindparam("id")).values(roles=bindparam("new_roles")))
 _DEACTIVATE = bound(
@@ -121,6 +129,11 @@ def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = Fa
     return found
 
 
+def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
+    """Those of the tenant's users that have one of these ids, in no order."""
+    return unit.all(_MANY, ids=numbers(ids))
+
+
 def find_by_email(unit: TenantUnit, email: str) -> User | None:
     return unit.first(_BY_EMAIL, email_key=email_key(email))
 
@@ -132,7 +145,8 @@ def find_where_last_signed_in(unit: SystemUnit, email: str) -> User | None:
 
 def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[User]:
     """At most ``limit`` users after the id ``after`` whose name or e-mail contains ``q``."""
-    return unit.all(_LIST, after=after, limit=limit, q=q, like=like(q))
+    names = frozenset({"search"} if q else ())
+    return LISTING.page(unit, first=limit, sort="ID", after=After(after, after), filters=names, like=like(q))
 
 
 def create(
@@ -145,6 +159,7 @@ def create(
     roles: int,
     password_hash: str | None,
     now: int,
+    description: str = "",
 ) -> User:
     """Raises ValidationError, Conflict when the address is taken in this tenant."""
     check_email(email)
@@ -159,6 +174,7 @@ def create(
         first_name=first_name,
         last_name=last_name,
         title=title,
+        description=description,
         roles=roles,
         password_hash=password_hash,
         password_changed_at=changed_at,
@@ -168,9 +184,19 @@ def create(
     return get(unit, added.id)
 
 
-def change(unit: TenantUnit, user: User, *, email: str, first_name: str, last_name: str, title: str) -> User:
+def change(
+    unit: TenantUnit,
+    user: User,
+    *,
+    email: str,
+    first_name: str,
+    last_name: str,
+    title: str,
+    description: str | None = None,
+) -> User:
     """Raises ValidationError, Conflict when the new address is taken in this tenant."""
     _check_names(first_name, last_name, title)
+    about = user.description if description is None else description
     if email != user.email:
         check_email(email)
         other = find_by_email(unit, email)
@@ -184,9 +210,10 @@ def change(unit: TenantUnit, user: User, *, email: str, first_name: str, last_na
         new_first_name=first_name,
         new_last_name=last_name,
         new_title=title,
+        new_description=about,
     )
     unit.announce("user", user.id)
-    return user._replace(email=email, first_name=first_name, last_name=last_name, title=title)
+    return user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
 
 
 def set_roles(unit: TenantUnit, user: User, roles: int) -> User:

@@ -1,5 +1,4 @@
-"""Work: templates with versions and steps, jobs with what is recorded in them, files; descriptions of users; purposes of
-one-time links."""
+"""Templates with versions and steps, jobs with what is recorded in them, files; purposes of one-time links."""
 
 import sqlalchemy as sa
 from alembic import op

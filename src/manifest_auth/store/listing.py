@@ -1,0 +1,140 @@
+"""Lists of a tenant's rows: filtered, sorted, and walked through by key, so that a page costs the same wherever it is.
+
+A page begins after the sort value and the id of the last row of the page before, never at an offset. For each mix of
+sort and filters there is a statement of its own, with the very conditions that are asked for, so that a store can use
+the index that fits them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from sqlalchemy import Column, ColumnElement, Select, Text, bindparam, func, select, tuple_
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NULLTYPE
+
+from manifest_auth.store.statements import Bound, bound
+from manifest_auth.store.unit import TenantUnit
+
+R = TypeVar("R")
+
+
+class After(NamedTuple):
+    """Where a page begins: behind the row with this sort value and id."""
+
+    value: Any
+    id: int
+
+
+class _Count(NamedTuple):
+    rows: int
+
+
+class Listing(Generic[R]):
+    """One kind of list. ``sorts``: columns by name, each unique together with ``key``; ``filters``: conditions by name,
+    on parameters of their own."""
+
+    def __init__(
+        self,
+        rows: Select[Any],
+        row: type[R],
+        *,
+        key: Column[int],
+        sorts: Mapping[str, Column[Any]],
+        filters: Mapping[str, ColumnElement[bool]],
+    ) -> None:
+        self._rows, self._row, self._key = rows, row, key
+        self.sorts, self.filters = dict(sorts), dict(filters)
+        self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], Bound[R]] = {}
+        self._counts: dict[tuple[str, ...], Bound[_Count]] = {}
+
+    def page(
+        self,
+        unit: TenantUnit,
+        *,
+        first: int,
+        sort: str,
+        descending: bool = False,
+        after: After | None = None,
+        filters: frozenset[str] = frozenset(),
+        **values: Any,
+    ) -> list[R]:
+        """At most ``first`` rows. ``filters``: names of those that apply; ``values``: of their parameters."""
+        where = {} if after is None else {"after_value": after.value, "after_id": after.id}
+        statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
+        return unit.all(statement, limit=first, **where, **values)
+
+    def total(self, unit: TenantUnit, filters: frozenset[str] = frozenset(), **values: Any) -> int:
+        """How many rows there are on all pages: reads all of them."""
+        found = unit.first(self._count(tuple(sorted(filters))), **values)
+        return found.rows if found else 0
+
+    def every_statement(self) -> Iterator[Bound[Any]]:
+        """All statements that there can be, for tests."""
+        for size in range(len(self.filters) + 1):
+            for names in itertools.combinations(sorted(self.filters), size):
+                yield self._count(names)
+                for sort in self.sorts:
+                    for descending, goes_on in itertools.product((False, True), repeat=2):
+                        yield self._page(sort, descending, goes_on, names)
+
+    def _page(self, sort: str, descending: bool, goes_on: bool, names: tuple[str, ...]) -> Bound[R]:
+        known = self._pages.get((sort, descending, goes_on, names))
+        if known is not None:
+            return known
+        column = self.sorts[sort]
+        order = [column] if column is self._key else [column, self._key]
+        query = self._rows.where(*(self.filters[name] for name in names))
+        if goes_on:
+            given = [bindparam("after_value", type_=column.type), bindparam("after_id", type_=self._key.type)]
+            here, there = tuple_(*order), tuple_(*given[-len(order) :])
+            query = query.where(here < there if descending else here > there)
+        query = query.order_by(*(c.desc() if descending else c for c in order)).limit(bindparam("limit"))
+        made = bound(query, self._row)
+        self._pages[(sort, descending, goes_on, names)] = made
+        return made
+
+    def _count(self, names: tuple[str, ...]) -> Bound[_Count]:
+        known = self._counts.get(names)
+        if known is None:
+            query = select(func.count()).select_from(self._key.table)
+            known = bound(query.where(*(self.filters[name] for name in names)), _Count)
+            self._counts[names] = known
+        return known
+
+
+class _among(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """``among(column, parameter)``: the two databases read a JSON array each in its own way."""
+
+    type = NULLTYPE  # as a boolean it would become `… = 1`, for which there is no index
+    inherit_cache = True
+    name = "among"
+
+
+@compiles(_among)
+def _in_sqlite(element: _among, compiler: SQLCompiler, **options: Any) -> str:
+    column, given = element.clauses
+    inner = compiler.process(given, **options)
+    return f"{compiler.process(column, **options)} IN (SELECT value FROM json_each({inner}))"  # noqa: S608 - compiled parts
+
+
+@compiles(_among, "postgresql")
+def _in_postgres(element: _among, compiler: SQLCompiler, **options: Any) -> str:
+    column, given = element.clauses
+    inner = f"json_array_elements_text(CAST({compiler.process(given, **options)} AS JSON))"
+    return f"{compiler.process(column, **options)} IN (SELECT CAST(value AS BIGINT) FROM {inner})"  # noqa: S608 - compiled parts
+
+
+def among(column: Column[Any], name: str) -> ColumnElement[bool]:
+    """Whether a number is in the list that the parameter ``name`` holds, see :func:`numbers`. One statement for lists
+    of any length, which both stores keep prepared."""
+    return _among(column, bindparam(name, type_=Text()))
+
+
+def numbers(values: Any) -> str:
+    """What a parameter of :func:`among` takes."""
+    return f"[{','.join(str(int(value)) for value in values)}]"
