@@ -18,7 +18,7 @@ from graphql import ExecutionResult, GraphQLError, OperationType, execute
 
 from manifest_auth.context import Context
 from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
-from manifest_auth.graphql import plan
+from manifest_auth.graphql import cost, plan
 from manifest_auth.graphql.documents import MAX_ERRORS, Documents
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.store import StoreUnavailable
@@ -116,6 +116,10 @@ async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> 
     if prepared.plan is not None:
         with contextlib.suppress(plan.Unplanned):
             return _answer(200, {"data": plan.run(prepared.plan, ctx)}, kind)
+    try:
+        cost.check(SCHEMA, prepared.document, request.operation, request.variables or {})
+    except GraphQLError as error:
+        return _request_error([error], kind, ctx)
     result: Any = execute(
         SCHEMA,
         prepared.document,
@@ -124,7 +128,7 @@ async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> 
         operation_name=request.operation,
         max_coercion_errors=MAX_ERRORS,
         hide_suggestions=not introspects,
-        is_awaitable=_is_awaitable,  # resolvers are plain or `async def`: the general test costs twice as much
+        is_awaitable=_is_awaitable,  # coroutines, and futures of loaders: the general test costs twice as much
     )
     if inspect.isawaitable(result) and (result := await _in_time(result)) is None:
         return _answer(200, {"data": None, "errors": [_wire(_too_slow(), ctx)]}, kind)
@@ -143,7 +147,7 @@ def _answer(status: int, body: dict[str, Any], kind: Header) -> Answer:
 
 
 def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
-    return type(value) is CoroutineType
+    return type(value) is CoroutineType or type(value) is asyncio.Future
 
 
 async def _in_time(result: Awaitable[Any]) -> Any:
