@@ -4,8 +4,8 @@ Hands over: :class:`Store` with its units of work, and the three ways to write a
 cursor or SQL text.
 """
 
-from manifest_auth.store.listing import After, Listing, among, numbers
-from manifest_auth.store.statements import Bound, Crossing, UnboundStatement, Unowned, bound, crossing, unowned
+from manifest_auth.store.listing import After, Listing, among, among_pairs, numbers, pairs
+from manifest_auth.store.statements import Bound, Crossing, UnboundStatement, Unowned, bound, crossing, mine, unowned
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
@@ -23,10 +23,13 @@ __all__ = [
     "UnboundStatement",
     "Unowned",
     "among",
+    "among_pairs",
     "bound",
     "crossing",
+    "mine",
     "numbers",
     "open_store",
+    "pairs",
     "unowned",
 ]
 

@@ -129,6 +129,28 @@ def _in_postgres(element: _among, compiler: SQLCompiler, **options: Any) -> str:
     return f"{compiler.process(column, **options)} IN (SELECT CAST(value AS BIGINT) FROM {inner})"  # noqa: S608 - compiled parts
 
 
+class _pairs_among(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """``among_pairs(one, other, parameter)``."""
+
+    type = NULLTYPE
+    inherit_cache = True
+    name = "among_pairs"
+
+
+@compiles(_pairs_among)
+def _pairs_in_sqlite(element: _pairs_among, compiler: SQLCompiler, **options: Any) -> str:
+    one, other, given = (compiler.process(clause, **options) for clause in element.clauses)
+    wanted = "SELECT value ->> 0, value ->> 1"
+    return f"({one}, {other}) IN ({wanted} FROM json_each({given}))"
+
+
+@compiles(_pairs_among, "postgresql")
+def _pairs_in_postgres(element: _pairs_among, compiler: SQLCompiler, **options: Any) -> str:
+    one, other, given = (compiler.process(clause, **options) for clause in element.clauses)
+    wanted = "SELECT CAST(value ->> 0 AS BIGINT), CAST(value ->> 1 AS BIGINT)"
+    return f"({one}, {other}) IN ({wanted} FROM json_array_elements(CAST({given} AS JSON)))"
+
+
 def among(column: Column[Any], name: str) -> ColumnElement[bool]:
     """Whether a number is in the list that the parameter ``name`` holds, see :func:`numbers`. One statement for lists
     of any length, which both stores keep prepared."""
@@ -138,3 +160,13 @@ def among(column: Column[Any], name: str) -> ColumnElement[bool]:
 def numbers(values: Any) -> str:
     """What a parameter of :func:`among` takes."""
     return f"[{','.join(str(int(value)) for value in values)}]"
+
+
+def among_pairs(one: Column[Any], other: Column[Any], name: str) -> ColumnElement[bool]:
+    """As :func:`among`, for two numbers that belong together. The parameter takes what :func:`pairs` makes."""
+    return _pairs_among(one, other, bindparam(name, type_=Text()))
+
+
+def pairs(values: Any) -> str:
+    """What a parameter of :func:`among_pairs` takes."""
+    return f"[{','.join(f'[{int(one)},{int(other)}]' for one, other in values)}]"

@@ -17,7 +17,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Generic, TypeVar, overload
 
-from sqlalchemy import BigInteger, Column, Delete, Insert, Select, Table, Update, and_, bindparam, true
+from sqlalchemy import BigInteger, Column, ColumnElement, Delete, Insert, Select, Table, Update, and_, bindparam, true
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import dml
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
@@ -149,6 +149,11 @@ def crossing(source: Source, row: type[R], *, because: str) -> Crossing[R]: ...
 def crossing(source: Source, row: type[R] | None = None, *, because: str) -> Crossing[R] | Crossing[Any]:
     """A statement that crosses tenants, with the reason why it must."""
     return Crossing(source, _row(row), because)
+
+
+def mine(table: Table) -> ColumnElement[bool]:
+    """The condition that a sub-query inside a bound statement must carry for each tenant's table that it reads."""
+    return table.c.tenant_id == bindparam(TENANT, type_=BigInteger(), required=True)
 
 
 def _parameters(source: Source) -> list[BindParameter[Any]]:
