@@ -33,11 +33,12 @@ async def test_a_bug_is_masked_and_logged_with_the_request_id(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: list[dict[str, Any]] = []
-    monkeypatch.setattr(users, "list_page", raising(RuntimeError("secret detail in /srv/app.py")))
+    monkeypatch.setattr(users.LISTING, "page", raising(RuntimeError("secret detail in /srv/app.py")))
     monkeypatch.setattr(app.house, "log", Log(logged))
     reply = await app.graphql(QUERY, token)
     assert reply.status == 200
-    assert reply.json["data"] is None
+    assert reply.json["data"]["users"] is None
+    assert reply.json["data"]["me"]["id"]  # what went well is answered
     [error] = reply.json["errors"]
     request_id = reply.headers["x-request-id"]
     assert error == {
@@ -65,7 +66,7 @@ class Log:
 async def test_a_refusal_of_a_verb_is_named(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch, refusal: Exception, code: str
 ) -> None:
-    monkeypatch.setattr(users, "list_page", raising(refusal))
+    monkeypatch.setattr(users.LISTING, "page", raising(refusal))
     [error] = (await app.graphql(QUERY, token)).json["errors"]
     assert (error["extensions"]["code"], error["path"]) == (code, ["users"])
 
@@ -75,7 +76,7 @@ async def test_a_lost_store_is_said_to_be_overload_and_not_a_bug(
 ) -> None:
     logged: list[dict[str, Any]] = []
     monkeypatch.setattr(app.house, "log", Log(logged))
-    monkeypatch.setattr(users, "list_page", raising(StoreUnavailable("10.0.0.7:5432 refused")))
+    monkeypatch.setattr(users.LISTING, "page", raising(StoreUnavailable("10.0.0.7:5432 refused")))
     reply = await app.graphql(QUERY, token)
     [error] = reply.json["errors"]
     assert error["extensions"]["code"] == "OVERLOADED"
@@ -96,7 +97,7 @@ async def test_a_role_without_the_permission_is_forbidden(
         permissions_of.cache_clear()
     [error] = reply.json["errors"]
     assert (error["message"], error["extensions"]["code"]) == ("Insufficient permissions", "FORBIDDEN")
-    assert reply.json["data"] is None
+    assert reply.json["data"]["users"] is None
     assert alone.json["data"]["me"]["id"]
 
 

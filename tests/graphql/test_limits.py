@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import validate
 
-from manifest_auth.graphql import documents, limits, schema
+from manifest_auth.graphql import documents, http, limits, plan
 from tests.support.house import App
 
 
@@ -16,18 +16,23 @@ class Calls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.validated = self.resolved = 0
-        require = schema.require
+        run, short = http.execute, plan.run
 
         def validating(*arguments: Any, **options: Any) -> Any:
             self.validated += 1
             return validate(*arguments, **options)
 
-        def resolving(*arguments: Any) -> Any:
+        def executing(*arguments: Any, **options: Any) -> Any:
             self.resolved += 1
-            return require(*arguments)
+            return run(*arguments, **options)
+
+        def planned(*arguments: Any) -> Any:
+            self.resolved += 1
+            return short(*arguments)
 
         monkeypatch.setattr(documents, "validate", validating)
-        monkeypatch.setattr(schema, "require", resolving)
+        monkeypatch.setattr(http, "execute", executing)
+        monkeypatch.setattr(plan, "run", planned)
 
 
 @pytest.fixture
@@ -127,7 +132,7 @@ ALLOWED = {
     "repeats": "{ me { " + "id " * (limits.MAX_REPEATS + 1) + "} }",
     "root fields": "{ " + " ".join(f"f{i}: me {{ id }}" for i in range(limits.MAX_ROOT_FIELDS)) + " }",
     "fragments": "{ me { ...F0 } } " + fragments(10, 1),
-    "long text": "{ users(search: " + '"' + "x" * 200 + '") { id } }',
+    "long text": '{ users(filter: {search: "' + "x" * 200 + '"}) { id } }',
 }
 
 
