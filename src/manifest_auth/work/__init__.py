@@ -1,0 +1,21 @@
+"""The work that roles guard: templates with their versions and steps, jobs with what is recorded in them.
+
+Owns the tables of ``store/tables/work.py``. The rules (``template_rules``, ``job_rules``) are pure and know no store.
+The verbs beside them run inside one unit of work and get an :class:`Actor`; whoever calls them has asked for the
+permission. Each part is a module of its own, like ``work.templates.get``.
+"""
+
+from manifest_auth.work import steps, template_log, template_rules, templates, versions
+from manifest_auth.work.acting import MOST_ROWS, Actor, actor_of, few
+
+__all__ = [
+    "MOST_ROWS",
+    "Actor",
+    "actor_of",
+    "few",
+    "steps",
+    "template_log",
+    "template_rules",
+    "templates",
+    "versions",
+]

@@ -1,0 +1,79 @@
+"""Versions of templates: their rows. What is published never changes, and the statements see to that as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, select
+
+from manifest_auth.errors import NotFound
+from manifest_auth.store import TenantUnit, among, bound, numbers
+from manifest_auth.store.tables import template_versions, templates
+from manifest_auth.work.acting import MOST_ROWS, few
+
+
+class Version(NamedTuple):
+    """``number``: within the template. ``status``: a word of ``VersionStatus``. ``revision``: counts the edits."""
+
+    id: int
+    template_id: int
+    number: int
+    status: str
+    revision: int
+    created_by: int
+    created_at: int
+    published_at: int | None
+
+
+_C, _T = template_versions.c, templates.c
+_ALL = select(*(_C[name] for name in Version._fields))
+_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Version)
+_MANY = bound(_ALL.where(among(_C.id, "ids")), Version)
+_OF = _ALL.join(templates, _T.id == _C.template_id).where(among(_C.template_id, "ids"))
+_LATEST = bound(_OF.where(_C.number == _T.versions), Version)
+_PUBLISHED = bound(_OF.where(_C.number == _T.published), Version)
+_NUMBERED = bound(
+    _ALL.where(
+        among(_C.template_id, "ids"),
+        _C.number > bindparam("after", type_=BigInteger()),
+        _C.number <= bindparam("until", type_=BigInteger()),
+    )
+    .order_by(_C.template_id, _C.number)
+    .limit(MOST_ROWS + 1),
+    Version,
+)
+
+
+def get(unit: TenantUnit, version_id: int) -> Version:
+    """Raises NotFound."""
+    found = unit.first(_BY_ID, id=version_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Version]:
+    """Those of the tenant's versions that have one of these ids, in no order."""
+    return unit.all(_MANY, ids=numbers(ids))
+
+
+def latest_of(unit: TenantUnit, template_ids: Sequence[int]) -> list[Version]:
+    """The latest version of each of these templates, in no order."""
+    return unit.all(_LATEST, ids=numbers(template_ids))
+
+
+def published_of(unit: TenantUnit, template_ids: Sequence[int]) -> list[Version]:
+    """The published version of each of these templates that has one, in no order."""
+    return unit.all(_PUBLISHED, ids=numbers(template_ids))
+
+
+def find_published(unit: TenantUnit, template_id: int) -> Version | None:
+    """The version that jobs are made from."""
+    return next(iter(published_of(unit, [template_id])), None)
+
+
+def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Version]:
+    """Of each template at most ``first`` versions after the number ``after``, in order. Raises ValidationError when
+    that is too much at once."""
+    return few(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
