@@ -75,12 +75,14 @@ class _Counter:
         if argument is None:
             size: int = field.extensions.get("size", 1)
             return size
-        given: Any = argument.default_value
+        node_of = argument.ast_node.default_value if argument.ast_node else None
+        usual = int(node_of.value) if isinstance(node_of, IntValueNode) else MOST
+        given: Any = usual
         for one in node.arguments or ():
             if one.name.value == "first":
                 if isinstance(one.value, IntValueNode):
                     given = int(one.value.value)
                 elif isinstance(one.value, VariableNode):
                     given = self._variables.get(one.value.name.value)
-                    given = argument.default_value if given is None else given
+                    given = usual if given is None else given
         return given if type(given) is int and 1 <= given <= MOST else MOST
