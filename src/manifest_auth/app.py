@@ -17,6 +17,7 @@ from manifest_auth.admin import users as admin_users
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
 from manifest_auth.front_door import FrontDoor
+from manifest_auth.graphql import explorer
 from manifest_auth.graphql import http as graphql_http
 from manifest_auth.licence import Gate
 from manifest_auth.metrics import Metrics, listen
@@ -41,6 +42,7 @@ ROUTES = (
     *provider_routes.ROUTES,
     *identity_routes.ROUTES,
     *graphql_http.ROUTES,
+    *explorer.ROUTES,
     *session_routes.ROUTES,
     *clients.ROUTES,
     *admin_users.ROUTES,

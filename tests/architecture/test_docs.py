@@ -20,7 +20,7 @@ from manifest_auth.audit import Event
 from manifest_auth.cli.main import parser
 from manifest_auth.errors import REFUSALS, Refusal
 from manifest_auth.graphql import limits as graphql_limits
-from manifest_auth.operations.reference import stale
+from manifest_auth.cli.reference import stale
 from manifest_auth.settings import Settings
 from manifest_auth.web import convert
 from tests.architecture import links

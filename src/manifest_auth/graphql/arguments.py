@@ -11,7 +11,7 @@ import orjson
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.store import After
-from manifest_auth.text import check_name
+from manifest_auth.text import check_line, check_prose
 
 FIRST = 50
 MOST = 100
@@ -72,9 +72,10 @@ def _cursor(text: str | None, order: str) -> After | None:
     _, value, key = found
     if type(value) not in (str, int) or type(key) is not int or not 0 <= key < 2**63:
         raise wrong
-    if isinstance(value, str) != (order.removesuffix("_DESC") in TEXT_SORTS) or (
-        isinstance(value, str) and "\0" in value
-    ):
+    is_text = isinstance(value, str)
+    if is_text != (order.removesuffix("_DESC") in TEXT_SORTS):
+        raise wrong
+    if "\0" in value if is_text else not -(2**63) <= value < 2**63:
         raise wrong
     return After(value, key)
 
@@ -91,20 +92,13 @@ def search(text: str) -> str:
 
 
 def name(text: str | None, field: str, most: int, *, empty: bool = False) -> str:
-    """A line of text as given. Raises ValidationError: empty, too long, control characters."""
-    given = text or ""
-    if len(given) > most or (not empty and not given.strip()):
-        raise ValidationError(details=[(field, f"Must be {0 if empty else 1} to {most} characters")])
-    return check_name(given, field)
+    """See :func:`manifest_auth.text.check_line`."""
+    return check_line(text or "", field, most, empty=empty)
 
 
 def prose(text: str | None, field: str, most: int) -> str:
-    """A text that may have several lines, or none. Raises ValidationError."""
-    given = text or ""
-    if len(given) > most:
-        raise ValidationError(details=[(field, f"At most {most} characters")])
-    check_name(given.replace("\n", "").replace("\r", "").replace("\t", ""), field)
-    return given
+    """See :func:`manifest_auth.text.check_prose`."""
+    return check_prose(text or "", field, most)
 
 
 def number(value: int, field: str) -> int:

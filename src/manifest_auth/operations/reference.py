@@ -1,15 +1,8 @@
-"""``python -m manifest_auth.operations.reference [--check] FOLDER``: the pages of docs that are made from the code.
-
-``errors.md`` from the closed list of refusals, ``settings.md`` from the settings. ``--check`` writes nothing and says
-which page is not as the code is.
-"""
+"""Pages of docs that are made from the code: ``errors.md`` from the closed list of refusals, ``settings.md`` from the
+settings."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import msgspec
@@ -66,33 +59,6 @@ def settings_page() -> str:
     return _SETTINGS + "".join(_setting(field, get_args(plain[field.name])) for field in found.fields)
 
 
-PAGES: dict[str, Callable[[], str]] = {"errors.md": errors_page, "settings.md": settings_page}
-
-
-def stale(folder: Path) -> list[str]:
-    """The pages of ``folder`` that are not as the code is."""
-    return [name for name, make in PAGES.items() if not _is(folder / name, make())]
-
-
-def main() -> int:
-    """Exit status 1: ``--check`` found a page that must be made anew."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--check", action="store_true")
-    given = parser.parse_args()
-    found = stale(given.folder)
-    for name in found:
-        if given.check:
-            sys.stderr.write(f"{given.folder / name} is not as the code is: run ./dev docs\n")
-        else:
-            (given.folder / name).write_text(PAGES[name](), "utf-8")
-    return 1 if found and given.check else 0
-
-
-def _is(page: Path, text: str) -> bool:
-    return page.exists() and page.read_text("utf-8") == text
-
-
 def _error(refusal: type[Refusal]) -> str:
     return f"| `{refusal.code}` | {refusal.status} | {refusal.sentence} | {refusal.when} |\n"
 
@@ -123,7 +89,3 @@ def _values(kind: Any, words: tuple[Any, ...]) -> str:
     if isinstance(kind, inspect.UnionType):
         return "secret text"
     return "text"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,81 @@
+"""The page of docs on GraphQL, made from the schema: limits, the table of roles and operations, the schema's text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graphql import GraphQLField, GraphQLObjectType
+
+from manifest_auth.graphql import arguments, cost, http, limits
+from manifest_auth.graphql.schema import SCHEMA
+from manifest_auth.permissions import HOLDERS, Permission, Role
+
+_INTRO = """\
+# GraphQL
+
+<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `schema.graphql` and `graphql/reference.py`. -->
+
+`POST /api/client/graphql` with an access token or the session cookie, as the
+[GraphQL-over-HTTP](https://graphql.github.io/graphql-over-http/draft/) specification says. Everything is inside the
+client of the signed-in user: an id of another client is answered with `NOT_FOUND`, like one that never existed. Try it
+at `/explorer`, where introspection is on (`MANIFEST_INTROSPECTION`).
+
+```sh
+curl -s http://127.0.0.1:8080/api/client/graphql -H "Authorization: Bearer $TOKEN" \\
+  -H 'Content-Type: application/json' -d '{{"query": "{{ me {{ email roles {{ name }} }} users(first: 5) {{ id email }} }}"}}'
+```
+
+**Errors.** What goes wrong in one field leaves the others whole: the field is null, and `errors` names its path, a
+`code` (see [errors](errors.md); `VALIDATION_ERROR` is `BAD_USER_INPUT` here, with `details` that name the argument) and
+the request id. A document that does not run at all has no `data`. A missing or bad credential is 401.
+
+**Lists** take `first` ({usual} when left out, {most} at most), `after`, `filter` and `sort`. Beside each list stands
+its page twin (`usersPage`, `templatesPage`, `jobsPage`) with `items`, `nextCursor` for the next `after`, and `total`,
+which is counted only when asked for. Lists inside a template or job are numbered from 1; there `after` is the last
+number seen.
+
+**Limits.** A document is refused before it runs when it has more than {length} characters, {tokens} tokens, {depth}
+levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {definitions} definitions or {directives}
+directives, counted through fragments, or when it costs more than {cost}: a field costs one, and what is below a list as
+often as the list may have items. A query has {deadline} seconds. Mutations never run by `GET`.
+
+## Who may do what
+
+Permissions of several roles add up. `me {{ permissions }}` tells a caller before it calls.
+
+"""
+
+
+def graphql_page() -> str:
+    """The whole page."""
+    intro = _INTRO.format(
+        usual=arguments.FIRST,
+        most=arguments.MOST,
+        length=f"{limits.MAX_LENGTH:,}",
+        tokens=f"{limits.MAX_TOKENS:,}",
+        depth=limits.MAX_DEPTH,
+        fields=limits.MAX_FIELDS,
+        aliases=limits.MAX_ALIASES,
+        roots=limits.MAX_ROOT_FIELDS,
+        definitions=limits.MAX_DEFINITIONS,
+        directives=limits.MAX_DIRECTIVES,
+        cost=f"{cost.MAX_COST:,}",
+        deadline=f"{http.DEADLINE_S:g}",
+    )
+    text = (Path(__file__).parent / "schema.graphql").read_text("utf-8")
+    return f"{intro}{_table()}\n## The schema\n\n```graphql\n{text}```\n"
+
+
+def _table() -> str:
+    head = " | ".join(role.value for role in Role)
+    lines = [f"| operation | needs | {head} |", "| --- | --- |" + " --- |" * len(Role)]
+    for kind in (SCHEMA.query_type, SCHEMA.mutation_type):
+        assert isinstance(kind, GraphQLObjectType)
+        lines += [_row(name, field) for name, field in kind.fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, field: GraphQLField) -> str:
+    permission: Permission | None = field.extensions["permission"]
+    cells = " | ".join("x" if permission is None or role in HOLDERS[permission] else "" for role in Role)
+    return f"| `{name}` | {f'`{permission.value}`' if permission else ''} | {cells} |"
