@@ -22,7 +22,7 @@ at `/explorer`, where introspection is on (`MANIFEST_INTROSPECTION`).
 
 ```sh
 curl -s http://127.0.0.1:8080/api/client/graphql -H "Authorization: Bearer $TOKEN" \\
-  -H 'Content-Type: application/json' -d '{{"query": "{{ me {{ email roles {{ name }} }} users(first: 5) {{ id email }} }}"}}'
+  -H 'Content-Type: application/json' -d '{{"query": "{{ me {{ email roles {{ name }} }} users {{ id email }} }}"}}'
 ```
 
 **Errors.** What goes wrong in one field leaves the others whole: the field is null, and `errors` names its path, a
