@@ -17,6 +17,8 @@ _APP_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+\Z")
 #: One @, no spaces, quotes, comments, controls or angle brackets (security bar 87); not trimmed, not normalised.
 EMAIL_SHAPE = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
 
+_LINES = dict.fromkeys(map(ord, "\n\r\t"))
+
 
 def email_key(email: str) -> str:
     """The form in which addresses are compared: case-folded.
@@ -50,6 +52,22 @@ def check_name(text: str, field: str) -> str:
     """A person's or thing's name as given. Raises ValidationError for control characters."""
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
         raise ValidationError(details=[(field, "Control characters are not allowed")])
+    return text
+
+
+def check_line(text: str, field: str, most: int, *, empty: bool = False) -> str:
+    """A line of text as given. Raises ValidationError: too long, control characters, nothing to read."""
+    if len(text) > most or (not empty and not text.strip()):
+        raise ValidationError(details=[(field, f"Must be {0 if empty else 1} to {most} characters")])
+    return check_name(text, field)
+
+
+def check_prose(text: str, field: str, most: int, *, empty: bool = True) -> str:
+    """A text that may have several lines, as given. Raises ValidationError: too long, control characters, nothing to
+    read."""
+    if len(text) > most or (not empty and not text.strip()):
+        raise ValidationError(details=[(field, f"Must be {0 if empty else 1} to {most} characters")])
+    check_name(text.translate(_LINES), field)
     return text
 
 

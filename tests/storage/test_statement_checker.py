@@ -63,7 +63,18 @@ UNBINDABLE: dict[str, Any] = {
     "an upsert that gives rows to another tenant": lambda: bound(
         upsert(known_origins).values(user_id=1).on_conflict_do_update(index_elements=["user_id"], set_={"tenant_id": 2})
     ),
-    "an insert of what a select finds": lambda: bound(insert(known_origins).from_select(["user_id"], select(_U.id))),
+    "an insert of what an outer join finds": lambda: bound(
+        insert(known_origins).from_select(["user_id"], select(_U.id).outerjoin(sessions, _SESSIONS_OF))
+    ),
+    "an insert of what a union finds": lambda: bound(
+        insert(known_origins).from_select(["user_id"], union(select(_U.id), select(_U.id)))
+    ),
+    "an insert of what an unbound IN finds": lambda: bound(
+        insert(known_origins).from_select(["user_id"], select(_U.id).where(_U.id.in_(_sub())))
+    ),
+    "an insert that takes the tenant from elsewhere": lambda: bound(
+        insert(known_origins).from_select(["user_id", "tenant_id"], select(_U.id, bindparam("to")))
+    ),
     "an unowned read of a tenant's table": lambda: unowned(select(users)),
     "an unowned sub-query": lambda: unowned(select(tenants).where(tenants.c.id.in_(select(_U.tenant_id)))),
     "an unowned join": lambda: unowned(select(tenants).join(users, _U.tenant_id == tenants.c.id)),

@@ -4,6 +4,7 @@ Hands over: :class:`Store` with its units of work, and the three ways to write a
 cursor or SQL text.
 """
 
+from manifest_auth.store.given import cell, given, rows
 from manifest_auth.store.listing import After, Listing, among, among_pairs, numbers, pairs
 from manifest_auth.store.statements import Bound, Crossing, UnboundStatement, Unowned, bound, crossing, mine, unowned
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
@@ -25,11 +26,14 @@ __all__ = [
     "among",
     "among_pairs",
     "bound",
+    "cell",
     "crossing",
+    "given",
     "mine",
     "numbers",
     "open_store",
     "pairs",
+    "rows",
     "unowned",
 ]
 

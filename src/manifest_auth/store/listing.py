@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Select, Text, bindparam, func, select, tuple_
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, Text, bindparam, func, select, tuple_
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -90,7 +90,8 @@ class Listing(Generic[R]):
         order = [column] if column is self._key else [column, self._key]
         query = self._rows.where(*(self.filters[name] for name in names))
         if goes_on:
-            given = [bindparam("after_value", type_=column.type), bindparam("after_id", type_=self._key.type)]
+            kind = BigInteger() if isinstance(column.type, Integer) else column.type  # a cursor's number may be any
+            given = [bindparam("after_value", type_=kind), bindparam("after_id", type_=self._key.type)]
             here, there = tuple_(*order), tuple_(*given[-len(order) :])
             query = query.where(here < there if descending else here > there)
         query = query.order_by(*(c.desc() if descending else c for c in order)).limit(bindparam("limit"))

@@ -162,7 +162,7 @@ def _parameters(source: Source) -> list[BindParameter[Any]]:
 
 def _bound_insert(source: Insert, me: BindParameter[Any]) -> Insert:
     """An upsert changes the row that it meets only if it is the tenant's own."""
-    source = source.values(tenant_id=me)
+    source = source.values(tenant_id=me) if source.select is None else _bound_copy(source, source.select, me)
     clause = source._post_values_clause
     if isinstance(clause, dml.OnConflictDoUpdate):
         if any(getattr(column, "name", column) == "tenant_id" for column in dict(clause.update_values_to_set)):
@@ -172,6 +172,17 @@ def _bound_insert(source: Insert, me: BindParameter[Any]) -> Insert:
         clause.update_whereclause = and_(source.table.c.tenant_id == me, given)
         source._post_values_clause = clause
     return source
+
+
+def _bound_copy(source: Insert, found: Any, me: BindParameter[Any]) -> Insert:
+    """What is found is the tenant's own, and the new rows are too."""
+    names = list(source._select_names or ())
+    if not isinstance(found, Select):
+        raise UnboundStatement("a union cannot be bound; write two statements")
+    if "tenant_id" in names:
+        raise UnboundStatement("whose a new row is, is not for the statement to say")
+    own = [mine(table) for table in _from(found) if table in TENANT_OWNED]
+    return source.from_select([*names, "tenant_id"], found.where(*own).add_columns(me), include_defaults=False)
 
 
 def _check_moves(source: Source) -> None:

@@ -5,14 +5,38 @@ The verbs beside them run inside one unit of work and get an :class:`Actor`; who
 permission. Each part is a module of its own, like ``work.templates.get``.
 """
 
-from manifest_auth.work import steps, template_log, template_rules, templates, versions
+from manifest_auth.work import (
+    assignments,
+    editorial,
+    files,
+    job_log,
+    job_moves,
+    job_rules,
+    job_steps,
+    jobs,
+    records,
+    steps,
+    template_log,
+    template_rules,
+    templates,
+    versions,
+)
 from manifest_auth.work.acting import MOST_ROWS, Actor, actor_of, few
 
 __all__ = [
     "MOST_ROWS",
     "Actor",
     "actor_of",
+    "assignments",
+    "editorial",
     "few",
+    "files",
+    "job_log",
+    "job_moves",
+    "job_rules",
+    "job_steps",
+    "jobs",
+    "records",
     "steps",
     "template_log",
     "template_rules",

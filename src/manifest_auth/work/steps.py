@@ -1,15 +1,30 @@
-"""Steps of a version."""
+"""Steps of a version: what may be written into one, and the one statement that writes them all into a draft."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
-from manifest_auth.store import TenantUnit, among, bound, numbers
-from manifest_auth.store.tables import template_steps
+from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.store import TenantUnit, among, bound, cell, given, mine, numbers, rows
+from manifest_auth.store.tables import template_steps, template_versions
+from manifest_auth.text import check_line, check_prose
 from manifest_auth.work.acting import MOST_ROWS, few
+from manifest_auth.work.template_rules import VersionStatus
+
+MOST_STEPS = 200
+TITLE_LIMIT = 200
+INSTRUCTIONS_LIMIT = 10_000
+
+
+class NewStep(NamedTuple):
+    """A step to be, see :func:`check`."""
+
+    title: str
+    instructions: str = ""
+    requires_evidence: bool = False
 
 
 class Step(NamedTuple):
@@ -34,6 +49,24 @@ _OF = bound(
     .limit(MOST_ROWS + 1),
     Step,
 )
+_V = template_versions.c
+_GIVEN = given("steps")
+_WRITTEN = ("number", "title", "instructions", "requires_evidence")
+# Both reach a draft alone, whatever their caller believes: what is published never changes.
+_CLEAR = bound(
+    delete(template_steps).where(
+        _C.version_id == bindparam("id"),
+        _C.version_id.in_(select(_V.id).where(mine(template_versions), _V.status == VersionStatus.DRAFT.value)),
+    )
+)
+_PUT = bound(
+    insert(template_steps).from_select(
+        ["version_id", *_WRITTEN],
+        select(_V.id, *(cell(_GIVEN, position, _C[name]) for position, name in enumerate(_WRITTEN))).where(
+            _V.id == bindparam("id"), _V.status == VersionStatus.DRAFT.value
+        ),
+    )
+)
 _COUNT = bound(select(func.count()).select_from(template_steps).where(_C.version_id == bindparam("id")), _Count)
 
 
@@ -46,3 +79,21 @@ def count(unit: TenantUnit, version_id: int) -> int:
     """How many steps a version has."""
     found = unit.first(_COUNT, id=version_id)
     return found.steps if found else 0
+
+
+def check(steps: Sequence[NewStep], field: str = "steps") -> Sequence[NewStep]:
+    """The steps as given. Raises ValidationError, which names the step: too many, no title, too long."""
+    if len(steps) > MOST_STEPS:
+        raise ValidationError(details=[(field, f"At most {MOST_STEPS} steps")])
+    for number, step in enumerate(steps):
+        check_line(step.title, f"{field}[{number}].title", TITLE_LIMIT)
+        check_prose(step.instructions, f"{field}[{number}].instructions", INSTRUCTIONS_LIMIT)
+    return steps
+
+
+def put(unit: TenantUnit, version_id: int, steps: Sequence[NewStep]) -> None:
+    """Steps in the place of those before. Raises Conflict when the version is no draft."""
+    unit.change(_CLEAR, id=version_id)
+    written = [(number, s.title, s.instructions, int(s.requires_evidence)) for number, s in enumerate(steps, 1)]
+    if unit.change(_PUT, id=version_id, steps=rows(written)) != len(written):
+        raise Conflict("Only a draft can be edited")

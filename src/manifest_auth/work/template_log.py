@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, bindparam, insert, select
 
 from manifest_auth.store import TenantUnit, among, bound, numbers
 from manifest_auth.store.tables import template_events
-from manifest_auth.work.acting import MOST_ROWS, few
+from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.template_rules import TemplateMove
+
+
+class Entry(NamedTuple):
+    """What is to be logged. ``version``: number of the version that it is about."""
+
+    move: TemplateMove
+    version: int | None = None
+    comment: str = ""
 
 
 class Event(NamedTuple):
@@ -36,6 +45,14 @@ _NUMBERED = bound(
     .limit(MOST_ROWS + 1),
     Event,
 )
+_APPEND = bound(insert(template_events).values({name: bindparam(name) for name in Event._fields}))
+
+
+def append(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: Sequence[Entry]) -> None:
+    """Adds entries behind the number ``after``, which the caller has counted up in the template's row."""
+    for number, entry in enumerate(entries, after + 1):
+        event = Event(template_id, number, entry.move, entry.version, entry.comment, by.user_id, by.at)
+        unit.change(_APPEND, **event._asdict())
 
 
 def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: int) -> list[Event]:

@@ -20,6 +20,10 @@ class VersionStatus(StrEnum):
     RETIRED = "RETIRED"
 
 
+#: What was published once. Nothing of it is ever changed, except that the next version retires it.
+FINAL = (VersionStatus.PUBLISHED, VersionStatus.RETIRED)
+
+
 class TemplateMove(StrEnum):
     """What can happen to a template or to one of its versions."""
 
@@ -57,7 +61,8 @@ def after(status: VersionStatus, move: TemplateMove) -> VersionStatus:
     """Where the move leads a version. Raises Conflict, which says where the version stands."""
     leads = LEADS[move]
     if status not in leads.sources:
-        raise Conflict(f"The version is {status.lower()}: {_needs(leads.sources)} can be {move.lower()}")
+        must = _words(*leads.sources)
+        raise Conflict(f"The version is {_words(status)}: to be {move.lower()} it must be {must}")
     return leads.to
 
 
@@ -71,8 +76,8 @@ def check_archive(archived: bool, move: TemplateMove) -> None:
 
 def check_next(latest: VersionStatus) -> None:
     """One version is under way at a time. Raises Conflict when the latest one is."""
-    if latest not in (VersionStatus.PUBLISHED, VersionStatus.RETIRED):
-        raise Conflict(f"The latest version is {latest.lower()}: a new one begins when it is published")
+    if latest not in FINAL:
+        raise Conflict(f"The latest version is {_words(latest)}: a new one begins when it is published")
 
 
 def check_submission(steps: int) -> None:
@@ -81,10 +86,5 @@ def check_submission(steps: int) -> None:
         raise Conflict("The version has no steps: set them first")
 
 
-def _needs(sources: tuple[VersionStatus, ...]) -> str:
-    names = " or ".join(source.lower() for source in sources)
-    return (
-        f"only {'an' if names[0] in 'aeiou' else 'a'} {names} version"
-        if len(sources) > 1
-        else f"only one that is {names}"
-    )
+def _words(*statuses: VersionStatus) -> str:
+    return " or ".join("a draft" if status is VersionStatus.DRAFT else status.lower() for status in statuses)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Text, bindparam, select
+from sqlalchemy import Text, bindparam, insert, select, update
 
-from manifest_auth.errors import NotFound
+from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import Listing, TenantUnit, among, bound, mine, numbers
 from manifest_auth.store.tables import template_versions, templates
+from manifest_auth.work import template_log
+from manifest_auth.work.acting import Actor
+from manifest_auth.work.template_log import Entry
 
 
 class Template(NamedTuple):
@@ -26,6 +29,10 @@ class Template(NamedTuple):
     created_at: int
     changed_at: int
     archived_at: int | None
+
+
+class _Id(NamedTuple):
+    id: int
 
 
 _C, _V = templates.c, template_versions.c
@@ -48,6 +55,19 @@ LISTING = Listing(
         "open": _C.archived_at.is_(None),
     },
 )
+_CHANGED = ("name", "name_key", "description", "versions", "published", "events", "changed_at", "archived_at")
+_ADD = bound(
+    insert(templates)
+    .values({name: bindparam(name) for name in (*_CHANGED, "created_by", "created_at")})
+    .returning(_C.id),
+    _Id,
+)
+# The count of what happened is the template's revision: whoever acts on what has moved meanwhile changes no row.
+_MOVE = bound(
+    update(templates)
+    .where(_C.id == bindparam("of"), _C.events == bindparam("seen"))
+    .values({name: bindparam("new_" + name) for name in _CHANGED})
+)
 
 
 def get(unit: TenantUnit, template_id: int, *, lock: bool = False) -> Template:
@@ -61,3 +81,28 @@ def get(unit: TenantUnit, template_id: int, *, lock: bool = False) -> Template:
 def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Template]:
     """Those of the tenant's templates that have one of these ids, in no order."""
     return unit.all(_MANY, ids=numbers(ids))
+
+
+def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entry) -> Template:
+    """A new template with one version, which the caller adds, and the first entries of its log."""
+    made = Template(0, name, description, 1, None, len(entries), by.user_id, by.at, by.at, None)
+    added = unit.first(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
+    assert added is not None
+    template_log.append(unit, by, added.id, 0, entries)
+    return made._replace(id=added.id)
+
+
+def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entries: Entry) -> Template:
+    """Changes a template from what was ``seen`` of it, and logs why: the first statement of each verb that moves it or
+    one of its versions, so that what was seen of those holds too. Raises Conflict when anything happened since."""
+    changed = changed._replace(events=seen.events + len(entries), changed_at=by.at)
+    values = {f"new_{name}": value for name, value in _stored(changed).items()}
+    if unit.change(_MOVE, of=seen.id, seen=seen.events, **values) != 1:
+        raise Conflict("Somebody else has just changed this template: look at it again")
+    template_log.append(unit, by, seen.id, seen.events, entries)
+    return changed
+
+
+def _stored(template: Template) -> dict[str, object]:
+    values = {name: getattr(template, name) for name in _CHANGED if name != "name_key"}
+    return {**values, "name_key": template.name.lower()}

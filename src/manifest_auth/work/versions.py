@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, select
+from sqlalchemy import BigInteger, bindparam, insert, select, update
 
-from manifest_auth.errors import NotFound
+from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import TenantUnit, among, bound, numbers
 from manifest_auth.store.tables import template_versions, templates
-from manifest_auth.work.acting import MOST_ROWS, few
+from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.template_rules import FINAL, VersionStatus
 
 
 class Version(NamedTuple):
@@ -24,6 +25,10 @@ class Version(NamedTuple):
     created_by: int
     created_at: int
     published_at: int | None
+
+
+class _Id(NamedTuple):
+    id: int
 
 
 _C, _T = template_versions.c, templates.c
@@ -42,6 +47,28 @@ _NUMBERED = bound(
     .order_by(_C.template_id, _C.number)
     .limit(MOST_ROWS + 1),
     Version,
+)
+_NEW = ("template_id", "number", "status", "revision", "created_by", "created_at", "published_at")
+_ADD = bound(insert(template_versions).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+# What was published never changes, whatever the caller believes: no statement but _RETIRE reaches it.
+_CHANGE = bound(
+    update(template_versions)
+    .where(
+        _C.id == bindparam("of"),
+        _C.status == bindparam("seen_status"),
+        _C.revision == bindparam("seen_revision"),
+        *(_C.status != status.value for status in FINAL),
+    )
+    .values({name: bindparam("new_" + name) for name in ("status", "revision", "published_at")})
+)
+_RETIRE = bound(
+    update(template_versions)
+    .where(
+        _C.template_id == bindparam("of"),
+        _C.number == bindparam("at"),
+        _C.status == VersionStatus.PUBLISHED.value,
+    )
+    .values(status=VersionStatus.RETIRED.value)
 )
 
 
@@ -77,3 +104,26 @@ def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: i
     """Of each template at most ``first`` versions after the number ``after``, in order. Raises ValidationError when
     that is too much at once."""
     return few(unit.all(_NUMBERED, ids=numbers(template_ids), after=after, until=after + first))
+
+
+def add(unit: TenantUnit, by: Actor, template_id: int, number: int) -> Version:
+    """A new draft without steps."""
+    made = Version(0, template_id, number, VersionStatus.DRAFT, 1, by.user_id, by.at, None)
+    added = unit.first(_ADD, **{name: getattr(made, name) for name in _NEW})
+    assert added is not None
+    return made._replace(id=added.id)
+
+
+def change(unit: TenantUnit, seen: Version, changed: Version) -> Version:
+    """Changes status, revision or time of publication from what was ``seen``. Raises Conflict when that holds no more,
+    and for a version that was published already."""
+    values = {f"new_{name}": getattr(changed, name) for name in ("status", "revision", "published_at")}
+    if unit.change(_CHANGE, of=seen.id, seen_status=seen.status, seen_revision=seen.revision, **values) != 1:
+        raise Conflict("Somebody else has just changed this version: look at it again")
+    return changed
+
+
+def retire(unit: TenantUnit, template_id: int, number: int) -> None:
+    """The published version makes place for the next. Raises Conflict when it is not published."""
+    if unit.change(_RETIRE, of=template_id, at=number) != 1:
+        raise Conflict("The version is not published")
