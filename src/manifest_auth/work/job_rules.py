@@ -1,0 +1,217 @@
+"""The life of a job, as a pure state machine: what may happen in which state, and what comes of it.
+
+Nothing here knows a store, a clock or a caller. Verbs ask these rules under a lock on the job's row, so whoever comes
+second is judged by what the first one left.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from typing import NamedTuple
+
+from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.text import check_line, check_prose
+
+MOST_ASSIGNED = 20  # users of one job
+MOST_RECORDS = 100  # of one step
+TEXT_LIMIT, CHOICE_LIMIT, UNIT_LIMIT = 10_000, 200, 40  # characters of what is recorded
+
+
+class JobStatus(enum.StrEnum):
+    """The wire's names; stored as such."""
+
+    UNASSIGNED = "UNASSIGNED"
+    ASSIGNED = "ASSIGNED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    CANCELED = "CANCELED"
+
+
+class JobMove(enum.StrEnum):
+    """What can happen to a job, as its history names it."""
+
+    CREATED = "CREATED"
+    CHANGED = "CHANGED"
+    ASSIGNED = "ASSIGNED"
+    UNASSIGNED = "UNASSIGNED"
+    STARTED = "STARTED"
+    STEP_COMPLETED = "STEP_COMPLETED"
+    COMPLETED = "COMPLETED"
+    CANCELED = "CANCELED"
+
+
+class Priority(enum.IntEnum):
+    """Stored as numbers, so that what is urgent sorts first."""
+
+    HIGH = 1
+    MEDIUM = 2
+    LOW = 3
+
+
+class RecordKind(enum.StrEnum):
+    """What kind of value was recorded."""
+
+    TEXT = "TEXT"
+    NUMBER = "NUMBER"
+    CHOICE = "CHOICE"
+    BOOLEAN = "BOOLEAN"
+    FILE = "FILE"
+
+
+ENDED = frozenset({JobStatus.COMPLETED, JobStatus.CANCELED})
+_WORDS = {
+    JobStatus.UNASSIGNED: "assigned to nobody",
+    JobStatus.ASSIGNED: "not started",
+    JobStatus.IN_PROGRESS: "in progress",
+    JobStatus.COMPLETED: "completed",
+    JobStatus.CANCELED: "canceled",
+}
+
+
+class State(NamedTuple):
+    """All that the rules look at. ``done``: how many of the ``steps`` are completed, always the first ones;
+    ``assigned``: how many users are."""
+
+    status: JobStatus
+    steps: int
+    done: int = 0
+    assigned: int = 0
+
+
+def created(steps: int) -> State:
+    """A new job."""
+    return State(JobStatus.UNASSIGNED, steps)
+
+
+def changed(state: State) -> State:
+    """Name, thing or priority get other values. Raises Conflict once the job has ended."""
+    _not_ended(state)
+    return state
+
+
+def assigned(state: State) -> State:
+    """One more user. Raises Conflict: ended, or as many as there may be."""
+    _not_ended(state)
+    if state.assigned >= MOST_ASSIGNED:
+        raise Conflict(f"A job has at most {MOST_ASSIGNED} users")
+    waits = state.status is JobStatus.UNASSIGNED
+    return state._replace(status=JobStatus.ASSIGNED if waits else state.status, assigned=state.assigned + 1)
+
+
+def unassigned(state: State) -> State:
+    """One user less; a job that is not started goes back to unassigned with its last one. Raises Conflict: ended, or
+    nobody was assigned."""
+    _not_ended(state)
+    if not state.assigned:
+        raise Conflict("The job is assigned to nobody")
+    left = state.assigned - 1
+    waits = state.status is JobStatus.ASSIGNED and not left
+    return state._replace(status=JobStatus.UNASSIGNED if waits else state.status, assigned=left)
+
+
+def started(state: State) -> State:
+    """Assigned to in progress. Raises Conflict: whoever starts an unassigned job is assigned first."""
+    if state.status is not JobStatus.ASSIGNED:
+        raise Conflict(f"The job is {_WORDS[state.status]}")
+    return state._replace(status=JobStatus.IN_PROGRESS)
+
+
+def step_completed(state: State, number: int, *, is_evident: bool) -> State:
+    """The step that is next is completed. ``is_evident``: the step asks for no evidence, or something is recorded for
+    it. Raises NotFound, Conflict: not in progress, another step is next, no evidence."""
+    is_next(state, number)
+    if not is_evident:
+        raise Conflict(f"Step {number} needs something recorded as evidence first")
+    return state._replace(done=number)
+
+
+def recorded(state: State, number: int, records: int) -> None:
+    """Something may be recorded for step ``number``, which has ``records`` already. Raises NotFound, Conflict: not in
+    progress, another step is next, as many as there may be."""
+    is_next(state, number)
+    if records >= MOST_RECORDS:
+        raise Conflict(f"A step has at most {MOST_RECORDS} records")
+
+
+def completed(state: State) -> State:
+    """In progress to completed. Raises Conflict: not in progress, or a step is left."""
+    _in_progress(state)
+    if state.done < state.steps:
+        raise Conflict(f"Step {state.done + 1} of {state.steps} is not completed")
+    return state._replace(status=JobStatus.COMPLETED)
+
+
+def canceled(state: State) -> State:
+    """The end of a job that is not completed. Raises Conflict."""
+    _not_ended(state)
+    return state._replace(status=JobStatus.CANCELED)
+
+
+def is_next(state: State, number: int) -> None:
+    """Steps go in order. Raises NotFound for a step that the job does not have, Conflict: not in progress, or another
+    step is next."""
+    if not 1 <= number <= state.steps:
+        raise NotFound()
+    _in_progress(state)
+    if number <= state.done:
+        raise Conflict(f"Step {number} is completed")
+    if number > state.done + 1:
+        raise Conflict(f"Step {state.done + 1} is next")
+
+
+def _not_ended(state: State) -> None:
+    if state.status in ENDED:
+        raise Conflict(f"The job is {_WORDS[state.status]}")
+
+
+def _in_progress(state: State) -> None:
+    if state.status is not JobStatus.IN_PROGRESS:
+        raise Conflict(f"The job is {_WORDS[state.status]}")
+
+
+class Value(NamedTuple):
+    """What is recorded: the member of its kind is set, the others are None. A boolean is 0 or 1 in ``value``, a choice
+    stands in ``text``."""
+
+    kind: RecordKind
+    text: str | None = None
+    value: float | None = None
+    unit: str | None = None
+    file_id: int | None = None
+
+
+def value_of(
+    *,
+    text: str | None = None,
+    value: float | None = None,
+    unit: str | None = None,
+    choice: str | None = None,
+    boolean: bool | None = None,
+    file_id: int | None = None,
+) -> Value:
+    """The one value that was given. Raises ValidationError: none, several, too long, nothing to read, a unit of
+    nothing, no finite number."""
+    given = [
+        Value(RecordKind.TEXT, text=check_prose(text, "text", TEXT_LIMIT, empty=False)) if text is not None else None,
+        Value(RecordKind.NUMBER, value=_finite(value), unit=_unit(unit)) if value is not None else None,
+        Value(RecordKind.CHOICE, text=check_line(choice, "choice", CHOICE_LIMIT)) if choice is not None else None,
+        Value(RecordKind.BOOLEAN, value=float(boolean)) if boolean is not None else None,
+        Value(RecordKind.FILE, file_id=file_id) if file_id is not None else None,
+    ]
+    found = [one for one in given if one is not None]
+    if len(found) != 1:
+        raise ValidationError(details=[("input", "Exactly one of text, value, choice, boolean and fileId")])
+    if unit and value is None:
+        raise ValidationError(details=[("unit", "Only a value has a unit")])
+    return found[0]
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise ValidationError(details=[("value", "Must be a finite number")])
+    return value
+
+
+def _unit(unit: str | None) -> str | None:
+    return check_line(unit, "unit", UNIT_LIMIT) if unit else None

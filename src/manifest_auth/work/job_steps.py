@@ -1,0 +1,58 @@
+"""Which steps of a job are completed. Steps go in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, insert, select
+
+from manifest_auth.store import TenantUnit, among, bound, numbers
+from manifest_auth.store.tables import job_steps, template_steps
+from manifest_auth.work import job_rules, jobs, records
+from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.job_log import Note
+from manifest_auth.work.job_rules import JobMove
+from manifest_auth.work.jobs import Job
+
+
+class Completion(NamedTuple):
+    """``number``: of the step."""
+
+    job_id: int
+    number: int
+    completed_by: int
+    completed_at: int
+
+
+class _Rule(NamedTuple):
+    requires_evidence: int
+
+
+_C, _S = job_steps.c, template_steps.c
+_ADD = bound(insert(job_steps).values({name: bindparam(name) for name in Completion._fields}))
+_OF = bound(
+    select(*(_C[name] for name in Completion._fields))
+    .where(among(_C.job_id, "ids"))
+    .order_by(_C.job_id, _C.number)
+    .limit(MOST_ROWS + 1),
+    Completion,
+)
+_RULE = bound(
+    select(_S.requires_evidence).where(_S.version_id == bindparam("version"), _S.number == bindparam("number")), _Rule
+)
+
+
+def complete(unit: TenantUnit, by: Actor, job_id: int, number: int) -> Job:
+    """Raises NotFound for job or step, Conflict: not in progress, another step is next, or evidence is missing."""
+    job = jobs.get(unit, job_id, lock=True)
+    rule = unit.first(_RULE, version=job.version_id, number=number)
+    is_evident = rule is None or not rule.requires_evidence or records.count(unit, job.id, number) > 0
+    state = job_rules.step_completed(jobs.state_of(job), number, is_evident=is_evident)
+    unit.change(_ADD, job_id=job.id, number=number, completed_by=by.user_id, completed_at=by.at)
+    return jobs.move(unit, by, job, JobMove.STEP_COMPLETED, state, Note(step=number))
+
+
+def of_jobs(unit: TenantUnit, job_ids: Sequence[int]) -> list[Completion]:
+    """Those that are completed, each job's in order. Raises ValidationError when that is too much at once."""
+    return few(unit.all(_OF, ids=numbers(job_ids)))

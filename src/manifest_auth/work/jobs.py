@@ -1,0 +1,143 @@
+"""Jobs: their rows, their list, and the one statement that moves one on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, select, update
+
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.store import Listing, TenantUnit, among, bound, mine, numbers
+from manifest_auth.store.tables import job_assignments, jobs
+from manifest_auth.work import job_log
+from manifest_auth.work.acting import Actor
+from manifest_auth.work.job_log import PLAIN, Note
+from manifest_auth.work.job_rules import JobMove, JobStatus, Priority, State
+
+
+class Job(NamedTuple):
+    """``version``: the number of the one it was made from. ``done``: how many of its ``steps`` are completed, always
+    the first ones. ``records``, ``events``: how many there are. ``priority``: see ``Priority``."""
+
+    id: int
+    template_id: int
+    version_id: int
+    version: int
+    name: str
+    asset_id: str | None
+    priority: int
+    status: str
+    steps: int
+    done: int
+    records: int
+    events: int
+    created_by: int
+    created_at: int
+    changed_at: int
+    started_at: int | None
+    completed_at: int | None
+    canceled_at: int | None
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+_C, _A = jobs.c, job_assignments.c
+_ALL = select(*(_C[name] for name in Job._fields))
+_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Job)
+_LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Job)
+_MANY = bound(_ALL.where(among(_C.id, "ids")), Job)
+#: Filters take ``like`` (see :func:`manifest_auth.text.like`), ``status``, ``priority``, ``template``, ``asset`` and
+#: ``assigned``.
+LISTING = Listing(
+    _ALL,
+    Job,
+    key=_C.id,
+    sorts={"ID": _C.id, "NAME": _C.name_key, "PRIORITY": _C.priority, "CHANGED_AT": _C.changed_at},
+    filters={
+        "search": _C.name_key.like(bindparam("like"), escape="\\"),
+        "status": _C.status == bindparam("status", type_=Text()),
+        "priority": _C.priority == bindparam("priority", type_=Integer()),
+        "template": _C.template_id == bindparam("template", type_=BigInteger()),
+        "asset": _C.asset_id == bindparam("asset", type_=Text()),
+        "assigned": _C.id.in_(
+            select(_A.job_id).where(mine(job_assignments), _A.user_id == bindparam("assigned", type_=BigInteger()))
+        ),
+    },
+)
+_INSERTED = ("name_key", *(name for name in Job._fields if name != "id"))
+_ADD = bound(insert(jobs).values({name: bindparam(name) for name in _INSERTED}).returning(_C.id), _Id)
+#: What was read and judged; whoever changed it meanwhile is not overwritten.
+_JUDGED = ("status", "done", "records", "events")
+_CHANGED = (
+    "name", "name_key", "asset_id", "priority", *_JUDGED, "changed_at", "started_at", "completed_at", "canceled_at",
+)  # fmt: skip
+_SAVE = bound(
+    update(jobs)
+    .where(_C.id == bindparam("of"), *(_C[name] == bindparam(f"old_{name}") for name in _JUDGED))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGED})
+)
+
+
+def get(unit: TenantUnit, job_id: int, *, lock: bool = False) -> Job:
+    """``lock``: the job and what is in it stay as they are until the transaction ends. Raises NotFound."""
+    found = unit.first(_LOCKED if lock else _BY_ID, id=job_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Job]:
+    """Those of the tenant's jobs that have one of these ids, in no order."""
+    return unit.all(_MANY, ids=numbers(ids))
+
+
+def insert_new(unit: TenantUnit, by: Actor, job: Job) -> Job:
+    """A new row, and the first entry of its log. Its id is the database's."""
+    added = unit.first(_ADD, name_key=job.name.lower(), **job._asdict())
+    assert added is not None
+    made = job._replace(id=added.id)
+    job_log.append(unit, by, made.id, made.events, JobMove.CREATED, PLAIN)
+    return made
+
+
+def state_of(job: Job, assigned: int = 0) -> State:
+    """What the rules look at. ``assigned``: how many users are, where a rule asks for it."""
+    return State(JobStatus(job.status), job.steps, job.done, assigned)
+
+
+def move(unit: TenantUnit, by: Actor, job: Job, kind: JobMove, state: State, note: Note = PLAIN, **members: Any) -> Job:
+    """The job after a move, with an entry in its log. ``job``: as it was read under its lock; ``members``: of the row,
+    that change beside the state. Raises Conflict when somebody else was faster."""
+    after = job._replace(status=state.status.value, done=state.done, events=job.events + 1, **members)
+    changes = {**_changes(job, after), **note.changes}
+    after = save(unit, by, job, after)
+    job_log.append(unit, by, job.id, after.events, kind, note._replace(changes=changes))
+    return after
+
+
+def save(unit: TenantUnit, by: Actor, before: Job, after: Job) -> Job:
+    """Raises Conflict when the row is not any more what was read."""
+    after = after._replace(changed_at=by.at)
+    old = {f"old_{name}": getattr(before, name) for name in _JUDGED}
+    new = {f"new_{name}": value for name, value in after._asdict().items()}
+    if unit.change(_SAVE, of=before.id, new_name_key=after.name.lower(), **old, **new) != 1:
+        raise Conflict("Somebody else changed the job first")
+    return after
+
+
+def _changes(before: Job, after: Job) -> dict[str, tuple[Any, Any]]:
+    pairs = zip(_shown(before).items(), _shown(after).values(), strict=True)
+    return {name: (old, new) for (name, old), new in pairs if old != new}
+
+
+def _shown(job: Job) -> dict[str, Any]:
+    """What the log tells the changes of, by the wire's names."""
+    return {
+        "name": job.name,
+        "assetId": job.asset_id,
+        "priority": Priority(job.priority).name,
+        "status": job.status,
+    }

@@ -1,0 +1,97 @@
+"""What is recorded in a job: numbered from 1 by the counter in the job's row, never changed, never removed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, func, insert, select
+
+from manifest_auth.store import TenantUnit, among, among_pairs, bound, numbers, pairs
+from manifest_auth.store.tables import job_records
+from manifest_auth.work import files, job_rules, jobs
+from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.job_rules import Value
+
+
+class Record(NamedTuple):
+    """``step``: its number. The value as in :class:`manifest_auth.work.job_rules.Value`."""
+
+    job_id: int
+    number: int
+    step: int
+    kind: str
+    text: str | None
+    value: float | None
+    unit: str | None
+    file_id: int | None
+    recorded_by: int
+    recorded_at: int
+
+
+class _Count(NamedTuple):
+    records: int
+
+
+_C = job_records.c
+_ALL = select(*(_C[name] for name in Record._fields))
+_ADD = bound(insert(job_records).values({name: bindparam(name) for name in Record._fields}))
+_COUNT = bound(
+    select(func.count()).select_from(job_records).where(_C.job_id == bindparam("job"), _C.step == bindparam("step")),
+    _Count,
+)
+_NUMBERED = bound(
+    _ALL.where(
+        among(_C.job_id, "ids"),
+        _C.number > bindparam("after", type_=BigInteger()),
+        _C.number <= bindparam("until", type_=BigInteger()),
+    )
+    .order_by(_C.job_id, _C.number)
+    .limit(MOST_ROWS + 1),
+    Record,
+)
+_OF_STEPS = bound(
+    _ALL.where(among_pairs(_C.job_id, _C.step, "keys")).order_by(_C.job_id, _C.number).limit(MOST_ROWS + 1), Record
+)
+
+
+def add(unit: TenantUnit, by: Actor, job_id: int, step: int, value: Value) -> Record:
+    """Raises NotFound for job, step or file, Conflict: not in progress, another step is next, or as many as there may
+    be."""
+    job = jobs.get(unit, job_id, lock=True)
+    job_rules.recorded(jobs.state_of(job), step, count(unit, job_id, step))
+    if value.file_id is not None:
+        files.use(unit, by, value.file_id)
+    after = jobs.save(unit, by, job, job._replace(records=job.records + 1))
+    record = Record(
+        job.id,
+        after.records,
+        step,
+        value.kind.value,
+        value.text,
+        value.value,
+        value.unit,
+        value.file_id,
+        by.user_id,
+        by.at,
+    )
+    unit.change(_ADD, **record._asdict())
+    return record
+
+
+def count(unit: TenantUnit, job_id: int, step: int) -> int:
+    """How many there are for a step."""
+    found = unit.first(_COUNT, job=job_id, step=step)
+    return found.records if found else 0
+
+
+def numbered(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Record]:
+    """Of each job at most ``first`` records after the number ``after``, in order. Raises ValidationError when that is
+    too much at once."""
+    return few(unit.all(_NUMBERED, ids=numbers(job_ids), after=after, until=after + first))
+
+
+def of_steps(unit: TenantUnit, keys: Sequence[tuple[int, int]]) -> list[Record]:
+    """All records of these steps, each a job's id and a step's number; a job's in order. Raises ValidationError when
+    that is too much at once."""
+    return few(unit.all(_OF_STEPS, keys=pairs(keys)))
