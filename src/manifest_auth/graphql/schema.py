@@ -28,7 +28,7 @@ from graphql import (
 
 from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden
-from manifest_auth.graphql import people
+from manifest_auth.graphql import people, templates
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.text import when
 
@@ -36,7 +36,7 @@ Info = GraphQLResolveInfo[Context]
 Resolver = Callable[..., Any]
 
 #: By type and field, like ``Query.users``.
-RESOLVERS: dict[str, Resolver] = {**people.RESOLVERS}
+RESOLVERS: dict[str, Resolver] = {**people.RESOLVERS, **templates.RESOLVERS}
 
 
 def _build() -> GraphQLSchema:
