@@ -184,14 +184,14 @@ def test_exactly_one_value_and_a_unit_only_of_a_number(members: dict[str, Any]) 
         return
     [kind] = values
     one = members[kind]
-    expected = {
+    expected: dict[str, Callable[[], Value]] = {
         "text": lambda: Value(RecordKind.TEXT, text=one),
         "value": lambda: Value(RecordKind.NUMBER, value=one, unit=members.get("unit") or None),
         "choice": lambda: Value(RecordKind.CHOICE, text=one),
         "boolean": lambda: Value(RecordKind.BOOLEAN, value=1.0 if one else 0.0),
         "file_id": lambda: Value(RecordKind.FILE, file_id=one),
-    }[kind]
-    assert value_of(**members) == expected()
+    }
+    assert value_of(**members) == expected[kind]()
 
 
 @pytest.mark.parametrize(

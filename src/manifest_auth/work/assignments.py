@@ -26,10 +26,7 @@ class Assignment(NamedTuple):
 
 _C = job_assignments.c
 _OF = bound(
-    select(_C.job_id, _C.user_id)
-    .where(among(_C.job_id, "ids"))
-    .order_by(_C.job_id, _C.assigned_at, _C.user_id)
-    .limit(MOST_ROWS + 1),
+    select(_C.job_id, _C.user_id).where(among(_C.job_id, "ids")).order_by(_C.job_id, _C.user_id).limit(MOST_ROWS + 1),
     Assignment,
 )
 _ADD = bound(
@@ -41,7 +38,7 @@ _REMOVE = bound(delete(job_assignments).where(_C.job_id == bindparam("job"), _C.
 
 
 def of_jobs(unit: TenantUnit, job_ids: Sequence[int]) -> list[Assignment]:
-    """Each job's in the order in which they were assigned. Raises ValidationError when that is too much at once."""
+    """Each job's by the users' numbers. Raises ValidationError when that is too much at once."""
     return few(unit.all(_OF, ids=numbers(job_ids)))
 
 
@@ -73,7 +70,7 @@ def put(unit: TenantUnit, by: Actor, job: Job, user_id: int) -> Job:
     if user_id in before:
         raise Conflict("The user is assigned already")
     unit.change(_ADD, job_id=job.id, user_id=user_id, assigned_by=by.user_id, assigned_at=by.at)
-    note = Note(changes={"assignedUserIds": (before, [*before, user_id])})
+    note = Note(changes={"assignedUserIds": (before, sorted([*before, user_id]))})
     return jobs.move(unit, by, job, JobMove.ASSIGNED, state, note)
 
 

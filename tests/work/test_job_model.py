@@ -1,0 +1,287 @@
+"""Any sequence of what can be done with jobs, on a real store beside a model in plain Python: the same is refused, and
+the same is there afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from manifest_auth import tenants, users
+from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
+from manifest_auth.permissions import Role
+from manifest_auth.store import Store, TenantUnit, open_store
+from manifest_auth.store.migrate import upgrade
+from manifest_auth.tenants import TenantSettings
+from manifest_auth.work import Actor, assignments, job_log, job_moves, job_steps, jobs, records
+from manifest_auth.work.job_rules import Priority, value_of
+from tests.support import work
+
+T = TypeVar("T")
+_numbers = itertools.count(1)
+STEPS = len(work.STEPS)
+EVIDENCE = {number for number, step in enumerate(work.STEPS, 1) if step.requires_evidence}
+
+
+@dataclass
+class World:
+    """A store, driven from plain functions."""
+
+    loop: asyncio.AbstractEventLoop
+    store: Store
+
+    def write(self, tenant_id: int, work: Callable[[TenantUnit], T]) -> T:
+        return self.loop.run_until_complete(self.store.of(tenant_id).write(work))
+
+    def read(self, tenant_id: int, work: Callable[[TenantUnit], T]) -> T:
+        return self.loop.run_until_complete(self.store.of(tenant_id).read(work))
+
+
+@dataclass
+class Model:
+    """What one job should be."""
+
+    id: int
+    name: str
+    priority: str = "MEDIUM"
+    status: str = "UNASSIGNED"
+    assigned: list[int] = field(default_factory=list)
+    done: list[int] = field(default_factory=list)  # by whom
+    records: list[tuple[int, float | str, int]] = field(default_factory=list)
+    log: list[tuple[str, int | None, int, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in ("UNASSIGNED", "ASSIGNED", "IN_PROGRESS")
+
+    def is_next(self, step: int) -> bool:
+        return self.status == "IN_PROGRESS" and step == len(self.done) + 1
+
+    def logs(self, move: str, by: int, step: int | None = None, **changes: tuple[Any, Any]) -> None:
+        detail = {name: {"before": old, "after": new} for name, (old, new) in changes.items() if old != new}
+        self.log.append((move, step, by, detail))
+
+    def becomes(self, status: str) -> tuple[str, str]:
+        before, self.status = self.status, status
+        return before, status
+
+    def assign(self, user: int, by: int) -> None:
+        before = list(self.assigned)
+        self.assigned = sorted([*self.assigned, user])
+        status = self.becomes("ASSIGNED" if self.status == "UNASSIGNED" else self.status)
+        self.logs("ASSIGNED", by, status=status, assignedUserIds=(before, list(self.assigned)))
+
+    def unassign(self, user: int, by: int) -> None:
+        before = list(self.assigned)
+        self.assigned.remove(user)
+        lonely = self.status == "ASSIGNED" and not self.assigned
+        status = self.becomes("UNASSIGNED" if lonely else self.status)
+        self.logs("UNASSIGNED", by, status=status, assignedUserIds=(before, list(self.assigned)))
+
+
+class Story(RuleBasedStateMachine):
+    world: ClassVar[World]
+    found: Bundle[Model] = Bundle("jobs")
+    WHO = st.integers(0, 2)
+
+    @initialize()
+    def begin(self) -> None:
+        def fill(unit: TenantUnit) -> None:
+            self.workers = [work.user(unit) for _ in range(3)]
+            self.others = [work.user(unit, Role.VIEWER), work.user(unit)]
+            users.deactivate(unit, users.get(unit, self.others[1]), 1)
+            self.template = work.published(unit, Actor(self.workers[0], 1)).id
+
+        number = next(_numbers)
+        create = self.world.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
+        self.tenant = self.world.loop.run_until_complete(create).id
+        self.world.write(self.tenant, fill)
+        self.now = 10
+        self.models: list[Model] = []
+
+    def act(
+        self, who: int, expected: type[Refusal] | None, verb: Callable[..., T], *given: Any, **named: Any
+    ) -> T | None:
+        """Runs a verb as one of the workers; ``expected``: the refusal that must come, and change nothing."""
+        self.now += 1
+        by = Actor(self.workers[who], self.now)
+        if expected is None:
+            return self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+        with pytest.raises(expected):
+            self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+        return None
+
+    @precondition(lambda self: len(self.models) < 2)
+    @rule(target=found, who=WHO, whom=st.lists(WHO, max_size=4), urgent=st.booleans())
+    def add(self, who: int, whom: list[int], urgent: bool) -> Model:
+        by, ids = self.workers[who], [self.workers[w] for w in whom]
+        priority = Priority.HIGH if urgent else Priority.MEDIUM
+        made = self.act(who, None, job_moves.add, template_id=self.template, user_ids=ids, priority=priority)
+        assert made is not None
+        model = Model(made.id, "Valve check", priority.name, log=[("CREATED", None, by, {})])
+        for user in dict.fromkeys(ids):
+            model.assign(user, by)
+        self.models.append(model)
+        return model
+
+    @rule(target=found, who=WHO, whom=st.integers(0, 1), known=st.booleans())
+    def add_for_nobody_who_can(self, who: int, whom: int, known: bool) -> Any:
+        ids = [self.workers[0], self.others[whom] if known else 10**9]
+        refusal = ValidationError if known else NotFound
+        self.act(who, refusal, job_moves.add, template_id=self.template, user_ids=ids)
+        return multiple()
+
+    @rule(job=found, who=WHO, name=st.sampled_from(["Valve check", "Another"]), urgent=st.none() | st.booleans())
+    def change(self, job: Model, who: int, name: str, urgent: bool | None) -> None:
+        priority = None if urgent is None else Priority.HIGH if urgent else Priority.LOW
+        self.act(who, None if job.is_open else Conflict, job_moves.change, job.id, name=name, priority=priority)
+        after = (name, priority.name if priority else job.priority)
+        if job.is_open and after != (job.name, job.priority):
+            job.logs("CHANGED", self.workers[who], name=(job.name, after[0]), priority=(job.priority, after[1]))
+            job.name, job.priority = after
+
+    @rule(job=found, who=WHO, whom=WHO)
+    def assign(self, job: Model, who: int, whom: int) -> None:
+        user = self.workers[whom]
+        fits = job.is_open and user not in job.assigned
+        self.act(who, None if fits else Conflict, assignments.assign, job.id, user)
+        if fits:
+            job.assign(user, self.workers[who])
+
+    @rule(job=found, who=WHO, whom=st.integers(0, 1))
+    def assign_nobody_who_can(self, job: Model, who: int, whom: int) -> None:
+        self.act(who, ValidationError, assignments.assign, job.id, self.others[whom])
+
+    @rule(job=found, who=WHO, whom=WHO)
+    def unassign(self, job: Model, who: int, whom: int) -> None:
+        user = self.workers[whom]
+        fits = job.is_open and user in job.assigned
+        self.act(who, None if fits else Conflict, assignments.unassign, job.id, user)
+        if fits:
+            job.unassign(user, self.workers[who])
+
+    @rule(job=found, who=WHO)
+    def start(self, job: Model, who: int) -> None:
+        fits = job.status in ("UNASSIGNED", "ASSIGNED")
+        self.act(who, None if fits else Conflict, job_moves.start, job.id)
+        if fits:
+            by = self.workers[who]
+            if job.status == "UNASSIGNED":
+                job.assign(by, by)
+            job.logs("STARTED", by, status=job.becomes("IN_PROGRESS"))
+
+    @rule(job=found, who=WHO, step=st.integers(0, STEPS + 1), value=st.floats(-9, 9) | st.sampled_from(["a", "b"]))
+    def record(self, job: Model, who: int, step: int, value: float | str) -> None:
+        given = value_of(text=value) if isinstance(value, str) else value_of(value=value)
+        refusal = None if job.is_next(step) else Conflict if 1 <= step <= STEPS else NotFound
+        self.act(who, refusal, records.add, job.id, step, given)
+        if refusal is None:
+            job.records.append((step, value, self.workers[who]))
+
+    @rule(job=found, who=WHO, step=st.integers(0, STEPS + 1))
+    def complete_step(self, job: Model, who: int, step: int) -> None:
+        fits = job.is_next(step) and (step not in EVIDENCE or any(of == step for of, _, _ in job.records))
+        refusal = None if fits and step <= STEPS else Conflict if 1 <= step <= STEPS else NotFound
+        self.act(who, refusal, job_steps.complete, job.id, step)
+        if refusal is None:
+            job.done.append(self.workers[who])
+            job.logs("STEP_COMPLETED", self.workers[who], step)
+
+    @rule(job=found, who=WHO, times=st.integers(1, 4))
+    def go_on(self, job: Model, who: int, times: int) -> None:
+        """Whatever is needed next, so that jobs come to their end."""
+        for _ in range(times):
+            self.do_next(job, who)
+
+    def do_next(self, job: Model, who: int) -> None:
+        step = len(job.done) + 1
+        if job.status in ("UNASSIGNED", "ASSIGNED"):
+            self.start(job, who)
+        elif step <= STEPS:
+            self.record(job, who, step, "done")
+            self.complete_step(job, who, step)
+        else:
+            self.complete(job, who)
+
+    @rule(job=found, who=WHO)
+    def complete(self, job: Model, who: int) -> None:
+        fits = job.status == "IN_PROGRESS" and len(job.done) == STEPS
+        self.act(who, None if fits else Conflict, job_moves.complete, job.id)
+        if fits:
+            job.logs("COMPLETED", self.workers[who], status=job.becomes("COMPLETED"))
+
+    @rule(job=found, who=WHO, often=st.integers(0, 3))
+    def cancel(self, job: Model, who: int, often: int) -> None:
+        if often and job.is_open:  # else few jobs would live long enough
+            return
+        self.act(who, None if job.is_open else Conflict, job_moves.cancel, job.id)
+        if job.is_open:
+            job.logs("CANCELED", self.workers[who], status=job.becomes("CANCELED"))
+
+    @invariant()
+    def the_store_holds_what_the_model_says(self) -> None:
+        for model in getattr(self, "models", ()):
+            self.world.read(self.tenant, lambda unit, m=model: compare(unit, m))  # type: ignore[misc]
+
+
+def compare(unit: TenantUnit, model: Model) -> None:
+    job = jobs.get(unit, model.id)
+    assert (job.name, Priority(job.priority).name, job.status) == (model.name, model.priority, model.status)
+    assert (job.done, job.records, job.events) == (len(model.done), len(model.records), len(model.log))
+    assert [a.user_id for a in assignments.of_jobs(unit, [job.id])] == model.assigned
+    found = job_steps.of_jobs(unit, [job.id])
+    assert [(c.number, c.completed_by) for c in found] == list(enumerate(model.done, 1))
+    kept = records.numbered(unit, [job.id], 0, 1000)
+    values = [(r.step, r.value if r.text is None else r.text, r.recorded_by) for r in kept]
+    assert values == model.records
+    assert [r.number for r in kept] == list(range(1, len(kept) + 1))
+    log = job_log.numbered(unit, [job.id], 0, 1000)
+    assert [entry.number for entry in log] == list(range(1, len(log) + 1))
+    assert [(e.move, e.step, e.by, json.loads(e.detail)) for e in log] == model.log
+    times = (job.started_at, job.completed_at, job.canceled_at)
+    moves = ("STARTED", "COMPLETED", "CANCELED")
+    assert times == tuple(next((e.at for e in log if e.move == move), None) for move in moves)
+    assert job.changed_at == max([*(e.at for e in log), *(r.recorded_at for r in kept)])
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    url = f"sqlite:///{tmp_path / 'm.db'}"
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(upgrade(url))
+    store = open_store(url, 1)
+    loop.run_until_complete(store.open())
+    yield World(loop, store)
+    loop.run_until_complete(store.close())
+    loop.close()
+
+
+def test_the_store_goes_as_the_model(world: World) -> None:
+    class Here(Story):
+        pass
+
+    Here.world = world
+    run_state_machine_as_test(
+        Here,
+        settings=settings(
+            max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
