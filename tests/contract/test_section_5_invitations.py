@@ -31,7 +31,8 @@ async def test_an_invitation_opens_the_account_whatever_the_address(app: App) ->
     async with oidc_provider(app, createUsers=False) as company:
         user_id, _ = await new_user(app, company.client, roles=["Author"])
         invited = check_success(await company.invite(user_id), 201)
-        assert set(invited) == {"token", "expiresAt"}
+        assert set(invited) == {"token", "link", "expiresAt"}
+        assert invited["link"].partition("#")[2] == invited["token"]
         assert len(invited["token"]) >= 32
         me = await session_of(await company.sign_in("ada", "ada@gmail.example", query={"invitation": invited["token"]}))
         assert (me["user"]["id"], me["roles"]) == (user_id, ["Author", "Viewer"])
@@ -73,11 +74,11 @@ async def test_of_two_who_began_with_it_the_first_one_back_gets_the_account(app:
         assert "used up" in await last_reason(app, company.client)
 
 
-async def test_it_is_open_for_seven_days(app: App) -> None:
+async def test_it_is_open_for_three_days(app: App) -> None:
     async with oidc_provider(app, createUsers=False) as company:
         (first, _), (second, _) = [await new_user(app, company.client) for _ in range(2)]
         tokens = [await token_for(company, user) for user in (first, second)]
-        app.clock.advance(7 * DAY - 1)
+        app.clock.advance(3 * DAY - 1)
         await company.sign_in("in-time", query={"invitation": tokens[0]})
         app.clock.advance(1)
         begun = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=tokens[1])
@@ -88,7 +89,7 @@ async def test_it_may_not_run_out_on_the_way(app: App) -> None:
     async with oidc_provider(app, createUsers=False) as company:
         user_id, _ = await new_user(app, company.client)
         token = await token_for(company, user_id)
-        app.clock.advance(7 * DAY - 60)
+        app.clock.advance(3 * DAY - 60)
         browser = Browser(app)
         begun = await browser.start("oidc", client=company.client, provider=company.name, invitation=token)
         app.clock.advance(61)
@@ -140,10 +141,17 @@ async def test_a_deactivated_user_is_not_invited_and_not_let_in(app: App) -> Non
     async with oidc_provider(app) as company:
         user_id, _ = await new_user(app, company.client)
         token = await token_for(company, user_id)
+        begun, _ = Browser(app), company.knows("ada")
+        started = await begun.start("oidc", client=company.client, provider=company.name, invitation=token)
+        back = company.op.visit(started.headers["location"])
         await act_on(app, f"{company.client}/users/{user_id}/deactivate")
         check_refusal(await company.invite(user_id), 409, "CONFLICT")
-        _, reply = await company.attempt("ada", query={"invitation": token})
-        check_nobody_got_in(reply, 403, "ACCOUNT_DISABLED")
+        assert check_nobody_got_in(await begun.send("GET", back)) == CLOSED
+        late = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
+        assert check_nobody_got_in(late) == CLOSED
+        await act_on(app, f"{company.client}/users/{user_id}/restore")
+        late = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
+        assert check_nobody_got_in(late) == CLOSED
 
 
 async def test_who_may_invite_whom(app: App) -> None:

@@ -1,7 +1,6 @@
 """Identities and invitations of a client's users, for system admins and for the client's own Admin and User Admin.
 
-An invitation lets whoever holds it claim the account with an identity of a provider. So only an Admin (or a system
-admin) invites to an Admin's account, or unlinks it.
+Both open or close a way into the account, so only an Admin (or a system admin) does that to an Admin's.
 """
 
 from __future__ import annotations
@@ -10,34 +9,27 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth import audit, providers, sessions, users
-from manifest_auth.admin.providers import client_of, is_admin
+from manifest_auth import accounts, audit, providers, sessions, tenants, users
+from manifest_auth.admin.providers import client_of
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, Forbidden, NotFound
-from manifest_auth.permissions import Permission, Role
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.permissions import Permission
 from manifest_auth.providers import IdentityRow
 from manifest_auth.sign_in import granting
 from manifest_auth.sign_in.identity_routes import IdentitiesData, Unlinked, wire
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import SystemUnit
 from manifest_auth.text import when
-from manifest_auth.users import User
 from manifest_auth.web import Answer, Call, Door, Route, ok
 
 
 class InvitationData(msgspec.Struct, frozen=True, rename="camel"):
-    """``token``: for the address that begins a sign-in, as ``invitation=``. Shown once."""
+    """``link``: where the user chooses a first password or a provider; ``token``: the same, for the address that begins
+    a sign-in at a provider, as ``invitation=``. Shown once; both null when the link was mailed to the user."""
 
-    token: str
+    token: str | None
+    link: str | None
     expires_at: str
-
-
-def _user(unit: TenantUnit, ctx: Context, call: Call[Any]) -> User:
-    """The user of the path, whom the caller may manage."""
-    user = users.get(unit, call.id("user"), lock=True)
-    if user.roles & Role.ADMIN.bit and not is_admin(ctx):
-        raise Forbidden(reason="an Admin's account is managed by an Admin")
-    return user
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
@@ -51,7 +43,7 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
 async def _unlink(ctx: Context, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> None:
         bound, _ = client_of(unit, ctx, call)
-        user = _user(bound, ctx, call)
+        user = accounts.managed(bound, ctx, call.id("user"))
         granting.unlink(bound, ctx, user.id, call.id("identity"))
         providers.drop_tokens(bound, user.id)
         ended = sessions.end_all(bound, user.id, "identity_unlinked", ctx.now)
@@ -63,18 +55,16 @@ async def _unlink(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _invite(ctx: Context, call: Call[None]) -> Answer:
-    token = ctx.house.random.text(24)
+    user_id = call.id("user")
 
-    def work(unit: SystemUnit) -> int:
+    def work(unit: SystemUnit) -> tuple[accounts.Made, str]:
         bound, _ = client_of(unit, ctx, call)
-        user = _user(bound, ctx, call)
-        if user.deactivated_at is not None:
-            raise Conflict("The user is deactivated")
-        expires_at = providers.invite(bound, user.id, token, ctx.caller.actor, ctx.now)
-        audit.record(bound, ctx, Event.USER_INVITED, f"user:{user.id}", expires=when(expires_at))
-        return expires_at
+        return accounts.invite(bound, ctx, user_id), tenants.get(unit, bound.tenant_id).name
 
-    return ok({"token": token, "expiresAt": when(await ctx.house.store.write(work))}, status=201)
+    made, client = await ctx.house.store.write(work)
+    handed = await accounts.hand_over(ctx, made, client)
+    data = {"token": handed.token, "link": handed.link, "expiresAt": when(handed.expires_at)}
+    return ok(data, status=201)
 
 
 def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
@@ -84,8 +74,9 @@ def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route
               refusals=(NotFound,), **may),
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, door,
               "Unlink an identity from a user; ends the user's sessions", None, Unlinked, refusals=(NotFound,), **may),
-        Route("POST", f"{base}/invitation", _invite, door, "Invite somebody to claim the account through a provider",
-              None, InvitationData, status=201, refusals=(NotFound, Conflict), **may),
+        Route("POST", f"{base}/invitation", _invite, door,
+              "Invite somebody to come into the account, by a first password or a provider", None, InvitationData,
+              status=201, refusals=(NotFound, Conflict), **may),
     )  # fmt: skip
 
 

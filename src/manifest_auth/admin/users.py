@@ -7,23 +7,23 @@ Everything after the client was found runs in a unit of work that is bound to it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import audit, passwords, providers, sessions, tenants, users
+from manifest_auth import accounts, passwords, tenants, users
+from manifest_auth.accounts import Draft
 from manifest_auth.admin.clients import by_name
-from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, Overloaded
 from manifest_auth.permissions import Role, mask_of, role_names
-from manifest_auth.sign_in import granting
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import when
 from manifest_auth.users import User
 from manifest_auth.web import Answer, Call, Door, Route, ok
 
+T = TypeVar("T")
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Text = Annotated[str, Meta(max_length=100)]
 Roles = Annotated[list[Role], Meta(min_length=1, max_length=7)]
@@ -78,6 +78,13 @@ class UsersData(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: int | None
 
 
+class ResetData(msgspec.Struct, frozen=True, rename="camel"):
+    """``link``: with which the user chooses a new password; null when it was mailed to the user."""
+
+    link: str | None
+    expires_at: str
+
+
 class EndedSessions(msgspec.Struct, frozen=True):
     ended: int
 
@@ -107,24 +114,10 @@ async def _create(ctx: Context, call: Call[UserBody]) -> Answer:
         tenants.settings_of(tenant.settings).password,
         (body.email, body.first_name, body.last_name, tenant.identifier),
     )
-
-    def work(unit: SystemUnit) -> User:
-        bound = unit.of(tenant.id)
-        user = users.create(
-            bound,
-            email=body.email,
-            first_name=body.first_name,
-            last_name=body.last_name,
-            title=body.title,
-            roles=mask_of(body.roles),
-            password_hash=stored,
-            now=ctx.now,
-        )
-        detail = {"email": user.email, "roles": role_names(user.roles)}
-        audit.record(bound, ctx, Event.USER_CREATED, f"user:{user.id}", **detail)
-        return user
-
-    return ok(wire(await house.store.write(work)), status=201)
+    draft = Draft(body.email, mask_of(body.roles), body.first_name, body.last_name, body.title)
+    return ok(
+        wire(await house.store.of(tenant.id).write(lambda unit: accounts.add(unit, ctx, draft, stored))), status=201
+    )
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
@@ -145,78 +138,47 @@ async def _get(ctx: Context, call: Call[None]) -> Answer:
     return ok(wire(found))
 
 
-async def _on_user(
-    ctx: Context, call: Call[Any], act: Callable[[TenantUnit, User], User], *, admins: bool = False
-) -> Answer:
-    """Runs ``act`` on the locked user of the path, in one transaction."""
+async def _on_user(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], T]) -> T:
+    """Runs ``act`` on the user of the path, in one transaction of the client of the path."""
     user_id = call.id("user")
-
-    def work(unit: SystemUnit) -> User:
-        bound = unit.of(by_name(unit, call.path["client"]).id)
-        return act(bound, users.get(bound, user_id, lock=True, admins=admins))
-
-    return ok(wire(await ctx.house.store.write(work)))
+    return await ctx.house.store.write(lambda unit: act(unit.of(by_name(unit, call.path["client"]).id), user_id))
 
 
 async def _change(ctx: Context, call: Call[UserChange]) -> Answer:
-    def act(unit: TenantUnit, user: User) -> User:
-        given = {
-            name: value for name in UserChange.__struct_fields__ if (value := getattr(call.body, name)) is not UNSET
-        }
-        kept = {name: getattr(user, name) for name in UserChange.__struct_fields__}
-        after = users.change(unit, user, **{**kept, **given})
-        audit.record(unit, ctx, Event.USER_CHANGED, f"user:{user.id}", before=kept, after={**kept, **given})
-        return after
-
-    return await _on_user(ctx, call, act)
+    body = call.body
+    given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    return ok(wire(await _on_user(ctx, call, lambda unit, user: accounts.change(unit, ctx, user, given))))
 
 
 async def _set_roles(ctx: Context, call: Call[RolesBody]) -> Answer:
-    def act(unit: TenantUnit, user: User) -> User:
-        after = users.set_roles(unit, user, mask_of(call.body.roles))
-        if after.roles & ~user.roles & Role.ADMIN.bit:
-            granting.became_admin(unit, ctx, user)
-        detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
-        audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-        return after
-
-    return await _on_user(ctx, call, act, admins=True)
+    roles = mask_of(call.body.roles)
+    return ok(wire(await _on_user(ctx, call, lambda unit, user: accounts.set_roles(unit, ctx, user, roles))))
 
 
 async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
-    def act(unit: TenantUnit, user: User) -> User:
-        if not users.deactivate(unit, user, ctx.now):
-            raise Conflict("The user is deactivated already")
-        ended = sessions.end_all(unit, user.id, "user_deactivated", ctx.now)
-        providers.drop_tokens(unit, user.id)
-        audit.record(unit, ctx, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended)
-        return user._replace(deactivated_at=ctx.now)
-
-    return await _on_user(ctx, call, act, admins=True)
+    return ok(wire(await _on_user(ctx, call, lambda unit, user: accounts.deactivate(unit, ctx, user))))
 
 
 async def _restore(ctx: Context, call: Call[None]) -> Answer:
-    def act(unit: TenantUnit, user: User) -> User:
-        if user.deactivated_at is None:
-            raise Conflict("The user is not deactivated")
-        users.restore(unit, user)
-        audit.record(unit, ctx, Event.USER_RESTORED, f"user:{user.id}")
-        return user._replace(deactivated_at=None)
-
-    return await _on_user(ctx, call, act)
+    return ok(wire(await _on_user(ctx, call, lambda unit, user: accounts.restore(unit, ctx, user))))
 
 
 async def _end_sessions(ctx: Context, call: Call[None]) -> Answer:
+    ended = await _on_user(ctx, call, lambda unit, user: accounts.end_sessions(unit, ctx, user))
+    return ok({"ended": ended})
+
+
+async def _reset(ctx: Context, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
-    def work(unit: SystemUnit) -> int:
-        bound = unit.of(by_name(unit, call.path["client"]).id)
-        user = users.get(bound, user_id)
-        ended = sessions.end_all(bound, user.id, "ended_by_admin", ctx.now)
-        audit.record(bound, ctx, Event.SIGNED_OUT_ALL, f"user:{user.id}", sessions=ended)
-        return ended
+    def work(unit: SystemUnit) -> tuple[accounts.Made, str]:
+        tenant = by_name(unit, call.path["client"])
+        by_password = tenants.settings_of(tenant.settings).password_sign_in
+        return accounts.start_reset(unit.of(tenant.id), ctx, user_id, by_password=by_password), tenant.name
 
-    return ok({"ended": await ctx.house.store.write(work)})
+    made, client = await ctx.house.store.write(work)
+    handed = await accounts.hand_over(ctx, made, client)
+    return ok({"link": handed.link, "expiresAt": when(handed.expires_at)}, status=201)
 
 
 _BASE = "/api/admin/clients/{client}/users"
@@ -235,6 +197,8 @@ ROUTES = (
           None, UserData, refusals=(NotFound, Conflict)),
     Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a deactivated user in again", None, UserData,
           refusals=(NotFound, Conflict)),
+    Route("POST", f"{_ONE}/password-reset", _reset, Door.ADMIN, "A one-time link for a user who needs a new password",
+          None, ResetData, status=201, refusals=(NotFound, Conflict)),
     Route("DELETE", f"{_ONE}/sessions", _end_sessions, Door.ADMIN, "End all sessions of a user", None, EndedSessions,
           refusals=(NotFound,)),
 )  # fmt: skip

@@ -11,7 +11,8 @@ import socket
 import sys
 from urllib.parse import urlsplit
 
-from manifest_auth import admins, audit, passwords, settings, tenants, users
+from manifest_auth import admins, audit, passwords, settings, tenants
+from manifest_auth.accounts import Draft, add
 from manifest_auth.app import build_house, opened
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
@@ -131,22 +132,9 @@ async def user_create(given: argparse.Namespace) -> None:
         rules = tenants.settings_of(tenant.settings).password
         stored = await passwords.first_hash(house.hasher, password, None, rules, words)
 
-        def work(unit: SystemUnit) -> int:
-            bound = unit.of(tenant.id)
-            user = users.create(
-                bound,
-                email=given.email,
-                first_name=given.first_name,
-                last_name=given.last_name,
-                title=given.title,
-                roles=roles,
-                password_hash=stored,
-                now=house.clock.now_ms(),
-            )
-            audit.record(bound, origin_of(house), Event.USER_CREATED, f"user:{user.id}", email=given.email)
-            return user.id
-
-        print(f"User {given.email} has number {await house.store.write(work)}.")
+        draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
+        made = await house.store.of(tenant.id).write(lambda unit: add(unit, origin_of(house), draft, stored))
+        print(f"User {given.email} has number {made.id}.")
 
 
 async def keys_rotate(_given: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from collections.abc import AsyncIterator
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manifest_auth.clock import Clock, Random
+from manifest_auth.mail import NotSent, server_of, try_out
 from manifest_auth.passwords import builds
 from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_key
 from manifest_auth.settings import Settings, SettingsError
 from manifest_auth.store import StoreUnavailable, open_store
 from manifest_auth.store.migrate import HEAD, current_version
 
+_MAIL_SECONDS = 5.0
 _EARLIEST = 1_767_225_600  # 2026-01-01: a clock before that is wrong
 
 
@@ -30,6 +33,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield _clock()
     for finding in (*_secret(settings), *_address(settings), _hashing()):
         yield finding
+    yield await _mail(settings)
     async for finding in _store(settings):
         yield finding
 
@@ -82,6 +86,19 @@ def _hashing() -> Finding:
                                        "a build for this processor, about twice as fast")  # fmt: skip
             return Finding("ok", f"hashing: {build.name}")
     return Finding("bad", "hashing: no Argon2 build computes the right answer; reinstall argon2-cffi-bindings")
+
+
+async def _mail(settings: Settings) -> Finding:
+    try:
+        server = server_of(settings)
+        if server is None:
+            return Finding("note", "mail: no server is set up; one-time links are shown to whoever asks for them")
+        await asyncio.to_thread(try_out, server, _MAIL_SECONDS)
+    except ValueError as error:
+        return Finding("bad", f"mail: {error}")
+    except NotSent as error:
+        return Finding("bad", f"mail: the server of MANIFEST_SMTP_URL does not take mail: {error}")
+    return Finding("ok", f"mail: {server.host}:{server.port} takes mail")
 
 
 async def _store(settings: Settings) -> AsyncIterator[Finding]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.passwords.hasher import Hasher, Proof, is_acceptable
-from manifest_auth.passwords.rules import check
+from manifest_auth.passwords.rules import MOST, check
 from manifest_auth.tenants import PasswordRules
 
-__all__ = ["Hasher", "Proof", "check", "first_hash", "is_acceptable"]
+__all__ = ["MOST", "Hasher", "Proof", "check", "first_hash", "is_acceptable"]
 
 
 async def first_hash(

@@ -1,5 +1,4 @@
-"""A tenant's identity providers. Owns ``providers``, ``provider_domains``, ``identities``, ``invitations``
-and ``kept_tokens``.
+"""A tenant's identity providers. Owns ``providers``, ``provider_domains``, ``identities`` and ``kept_tokens``.
 
 Hands over what a provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are
 here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, or a session.
@@ -20,7 +19,6 @@ from manifest_auth.providers.identities import (
     seen,
     unlink,
 )
-from manifest_auth.providers.invitations import Invitation, find_open, find_open_by_id, invite, use
 from manifest_auth.providers.kept import drop_tokens, keep_tokens
 from manifest_auth.providers.providers import (
     Offered,
@@ -65,7 +63,6 @@ __all__ = [
     "How",
     "Identity",
     "IdentityRow",
-    "Invitation",
     "Offered",
     "OidcSettings",
     "Provider",
@@ -85,14 +82,11 @@ __all__ = [
     "find_identity",
     "find_in_directory",
     "find_only",
-    "find_open",
-    "find_open_by_id",
     "find_with_issuer",
     "get",
     "get_by_id",
     "granted_by_others",
     "granted_to",
-    "invite",
     "keep_tokens",
     "link",
     "list_all",
@@ -105,5 +99,4 @@ __all__ = [
     "settings_of",
     "switch",
     "unlink",
-    "use",
 ]

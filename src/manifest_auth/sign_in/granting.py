@@ -65,6 +65,16 @@ def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
             sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)
 
 
+def is_an_admins(unit: TenantUnit, actor: str) -> bool:
+    """Whether somebody whom the trail names so is a system admin, or an Admin here today: a link to an Admin's account
+    counts only then, be it that the user became Admin after it was made."""
+    kind, _, number = actor.partition(":")
+    maker = users.find(unit, int(number)) if kind == "user" else None
+    return kind == "admin" or (
+        maker is not None and maker.deactivated_at is None and bool(maker.roles & Role.ADMIN.bit)
+    )
+
+
 def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Unlinked:
     """Takes an identity from a user, with the roles that its groups gave: whoever links it again begins anew, and a
     group that is left meanwhile leaves nothing behind. Raises NotFound."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 import unicodedata
 from typing import NamedTuple
 
-from manifest_auth import audit, providers, users
+from manifest_auth import audit, links, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.links import Purpose
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import How, Identity, Provider
 from manifest_auth.sign_in import granting
@@ -129,25 +130,16 @@ def _find_account(
 
 def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: int) -> User:
     sentence = "The invitation is not open any more"
-    invitation = providers.find_open_by_id(unit, invitation_id, ctx.now)
-    if invitation is None:
+    invitation = links.find_by_id(unit, invitation_id)
+    if invitation is None or not invitation.is_open(Purpose.INVITATION, ctx.now):
         raise _refused("the invitation is used up or expired", sentence)
     user = users.get(unit, invitation.user_id, lock=True)
     granting.check_rank(provider, user.roles)
-    if user.roles & Role.ADMIN.bit and not _is_an_admins(unit, invitation.invited_by):
+    if user.roles & Role.ADMIN.bit and not granting.is_an_admins(unit, invitation.invited_by):
         raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
-    if not providers.use(unit, invitation, ctx.now):
+    if not links.use(unit, invitation, ctx.now):
         raise _refused("the invitation was used meanwhile", sentence)
     return user
-
-
-def _is_an_admins(unit: TenantUnit, actor: str) -> bool:
-    """Whether somebody whom the trail names so is a system admin, or an Admin here today."""
-    kind, _, number = actor.partition(":")
-    inviter = users.find(unit, int(number)) if kind == "user" else None
-    return kind == "admin" or (
-        inviter is not None and inviter.deactivated_at is None and bool(inviter.roles & Role.ADMIN.bit)
-    )
 
 
 def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, roles: int) -> tuple[User, How]:

@@ -21,6 +21,15 @@ from manifest_auth.text import email_key
 from manifest_auth.users import User
 
 METHOD = "password"
+DOOR = "client"
+
+
+class Claim(NamedTuple):
+    """Whose account somebody says is meant, and from which device."""
+
+    email: str
+    client: str | None
+    device: str | None
 
 
 class Shown(NamedTuple):
@@ -33,7 +42,9 @@ class Shown(NamedTuple):
     device: str | None
 
 
-class _Attempt(NamedTuple):
+class Attempt(NamedTuple):
+    """What was found and counted. ``user``: one who may have a password; None for all others."""
+
     tenant: Tenant | None
     user: User | None
     counters: Counters
@@ -44,7 +55,7 @@ async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
     """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
     house = ctx.house
     house.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
-    attempt = await house.store.write_quickly(lambda unit: _find_and_count(unit, ctx, shown))
+    attempt = await house.store.write_quickly(lambda unit: find_and_count(unit, ctx, _claim(shown), DOOR))
     if attempt.wait_ms:
         house.metrics.throttled.inc()
         house.metrics.sign_ins.labels(METHOD, "throttled").inc()
@@ -58,7 +69,7 @@ async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
             stored = replaced.stored
 
 
-async def _prove_and_finish(ctx: Context, shown: Shown, attempt: _Attempt, stored: str | None) -> finish.SignedIn:
+async def _prove_and_finish(ctx: Context, shown: Shown, attempt: Attempt, stored: str | None) -> finish.SignedIn:
     house = ctx.house
     proof = await throttle.prove(ctx, attempt.counters, stored, shown.password)
     if not proof.matches or attempt.user is None or attempt.tenant is None:
@@ -79,41 +90,48 @@ async def _prove_and_finish(ctx: Context, shown: Shown, attempt: _Attempt, store
     return signed_in
 
 
-def _find_and_count(unit: SystemUnit, ctx: Context, shown: Shown) -> _Attempt:
-    tenant, user = _find(unit, shown)
+def _claim(shown: Shown) -> Claim:
+    return Claim(shown.email, shown.client, shown.device)
+
+
+def find_and_count(unit: SystemUnit, ctx: Context, claim: Claim, door: str) -> Attempt:
+    """Looks for the account and counts the attempt on it, one that does not exist like one that does. ``door``: each
+    has counters of its own."""
+    tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
     settings = ctx.house.settings
-    account = f"{tenant.id if tenant else 0}:{email_key(shown.email)}"
-    known = _known_origin(unit, tenant, user, shown, ctx.address)
-    counters = throttle.counters("client", account, ctx.address, known)
+    account = f"{tenant.id if tenant else 0}:{email_key(claim.email)}"
+    known = _known_origin(unit, tenant, user, claim.device, ctx.address)
+    counters = throttle.counters(door, account, ctx.address, known)
     wait = 0 if settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
         audit.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait)
-    return _Attempt(tenant, user, counters, wait)
+    return Attempt(tenant, user, counters, wait)
 
 
-def _find(unit: SystemUnit, shown: Shown) -> tuple[Tenant | None, User | None]:
-    if shown.client is not None:
-        tenant = tenants.find(unit, shown.client)
-        return tenant, users.find_by_email(unit.of(tenant.id), shown.email) if tenant else None
-    user = users.find_where_last_signed_in(unit, shown.email)
+def _find(unit: SystemUnit, claim: Claim) -> tuple[Tenant | None, User | None]:
+    if claim.client is not None:
+        tenant = tenants.find(unit, claim.client)
+        return tenant, users.find_by_email(unit.of(tenant.id), claim.email) if tenant else None
+    user = users.find_where_last_signed_in(unit, claim.email)
     return (tenants.get(unit, user.tenant_id), user) if user else (None, None)
 
 
-def _known_origin(unit: SystemUnit, tenant: Tenant | None, user: User | None, shown: Shown, address: str) -> str | None:
-    if tenant is None or user is None:
-        return None
-    bound = unit.of(tenant.id)
-    candidates = [throttle.device_origin(shown.device)] if shown.device else []
+def _known_origin(
+    unit: SystemUnit, tenant: Tenant | None, user: User | None, device: str | None, address: str
+) -> str | None:
+    """Asked for nobody as well: the time that it takes says nothing of whether there is such an account."""
+    bound, user_id = unit.of(tenant.id if tenant else audit.INSTALLATION), user.id if user else 0
+    candidates = [throttle.device_origin(device)] if device else []
     for origin in (*candidates, throttle.address_origin(address)):
-        if throttle.is_known(bound, user.id, origin):
+        if throttle.is_known(bound, user_id, origin):
             return origin
     return None
 
 
-def _failed(unit: SystemUnit, ctx: Context, attempt: _Attempt, shown: Shown) -> None:
+def _failed(unit: SystemUnit, ctx: Context, attempt: Attempt, shown: Shown) -> None:
     chain = unit.of(attempt.tenant.id if attempt.tenant else audit.INSTALLATION)
     subject = f"user:{attempt.user.id}" if attempt.user else ""
     audit.record(chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=shown.client or "")

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth import audit, links, providers, sessions, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
+from manifest_auth.links import Purpose
 from manifest_auth.providers import Provider
 from manifest_auth.sign_in import codes, finish, matching
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
@@ -69,8 +70,8 @@ def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
     if found.disabled_at is not None:
         raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
     bound = unit.of(tenant.id)
-    invitation = providers.find_open(bound, asked.invitation, ctx.now) if asked.invitation else None
-    if asked.invitation and invitation is None:
+    invitation = links.find(bound, asked.invitation) if asked.invitation else None
+    if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
         raise SsoFailed("The invitation is not open any more", reason="invitation: unknown, used or expired")
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = codes.check_challenge(asked.challenge)

@@ -247,18 +247,22 @@ async def _exchange(ctx: Context, call: Call[ExchangeBody]) -> Answer:
     return signed_in_answer(ctx, signed_in)
 
 
+def start_address(ctx: Context, client: str, kind: str, provider: str) -> str:
+    """Where a sign-in at a provider begins, which is of a kind that people begin at (:data:`discovery.STARTS`)."""
+    paths = {oidc.METHOD: "/api/client/auth/oidc", saml.METHOD: saml.PATH, dynamics.METHOD: dynamics.PATH}
+    return f"{ctx.house.settings.public_url.rstrip('/')}{paths[kind]}?client={client}&provider={provider}"
+
+
 async def _discover(ctx: Context, call: Call[DiscoverBody]) -> Answer:
     client = client_named(ctx, call.head, call.parameters.client)
     found = await discovery.discover(ctx, call.body.email, client)
-    base = ctx.house.settings.public_url.rstrip("/")
-    paths = {oidc.METHOD: "/api/client/auth/oidc", saml.METHOD: saml.PATH, dynamics.METHOD: dynamics.PATH}
     ways = [
         {
             "name": way.name,
             "displayName": way.display_name,
             "kind": way.kind,
             "clientId": way.client,
-            "url": f"{base}{paths[way.kind]}?client={way.client}&provider={way.name}",
+            "url": start_address(ctx, way.client, way.kind, way.name),
         }
         for way in found.providers
     ]

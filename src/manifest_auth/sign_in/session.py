@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import audit, passwords, sessions, tenants, tokens, users
+from manifest_auth import audit, links, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, NotFound, RateLimited, ValidationError
+from manifest_auth.links import Purpose
 from manifest_auth.sessions import Principal, SessionRow
-from manifest_auth.sign_in import entra, throttle
+from manifest_auth.sign_in import entra, new_password, throttle
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tokens import Pair, Shown
 from manifest_auth.tokens.refresh import Verdict, judge
@@ -157,12 +158,9 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
     proof = await throttle.prove(ctx, counters, user.password_hash, current)
     if not proof.matches:
         raise InvalidCredentials("The current password is not right")
-    rules = tenants.settings_of(caller.tenant_settings).password
-    passwords.check(new, rules, (user.email, user.first_name, user.last_name, caller.client), "newPassword")
     if new == current:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])
-    await _check_history(ctx, user, new, rules.history)
-    fresh = await house.hasher.hash(new)
+    fresh = await new_password.hash_of(ctx, user, caller.client, caller.tenant_settings, new, "newPassword")
 
     def work(unit: SystemUnit) -> None:
         bound = unit.of(caller.tenant_id)
@@ -171,14 +169,8 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
             raise InvalidCredentials("The current password is not right")
         throttle.succeeded(unit, counters)
         users.set_password(bound, now_user, fresh, ctx.now)
+        links.close(bound, caller.user_id, ctx.now, Purpose.RESET)
         ended = sessions.end_all(bound, caller.user_id, "password_changed", ctx.now, but=caller.session_id)
         audit.record(bound, ctx, Event.PASSWORD_CHANGED, f"user:{caller.user_id}", sessions_ended=ended)
 
     await house.store.write(work)
-
-
-async def _check_history(ctx: Context, user: users.User, new: str, count: int) -> None:
-    former = await ctx.store.read(lambda unit: users.former_hashes(unit, user, count))
-    for stored in former:
-        if (await ctx.house.hasher.verify(stored, new)).matches:
-            raise ValidationError(details=[("newPassword", "Was used before")])

@@ -1,0 +1,108 @@
+"""Users as those who manage them see them: made, changed, kept out, let in again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from manifest_auth import audit, links, providers, sessions, users
+from manifest_auth.accounts import rank
+from manifest_auth.accounts.rank import Who
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import Context
+from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.permissions import Role, role_names
+from manifest_auth.sign_in import granting
+from manifest_auth.store import TenantUnit
+from manifest_auth.users import User
+
+#: What :func:`change` may change.
+CHANGEABLE = ("email", "first_name", "last_name", "title", "description")
+
+
+class Draft(NamedTuple):
+    """A user who is to be made. ``roles``: a mask."""
+
+    email: str
+    roles: int
+    first_name: str = ""
+    last_name: str = ""
+    title: str = ""
+    description: str = ""
+
+
+def _now(who: Who) -> int:
+    return who.at if isinstance(who, Origin) else who.now
+
+
+def add(unit: TenantUnit, who: Who, draft: Draft, password_hash: str | None = None) -> User:
+    """Raises Forbidden, ValidationError, Conflict when the address is taken."""
+    _check_roles(draft.roles)
+    rank.check_grants(unit, who, 0, draft.roles)
+    user = users.create(unit, **draft._asdict(), password_hash=password_hash, now=_now(who))
+    detail = {"email": user.email, "roles": role_names(user.roles)}
+    audit.record(unit, who, Event.USER_CREATED, f"user:{user.id}", **detail)
+    return user
+
+
+def change(unit: TenantUnit, who: Who, user_id: int, given: Mapping[str, str]) -> User:
+    """Changes what is given (:data:`CHANGEABLE`), leaves the rest. Another address closes the links that went to the
+    one before. Raises NotFound, Forbidden, ValidationError, Conflict when the address is taken."""
+    user = rank.managed(unit, who, user_id)
+    before = {name: getattr(user, name) for name in CHANGEABLE}
+    after = users.change(unit, user, **{**before, **given})
+    if after.email != user.email:
+        links.close(unit, user.id, _now(who))
+    changed = {name: value for name, value in given.items() if value != before[name]}
+    detail = {"before": {name: before[name] for name in changed}, "after": changed}
+    audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
+    return after
+
+
+def set_roles(unit: TenantUnit, who: Context, user_id: int, roles: int) -> User:
+    """Counts from the user's next request on. Raises NotFound, Forbidden, ValidationError, Conflict for the client's
+    last active Admin."""
+    _check_roles(roles)
+    user = rank.managed(unit, who, user_id, admins=True, own="Nobody changes their own roles")
+    rank.check_grants(unit, who, user.roles, roles)
+    after = users.set_roles(unit, user, roles)
+    if after.roles & ~user.roles & Role.ADMIN.bit:
+        granting.became_admin(unit, who, user)
+    detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
+    audit.record(unit, who, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
+    return after
+
+
+def _check_roles(roles: int) -> None:
+    if not roles:
+        raise ValidationError(details=[("roles", "One role at least")])
+
+
+def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
+    """Keeps the user out, at once: sessions end, links close. Raises NotFound, Forbidden, Conflict."""
+    user = rank.managed(unit, who, user_id, admins=True, own="Nobody deactivates themselves")
+    if not users.deactivate(unit, user, who.now):
+        raise Conflict("The user is deactivated already")
+    ended = sessions.end_all(unit, user.id, "user_deactivated", who.now)
+    links.close(unit, user.id, who.now)
+    providers.drop_tokens(unit, user.id)
+    audit.record(unit, who, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended)
+    return user._replace(deactivated_at=who.now)
+
+
+def restore(unit: TenantUnit, who: Context, user_id: int) -> User:
+    """Raises NotFound, Forbidden, Conflict."""
+    user = rank.managed(unit, who, user_id)
+    if user.deactivated_at is None:
+        raise Conflict("The user is not deactivated")
+    users.restore(unit, user)
+    audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}")
+    return user._replace(deactivated_at=None)
+
+
+def end_sessions(unit: TenantUnit, who: Context, user_id: int) -> int:
+    """How many sessions there were. Raises NotFound, Forbidden."""
+    user = rank.managed(unit, who, user_id)
+    ended = sessions.end_all(unit, user.id, "ended_by_admin", who.now)
+    audit.record(unit, who, Event.SIGNED_OUT_ALL, f"user:{user.id}", sessions=ended)
+    return ended

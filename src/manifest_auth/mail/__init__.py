@@ -1,0 +1,11 @@
+"""Mail to people, over SMTP, where the operator set a server up. Hands over :class:`Mail` and the letters it sends.
+
+Never: who gets a letter, or why. A letter that could not be sent is told to whoever wanted it sent, not kept.
+"""
+
+from manifest_auth.mail.letters import Letter, invitation, reset
+from manifest_auth.mail.mail import LEISURE_S, Mail
+from manifest_auth.mail.server import Server, server_of
+from manifest_auth.mail.smtp import NotSent, try_out
+
+__all__ = ["LEISURE_S", "Letter", "Mail", "NotSent", "Server", "invitation", "reset", "server_of", "try_out"]

@@ -1,0 +1,120 @@
+"""The mail of one process: sends a letter within some seconds, or says that it did not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+
+from manifest_auth.clock import Clock, Random
+from manifest_auth.mail.letters import Letter
+from manifest_auth.mail.server import Server
+from manifest_auth.mail.smtp import NotSent, send
+from manifest_auth.metrics import Metrics
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+THREADS = 4
+MOST_WAITING = 100  # letters; a server that hangs must not gather them without end
+BUDGET_S = 3.0  # for all letters of one request: somebody waits for the answer
+LEISURE_S = 30.0  # for a letter that nobody waits for
+
+
+class Mail:
+    """``server`` None: no mail is set up, and nothing is ever sent."""
+
+    def __init__(
+        self, server: Server | None, clock: Clock, random: Random, log: FilteringBoundLogger, metrics: Metrics
+    ) -> None:
+        self._server, self._clock, self._random, self._log, self._metrics = server, clock, random, log, metrics
+        self._threads = ThreadPoolExecutor(THREADS, "mail")
+        self._waiting = 0
+        self._chores: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_set_up(self) -> bool:
+        return self._server is not None
+
+    def deadline(self, seconds: float = BUDGET_S) -> float:
+        """For letters that begin now, as time of the event loop."""
+        return asyncio.get_running_loop().time() + seconds
+
+    async def send(self, letter: Letter, deadline: float, request_id: str) -> bool:
+        """Whether the server took it in time. Why not stands in the log, under the request's id."""
+        if self._server is None:
+            return False
+        try:
+            await self._send(self._server, letter, deadline)
+        except NotSent as error:
+            self._metrics.mails.labels("failed").inc()
+            self._log.warning("mail_failed", request_id=request_id, reason=str(error))
+            return False
+        self._metrics.mails.labels("ok").inc()
+        return True
+
+    async def _send(self, server: Server, letter: Letter, deadline: float) -> None:
+        loop = asyncio.get_running_loop()
+        left = deadline - loop.time()
+        if left <= 0:
+            raise NotSent("the time for all letters of this request was over")
+        if self._waiting >= MOST_WAITING:
+            raise NotSent("too many letters wait already")
+        try:
+            message = self._message(server, letter)
+        except ValueError as error:  # a line break in a header is refused by the library
+            raise NotSent(f"no letter can be made of it: {error}") from error
+        given_up = threading.Event()
+        self._waiting += 1
+        work = loop.run_in_executor(
+            self._threads, send, server, letter.to, message, left, lambda: not given_up.is_set()
+        )
+        work.add_done_callback(self._done)
+        try:
+            await asyncio.wait_for(asyncio.shield(work), left)
+        except TimeoutError:
+            raise NotSent("no answer in time") from None
+        finally:
+            given_up.set()
+
+    def _done(self, work: asyncio.Future[None]) -> None:
+        self._waiting -= 1
+        if not work.cancelled():
+            work.exception()  # whoever waited may be gone
+
+    def _message(self, server: Server, letter: Letter) -> EmailMessage:
+        """RFC 5322. Raises ValueError."""
+        message = EmailMessage(SMTP)
+        message["From"] = server.sender
+        name, _, domain = letter.to.rpartition("@")
+        message["To"] = Address(username=name, domain=domain)
+        message["Subject"] = letter.subject
+        message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
+        message["Message-ID"] = f"<{self._random.text(16)}@{server.sender.domain}>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
+        message.set_content(letter.text)
+        return message
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Runs ``work`` once the answer of the request that is under way is on its way out."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("internal_error", exc_info=error)
+
+    async def close(self) -> None:
+        """Finishes what is under way, within the budget of a request."""
+        if self._chores:
+            await asyncio.wait(self._chores, timeout=BUDGET_S)
+        self._threads.shutdown(wait=False, cancel_futures=True)

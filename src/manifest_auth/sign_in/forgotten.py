@@ -1,0 +1,67 @@
+"""Somebody forgot the password: a reset link goes to the account's own address, if there is such an account.
+
+The answer is given before the account is looked at any closer, so it is the same, as fast, for every address. It is
+throttled by the rule of a sign-in, with counters of its own: nobody locks a sign-in by asking for links, or gets
+guesses back. A password is replaced, never made: an account that gets in through a provider alone gets none by mail.
+"""
+
+from __future__ import annotations
+
+from manifest_auth import audit, links, mail, users
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import RateLimited
+from manifest_auth.links import Purpose
+from manifest_auth.mail import LEISURE_S
+from manifest_auth.sign_in import password
+from manifest_auth.sign_in.password import Attempt, Claim
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.text import when
+from manifest_auth.users import User
+
+DOOR = "forgot"
+
+
+async def forgot(ctx: Context, claim: Claim) -> None:
+    """Sends a link in the background. Raises RateLimited."""
+    house = ctx.house
+    attempt = await house.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, DOOR))
+    if attempt.wait_ms:
+        house.metrics.throttled.inc()
+        raise RateLimited(retry_after=-(-attempt.wait_ms // 1000))
+    house.mail.in_background(_send(ctx, attempt))
+
+
+async def _send(ctx: Context, attempt: Attempt) -> None:
+    tenant, user = attempt.tenant, attempt.user
+    why = _why_not(ctx, tenant, user)
+    if why or tenant is None or user is None:
+        ctx.house.log.info("reset_not_mailed", request_id=ctx.request_id, reason=why)
+        return
+    token = ctx.house.random.text(24)
+
+    def work(unit: TenantUnit) -> str | None:
+        now_user = users.get(unit, user.id, lock=True)
+        if now_user.deactivated_at is not None or now_user.password_hash is None:
+            return None
+        # At the account's own address, so as good as made by its owner.
+        expires_at = links.make(unit, user.id, Purpose.RESET, token, f"user:{user.id}", ctx.now)
+        audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
+        return now_user.email
+
+    if to := await ctx.house.store.of(tenant.id).write(work):
+        link = links.address(ctx.house.settings.public_url, token)
+        letter = mail.reset(to, tenant.name, link)
+        await ctx.house.mail.send(letter, ctx.house.mail.deadline(LEISURE_S), ctx.request_id)
+
+
+def _why_not(ctx: Context, tenant: Tenant | None, user: User | None) -> str:
+    """Why nothing is sent, for the log; empty: a link is."""
+    if not ctx.house.mail.is_set_up:
+        return "no mail server is set up"
+    if tenant is None or user is None:
+        return "no such account, or its client does not use passwords"
+    if tenant.suspended_at is not None or user.deactivated_at is not None:
+        return "client or user is switched off"
+    return "" if user.password_hash is not None else "the account has no password"

@@ -1,0 +1,135 @@
+"""A real SMTP server on a free port of 127.0.0.1, and what it was handed."""
+
+from __future__ import annotations
+
+import asyncio
+import email
+import email.policy
+import re
+import socket
+import ssl
+import threading
+import time
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Any, Self
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+SENDER = "Manifest Auth <no-reply@auth.example>"
+_LINK = re.compile(r"^(https?://\S+/welcome#(\S+))$", re.MULTILINE)
+
+
+@dataclass
+class Received:
+    """One letter: who it was said to be from and for, and what it says."""
+
+    sender: str
+    recipients: list[str]
+    message: EmailMessage
+    was_encrypted: bool
+    user: str
+
+    @property
+    def text(self) -> str:
+        return str(self.message.get_content()).replace("\r\n", "\n")
+
+    @property
+    def link(self) -> str:
+        """The one link in it."""
+        [(link, _)] = _LINK.findall(self.text)
+        return str(link)
+
+    @property
+    def token(self) -> str:
+        return self.link.partition("#")[2]
+
+
+@dataclass
+class MailServer:
+    """``users``: who may sign in; without any, nobody need. ``refuses``: what every recipient is answered instead.
+    ``pause``: seconds before a letter is taken."""
+
+    tls: ssl.SSLContext | None = None
+    is_tls_from_the_start: bool = False
+    users: dict[str, str] = field(default_factory=dict)
+    refuses: str = ""
+    pause: float = 0.0
+    letters: list[Received] = field(default_factory=list)
+    greeted_by: list[str] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.new_event_loop()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        start = self._loop.create_server(
+            self._protocol, sock=self._socket, ssl=self.tls if self.is_tls_from_the_start else None
+        )
+        self._loop.run_until_complete(start)
+        self._loop.run_forever()
+
+    def _protocol(self) -> SMTP:
+        return SMTP(
+            self,
+            enable_SMTPUTF8=True,
+            loop=self._loop,
+            tls_context=None if self.is_tls_from_the_start else self.tls,
+            auth_required=bool(self.users),
+            auth_require_tls=False,
+            authenticator=self._authenticate,
+        )
+
+    def _authenticate(self, _server: SMTP, _session: Session, _envelope: Envelope, _way: str, given: Any) -> AuthResult:
+        assert isinstance(given, LoginPassword)
+        name, password = given.login.decode(), given.password.decode()
+        return AuthResult(success=self.users.get(name) == password, auth_data=name)
+
+    async def handle_EHLO(self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str) -> str:
+        self.greeted_by.append(hostname)
+        session.host_name = hostname
+        return "250 HELP"
+
+    async def handle_RCPT(
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        if self.refuses:
+            return self.refuses
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, _server: SMTP, session: Session, envelope: Envelope) -> str:
+        await asyncio.sleep(self.pause)
+        content = envelope.content
+        assert isinstance(content, bytes)
+        message = email.message_from_bytes(content, policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        encrypted = session.ssl is not None or self.is_tls_from_the_start
+        user = str(session.auth_data or "")
+        self.letters.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), message, encrypted, user))
+        return "250 OK"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The variables that make a server of ours use it."""
+        name, password = next(iter(self.users.items()), ("", ""))
+        who = f"{name}:{password}@" if name else ""
+        scheme = "smtps" if self.is_tls_from_the_start else "smtp"
+        return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
+
+    async def next_letter(self, seconds: float = 10) -> Received:
+        """The oldest letter that nobody took out yet, which may still be on its way."""
+        deadline = time.monotonic() + seconds
+        while not self.letters:
+            assert time.monotonic() < deadline, "no letter came"
+            await asyncio.sleep(0.01)
+        return self.letters.pop(0)
