@@ -1,0 +1,85 @@
+"""Templates over HTTP: the documents of each operation, and ways to bring a version where a test wants it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.crew import Crew
+
+VERSION = """id number status revision createdAt publishedAt createdBy { id } template { id }
+    steps { number title instructions requiresEvidence }"""
+TEMPLATE = f"""id name description isArchived createdAt changedAt createdBy {{ id }}
+    latestVersion {{ {VERSION} }} publishedVersion {{ id number status }}
+    versions(first: 100) {{ id number status }}"""
+ADD = f"mutation($input: AddTemplateInput!) {{ addTemplate(input: $input) {{ {TEMPLATE} }} }}"
+UPDATE = (
+    f"mutation($id: Int!, $input: UpdateTemplateInput!) {{ updateTemplate(id: $id, input: $input) {{ {TEMPLATE} }} }}"
+)
+NEXT = f"mutation($id: Int!) {{ addTemplateVersion(templateId: $id) {{ {VERSION} }} }}"
+EDIT = f"""mutation($id: Int!, $input: UpdateTemplateVersionInput!)
+    {{ updateTemplateVersion(id: $id, input: $input) {{ {VERSION} }} }}"""
+READ = f"query($id: Int!) {{ template(id: $id) {{ {TEMPLATE} }} }}"
+READ_VERSION = f"query($id: Int!) {{ templateVersion(id: $id) {{ {VERSION} }} }}"
+HISTORY = """query($id: Int!) { template(id: $id) {
+    history(first: 100) { number move version comment at by { id } } } }"""
+
+
+def _move(name: str, kind: str = "String") -> str:
+    return f"""mutation($id: Int!, $comment: {kind}, $revision: Int)
+        {{ {name}(id: $id, comment: $comment, revision: $revision) {{ {VERSION} }} }}"""
+
+
+def _shelve(name: str) -> str:
+    return f"mutation($id: Int!, $comment: String) {{ {name}(id: $id, comment: $comment) {{ {TEMPLATE} }} }}"
+
+
+SUBMIT, APPROVE = _move("submitTemplateVersion"), _move("approveTemplateVersion")
+REJECT, PUBLISH = _move("rejectTemplateVersion", "String!"), _move("publishTemplateVersion")
+ARCHIVE, RESTORE = _shelve("archiveTemplate"), _shelve("restoreTemplate")
+
+STEPS: list[dict[str, Any]] = [
+    {"title": "Close the valve", "instructions": "Turn it to the right.\nCheck.", "requiresEvidence": True},
+    {"title": "Read the gauge"},
+]
+#: Who brings a version one state further, and with which document.
+WAY = {
+    "SUBMITTED": ("Author", SUBMIT),
+    "APPROVED": ("Approver", APPROVE),
+    "PUBLISHED": ("Publisher", PUBLISH),
+}
+
+
+async def add_template(crew: Crew, name: str = "Pump check", steps: Any = STEPS, **members: Any) -> dict[str, Any]:
+    """A new template with a draft."""
+    made: dict[str, Any] = await crew.ask("Author", ADD, input={"name": name, "steps": steps, **members})
+    return made
+
+
+async def template_at(crew: Crew, status: str, **members: Any) -> dict[str, Any]:
+    """A new template whose only version is in this state; as it is then."""
+    template = await add_template(crew, **members)
+    await bring(crew, template["latestVersion"]["id"], status)
+    return await read(crew, template["id"])
+
+
+async def bring(crew: Crew, version_id: int, status: str) -> None:
+    """A draft on its way to a state."""
+    for reached, (role, document) in WAY.items():
+        if status == "DRAFT":
+            return
+        await crew.ask(role, document, id=version_id)
+        if reached == status:
+            return
+
+
+async def read(crew: Crew, template_id: int) -> dict[str, Any]:
+    """A template as a Viewer sees it."""
+    found: dict[str, Any] = await crew.ask("Viewer", READ, id=template_id)
+    return found
+
+
+async def moves(crew: Crew, template_id: int) -> list[tuple[str, int | None]]:
+    """What the log says: the moves with the versions that they are about, in order."""
+    found = (await crew.ask("Viewer", HISTORY, id=template_id))["history"]
+    assert [event["number"] for event in found] == list(range(1, len(found) + 1))
+    return [(event["move"], event["version"]) for event in found]
