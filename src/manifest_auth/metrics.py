@@ -42,6 +42,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=r,
         )
+        self.mails = Counter("manifest_mails", "Letters by result", ["result"], registry=r)
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self.refreshed = self.refreshes.labels("ok")
 

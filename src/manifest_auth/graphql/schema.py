@@ -28,7 +28,7 @@ from graphql import (
 
 from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden
-from manifest_auth.graphql import people, templates
+from manifest_auth.graphql import accounts, people, templates
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.text import when
 
@@ -36,7 +36,7 @@ Info = GraphQLResolveInfo[Context]
 Resolver = Callable[..., Any]
 
 #: By type and field, like ``Query.users``.
-RESOLVERS: dict[str, Resolver] = {**people.RESOLVERS, **templates.RESOLVERS}
+RESOLVERS: dict[str, Resolver] = {**people.RESOLVERS, **accounts.RESOLVERS, **templates.RESOLVERS}
 
 
 def _build() -> GraphQLSchema:
@@ -53,7 +53,7 @@ def _build() -> GraphQLSchema:
         raise ValueError(f"resolvers without a field: {', '.join(sorted(unused))}")
     time = schema.type_map["Time"]
     assert isinstance(time, GraphQLScalarType)
-    time.serialize = when  # type: ignore[method-assign]
+    time.coerce_output_value = when
     return schema
 
 
