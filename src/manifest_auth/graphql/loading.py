@@ -12,6 +12,7 @@ from manifest_auth.store import TenantUnit
 
 K = TypeVar("K")
 V = TypeVar("V")
+R = TypeVar("R")
 
 
 class Loader(Generic[K, V]):
@@ -74,3 +75,25 @@ class _Batch:
         else:
             future.set_exception(error)
             future.exception()  # somebody else's failure may have ended the wait for this one
+
+
+#: Where a list that is numbered within its parent goes on: the parent's id, the number before the first one, how many.
+Part = tuple[int, int, int]
+
+
+def parts(
+    read: Callable[[TenantUnit, Sequence[int], int, int], list[R]],
+    parent: Callable[[R], int],
+    view: Callable[[R], V],
+) -> Callable[[TenantUnit, Sequence[Part]], dict[Part, list[V]]]:
+    """Reads parts of many parents' lists with one statement for each pair of arguments."""
+
+    def read_parts(unit: TenantUnit, keys: Sequence[Part]) -> dict[Part, list[V]]:
+        found: dict[Part, list[V]] = {}
+        for after, first in {key[1:] for key in keys}:
+            ids = [key[0] for key in keys if key[1:] == (after, first)]
+            for row in read(unit, ids, after, first):
+                found.setdefault((parent(row), after, first), []).append(view(row))
+        return found
+
+    return read_parts

@@ -28,7 +28,7 @@ from graphql import (
 
 from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden
-from manifest_auth.graphql import accounts, people, templates
+from manifest_auth.graphql import accounts, jobs, people, templates
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.text import when
 
@@ -36,7 +36,12 @@ Info = GraphQLResolveInfo[Context]
 Resolver = Callable[..., Any]
 
 #: By type and field, like ``Query.users``.
-RESOLVERS: dict[str, Resolver] = {**people.RESOLVERS, **accounts.RESOLVERS, **templates.RESOLVERS}
+RESOLVERS: dict[str, Resolver] = {
+    **people.RESOLVERS,
+    **accounts.RESOLVERS,
+    **templates.RESOLVERS,
+    **jobs.RESOLVERS,
+}
 
 
 def _build() -> GraphQLSchema:
@@ -47,7 +52,7 @@ def _build() -> GraphQLSchema:
             at_root = kind in (schema.query_type, schema.mutation_type)
             for name, field in kind.fields.items():
                 where = f"{kind.name}.{name}"
-                resolve = unused.pop(where, None) or (_pending if at_root else None)
+                resolve = unused.pop(where, None)
                 _bind(schema, field, where, resolve, at_root=at_root)
     if unused:
         raise ValueError(f"resolvers without a field: {', '.join(sorted(unused))}")
@@ -79,10 +84,6 @@ def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resol
         field.resolve = _mutation(resolve) if where.startswith("Mutation.") else resolve
     if permission is not None:
         field.resolve = _guarded(permission, field.resolve or _member(where.partition(".")[2]))
-
-
-def _pending(*_: Any, **__: Any) -> Any:
-    raise NotImplementedError
 
 
 def _directive(schema: GraphQLSchema, name: str) -> GraphQLDirective:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from manifest_auth.graphql.loading import Loader
+from manifest_auth.graphql.loading import Loader, Part, parts
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import steps, template_log, templates, versions
-
-R = TypeVar("R")
 
 
 class TemplateView(NamedTuple):
@@ -87,26 +85,6 @@ def event_view(row: template_log.Event) -> EventView:
     return EventView(row.number, row.move, row.version, row.comment, row.at, row.by)
 
 
-#: Where a list of a template goes on: its id, the number before the first one, how many.
-Part = tuple[int, int, int]
-
-
-def _parts(
-    read: Callable[[TenantUnit, Sequence[int], int, int], list[R]], view: Callable[[R], Any]
-) -> Callable[[TenantUnit, Sequence[Part]], dict[Part, list[Any]]]:
-    """Reads parts of many templates' lists with one statement for each pair of arguments."""
-
-    def read_parts(unit: TenantUnit, keys: Sequence[Part]) -> dict[Part, list[Any]]:
-        found: dict[Part, list[Any]] = {}
-        for after, first in {key[1:] for key in keys}:
-            ids = [key[0] for key in keys if key[1:] == (after, first)]
-            for row in read(unit, ids, after, first):
-                found.setdefault((row.template_id, after, first), []).append(view(row))  # type: ignore[attr-defined]
-        return found
-
-    return read_parts
-
-
 def _read_steps(unit: TenantUnit, version_ids: Sequence[int]) -> dict[int, list[StepView]]:
     found: dict[int, list[StepView]] = {}
     for step in steps.of_versions(unit, version_ids):
@@ -128,5 +106,9 @@ VERSIONS: Loader[int, VersionView] = Loader(
 LATEST: Loader[int, VersionView] = Loader(lambda unit, ids: _by_template(versions.latest_of(unit, ids)))
 PUBLISHED: Loader[int, VersionView] = Loader(lambda unit, ids: _by_template(versions.published_of(unit, ids)))
 STEPS: Loader[int, list[StepView]] = Loader(_read_steps, missing=())
-NUMBERED: Loader[Part, list[VersionView]] = Loader(_parts(versions.numbered, version_view), missing=())
-HISTORY: Loader[Part, list[EventView]] = Loader(_parts(template_log.numbered, event_view), missing=())
+NUMBERED: Loader[Part, list[VersionView]] = Loader(
+    parts(versions.numbered, lambda row: row.template_id, version_view), missing=()
+)
+HISTORY: Loader[Part, list[EventView]] = Loader(
+    parts(template_log.numbered, lambda row: row.template_id, event_view), missing=()
+)
