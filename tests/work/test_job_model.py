@@ -3,12 +3,10 @@ the same is there afterwards."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import pytest
@@ -28,31 +26,17 @@ from hypothesis.stateful import (
 from manifest_auth import tenants, users
 from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
 from manifest_auth.permissions import Role
-from manifest_auth.store import Store, TenantUnit, open_store
-from manifest_auth.store.migrate import upgrade
+from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.work import Actor, assignments, job_log, job_moves, job_steps, jobs, records
 from manifest_auth.work.job_rules import Priority, value_of
 from tests.support import work
+from tests.support.world import World
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
 STEPS = len(work.STEPS)
 EVIDENCE = {number for number, step in enumerate(work.STEPS, 1) if step.requires_evidence}
-
-
-@dataclass
-class World:
-    """A store, driven from plain functions."""
-
-    loop: asyncio.AbstractEventLoop
-    store: Store
-
-    def write(self, tenant_id: int, work: Callable[[TenantUnit], T]) -> T:
-        return self.loop.run_until_complete(self.store.of(tenant_id).write(work))
-
-    def read(self, tenant_id: int, work: Callable[[TenantUnit], T]) -> T:
-        return self.loop.run_until_complete(self.store.of(tenant_id).read(work))
 
 
 @dataclass
@@ -260,18 +244,6 @@ def compare(unit: TenantUnit, model: Model) -> None:
     moves = ("STARTED", "COMPLETED", "CANCELED")
     assert times == tuple(next((e.at for e in log if e.move == move), None) for move in moves)
     assert job.changed_at == max([*(e.at for e in log), *(r.recorded_at for r in kept)])
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    url = f"sqlite:///{tmp_path / 'm.db'}"
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(upgrade(url))
-    store = open_store(url, 1)
-    loop.run_until_complete(store.open())
-    yield World(loop, store)
-    loop.run_until_complete(store.close())
-    loop.close()
 
 
 def test_the_store_goes_as_the_model(world: World) -> None:
