@@ -57,7 +57,7 @@ class Model:
         return self.status in ("UNASSIGNED", "ASSIGNED", "IN_PROGRESS")
 
     def is_next(self, step: int) -> bool:
-        return self.status == "IN_PROGRESS" and step == len(self.done) + 1
+        return self.status == "IN_PROGRESS" and step == len(self.done) + 1 <= STEPS
 
     def logs(self, move: str, by: int, step: int | None = None, **changes: tuple[Any, Any]) -> None:
         detail = {name: {"before": old, "after": new} for name, (old, new) in changes.items() if old != new}
@@ -183,7 +183,7 @@ class Story(RuleBasedStateMachine):
     @rule(job=found, who=WHO, step=st.integers(0, STEPS + 1))
     def complete_step(self, job: Model, who: int, step: int) -> None:
         fits = job.is_next(step) and (step not in EVIDENCE or any(of == step for of, _, _ in job.records))
-        refusal = None if fits and step <= STEPS else Conflict if 1 <= step <= STEPS else NotFound
+        refusal = None if fits else Conflict if 1 <= step <= STEPS else NotFound
         self.act(who, refusal, job_steps.complete, job.id, step)
         if refusal is None:
             job.done.append(self.workers[who])
