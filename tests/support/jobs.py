@@ -1,0 +1,115 @@
+"""Jobs over HTTP: the documents of each operation, and ways to bring a job where a test wants it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from manifest_auth import tenants
+from manifest_auth.store import TenantUnit
+from manifest_auth.work import Actor, files
+from tests.support.crew import Crew
+from tests.support.templates import template_at
+
+T = TypeVar("T")
+_numbers = itertools.count(1)
+
+RECORD = """number stepNumber kind text value unit choice boolean file { id name mediaType size sha256 url uploadedAt
+    uploadedBy { id } } recordedAt recordedBy { id }"""
+STEP = """number title instructions requiresEvidence isCompleted completedAt completedBy { id }
+    records { number }"""
+JOB = f"""id name assetId priority status createdAt changedAt startedAt completedAt canceledAt createdBy {{ id }}
+    template {{ id name }} version {{ id number status }} newerVersion {{ id number }} assignedUsers {{ id }}
+    steps {{ {STEP} }} currentStep {{ {STEP} }} records(first: 100) {{ {RECORD} }}"""
+READ = f"query($id: Int!) {{ job(id: $id) {{ {JOB} }} }}"
+HISTORY = """query($id: Int!) { job(id: $id) { history(first: 100) { number move stepNumber comment detail at
+    by { id } } } }"""
+ADD = f"mutation($input: AddJobInput!) {{ addJob(input: $input) {{ {JOB} }} }}"
+UPDATE = f"mutation($id: Int!, $input: UpdateJobInput!) {{ updateJob(id: $id, input: $input) {{ {JOB} }} }}"
+ASSIGN = f"mutation($id: Int!, $user: Int!) {{ assignUserToJob(jobId: $id, userId: $user) {{ {JOB} }} }}"
+UNASSIGN = f"mutation($id: Int!, $user: Int!) {{ unassignUserFromJob(jobId: $id, userId: $user) {{ {JOB} }} }}"
+START = f"mutation($id: Int!) {{ startJob(id: $id) {{ {JOB} }} }}"
+RECORDS = f"""mutation($id: Int!, $step: Int!, $input: RecordInput!)
+    {{ recordData(jobId: $id, stepNumber: $step, input: $input) {{ {RECORD} }} }}"""
+STEP_DONE = f"mutation($id: Int!, $step: Int!) {{ completeStep(jobId: $id, stepNumber: $step) {{ {JOB} }} }}"
+COMPLETE = f"mutation($id: Int!) {{ completeJob(id: $id) {{ {JOB} }} }}"
+CANCEL = f"mutation($id: Int!, $comment: String) {{ cancelJob(id: $id, comment: $comment) {{ {JOB} }} }}"
+
+#: The usual template's: the second step asks for evidence.
+STEPS: list[dict[str, Any]] = [
+    {"title": "Close the valve", "instructions": "Turn it to the right."},
+    {"title": "Read the gauge", "requiresEvidence": True},
+    {"title": "Open the valve"},
+]
+PRESSURE = {"value": 4.2, "unit": "bar"}
+
+
+async def a_template(crew: Crew, name: str = "Valve check") -> int:
+    """The id of a template whose first version is published."""
+    return int((await template_at(crew, "PUBLISHED", name=name, steps=STEPS))["id"])
+
+
+async def new_job(crew: Crew, template_id: int = 0, **members: Any) -> dict[str, Any]:
+    """A new job, of a template of its own unless one is named."""
+    given = {"templateId": template_id or await a_template(crew), **members}
+    made: dict[str, Any] = await crew.ask("Operator", ADD, input=given)
+    return made
+
+
+async def job_at(crew: Crew, status: str, done: int = 0, template_id: int = 0) -> dict[str, Any]:
+    """A new job in this state; ``done``: so many of its three steps are completed. As it is then."""
+    operator = (await crew.member("Operator")).id
+    job = await new_job(crew, template_id, assignedUserIds=[] if status == "UNASSIGNED" else [operator])
+    if status in ("IN_PROGRESS", "COMPLETED"):
+        await crew.ask("Operator", START, id=job["id"])
+        for number in range(1, (3 if status == "COMPLETED" else done) + 1):
+            await do_step(crew, job["id"], number)
+    if status == "COMPLETED":
+        await crew.ask("Operator", COMPLETE, id=job["id"])
+    if status == "CANCELED":
+        await crew.ask("Operator", CANCEL, id=job["id"])
+    return await read(crew, job["id"])
+
+
+async def do_step(crew: Crew, job_id: int, number: int) -> None:
+    """Records something for a step and completes it."""
+    await crew.ask("Operator", RECORDS, id=job_id, step=number, input=PRESSURE)
+    await crew.ask("Operator", STEP_DONE, id=job_id, step=number)
+
+
+async def read(crew: Crew, job_id: int) -> dict[str, Any]:
+    """A job as a Viewer sees it."""
+    found: dict[str, Any] = await crew.ask("Viewer", READ, id=job_id)
+    return found
+
+
+async def log(crew: Crew, job_id: int) -> list[dict[str, Any]]:
+    """What happened to a job."""
+    found: list[dict[str, Any]] = (await crew.ask("Viewer", HISTORY, id=job_id))["history"]
+    assert [event["number"] for event in found] == list(range(1, len(found) + 1))
+    return found
+
+
+async def moves(crew: Crew, job_id: int) -> list[str]:
+    """The moves of a job's log."""
+    return [event["move"] for event in await log(crew, job_id)]
+
+
+async def within(crew: Crew, work: Callable[[TenantUnit], T]) -> T:
+    """A unit of work inside the crew's client."""
+    store = crew.app.house.store
+    tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
+    assert tenant is not None
+    return await store.of(tenant.id).write(work)
+
+
+async def a_file(crew: Crew) -> int:
+    """The id of a file that was uploaded: its row alone, the bytes are another test's business."""
+    by = Actor((await crew.member("Operator")).id, crew.app.clock.now_ms())
+    key = f"key-{crew.client}-{next(_numbers)}"
+    made = await within(
+        crew,
+        lambda unit: files.add(unit, by, key=key, name="gauge.jpg", media_type="image/jpeg", size=3, sha256="0" * 64),
+    )
+    return made.id
