@@ -1,0 +1,99 @@
+"""Ranks are judged by the roles of the transaction: those of the request may be a moment old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from manifest_auth import accounts, users
+from manifest_auth.accounts import Draft
+from manifest_auth.audit import Origin
+from manifest_auth.context import AdminCaller, Context, UserCaller
+from manifest_auth.errors import Forbidden
+from manifest_auth.permissions import Role
+from manifest_auth.store import TenantUnit
+from tests.support.accounts import act_on, new_client, new_user
+from tests.support.house import App
+from tests.support.people import set_roles
+
+VIEWER = Role.VIEWER.bit
+#: Every verb, done to the user of that number.
+VERBS: dict[str, Callable[[TenantUnit, Context, int], Any]] = {
+    "add": lambda unit, ctx, _: accounts.add(unit, ctx, Draft("new@engines.example", VIEWER)),
+    "change": lambda unit, ctx, user: accounts.change(unit, ctx, user, {"title": "x"}),
+    "set_roles": lambda unit, ctx, user: accounts.set_roles(unit, ctx, user, VIEWER),
+    "deactivate": lambda unit, ctx, user: accounts.deactivate(unit, ctx, user),
+    "restore": lambda unit, ctx, user: accounts.restore(unit, ctx, user),
+    "end_sessions": lambda unit, ctx, user: accounts.end_sessions(unit, ctx, user),
+    "invite": lambda unit, ctx, user: accounts.invite(unit, ctx, user),
+    "start_reset": lambda unit, ctx, user: accounts.start_reset(unit, ctx, user, by_password=True),
+    "managed": lambda unit, ctx, user: accounts.managed(unit, ctx, user),
+}
+
+
+def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> Context:
+    """A request that came in while its user had these roles."""
+    mask = sum(role.bit for role in roles)
+    caller = UserCaller("s", tenant_id, "c", "C", "{}", user_id, "e", "", "", "", mask, "password", 0, False)
+    return Context(app.house, "r", "192.0.2.1", "", caller)
+
+
+@pytest.fixture(scope="module")
+async def world(app: App) -> dict[str, int]:
+    """A client with somebody of each kind, by number."""
+    client = await new_client(app)
+    tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
+    people = {
+        name: (await new_user(app, client, roles=roles))[0]
+        for name, roles in {
+            "boss": ["Admin"],
+            "was_boss": ["Admin", "Viewer"],
+            "was_clerk": ["User Admin"],
+            "asleep": ["Admin"],
+            "victim": ["Viewer"],
+        }.items()
+    }
+    await set_roles(app, client, people["was_boss"], "User Admin")
+    await set_roles(app, client, people["was_clerk"], "Viewer")
+    await act_on(app, f"{client}/users/{people['asleep']}/deactivate")
+    return {"tenant": tenant, **people}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("who", ["was_clerk", "asleep"])
+async def test_who_may_manage_nobody_any_more_does_nothing(
+    app: App, world: dict[str, int], verb: str, who: str
+) -> None:
+    ctx = request_of(app, world["tenant"], world[who], Role.ADMIN)
+    with pytest.raises(Forbidden):
+        await app.house.store.of(world["tenant"]).write(lambda unit: VERBS[verb](unit, ctx, world["victim"]))
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "add"])
+async def test_who_is_no_admin_any_more_touches_no_admin(app: App, world: dict[str, int], verb: str) -> None:
+    ctx = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN)
+    with pytest.raises(Forbidden, match="Admin's account"):
+        await app.house.store.of(world["tenant"]).write(lambda unit: VERBS[verb](unit, ctx, world["boss"]))
+
+
+async def test_who_is_no_admin_any_more_makes_none(app: App, world: dict[str, int]) -> None:
+    ctx, store = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN), app.house.store.of(world["tenant"])
+    draft = Draft("boss-2@engines.example", Role.ADMIN.bit)
+    with pytest.raises(Forbidden, match="role Admin"):
+        await store.write(lambda unit: accounts.add(unit, ctx, draft))
+    with pytest.raises(Forbidden, match="role Admin"):
+        await store.write(lambda unit: accounts.set_roles(unit, ctx, world["victim"], Role.ADMIN.bit))
+    assert await store.read(lambda unit: users.find_by_email(unit, draft.email)) is None
+
+
+async def test_system_admins_and_the_command_line_stand_above(app: App, world: dict[str, int]) -> None:
+    store = app.house.store.of(world["tenant"])
+    admin = Context(app.house, "r", "192.0.2.1", "", AdminCaller("s", 1, "root"))
+    line = Origin(app.clock.ms, "system", "", "command-line")
+    for number, who in enumerate((admin, line)):
+        draft = Draft(f"made-{number}@engines.example", Role.ADMIN.bit)
+        made = await store.write(lambda unit: accounts.add(unit, who, draft))  # noqa: B023 - awaited at once
+        assert made.roles == Role.ADMIN.bit
+    assert (await store.write(lambda unit: accounts.managed(unit, line, world["boss"]))).id == world["boss"]
