@@ -149,7 +149,7 @@ async def test_lists_and_nested_fields_stay_inside_the_client(app: App) -> None:
             given = {"fileId": await a_file(crew)}
             await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=given)
             await do_step(crew, job["id"], 1)
-    document = """{ jobsPage(first: 10, filter: {search: "of"}) { total items { name template { name createdBy { email } }
+    document = """{ jobsPage(first: 10, filter: {search: "of"}) { total items { name template { name }
         version { template { name } createdBy { email } } newerVersion { number } assignedUsers { email }
         records { text file { name uploadedBy { email } } recordedBy { email } } history { by { email } } } } }"""
     steps = """{ jobs(first: 10) { name currentStep { title }
