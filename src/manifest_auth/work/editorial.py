@@ -69,7 +69,9 @@ def rename(
         else check_prose(description, "description", DESCRIPTION_LIMIT),
     )
     template_rules.check_archive(seen.archived_at is not None, TemplateMove.CHANGED)
-    return seen if changed == seen else templates.move(unit, by, seen, changed, Entry(TemplateMove.CHANGED))
+    if changed == seen:
+        return templates.check_seen(unit, seen)
+    return templates.move(unit, by, seen, changed, Entry(TemplateMove.CHANGED))
 
 
 def add_version(unit: TenantUnit, by: Actor, seen: Seen) -> Version:

@@ -35,6 +35,7 @@ class _Id(NamedTuple):
     id: int
 
 
+_MOVED_ON = "Somebody else has just changed this template: look at it again"
 _C, _V = templates.c, template_versions.c
 _ALL = select(*(_C[name] for name in Template._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Template)
@@ -98,9 +99,16 @@ def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entrie
     changed = changed._replace(events=seen.events + len(entries), changed_at=by.at)
     values = {f"new_{name}": value for name, value in _stored(changed).items()}
     if unit.change(_MOVE, of=seen.id, seen=seen.events, **values) != 1:
-        raise Conflict("Somebody else has just changed this template: look at it again")
+        raise Conflict(_MOVED_ON)
     template_log.append(unit, by, seen.id, seen.events, entries)
     return changed
+
+
+def check_seen(unit: TenantUnit, seen: Template) -> Template:
+    """For what changes nothing: raises Conflict when the template is not as it was seen."""
+    if get(unit, seen.id) != seen:
+        raise Conflict(_MOVED_ON)
+    return seen
 
 
 def _stored(template: Template) -> dict[str, object]:

@@ -1,0 +1,119 @@
+"""A published version never changes: not by a verb, and not by a statement that somebody runs past the verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from manifest_auth.errors import Conflict
+from manifest_auth.store import Store, TenantUnit, rows
+from manifest_auth.work import Actor, editorial, steps, template_log, versions
+from manifest_auth.work.editorial import Seen
+from manifest_auth.work.steps import NewStep
+from manifest_auth.work.template_rules import VersionStatus
+from tests.storage.conftest import Pair
+from tests.support import work
+
+Everything = tuple[Seen, list[steps.Step], list[versions.Version], list[template_log.Event]]
+
+
+def everything(unit: TenantUnit, version_id: int) -> Everything:
+    """All that a version is, and its template with it."""
+    seen = editorial.see(unit, version_id)
+    ids = [seen.template.id]
+    return (
+        seen,
+        steps.of_versions(unit, [version_id]),
+        versions.numbered(unit, ids, 0, 100),
+        template_log.numbered(unit, ids, 0, 100),
+    )
+
+
+async def version_at(store: Store, pair: Pair, state: str) -> Seen:
+    """A version that is published, or that another one has retired."""
+
+    def make(unit: TenantUnit) -> Seen:
+        by = Actor(work.user(unit), 5)
+        template = work.published(unit, by)
+        seen = editorial.see_latest(unit, template.id)
+        if state == "retired":
+            work.next_version(unit, by, template.id)
+        return editorial.see(unit, seen.version.id)
+
+    return await store.of(pair[0]).write(make)
+
+
+STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
+#: What the verbs refuse, asked for with what is there.
+VERBS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
+    "edit": lambda unit, by, seen: editorial.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
+    "submit": lambda unit, by, seen: editorial.submit(unit, by, seen),
+    "approve": lambda unit, by, seen: editorial.approve(unit, by, seen),
+    "reject": lambda unit, by, seen: editorial.reject(unit, by, seen, "No"),
+    "publish": lambda unit, by, seen: editorial.publish(unit, by, seen),
+}
+#: What the rooms below refuse, even from somebody who believes that the version is a draft.
+WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
+    "other steps": lambda unit, by, seen: steps.put(unit, seen.version.id, [NewStep("New")]),
+    "another status": lambda unit, by, seen: versions.change(
+        unit, seen.version, seen.version._replace(status=VersionStatus.DRAFT)
+    ),
+    "another revision": lambda unit, by, seen: versions.change(unit, seen.version, seen.version._replace(revision=9)),
+    "another time": lambda unit, by, seen: versions.change(unit, seen.version, seen.version._replace(published_at=9)),
+    **{
+        f"an edit of what is thought to be {status.lower()}": (
+            lambda unit, by, seen, status=status: editorial.edit(  # type: ignore[misc]
+                unit, by, seen._replace(version=seen.version._replace(status="DRAFT")), 1, [NewStep(status)]
+            )
+        )
+        for status in STATUSES
+    },
+}
+
+
+@pytest.mark.parametrize("state", ["published", "retired"])
+@pytest.mark.parametrize("act", [*VERBS.values(), *WRITES.values()], ids=[*VERBS, *WRITES])
+async def test_nothing_changes_it(store: Store, pair: Pair, state: str, act: Callable[..., Any]) -> None:
+    seen = await version_at(store, pair, state)
+    assert seen.version.status == state.upper()
+    tenant = store.of(pair[0])
+    before = await tenant.read(lambda unit: everything(unit, seen.version.id))
+    with pytest.raises(Conflict):
+        await tenant.write(lambda unit: act(unit, Actor(seen.version.created_by, 9), seen))
+    assert await tenant.read(lambda unit: everything(unit, seen.version.id)) == before
+
+
+@pytest.mark.parametrize("state", ["published", "retired"])
+async def test_the_statements_reach_no_row_of_it(store: Store, pair: Pair, state: str) -> None:
+    seen = await version_at(store, pair, state)
+    tenant = store.of(pair[0])
+    before = await tenant.read(lambda unit: everything(unit, seen.version.id))
+    for statement, values in (
+        (steps._CLEAR, {}),
+        (steps._PUT, {"steps": rows([(9, "New", "", 0)])}),
+    ):
+        done = await tenant.write(lambda unit, s=statement, v=values: unit.change(s, id=seen.version.id, **v))  # type: ignore[misc]
+        assert done == 0
+    new = {"new_status": "DRAFT", "new_revision": 9, "new_published_at": None}
+    for status in (*STATUSES, state.upper()):
+        held = {"of": seen.version.id, "seen_status": status, "seen_revision": seen.version.revision}
+        assert await tenant.write(lambda unit, v=held: unit.change(versions._CHANGE, **v, **new)) == 0  # type: ignore[misc]
+    assert await tenant.read(lambda unit: everything(unit, seen.version.id)) == before
+
+
+async def test_the_next_version_begins_with_its_steps_and_leaves_them(store: Store, pair: Pair) -> None:
+    published = await version_at(store, pair, "published")
+    tenant, by = store.of(pair[0]), Actor(published.version.created_by, 9)
+    before = await tenant.read(lambda unit: everything(unit, published.version.id))
+
+    def go_on(unit: TenantUnit) -> versions.Version:
+        draft = editorial.add_version(unit, by, published)
+        assert [s[1:] for s in steps.of_versions(unit, [draft.id])] == [s[1:] for s in before[1]]
+        return editorial.edit(unit, by, editorial.see(unit, draft.id), 1, [NewStep("Other")])
+
+    draft = await tenant.write(go_on)
+    after = await tenant.read(lambda unit: everything(unit, published.version.id))
+    assert (after[0].version, after[1]) == (before[0].version, before[1])
+    assert [step.title for step in await tenant.read(lambda unit: steps.of_versions(unit, [draft.id]))] == ["Other"]

@@ -1,0 +1,259 @@
+"""Any sequence of what can be done with templates, on a real store beside a model in plain Python. People act on what
+they have seen, which may be old: then they are refused, and the same is there as before."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import run_state_machine_as_test as run
+
+from manifest_auth import tenants
+from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import TenantSettings
+from manifest_auth.work import Actor, editorial, steps, template_log, templates, versions
+from manifest_auth.work.editorial import Seen
+from manifest_auth.work.steps import NewStep
+from tests.support import work
+from tests.support.world import World
+
+_numbers = itertools.count(1)
+WHO = st.integers(0, 1)
+WORDS = st.sampled_from(["", "Because", "Two\nlines"])
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=5).filter(str.strip)
+STEPS = st.lists(st.builds(NewStep, TEXTS, TEXTS, st.booleans()), max_size=3)
+LEADS = {
+    "edit": {"DRAFT": "DRAFT"},
+    "submit": {"DRAFT": "SUBMITTED"},
+    "approve": {"SUBMITTED": "APPROVED"},
+    "reject": {"SUBMITTED": "DRAFT", "APPROVED": "DRAFT"},
+    "publish": {"APPROVED": "PUBLISHED"},
+}
+NAMES = {
+    "edit": "EDITED", "submit": "SUBMITTED", "approve": "APPROVED", "reject": "REJECTED", "publish": "PUBLISHED",
+}  # fmt: skip
+
+
+@dataclass
+class VersionModel:
+    """What a version should be."""
+
+    created_by: int
+    status: str = "DRAFT"
+    revision: int = 1
+    steps: list[NewStep] = field(default_factory=list)
+    published_at: int | None = None
+
+
+@dataclass
+class Model:
+    """What a template should be. ``log``: move, version, comment, by, at."""
+
+    id: int
+    name: str
+    description: str = ""
+    archived_at: int | None = None
+    versions: list[VersionModel] = field(default_factory=list)
+    log: list[tuple[str, int | None, str, int, int]] = field(default_factory=list)
+
+
+class View(NamedTuple):
+    """What somebody saw of a template and one of its versions; ``at``: how long the log was then."""
+
+    model: Model
+    seen: Seen
+    at: int
+
+    @property
+    def version(self) -> VersionModel:
+        return self.model.versions[self.seen.version.number - 1]
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.at == len(self.model.log)
+
+    @property
+    def allows(self) -> bool:
+        return self.is_fresh and self.model.archived_at is None
+
+
+class Story(RuleBasedStateMachine):
+    world: ClassVar[World]
+    found: Bundle[Model] = Bundle("templates")
+    views: Bundle[View] = Bundle("views")
+
+    @initialize(target=found, given=STEPS)
+    def begin(self, given: list[NewStep]) -> Model:
+        number = next(_numbers)
+        create = self.world.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
+        self.tenant = self.world.loop.run_until_complete(create).id
+        self.people = self.world.write(self.tenant, lambda unit: [work.user(unit) for _ in range(2)])
+        self.now = 10
+        self.models: list[Model] = []
+        return self.make(0, "First", given)
+
+    def act(self, who: int, expected: type[Refusal] | None, verb: Callable[..., Any], *given: Any, **named: Any) -> Any:
+        """Runs a verb; ``expected``: the refusal that must come, and change nothing."""
+        self.now += 1
+        by = Actor(self.people[who], self.now)
+        if expected is None:
+            return self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+        with pytest.raises(expected):
+            self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+        return None
+
+    def logs(self, model: Model, who: int, move: str, version: int | None = None, comment: str = "") -> None:
+        model.log.append((move, version, comment, self.people[who], self.now))
+
+    def make(self, who: int, name: str, given: list[NewStep]) -> Model:
+        made = self.act(who, None, editorial.add, name, "About", given)
+        model = Model(made.id, name, "About", versions=[VersionModel(self.people[who], steps=given)])
+        self.logs(model, who, "CREATED", 1)
+        self.models.append(model)
+        return model
+
+    def look_at(self, model: Model, number: int) -> View:
+        def see(unit: TenantUnit) -> Seen:
+            [version] = versions.numbered(unit, [model.id], number - 1, 1)
+            return editorial.see(unit, version.id)
+
+        return View(model, self.world.read(self.tenant, see), len(model.log))
+
+    @precondition(lambda self: len(self.models) < 2)
+    @rule(target=found, who=WHO, name=TEXTS, given=STEPS)
+    def add(self, who: int, name: str, given: list[NewStep]) -> Model:
+        return self.make(who, name, given)
+
+    @rule(target=views, model=found, which=st.integers(0, 3))
+    def look(self, model: Model, which: int) -> View:
+        return self.look_at(model, len(model.versions) - which % len(model.versions))
+
+    @rule(view=views, who=WHO, move=st.sampled_from(sorted(LEADS)), words=WORDS, given=STEPS, stale=st.booleans())
+    def move(self, view: View, who: int, move: str, words: str, given: list[NewStep], stale: bool) -> None:
+        """``stale``: the caller names another revision than the one that there is."""
+        version = view.version
+        to = LEADS[move].get(version.status) if view.allows else None
+        fits = to is not None and not stale and not (move == "submit" and not version.steps)
+        expected: type[Refusal] | None = None if fits else Conflict
+        revision = view.seen.version.revision - stale
+        if move == "edit":
+            self.act(who, expected, editorial.edit, view.seen, revision, given)
+        elif move == "reject" and not words:
+            self.act(who, ValidationError, editorial.reject, view.seen, words, revision)
+            return
+        else:
+            self.act(who, expected, getattr(editorial, move), view.seen, words, revision)
+        if to is not None and fits:
+            self.moved(view.model, version, move, to, who, "" if move == "edit" else words, given)
+
+    def moved(
+        self, model: Model, version: VersionModel, move: str, to: str, who: int, words: str, given: list[NewStep]
+    ) -> None:
+        number = model.versions.index(version) + 1
+        self.logs(model, who, NAMES[move], number, words)
+        if move == "publish":
+            version.published_at = self.now
+            for before, other in enumerate(model.versions, 1):
+                if other.status == "PUBLISHED":
+                    other.status = "RETIRED"
+                    self.logs(model, who, "RETIRED", before)
+        if move == "edit":
+            version.revision, version.steps = version.revision + 1, given
+        version.status = to
+
+    @rule(model=found, who=WHO, times=st.integers(1, 4))
+    def go_on(self, model: Model, who: int, times: int) -> None:
+        """Whatever leads to the next published version, so that some are."""
+        for _ in range(times):
+            view = self.look_at(model, len(model.versions))
+            version = view.version
+            if model.archived_at is not None:
+                self.shelve(view, who, "restore", "")
+            elif version.status in ("PUBLISHED", "RETIRED"):
+                self.add_version(view, who)
+            else:
+                way = {"DRAFT": "submit" if version.steps else "edit", "SUBMITTED": "approve", "APPROVED": "publish"}
+                self.move(view, who, way[version.status], "Go on", [NewStep("One")], False)
+
+    @rule(view=views, who=WHO)
+    def add_version(self, view: View, who: int) -> None:
+        """Only from the latest version: others are not what the verb is given."""
+        model = view.model
+        if view.seen.version.number != view.seen.template.versions:
+            return
+        fits = view.allows and view.version.status in ("PUBLISHED", "RETIRED")
+        self.act(who, None if fits else Conflict, editorial.add_version, view.seen)
+        if fits:
+            model.versions.append(VersionModel(self.people[who], steps=view.version.steps))
+            self.logs(model, who, "VERSION_ADDED", len(model.versions))
+
+    @rule(view=views, who=WHO, name=st.none() | TEXTS, about=st.none() | st.just("About") | WORDS)
+    def rename(self, view: View, who: int, name: str | None, about: str | None) -> None:
+        model = view.model
+        expected = None if view.allows else Conflict
+        self.act(who, expected, editorial.rename, view.seen.template, name=name, description=about)
+        after = (model.name if name is None else name, model.description if about is None else about)
+        if view.allows and after != (model.name, model.description):
+            model.name, model.description = after
+            self.logs(model, who, "CHANGED")
+
+    @rule(view=views, who=WHO, act=st.sampled_from(["archive", "restore"]), words=WORDS)
+    def shelve(self, view: View, who: int, act: str, words: str) -> None:
+        model = view.model
+        fits = view.is_fresh and (model.archived_at is None) == (act == "archive")
+        self.act(who, None if fits else Conflict, getattr(editorial, act), view.seen.template, words)
+        if fits:
+            model.archived_at = self.now if act == "archive" else None
+            self.logs(model, who, "ARCHIVED" if act == "archive" else "RESTORED", None, words)
+
+    @invariant()
+    def the_store_holds_what_the_model_says(self) -> None:
+        for model in getattr(self, "models", ()):
+            self.world.read(self.tenant, lambda unit, m=model: compare(unit, m))  # type: ignore[misc]
+
+
+def compare(unit: TenantUnit, model: Model) -> None:
+    row = templates.get(unit, model.id)
+    assert (row.name, row.description, row.archived_at) == (model.name, model.description, model.archived_at)
+    assert (row.versions, row.events) == (len(model.versions), len(model.log))
+    assert (row.created_at, row.changed_at) == (model.log[0][4], model.log[-1][4])
+    log = template_log.numbered(unit, [model.id], 0, 1000)
+    assert [entry.number for entry in log] == list(range(1, len(log) + 1))
+    assert [(e.move, e.version, e.comment, e.by, e.at) for e in log] == model.log
+    kept = versions.numbered(unit, [model.id], 0, 1000)
+    assert [v.number for v in kept] == list(range(1, len(kept) + 1))
+    for version, expected in zip(kept, model.versions, strict=True):
+        shown = (version.created_by, version.status, version.revision, version.published_at)
+        assert shown == (expected.created_by, expected.status, expected.revision, expected.published_at)
+        written = [
+            NewStep(s.title, s.instructions, bool(s.requires_evidence)) for s in steps.of_versions(unit, [version.id])
+        ]
+        assert written == expected.steps
+    published = [v.id for v in kept if v.status == "PUBLISHED"]
+    assert [v.id for v in versions.published_of(unit, [model.id])] == published
+    assert row.published == next((v.number for v in kept if v.id in published), None)
+    assert [v.id for v in versions.latest_of(unit, [model.id])] == [kept[-1].id]
+
+
+def test_the_store_goes_as_the_model(world: World) -> None:
+    class Here(Story):
+        pass
+
+    Here.world = world
+    every = list(HealthCheck)
+    run(Here, settings=settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=every))
+
+
+def test_what_is_not_there_is_not_seen(world: World) -> None:
+    create = world.store.write(lambda unit: tenants.create(unit, "nobody-x", "T", TenantSettings(), 1))
+    tenant = world.loop.run_until_complete(create).id
+    for see in (editorial.see, editorial.see_latest):
+        with pytest.raises(NotFound):
+            world.read(tenant, lambda unit, s=see: s(unit, 1))  # type: ignore[misc]

@@ -1,0 +1,174 @@
+"""Two who act on one template at once, from two processes: one wins, the other gets CONFLICT, and the log has exactly
+the winners."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import pytest
+from sqlalchemy.util.concurrency import await_only
+
+from manifest_auth.errors import Conflict
+from manifest_auth.store import Store, TenantUnit, open_store
+from manifest_auth.work import Actor, editorial, steps, template_log, templates, versions
+from manifest_auth.work.editorial import Seen
+from manifest_auth.work.steps import NewStep
+from tests.storage.conftest import Pair
+from tests.support import work
+
+ROUNDS = 3
+Verb = Callable[[TenantUnit, Actor, Seen], Any]
+WAY = {"SUBMITTED": editorial.submit, "APPROVED": editorial.approve, "PUBLISHED": editorial.publish}
+
+
+class Desk(NamedTuple):
+    """A tenant with people who edit in it, seen from two processes."""
+
+    stores: tuple[Store, Store]
+    tenant_id: int
+    people: tuple[int, ...]
+
+    async def template(self, status: str) -> Seen:
+        """A new template whose version is in this state."""
+
+        def make(unit: TenantUnit) -> Seen:
+            by = Actor(self.people[0], 5)
+            template = editorial.add(unit, by, "Valve check", "", work.STEPS)
+            for reached, move in WAY.items():
+                if status == "DRAFT":
+                    break
+                move(unit, by, editorial.see_latest(unit, template.id))
+                if reached == status:
+                    break
+            return editorial.see_latest(unit, template.id)
+
+        return await self.stores[0].of(self.tenant_id).write(make)
+
+    async def at_once(self, seen: Seen, *verbs: Verb) -> list[Any]:
+        """What came of each; a Conflict counts as an outcome. All act on the same view. On PostgreSQL all of them are
+        in a transaction before the first one acts; SQLite has one writer at a time, so that the others wait."""
+        met = [asyncio.Event() for _ in verbs]
+
+        async def party(number: int, verb: Verb) -> Any:
+            store = self.stores[number % 2]
+            by = Actor(self.people[number], 10 + number)
+
+            def act(unit: TenantUnit) -> Any:
+                templates.get(unit, seen.template.id)
+                met[number].set()
+                if store.remembers:
+                    await_only(asyncio.wait_for(asyncio.gather(*(event.wait() for event in met)), 10))
+                return verb(unit, by, seen)
+
+            try:
+                return await store.of(self.tenant_id).write(act)
+            except Conflict as refusal:
+                return refusal
+
+        return list(await asyncio.gather(*(party(number, verb) for number, verb in enumerate(verbs))))
+
+    async def check(self, before: Seen, outcomes: list[Any]) -> tuple[int, Seen]:
+        """Which one won, and what is there now: the log has the winner's entries and nobody else's."""
+        [winner] = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Conflict)]
+
+        def read(unit: TenantUnit) -> Seen:
+            after = editorial.see(unit, before.version.id)
+            log = template_log.numbered(unit, [after.template.id], before.template.events, 100)
+            assert {entry.by for entry in log} == {self.people[winner]}
+            assert len(log) == after.template.events - before.template.events > 0
+            assert after.template.changed_at == 10 + winner
+            kept = versions.numbered(unit, [after.template.id], 0, 100)
+            assert [v.number for v in kept] == list(range(1, after.template.versions + 1))
+            assert [v.number for v in kept if v.status == "PUBLISHED"] == [
+                number for number in (after.template.published,) if number
+            ]
+            return after
+
+        return winner, await self.stores[0].of(self.tenant_id).read(read)
+
+
+@pytest.fixture(scope="module")
+async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
+    """The same store, as another process has it open."""
+    opened = open_store(database_url, 8)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def desk(store: Store, other: Store, pair: Pair) -> Desk:
+    people = await store.of(pair[0]).write(lambda unit: tuple(work.user(unit) for _ in range(6)))
+    return Desk((store, other), pair[0], people)
+
+
+def edit(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
+    return editorial.edit(unit, by, seen, seen.version.revision, [NewStep(f"by {by.user_id}")])
+
+
+def reject(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
+    return editorial.reject(unit, by, seen, "No")
+
+
+def rename(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
+    return editorial.rename(unit, by, seen.template, name=f"by {by.user_id}")
+
+
+def archive(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
+    return editorial.archive(unit, by, seen.template)
+
+
+ALLOWED: dict[str, list[Verb]] = {
+    "DRAFT": [edit, editorial.submit, rename, archive],
+    "SUBMITTED": [editorial.approve, reject, archive],
+    "APPROVED": [editorial.publish, reject, rename],
+    "PUBLISHED": [editorial.add_version, archive],
+}
+MET = [(status, one, two) for status, verbs in ALLOWED.items() for one in verbs for two in verbs]
+
+
+@pytest.mark.parametrize(("status", "one", "two"), MET, ids=[f"{s}-{a.__name__}-{b.__name__}" for s, a, b in MET])
+async def test_of_two_at_once_one_wins(desk: Desk, status: str, one: Verb, two: Verb) -> None:
+    for _ in range(ROUNDS):
+        before = await desk.template(status)
+        outcomes = await desk.at_once(before, one, two)
+        await desk.check(before, outcomes)
+
+
+async def test_of_many_at_once_one_wins(desk: Desk) -> None:
+    before = await desk.template("SUBMITTED")
+    outcomes = await desk.at_once(before, *[editorial.approve, reject] * 3)
+    winner, after = await desk.check(before, outcomes)
+    assert after.version.status == ("DRAFT" if winner % 2 else "APPROVED")
+
+
+async def test_the_steps_are_the_winners(desk: Desk) -> None:
+    for _ in range(ROUNDS):
+        before = await desk.template("DRAFT")
+        winner, after = await desk.check(before, await desk.at_once(before, *[edit] * 4))
+        read = await desk.stores[0].of(desk.tenant_id).read(lambda unit: steps.of_versions(unit, [before.version.id]))  # noqa: B023
+        assert [step.title for step in read] == [f"by {desk.people[winner]}"]
+        assert after.version.revision == 2
+
+
+async def test_a_version_is_published_once_and_retires_one(desk: Desk) -> None:
+    before = await desk.template("PUBLISHED")
+
+    def second(unit: TenantUnit) -> Seen:
+        by = Actor(desk.people[0], 6)
+        editorial.add_version(unit, by, before)
+        for move in (editorial.submit, editorial.approve):
+            move(unit, by, editorial.see_latest(unit, before.template.id))
+        return editorial.see_latest(unit, before.template.id)
+
+    seen = await desk.stores[0].of(desk.tenant_id).write(second)
+    _, after = await desk.check(seen, await desk.at_once(seen, *[editorial.publish] * 3))
+    assert (after.version.status, after.template.published) == ("PUBLISHED", 2)
+    log = (
+        await desk.stores[0]
+        .of(desk.tenant_id)
+        .read(lambda unit: template_log.numbered(unit, [before.template.id], 0, 100))
+    )
+    assert [(e.move, e.version) for e in log][-2:] == [("PUBLISHED", 2), ("RETIRED", 1)]
