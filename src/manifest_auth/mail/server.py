@@ -59,6 +59,7 @@ def _sender(text: str) -> Address:
         found = Address(name, addr_spec=address)
     except (HeaderParseError, ValueError, IndexError):
         found = Address()
-    if not found.username or not found.domain or not text.isprintable():
+    is_whole = text in (address, f"<{address}>") or text.endswith(f" <{address}>")
+    if not found.username or not found.domain or not is_whole or not text.isprintable():
         raise ValueError("MANIFEST_MAIL_FROM: must be an address, or NAME <ADDRESS>")
     return found

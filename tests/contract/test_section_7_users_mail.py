@@ -1,0 +1,133 @@
+"""Contract, section 7: one-time links by mail. The user alone sees the link, unless no letter could be sent."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import new_client, new_user
+from tests.support.crew import Crew, new_crew
+from tests.support.envelope import check_success
+from tests.support.house import App, running
+from tests.support.mail_server import MailServer
+from tests.support.managing import INVITE, RENEW, RESET, accept, directory, invited, reset, token_in
+
+BUDGET_S = 3.0
+
+
+@pytest.fixture(scope="module")
+def post() -> Iterator[MailServer]:
+    """The server that takes our mail."""
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
+    async with running(database_url, **post.settings) as application:
+        yield application
+
+
+@pytest.fixture
+async def crew(app: App, post: MailServer) -> Crew:
+    post.letters.clear()
+    post.refuses = ""
+    return await new_crew(app)
+
+
+def mails(app: App, result: str) -> float:
+    return app.house.metrics.registry.get_sample_value("manifest_mails_total", {"result": result}) or 0.0
+
+
+def body(email: str = "ada@engines.example") -> dict[str, Any]:
+    return {"email": email, "firstName": "Visit https://evil.example now", "roles": ["Viewer"]}
+
+
+async def test_an_invitation_goes_to_the_user_alone(crew: Crew, post: MailServer) -> None:
+    before = mails(crew.app, "ok")
+    reply = await crew.send("User Admin", INVITE, input=body())
+    handed = reply.json["data"]["inviteUser"]
+    assert handed["link"] is None
+    [letter] = post.letters
+    assert letter.token not in reply.text
+    assert (letter.recipients, letter.message["To"]) == ([body()["email"]], body()["email"])
+    assert letter.message["Subject"] == f"{crew.client}: your account is ready"
+    assert "72 hours" in letter.text
+    assert "evil" not in letter.text  # whoever invites does not write our letters
+    assert check_success(await accept(crew.app, letter.token))["user"]["id"] == handed["user"]["id"]
+    assert mails(crew.app, "ok") == before + 1
+
+
+async def test_a_renewed_one_and_a_reset_are_mailed_too(crew: Crew, post: MailServer) -> None:
+    user_id = (await crew.ask("Admin", INVITE, input=body()))["user"]["id"]
+    assert (await crew.ask("Admin", RENEW, id=user_id))["link"] is None
+    assert (await crew.ask("Admin", RESET, id=user_id))["link"] is None
+    first, second, third = post.letters
+    assert (await accept(crew.app, first.token)).code == "INVALID_TOKEN"
+    assert "30 minutes" in third.text
+    check_success(await reset(crew.app, third.token))
+    assert (await accept(crew.app, second.token)).code == "INVALID_TOKEN"
+
+
+async def test_a_system_admin_does_not_see_the_link_either(app: App, crew: Crew, post: MailServer) -> None:
+    client, admin = await new_client(app), await app.admin_token()
+    user_id, email = await new_user(app, client)
+    base = f"/api/admin/clients/{client}/users/{user_id}"
+    invitation = check_success(await app.post(f"{base}/invitation", token=admin), 201)
+    assert (invitation["token"], invitation["link"]) == (None, None)
+    resetting = check_success(await app.post(f"{base}/password-reset", token=admin), 201)
+    assert resetting.keys() == {"link", "expiresAt"}
+    assert resetting["link"] is None
+    assert [letter.recipients for letter in post.letters] == [[email]] * 2
+    check_success(await reset(app, post.letters[1].token))
+
+
+async def test_where_the_letter_was_not_taken_the_link_is_shown(crew: Crew, post: MailServer) -> None:
+    post.refuses, before = "550 no such mailbox", mails(crew.app, "failed")
+    handed = await crew.ask("User Admin", INVITE, input=body())
+    assert post.letters == []
+    assert mails(crew.app, "failed") == before + 1
+    assert (await directory(crew, handed["user"]["id"]))["email"] == body()["email"]
+    check_success(await accept(crew.app, token_in(handed)))
+
+
+async def test_a_reset_of_ones_own_address_that_changed_goes_to_the_new_one(crew: Crew, post: MailServer) -> None:
+    user_id = (await crew.ask("Admin", INVITE, input=body()))["user"]["id"]
+    change = 'mutation($id: Int!) { updateUser(id: $id, input: {email: "new@engines.example"}) { id } }'
+    await crew.ask("Admin", change, id=user_id)
+    await crew.ask("Admin", RESET, id=user_id)
+    assert post.letters[-1].recipients == ["new@engines.example"]
+    assert (await accept(crew.app, post.letters[0].token)).code == "INVALID_TOKEN"
+
+
+async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, app: App) -> None:
+    """All letters of one request have the time of one."""
+    listener = socket.create_server(("127.0.0.1", 0))  # greets nobody
+    address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
+    crew = await new_crew(app)
+    admin = await crew.member("Admin")
+    fields = " ".join(
+        f'n{n}: inviteUser(input: {{email: "n{n}@engines.example", roles: ["Viewer"]}}) {{ link }}' for n in range(5)
+    )
+    async with running(database_url, MANIFEST_SMTP_URL=address, MANIFEST_MAIL_FROM="a@b.example") as other:
+        other.clock.ms = app.clock.ms
+        began = time.monotonic()
+        reply = await other.graphql(f"mutation {{ {fields} }}", admin.token)
+        assert time.monotonic() - began < BUDGET_S + 1.5
+    links = [handed["link"] for handed in reply.json["data"].values()]
+    assert len(links) == 5
+    for link in links:
+        check_success(await accept(app, link.partition("#")[2]))
+    listener.close()
+
+
+async def test_without_a_mail_server_the_link_is_shown_to_whoever_asked(database_url: str, app: App) -> None:
+    crew = await new_crew(app)
+    async with running(database_url) as other:
+        other.clock.ms = app.clock.ms
+        _, token = await invited(Crew(other, crew.client))
+        check_success(await accept(other, token))
