@@ -85,7 +85,7 @@ class Shift:
         body = {"query": document, "variables": variables}
         answer = (await http.post(PATH, json=body, headers=bearer(self.token))).json()
         if "errors" in answer:
-            self.errors.append(answer["errors"])
+            self.errors += answer["errors"]
             return None
         self.answers += 1
         if self.answers >= self.acts // 3:

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.processes import chain
 from tests.processes.storm import honoured, storm
 from tests.processes.wire import AUTHOR, NODE, Node, seconds_until
 from tests.support.postgres import Postgres
 from tests.support.server import start, stop
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
-    """A server that the test may kill."""
-    server = Postgres()
-    yield server
-    server.stop()
 
 
 async def test_postgresql_is_killed_in_the_middle_of_writes(own_postgres: Postgres, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``kill -9`` of a process in the middle of work: what was answered as recorded is there afterwards (section 12)."""
+"""``kill -9`` of a process, or of PostgreSQL, in the middle of work: what was answered is there (section 12)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.processes import shift
 from tests.processes.shift import Shift
-from tests.processes.wire import NODE, Node
+from tests.processes.wire import NODE, Node, seconds_until
 from tests.support.postgres import Postgres
 from tests.support.server import start, stop
 
@@ -50,3 +50,21 @@ async def test_a_process_started_again_on_sqlite_has_what_it_answered_and_work_g
         shift.goes_on(told, again)
     finally:
         stop(again.server)
+
+
+async def test_postgresql_has_what_was_answered_before_it_was_killed(own_postgres: Postgres, tmp_path: Path) -> None:
+    node = Node(start(tmp_path, own_postgres.fresh_database(), **NODE))
+    try:
+        told = shift.begin(node)
+        running = asyncio.create_task(told.run())
+        await asyncio.wait_for(told.half.wait(), 60)
+        own_postgres.kill()
+        await running
+        assert told.errors
+        assert {error["extensions"]["code"] for error in told.errors} == {"OVERLOADED"}
+        own_postgres.start_again()
+        seconds_until(lambda: node.http.get("/readyz").status_code == 200)
+        shift.is_there(told, node)
+        shift.goes_on(told, node)
+    finally:
+        stop(node.server)
