@@ -1,0 +1,140 @@
+"""Chromium, driven as a person would: pages are opened, fields typed into, buttons pressed. Spoken to over two pipes
+(the DevTools protocol, ``--remote-debugging-pipe``), so nothing but the browser itself is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+_OPTIONS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
+)  # fmt: skip
+#: The browser looks for its pipes at the numbers 3 and 4; whoever starts it has others there.
+_LAUNCH = """
+import fcntl, os, sys
+pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+for number, pipe in zip((3, 4), pipes):
+    os.dup2(pipe, number)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+class Chromium:
+    """One tab of a browser with a new profile. ``requests``: the addresses that it asked for; ``complaints``: what its
+    console says, like a policy that was violated."""
+
+    def __init__(self, profile: Path) -> None:
+        program = shutil.which("chromium") or shutil.which("google-chrome")
+        assert program, "the tests need Chromium (Debian: apt-get install chromium)"
+        theirs_in, self._out = os.pipe()
+        self._in, theirs_out = os.pipe()
+        launch = [sys.executable, "-c", _LAUNCH, str(theirs_in), str(theirs_out)]
+        command = [*launch, program, *_OPTIONS, f"--user-data-dir={profile}", "about:blank"]
+        self._process = subprocess.Popen(
+            command, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        os.close(theirs_in)
+        os.close(theirs_out)
+        self._number, self._buffer, self._session = 0, b"", ""
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+
+    def __enter__(self) -> Self:
+        targets = self._call("Target.getTargets")["targetInfos"]
+        [page] = [target for target in targets if target["type"] == "page"]
+        attached = self._call("Target.attachToTarget", targetId=page["targetId"], flatten=True)
+        self._session = attached["sessionId"]
+        for domain in ("Page", "Network", "Log", "Runtime"):
+            self._call(f"{domain}.enable")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+        os.close(self._in)
+        os.close(self._out)
+
+    def open(self, address: str) -> None:
+        """Goes there, as if it were typed into the address bar."""
+        self._call("Page.navigate", url="about:blank")
+        self._call("Page.navigate", url=address)
+
+    def phone(self, width: int, height: int) -> None:
+        """From now on a small screen that is touched."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2, mobile=True)
+
+    def value(self, expression: str) -> Any:
+        """What JavaScript makes of an expression; promises are waited for."""
+        done = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in done, done
+        return done["result"].get("value")
+
+    def until(self, expression: str, seconds: float = 15) -> None:
+        """Waits until an expression is true."""
+        deadline = time.monotonic() + seconds
+        while not self.value(expression):
+            assert time.monotonic() < deadline, (expression, self.text(), self.complaints)
+            time.sleep(0.02)
+
+    def text(self) -> str:
+        """What a person reads."""
+        return str(self.value("document.body?.innerText"))
+
+    def shows(self, text: str) -> None:
+        """Waits until a person can read that."""
+        self.until(f"document.body?.innerText.includes({json.dumps(text)})")
+
+    def type(self, field: str, text: str) -> None:
+        """Types into a field, in place of what is there."""
+        self.press(field)
+        self.value(f"document.querySelector({json.dumps(field)}).select()")
+        self._call("Input.insertText", text=text)
+
+    def press(self, element: str) -> None:
+        """Presses the mouse in the middle of an element."""
+        found = f"document.querySelector({json.dumps(element)})"
+        self.value(f"{found}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+        x, y = self.value(f"(b => [b.x + b.width / 2, b.y + b.height / 2])({found}.getBoundingClientRect())")
+        for kind in ("mousePressed", "mouseReleased"):
+            self._call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._out, json.dumps(message).encode() + b"\0")
+        while True:
+            told = self._next()
+            if told.get("id") == self._number:
+                assert "error" not in told, told
+                result: dict[str, Any] = told["result"]
+                return result
+            self._note(told.get("method"), told.get("params", {}))
+
+    def _next(self, seconds: float = 30) -> dict[str, Any]:
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._in], [], [], seconds)
+            assert ready, "the browser says nothing any more"
+            part = os.read(self._in, 65536)
+            assert part, "the browser is gone"
+            self._buffer += part
+        first, _, self._buffer = self._buffer.partition(b"\0")
+        told: dict[str, Any] = json.loads(first)
+        return told
+
+    def _note(self, event: str | None, told: dict[str, Any]) -> None:
+        if event == "Network.requestWillBeSent":
+            self.requests.append(told["request"]["url"])
+        elif event == "Log.entryAdded":
+            self.complaints.append(told["entry"]["text"])
+        elif event == "Runtime.exceptionThrown":
+            self.complaints.append(str(told["exceptionDetails"]))

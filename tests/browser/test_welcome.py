@@ -1,0 +1,251 @@
+"""The page that one-time links lead to, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.browser.driver import Chromium
+from tests.support.managing import INVITE, NEW, RESET
+from tests.support.server import DEMO_PASSWORD, Server, served
+
+OVER = "This link does not work any more"
+MARKUP = "<img src=x onerror=alert(1)> & Söhne"
+
+
+class Desk(NamedTuple):
+    """The server, and the two who hand out links."""
+
+    server: Server
+    admin: str
+    boss: str
+
+    def send(self, method: str, path: str, body: Any = None, token: str = "") -> Any:
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.server.base + path, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            return json.load(error)
+
+    def link(self, document: str, **variables: Any) -> str:
+        """A one-time link that the Admin of acme was shown."""
+        body = {"query": document, "variables": variables}
+        [handed] = self.send("POST", "/api/client/graphql", body, self.boss)["data"].values()
+        return str(handed["link"])
+
+    def invite(self, email: str) -> str:
+        return self.link(INVITE, input={"email": email, "roles": ["Viewer"]})
+
+    def signs_in(self, email: str, password: str) -> bool:
+        body = {"email": email, "password": password}
+        return bool(self.send("POST", "/api/client/auth/sign-in", body)["success"])
+
+    def settle(self, **settings: Any) -> None:
+        self.send("PATCH", "/api/admin/clients/acme", {"settings": settings}, self.admin)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with served(tmp_path_factory.mktemp("server")) as server:
+        at = Desk(server, "", "")
+        admin = {"username": "admin", "password": DEMO_PASSWORD}
+        boss = {"email": "admin@acme.example", "password": DEMO_PASSWORD}
+        yield Desk(
+            server,
+            at.send("POST", "/api/admin/auth/sign-in", admin)["data"]["token"],
+            at.send("POST", "/api/client/auth/sign-in", boss)["data"]["token"],
+        )
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
+        yield chromium
+
+
+@pytest.fixture(autouse=True)
+def afresh(browser: Chromium) -> None:
+    browser.requests.clear()
+    browser.complaints.clear()
+
+
+def submit(browser: Chromium, password: str) -> None:
+    browser.type("#password", password)
+    browser.press("#send")
+
+
+def refused(browser: Chromium, sentence: str) -> None:
+    """What is wrong stands below the field."""
+    browser.until(f"document.querySelector('#problem').textContent.includes({json.dumps(sentence)})")
+    browser.until("document.querySelector('#problem').checkVisibility()")
+
+
+def test_an_invited_person_chooses_a_password_and_is_in(desk: Desk, browser: Chromium) -> None:
+    link = desk.invite("ada@page.example")
+    token = link.partition("#")[2]
+    browser.open(link)
+    browser.shows("Welcome to Acme Corporation")
+    browser.shows("ada@page.example")
+    browser.shows("At least 15 characters")
+    submit(browser, "short")
+    refused(browser, "Must have at least 15 characters")
+    submit(browser, "passwordpassword")
+    refused(browser, "Too easy to guess")
+    submit(browser, NEW)
+    browser.shows("Your password is set")
+    browser.shows("You are signed in")
+    me = browser.value("fetch('/api/client/auth/me').then(answer => answer.json())")
+    assert me["data"]["user"]["email"] == "ada@page.example"
+    assert browser.value("location.href") == f"{desk.server.base}/welcome"
+    assert desk.signs_in("ada@page.example", NEW)
+    # The token went nowhere but into bodies, and nothing came from elsewhere. Browsers name a document without its #.
+    asked = [address for address in browser.requests if not address.startswith("about:")]
+    assert len(asked) >= 4
+    assert all(address.startswith(desk.server.base) for address in asked)
+    assert token not in str(asked)
+    assert token not in desk.server.output.read_text()
+    assert [line for line in browser.complaints if "400" not in line and "favicon" not in line] == []
+
+
+def test_a_forgotten_password_is_replaced(desk: Desk, browser: Chromium) -> None:
+    link = desk.invite("grace@page.example")
+    browser.open(link)
+    submit_when_ready(browser, NEW)
+    user = '{ users(filter: {search: "grace@page"}) { id } }'
+    found = desk.send("POST", "/api/client/graphql", {"query": user}, desk.boss)["data"]["users"]
+    browser.open(desk.link(RESET, id=found[0]["id"]))
+    browser.shows("Choose a new password")
+    submit_when_ready(browser, "quartz-meadow-58-signal")
+    assert desk.signs_in("grace@page.example", "quartz-meadow-58-signal")
+    assert not desk.signs_in("grace@page.example", NEW)
+
+
+def submit_when_ready(browser: Chromium, password: str) -> None:
+    browser.until("document.querySelector('#form')?.checkVisibility()")
+    submit(browser, password)
+    browser.shows("Your password is set")
+
+
+@pytest.mark.parametrize("tail", ["", "#", "#made-up", "#%", "#<script>alert(1)</script>", "#" + "x" * 3000])
+def test_a_link_that_does_not_work_says_so(desk: Desk, browser: Chromium, tail: str) -> None:
+    browser.open(f"{desk.server.base}/welcome{tail}")
+    if len(tail) > 100:
+        browser.shows("That did not work")
+    else:
+        browser.shows(OVER)
+    assert not browser.value("document.querySelector('#form').checkVisibility()")
+
+
+def test_a_link_that_was_used_meanwhile_says_so(desk: Desk, browser: Chromium) -> None:
+    link = desk.invite("late@page.example")
+    browser.open(link)
+    browser.shows("late@page.example")
+    body = {"token": link.partition("#")[2], "password": NEW}
+    assert desk.send("POST", "/api/client/auth/invitations/accept", body)["success"]
+    submit(browser, NEW + "-9")
+    browser.shows(OVER)
+    assert desk.signs_in("late@page.example", NEW)
+
+
+def test_another_link_in_the_same_tab_is_that_other_link(desk: Desk, browser: Chromium) -> None:
+    browser.open(desk.invite("one@page.example"))
+    browser.shows("one@page.example")
+    browser.value(f"location.hash = {json.dumps(desk.invite('other@page.example').partition('#')[2])}")
+    browser.shows("other@page.example")
+
+
+def test_it_fits_a_phone(desk: Desk, browser: Chromium) -> None:
+    browser.phone(320, 640)
+    try:
+        browser.open(desk.invite("a-very-long-address-without-a-single-space-in-it@page.example"))
+        browser.until("document.querySelector('#form')?.checkVisibility()")
+        assert browser.value("document.documentElement.scrollWidth") == 320
+        assert browser.value("parseFloat(getComputedStyle(document.querySelector('#password')).fontSize)") >= 16
+        for element in ("#password", "#send"):
+            assert browser.value(f"document.querySelector('{element}').getBoundingClientRect().height") >= 44
+    finally:
+        browser._call("Emulation.clearDeviceMetricsOverride")
+
+
+def test_what_others_named_is_text(desk: Desk, browser: Chromium) -> None:
+    desk.send("PATCH", "/api/admin/clients/acme", {"name": MARKUP}, desk.admin)
+    try:
+        browser.open(desk.invite("markup@page.example"))
+        browser.shows(f"Welcome to {MARKUP}")
+        assert browser.value("document.images.length") == 0
+    finally:
+        desk.send("PATCH", "/api/admin/clients/acme", {"name": "Acme Corporation"}, desk.admin)
+
+
+def test_the_clients_own_rule_is_shown_and_what_comes_next(desk: Desk, browser: Chromium) -> None:
+    desk.settle(password={"minLength": 20, "characterClasses": 4}, returnAddresses=[f"{desk.server.base}/docs"])
+    try:
+        browser.open(desk.invite("rule@page.example"))
+        browser.shows("At least 20 characters")
+        browser.shows("With 4 of:")
+        submit(browser, "granite-otter-lantern")
+        refused(browser, "characters of 4 kinds")
+        submit(browser, "Granite-otter-47-lantern")
+        browser.shows("Your password is set")
+        browser.press("a.way")
+        browser.until("location.pathname == '/docs'")
+    finally:
+        desk.settle(password={"minLength": 15, "characterClasses": 0}, returnAddresses=[])
+
+
+def test_where_passwords_are_not_used_the_provider_is_the_way_in(desk: Desk, browser: Chromium) -> None:
+    oidc = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
+    made = {"name": "company", "displayName": "The <b>Company</b>", "oidc": oidc}
+    assert desk.send("POST", "/api/admin/clients/acme/providers", made, desk.admin)["success"]
+    link = desk.invite("sso@page.example")
+    browser.open(link)
+    browser.shows("Continue with The <b>Company</b>")
+    assert browser.value("document.querySelector('#form').checkVisibility()")
+    desk.settle(passwordSignIn=False)
+    try:
+        browser.open(link)
+        browser.shows("Passwords are not used here")
+        assert not browser.value("document.querySelector('#form').checkVisibility()")
+        address = browser.value("document.querySelector('a.way').href")
+        assert address.startswith(f"{desk.server.base}/api/client/auth/oidc?client=acme&provider=company&invitation=")
+        assert address.endswith(link.partition("#")[2])
+    finally:
+        desk.settle(passwordSignIn=True)
+        desk.send("DELETE", "/api/admin/clients/acme/providers/company", None, desk.admin)
+
+
+def test_what_is_typed_can_be_shown_and_password_managers_understand_the_form(desk: Desk, browser: Chromium) -> None:
+    browser.open(desk.invite("show@page.example"))
+    browser.until("document.querySelector('#form')?.checkVisibility()")
+    kind = "document.querySelector('#password').type"
+    assert browser.value(kind) == "password"
+    browser.press("#show")
+    assert browser.value(kind) == "text"
+    browser.press("#show")
+    assert browser.value(kind) == "password"
+    fields = "[...document.querySelectorAll('#form [autocomplete]')].map(field => [field.autocomplete, field.value])"
+    assert browser.value(fields) == [["username", "show@page.example"], ["new-password", ""]]
+
+
+def test_a_server_that_is_gone_is_said_and_what_was_typed_stays(desk: Desk, browser: Chromium) -> None:
+    browser.open(desk.invite("gone@page.example"))
+    browser.until("document.querySelector('#form')?.checkVisibility()")
+    browser._call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+    try:
+        submit(browser, NEW)
+        refused(browser, "The server cannot be reached")
+        assert browser.value("document.querySelector('#password').value") == NEW
+    finally:
+        browser._call(
+            "Network.emulateNetworkConditions", offline=False, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
+    browser.press("#send")
+    browser.shows("Your password is set")
