@@ -16,10 +16,12 @@ from manifest_auth.admin import providers as admin_providers
 from manifest_auth.admin import users as admin_users
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
+from manifest_auth.files import open_keeper
 from manifest_auth.front_door import FrontDoor
 from manifest_auth.graphql import explorer
 from manifest_auth.graphql import http as graphql_http
 from manifest_auth.licence import Gate
+from manifest_auth.mail import Mail, Server, server_of
 from manifest_auth.metrics import Metrics, listen
 from manifest_auth.microsoft import Clouds, Microsoft
 from manifest_auth.operations import routes as operations_routes
@@ -29,20 +31,23 @@ from manifest_auth.passwords import Hasher
 from manifest_auth.sealing import Sealer, secret_key
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
-from manifest_auth.sign_in import identity_routes, provider_routes
+from manifest_auth.sign_in import identity_routes, link_routes, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.sign_in.entra import EntraTokens
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tokens import KeyRing, VerifiedTokens
 from manifest_auth.web import RouteTable
+from manifest_auth.work import routes as work_routes
 
 ROUTES = (
     *sign_in_routes.ROUTES,
     *provider_routes.ROUTES,
     *identity_routes.ROUTES,
+    *link_routes.ROUTES,
     *graphql_http.ROUTES,
     *explorer.ROUTES,
+    *work_routes.ROUTES,
     *session_routes.ROUTES,
     *clients.ROUTES,
     *admin_users.ROUTES,
@@ -62,12 +67,12 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
     store = open_store(settings.database, settings.database_pool)
     sealer = Sealer(secret_key(settings, random), random)
     keys = KeyRing(store, sealer, settings, clock, random)
-    outgoing, clouds = Outgoing(settings, metrics), _clouds(settings)
+    outgoing, clouds, log = Outgoing(settings, metrics), _clouds(settings), logs.build(settings.log_level)
     return House(
         settings=settings,
         clock=clock,
         random=random,
-        log=logs.build(settings.log_level),
+        log=log,
         metrics=metrics,
         store=store,
         sealer=sealer,
@@ -80,7 +85,16 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
+        files=open_keeper(settings),
+        mail=Mail(_mail_server(settings), clock, random, log, metrics),
     )
+
+
+def _mail_server(settings: Settings) -> Server | None:
+    try:
+        return server_of(settings)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _clouds(settings: Settings) -> Clouds:
@@ -107,6 +121,7 @@ async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
     finally:
         if starting is not None:
             await asyncio.wait([starting])
+        await house.mail.close()
         await house.hasher.close()
         await house.outgoing.close()
         await house.store.close()

@@ -11,7 +11,9 @@ from manifest_auth.settings import Settings
 if TYPE_CHECKING:  # the floors above: the house holds them, this floor only names their types
     from structlog.typing import FilteringBoundLogger
 
+    from manifest_auth.files import Keeper
     from manifest_auth.licence import Gate
+    from manifest_auth.mail import Mail
     from manifest_auth.metrics import Metrics
     from manifest_auth.microsoft import Microsoft
     from manifest_auth.oidc import Client as OidcClient
@@ -44,6 +46,8 @@ class House:
     oidc: OidcClient
     microsoft: Microsoft
     entra: EntraTokens
+    files: Keeper
+    mail: Mail
 
 
 @dataclass(slots=True, frozen=True)
@@ -106,6 +110,7 @@ class Context:
     caller: Caller = ANONYMOUS
     renewed_cookie: str = ""  # the session cookie whose idle time this request started anew
     loaded: dict[Any, Any] = field(default_factory=dict)  # what GraphQL read for this request
+    mail_until: float | None = None  # until when all letters of this request must be gone, see mail.Mail
 
     @property
     def now(self) -> int:

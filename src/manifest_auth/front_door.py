@@ -7,9 +7,10 @@ goes wrong leaves through :meth:`FrontDoor._refused` in the envelope; what is no
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, cast
 
 from manifest_auth import identify
 from manifest_auth.context import Context, House
@@ -90,7 +91,9 @@ class FrontDoor:
             answer = self._renewing(answer, ctx.renewed_cookie)
         headers = self._headers(answer, ctx.request_id)
         whole = (scope.get("extensions") or {}).get(WHOLE)
-        if whole is not None:
+        if answer.parts is not None:
+            await _stream(answer, headers, send, with_body=method != "HEAD")
+        elif whole is not None:
             whole(answer.status, headers, answer.body)
         else:
             body = b"" if method == "HEAD" else answer.body
@@ -114,7 +117,9 @@ class FrontDoor:
         elif route.door is Door.ADMIN:
             ctx.caller = await identify.admin(ctx, head)
         body: Any = None
-        if route.raw:
+        if route.streams:
+            body = _parts(head, receive, route.limit)
+        elif route.raw:
             body = await _read(head, receive, route.limit)
         elif route.body is not None:
             check_media_type(head)
@@ -148,7 +153,7 @@ class FrontDoor:
             always = tuple(policy if header[0] == policy[0] else header for header in always)
         return [
             *answer.headers,
-            (b"content-length", b"%d" % len(answer.body)),
+            (b"content-length", b"%d" % answer.size),
             (b"x-request-id", request.encode("latin-1")),
             *always,
         ]
@@ -162,6 +167,37 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
         raise NotFound(reason="percent-encoded path")
     if head.host is None and scope["http_version"] == "1.1":
         raise ValidationError(details=[("Host", "The header is required")])
+
+
+async def _stream(answer: Answer, headers: list[Header], send: Send, *, with_body: bool) -> None:
+    """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before."""
+    parts = answer.parts
+    assert parts is not None
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], parts)):
+        if with_body:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge, ValidationError when it ends early."""
+    declared, size = head.content_length, 0
+    if declared is not None and (not declared.isdecimal() or len(declared) > 12 or int(declared) > limit):
+        raise PayloadTooLarge()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ValidationError("The body ended early")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise PayloadTooLarge()
+        if part:
+            yield part
+        if not message.get("more_body"):
+            return
 
 
 async def _read(head: Head, receive: Receive, limit: int) -> bytes:

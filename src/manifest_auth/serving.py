@@ -24,7 +24,8 @@ from manifest_auth.settings import Settings
 from manifest_auth.web.answers import JSON, NO_STORE, SECURITY, Header
 
 MAX_HEAD = 32 * 1024  # bytes of address and header lines
-RECEIVE_TIMEOUT_S = 30.0  # for a request from its first byte to its last
+RECEIVE_TIMEOUT_S = 30.0  # for a request from its first byte to its last, and as much longer as its size takes at
+LEAST_RATE = 16 * 1024  # bytes a second: a photo from a tablet at the edge of the network gets through
 _RANDOM = Random()
 
 
@@ -72,6 +73,7 @@ class Protocol(HttpToolsProtocol):
     _head_size = 0
     #: When the request that is being received began, by the loop's clock; None between two requests.
     _began_at: float | None = None
+    _body_size = 0
     _watch: Any = None
 
     def connection_made(self, transport: Any) -> None:
@@ -85,15 +87,20 @@ class Protocol(HttpToolsProtocol):
 
     def _look(self) -> None:
         """Closes the connection of a sender who is too slow. One timer for the connection, none for each request."""
-        if self._began_at is not None and self.loop.time() - self._began_at >= RECEIVE_TIMEOUT_S:
+        allowed = RECEIVE_TIMEOUT_S + self._body_size / LEAST_RATE
+        if self._began_at is not None and self.loop.time() - self._began_at >= allowed:
             self.transport.close()
             return
         self._watch = self.loop.call_later(RECEIVE_TIMEOUT_S / 2, self._look)
 
     def on_message_begin(self) -> None:
-        self._head_size = 0
+        self._head_size = self._body_size = 0
         self._began_at = self.loop.time()
         super().on_message_begin()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_size += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._began_at = None

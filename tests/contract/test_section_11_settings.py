@@ -58,6 +58,12 @@ WRONG: list[tuple[str, str]] = [
     ("PROVIDER_TIMEOUT", "nan"),
     ("PROVIDER_TIMEOUT", "soon"),
     ("MICROSOFT_CLOUD", "mars"),
+    ("FILE_LIMIT", "1023"),
+    ("FILE_LIMIT", "2000000000"),
+    ("FILE_LIMIT", "1 MiB"),
+    ("FILES", "s3:///prefix"),
+    ("FILES", "https://bucket.example"),
+    ("FILES_ENDPOINT", "ftp://s3.example"),
 ]
 
 
@@ -72,7 +78,18 @@ def test_a_wrong_value_is_told_in_one_line_that_names_it(name: str, value: str) 
 
 
 def test_every_setting_with_bounds_is_in_the_table_or_free() -> None:
-    free = {"host", "data_dir", "secret_key", "license_public_key", "token_issuer", "metrics_token", "demo_password"}
+    free = {
+        "files_region",
+        "files_access_key",
+        "files_secret_key",
+        "host",
+        "data_dir",
+        "secret_key",
+        "license_public_key",
+        "token_issuer",
+        "metrics_token",
+        "demo_password",
+    }
     tried = {name.lower() for name, _ in WRONG}
     alike = {"session_max_ttl", "admin_session_ttl", "admin_access_token_ttl", "argon2_passes", "argon2_lanes"}
     elsewhere = {"microsoft_custom_cloud", "smtp_url", "mail_from"}  # see the next test, and test_section_11_mail.py

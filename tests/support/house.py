@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,7 @@ from manifest_auth.app import Application, build_house
 from manifest_auth.clock import Clock
 from manifest_auth.context import House
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.settings import load
+from manifest_auth.settings import Settings, load
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
 
@@ -173,7 +174,14 @@ async def fill(house: House) -> dict[str, int]:
 @contextlib.asynccontextmanager
 async def running(database_url: str, **environment: str) -> AsyncIterator[App]:
     """The application on a database, filled by :func:`fill` when it is empty. Settings as ``MANIFEST_…`` variables."""
-    settings = load({**FAST, "MANIFEST_DATABASE_URL": database_url, **environment})
+    with tempfile.TemporaryDirectory() as folder:
+        given = {**FAST, "MANIFEST_DATA_DIR": folder, "MANIFEST_DATABASE_URL": database_url, **environment}
+        async with _running(load(given)) as app:
+            yield app
+
+
+@contextlib.asynccontextmanager
+async def _running(settings: Settings) -> AsyncIterator[App]:
     clock = FrozenClock()
     house = build_house(settings, clock)
     application = Application(house)

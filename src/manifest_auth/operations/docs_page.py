@@ -54,8 +54,11 @@ def _operation(document: dict[str, Any], path: str, method: str, operation: dict
     for parameter in operation.get("parameters", []):
         text = parameter["schema"].get("description", "")
         parts.append(f"<p><code>{parameter['name']}</code> ({parameter['in']}) {html.escape(text)}</p>")
-    if "requestBody" in operation:
-        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    body = operation.get("requestBody", {}).get("content", {})
+    if "*/*" in body:
+        parts.append("<p>Body: the bytes themselves, with their Content-Type</p>")
+    if "application/json" in body:
+        schema = body["application/json"]["schema"]
         parts.append(f"<p>Body</p><pre>{_example(document, schema)}</pre>")
     rows = ""
     for status, response in operation["responses"].items():

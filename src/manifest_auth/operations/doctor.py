@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from manifest_auth.clock import Clock, Random
+from manifest_auth.files import FilesUnavailable, open_keeper
 from manifest_auth.mail import NotSent, server_of, try_out
 from manifest_auth.passwords import builds
 from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_key
@@ -34,6 +35,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for finding in (*_secret(settings), *_address(settings), _hashing()):
         yield finding
     yield await _mail(settings)
+    yield await _files(settings)
     async for finding in _store(settings):
         yield finding
 
@@ -99,6 +101,13 @@ async def _mail(settings: Settings) -> Finding:
     except NotSent as error:
         return Finding("bad", f"mail: the server of MANIFEST_SMTP_URL does not take mail: {error}")
     return Finding("ok", f"mail: {server.host}:{server.port} takes mail")
+
+
+async def _files(settings: Settings) -> Finding:
+    try:
+        return Finding("ok", f"files: {await open_keeper(settings).check()}")
+    except (FilesUnavailable, SettingsError) as error:
+        return Finding("bad", f"files: {error}; see MANIFEST_FILES")
 
 
 async def _store(settings: Settings) -> AsyncIterator[Finding]:

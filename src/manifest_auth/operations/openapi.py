@@ -55,6 +55,9 @@ def build(routes: Sequence[Route]) -> dict[str, Any]:
     }
 
 
+_BYTES = {"type": "string", "format": "binary"}
+
+
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": route.summary,
@@ -72,6 +75,8 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.body is not None:
         schema = {"$ref": _REF.format(name=route.body.__name__)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if route.streams:
+        operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": _BYTES}}}
     if route.door is Door.CLIENT:
         operation["security"] = [{"userToken": []}, {"sessionCookie": []}]
     elif route.door is Door.ADMIN:
@@ -86,6 +91,8 @@ def _responses(route: Route) -> dict[str, Any]:
         if refusal in refusals:
             by_status.setdefault(refusal.status, []).append(refusal.code)
     responses: dict[str, Any] = {str(route.status): {"description": "Success"}}
+    if route.sends:
+        responses[str(route.status)]["content"] = {"*/*": {"schema": _BYTES}}
     if route.data is not None:
         data = {"$ref": _REF.format(name=route.data.__name__)}
         schema = {

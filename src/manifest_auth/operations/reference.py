@@ -34,7 +34,7 @@ Every failure, whatever the path and the status, has one shape:
 _SETTINGS = """\
 # Settings
 
-<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/settings.py` instead. -->
+<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/settings/values.py` instead. -->
 
 A setting is an environment variable, or a line of a TOML file whose path is in `MANIFEST_CONFIG`; there it has its
 short name, like `port = 8080`. The variable wins. A setting that is wrong or that does not exist stops the start with

@@ -20,11 +20,13 @@ from manifest_auth.store.tables import (
     sign_in_codes,
     sign_in_flows,
 )
+from manifest_auth.work import files
 
 EVERY_S = 20.0
 SWEEP_EVERY = 15  # rounds
 KEEP_MS = 30 * 86_400_000
 BATCH = 1000
+UNUSED_MS = 86_400_000
 _WHY = "rows past their time are dropped whatever tenant they belong to"
 
 
@@ -64,6 +66,16 @@ async def sweep_fleeting(house: House) -> None:
             await asyncio.sleep(0)
 
 
+async def sweep_files(house: House) -> None:
+    """Drops files that were uploaded a day ago and recorded nowhere: the row first, so that no row is left without its
+    bytes."""
+    before = house.clock.now_ms() - UNUSED_MS
+    while found := await house.store.read(lambda unit: files.unused(unit, before)):
+        for file in found:
+            if await house.store.of(file.tenant_id).write(lambda unit: files.drop_unused(unit, file.id)):  # noqa: B023
+                await house.files.drop(file.key)
+
+
 async def run(house: House) -> None:
     """Until cancelled. A store that cannot be reached is tried again in the next round."""
     turn = 0
@@ -77,6 +89,7 @@ async def run(house: House) -> None:
             if turn % SWEEP_EVERY == 0:
                 now = house.clock.now_ms()
                 await house.store.write(lambda unit: sweep(unit, now))  # noqa: B023 - awaited at once
+                await sweep_files(house)
         except StoreUnavailable as error:
             house.log.warning("sweeping_failed", error=str(error))
         except Exception:

@@ -3,7 +3,19 @@
 Hands over :class:`Route`, :class:`Call`, :func:`ok`. Never: who the caller is or what may be done.
 """
 
-from manifest_auth.web.answers import HTML, JSON, NO_STORE, Answer, Header, ok, page, redirect, refusal_headers, refuse
+from manifest_auth.web.answers import (
+    HTML,
+    JSON,
+    NO_STORE,
+    Answer,
+    Header,
+    ok,
+    page,
+    redirect,
+    refusal_headers,
+    refuse,
+    stream,
+)
 from manifest_auth.web.body import check_media_type, convert, parse, parse_form
 from manifest_auth.web.cookies import DEVICE, SESSION, check_same_site, device_cookie, flow_cookie, session_cookie
 from manifest_auth.web.head import Head
@@ -39,4 +51,5 @@ __all__ = [
     "refusal_headers",
     "refuse",
     "session_cookie",
+    "stream",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import orjson
@@ -27,11 +27,13 @@ HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDoma
 class Answer:
     """Status, headers and body of one answer. The front door adds length, request id and security headers."""
 
-    __slots__ = ("body", "headers", "policy", "status")
+    __slots__ = ("body", "headers", "parts", "policy", "size", "status")
 
     def __init__(
         self, status: int, body: bytes, headers: Sequence[Header] = (JSON, NO_STORE), policy: str | None = None
     ) -> None:
+        self.parts: AsyncIterator[bytes] | None = None
+        self.size = len(body)
         self.status = status
         self.body = body
         self.headers = headers
@@ -54,6 +56,13 @@ def redirect(location: str, *, status: int = 302, headers: Sequence[Header] = ()
 def page(body: bytes, policy: str, *, headers: Sequence[Header] = ()) -> Answer:
     """An HTML page with a content security policy of its own."""
     return Answer(200, body, (HTML, NO_STORE, *headers), policy)
+
+
+def stream(parts: AsyncIterator[bytes], size: int, headers: Sequence[Header], policy: str) -> Answer:
+    """A body of ``size`` bytes that is sent part by part, so that a large one takes no memory."""
+    answer = Answer(200, b"", headers, policy)
+    answer.parts, answer.size = parts, size
+    return answer
 
 
 def refuse(refusal: Refusal, request_id: str) -> Answer:

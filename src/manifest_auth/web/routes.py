@@ -85,6 +85,8 @@ class Route:
     status: int = 200
     refusals: tuple[type[Refusal], ...] = ()
     raw: bool = False  # the handler parses the body itself (GraphQL, SAML's form post)
+    streams: bool = False  # the handler reads the body part by part, and holds it to a limit of its own
+    sends: bool = False  # the answer is bytes, not the envelope
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
     refused: Refused = _in_the_envelope
     gated: bool = field(default=False, init=False)  # behind the licence gate

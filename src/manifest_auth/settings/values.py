@@ -1,17 +1,7 @@
-"""Every knob with its default, its bounds and its sentence; ``docs/settings.md`` is generated from this file.
-
-Values come from ``MANIFEST_…`` environment variables and, below them, an optional TOML file named by
-``MANIFEST_CONFIG``. A wrong or unknown setting stops the start with one line (:class:`SettingsError`).
-"""
+"""Every knob with its default, its bounds and its sentence; ``docs/settings.md`` is generated from this file."""
 
 from __future__ import annotations
 
-import difflib
-import ipaddress
-import os
-import tomllib
-from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -19,8 +9,11 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from manifest_auth.settings.hosts import is_loopback_host
+
 PREFIX = "MANIFEST_"
 MINUTE, HOUR, DAY = 60, 3600, 86400
+MAX_FILE = 1024 * 1024 * 1024  # bytes
 
 
 class SettingsError(Exception):
@@ -156,6 +149,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     provider_timeout: Annotated[
         float, _about("All calls to identity providers of one sign-in get so many seconds together.", ge=0.5, le=30)
     ] = 2.5
+    smtp_url: Annotated[
+        Secret | None,
+        _about(
+            "Mail server: `smtp://USER:PASSWORD@HOST:587` (STARTTLS) or `smtps://…`. "
+            "Without it one-time links are shown to whoever asked for them."
+        ),
+    ] = None
+    mail_from: Annotated[str, _about("In whose name mail is sent: an address, or `NAME <ADDRESS>`.")] = ""
+    files: Annotated[
+        str,
+        _about(
+            "Where uploaded files are kept: a folder that all nodes see, or `s3://BUCKET/PREFIX` of an S3-compatible "
+            "service. Empty: `files` in the data folder."
+        ),
+    ] = ""
+    files_endpoint: Annotated[str, _about("Address of an S3-compatible service; empty: Amazon's.")] = ""
+    files_region: Annotated[str, _about("Region of the bucket.")] = ""
+    files_access_key: Annotated[str, _about("Access key of the bucket; empty: where boto3 finds one.")] = ""
+    files_secret_key: Annotated[Secret | None, _about("Secret of the access key.")] = None
+    file_limit: Annotated[int, _about("Bytes that an uploaded file may have.", ge=1024, le=MAX_FILE)] = 20 * 1024 * 1024
     shutdown_grace: Annotated[
         Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
     ] = 20
@@ -194,104 +207,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.deployment == "on-premise" or self.is_loopback
 
 
-@lru_cache(maxsize=64)
-def is_loopback_host(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def variable(field: str) -> str:
     """Name of the environment variable of a setting."""
     return PREFIX + field.upper()
-
-
-def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
-    """Reads the settings: overrides (command line), then environment, then the TOML file, then defaults.
-
-    Raises :class:`SettingsError` with one line for the operator.
-    """
-    environ = os.environ if environ is None else environ
-    values: dict[str, Any] = {}
-    if path := environ.get("MANIFEST_CONFIG"):
-        values |= _from_file(path)
-    known = Settings.__struct_fields__
-    for name, text in environ.items():
-        # MANIFEST_AUTH_… is left alone: Kubernetes sets such variables for a service named manifest-auth.
-        if not name.startswith(PREFIX) or name == "MANIFEST_CONFIG" or name.startswith("MANIFEST_AUTH_"):
-            continue
-        field = name.removeprefix(PREFIX).lower()
-        if field not in known:
-            raise SettingsError(f"{name} is not a setting{_hint(name)}")
-        values[field] = text
-    values |= {k: v for k, v in overrides.items() if v is not None}
-    try:
-        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
-    except msgspec.ValidationError as error:
-        raise SettingsError(_sentence(str(error))) from None
-    _check(settings)
-    return settings
-
-
-def _from_file(path: str) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"MANIFEST_CONFIG: {path}: {error}") from None
-    for name in values:
-        if name not in Settings.__struct_fields__:
-            raise SettingsError(f"{path}: {name} is not a setting{_hint(variable(name))}")
-    return values
-
-
-def _hint(name: str) -> str:
-    close = difflib.get_close_matches(name.removeprefix(PREFIX).lower(), Settings.__struct_fields__, n=1)
-    return f"; did you mean {variable(close[0])}?" if close else ""
-
-
-def _decode(kind: type, value: Any) -> Any:
-    if kind is Secret and isinstance(value, str):
-        return Secret(value)
-    raise NotImplementedError
-
-
-def _sentence(text: str) -> str:
-    """msgspec says "… - at `$.port`"; the operator knows the variable."""
-    message, _, path = text.partition(" - at `$.")
-    message = message.replace("Expected `int`, got `str`", "Expected a whole number")
-    message = message.replace("Expected `float`, got `str`", "Expected a number").replace("`", "")
-    return f"{variable(path.rstrip('`'))}: {message}" if path else message
-
-
-def _check(settings: Settings) -> None:
-    url = urlsplit(settings.public_url)
-    try:
-        sane = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        sane = False
-    if not sane or url.path not in ("", "/") or url.query or url.fragment or url.username:
-        raise SettingsError("MANIFEST_PUBLIC_URL: must be http(s)://HOST[:PORT] without a path")
-    if settings.rate_limits == "off" and not (settings.is_loopback and is_loopback_host(settings.host)):
-        raise SettingsError("MANIFEST_RATE_LIMITS: off is allowed only on a loopback address")
-    if not settings.database.startswith(("sqlite:///", "postgresql://")) or settings.database == "sqlite:///":
-        raise SettingsError("MANIFEST_DATABASE_URL: must be sqlite:///FILE or postgresql://…")
-    if settings.on_postgres and not settings.secret_key:
-        raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
-    try:
-        proxy_networks(settings)
-    except ValueError as error:
-        raise SettingsError(f"MANIFEST_TRUSTED_PROXIES: {error}") from None
-    port = settings.metrics_listen.rpartition(":")[2]
-    if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
-        raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
-    if settings.refresh_token_ttl < settings.access_token_ttl:
-        raise SettingsError("MANIFEST_REFRESH_TOKEN_TTL: must not be shorter than MANIFEST_ACCESS_TOKEN_TTL")
-
-
-def proxy_networks(settings: Settings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    """The networks of ``trusted_proxies``. Raises ValueError."""
-    parts = (p.strip() for p in settings.trusted_proxies.split(","))
-    return tuple(ipaddress.ip_network(p, strict=False) for p in parts if p)

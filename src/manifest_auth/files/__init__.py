@@ -1,0 +1,11 @@
+"""Where the bytes of uploaded files lie: a folder, or an S3-compatible service. Owns no table and knows no tenant: it
+keeps bytes under random keys, and hands them out again.
+
+Whoever keeps a file here writes its row afterwards, so that a row never names bytes that are not there; bytes without a
+row are nobody's.
+"""
+
+from manifest_auth.files.keeper import FilesUnavailable, Keeper, open_keeper
+from manifest_auth.files.kinds import KINDS, START, check_start
+
+__all__ = ["KINDS", "START", "FilesUnavailable", "Keeper", "check_start", "open_keeper"]

@@ -1,0 +1,44 @@
+"""What the house knows of a place for files."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from manifest_auth.settings import Settings
+
+
+class FilesUnavailable(Exception):
+    """The place for files cannot be reached or refuses to work; the text is for the log."""
+
+
+class Keeper(ABC):
+    """A place for files. Keys are made here, of random letters; nobody outside chooses one."""
+
+    @abstractmethod
+    async def keep(self, source: Path, key: str) -> None:
+        """Takes over a finished file of this machine, durable on return. Raises :class:`FilesUnavailable`."""
+
+    @abstractmethod
+    async def open(self, key: str) -> AsyncIterator[bytes]:
+        """The bytes, in parts. Raises :class:`FilesUnavailable`, also when there are none under the key."""
+
+    @abstractmethod
+    async def drop(self, key: str) -> None:
+        """Forgets the bytes. No error when they are gone already. Raises :class:`FilesUnavailable`."""
+
+    @abstractmethod
+    async def check(self) -> str:
+        """For ``doctor``: where it is, in words. Raises :class:`FilesUnavailable`."""
+
+
+def open_keeper(settings: Settings) -> Keeper:
+    """The place that the settings name. The S3 library is loaded only when it is used."""
+    if settings.files.startswith("s3://"):
+        from manifest_auth.files.s3 import S3Keeper
+
+        return S3Keeper(settings)
+    from manifest_auth.files.folder import FolderKeeper
+
+    return FolderKeeper(Path(settings.files or Path(settings.data_dir) / "files"))
