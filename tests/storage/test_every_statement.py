@@ -5,35 +5,40 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sqlite3
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
 
 import manifest_auth
-from manifest_auth.store import Bound, Crossing, Store, Unowned
+from manifest_auth.store import Bound, Crossing, Listing, Store, Unowned
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import _MISSING, TENANT, Compiled, Statement
 
+T = TypeVar("T")
 
-def statements() -> dict[str, Statement[Any]]:
-    """All statements that modules of ours hold, by module and name."""
-    found: dict[str, Statement[Any]] = {}
+
+def _held(kind: type[T]) -> dict[str, T]:
+    """All things of a kind that modules of ours hold, by module and name."""
+    found: dict[str, T] = {}
     for module_info in pkgutil.walk_packages(manifest_auth.__path__, "manifest_auth."):
         if ".migrations" in module_info.name or module_info.name.endswith("__main__"):
             continue
         module = importlib.import_module(module_info.name)
         for name, value in vars(module).items():
-            if isinstance(value, Statement) and not any(value is known for known in found.values()):
+            if isinstance(value, kind) and not any(value is known for known in found.values()):
                 found[f"{module_info.name}.{name}"] = value
     return found
 
 
-ALL = statements()
+ALL: dict[str, Statement[Any]] = _held(Statement)
+LISTINGS: dict[str, Listing[Any]] = _held(Listing)
 
 
 def test_the_walk_finds_the_statements() -> None:
     assert len(ALL) > 40
+    assert "manifest_auth.work.templates.LISTING" in LISTINGS
     assert "manifest_auth.users.users._ADD" in ALL
 
 
@@ -60,19 +65,35 @@ def test_compiles_for_both_stores_with_the_same_parameters(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 async def test_is_accepted_by_the_store(store: Store, database_url: str, name: str) -> None:
+    await accepted(store, database_url, [ALL[name]])
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+async def test_a_list_in_every_order_and_with_all_filters_is_accepted(
+    store: Store, database_url: str, name: str
+) -> None:
+    every = list(LISTINGS[name].every_statement())
+    assert len(every) == 2 ** len(LISTINGS[name].filters) * (1 + 4 * len(LISTINGS[name].sorts))
+    for statement in every:
+        assert _asked_for(statement.sqlite) == _asked_for(statement.postgres)
+        assert TENANT in _asked_for(statement.sqlite)
+    await accepted(store, database_url, every)
+
+
+async def accepted(store: Store, database_url: str, statements: Sequence[Statement[Any]]) -> None:
     """EXPLAIN on SQLite; on PostgreSQL it is prepared, which parses, names and types it."""
-    statement = ALL[name]
     if isinstance(store, SqliteStore):
         connection = sqlite3.connect(store.path)
         try:
-            values = [None] * len(statement.sqlite.order)
-            assert connection.execute(f"EXPLAIN {statement.sqlite.sql}", values).fetchall()
+            for compiled in (statement.sqlite for statement in statements):
+                assert connection.execute(f"EXPLAIN {compiled.sql}", [None] * len(compiled.order)).fetchall()
         finally:
             connection.close()
     else:
-        raw = await asyncpg.connect(database_url)
+        raw = await asyncpg.connect(database_url, statement_cache_size=0)
         try:
-            prepared = await raw.prepare(statement.postgres.sql)
-            assert len(prepared.get_parameters()) == len(statement.postgres.order)
+            for compiled in (statement.postgres for statement in statements):
+                prepared = await raw.prepare(compiled.sql)
+                assert len(prepared.get_parameters()) == len(compiled.order)
         finally:
             await raw.close()
