@@ -9,9 +9,7 @@ from typing import NamedTuple
 from manifest_auth.graphql.loading import Loader, Part, parts
 from manifest_auth.graphql.template_views import StepView
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import assignments, files, job_log, job_steps, jobs, records
-from manifest_auth.work.job_rules import Priority, RecordKind
-from manifest_auth.work.job_steps import Completion
+from manifest_auth.work import assignments, files, job_log, job_rules, job_steps, jobs, records
 
 
 class JobView(NamedTuple):
@@ -94,7 +92,7 @@ def job_view(row: jobs.Job) -> JobView:
         row.id,
         row.name,
         row.asset_id,
-        Priority(row.priority).name,
+        job_rules.Priority(row.priority).name,
         row.status,
         row.created_at,
         row.changed_at,
@@ -109,7 +107,7 @@ def job_view(row: jobs.Job) -> JobView:
     )
 
 
-def job_step_view(job: JobView, step: StepView, completion: Completion | None) -> JobStepView:
+def job_step_view(job: JobView, step: StepView, completion: job_steps.Completion | None) -> JobStepView:
     """The wire's form of a step: that of the job's version, and whether it is completed."""
     at, by = (None, None) if completion is None else (completion.completed_at, completion.completed_by)
     return JobStepView(*step, completion is not None, at, job.id, by)
@@ -117,16 +115,16 @@ def job_step_view(job: JobView, step: StepView, completion: Completion | None) -
 
 def record_view(row: records.Record) -> RecordView:
     """The wire's form of a record."""
-    kind = RecordKind(row.kind)
+    kind = job_rules.RecordKind(row.kind)
     return RecordView(
         row.number,
         row.step,
         row.kind,
-        row.text if kind is RecordKind.TEXT else None,
-        row.value if kind is RecordKind.NUMBER else None,
+        row.text if kind is job_rules.RecordKind.TEXT else None,
+        row.value if kind is job_rules.RecordKind.NUMBER else None,
         row.unit,
-        row.text if kind is RecordKind.CHOICE else None,
-        bool(row.value) if kind is RecordKind.BOOLEAN else None,
+        row.text if kind is job_rules.RecordKind.CHOICE else None,
+        bool(row.value) if kind is job_rules.RecordKind.BOOLEAN else None,
         row.recorded_at,
         row.file_id,
         row.recorded_by,
@@ -150,8 +148,8 @@ def _read_assigned(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, list[i
     return found
 
 
-def _read_completions(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, dict[int, Completion]]:
-    found: dict[int, dict[int, Completion]] = {}
+def _read_completions(unit: TenantUnit, job_ids: Sequence[int]) -> dict[int, dict[int, job_steps.Completion]]:
+    found: dict[int, dict[int, job_steps.Completion]] = {}
     for one in job_steps.of_jobs(unit, job_ids):
         found.setdefault(one.job_id, {})[one.number] = one
     return found
@@ -170,7 +168,7 @@ def _read_of_steps(unit: TenantUnit, keys: Sequence[StepKey]) -> dict[StepKey, l
 
 #: By job: ids of the users who are assigned, and the completed steps by number. By step: its records. Files by id.
 ASSIGNED: Loader[int, list[int]] = Loader(_read_assigned, missing=())
-COMPLETIONS: Loader[int, dict[int, Completion]] = Loader(_read_completions, missing={})
+COMPLETIONS: Loader[int, dict[int, job_steps.Completion]] = Loader(_read_completions, missing={})
 STEP_RECORDS: Loader[StepKey, list[RecordView]] = Loader(_read_of_steps, missing=())
 RECORDS: Loader[Part, list[RecordView]] = Loader(
     parts(records.numbered, lambda row: row.job_id, record_view), missing=()

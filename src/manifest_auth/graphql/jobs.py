@@ -28,9 +28,7 @@ from manifest_auth.graphql.people import PEOPLE
 from manifest_auth.graphql.template_views import PUBLISHED, STEPS, TEMPLATES, VERSIONS
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import check_line, like
-from manifest_auth.work import actor_of, assignments, job_moves, job_steps, jobs, records
-from manifest_auth.work.job_rules import Priority, value_of
-from manifest_auth.work.jobs import Job
+from manifest_auth.work import actor_of, assignments, job_moves, job_rules, job_steps, jobs, records
 
 _PER_PAGE = 20
 #: Members of ``JobFilter`` that are compared as they are: the names of the condition and of its parameter.
@@ -44,7 +42,7 @@ def _filters(given: dict[str, Any]) -> Filters:
         values["like"] = like(text)
     if "priority" in given:
         names.add("priority")
-        values["priority"] = Priority[given["priority"]].value
+        values["priority"] = job_rules.Priority[given["priority"]].value
     if "assetId" in given:
         check_line(given["assetId"], "assetId", job_moves.ASSET_LIMIT, empty=True)
     for wire, name in _SAME.items():
@@ -139,8 +137,8 @@ async def _event_by(event: JobEventView, info: Any) -> Any:
     return await PEOPLE.load(info.context, event.user_id)
 
 
-async def _write(ctx: Context, verb: Callable[..., Job], *given: Any, **named: Any) -> JobView:
-    def work(unit: TenantUnit) -> Job:
+async def _write(ctx: Context, verb: Callable[..., jobs.Job], *given: Any, **named: Any) -> JobView:
+    def work(unit: TenantUnit) -> jobs.Job:
         return verb(unit, actor_of(ctx), *given, **named)
 
     return job_view(await ctx.store.write(work))
@@ -152,7 +150,7 @@ def _details(members: dict[str, Any]) -> dict[str, Any]:
     found = {
         "name": members.get("name"),
         "asset_id": members.get("assetId"),
-        "priority": None if priority is None else Priority[priority],
+        "priority": None if priority is None else job_rules.Priority[priority],
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -182,7 +180,7 @@ async def _start(_root: Any, info: Any, id: int) -> JobView:  # noqa: A002
 
 async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dict[str, Any]) -> RecordView:  # noqa: A002, N803
     ctx: Context = info.context
-    value = value_of(
+    value = job_rules.value_of(
         text=input.get("text"),
         value=input.get("value"),
         unit=input.get("unit"),

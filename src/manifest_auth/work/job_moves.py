@@ -11,14 +11,15 @@ from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import TenantUnit, bound
 from manifest_auth.store.tables import templates
 from manifest_auth.text import check_line, check_prose
-from manifest_auth.work import assignments, job_rules, jobs, steps, versions
+from manifest_auth.work import assignments, editorial, job_rules, jobs, steps, versions
 from manifest_auth.work.acting import Actor
 from manifest_auth.work.job_log import Note
 from manifest_auth.work.job_rules import MOST_ASSIGNED, JobMove, JobStatus, Priority
 from manifest_auth.work.jobs import Job
 
-NAME_LIMIT = ASSET_LIMIT = 200  # characters
-COMMENT_LIMIT = 2000
+#: As of templates, whose name a job may take over.
+NAME_LIMIT, COMMENT_LIMIT = editorial.NAME_LIMIT, editorial.COMMENT_LIMIT
+ASSET_LIMIT = 200
 
 
 class _Template(NamedTuple):
