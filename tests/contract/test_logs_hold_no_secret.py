@@ -102,10 +102,40 @@ def a_day_in_the_life(server: Server, secrets: dict[str, str]) -> None:
     send(server, "POST", "/api/admin/clients/acme/users", {**user, "email": 5}, Authorization=admin)
     send(server, "POST", "/api/admin/license-on-prem", {"licenseKey": LICENCE}, Authorization=admin)
     send(server, "GET", f"/api/client/auth/me?token={FORGED}")
+    with_links(server, admin, secrets)
     forged_line = '{"event":"signed_in","user":1}'
     send(server, "GET", "/nowhere", User_Agent=f"x {forged_line}", X_Request_ID=forged_line, X_Client_ID=forged_line)
     send(server, "POST", sign_in, {"email": f"a@b.example\n{forged_line}", "password": WRONG})
     send(server, "POST", sign_in, {**author, "password": WRONG}, X_Client_ID="\u2028".encode().decode("latin-1"))
+
+
+def with_links(server: Server, admin: str, secrets: dict[str, str]) -> None:
+    """One-time links, right and wrong."""
+    auth, users = "/api/client/auth", "/api/admin/clients/acme/users"
+    _, answer, _ = send(
+        server, "POST", users, {"email": "linked@acme.example", "roles": ["Viewer"]}, Authorization=admin
+    )
+    path = f"{users}/{answer['data']['id']}"
+    _, answer, _ = send(server, "POST", f"{path}/invitation", Authorization=admin)
+    first = secrets["first invitation"] = answer["data"]["token"]
+    _, answer, _ = send(server, "POST", f"{path}/password-reset", Authorization=admin)
+    second = secrets["reset link"] = answer["data"]["link"].partition("#")[2]
+    secrets |= {"first password": "quartz-meadow-58-signal", "second password": "signal-otter-85-meadow"}
+    for token in (f"{first}x", first, second, first):
+        send(server, "POST", f"{auth}/link", {"token": token})
+    for password in (WRONG[:14], secrets["first password"], secrets["first password"]):
+        status, *_ = send(server, "POST", f"{auth}/invitations/accept", {"token": first, "password": password})
+    assert status == 401
+    _, answer, _ = send(server, "POST", f"{path}/password-reset", Authorization=admin)
+    third = secrets["another reset link"] = answer["data"]["link"].partition("#")[2]
+    for token in (second, third, third):
+        body = {"token": token, "newPassword": secrets["second password"]}
+        status, answer, headers = send(server, "POST", f"{auth}/password/reset", body)
+        if status == 200:
+            secrets |= {f"{name} cookie after a reset": value for name, value in cookies(headers).items()}
+            secrets["token after a reset"] = answer["data"]["token"]
+    assert "token after a reset" in secrets
+    send(server, "POST", f"{auth}/password/forgot", {"email": "linked@acme.example"})
 
 
 def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
@@ -200,7 +230,7 @@ def test_the_acts_are_logged_with_time_request_id_and_address(told: Told) -> Non
         assert line["level"] in ("debug", "info", "warning", "error")
     by_event = {name: [line for line in lines if line["event"] == name] for name in ("signed_in", "refused", "request")}
     methods = [(line["client"], line["method"]) for line in by_event["signed_in"]]
-    assert methods == [("acme", "password"), ("acme", "oidc"), ("acme", "code"), ("acme", "saml")]
+    assert methods == [("acme", method) for method in ("password", "link", "link", "oidc", "code", "saml")]
     codes = {line["code"] for line in by_event["refused"]}
     assert {"INVALID_CREDENTIALS", "INVALID_TOKEN", "VALIDATION_ERROR", "FORBIDDEN", "LICENSE_INVALID"} <= codes
     for line in by_event["refused"] + by_event["request"]:

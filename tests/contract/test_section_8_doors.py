@@ -19,6 +19,8 @@ OPEN = {
     ("GET", "/api/client/auth/oidc/callback/{number}"), ("GET", "/api/client/auth/okta-saml"),
     ("POST", "/api/client/auth/okta-saml"), ("GET", "/api/client/auth/okta-saml/metadata"),
     ("POST", "/api/client/auth/exchange"), ("POST", "/api/client/auth/discover"),
+    ("GET", "/welcome"), ("POST", "/api/client/auth/link"), ("POST", "/api/client/auth/invitations/accept"),
+    ("POST", "/api/client/auth/password/reset"), ("POST", "/api/client/auth/password/forgot"),
     ("POST", "/api/admin/auth/sign-in"), ("POST", "/api/admin/auth/refresh"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
     ("GET", "/openapi.json"), ("GET", "/docs"),
