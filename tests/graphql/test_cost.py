@@ -30,6 +30,7 @@ COSTS = [
     ("{ users(first: 2) { ...F ...F } } fragment F on User { id email }", {}, 1 + 2 * 4),
     ("{ users(first: 2) { ... on User { id } ... { email } } }", {}, 1 + 2 * 2),
     ("{ usersPage(first: 3) { items { id } total } }", {}, 1 + 3 * 3),
+    ("{ template(id: 1) { latestVersion { steps { number instructions } } } }", {}, 3 + 20 * 11),
     ("mutation { endUserSessions(userId: 1) }", {}, 1),
     ("{ __schema { types { name } } }", {}, 1),
 ]

@@ -1,7 +1,7 @@
 """What a document may cost: the fields that answering it can resolve, lists counted at the size that is asked for.
 
-A field counts one, and what is below it once for each item: as many as ``first`` says, or as ``@size`` in the schema
-text. Fragments are followed. It is counted before anything runs, with the request's variables.
+A field counts one, a text that may be long as many as ``@weight`` in the schema text says, and what is below a field
+once for each item: as many as ``first`` says, or ``@size``. Fragments are followed. It is counted before anything runs, with the request's variables.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Counter:
         for node in selections.selections:
             if isinstance(node, FieldNode):
                 field = kind.fields.get(node.name.value)
-                cost += 1
+                cost += field.extensions.get("weight", 1) if field is not None else 1
                 if field is not None and node.selection_set is not None:
                     below = get_named_type(field.type)
                     assert isinstance(below, GraphQLObjectType)

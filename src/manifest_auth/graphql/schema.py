@@ -65,7 +65,7 @@ def _build() -> GraphQLSchema:
 def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resolver | None, *, at_root: bool) -> None:
     node = field.ast_node
     assert node is not None
-    needs, size = (get_directive_values(_directive(schema, name), node) for name in ("needs", "size"))
+    needs, size, weight = (get_directive_values(_directive(schema, name), node) for name in ("needs", "size", "weight"))
     anyone = any(directive.name.value == "anyone" for directive in node.directives or ())
     permission = Permission(needs["permission"]) if needs else None
     if at_root and (resolve is None or (permission is not None) == anyone):
@@ -75,6 +75,7 @@ def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resol
     field.extensions = {
         "permission": permission,
         "size": size["of"] if size else 1,
+        "weight": weight["of"] if weight else 1,
         "waits": resolve is not None and (inspect.iscoroutinefunction(resolve) or getattr(resolve, "waits", False)),
     }
     if at_root or permission is not None:
