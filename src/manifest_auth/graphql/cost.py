@@ -1,7 +1,8 @@
 """What a document may cost: the fields that answering it can resolve, lists counted at the size that is asked for.
 
 A field counts one, a text that may be long as many as ``@weight`` in the schema text says, and what is below a field
-once for each item: as many as ``first`` says, or ``@size``. Fragments are followed. It is counted before anything runs, with the request's variables.
+once for each item: as many as ``first`` says, or ``@size``. Fragments are followed. It is counted before anything runs,
+with the request's variables.
 """
 
 from __future__ import annotations

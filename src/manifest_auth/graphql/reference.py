@@ -37,7 +37,8 @@ number seen.
 **Limits.** A document is refused before it runs when it has more than {length} characters, {tokens} tokens, {depth}
 levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {definitions} definitions or {directives}
 directives, counted through fragments, or when it costs more than {cost}: a field costs one, a text that may be long up
-to ten, and what is below a list as often as the list may have items. A query has {deadline} seconds. Mutations never run by `GET`.
+to ten, and what is below a list as often as the list may have items. A query has {deadline} seconds. Mutations never
+run by `GET`.
 
 ## Who may do what
 
