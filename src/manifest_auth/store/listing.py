@@ -8,7 +8,7 @@ the index that fits them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, Text, bindparam, func, select, tuple_
@@ -36,7 +36,9 @@ class _Count(NamedTuple):
 
 class Listing(Generic[R]):
     """One kind of list. ``sorts``: columns by name, each unique together with ``key``; ``filters``: conditions by name,
-    on parameters of their own."""
+    on parameters of their own; ``narrow``: those that leave few rows of a tenant, whatever their parameter. What they
+    find is sorted, where a store would else walk through all of the tenant's rows in order to meet them.
+    """
 
     def __init__(
         self,
@@ -46,9 +48,10 @@ class Listing(Generic[R]):
         key: Column[int],
         sorts: Mapping[str, Column[Any]],
         filters: Mapping[str, ColumnElement[bool]],
+        narrow: Collection[str] = (),
     ) -> None:
         self._rows, self._row, self._key = rows, row, key
-        self.sorts, self.filters = dict(sorts), dict(filters)
+        self.sorts, self.filters, self._narrow = dict(sorts), dict(filters), frozenset(narrow)
         self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], Bound[R]] = {}
         self._counts: dict[tuple[str, ...], Bound[_Count]] = {}
 
@@ -87,7 +90,9 @@ class Listing(Generic[R]):
         if known is not None:
             return known
         column = self.sorts[sort]
-        order = [column] if column is self._key else [column, self._key]
+        order: list[ColumnElement[Any]] = [column] if column is self._key else [column, self._key]
+        if column is not self._key and self._narrow.intersection(names):
+            order[0] = _by_value(column)
         query = self._rows.where(*(self.filters[name] for name in names))
         if goes_on:
             kind = BigInteger() if isinstance(column.type, Integer) else column.type  # a cursor's number may be any
@@ -106,6 +111,28 @@ class Listing(Generic[R]):
             known = bound(query.where(*(self.filters[name] for name in names)), _Count)
             self._counts[names] = known
         return known
+
+
+class _by_value(FunctionElement[Any]):  # noqa: N801 - a function of SQL
+    """The column's value, as an expression for which there is no index."""
+
+    inherit_cache = True
+    name = "by_value"
+
+    def __init__(self, column: Column[Any]) -> None:
+        super().__init__(column)
+        self.type = column.type
+
+
+@compiles(_by_value)
+def _value_in_sqlite(element: _by_value, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
+@compiles(_by_value, "postgresql")
+def _value_in_postgres(element: _by_value, compiler: SQLCompiler, **options: Any) -> str:
+    nothing = "|| ''" if isinstance(element.type, Text) else "+ 0"
+    return f"({compiler.process(element.clauses, **options)} {nothing})"
 
 
 class _among(FunctionElement[Any]):  # noqa: N801 - a function of SQL

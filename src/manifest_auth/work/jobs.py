@@ -66,6 +66,7 @@ LISTING = Listing(
             select(_A.job_id).where(mine(job_assignments), _A.user_id == bindparam("assigned", type_=BigInteger()))
         ),
     },
+    narrow=("template", "asset", "assigned"),
 )
 _INSERTED = ("name_key", *(name for name in Job._fields if name != "id"))
 _ADD = bound(insert(jobs).values({name: bindparam(name) for name in _INSERTED}).returning(_C.id), _Id)

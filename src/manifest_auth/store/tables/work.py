@@ -119,7 +119,9 @@ jobs = Table(
     Index(None, "tenant_id", "name_key", "id"),
     Index(None, "tenant_id", "changed_at", "id"),
     Index(None, "tenant_id", "asset_id", "id"),
-    Index(None, "template_id", "id"),
+    Index(None, "tenant_id", "template_id", "id"),
+    Index(None, "tenant_id", "status", "priority", "id"),
+    Index(None, "tenant_id", "status", "changed_at", "id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )

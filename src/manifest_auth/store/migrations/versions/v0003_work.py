@@ -123,13 +123,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
         sqlite_autoincrement=True,
     )
-    op.create_index(op.f("ix_jobs_template_id_id"), "jobs", ["template_id", "id"], unique=False)
     op.create_index(op.f("ix_jobs_tenant_id_asset_id_id"), "jobs", ["tenant_id", "asset_id", "id"], unique=False)
     op.create_index(op.f("ix_jobs_tenant_id_changed_at_id"), "jobs", ["tenant_id", "changed_at", "id"], unique=False)
     op.create_index(op.f("ix_jobs_tenant_id_id"), "jobs", ["tenant_id", "id"], unique=False)
     op.create_index(op.f("ix_jobs_tenant_id_name_key_id"), "jobs", ["tenant_id", "name_key", "id"], unique=False)
     op.create_index(op.f("ix_jobs_tenant_id_priority_id"), "jobs", ["tenant_id", "priority", "id"], unique=False)
+    op.create_index(
+        op.f("ix_jobs_tenant_id_status_changed_at_id"),
+        "jobs",
+        ["tenant_id", "status", "changed_at", "id"],
+        unique=False,
+    )
     op.create_index(op.f("ix_jobs_tenant_id_status_id"), "jobs", ["tenant_id", "status", "id"], unique=False)
+    op.create_index(
+        op.f("ix_jobs_tenant_id_status_priority_id"), "jobs", ["tenant_id", "status", "priority", "id"], unique=False
+    )
+    op.create_index(op.f("ix_jobs_tenant_id_template_id_id"), "jobs", ["tenant_id", "template_id", "id"], unique=False)
     op.create_table(
         "template_steps",
         sa.Column("tenant_id", BIG, nullable=False),
