@@ -92,7 +92,8 @@ async def test_system_admins_and_the_command_line_stand_above(app: App, world: d
     store = app.house.store.of(world["tenant"])
     admin = Context(app.house, "r", "192.0.2.1", "", AdminCaller("s", 1, "root"))
     line = Origin(app.clock.ms, "system", "", "command-line")
-    for number, who in enumerate((admin, line)):
+    everybody: tuple[Context | Origin, ...] = (admin, line)
+    for number, who in enumerate(everybody):
         draft = Draft(f"made-{number}@engines.example", Role.ADMIN.bit)
         made = await store.write(lambda unit: accounts.add(unit, who, draft))  # noqa: B023 - awaited at once
         assert made.roles == Role.ADMIN.bit

@@ -141,12 +141,13 @@ async def test_a_deactivated_user_is_not_invited_and_not_let_in(app: App) -> Non
     async with oidc_provider(app) as company:
         user_id, _ = await new_user(app, company.client)
         token = await token_for(company, user_id)
-        begun, _ = Browser(app), company.knows("ada")
-        started = await begun.start("oidc", client=company.client, provider=company.name, invitation=token)
+        company.knows("ada")
+        browser = Browser(app)
+        started = await browser.start("oidc", client=company.client, provider=company.name, invitation=token)
         back = company.op.visit(started.headers["location"])
         await act_on(app, f"{company.client}/users/{user_id}/deactivate")
         check_refusal(await company.invite(user_id), 409, "CONFLICT")
-        assert check_nobody_got_in(await begun.send("GET", back)) == CLOSED
+        assert check_nobody_got_in(await browser.send("GET", back)) == CLOSED
         late = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
         assert check_nobody_got_in(late) == CLOSED
         await act_on(app, f"{company.client}/users/{user_id}/restore")

@@ -16,9 +16,7 @@ from manifest_auth.mail import LEISURE_S
 from manifest_auth.sign_in import password
 from manifest_auth.sign_in.password import Attempt, Claim
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants import Tenant
 from manifest_auth.text import when
-from manifest_auth.users import User
 
 DOOR = "forgot"
 
@@ -35,10 +33,10 @@ async def forgot(ctx: Context, claim: Claim) -> None:
 
 async def _send(ctx: Context, attempt: Attempt) -> None:
     tenant, user = attempt.tenant, attempt.user
-    why = _why_not(ctx, tenant, user)
-    if why or tenant is None or user is None:
-        ctx.house.log.info("reset_not_mailed", request_id=ctx.request_id, reason=why)
-        return
+    if not ctx.house.mail.is_set_up:
+        return _not_sent(ctx, "no mail server is set up")
+    if tenant is None or user is None or tenant.suspended_at is not None:
+        return _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
     token = ctx.house.random.text(24)
 
     def work(unit: TenantUnit) -> str | None:
@@ -50,18 +48,13 @@ async def _send(ctx: Context, attempt: Attempt) -> None:
         audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
         return now_user.email
 
-    if to := await ctx.house.store.of(tenant.id).write(work):
-        link = links.address(ctx.house.settings.public_url, token)
-        letter = mail.reset(to, tenant.name, link)
-        await ctx.house.mail.send(letter, ctx.house.mail.deadline(LEISURE_S), ctx.request_id)
+    to = await ctx.house.store.of(tenant.id).write(work)
+    if to is None:
+        return _not_sent(ctx, "the account is deactivated or has no password")
+    letter = mail.reset(to, tenant.name, links.address(ctx.house.settings.public_url, token))
+    await ctx.house.mail.send(letter, ctx.house.mail.deadline(LEISURE_S), ctx.request_id)
+    return None
 
 
-def _why_not(ctx: Context, tenant: Tenant | None, user: User | None) -> str:
-    """Why nothing is sent, for the log; empty: a link is."""
-    if not ctx.house.mail.is_set_up:
-        return "no mail server is set up"
-    if tenant is None or user is None:
-        return "no such account, or its client does not use passwords"
-    if tenant.suspended_at is not None or user.deactivated_at is not None:
-        return "client or user is switched off"
-    return "" if user.password_hash is not None else "the account has no password"
+def _not_sent(ctx: Context, reason: str) -> None:
+    ctx.house.log.info("reset_not_mailed", request_id=ctx.request_id, reason=reason)
