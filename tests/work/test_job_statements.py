@@ -23,7 +23,7 @@ LOOKS_UP: list[tuple[Bound[Any], str]] = [
     (job_steps._OF, "sqlite_autoindex_job_steps_1 (job_id=?)"),
 ]
 #: Conditions and order of a list: the index.
-LISTS = {
+LISTS: dict[tuple[tuple[str, ...], str], str] = {
     ((), "ID"): "ix_jobs_tenant_id_id (tenant_id=? AND id>?)",
     ((), "NAME"): "ix_jobs_tenant_id_name_key_id (tenant_id=? AND name_key>?)",
     ((), "PRIORITY"): "ix_jobs_tenant_id_priority_id (tenant_id=? AND priority>?)",
