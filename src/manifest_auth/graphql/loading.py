@@ -23,12 +23,13 @@ class Loader(Generic[K, V]):
         self._read, self._missing = read, missing
 
     def load(self, ctx: Context, key: K) -> asyncio.Future[Any]:
-        """What is under the key, once the loop turns."""
+        """What is under the key, once the loop turns. Shielded: the executor cancels fields beside one that failed, and
+        a cancelled task cancels what it waits for, while others wait for the same."""
         batches: dict[Any, _Batch] = ctx.loaded
         batch = batches.get(self)
         if batch is None:
             batch = batches[self] = _Batch(ctx, self._read, self._missing)
-        return batch.load(key)
+        return asyncio.shield(batch.load(key))
 
 
 class _Batch:
