@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from manifest_auth.store import open_store
+from manifest_auth.store import Store, open_store
 from manifest_auth.store.migrate import upgrade
-from tests.storage.conftest import pair, store
+from manifest_auth.work import Actor
+from tests.storage.conftest import Pair, pair, store
+from tests.support import work
+from tests.support.shop import Shop
 from tests.support.world import World
 
 __all__ = ["pair", "store", "world"]
@@ -26,3 +29,18 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield World(loop, store)
     loop.run_until_complete(store.close())
     loop.close()
+
+
+@pytest.fixture(scope="module")
+async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
+    """The same store, as another process has it open."""
+    opened = open_store(database_url, 8)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def shop(store: Store, other: Store, pair: Pair) -> Shop:
+    workers = await store.of(pair[0]).write(lambda unit: [work.user(unit) for _ in range(2)])
+    return Shop((store, other), pair[0], *(Actor(worker, 5) for worker in workers))

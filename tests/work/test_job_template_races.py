@@ -1,0 +1,72 @@
+"""Jobs are made of a template while it is archived, or while its next version is published."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from sqlalchemy.util.concurrency import await_only
+
+from manifest_auth.errors import Conflict
+from manifest_auth.store import TenantUnit
+from manifest_auth.work import Actor, editorial, job_moves, templates, versions
+from manifest_auth.work.jobs import Job
+from manifest_auth.work.versions import Version
+from tests.support import work
+from tests.support.shop import Shop, does
+
+ROUNDS = 5
+
+
+def archive(unit: TenantUnit, by: Actor, template_id: int) -> None:
+    editorial.archive(unit, by, templates.get(unit, template_id))
+
+
+def publish(unit: TenantUnit, by: Actor, template_id: int) -> Version:
+    return editorial.publish(unit, by, editorial.see_latest(unit, template_id))
+
+
+async def test_no_template_is_archived_while_a_job_is_made_of_it(shop: Shop) -> None:
+    """Whoever reads that it is archived has seen its last job."""
+    template = await shop.write(does(work.published, shop.one))
+    one, two = (store.of(shop.tenant_id) for store in shop.stores)
+    begun = asyncio.Event()
+
+    async def archive_meanwhile() -> None:
+        await begun.wait()
+        await two.write(does(archive, shop.two, template.id))
+
+    archiving = asyncio.create_task(archive_meanwhile())
+
+    def make(unit: TenantUnit) -> Job:
+        made = job_moves.add(unit, shop.one, template_id=template.id)
+        if shop.stores[0].remembers:  # SQLite has one writer at a time
+            begun.set()
+            done, _ = await_only(asyncio.wait({archiving}, timeout=0.3))
+            assert not done, "it waits until the job is there"
+        return made
+
+    await one.write(make)
+    begun.set()
+    await archiving
+    with pytest.raises(Conflict, match="archived"):
+        await shop.write(does(job_moves.add, shop.one, template_id=template.id))
+
+
+async def test_a_job_is_made_of_one_version_while_the_next_is_published(shop: Shop) -> None:
+    def prepare(unit: TenantUnit) -> int:
+        template = work.published(unit, shop.one)
+        editorial.add_version(unit, shop.one, editorial.see_latest(unit, template.id))
+        for move in (editorial.submit, editorial.approve):
+            move(unit, shop.one, editorial.see_latest(unit, template.id))
+        return template.id
+
+    for _ in range(ROUNDS):
+        template_id = await shop.write(prepare)
+        made, published = await shop.at_once(
+            does(job_moves.add, shop.one, template_id=template_id), does(publish, shop.two, template_id)
+        )
+        assert isinstance(made, Job)
+        assert published.number == 2
+        version = await shop.write(does(versions.get, made.version_id))
+        assert version.number == made.version
