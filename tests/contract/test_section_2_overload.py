@@ -96,8 +96,12 @@ async def test_every_route_that_hashes_is_overloaded_alike(slow: App) -> None:
         body = {"currentPassword": "not the current one", "newPassword": "another-odd-sentence-77"}
         return slow.post("/api/client/auth/password", body, token=token)
 
+    def by_link(_: int) -> Awaitable[Reply]:
+        body = {"token": "x" * 32, "newPassword": "another-odd-sentence-77"}
+        return slow.post("/api/client/auth/password/reset", body)
+
     async with storm(slow):
-        for attempt in (as_admin, new_user, new_password):
+        for attempt in (as_admin, new_user, new_password, by_link):
             reply = await until_overloaded(attempt)
             check_refusal(reply, 503, "OVERLOADED")
             assert reply.headers["retry-after"] == "1"

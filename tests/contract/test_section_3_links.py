@@ -191,26 +191,6 @@ async def test_a_password_that_is_changed_closes_an_open_reset(crew: Crew) -> No
     check_refusal(await reset(crew.app, token), 401, "INVALID_TOKEN")
 
 
-async def test_what_the_link_is_good_for_is_told_to_its_holder(crew: Crew) -> None:
-    await settle(
-        crew.app, crew.client, password={"characterClasses": 2}, returnAddresses=["app.x:/in", "https://a.example/in"]
-    )
-    user_id, token = await invited(crew, "holder@engines.example")
-    told = check_success(await crew.app.post(LOOK, {"token": token}))
-    assert told.pop("expiresAt").endswith("Z")
-    assert told == {
-        "purpose": "invitation",
-        "email": "holder@engines.example",
-        "client": {"identifier": crew.client, "name": crew.client},
-        "password": {"minLength": 15, "maxLength": 256, "characterClasses": 2},
-        "message": "",
-        "providers": [],
-        "returnTo": "https://a.example/in",
-    }
-    told = check_success(await crew.app.post(LOOK, {"token": await started_reset(crew, user_id)}))
-    assert (told["purpose"], told["providers"]) == ("reset", [])
-
-
 async def test_an_invited_person_may_come_in_through_a_provider_instead(app: App) -> None:
     async with oidc_provider(app, displayName="The company", createUsers=False) as company:
         crew = Crew(app, company.client)

@@ -95,7 +95,7 @@ async def look(ctx: Context, token: str) -> Looked:
     return await ctx.house.store.read(work)
 
 
-async def choose(ctx: Context, shown: Shown, browser: Browser) -> SignedIn:
+async def choose_password(ctx: Context, shown: Shown, browser: Browser) -> SignedIn:
     """Sets the password, ends all sessions, opens one.
 
     Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.

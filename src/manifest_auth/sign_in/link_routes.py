@@ -112,13 +112,13 @@ async def _look(ctx: Context, call: Call[OneTimeLinkBody]) -> Answer:
 async def _accept(ctx: Context, call: Call[AcceptBody]) -> Answer:
     body = call.body
     shown = chosen.Shown(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
-    return signed_in_answer(ctx, await chosen.choose(ctx, shown, browser_of(call.head)))
+    return signed_in_answer(ctx, await chosen.choose_password(ctx, shown, browser_of(call.head)))
 
 
 async def _reset(ctx: Context, call: Call[ResetBody]) -> Answer:
     body = call.body
     shown = chosen.Shown(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
-    return signed_in_answer(ctx, await chosen.choose(ctx, shown, browser_of(call.head)))
+    return signed_in_answer(ctx, await chosen.choose_password(ctx, shown, browser_of(call.head)))
 
 
 async def _forgot(ctx: Context, call: Call[ForgotBody]) -> Answer:
