@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from manifest_auth import audit, microsoft, providers, sessions, tenants
 from manifest_auth.audit import Event
@@ -28,7 +28,7 @@ from manifest_auth.microsoft import Accepted, Claims, Profile, Refused, Throttle
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import EntraSettings, Provider
 from manifest_auth.sessions import Foreign, Principal
-from manifest_auth.sign_in import directory, finish, matching
+from manifest_auth.sign_in import directory, finish, matching, provider_flow
 from manifest_auth.sign_in.matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 
@@ -104,12 +104,17 @@ class EntraTokens:
         if task is None:
             task = asyncio.create_task(_judge(ctx, token, key[1]))
             self._under_way[key] = task
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task.add_done_callback(lambda done: self._forget(key, done))
         verdict = await asyncio.shield(task)
         while len(self._verdicts) >= MOST:
             del self._verdicts[next(iter(self._verdicts))]
         self._verdicts[key] = verdict
         return verdict
+
+    def _forget(self, key: Key, done: asyncio.Task[_Verdict]) -> None:
+        del self._under_way[key]
+        if not done.cancelled():
+            done.exception()  # looked at, though all who asked may be gone
 
 
 def _alive(principal: Principal, now: int) -> Principal:
@@ -189,7 +194,8 @@ async def _fitting(ctx: Context, token: str, named: str | None) -> _Fitting:
     only = (several or fitting)[0]
     if only.accepted.cloud.is_graph(only.claims.audience) and only.claims.expires_at * 1000 <= ctx.now:
         raise TokenExpired(reason="entra: token for Graph")
-    key, store = sessions.foreign_key(METHOD, token), ctx.house.store.of(only.provider.tenant_id)
+    key = sessions.foreign_key(METHOD, only.provider.tenant_id, token)
+    store = ctx.house.store.of(only.provider.tenant_id)
     if await store.read(lambda unit: sessions.is_refused(unit, key)):
         raise InvalidToken(reason="entra: the token was signed out")
     return only
@@ -209,7 +215,7 @@ def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> list[t
 
 
 async def _genuine(ctx: Context, token: str, fitting: _Fitting) -> Person:
-    """Raises Refused, Unreachable, TokenExpired."""
+    """Raises Refused, Unreachable, TokenExpired, AccountDisabled, SsoFailed."""
     calls, deadline = ctx.house.microsoft, ctx.house.outgoing.deadline()
     cloud, claims, settings = fitting.accepted.cloud, fitting.claims, fitting.settings
     profile: Profile | None = None
@@ -220,12 +226,29 @@ async def _genuine(ctx: Context, token: str, fitting: _Fitting) -> Person:
         if claims.expires_at * 1000 <= ctx.now:
             raise TokenExpired(reason="entra: token for our application")
         if settings.ask_graph:
-            secret = providers.open_secrets(ctx.house.sealer, fitting.provider).client_secret or ""
-            exchanged = await calls.on_behalf_of(token, settings.directory, settings.client_id, secret, cloud, deadline)
-            profile = await calls.profile(exchanged, cloud, deadline)
+            profile = await _on_behalf(ctx, token, fitting, deadline)
     if profile is not None and profile.id != claims.person:
         raise Refused("oid: Graph names somebody else")
+    if profile is not None and profile.is_guest and not settings.guests:
+        raise Refused("Graph: a guest")  # of whom the token need not say so: `acct` and `idp` are optional
+    if profile is not None and profile.is_disabled:
+        raise AccountDisabled(reason="entra: Graph says that the account is disabled")
     return directory.person_of(claims.everything, settings, profile)
+
+
+async def _on_behalf(ctx: Context, token: str, fitting: _Fitting, deadline: float) -> Profile:
+    """What Graph says of the caller of a genuine token for our own application. Raises Unreachable, and SsoFailed: that
+    our secret is over, or that nobody consented, is not the caller's fault."""
+    calls, cloud, settings = ctx.house.microsoft, fitting.accepted.cloud, fitting.settings
+    secret = providers.open_secrets(ctx.house.sealer, fitting.provider).client_secret or ""
+    try:
+        exchanged = await calls.on_behalf_of(token, settings.directory, settings.client_id, secret, cloud, deadline)
+        return await calls.profile(exchanged, cloud, deadline)
+    except Refused as error:
+        refusal = SsoFailed(reason=f"entra: {error}")
+        store = ctx.house.store.of(fitting.provider.tenant_id)
+        await store.write(lambda unit: provider_flow.record_failure(unit, ctx, fitting.provider, refusal))
+        raise refusal from error
 
 
 def _match(unit: SystemUnit, ctx: Context, fitting: _Fitting, person: Person, token: str) -> Foreign:
@@ -236,11 +259,10 @@ def _match(unit: SystemUnit, ctx: Context, fitting: _Fitting, person: Person, to
             raise AccountDisabled(reason="the client is suspended")
         user = matching.match(bound, ctx, provider, person, Ticket())
     except SsoFailed as refusal:
-        detail: dict[str, Any] = {"method": METHOD, "provider": provider.id, "why": refusal.reason[:500]}
-        audit.record(bound, ctx, Event.SIGN_IN_FAILED, "", **detail)
+        provider_flow.record_failure(bound, ctx, provider, refusal)
         raise
     finish.check_in(unit, ctx, provider.tenant_id, user.id, METHOD)
-    key = sessions.foreign_key(METHOD, token)
+    key = sessions.foreign_key(METHOD, provider.tenant_id, token)
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", method=METHOD, provider=provider.id, session=key[:22])
     identity = providers.find_identity(bound, provider.id, person.subject)
     assert identity is not None
