@@ -20,11 +20,11 @@ from tests.interop.peers.glewlwyd import Glewlwyd
 from tests.interop.peers.install import PeerMissing
 from tests.interop.peers.lemonldap import LemonLdap
 from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.people import PEOPLE
-from tests.interop.peers.process import Process, free_port
+from tests.interop.peers.process import Process
 from tests.interop.peers.saml_idp import SamlIdp
 from tests.interop.service import OIDC, Client, Service
 from tests.interop.ways import WAYS, Way
+from tests.support.processes import free_port
 from tests.support.server import served, start, stop
 
 INSTALLERS: dict[str, Callable[[], object]] = {
@@ -85,8 +85,10 @@ def plain_port() -> int:
 def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Our server as somebody tries it out: plain http on the loopback address."""
     server = start(tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off")
-    yield Service(server, server.base)
-    stop(server)
+    try:
+        yield Service(server, server.base)
+    finally:
+        stop(server)
 
 
 @pytest.fixture(scope="session")
@@ -165,8 +167,7 @@ def way(request: pytest.FixtureRequest) -> Iterator[Way]:
     fixture, made = WAYS[request.param]
     chosen = made(request.getfixturevalue(fixture))
     yield chosen
-    for person in PEOPLE:
-        chosen.put(person)
+    chosen.restore()
 
 
 @pytest.fixture
@@ -193,6 +194,8 @@ def another_browser(service: Service) -> Iterator[Browser]:
 def _running(peer: P) -> Iterator[P]:
     if peer.name in _MISSING:
         pytest.fail(f"{peer.name} could not be installed: {_MISSING[peer.name]}")
-    peer.start()
-    yield peer
-    peer.stop()
+    try:
+        peer.start()
+        yield peer
+    finally:
+        peer.stop()

@@ -14,7 +14,7 @@ from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.peers.glewlwyd import Glewlwyd
 from tests.interop.peers.lemonldap import LemonLdap
 from tests.interop.peers.peer import OidcPeer, Peer, SamlPeer
-from tests.interop.peers.people import Person
+from tests.interop.peers.people import PEOPLE, Person
 from tests.interop.peers.saml_idp import SamlIdp
 from tests.interop.service import OIDC, RETURN_TO, SAML, Client
 
@@ -25,14 +25,22 @@ class Way(ABC):
     peer: Peer
     #: Where a sign-in starts at our server.
     path: str
+    _moved: frozenset[str] = frozenset()
 
     @abstractmethod
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
         """Makes the provider and the client known to each other; the client's provider as our server has it."""
 
-    @abstractmethod
     def put(self, person: Person) -> None:
         """Tells the provider what the person is now."""
+        self.peer.put(person)
+        self._moved |= {person.login}
+
+    def restore(self) -> None:
+        """People are again what they were."""
+        for person in PEOPLE:
+            if person.login in self._moved:
+                self.peer.put(person)
 
     @abstractmethod
     def answer_address(self, client: Client) -> str:
@@ -60,9 +68,6 @@ class OidcWay(Way):
 
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
         return client.add(**{"oidc": {"issuer": self.peer.issuer, **self.oidc}, **members})
-
-    def put(self, person: Person) -> None:
-        self.peer.put(person)
 
     def answer_address(self, client: Client) -> str:
         return client.service.callback
@@ -94,9 +99,6 @@ class SamlWay(Way):
             if options.pop("encrypt", False):
                 options["encrypt_for"] = pem(ours["certificates"][0])
             self.peer.serve(ours["entityId"], ours["acsUrl"], **options)
-
-    def put(self, person: Person) -> None:
-        self.peer.put(person)
 
     def answer_address(self, client: Client) -> str:
         return client.service.acs

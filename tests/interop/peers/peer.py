@@ -12,6 +12,10 @@ from tests.interop.peers.process import Process
 class Peer(Process):
     """An identity provider."""
 
+    def put(self, person: Person) -> None:
+        """Takes over what the person is now: name, e-mail address, groups."""
+        raise NotImplementedError
+
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         """The step that the person takes on a page of the provider: signing in, consenting."""
         raise NotImplementedError
@@ -36,10 +40,6 @@ class OidcPeer(Peer):
     #: What it calls itself: ``iss`` of its tokens.
     issuer: str
 
-    def put(self, person: Person) -> None:
-        """Takes over what the person is now: name, e-mail address, groups."""
-        raise NotImplementedError
-
 
 class SamlPeer(Peer):
     """A SAML identity provider."""
@@ -50,7 +50,3 @@ class SamlPeer(Peer):
     def metadata(self) -> str:
         """Its metadata document."""
         return http.send("GET", f"{self.base}{self.ready_path}").text
-
-    def put(self, person: Person) -> None:
-        """Takes over what the person is now."""
-        raise NotImplementedError
