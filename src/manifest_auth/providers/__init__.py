@@ -6,6 +6,7 @@ here (:class:`Identity`), and which roles its groups give. Never: a call to a pr
 """
 
 from manifest_auth.providers.identities import (
+    ALIAS,
     How,
     Identity,
     IdentityRow,
@@ -36,6 +37,7 @@ from manifest_auth.providers.providers import (
     get,
     get_by_id,
     list_all,
+    list_page,
     open_secrets,
     remove,
     replace_secrets,
@@ -57,6 +59,7 @@ from manifest_auth.providers.settings import (
 )
 
 __all__ = [
+    "ALIAS",
     "KINDS",
     "Attributes",
     "DynamicsSettings",
@@ -97,6 +100,7 @@ __all__ = [
     "link",
     "list_all",
     "list_identities",
+    "list_page",
     "mapped_roles",
     "open_secrets",
     "remove",

@@ -9,6 +9,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.microsoft import GUID, Cloud, Profile
 from manifest_auth.providers import DynamicsSettings, EntraSettings
+from manifest_auth.sign_in import matching
 from manifest_auth.sign_in.matching import Person
 from manifest_auth.text import EMAIL_SHAPE, email_key
 
@@ -57,7 +58,7 @@ def person_of(
         vouched=True if verified or settings.trust_email else None,
         first_name=names[0],
         last_name=names[1],
-        groups=_groups(claims.get(settings.group_claim)),
+        groups=matching.groups_of(claims, settings.group_claim),
         directory=settings.directory,
     )
 
@@ -71,8 +72,3 @@ def _email(claims: Mapping[str, Any], profile: Profile | None) -> str | None:
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
     return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
-
-
-def _groups(value: Any) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value
-    return tuple(item for item in values if isinstance(item, str)) if isinstance(values, list) else ()
