@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,55 +11,11 @@ from manifest_auth import providers, tenants
 from manifest_auth.providers import Provider
 from manifest_auth.sealing import CannotOpen
 from tests.support.accounts import new_client, trail
+from tests.support.editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App, Reply
+from tests.support.house import App
 from tests.support.people import member
-from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import CALLBACK, entity_id
-
-WHO = ("system admin", "Admin", "User Admin")
-SECRET = "the-client-secret-of-okta"
-OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1", "clientSecret": SECRET}
-_numbers = itertools.count(1)
-
-
-def saml(**members: Any) -> dict[str, Any]:
-    idp = Idp(issuer=f"http://www.okta.com/exkdata{next(_numbers)}")
-    return {
-        "entityId": idp.issuer,
-        "certificates": [idp.certificate_pem],
-        "redirectUrl": "https://idp.example/sso",
-        **members,
-    }
-
-
-@dataclass
-class Editor:
-    """Somebody who edits the providers of a client, at the own door."""
-
-    app: App
-    client: str
-    base: str
-    token: str
-
-    async def send(self, method: str, path: str = "", body: Any = None) -> Reply:
-        return await self.app.send(method, f"{self.base}{path}", body, token=self.token)
-
-    async def create(self, name: str = "", **members: Any) -> Reply:
-        return await self.send("POST", "", {"name": name or f"p{next(_numbers)}", **members})
-
-    async def make(self, **members: Any) -> dict[str, Any]:
-        made: dict[str, Any] = check_success(await self.create(**({"oidc": OIDC} | members)), 201)
-        return made
-
-    async def names(self) -> list[str]:
-        return [one["name"] for one in (await self.send("GET")).data["items"]]
-
-
-async def editor(app: App, who: str, client: str) -> Editor:
-    if who == "system admin":
-        return Editor(app, client, f"/api/admin/clients/{client}/providers", await app.admin_token())
-    return Editor(app, client, "/api/client/providers", (await member(app, client, who)).token)
 
 
 @pytest.fixture(params=WHO)
@@ -107,7 +61,7 @@ async def test_they_are_made_looked_at_changed_switched_and_deleted(desk: Editor
 
 
 async def test_a_saml_provider_says_what_to_type_in_there(desk: Editor) -> None:
-    settings = saml(attributes={"groups": "teams"})
+    settings = saml_settings(attributes={"groups": "teams"})
     made = check_success(await desk.create("adfs", saml=settings), 201)
     told = made["serviceProvider"]
     assert told["entityId"] == told["metadataUrl"] == entity_id(desk.client)
@@ -136,7 +90,7 @@ async def test_no_other_role_may_look_at_them_or_change_them(app: App, admin: Ed
     made = await admin.make(name="okta")
     someone = (await member(app, admin.client, *OTHERS)).token  # all of them together give no more
     for method, path in VERBS:
-        body = {"name": "mine", "oidc": OIDC} if (method, path) == ("POST", "") else {}
+        body: dict[str, Any] = {"name": "mine", "oidc": OIDC} if (method, path) == ("POST", "") else {}
         reply = await app.send(method, f"/api/client/providers{path}", body, token=someone)
         check_refusal(reply, 403, "FORBIDDEN", message="Insufficient permissions")
     assert check_success(await admin.send("GET"))["items"] == [made]
@@ -149,7 +103,7 @@ async def test_another_clients_provider_is_like_one_that_never_existed(app: App,
     for method, path in VERBS:
         if not path:
             continue
-        body = {} if method != "GET" else None
+        body: dict[str, Any] | None = {} if method != "GET" else None
         foreign = await stranger.send(method, path, body)
         check_refusal(foreign, 404, "NOT_FOUND")
         same_but_request_id(foreign, await stranger.send(method, path.replace("okta", "nope"), body))
@@ -193,7 +147,7 @@ async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, desk: 
 async def test_secrets_are_encrypted_for_their_own_row_alone(app: App, admin: Editor) -> None:
     await admin.make(name="one")
     await admin.make(name="two")
-    check_success(await admin.create("adfs", saml=saml()), 201)
+    check_success(await admin.create("adfs", saml=saml_settings()), 201)
     one, two, adfs = [await stored(app, admin.client, name) for name in ("one", "two", "adfs")]
     sealer = app.house.sealer
     for row, text in ((one, SECRET), (two, SECRET), (adfs, "PRIVATE KEY")):
@@ -207,70 +161,10 @@ async def test_secrets_are_encrypted_for_their_own_row_alone(app: App, admin: Ed
             providers.open_secrets(sealer, moved)
 
 
-PEM = Idp().certificate_pem
-WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "no kind": ({}, "oidc"),
-    "two kinds": ({"oidc": OIDC, "saml": saml()}, "oidc"),
-    "a name in capitals": ({"name": "Okta", "oidc": OIDC}, "name"),
-    "a name with a slash": ({"name": "a/b", "oidc": OIDC}, "name"),
-    "an empty name": ({"name": "", "oidc": OIDC}, "name"),
-    "a display name on two lines": ({"displayName": "a\nb", "oidc": OIDC}, "displayName"),
-    "http": ({"oidc": {**OIDC, "issuer": "http://idp.example"}}, "oidc.issuer"),
-    "an issuer with a query": ({"oidc": {**OIDC, "issuer": "https://idp.example?x"}}, "oidc.issuer"),
-    "an issuer that is none": ({"oidc": {**OIDC, "issuer": "okta"}}, "oidc.issuer"),
-    "no issuer": ({"oidc": {"clientId": "x"}}, "oidc"),
-    "no client id": ({"oidc": {"issuer": "https://idp.example"}}, "oidc"),
-    "scopes without openid": ({"oidc": {**OIDC, "scopes": ["email"]}}, "oidc.scopes"),
-    "a scope with a blank": ({"oidc": {**OIDC, "scopes": ["openid", "a b"]}}, "oidc.scopes"),
-    "a way to authenticate": ({"oidc": {**OIDC, "clientAuthentication": "jwt"}}, "oidc.clientAuthentication"),
-    "a number as text": ({"oidc": OIDC, "createUsers": "true"}, "createUsers"),
-    "a role that is none": ({"oidc": OIDC, "defaultRoles": ["Owner"]}, "defaultRoles[0]"),
-    "a group twice": (
-        {"oidc": OIDC, "groupRoles": [{"group": "a", "roles": ["Viewer"]}, {"group": "a", "roles": ["Author"]}]},
-        "groupRoles",
-    ),
-    "a group without roles": ({"oidc": OIDC, "groupRoles": [{"group": "a", "roles": []}]}, "groupRoles[0].roles"),
-    "a domain in capitals": ({"oidc": OIDC, "domains": ["ACME.example"]}, "domains[0]"),
-    "an address as domain": ({"oidc": OIDC, "domains": ["acme.example", "ada@acme.example"]}, "domains[1]"),
-    "a whole country": ({"oidc": OIDC, "domains": ["example"]}, "domains[0]"),
-    "a return address": ({"oidc": OIDC, "returnAddresses": ["http://acme.example/"]}, "returnAddresses[0]"),
-    "no certificate": ({"saml": saml(certificates=[])}, "saml.certificates"),
-    "a certificate that is none": ({"saml": saml(certificates=[PEM, "x"])}, "saml.certificates[1]"),
-    "no sign-on address": ({"saml": saml(redirectUrl="")}, "saml.redirectUrl"),
-    "none for this binding": ({"saml": saml(binding="post")}, "saml.postUrl"),
-    "metadata that is none": ({"saml": {"metadata": "<html/>"}}, "saml.metadata"),
-}
-
-
-@pytest.mark.parametrize(("body", "field"), WRONG.values(), ids=WRONG)
-async def test_what_is_wrong_is_named_and_nothing_is_made(admin: Editor, body: dict[str, Any], field: str) -> None:
-    error = check_refusal(await admin.send("POST", "", {"name": "wrong", **body}), 400, "VALIDATION_ERROR")
-    assert error["details"][0]["field"] == field, error
-    assert await admin.names() == []
-
-
-async def test_a_change_that_is_wrong_changes_nothing(admin: Editor) -> None:
-    okta = await admin.make(name="okta")
-    adfs = check_success(await admin.create("adfs", saml=saml()), 201)
-    for name, change, field in (
-        ("okta", {"saml": saml()}, "oidc"),
-        ("okta", {"oidc": None, "saml": saml()}, "oidc"),
-        ("okta", {"domains": ["acme.example", "x"], "displayName": "y"}, "domains[1]"),
-        ("okta", {"oidc": {"issuer": "http://idp.example"}}, "oidc.issuer"),
-        ("adfs", {"saml": {"entityId": "http://www.okta.com/exkother"}}, "saml.entityId"),
-        ("adfs", {"saml": {"certificates": []}}, "saml.certificates"),
-        ("adfs", {"saml": {"binding": "post"}}, "saml.postUrl"),
-    ):
-        error = check_refusal(await admin.send("PATCH", f"/{name}", change), 400, "VALIDATION_ERROR")
-        assert error["details"][0]["field"] == field, (change, error)
-    assert check_success(await admin.send("GET"))["items"] == [okta, adfs]
-    check_refusal(await admin.send("POST", "/okta/rotate-key"), 409, "CONFLICT")
-
-
 async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> None:
     await admin.make(name="okta")
     check_refusal(await admin.create("okta", oidc=OIDC), 409, "CONFLICT")
-    settings = saml()
+    settings = saml_settings()
     check_success(await admin.create("adfs", saml=settings), 201)
     check_refusal(await admin.create("again", saml=settings), 409, "CONFLICT")
     await admin.make(name="okta-too")  # one issuer may be there with several clients of its own
