@@ -73,5 +73,7 @@ async def _sign_on(ctx: Context, settings: SamlSettings) -> Finding:
         if "redirect" in str(error):  # a sign-on page may well send the browser on
             return Finding("ok", f"The sign-on address answers; {where}")
         return Finding("note", f"The sign-on address cannot be reached from this server ({error}); {where}")
-    said = f"The sign-on address answers with status {reply.status}"
+    said = f"The sign-on address answers with status {reply.status}"  # it may well want more than it was sent
+    if reply.status in (404, 410):
+        return Finding("note", f"{said}: is it the right one?")
     return Finding("ok", said) if reply.status < 500 else Finding("note", said)
