@@ -23,7 +23,7 @@ from tests.interop.peers.oidc_provider import OidcProvider
 from tests.interop.peers.process import Process
 from tests.interop.peers.saml_idp import SamlIdp
 from tests.interop.service import OIDC, Client, Service
-from tests.interop.ways import WAYS, Way
+from tests.interop.ways import OWN_WAYS, WAYS, Way
 from tests.support.processes import free_port
 from tests.support.server import served, start, stop
 
@@ -162,9 +162,16 @@ def lemonldap_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
+def own_lemonldap(callbacks: list[str], tmp_path: Path) -> Iterator[LemonLdap]:
+    """``lemonldap-ng`` for one test alone."""
+    with _running(LemonLdap(tmp_path, callbacks)) as peer:
+        yield peer
+
+
+@pytest.fixture
 def way(request: pytest.FixtureRequest) -> Iterator[Way]:
     """The way in that a test is parametrised with; people are afterwards what they were."""
-    fixture, made = WAYS[request.param]
+    fixture, made = {**WAYS, **OWN_WAYS}[request.param]
     chosen = made(request.getfixturevalue(fixture))
     yield chosen
     chosen.restore()

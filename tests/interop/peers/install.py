@@ -62,7 +62,7 @@ def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
             each.mkdir(parents=True, exist_ok=True)
         # Lists and cache of its own: the system's need root and may be empty, as container images have them.
         apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={lists.parent}", "-o", f"Dir::Cache={cache.parents[1]}"]
-        apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]
+        apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]
         _run(name, [*apt, "update"], folder)
         planned = _run(name, [*apt, "install", "--simulate", "--no-install-recommends", *packages], folder)
         needed = re.findall(r"^Inst (\S+)", planned, re.MULTILINE)

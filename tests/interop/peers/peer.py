@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
+from pathlib import Path
+
 from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step, Stuck
 from tests.interop.cookies import origin_of
+from tests.interop.peers import certificates
 from tests.interop.peers.people import Person
 from tests.interop.peers.process import Process
 
@@ -40,12 +44,25 @@ class OidcPeer(Peer):
     #: What it calls itself: ``iss`` of its tokens.
     issuer: str
 
+    def rotate(self) -> None:
+        """Signs by another key from now on."""
+        raise NotImplementedError
+
 
 class SamlPeer(Peer):
     """A SAML identity provider."""
 
     #: What it calls itself in its metadata and responses.
     entity_id: str
+    #: What it signs with.
+    key: Path
+    certificate: Path
+
+    def rekey(self) -> None:
+        """Takes a new signing key and starts anew."""
+        self.stop()
+        self.key, self.certificate = certificates.make(self.folder, f"{self.name}-{secrets.token_hex(4)}")
+        self.start()
 
     def metadata(self) -> str:
         """Its metadata document."""

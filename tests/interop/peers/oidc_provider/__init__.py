@@ -55,6 +55,10 @@ class OidcProvider(OidcPeer):
         self._people[person.login] = person
         self._write()
 
+    def rotate(self) -> None:
+        self.stop()
+        self.start()
+
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         [form] = shown.page.forms
         return (
