@@ -132,7 +132,7 @@ invitations = Table(  # a user may claim the account with an identity of a provi
 refused_tokens = Table(  # Entra tokens that were signed out
     "refused_tokens",
     metadata,
-    Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of the token
+    Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of client and token
     tenant(),
     at("refused_at"),
     at("expires_at"),
