@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 from msgspec import inspect
 
 from manifest_auth import errors
-from manifest_auth.admin.provider_models import ProviderBody
-from manifest_auth.admin.provider_wire import draft_of, merged
 from manifest_auth.audit import Event
-from manifest_auth.cli.main import parser
 from manifest_auth.errors import REFUSALS, Refusal
 from manifest_auth.graphql import limits as graphql_limits
 from manifest_auth.operations.reference import stale
 from manifest_auth.settings import Settings
-from manifest_auth.web import convert
 from tests.architecture import links
 from tests.architecture.links import ROOT
-
-DOCS = ROOT / "docs"
+from tests.architecture.pages import DOCS
 
 
 def test_no_link_in_the_docs_is_dead() -> None:
@@ -117,62 +107,6 @@ def test_every_symbol_that_the_sign_in_page_names_stands_in_its_file() -> None:
 def test_decisions_are_numbered_without_gaps() -> None:
     numbers = [int(page.name[:4]) for page in sorted((DOCS / "decisions").glob("*.md"))]
     assert numbers == list(range(1, len(numbers) + 1))
-
-
-def _blocks(language: str) -> Iterator[tuple[str, str]]:
-    """The blocks of code of all pages, with the page's name."""
-    for page in links.pages():
-        for block in re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
-            yield page.name, block
-
-
-def _bodies() -> Iterator[tuple[str, Any]]:
-    """The bodies that the pages of providers say to send."""
-    for page, block in _blocks("json"):
-        body = json.loads(block)
-        if {"oidc", "saml"} & body.keys():
-            yield page, body
-    for page, block in _blocks("sh"):
-        for found in re.findall(r"/providers\b.*?-d '({.*?})'$", block, re.MULTILINE | re.DOTALL):
-            yield page, json.loads(found)
-
-
-def test_the_bodies_on_the_pages_of_providers_are_what_the_server_takes() -> None:
-    pages = set()
-    for page, body in _bodies():
-        settings = merged(None, draft_of(convert(body, ProviderBody)))
-        assert settings.oidc is not None
-        told = {name for part in (body, body["oidc"]) for name in part} - {"name", "displayName", "clientSecret"}
-        known = {field.encode_name for kind in (settings, settings.oidc) for field in msgspec.structs.fields(kind)}
-        assert told <= known, page
-        pages.add(page)
-    assert pages == {"okta-oidc.md", "entra-id.md", "keycloak.md", "auth0.md", "google.md", "generic.md"}
-
-
-def test_the_commands_on_the_pages_are_commands() -> None:
-    names = set()
-    for page, block in _blocks("sh"):
-        for line in block.replace("\\\n", " ").splitlines():
-            if (place := line.find("manifest-auth ")) >= 0 and "ExecStart" not in line:
-                words = shlex.split(line[place:], comments=True)[1:]
-                names.add(" ".join(words[:2]))
-                try:
-                    parser().parse_args(words)
-                except SystemExit:
-                    pytest.fail(f"{page}: {line}")
-    assert {"provider add", "provider test", "admin create", "client create"} <= names
-
-
-def test_every_reason_that_the_page_of_single_sign_on_explains_is_one_that_the_code_gives() -> None:
-    text = (DOCS / "providers" / "README.md").read_text("utf-8")
-    table = text.partition("| `why` begins with |")[2]
-    reasons = [reason for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for reason in row.split("`, `")]
-    assert len(reasons) > 30
-    source = "".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
-    for reason in reasons:
-        _, colon, said = reason.strip("`").partition(": ")
-        for piece in re.split(r"…|\d+", said if colon else reason.strip("`")):
-            assert piece.strip(" ,:") in source, reason
 
 
 def test_the_readme_names_the_two_commands() -> None:
