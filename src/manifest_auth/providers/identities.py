@@ -84,6 +84,9 @@ _FIND = bound(
     .with_for_update(),
     Identity,
 )
+_IS_LINKED = bound(
+    select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), _Id
+)
 _IN_DIRECTORY = bound(
     select(_C.user_id)
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
@@ -143,6 +146,11 @@ _FORGET = bound(delete(identities).where(_C.provider_id == bindparam("of_provide
 def find_identity(unit: TenantUnit, provider_id: int, subject: str) -> Identity | None:
     """Locked until the transaction ends."""
     return unit.first(_FIND, provider_id=provider_id, subject=subject)
+
+
+def is_linked(unit: TenantUnit, provider_id: int, subject: str) -> bool:
+    """Whether the subject is anybody's. Waits for nobody."""
+    return unit.first(_IS_LINKED, provider_id=provider_id, subject=subject) is not None
 
 
 def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> int | None:

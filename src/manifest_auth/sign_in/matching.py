@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from manifest_auth import audit, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.errors import Conflict, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import How, Identity, Provider
 from manifest_auth.sign_in import granting
@@ -53,7 +53,8 @@ class Ticket(NamedTuple):
 
 
 def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket) -> User:
-    """The user, with the roles that the groups give from now on. Raises SsoFailed."""
+    """The user, with the roles that the groups give from now on. Raises SsoFailed, and Conflict when somebody else was
+    faster."""
     person = _usable(person)
     if person.groups is None and provider.rules.group_roles:  # as if there were none, it would take roles away
         raise _refused("the provider does not say which groups: too many for its token", _NO_GROUPS)
@@ -61,7 +62,8 @@ def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ti
     mapped = providers.mapped_roles(provider.rules, person.groups or ())
     # For somebody new it is held alone: a second answer about that person waits, and then finds what the first made.
     _hold(unit, provider, alone=identity is None)
-    identity = identity or providers.find_identity(unit, provider.id, person.subject)
+    if identity is None and providers.is_linked(unit, provider.id, person.subject):
+        raise Conflict()  # to begin anew: whoever locks the identity now may wait for the provider
     aliases = _new_aliases(unit, provider, person, identity)
     granting.check_rank(provider, mapped)
     if identity is None:

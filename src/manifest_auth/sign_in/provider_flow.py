@@ -158,20 +158,33 @@ async def complete(
         except SsoFailed as refusal:
             record_failure(bound, ctx, provider, refusal)
             raise
-        if also is not None:
-            also(bound, user.id)
         return user.id
 
+    def store(unit: SystemUnit, user_id: int) -> None:
+        """Comes last: a code or a session may still be refused, and a refusal keeps what was written before it."""
+        if also is not None:
+            also(unit.of(provider.tenant_id), user_id)
+
     if flow is not None and flow.link_session_id is not None:
-        await finish.refusals_counted(ctx, provider.kind, ctx.house.store.write(matched))
+        linking = _again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
+        await finish.refusals_counted(ctx, provider.kind, linking)
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
-        giving = _again(lambda: ctx.house.store.write(lambda unit: _code(unit, ctx, provider, matched(unit), flow)))
+
+        def coded(unit: SystemUnit) -> str:
+            user_id = matched(unit)
+            code = _code(unit, ctx, provider, user_id, flow)
+            store(unit, user_id)
+            return code
+
+        giving = _again(lambda: ctx.house.store.write(coded))
         return Outcome(return_to, code=await finish.refusals_counted(ctx, provider.kind, giving))
 
     def tail(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
-        return finish.finish(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
+        opened = finish.finish(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
+        store(unit, identity.user_id)
+        return opened
 
     return Outcome(return_to, signed_in=await _again(lambda: finish.run(ctx, provider.kind, tail)))
 
