@@ -27,7 +27,7 @@ async def examine(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
         for found in await ctx.house.oidc.examine(oidc.registration_of(ctx, provider), oidc.callback_of(ctx, provider)):
             yield found
     elif saml is None:
-        async for found in provider_test_microsoft.examine(ctx, provider):
+        async for found in provider_test_microsoft.findings(ctx, provider):
             yield found
     else:
         for finding in _certificates(ctx, saml):

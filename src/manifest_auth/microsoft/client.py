@@ -12,6 +12,11 @@ from manifest_auth.outgoing import Outgoing, Reply, Unreachable
 
 _PROFILE = "id,givenName,surname,mail,accountEnabled,userType"
 _LONGEST_WAIT_S = 300
+#: A person's token for our application is exchanged (RFC 7523, as Entra ID extends it).
+ON_BEHALF_OF = {
+    "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "requested_token_use": "on_behalf_of",
+}
 
 
 class Throttled(Unreachable):
@@ -96,12 +101,11 @@ class Microsoft:
     ) -> str:
         """A token for Graph in exchange for one for our application (OAuth 2.0 on-behalf-of, RFC 7523)."""
         fields = {
-            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            **ON_BEHALF_OF,
             "client_id": client_id,
             "client_secret": client_secret,
             "assertion": token,
             "scope": f"{cloud.graph}/User.Read",
-            "requested_token_use": "on_behalf_of",
         }
         address = f"{cloud.login}/{directory}/oauth2/v2.0/token"
         reply = await self._outgoing.post_form(address, fields, deadline=deadline, call="token")
@@ -136,7 +140,7 @@ def _body(reply: Reply, call: str) -> dict[str, Any]:
     """The body of a good answer. A busy or broken service is not the caller's fault; anything else refuses."""
     if reply.status == 429 or reply.status == 503:
         raise Throttled(f"{call} answered {reply.status}", _wait(reply))
-    if reply.status >= 500:
+    if reply.status != 200 and not 400 <= reply.status < 500:
         raise Unreachable(f"{call} answered {reply.status}")
     if reply.status != 200:
         raise Refused(_refusal(reply, call))

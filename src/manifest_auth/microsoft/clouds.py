@@ -107,6 +107,10 @@ class Clouds:
             raise ValueError(f"unknown cloud {name!r}")
         return found
 
+    def name_of(self, name: str) -> str:
+        """The same name, or the installation's where none is given."""
+        return name or self._default
+
     def of_issuer(self, issuer: str) -> Cloud | None:
         """The cloud whose tokens name this issuer; None: no Microsoft token."""
         return next((c for c in self._clouds.values() if issuer.startswith((f"{c.issuer}/", f"{c.sts}/"))), None)
