@@ -112,7 +112,8 @@ async def _change(ctx: Context, call: Call[Any]) -> Answer:
         display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
         after = providers.change(unit, before, display_name, settings, by_admin=is_admin(ctx), now=ctx.now)
         secrets = providers.open_secrets(ctx.house.sealer, before)
-        if secrets.client_secret is not None and settings.issuer != before.rules.issuer and not draft.has_secret:
+        elsewhere = provider_wire.asks_elsewhere(before.rules, settings)
+        if secrets.client_secret is not None and elsewhere and not draft.has_secret:
             # Else whoever may change a provider, but not read its secret, points it to himself and is sent the secret.
             raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
         if draft.has_secret:
