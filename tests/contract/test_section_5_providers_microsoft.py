@@ -69,7 +69,8 @@ async def test_the_secret_is_never_shown(desk: Editor, kind: str) -> None:
 
 GUIDS = ["", "contoso", "contoso.onmicrosoft.com", "common", "organizations", "consumers", DIRECTORY[:-1],
          f"{DIRECTORY}0", DIRECTORY.upper(), f"{{{DIRECTORY[1:-1]}}}", DIRECTORY.replace("-", "_"),
-         DIRECTORY[:-1] + "g", f"{DIRECTORY[:-1]}\n", f"{DIRECTORY[:-2]}/.", "٠" * 36, 7, None, [DIRECTORY]]  # fmt: skip
+         DIRECTORY[:-1] + "g", f"{DIRECTORY[:-1]}\n", f"{DIRECTORY[:-2]}/.", "٠" * 36, 7, None,
+         [DIRECTORY]]  # fmt: skip
 
 
 @pytest.mark.parametrize("guid", GUIDS)
