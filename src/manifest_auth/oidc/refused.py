@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."
+SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."
 _TRY_AGAIN = "Please try again in a few minutes."
 _UNKNOWN = "Your organisation's sign-in page did not let you in. If this goes on, please tell your administrator."
 
@@ -18,12 +18,12 @@ SENTENCES = {
     "temporarily_unavailable": f"Your organisation's sign-in page is busy or under maintenance. {_TRY_AGAIN}",
     "server_error": f"Your organisation's sign-in page has a fault of its own. {_TRY_AGAIN}",
     "invalid_grant": "The sign-in took too long or was completed already. Please start again.",
-    "unauthorized_client": _SET_UP,
-    "unsupported_response_type": _SET_UP,
-    "unsupported_grant_type": _SET_UP,
-    "invalid_client": _SET_UP,
-    "invalid_scope": _SET_UP,
-    "invalid_request": _SET_UP,
+    "unauthorized_client": SET_UP,
+    "unsupported_response_type": SET_UP,
+    "unsupported_grant_type": SET_UP,
+    "invalid_client": SET_UP,
+    "invalid_scope": SET_UP,
+    "invalid_request": SET_UP,
 }
 #: Entra ID's number of what went wrong, for the log alone: Microsoft changes them, and anybody can write the address.
 _NUMBER = re.compile(r"AADSTS\d{4,9}\b")

@@ -107,8 +107,9 @@ def error_of(reply: Reply) -> str | None:
 
 
 def is_about_client(reply: Reply) -> bool:
-    """Whether id, secret or the way to send them were refused. Keycloak says ``unauthorized_client`` to that."""
-    return reply.status == 401 or error_of(reply) == "invalid_client"
+    """Whether id, secret or the way to send them were refused. Beside what the RFC says, Keycloak says
+    ``unauthorized_client`` with 401 to that, and Glewlwyd with 403."""
+    return reply.status in (401, 403) or error_of(reply) == "invalid_client"
 
 
 def _object(reply: Reply) -> dict[str, Any]:

@@ -59,7 +59,7 @@ async def begin_at(
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
-        raise await provider_flow.refuse(ctx, provider, f"discovery: {error.reason}") from error
+        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
     store = house.store.of(provider.tenant_id)
     begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=False))
     authorization = oidc.Authorization(

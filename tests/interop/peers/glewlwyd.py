@@ -21,7 +21,10 @@ from tests.interop.peers import install
 from tests.interop.peers.peer import OidcPeer
 from tests.interop.peers.people import BARRED, PEOPLE, Person
 
-CLIENT, SECRET = "manifest", "a-secret-that-glewlwyd-knows"
+CLIENT = "manifest"
+#: It takes HTTP Basic without decoding the form encoding (RFC 6749, section 2.3.1), and refuses what then differs by 403
+#: ``unauthorized_client``; in the body the secret arrives as it is.
+SECRET = "a secret: 100% of signs & that+glewlwyd/knows="
 _SCOPES = ("openid", "profile", "email")
 _PLUGIN = {"module": "oidc", "name": "oidc", "display_name": "oidc", "order_rank": 0}
 #: Needed by its packages for other databases, or to look at.

@@ -17,7 +17,9 @@ from tests.interop.peers import certificates, install
 from tests.interop.peers.peer import OidcPeer, SamlPeer
 from tests.interop.peers.people import BARRED, PEOPLE, Person
 
-CLIENT, SECRET = "manifest", "a-secret-that-lemonldap-knows"
+CLIENT = "manifest"
+#: It does not decode HTTP Basic either, and says 401 ``invalid_client``.
+SECRET = "a secret: 100% of signs & that+lemonldap/knows="
 #: The portal, what it recommends of what is used here, and what it loads all the same.
 _PACKAGES = (
     "liblemonldap-ng-portal-perl",

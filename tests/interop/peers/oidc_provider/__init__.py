@@ -17,7 +17,7 @@ from tests.interop.peers.people import PEOPLE, Person
 
 HERE = Path(__file__).parent
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "RS512")
-SECRET = "a-secret-of-the-relying-party-with-enough-letters"
+SECRET = "a secret: 100% of signs & that+oidc-provider/knows="
 
 
 def installed() -> Path:
