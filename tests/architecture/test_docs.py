@@ -131,6 +131,17 @@ def test_every_page_that_the_code_names_exists() -> None:
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
+def test_every_file_of_tests_that_the_pages_name_exists() -> None:
+    """By its whole path or by its name alone; with ``*`` there is at least one."""
+    missing = {}
+    for page in links.pages():
+        for name in re.findall(r"`((?:tests/)?(?:\w+/)*test_[\w*]+\.py|tests/[\w/]+)`", page.read_text("utf-8")):
+            found = list(ROOT.glob(name) if name.startswith("tests/") else (ROOT / "tests").rglob(name))
+            if not found:
+                missing[name] = page.name
+    assert missing == {}
+
+
 def test_the_limits_of_graphql_are_told_as_they_are() -> None:
     told = (DOCS / "decisions" / "0014-graphql.md").read_text("utf-8")
     found = {name: value for name, value in vars(graphql_limits).items() if name.startswith("MAX_")}
