@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.interop.microsoft.people import OTHER_APP, POWER_APP
-from tests.interop.microsoft.world import GRAPHQL, World
+from tests.interop.microsoft.world import GRAPHQL, Provider, World, world_on
 from tests.support.accounts import act_on, new_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, users_of
@@ -110,6 +110,19 @@ async def test_many_clients_that_bind_the_same_directory_crowd_nobody_out(world:
     provider = await world.entra()
     me = await world.me(world.microsoft.mint("graph"), headers=naming(provider.client))
     assert me["client"]["identifier"] == provider.client
+
+
+async def test_a_provider_whose_cloud_is_gone_keeps_nobody_elses_callers_out(world: World, database_url: str) -> None:
+    """An operator took a cloud away; the client that had chosen it is refused, and no other one."""
+    microsofts = {"MANIFEST_MICROSOFT_CLOUD": "global", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": ""}
+    async with world_on(database_url, **microsofts) as before:
+        stranded = await before.entra(entra={"cloud": "global"})
+    world.providers.append(Provider(world, stranded.client, stranded.made))
+    token = world.microsoft.mint("graph")
+    await world.refused(token)
+    await world.refused(token, headers=naming(stranded.client))
+    provider = await world.entra()
+    assert (await world.me(token))["client"]["identifier"] == provider.client
 
 
 async def test_nobody_of_one_client_is_in_another(world: World) -> None:

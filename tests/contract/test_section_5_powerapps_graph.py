@@ -47,7 +47,7 @@ async def unavailable(world: World, token: str, **options: Any) -> Reply:
 )  # fmt: skip
 async def test_busy_and_when_to_come_again(world: World, status: int, told: str, passed_on: str) -> None:
     await world.entra()
-    answer = bodies.throttled(told) if status == 429 else bodies.unavailable(**{"Retry-After": told})
+    answer = bodies.throttled(told) if status == 429 else bodies.unavailable(0, **{"Retry-After": told})
     world.microsoft.answers["graph"] = answer
     reply = await unavailable(world, world.microsoft.mint("graph"))
     assert reply.headers["retry-after"] == passed_on
@@ -63,6 +63,8 @@ async def test_an_error_of_its_own(world: World, status: int) -> None:
     assert await users_of(world.app, provider.client) == {}
 
 
+NO_TEXT: list[Any] = [None, 7, True, [], {}, [GOOD["id"]]]
+NO_BOOLEAN: list[Any] = [0, 1, "true", "", [], {}]
 HOSTILE: dict[str, Answer] = {
     "nothing": Answer(200),
     "no content": Answer(204),
@@ -82,8 +84,8 @@ HOSTILE: dict[str, Answer] = {
     "no HTTP": Answer(raw=b"SSH-2.0-OpenSSH_9.2\r\n"),
     "an end at once": Answer(raw=b""),
     "endless lines": Answer(raw=b"HTTP/1.1 200 OK\r\n" + b"X-Y: z\r\n" * 200_000),
-    **{f"id {value!r}": Answer.json({**GOOD, "id": value}) for value in (None, 7, True, [], {}, [GOOD["id"]])},
-    **{f"enabled {value!r}": Answer.json({**GOOD, "accountEnabled": value}) for value in (0, 1, "true", "", [], {})},
+    **{f"id {value!r}": Answer.json({**GOOD, "id": value}) for value in NO_TEXT},
+    **{f"enabled {value!r}": Answer.json({**GOOD, "accountEnabled": value}) for value in NO_BOOLEAN},
 }
 
 
@@ -162,7 +164,7 @@ async def test_nobody_listens(database_url: str) -> None:
             await world.clear()  # the module's other tests are on the same store
 
 
-async def own_requests(app: App, token: str, until: asyncio.Task[Any]) -> int:
+async def own_requests(app: App, token: str, until: asyncio.Future[Any]) -> int:
     """How many requests with a token of ours are answered while something else is under way."""
     count = 0
     while not until.done():

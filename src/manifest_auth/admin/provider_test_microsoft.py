@@ -11,7 +11,7 @@ from manifest_auth.errors import SsoFailed
 from manifest_auth.microsoft import Cloud, examine
 from manifest_auth.oidc import Finding
 from manifest_auth.providers import DynamicsSettings, EntraSettings, Provider
-from manifest_auth.sign_in import directory, dynamics, entra
+from manifest_auth.sign_in import directory, dynamics
 
 
 async def findings(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
@@ -58,7 +58,7 @@ async def _entra(ctx: Context, settings: EntraSettings, cloud: Cloud, secret: st
         if settings.ask_graph:
             yield Finding("note", "askGraph changes nothing without clientId: about a token for Graph, Graph is asked.")
         return
-    audiences = ", ".join(sorted(entra.accepted_by(ctx, settings).audiences))
+    audiences = ", ".join(sorted(directory.accepted_by(ctx, settings).audiences))
     yield Finding("ok", f"Tokens for our application are those with the audience {audiences}.")
     if settings.ask_graph and secret is None:
         words = "the caller's token is exchanged for one for Graph, which takes our application's client secret"

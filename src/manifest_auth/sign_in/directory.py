@@ -7,7 +7,7 @@ from typing import Any
 
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
-from manifest_auth.microsoft import GUID, Cloud, Profile
+from manifest_auth.microsoft import GUID, Accepted, Cloud, Profile
 from manifest_auth.providers import DynamicsSettings, EntraSettings
 from manifest_auth.sign_in import matching
 from manifest_auth.sign_in.matching import Person
@@ -22,6 +22,22 @@ def cloud_of(ctx: Context, settings: DynamicsSettings | EntraSettings) -> Cloud:
         return ctx.house.microsoft.clouds.get(settings.cloud)
     except ValueError as error:
         raise SsoFailed(reason=str(error)) from error
+
+
+def accepted_by(ctx: Context, settings: EntraSettings) -> Accepted:
+    """What a provider's settings accept. Raises SsoFailed as :func:`cloud_of`."""
+    audiences = {settings.client_id, settings.app_id_uri} | (
+        {f"api://{settings.client_id}"} if settings.client_id else set()
+    )
+    return Accepted(
+        directory=settings.directory,
+        cloud=cloud_of(ctx, settings),
+        applications=frozenset(settings.applications),
+        audiences=frozenset(audiences - {""}),
+        scopes=frozenset(settings.scopes),
+        graph_tokens=settings.graph_tokens,
+        guests=settings.guests,
+    )
 
 
 def subject_of(directory: str, person: str) -> str:

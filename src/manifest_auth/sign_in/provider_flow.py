@@ -166,7 +166,7 @@ async def complete(
             also(unit.of(provider.tenant_id), user_id)
 
     if flow is not None and flow.link_session_id is not None:
-        linking = _again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
+        linking = again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
         await finish.refusals_counted(ctx, provider.kind, linking)
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
@@ -177,7 +177,7 @@ async def complete(
             store(unit, user_id)
             return code
 
-        giving = _again(lambda: ctx.house.store.write(coded))
+        giving = again(lambda: ctx.house.store.write(coded))
         return Outcome(return_to, code=await finish.refusals_counted(ctx, provider.kind, giving))
 
     def tail(unit: SystemUnit) -> SignedIn:
@@ -186,10 +186,10 @@ async def complete(
         store(unit, identity.user_id)
         return opened
 
-    return Outcome(return_to, signed_in=await _again(lambda: finish.run(ctx, provider.kind, tail)))
+    return Outcome(return_to, signed_in=await again(lambda: finish.run(ctx, provider.kind, tail)))
 
 
-async def _again(work: Callable[[], Awaitable[T]]) -> T:
+async def again(work: Callable[[], Awaitable[T]]) -> T:
     """Two who are new at the same moment: the second finds what the first made."""
     try:
         return await work()
@@ -202,7 +202,12 @@ def _ticket(unit: SystemUnit, ctx: Context, provider: Provider, flow: Flow | Non
         return Ticket()
     if flow.link_session_id is None:
         return Ticket(None, flow.invitation_id)
-    session = sessions.read(unit, flow.link_session_id)
+    return consent(unit, ctx, provider, flow.link_session_id)
+
+
+def consent(unit: SystemUnit, ctx: Context, provider: Provider, session_id: str) -> Ticket:
+    """The consent of whoever is signed in by a session. Raises SsoFailed when nobody is any more."""
+    session = sessions.read(unit, session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
         raise SsoFailed("You are not signed in any more", reason="the session that asked for the link has ended")
     return Ticket(session.user_id, None)
