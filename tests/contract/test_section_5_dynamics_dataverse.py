@@ -18,7 +18,7 @@ from tests.support.single_sign_on import SLEEP, Browser, check_nobody_got_in, in
 pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 NO_MEMBER = "You are not a user of the organisation in Dynamics"
-USUAL = "Sign-in through the identity provider failed"
+SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
 GOOD = {"UserId": "5a5a5a5a-0000-4000-8000-000000000001", "OrganizationId": "883278f5-07af-45eb-a0bc-3fea67caa544"}
 
@@ -44,19 +44,19 @@ async def test_somebody_who_was_taken_out_of_the_environment_does_not_get_in_aga
 #: What Dataverse answers: the sentence, and the reason in the trail. A token that it does not take, or an address where
 #: it is not, is nobody's membership: the provider is set up wrongly.
 REFUSALS: dict[str, tuple[Answer, str, str]] = {
-    "401": (bodies.unauthorized_at_dataverse("x", ORGANIZATION), USUAL, "dataverse answered 401: no code"),
+    "401": (bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
     "403 in words": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),
     "404": (
         bodies.dataverse("0x80060888", "Resource not found for the segment 'WhoAmI'.", 404),
-        USUAL,
+        SET_UP,
         "dataverse answered 404: 0x80060888",
     ),
-    "400": (bodies.dataverse("0x80048d19", "Error identified in Payload.", 400), USUAL, "answered 400: 0x80048d19"),
-    "somebody without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), USUAL, "names no user"),
-    "an id that is none": (Answer.json({**GOOD, "UserId": "alice"}), USUAL, "names no user"),
-    "an id that is a number": (Answer.json({**GOOD, "UserId": 7}), USUAL, "names no user"),
-    "no organisation": (Answer.json({"UserId": GOOD["UserId"]}), USUAL, "names no user"),
-    "an error in a good answer": (Answer.json({"error": {"code": "0x1", "message": "x"}}), USUAL, "names no user"),
+    "400": (bodies.dataverse("0x80048d19", "Error identified in Payload.", 400), SET_UP, "answered 400: 0x80048d19"),
+    "somebody without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), SET_UP, "names no user"),
+    "an id that is none": (Answer.json({**GOOD, "UserId": "alice"}), SET_UP, "names no user"),
+    "an id that is a number": (Answer.json({**GOOD, "UserId": 7}), SET_UP, "names no user"),
+    "no organisation": (Answer.json({"UserId": GOOD["UserId"]}), SET_UP, "names no user"),
+    "an error in a good answer": (Answer.json({"error": {"code": "0x1", "message": "x"}}), SET_UP, "names no user"),
 }
 
 
@@ -130,7 +130,7 @@ async def test_slowness_at_each_step_adds_up_to_no_more(world: World) -> None:
 async def test_the_environment_is_asked_with_the_token_that_came_with_the_code(world: World) -> None:
     provider = await world.dynamics()
     world.microsoft.token["access_token"] = world.microsoft.mint("graph")
-    assert check_nobody_got_in((await provider.sign_in())[1]) == USUAL
+    assert check_nobody_got_in((await provider.sign_in())[1]) == SET_UP
     assert await last_reason(world.app, provider.client) == "dataverse answered 401: no code"
 
 

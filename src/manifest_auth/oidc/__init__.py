@@ -14,9 +14,10 @@ from manifest_auth.oidc.keys import Key
 from manifest_auth.oidc.keys import fetch as fetch_keys
 from manifest_auth.oidc.keys import of_issuer as keys_of_issuer
 from manifest_auth.oidc.records import Answer, Authorization, Discovered, Redeemed, Registration
-from manifest_auth.oidc.refused import Refused, sentence_for, with_number
+from manifest_auth.oidc.refused import SET_UP, Refused, sentence_for, with_number
 
 __all__ = [
+    "SET_UP",
     "Answer",
     "Authorization",
     "Client",

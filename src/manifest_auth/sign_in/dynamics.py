@@ -78,9 +78,9 @@ async def _ask(
     except oidc.Refused as error:
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
     except SsoFailed as error:
-        raise await provider_flow.refuse(ctx, provider, error.reason) from error
+        raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SET_UP) from error
     except Refused as error:
-        sentence = _NO_MEMBER if isinstance(error, NoMember) else None
+        sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SET_UP
         raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
     kept = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
     return person._replace(aliases=(_alias(found),)), kept
