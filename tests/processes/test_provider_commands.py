@@ -69,6 +69,7 @@ def test_a_saml_provider_by_its_metadata(folder: Path) -> None:
 def test_a_dynamics_provider_by_its_settings(folder: Path, microsoft: Standin) -> None:
     added = add(folder, "crm", dynamics(microsoft), "--client-secret-stdin", given=f"{OUR_SECRET}\n")
     assert added.status == 0, added.err
+    assert OUR_SECRET not in added.out + added.err
     assert "  callbackUrl: http://127.0.0.1:8080/api/client/auth/ms-dynamics/callback\n" in added.out
     assert "sign in at http://127.0.0.1:8080/api/client/auth/ms-dynamics?client=acme&provider=crm\n" in added.out
     told = run(folder, "provider", "test", "crm", *CLIENT, **microsoft.settings)
@@ -101,6 +102,19 @@ def test_settings_that_are_no_good_are_told(folder: Path, body: dict[str, Any], 
     refused = add(folder, "wrong", body)
     assert (refused.status, sentence in refused.line) == (1, True), refused.err
     assert done(folder, "provider", "list", *CLIENT) == ""
+
+
+def test_an_environment_is_of_the_installations_cloud_or_of_the_providers_own(folder: Path, microsoft: Standin) -> None:
+    sentence = "dynamics.organization: Must be the address of an environment in the provider's cloud"
+    for members, settings in (
+        ({"organization": "https://contoso.crm.dynamics.com.evil.example"}, {}),
+        ({"cloud": "china"}, {}),
+        ({}, {"MANIFEST_MICROSOFT_CLOUD": "us-gov"}),
+    ):
+        refused = add(folder, "crm", dynamics(microsoft, **members), **settings)
+        assert (refused.status, refused.line.startswith(sentence)) == (1, True), refused.err
+    gov = dynamics(microsoft, organization="https://contoso.crm.microsoftdynamics.us")
+    assert add(folder, "crm", gov, MANIFEST_MICROSOFT_CLOUD="us-gov").status == 0
 
 
 def test_a_file_and_options_do_not_mix(folder: Path, microsoft: Standin) -> None:
