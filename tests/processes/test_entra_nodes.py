@@ -20,7 +20,7 @@ from tests.processes.wire import AUTH, NODE, Node, bearer, seconds_until
 from tests.support.server import DEMO_PASSWORD, served, start, stop
 
 _numbers = itertools.count(1)
-Settings = dict[str, str]
+Settings = dict[str, Any]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
 
 
