@@ -10,12 +10,10 @@ from tests.interop.browser import Browser
 from tests.interop.peers.glewlwyd import Glewlwyd
 from tests.interop.peers.oidc_provider import OidcProvider
 from tests.interop.peers.people import ALICE, BOB, ZOE
-from tests.interop.service import OIDC, RETURN_TO, Client, Service, arrived, me, refused
+from tests.interop.service import OIDC, PATIENCE, RETURN_TO, Client, Service, arrived, me, refused
 from tests.interop.ways import OidcWay, Way, node, of_glewlwyd, on
 
 on_both_peers = on("oidc-provider ES256", "glewlwyd")
-#: Seconds within which a person is told that the provider cannot be reached.
-PATIENCE = 3.0
 
 
 @on_both_peers

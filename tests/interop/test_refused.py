@@ -11,11 +11,9 @@ import pytest
 from tests.interop.browser import Browser, Shown, Stuck
 from tests.interop.cookies import origin_of
 from tests.interop.peers.people import ALICE, BARRED, BOB, Person
-from tests.interop.service import RETURN_TO, Client, Service, arrived, me, refused
+from tests.interop.service import PATIENCE, RETURN_TO, Client, Service, arrived, me, refused
 from tests.interop.ways import OidcWay, Way, on, on_every_peer
 
-#: Seconds within which a person is told that the provider cannot be reached.
-PATIENCE = 3.0
 CAROL = Person("carol", "Carol", "Lewis", "carol@looking-glass.example", ("Operators",))
 MISTYPED = replace(ALICE, password="not the one that the provider knows")
 

@@ -22,7 +22,7 @@ from tests.interop.peers.peer import OidcPeer
 from tests.interop.peers.people import BARRED, PEOPLE, Person
 
 CLIENT = "manifest"
-#: It takes HTTP Basic without decoding the form encoding (RFC 6749, section 2.3.1), and refuses what then differs by 403
+#: It does not decode the form encoding in HTTP Basic (RFC 6749, section 2.3.1), and refuses what then differs by 403
 #: ``unauthorized_client``; in the body the secret arrives as it is.
 SECRET = "a secret: 100% of signs & that+glewlwyd/knows="
 _SCOPES = ("openid", "profile", "email")

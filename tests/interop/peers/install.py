@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes import ending_with_us
+
 PEERS = Path(__file__).resolve().parents[3] / ".work" / "peers"
 _SECONDS = 240
 
@@ -112,8 +114,10 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _run(name: str, command: list[str], folder: Path) -> str:
+    # Of a run that is killed nobody must go on filling the folder: the next run fills it anew.
+    ending = ending_with_us(command, "KILL")
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(ending, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired as slow:
         raise PeerMissing(f"{name}: {' '.join(command)} took more than {_SECONDS} s") from slow
     if done.returncode != 0:
