@@ -34,6 +34,19 @@ def test_a_dead_link_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert list(links.dead(page)) == ["missing.md", "other.md#two", "#there"]
 
 
+def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
+    for page in links.pages():
+        width = 0
+        for line in page.read_text("utf-8").splitlines():
+            if "| --- |" in line:
+                width = line.count("|")
+                assert set(line) <= set("|- "), (page.name, line)  # a table that ran into a paragraph
+            elif line.startswith("|") and width:
+                assert len(re.findall(r"(?<!\\)\|", line)) == width, (page.name, line)
+            elif not line:
+                width = 0
+
+
 def test_the_generated_pages_are_as_the_code_is() -> None:
     assert not stale(DOCS)
 
