@@ -149,8 +149,12 @@ async def test_what_is_switched_off_or_suspended_is_no_way_in(app: App) -> None:
         assert names(await ways(app, address, named)) == []
     await act_on_provider(app, client, made["name"], "switch-on")
     assert names(await ways(app, address)) == [made["name"]]
+    other = await new_client(app)
+    await add_provider(app, other, name="other", domains=[f"{client}.example"], oidc=OIDC)
     await act_on(app, f"{client}/suspend")
-    assert names(await ways(app, address)) == []
+    assert names(await ways(app, address)) == ["other"]
+    await act_on_provider(app, other, "other", "switch-off")
+    assert await ways(app, address) == {"clientId": None, "password": True, "providers": []}
     suspended, unknown = await discover(app, address, client), await discover(app, address, "no-such-client")
     assert suspended.text.replace(client, "") == unknown.text.replace("no-such-client", "")
 

@@ -144,6 +144,20 @@ async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, desk: 
         assert changed["hasClientSecret"] is (expected is not None)
 
 
+async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, desk: Editor) -> None:
+    """Whoever may change a provider, and not read its secret, would point it to himself and be sent the secret."""
+    before = await desk.make(name="okta")
+    move = {"issuer": "https://evil.example"}
+    error = check_refusal(await desk.send("PATCH", "/okta", {"oidc": move}), 400, "VALIDATION_ERROR")
+    assert error["details"] == [{"field": "oidc.clientSecret", "message": "Needed anew for another issuer"}]
+    assert check_success(await desk.send("GET", "/okta")) == before
+    for secret in ("of-the-other", None):
+        changed = check_success(await desk.send("PATCH", "/okta", {"oidc": {**move, "clientSecret": secret}}))
+        assert changed["oidc"]["issuer"] == "https://evil.example"
+        found = providers.open_secrets(app.house.sealer, await stored(app, desk.client, "okta"))
+        assert found.client_secret == secret
+
+
 async def test_secrets_are_encrypted_for_their_own_row_alone(app: App, admin: Editor) -> None:
     await admin.make(name="one")
     await admin.make(name="two")
