@@ -124,7 +124,8 @@ def test_an_assertion_that_is_encrypted_for_another_client(
     made = way.join(client)
     mixed_up = {**made["serviceProvider"], "certificates": other["certificates"]}
     way.introduce(client, {"serviceProvider": mixed_up})
-    refused(way.sign_in(client, browser, ALICE))
+    error = refused(way.sign_in(client, browser, ALICE))
+    assert "cannot be read with our keys" in service.reason(error)
     assert "session" not in browser.jar.of(service.public)
     way.introduce(client, made)
     arrived(way.sign_in(client, browser, ALICE))
