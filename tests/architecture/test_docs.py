@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shlex
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 from msgspec import inspect
 
 from manifest_auth import errors
-from manifest_auth.admin.provider_models import ProviderBody
-from manifest_auth.admin.provider_wire import draft_of, merged
 from manifest_auth.audit import Event
-from manifest_auth.cli.main import parser
+from manifest_auth.cli.reference import stale
 from manifest_auth.errors import REFUSALS, Refusal
 from manifest_auth.graphql import limits as graphql_limits
-from manifest_auth.cli.reference import stale
 from manifest_auth.settings import Settings
-from manifest_auth.web import convert
 from tests.architecture import links
 from tests.architecture.links import ROOT
-
-DOCS = ROOT / "docs"
+from tests.architecture.pages import DOCS
 
 
 def test_no_link_in_the_docs_is_dead() -> None:
@@ -42,6 +32,19 @@ def test_a_dead_link_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "[e](missing.md) [f](other.md#two) [g](#there) `[h](missing.md)`\n```\n[i](missing.md)\n```\n"
     )
     assert list(links.dead(page)) == ["missing.md", "other.md#two", "#there"]
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_head() -> None:
+    for page in links.pages():
+        width = 0
+        for line in page.read_text("utf-8").splitlines():
+            if "| --- |" in line:
+                width = line.count("|")
+                assert set(line) <= set("|- "), (page.name, line)  # a table that ran into a paragraph
+            elif line.startswith("|") and width:
+                assert len(re.findall(r"(?<!\\)\|", line)) == width, (page.name, line)
+            elif not line:
+                width = 0
 
 
 def test_the_generated_pages_are_as_the_code_is() -> None:
@@ -119,62 +122,6 @@ def test_decisions_are_numbered_without_gaps() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def _blocks(language: str) -> Iterator[tuple[str, str]]:
-    """The blocks of code of all pages, with the page's name."""
-    for page in links.pages():
-        for block in re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
-            yield page.name, block
-
-
-def _bodies() -> Iterator[tuple[str, Any]]:
-    """The bodies that the pages of providers say to send."""
-    for page, block in _blocks("json"):
-        body = json.loads(block)
-        if {"oidc", "saml"} & body.keys():
-            yield page, body
-    for page, block in _blocks("sh"):
-        for found in re.findall(r"/providers\b.*?-d '({.*?})'$", block, re.MULTILINE | re.DOTALL):
-            yield page, json.loads(found)
-
-
-def test_the_bodies_on_the_pages_of_providers_are_what_the_server_takes() -> None:
-    pages = set()
-    for page, body in _bodies():
-        settings = merged(None, draft_of(convert(body, ProviderBody)))
-        assert settings.oidc is not None
-        told = {name for part in (body, body["oidc"]) for name in part} - {"name", "displayName", "clientSecret"}
-        known = {field.encode_name for kind in (settings, settings.oidc) for field in msgspec.structs.fields(kind)}
-        assert told <= known, page
-        pages.add(page)
-    assert pages == {"okta-oidc.md", "entra-id.md", "keycloak.md", "auth0.md", "google.md", "generic.md"}
-
-
-def test_the_commands_on_the_pages_are_commands() -> None:
-    names = set()
-    for page, block in _blocks("sh"):
-        for line in block.replace("\\\n", " ").splitlines():
-            if (place := line.find("manifest-auth ")) >= 0 and "ExecStart" not in line:
-                words = shlex.split(line[place:], comments=True)[1:]
-                names.add(" ".join(words[:2]))
-                try:
-                    parser().parse_args(words)
-                except SystemExit:
-                    pytest.fail(f"{page}: {line}")
-    assert {"provider add", "provider test", "admin create", "client create"} <= names
-
-
-def test_every_reason_that_the_page_of_single_sign_on_explains_is_one_that_the_code_gives() -> None:
-    text = (DOCS / "providers" / "README.md").read_text("utf-8")
-    table = text.partition("| `why` begins with |")[2]
-    reasons = [reason for row in re.findall(r"^\| (`.*?`) \|", table, re.MULTILINE) for reason in row.split("`, `")]
-    assert len(reasons) > 30
-    source = "".join(path.read_text("utf-8") for path in (ROOT / "src").rglob("*.py"))
-    for reason in reasons:
-        _, colon, said = reason.strip("`").partition(": ")
-        for piece in re.split(r"…|\d+", said if colon else reason.strip("`")):
-            assert piece.strip(" ,:") in source, reason
-
-
 def test_the_readme_names_the_two_commands() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     assert "./dev demo" in text
@@ -195,6 +142,17 @@ def test_every_page_that_the_code_names_exists() -> None:
     }
     assert named
     assert {name for name in named if not (ROOT / name).exists()} == set()
+
+
+def test_every_file_of_tests_that_the_pages_name_exists() -> None:
+    """By its whole path or by its name alone; with ``*`` there is at least one."""
+    missing = {}
+    for page in links.pages():
+        for name in re.findall(r"`((?:tests/)?(?:\w+/)*test_[\w*]+\.py|tests/[\w/]+)`", page.read_text("utf-8")):
+            found = list(ROOT.glob(name) if name.startswith("tests/") else (ROOT / "tests").rglob(name))
+            if not found:
+                missing[name] = page.name
+    assert missing == {}
 
 
 def test_the_limits_of_graphql_are_told_as_they_are() -> None:

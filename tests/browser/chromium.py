@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.support.processes import ending_with_us
+
 
 def page_after(address: str, profile: Path, seconds: int = 20) -> str:
     """The document that the browser shows in the end, after redirects, scripts and form posts."""
@@ -29,5 +31,5 @@ def page_after(address: str, profile: Path, seconds: int = 20) -> str:
         "--dump-dom",
         address,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(ending_with_us(command, "KILL"), capture_output=True, text=True, timeout=60, check=False)
     return done.stdout or done.stderr[-3000:]

@@ -8,7 +8,11 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+import orjson
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
 from manifest_auth.app import ROUTES
+from manifest_auth.operations import openapi
 from tests.support.house import PASSWORD, App
 from tests.support.routes import filled
 from tests.support.saml_idp import Idp
@@ -62,6 +66,11 @@ def faults(document: dict[str, Any], schema: dict[str, Any], value: Any, at: str
         elif isinstance(others, dict):
             found += faults(document, others, member, f"{at}.{name}")
     return found
+
+
+def test_it_is_valid_openapi_3_1() -> None:
+    document = orjson.loads(orjson.dumps(openapi.build(ROUTES)))
+    assert [str(error) for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
 
 
 async def test_it_is_openapi_3_1_in_structure(app: App) -> None:

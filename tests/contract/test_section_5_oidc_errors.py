@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.accounts import new_client
-from tests.support.house import App, Reply
+from tests.support.house import App
 from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
 from tests.support.single_sign_on import (
+    SLEEP,
     Browser,
     add_oidc,
     begun,
     check_nobody_got_in,
     failures,
+    in_time,
     sign_ins,
     with_query,
 )
 
 USUAL = "Sign-in through the identity provider failed"
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
-SLEEP = 20.0
 
 
 @pytest.fixture(autouse=True)
@@ -197,20 +197,6 @@ async def test_a_provider_that_is_back_is_no_longer_unavailable(app: App, op: Op
     op.answers.clear()
     browser, address = await begun(app, op, client)
     assert (await browser.send("GET", address)).status == 302
-
-
-async def in_time(app: App, asking: asyncio.Task[Reply]) -> Reply:
-    """The answer, which comes long before the provider's; meanwhile others are answered."""
-    assert app.house.settings.provider_timeout < 3  # the time that the issue allows, and what is done in it beside
-    began, answered = time.perf_counter(), 0
-    token = (await app.sign_in("viewer@acme.example", client="acme")).data["token"]
-    while not asking.done():
-        assert (await app.me(token)).status == 200
-        answered += 1
-        await asyncio.sleep(0.02)
-    assert time.perf_counter() - began < SLEEP / 2
-    assert answered > 5
-    return asking.result()
 
 
 @pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])

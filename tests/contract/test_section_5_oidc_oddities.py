@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.house import App
-from tests.support.oidc_op import Op, b64, provider
+from tests.support.oidc_op import Op, b64, new_key, provider, signed
 from tests.support.oidc_socket import Answer
 from tests.support.single_sign_on import Browser, add_oidc, begun, check_nobody_got_in, failures
 
@@ -53,8 +53,8 @@ async def test_an_issuer_that_is_configured_without_its_slash_is_another(app: Ap
     client = await new_client(app)
     await add_oidc(app, op, client, {"issuer": f"{op.base}/"})
     reply = await Browser(app).start("oidc", client=client)
-    check_nobody_got_in(reply)
-    assert "configured is" in (await failures(app, client))[-1]["why"]
+    assert "tell your administrator" in check_nobody_got_in(reply)
+    assert (await failures(app, client))[-1]["why"].startswith("discovery: the issuer is")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +187,30 @@ async def test_a_group_claim_of_another_name(app: App, op: Op) -> None:
     assert me["roles"] == ["Operator"]
 
 
+async def test_userinfo_as_a_signed_jwt(app: App, op: Op) -> None:
+    op.alg, op.only_in_userinfo = "ES256", {"email", "email_verified"}
+    claims = {"iss": op.issuer, "aud": [op.client_id], "sub": op.user["sub"], "email": "jwt@acme.example"}
+    text = signed({"alg": "ES256", "kid": op.key.kid}, claims, op.key, "ES256")
+    op.answers["userinfo"] = Answer(200, {"Content-Type": "application/jwt"}, text.encode())
+    assert (await signed_in(app, op))["user"]["email"] == "jwt@acme.example"
+
+
+@pytest.mark.parametrize("kid", [None, "of-no-key"])
+async def test_several_keys_without_names(app: App, op: Op, kid: str | None) -> None:
+    op.alg, op.keys = "ES256", [new_key("ES256", "") for _ in range(3)]
+    op.header["kid"] = kid
+    await signed_in(app, op)
+
+
+@pytest.mark.parametrize("alg", ["RS512", "EdDSA"])
+async def test_everything_odd_at_once(app: App, op: Op, alg: str) -> None:
+    op.alg, op.issuer, op.without_iss = alg, f"{op.base}/", True
+    op.user, op.only_in_userinfo = {"sub": "Ada|1", "email": "ada@acme.example"}, {"email"}
+    op.claims |= {"aud": [op.client_id], "auth_time": 1_800_000_000.25, "at_hash": None}
+    op.header |= {"kid": None, "typ": None}
+    assert (await signed_in(app, op))["user"]["email"] == "ada@acme.example"
+
+
 async def test_a_provider_without_userinfo(app: App, op: Op) -> None:
     op.without_userinfo = True
     await signed_in(app, op)
@@ -258,24 +282,3 @@ async def test_keys_that_we_cannot_use_beside_those_that_we_can(app: App, op: Op
 async def test_addresses_as_people_have_them(app: App, op: Op, email: str) -> None:
     op.user["email"] = email
     assert (await signed_in(app, op))["user"]["email"] == email
-
-
-@pytest.mark.parametrize(
-    "email",
-    [
-        *(None, "", 7, ["ada@acme.example"], {"a": 1}, True, "ada", "@acme.example", "ada@", "ada@@acme.example"),
-        *("ada@acme.example\0", "ada\r\n@acme.example", "ada @acme.example", "Ada <ada@acme.example>", "a" * 5000),
-        *("a" * 300 + "@acme.example", "ada@" + "a" * 300 + ".example", "\0", "ad\u0430@acme.example"),
-    ],
-)
-async def test_what_is_no_address_makes_no_account_and_no_fault(app: App, op: Op, email: Any) -> None:
-    client = await new_client(app)
-    await add_oidc(app, op, client)
-    first = await again(app, op, client)
-    op.user["email"] = email
-    if email is None:
-        del op.user["email"]
-    assert (await again(app, op, client))["user"]["id"] == first["user"]["id"]  # who is known is known by the subject
-    op.user["sub"] = "somebody new"
-    browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", address))

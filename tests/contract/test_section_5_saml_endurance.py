@@ -2,40 +2,13 @@
 
 from __future__ import annotations
 
-import gc
-import tracemalloc
-from pathlib import Path
-from typing import Any, NamedTuple
-
 import pytest
-from sqlalchemy import func, select
 
 from manifest_auth.operations.sweeping import sweep_fleeting
-from manifest_auth.store import crossing
-from manifest_auth.store.tables import seen_assertions, sign_in_codes, sign_in_flows
 from tests.support.accounts import new_client
+from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.house import App
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
-
-KIB, MIB = 1024, 1024 * 1024
-HOUR = 3600
-
-
-class Count(NamedTuple):
-    rows: int
-
-
-def counting(table: Any) -> Any:
-    return crossing(select(func.count()).select_from(table), Count, because="a test counts what is left of all tenants")
-
-
-COUNTS = {table.name: counting(table) for table in (sign_in_flows, sign_in_codes, seen_assertions)}
-
-
-async def rows(app: App) -> dict[str, int]:
-    """How much is under way or remembered."""
-    found = await app.house.store.read(lambda unit: {name: unit.first(one) for name, one in COUNTS.items()})
-    return {name: count.rows for name, count in found.items() if count is not None}
 
 
 async def sign_in_by_every_way(okta: SamlProvider, rounds: int) -> None:
@@ -84,23 +57,9 @@ async def test_what_is_still_under_way_is_not_swept_away(app: App) -> None:
     check_nobody_got_in(await okta.call(used))  # it lives until 2100, and so long is it remembered
 
 
-def resident() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-
-
 @pytest.mark.timeout(300)
 async def test_memory_does_not_grow_with_the_number_of_sign_ins(app: App) -> None:
     """One response has about 8 KiB, its tree five times as much: a leak of either would be a few MiB here."""
     okta = await saml_provider(app, await new_client(app))
     await sign_in_by_every_way(okta, 15)
-    tracemalloc.start()
-    try:
-        await sign_in_by_every_way(okta, 5)  # what is remembered in bounded places is there after these
-        gc.collect()
-        traced, used = tracemalloc.get_traced_memory()[0], resident()
-        await sign_in_by_every_way(okta, 40)
-        gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - traced < 600 * KIB
-        assert resident() - used < 12 * MIB
-    finally:
-        tracemalloc.stop()
+    await check_memory(lambda: sign_in_by_every_way(okta, 5), lambda: sign_in_by_every_way(okta, 40))

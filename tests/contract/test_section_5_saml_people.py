@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from tests.support.accounts import new_client, new_user
 from tests.support.house import App
@@ -164,6 +165,24 @@ async def test_an_attribute_can_stand_for_the_person_in_place_of_the_name_id(app
     assert (await okta.call(okta.response("x1", attributes=other))).data["user"]["id"] != first
     for attributes in ({"email": "ada@acme.example"}, {"employeeNumber": "", "email": "ada@acme.example"}):
         check_nobody_got_in(await okta.call(okta.response("x1", attributes=attributes)))
+
+
+async def test_a_subject_without_a_name_is_whom_the_attribute_names_or_nobody(app: App) -> None:
+    """As ADFS sends it, unless it is told to send a NameID."""
+
+    def drop(tree: etree._Element) -> None:
+        [name_id] = tree.iter("{urn:oasis:names:tc:SAML:2.0:assertion}NameID")
+        parent = name_id.getparent()
+        assert parent is not None
+        parent.remove(name_id)
+
+    one = {"employeeNumber": "4711", "email": "ada@acme.example"}
+    okta = await provider(app, saml={"attributes": {"subject": "employeeNumber"}})
+    first = (await okta.call(okta.response("x1", attributes=one))).data["user"]["id"]
+    assert (await okta.call(okta.response(attributes=one, before=drop))).data["user"]["id"] == first
+    plain = await provider(app)
+    check_nobody_got_in(await plain.call(plain.response(attributes=one, before=drop)))
+    assert "names no subject" in (await failures(app, plain.client))[-1]["why"]
 
 
 async def test_a_name_id_for_once_names_nobody(app: App) -> None:

@@ -116,10 +116,10 @@ async def client(app: App, op: Op) -> str:
     return identifier
 
 
-async def start(app: App, client: str, address: str, more: str = "") -> Reply:
+async def start(app: App, client: str, address: str, more: str = "", path: str = "oidc") -> Reply:
     """The address goes into the query as it is, but for what would end it there."""
     text = quote(address, safe="%:/?@!$'()*,;=\\ ").replace("\\", "%5C").replace(" ", "%20")
-    return await app.get(f"/api/client/auth/oidc?client={client}{more}&returnTo={text}")
+    return await app.get(f"/api/client/auth/{path}?client={client}{more}&returnTo={text}")
 
 
 @pytest.mark.parametrize("address", HOSTILE)

@@ -73,7 +73,7 @@ async def test_a_letter_that_only_looks_like_the_domains_is_another_domain(app: 
 BAD_ADDRESSES: list[Any] = [
     None, "", 7, ["ada@mail.example"], {"value": "ada@mail.example"}, "ada", "@mail.example", "ada@",
     "a b@mail.example", "ada@mail.example ", " ada@mail.example", "ada@mail@example", '"ada"@mail.example',
-    "ada@mail.example\n",
+    "ada@mail.example\n", "ada\r\n@mail.example", "Ada <ada@mail.example>", "\0", True, "a" * 5000,
     "ada\u0000@mail.example", "ada@mail..example", "<ada@mail.example>", "аda@mail.example", "ada\u202e@mail.example",
     f"{'a' * 65}@mail.example", f"ada@{'a' * 190}.example",
 ]  # fmt: skip

@@ -117,6 +117,15 @@ async def test_one_that_is_gone_while_somebody_is_there_lets_nobody_in(app: App,
         assert await users_of(app, company.client) == {}
 
 
+async def test_of_one_that_was_switched_off_on_the_way_nothing_is_asked(app: App) -> None:
+    async with oidc_provider(app) as company:
+        browser, address = await begun(app, company.op, company.client)
+        await act_on_provider(app, company.client, company.name, "switch-off")
+        check_nobody_got_in(await browser.send("GET", address))
+        assert await last_reason(app, company.client) == "provider is switched off"
+        assert company.op.count("token") == 0
+
+
 CHANGES: list[dict[str, Any]] = [
     {"defaultRoles": ["Author"]},
     {"createUsers": True, "domains": ["mail.example"]},

@@ -18,12 +18,13 @@ OPEN = {
     ("GET", "/api/client/auth/oidc"), ("GET", "/api/client/auth/oidc/callback"),
     ("GET", "/api/client/auth/oidc/callback/{number}"), ("GET", "/api/client/auth/okta-saml"),
     ("POST", "/api/client/auth/okta-saml"), ("GET", "/api/client/auth/okta-saml/metadata"),
+    ("GET", "/api/client/auth/ms-dynamics"), ("GET", "/api/client/auth/ms-dynamics/callback"),
     ("POST", "/api/client/auth/exchange"), ("POST", "/api/client/auth/discover"),
     ("GET", "/welcome"), ("POST", "/api/client/auth/link"), ("POST", "/api/client/auth/invitations/accept"),
     ("POST", "/api/client/auth/password/reset"), ("POST", "/api/client/auth/password/forgot"),
     ("POST", "/api/admin/auth/sign-in"), ("POST", "/api/admin/auth/refresh"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
-    ("GET", "/openapi.json"), ("GET", "/docs"),
+    ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/power-apps.json"),
 }  # fmt: skip
 CLIENT = [route for route in ROUTES if route.door is Door.CLIENT]
 ADMIN = [route for route in ROUTES if route.door is Door.ADMIN]

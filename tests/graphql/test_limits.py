@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from graphql import validate
+from graphql import execute, validate
 
 from manifest_auth.graphql import documents, http, limits, plan
 from tests.support.house import App
@@ -16,7 +16,7 @@ class Calls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.validated = self.resolved = 0
-        run, short = http.execute, plan.run
+        run, short = execute, plan.run
 
         def validating(*arguments: Any, **options: Any) -> Any:
             self.validated += 1

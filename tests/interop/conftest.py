@@ -20,11 +20,11 @@ from tests.interop.peers.glewlwyd import Glewlwyd
 from tests.interop.peers.install import PeerMissing
 from tests.interop.peers.lemonldap import LemonLdap
 from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.people import PEOPLE
-from tests.interop.peers.process import Process, free_port
+from tests.interop.peers.process import Process
 from tests.interop.peers.saml_idp import SamlIdp
 from tests.interop.service import OIDC, Client, Service
-from tests.interop.ways import WAYS, Way
+from tests.interop.ways import OWN_WAYS, WAYS, Way
+from tests.support.processes import free_port
 from tests.support.server import served, start, stop
 
 INSTALLERS: dict[str, Callable[[], object]] = {
@@ -85,8 +85,10 @@ def plain_port() -> int:
 def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Our server as somebody tries it out: plain http on the loopback address."""
     server = start(tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off")
-    yield Service(server, server.base)
-    stop(server)
+    try:
+        yield Service(server, server.base)
+    finally:
+        stop(server)
 
 
 @pytest.fixture(scope="session")
@@ -160,13 +162,19 @@ def lemonldap_server(callbacks: list[str], tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
+def own_lemonldap(callbacks: list[str], tmp_path: Path) -> Iterator[LemonLdap]:
+    """``lemonldap-ng`` for one test alone."""
+    with _running(LemonLdap(tmp_path, callbacks)) as peer:
+        yield peer
+
+
+@pytest.fixture
 def way(request: pytest.FixtureRequest) -> Iterator[Way]:
     """The way in that a test is parametrised with; people are afterwards what they were."""
-    fixture, made = WAYS[request.param]
+    fixture, made = {**WAYS, **OWN_WAYS}[request.param]
     chosen = made(request.getfixturevalue(fixture))
     yield chosen
-    for person in PEOPLE:
-        chosen.put(person)
+    chosen.restore()
 
 
 @pytest.fixture
@@ -193,6 +201,8 @@ def another_browser(service: Service) -> Iterator[Browser]:
 def _running(peer: P) -> Iterator[P]:
     if peer.name in _MISSING:
         pytest.fail(f"{peer.name} could not be installed: {_MISSING[peer.name]}")
-    peer.start()
-    yield peer
-    peer.stop()
+    try:
+        peer.start()
+        yield peer
+    finally:
+        peer.stop()

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
 from tests.interop.browser import Browser, Shown
 from tests.interop.peers.people import ALICE, BOB
 from tests.interop.service import AUTH, RETURN_TO, Client, Service, arrived, me, refused
-from tests.interop.ways import PEER_WAYS, WAYS, Way
-
-on_every_way = pytest.mark.parametrize("way", WAYS, indirect=True)
-on_every_peer = pytest.mark.parametrize("way", PEER_WAYS, indirect=True)
+from tests.interop.ways import Way, on_every_peer, on_every_way
 
 
 @on_every_way

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.peers import glewlwyd, lemonldap, oidc_provider
 from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
 from tests.interop.peers.glewlwyd import Glewlwyd
 from tests.interop.peers.lemonldap import LemonLdap
+from tests.interop.peers.oidc_provider import OidcProvider
 from tests.interop.peers.peer import OidcPeer, Peer, SamlPeer
-from tests.interop.peers.people import Person
+from tests.interop.peers.people import PEOPLE, Person
 from tests.interop.peers.saml_idp import SamlIdp
 from tests.interop.service import OIDC, RETURN_TO, SAML, Client
 
@@ -25,14 +28,22 @@ class Way(ABC):
     peer: Peer
     #: Where a sign-in starts at our server.
     path: str
+    _moved: frozenset[str] = frozenset()
 
     @abstractmethod
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
         """Makes the provider and the client known to each other; the client's provider as our server has it."""
 
-    @abstractmethod
     def put(self, person: Person) -> None:
         """Tells the provider what the person is now."""
+        self.peer.put(person)
+        self._moved |= {person.login}
+
+    def restore(self) -> None:
+        """People are again what they were."""
+        for person in PEOPLE:
+            if person.login in self._moved:
+                self.peer.put(person)
 
     @abstractmethod
     def answer_address(self, client: Client) -> str:
@@ -41,6 +52,18 @@ class Way(ABC):
     def sign_in(self, client: Client, browser: Browser, person: Person, **query: str) -> Shown | Step:
         """From the application's link to the step back to the application, or to a page that ends it all."""
         return self.peer.visit(browser, client.start(self.path, **query), person, RETURN_TO)
+
+    def refuse(self, client: Client, browser: Browser, person: Person) -> Shown | Step:
+        """As :meth:`sign_in` by somebody who signs in at the provider, and wants no application to know of it."""
+        assert isinstance(self.peer, OidcProvider | LemonLdap)
+        step = client.start(self.path)
+        while True:
+            page = browser.walk(step, RETURN_TO)
+            assert isinstance(page, Shown)
+            [form] = page.page.forms
+            if not form.of("password"):
+                return browser.walk(self.peer.deny(page), RETURN_TO)
+            step = self.peer.answer(browser, page, person)
 
     def answer(self, client: Client, browser: Browser, person: Person, **query: str) -> Step:
         """As :meth:`sign_in`, up to the step with which the provider's answer comes to us. It is not taken."""
@@ -60,9 +83,6 @@ class OidcWay(Way):
 
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
         return client.add(**{"oidc": {"issuer": self.peer.issuer, **self.oidc}, **members})
-
-    def put(self, person: Person) -> None:
-        self.peer.put(person)
 
     def answer_address(self, client: Client) -> str:
         return client.service.callback
@@ -94,9 +114,6 @@ class SamlWay(Way):
             if options.pop("encrypt", False):
                 options["encrypt_for"] = pem(ours["certificates"][0])
             self.peer.serve(ours["entityId"], ours["acsUrl"], **options)
-
-    def put(self, person: Person) -> None:
-        self.peer.put(person)
 
     def answer_address(self, client: Client) -> str:
         return client.service.acs
@@ -157,6 +174,19 @@ SAML_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
     "lemonldap encrypted": ("lemonldap_server", saml(encrypt=True)),
     "lemonldap, assertion signed": ("lemonldap_server", saml(sign=False)),
 }
+#: A provider for one test alone, which may do with it what it likes.
+OWN_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
+    "oidc-provider by itself": ("own_provider", node("RS256")),
+    "lemonldap by itself": ("own_lemonldap", of_lemonldap),
+}
 WAYS = {**OIDC_WAYS, **SAML_WAYS}
-#: One of each provider.
-PEER_WAYS = ("oidc-provider ES256", "glewlwyd", "lemonldap, PS512", "saml-idp", "djangosaml2idp", "lemonldap")
+
+
+def on(*names: str) -> pytest.MarkDecorator:
+    """The test's fixture ``way`` is each of these in turn."""
+    return pytest.mark.parametrize("way", names, indirect=True)
+
+
+on_every_way = on(*WAYS)
+on_every_saml_peer = on("saml-idp", "djangosaml2idp", "lemonldap")
+on_every_peer = on("oidc-provider ES256", "glewlwyd", "lemonldap, PS512", "saml-idp", "djangosaml2idp", "lemonldap")

@@ -38,8 +38,9 @@ async def test_a_wrong_secret_is_told(desk: Desk, method: str) -> None:
     assert told["bad"] == ["The client id or the client secret is wrong."]
 
 
-async def test_a_wrong_secret_is_told_where_it_has_another_code(desk: Desk) -> None:
-    desk.op.answers["token"] = Answer.json({"error": "unauthorized_client"}, 401)
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_wrong_secret_is_told_where_it_has_another_code(desk: Desk, status: int) -> None:
+    desk.op.answers["token"] = Answer.json({"error": "unauthorized_client"}, status)
     assert (await found(desk))["bad"] == ["The client id or the client secret is wrong."]
 
 

@@ -112,6 +112,18 @@ async def test_without_a_kid_only_so_many_are_tried(desk: Desk) -> None:
     assert reason == "ID token: signature"
 
 
+async def test_a_key_without_a_name_is_tried_for_a_token_with_one(desk: Desk) -> None:
+    """RFC 7517, section 4.5: a set may leave the name out. What has the name goes first."""
+    desk.op.keys = [new_key("ES256", ""), new_key("ES256", "")]
+    token = {"alg": "ES256", "kid": "named"}
+    assert await desk.shown(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[0], "ES256"))
+    desk.op.keys.append(new_key("ES256", "named"))
+    desk.clock.advance(3600)
+    assert await desk.shown(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[2], "ES256"))
+    reason = await desk.refused(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[0], "ES256"))
+    assert reason == "ID token: signature"
+
+
 async def test_a_kid_that_two_keys_share_is_told_apart_by_algorithm(desk: Desk) -> None:
     desk.op.keys = [new_key("RS256", "one"), new_key("ES384", "one"), new_key("ES256", "one")]
     await desk.sign_in()

@@ -67,6 +67,15 @@ async def test_a_provider_that_takes_less_than_it_announces_is_understood_and_re
     assert used(desk)[3:] == ["post", "basic", "basic"]
 
 
+@pytest.mark.parametrize(("status", "error"), [(401, "unauthorized_client"), (403, "unauthorized_client"), (403, "")])
+async def test_a_refusal_that_may_be_about_the_client_is_tried_in_the_other_way(
+    desk: Desk, status: int, error: str
+) -> None:
+    desk.op.answers["token"] = Answer.json({"error": error}, status)
+    await desk.refusal()
+    assert used(desk) == ["basic", "post"]
+
+
 async def test_a_method_that_is_set_is_the_only_one_that_is_tried(desk: Desk) -> None:
     desk.op.methods = (POST,)
     assert "invalid_client" in (await desk.refusal(authentication="basic")).reason

@@ -116,7 +116,6 @@ def double(element: Element) -> None:
         (change(f".//{A}Conditions", double), "2 of .Conditions"),
         (change(f".//{A}Subject", drop), "0 of .Subject"),
         (change(f".//{A}Subject", double), "2 of .Subject"),
-        (change(f".//{A}NameID", drop), "0 of .NameID"),
         (change(f".//{A}NameID", double), "2 of .NameID"),
         (change(f".//{A}SubjectConfirmation", drop), "there is none"),
         (change(f".//{A}SubjectConfirmationData", drop), "0 of .SubjectConfirmationData"),

@@ -6,12 +6,14 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
 from manifest_auth import saml
+from manifest_auth.saml import signatures
 from manifest_auth.saml.signatures import verified
 from tests.saml.desk import IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.saml.test_wrapping import A, Element, S, part
@@ -190,6 +192,20 @@ def test_only_the_bytes_of_the_very_element_are_ever_handed_on() -> None:
     part(root[0], f"{S}Signature/{S}SignatureValue").text = base64.b64encode(value).decode()
     with pytest.raises(saml.Refused, match="the signed bytes are another element"):
         verified(root[0], [IDP.certificate_der], NOW_MS, accept_expired=False)
+
+
+@pytest.mark.parametrize("sign", ["assertion", "response"])
+def test_what_is_read_is_what_was_verified_and_not_what_came(sign: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Security bar 74: were the two ever to differ, the verified bytes are believed and nothing else."""
+
+    def another(*given: Any) -> Element:
+        found = verified(*given)
+        [name_id] = found.iter(f"{A}NameID")
+        name_id.text = "of the verified bytes"
+        return found
+
+    monkeypatch.setattr(signatures, "verified", another)
+    assert verdict(response(sign=sign)).name_id == "of the verified bytes"
 
 
 def test_text_between_the_parts() -> None:

@@ -16,6 +16,7 @@ CROSSING = {
     "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
     "operations/sweeping.py": 2,  # rows past their time are dropped, whatever tenant they belong to
     "providers/providers.py": 3,  # by entity id, by name, by e-mail domain: whoever asks has no tenant yet
+    "sessions/foreign.py": 1,  # a token of another system names an identity, the identity the tenant
     "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
     "sign_in/codes.py": 1,  # a one-time code names the tenant
     "sign_in/flows.py": 2,  # by `state`, by request id: the answer of a provider names the sign-in, that the tenant

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,14 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.house import FAST
+from tests.support.processes import ending_with_us
+from tests.support.processes import free_port as free_port
 
 DEMO_PASSWORD = "kestrel-harbor-21-violet"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -65,7 +60,7 @@ def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = 
     env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
     command = [sys.executable, "-m", "manifest_auth", "serve", "--port", str(port), *(["--demo"] if demo else [])]
     with output.open("ab") as log:
-        process = subprocess.Popen(command, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(ending_with_us(command, "TERM"), env=env, stdout=log, stderr=log)
     return Server(process, port, output)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
+import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +24,7 @@ BASE = "http://127.0.0.1:8080"
 ACS = f"{BASE}/api/client/auth/okta-saml"
 CALLBACK = f"{BASE}/api/client/auth/oidc/callback"
 RETURN_TO = "https://app.acme.example/in"
+SLEEP = 20.0  # seconds that a slow provider takes
 
 
 def entity_id(client: str) -> str:
@@ -130,6 +133,20 @@ def sign_ins(app: App, method: str, result: str) -> float:
     """How many sign-ins the metrics count."""
     labels = {"method": method, "result": result}
     return app.house.metrics.registry.get_sample_value("manifest_sign_ins_total", labels) or 0.0
+
+
+async def in_time(app: App, asking: asyncio.Task[Reply]) -> Reply:
+    """The answer, long before that of a provider that takes :data:`SLEEP`; meanwhile others are answered."""
+    assert app.house.settings.provider_timeout < 3  # the time that the contract allows, and what is done in it beside
+    began, answered = time.perf_counter(), 0
+    token = (await app.sign_in("viewer@acme.example", client="acme")).data["token"]
+    while not asking.done():
+        assert (await app.me(token)).status == 200
+        answered += 1
+        await asyncio.sleep(0.02)
+    assert time.perf_counter() - began < SLEEP / 2
+    assert answered > 5
+    return asking.result()
 
 
 async def act_on_provider(app: App, client: str, name: str, act: str) -> None:

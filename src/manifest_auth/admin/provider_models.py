@@ -87,8 +87,9 @@ class ProviderData(Settings, frozen=True, rename="camel", kw_only=True):
     changed_at: str
 
 
-class ProvidersData(msgspec.Struct, frozen=True):
+class ProvidersData(msgspec.Struct, frozen=True, rename="camel"):
     items: tuple[ProviderData, ...]
+    next_cursor: int | None
 
 
 class FindingData(msgspec.Struct, frozen=True):

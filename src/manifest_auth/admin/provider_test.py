@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncIterator
-from typing import NamedTuple
 
+from manifest_auth.admin import provider_test_microsoft
 from manifest_auth.context import Context
+from manifest_auth.oidc import Finding
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import Provider, SamlSettings
 from manifest_auth.sign_in import oidc
 from manifest_auth.text import when
 
 _SOON_MS = 30 * 86_400_000
-
-
-class Finding(NamedTuple):
-    """``level``: ``ok``, ``note`` or ``bad``."""
-
-    level: str
-    text: str
 
 
 async def examine(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
@@ -29,10 +23,12 @@ async def examine(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
     if not provider.reaches_admins:
         yield Finding("note", "A User Admin changed it last: it opens no Admin's account until an Admin saves it")
     saml = provider.rules.saml
-    if saml is None:
-        registration = oidc.registration_of(ctx, provider)
-        for found in await ctx.house.oidc.examine(registration, oidc.callback_of(ctx, provider)):
-            yield Finding(found.level, found.text)
+    if provider.kind == "oidc":
+        for found in await ctx.house.oidc.examine(oidc.registration_of(ctx, provider), oidc.callback_of(ctx, provider)):
+            yield found
+    elif saml is None:
+        async for found in provider_test_microsoft.findings(ctx, provider):
+            yield found
     else:
         for finding in _certificates(ctx, saml):
             yield finding
@@ -73,8 +69,11 @@ async def _sign_on(ctx: Context, settings: SamlSettings) -> Finding:
     try:
         reply = await ctx.house.outgoing.get(address, call="other")
     except Unreachable as error:
-        redirected = "redirect" in str(error)  # a sign-on page may well send the browser on
-        level, what = ("ok", "answers") if redirected else ("note", f"cannot be reached from this server ({error})")
-        return Finding(level, f"The sign-on address {what}; people's browsers must reach it")
-    level = "ok" if reply.status < 500 else "note"
-    return Finding(level, f"The sign-on address answers with status {reply.status}")
+        where = "people's browsers must reach it"
+        if "redirect" in str(error):  # a sign-on page may well send the browser on
+            return Finding("ok", f"The sign-on address answers; {where}")
+        return Finding("note", f"The sign-on address cannot be reached from this server ({error}); {where}")
+    said = f"The sign-on address answers with status {reply.status}"  # it may well want more than it was sent
+    if reply.status in (404, 410):
+        return Finding("note", f"{said}: is it the right one?")
+    return Finding("ok", said) if reply.status < 500 else Finding("note", said)

@@ -127,6 +127,12 @@ def _check_cloud(ctx: Context, kind: str, settings: DynamicsSettings | EntraSett
         raise ValidationError(details=[("dynamics.organization", sentence)])
 
 
+def asks_elsewhere(before: Settings, after: Settings) -> bool:
+    """Whether the client secret would be shown to somebody else: another issuer, or another cloud's."""
+    clouds = [found.cloud if (found := rules.dynamics or rules.entra) else "" for rules in (before, after)]
+    return before.issuer != after.issuer or clouds[0] != clouds[1]
+
+
 async def new_key(ctx: Context, name: str) -> tuple[str, str]:
     """A key pair of our own for a SAML provider: PEM and base64. Made in a thread: it takes a fraction of a second."""
     from manifest_auth import saml

@@ -90,8 +90,11 @@ async def _create(ctx: Context, call: Call[Any]) -> Answer:
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
-    found, client = await _read(ctx, call, providers.list_all)
-    return ok({"items": [provider_wire.wire(ctx, client, provider) for provider in found]})
+    page = call.page
+    found, client = await _read(ctx, call, lambda unit: providers.list_page(unit, page.after, page.first + 1, page.q))
+    items = found[: page.first]
+    cursor = items[-1].id if len(found) > page.first else None
+    return ok({"items": [provider_wire.wire(ctx, client, one) for one in items], "nextCursor": cursor})
 
 
 async def _get(ctx: Context, call: Call[None]) -> Answer:
@@ -109,7 +112,8 @@ async def _change(ctx: Context, call: Call[Any]) -> Answer:
         display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
         after = providers.change(unit, before, display_name, settings, by_admin=is_admin(ctx), now=ctx.now)
         secrets = providers.open_secrets(ctx.house.sealer, before)
-        if secrets.client_secret is not None and settings.issuer != before.rules.issuer and not draft.has_secret:
+        elsewhere = provider_wire.asks_elsewhere(before.rules, settings)
+        if secrets.client_secret is not None and elsewhere and not draft.has_secret:
             # Else whoever may change a provider, but not read its secret, points it to himself and is sent the secret.
             raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
         if draft.has_secret:
@@ -195,7 +199,8 @@ def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route
     return (
         Route("POST", base, _create, door, "Create an identity provider", ProviderBody, ProviderData, status=201,
               refusals=(NotFound, Conflict), **may),
-        Route("GET", base, _list, door, "A client's identity providers", None, ProvidersData, refusals=gone, **may),
+        Route("GET", base, _list, door, "A client's identity providers", None, ProvidersData, paged=True, refusals=gone,
+              **may),
         Route("GET", one, _get, door, "One identity provider", None, ProviderData, refusals=gone, **may),
         Route("PATCH", one, _change, door, "Change an identity provider; what is left out stays", ProviderChange,
               ProviderData, refusals=(NotFound, Conflict), **may),

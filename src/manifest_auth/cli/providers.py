@@ -16,10 +16,11 @@ from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.context import Context, House
 from manifest_auth.permissions import Role
-from manifest_auth.providers import Provider, Secrets
+from manifest_auth.providers import KINDS, Provider, Secrets
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.web import convert
+from manifest_auth.text import check_name
+from manifest_auth.web import convert, parse
 
 
 def add_to(groups: Any) -> None:
@@ -28,18 +29,20 @@ def add_to(groups: Any) -> None:
     actions = group.add_subparsers(required=True, metavar="ACTION")
 
     create = actions.add_parser(
-        "add", help="add an OpenID provider (--issuer, --client-id) or a SAML provider (--metadata)"
+        "add",
+        help="add an OpenID provider (--issuer, --client-id), a SAML one (--metadata), or one of any kind (--json)",
     )
     create.add_argument("name", help="in addresses: lower-case letters, digits, inner dots, hyphens, underscores")
     create.add_argument("--client", required=True, help="identifier of the client")
     create.add_argument("--display-name", help="what people read (default: the name)")
     create.add_argument("--issuer", help="OpenID: the issuer, exactly as the provider writes it")
     create.add_argument("--client-id", help="OpenID: how this server is called at the provider")
-    create.add_argument(
-        "--client-secret-stdin", action="store_true", help="OpenID: read the secret from standard input"
-    )
+    create.add_argument("--client-secret-stdin", action="store_true", help="read the client secret from standard input")
     create.add_argument("--group-claim", help="OpenID: claim that holds the groups (default: groups)")
     create.add_argument("--metadata", metavar="FILE", help="SAML: the provider's metadata; - for standard input")
+    create.add_argument(
+        "--json", metavar="FILE", type=Path, help="any kind: all its settings, as the pages of docs/providers have them"
+    )
     create.add_argument("--domain", action="append", default=[], help="e-mail domain that it vouches for (repeatable)")
     create.add_argument("--create-users", action="store_true", help="people who are not known yet get an account")
     create.add_argument(
@@ -69,6 +72,7 @@ async def add(given: argparse.Namespace) -> None:
         ctx = _context(house)
         draft = provider_wire.draft_of(body)
         rules = provider_wire.merged(None, draft)
+        display_name = check_name(draft.members.get("displayName") or given.name, "displayName")
         provider_wire.check_addresses(ctx, rules)
         secrets = Secrets(client_secret=draft.secret)
         if rules.saml is not None:
@@ -78,19 +82,19 @@ async def add(given: argparse.Namespace) -> None:
         def work(unit: SystemUnit) -> Provider:
             bound = unit.of(_tenant(unit, given.client).id)
             made = providers.create(
-                bound, house.sealer, given.name, given.display_name or given.name, rules, secrets,
-                by_admin=True, now=ctx.now,
-            )  # fmt: skip
+                bound, house.sealer, given.name, display_name, rules, secrets, by_admin=True, now=ctx.now
+            )
             detail = {"name": given.name, "settings": made.settings}
             audit.record(bound, origin_of(house), Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
             return made
 
         shown = provider_wire.wire(ctx, given.client, await house.store.write(work))
-    print(f"Provider {given.name} has number {shown['id']}. Type in there:")
-    for name, value in shown["serviceProvider"].items():
-        if isinstance(value, str):
-            print(f"  {name}: {value}")
-    print(f"People sign in at {shown['startUrl']}")
+    there = {name: value for name, value in shown["serviceProvider"].items() if isinstance(value, str)}
+    print(f"Provider {given.name} has number {shown['id']}.{' Type in there:' if there else ''}")
+    for name, value in there.items():
+        print(f"  {name}: {value}")
+    if "startUrl" in shown:
+        print(f"People sign in at {shown['startUrl']}")
 
 
 async def show_all(given: argparse.Namespace) -> None:
@@ -123,6 +127,8 @@ async def try_out(given: argparse.Namespace) -> int:
 
 def _body(given: argparse.Namespace) -> dict[str, Any]:
     """The command's arguments as the admin route's body."""
+    if given.json:
+        return _of_file(given)
     lines = []
     for text in given.group_role:
         group, mark, role = text.rpartition("=")
@@ -131,6 +137,7 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
         lines.append((group, role))
     body: dict[str, Any] = {
         "name": given.name,
+        "displayName": given.display_name or given.name,
         "domains": given.domain,
         "createUsers": given.create_users,
         "groupRoles": [{"group": g, "roles": [r for other, r in lines if other == g]} for g in dict(lines)],
@@ -141,9 +148,27 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
         text = sys.stdin.read() if given.metadata == "-" else Path(given.metadata).read_text("utf-8")
         return {**body, "saml": {"metadata": text}}
     oidc = {"issuer": given.issuer, "clientId": given.client_id, "groupClaim": given.group_claim}
-    if given.client_secret_stdin:
-        oidc["clientSecret"] = sys.stdin.readline().rstrip("\r\n")
+    oidc["clientSecret"] = _secret(given)
     return {**body, "oidc": {name: value for name, value in oidc.items() if value is not None}}
+
+
+def _of_file(given: argparse.Namespace) -> dict[str, Any]:
+    """The body that a file holds. The name is the command's, and so is a secret from standard input."""
+    singles = (given.issuer, given.client_id, given.group_claim, given.metadata, given.display_name, given.create_users)
+    if any(singles) or given.domain or given.group_role or given.default_role or given.return_address:
+        raise Refused("--json: the file holds all settings; beside it only --client and --client-secret-stdin count")
+    body = parse(given.json.read_bytes())
+    if not isinstance(body, dict):
+        raise Refused(f"--json {given.json}: must be a JSON object")
+    kind = next((kind for kind in KINDS if isinstance(body.get(kind), dict)), None)
+    secret = _secret(given)
+    if secret is not None and kind is not None:
+        body[kind]["clientSecret"] = secret
+    return {**body, "name": given.name}
+
+
+def _secret(given: argparse.Namespace) -> str | None:
+    return sys.stdin.readline().rstrip("\r\n") if given.client_secret_stdin else None
 
 
 def _tenant(unit: SystemUnit, identifier: str) -> Tenant:

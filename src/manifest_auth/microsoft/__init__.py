@@ -4,7 +4,8 @@ Hands over the judgement of a token's claims, and calls whose answers were check
 keeps no token, and never takes an address for a person.
 """
 
-from manifest_auth.microsoft.client import Microsoft, Organization, Profile, Throttled
+from manifest_auth.microsoft import examine
+from manifest_auth.microsoft.client import Microsoft, NoMember, Organization, Profile, Throttled
 from manifest_auth.microsoft.clouds import CLOUDS, Cloud, Clouds
 from manifest_auth.microsoft.tokens import (
     GUID,
@@ -25,6 +26,7 @@ __all__ = [
     "Cloud",
     "Clouds",
     "Microsoft",
+    "NoMember",
     "Organization",
     "Profile",
     "Refused",
@@ -32,5 +34,6 @@ __all__ = [
     "application_of",
     "check",
     "directory_of",
+    "examine",
     "read",
 ]

@@ -12,6 +12,11 @@ from manifest_auth.outgoing import Outgoing, Reply, Unreachable
 
 _PROFILE = "id,givenName,surname,mail,accountEnabled,userType"
 _LONGEST_WAIT_S = 300
+#: A person's token for our application is exchanged (RFC 7523, as Entra ID extends it).
+ON_BEHALF_OF = {
+    "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "requested_token_use": "on_behalf_of",
+}
 
 
 class Throttled(Unreachable):
@@ -22,6 +27,10 @@ class Throttled(Unreachable):
         self.seconds = seconds
 
 
+class NoMember(Refused):
+    """Dataverse knows the token and does not let its person in."""
+
+
 class Profile(NamedTuple):
     """A person as Graph knows them."""
 
@@ -30,6 +39,7 @@ class Profile(NamedTuple):
     last_name: str
     email: str | None
     is_guest: bool = False
+    is_disabled: bool = False
 
 
 class Organization(NamedTuple):
@@ -54,35 +64,36 @@ class Microsoft:
         """
         version = "/v2.0" if claims.version == "2.0" else ""
         address = f"{cloud.login}/{claims.directory}/discovery{version}/keys"
+        issuers = cloud.issuer_v2(claims.directory), cloud.issuer_v1(claims.directory)
         try:
             signed = oidc.read_token(token, ("RS256",))
             keys = await self._keys.get(address, deadline)
             try:
-                oidc.verifying_key(signed, _of_directory(keys, claims.directory, cloud))
+                oidc.verifying_key(signed, oidc.keys_of_issuer(keys, *issuers))
             except oidc.NoKey:
                 newer = await self._keys.renew(address, keys, deadline)
                 if newer is None:
                     raise
-                oidc.verifying_key(signed, _of_directory(newer, claims.directory, cloud))
+                oidc.verifying_key(signed, oidc.keys_of_issuer(newer, *issuers))
         except oidc.Refused as error:
             raise Refused(error.reason) from error
 
     async def profile(self, token: str, cloud: Cloud, deadline: float) -> Profile:
         """Graph ``/me`` with a token: only Graph can tell whether a token for Graph is genuine."""
         address = f"{cloud.graph}/v1.0/me?$select={_PROFILE}"
-        body = await self._ask(address, token, deadline, "graph")
-        person = body.get("id")
-        if not isinstance(person, str) or not GUID.match(person.lower()):
-            raise Refused("Graph names no person")
-        if body.get("accountEnabled") is False:
-            raise Refused("Graph: the account is disabled")
-        email = body.get("mail")
+        body = _body(await self._ask(address, token, deadline, "graph"), "graph")
+        person, enabled, email = body.get("id"), body.get("accountEnabled"), body.get("mail")
+        if not isinstance(person, str) or not isinstance(enabled, bool | None):
+            raise Unreachable("graph: not what Graph answers")
+        if not GUID.match(person.lower()):  # of a personal account, for instance
+            raise Refused("Graph names no person of a directory")
         return Profile(
             person.lower(),
             _text(body, "givenName"),
             _text(body, "surname"),
             email if isinstance(email, str) else None,
             body.get("userType") == "Guest",
+            enabled is False,
         )
 
     async def on_behalf_of(
@@ -90,12 +101,11 @@ class Microsoft:
     ) -> str:
         """A token for Graph in exchange for one for our application (OAuth 2.0 on-behalf-of, RFC 7523)."""
         fields = {
-            "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
+            **ON_BEHALF_OF,
             "client_id": client_id,
             "client_secret": client_secret,
             "assertion": token,
             "scope": f"{cloud.graph}/User.Read",
-            "requested_token_use": "on_behalf_of",
         }
         address = f"{cloud.login}/{directory}/oauth2/v2.0/token"
         reply = await self._outgoing.post_form(address, fields, deadline=deadline, call="token")
@@ -105,9 +115,12 @@ class Microsoft:
         return found
 
     async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: float) -> Organization:
-        """Who a token is to a Dataverse environment."""
+        """Who a token is to a Dataverse environment. Raises NoMember too."""
         address = f"{cloud.called_at(organization)}/api/data/v9.2/WhoAmI"
-        body = await self._ask(address, token, deadline, "dataverse")
+        reply = await self._ask(address, token, deadline, "dataverse")
+        if reply.status == 403:
+            raise NoMember(_refusal(reply, "dataverse"))
+        body = _body(reply, "dataverse")
         found = [
             value.lower() if isinstance(value := body.get(name), str) else "" for name in ("UserId", "OrganizationId")
         ]
@@ -115,34 +128,33 @@ class Microsoft:
             raise Refused("Dataverse names no user")
         return Organization(*found)
 
-    async def _ask(self, address: str, token: str, deadline: float, call: Any) -> dict[str, Any]:
+    async def _ask(self, address: str, token: str, deadline: float, call: Any) -> Reply:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-        return _body(await self._outgoing.get(address, headers=headers, deadline=deadline, call=call), call)
+        return await self._outgoing.get(address, headers=headers, deadline=deadline, call=call)
 
     async def _published(self, address: str) -> tuple[oidc.Key, ...]:
         return await oidc.fetch_keys(self._outgoing, address)
-
-
-def _of_directory(keys: tuple[oidc.Key, ...], directory: str, cloud: Cloud) -> tuple[oidc.Key, ...]:
-    known = (None, cloud.issuer_v2(directory), cloud.issuer_v1(directory))
-    return tuple(key for key in keys if (key.issuer and key.issuer.replace("{tenantid}", directory)) in known)
 
 
 def _body(reply: Reply, call: str) -> dict[str, Any]:
     """The body of a good answer. A busy or broken service is not the caller's fault; anything else refuses."""
     if reply.status == 429 or reply.status == 503:
         raise Throttled(f"{call} answered {reply.status}", _wait(reply))
-    if reply.status >= 500:
+    if reply.status != 200 and not 400 <= reply.status < 500:
         raise Unreachable(f"{call} answered {reply.status}")
-    try:
-        body = reply.json()
-    except ValueError:
-        body = None
     if reply.status != 200:
-        raise Refused(f"{call} answered {reply.status}: {_code(body)}")
+        raise Refused(_refusal(reply, call))
+    body = _json(reply)
     if not isinstance(body, dict):
         raise Unreachable(f"{call}: no JSON object")
     return body
+
+
+def _json(reply: Reply) -> Any:
+    try:
+        return reply.json()
+    except ValueError:
+        return None
 
 
 def _wait(reply: Reply) -> int:
@@ -150,11 +162,13 @@ def _wait(reply: Reply) -> int:
     return min(max(int(text), 1), _LONGEST_WAIT_S) if text.isascii() and text.isdigit() and len(text) < 9 else 1
 
 
-def _code(body: Any) -> str:
-    """The error code of Graph's, Dataverse's or the token endpoint's error bodies."""
+def _refusal(reply: Reply, call: str) -> str:
+    """With the error code of Graph's, Dataverse's or the token endpoint's error bodies."""
+    body = _json(reply)
     error = body.get("error") if isinstance(body, dict) else None
     code = error.get("code") if isinstance(error, dict) else error
-    return code[:80] if isinstance(code, str) and code.isprintable() else "no code"
+    told = code[:80] if isinstance(code, str) and code.isprintable() else "no code"
+    return f"{call} answered {reply.status}: {told}"
 
 
 def _text(body: dict[str, Any], name: str) -> str:

@@ -10,9 +10,12 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
+from manifest_auth.outgoing import split
+
 GRAPH_ID: Final = "00000003-0000-0000-c000-000000000000"
 CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # personal accounts
-_CUSTOM = ("login", "graph", "dataverse", "issuer", "sts")
+_CALLED = ("login", "graph", "dataverse")
+_CUSTOM = (*_CALLED, "issuer", "sts")
 
 
 class Cloud(NamedTuple):
@@ -41,10 +44,9 @@ class Cloud(NamedTuple):
         return audience.removesuffix("/") in {GRAPH_ID, self.graph, self.graph_name or self.graph}
 
     def is_organization(self, address: str) -> bool:
-        """Whether an address is that of a Dataverse environment of this cloud."""
-        url = urlsplit(address)
-        plain = url.scheme == "https" and url.path in ("", "/") and not url.query and not url.fragment
-        return plain and re.fullmatch(self.organizations, url.netloc) is not None
+        """Whether an address is that of a Dataverse environment of this cloud, letter by letter: it goes into the scope
+        as it is, and no reader of addresses may see another host in it than the next one."""
+        return re.fullmatch(rf"https://{self.organizations}/?", address) is not None
 
     def called_at(self, organization: str) -> str:
         """Where an environment is called."""
@@ -76,15 +78,24 @@ def read_custom(text: str) -> Cloud:
         name, mark, address = word.partition("=")
         if not mark or name not in _CUSTOM or name in given:
             raise ValueError(f"unknown or repeated word {name!r}; known are {', '.join(_CUSTOM)}")
-        if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
-            raise ValueError(f"{name} is no address")
-        given[name] = address.rstrip("/")
-    if missing := [name for name in ("login", "graph", "dataverse") if name not in given]:
+        given[name] = _address(name, address)
+    if missing := [name for name in _CALLED if name not in given]:
         raise ValueError(f"missing: {', '.join(missing)}")
     issuer = given.get("issuer", given["login"])
     sts = given.get("sts", f"{issuer}/sts")
     graph_name = next((cloud.graph for cloud in CLOUDS.values() if cloud.issuer == issuer), "")
     return Cloud(given["login"], given["graph"], issuer, sts, r"[a-z0-9.-]+", given["dataverse"], graph_name)
+
+
+def _address(name: str, text: str) -> str:
+    """Without a slash at the end. What is called must be an address that may be called; the others only name."""
+    try:
+        parts = split(text) if name in _CALLED else urlsplit(text)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+    if parts.scheme not in ("http", "https") or "?" in text or "#" in text:
+        raise ValueError(f"{name} is no address to put a path behind")
+    return text.rstrip("/")
 
 
 class Clouds:
@@ -107,6 +118,10 @@ class Clouds:
         if found is None:
             raise ValueError(f"unknown cloud {name!r}")
         return found
+
+    def name_of(self, name: str) -> str:
+        """The same name, or the installation's where none is given."""
+        return name or self._default
 
     def of_issuer(self, issuer: str) -> Cloud | None:
         """The cloud whose tokens name this issuer; None: no Microsoft token."""

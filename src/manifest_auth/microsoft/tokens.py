@@ -77,7 +77,8 @@ def directory_of(payload: Mapping[str, Any]) -> str:
 
 def application_of(payload: Mapping[str, Any]) -> str:
     """Which app asked for the token: ``azp`` in v2.0 tokens, ``appid`` in v1.0 ones. If both are there, they agree."""
-    found = {value.lower() for name in ("azp", "appid") if isinstance(value := payload.get(name), str)}
+    told = [payload[name] for name in ("azp", "appid") if name in payload]
+    found = {value.lower() if isinstance(value, str) else "" for value in told}
     return found.pop() if len(found) == 1 else ""
 
 
@@ -111,19 +112,21 @@ def _is_for_us(audience: str, accepted: Accepted) -> bool:
 
 
 def _check_delegated(payload: Mapping[str, Any], accepted: Accepted, *, is_graph: bool) -> None:
-    """A token of an app alone carries ``roles`` and no ``scp``: it is nobody's."""
+    """A token of an app alone carries ``roles`` and no ``scp``: it is nobody's. ``idtyp`` is optional, and ``user`` in
+    a person's."""
     scopes = payload.get("scp")
-    if payload.get("idtyp") == "app" or not isinstance(scopes, str) or not scopes.split():
+    if payload.get("idtyp", "user") != "user" or not isinstance(scopes, str) or not scopes.split():
         raise Refused("scp: an app's own token, no person's")
     if not is_graph and accepted.scopes and not accepted.scopes & set(scopes.split()):
         raise Refused("scp: none of the scopes that the provider asks for")
 
 
 def _check_guest(payload: Mapping[str, Any], accepted: Accepted) -> None:
-    """``acct`` 1 is a guest; ``idp`` names who signed a guest in, where that is not the directory itself."""
-    home = payload.get("idp")
-    foreign = isinstance(home, str) and accepted.directory not in home.lower()
-    if (foreign or payload.get("acct") in (1, "1")) and not accepted.guests:
+    """``acct`` 1 is a guest, 0 a member; ``idp`` names who signed a guest in, where that is not the directory itself.
+    Both are optional; what is neither absent nor a member's is a guest's."""
+    cloud, directory = accepted.cloud, accepted.directory
+    at_home = payload.get("idp", "") in ("", cloud.issuer_v1(directory), cloud.issuer_v2(directory))
+    if not (at_home and payload.get("acct", 0) in (0, "0")) and not accepted.guests:
         raise Refused("idp, acct: a guest")
 
 

@@ -12,10 +12,12 @@ from manifest_auth.oidc.id_token import read as read_token
 from manifest_auth.oidc.kept import Kept
 from manifest_auth.oidc.keys import Key
 from manifest_auth.oidc.keys import fetch as fetch_keys
+from manifest_auth.oidc.keys import of_issuer as keys_of_issuer
 from manifest_auth.oidc.records import Answer, Authorization, Discovered, Redeemed, Registration
-from manifest_auth.oidc.refused import Refused, sentence_for
+from manifest_auth.oidc.refused import SET_UP, Refused, sentence_for, with_number
 
 __all__ = [
+    "SET_UP",
     "Answer",
     "Authorization",
     "Client",
@@ -29,7 +31,9 @@ __all__ = [
     "Registration",
     "address_of",
     "fetch_keys",
+    "keys_of_issuer",
     "read_token",
     "sentence_for",
     "verifying_key",
+    "with_number",
 ]

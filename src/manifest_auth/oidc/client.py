@@ -7,11 +7,11 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from manifest_auth.clock import Clock
-from manifest_auth.oidc import discovery, examine, id_token, keys, token_endpoint
+from manifest_auth.oidc import discovery, examine, id_token, keys, token_endpoint, userinfo
 from manifest_auth.oidc.kept import Kept
 from manifest_auth.oidc.records import Answer, Authorization, Discovered, Redeemed, Registration
 from manifest_auth.oidc.refused import Refused
-from manifest_auth.outgoing import Outgoing, Unreachable
+from manifest_auth.outgoing import Outgoing
 
 _STALE_MS = 24 * 60 * 60 * 1000
 
@@ -66,20 +66,22 @@ class Client:
         _check_issuer(found, answer.iss)
         tokens = await self._tokens.redeem(found, registration, answer, deadline)
         signed = id_token.read(tokens.id_token, found.algorithms)
-        key = await self._key_of(signed, found.jwks_uri, deadline)
+        key = await self._key_of(signed, found, deadline)
         now = self._clock.now_ms()
         expected = id_token.Expected(found.issuer, registration.client_id, answer.nonce, now)
         claims = id_token.claims_of(signed, expected)
         id_token.check_access_token(claims, signed.algorithm, key, tokens.access_token)
         told = {name: value for name, value in claims.items() if value is not None}
         if found.userinfo_endpoint and wants - told.keys():
-            info = await self._userinfo(found.userinfo_endpoint, tokens.access_token, claims["sub"], deadline)
-            told = {**info, **told}
+            info = await self._userinfo(found, registration.client_id, tokens.access_token, deadline)
+            userinfo.check(info, claims["sub"])
+            told = userinfo.together(told, info)
         return Redeemed(told, tokens.access_token, tokens.refresh_token)
 
     async def examine(self, registration: Registration, redirect_uri: str) -> list[examine.Finding]:
         """What is right and what is wrong with a provider, for whoever configures it. Raises nothing."""
-        return await examine.examine(self._outgoing, self._tokens, registration, redirect_uri)
+        address = self._at(registration.issuer)
+        return await examine.examine(self._outgoing, self._tokens, registration, redirect_uri, address)
 
     def _until(self, deadline: float | None) -> float:
         return self._outgoing.deadline() if deadline is None else deadline
@@ -90,33 +92,30 @@ class Client:
     async def _published(self, address: str) -> tuple[keys.Key, ...]:
         return await keys.fetch(self._outgoing, address)
 
-    async def _key_of(self, signed: id_token.Signed, address: str, deadline: float) -> keys.Key:
+    async def _key_of(self, signed: id_token.Signed, found: Discovered, deadline: float) -> keys.Key:
+        address, issuer = found.jwks_uri, found.issuer
         at_hand = await self._keys.get(address, deadline)
         try:
-            return id_token.verifying_key(signed, at_hand)
+            return id_token.verifying_key(signed, keys.of_issuer(at_hand, issuer))
         except id_token.NoKey:
             newer = await self._keys.renew(address, at_hand, deadline)
             if newer is None:
                 raise
-            return id_token.verifying_key(signed, newer)
+            return id_token.verifying_key(signed, keys.of_issuer(newer, issuer))
 
-    async def _userinfo(self, address: str, access_token: str, sub: str, deadline: float) -> dict[str, Any]:
-        """OpenID Connect Core, section 5.3; only plain JSON, since a signed answer would need keys of its own."""
-        sent = {"Authorization": f"Bearer {access_token}"}
-        reply = await self._outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")
-        if reply.status >= 500:
-            raise Unreachable(f"userinfo answered {reply.status}")
-        if reply.status != 200:
-            raise Refused(f"userinfo answered {reply.status}")
-        if "application/jwt" in reply.headers.get("content-type", ""):
-            raise Refused("userinfo is signed, which is not supported: set the provider to plain JSON")
+    async def _userinfo(self, found: Discovered, client_id: str, access_token: str, deadline: float) -> dict[str, Any]:
+        assert found.userinfo_endpoint is not None
+        reply = await userinfo.fetch(self._outgoing, found.userinfo_endpoint, access_token, deadline)
+        if not userinfo.is_signed(reply):
+            return userinfo.read(reply.body)
         try:
-            info = reply.json()
-        except ValueError as error:
-            raise Refused(f"userinfo: {error}") from None
-        if not isinstance(info, dict) or info.get("sub") != sub:
-            raise Refused("userinfo is about somebody else")  # section 5.3.2
-        return info
+            signed = userinfo.signed(reply, found.algorithms)
+            await self._key_of(signed, found, deadline)
+        except Refused as error:
+            raise Refused(f"userinfo: {error.reason.removeprefix('ID token: ')}") from None
+        claims = userinfo.read(signed.payload)
+        userinfo.check_signed(claims, found.issuer, client_id)
+        return claims
 
 
 def _check_issuer(found: Discovered, iss: str | None) -> None:

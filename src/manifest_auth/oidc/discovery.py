@@ -6,7 +6,7 @@ from typing import Any
 
 from manifest_auth.oidc.keys import ALGORITHMS
 from manifest_auth.oidc.records import Discovered
-from manifest_auth.oidc.refused import Refused
+from manifest_auth.oidc.refused import SET_UP, Refused
 from manifest_auth.outgoing import Outgoing, Unreachable, split
 
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -34,9 +34,10 @@ async def fetch(outgoing: Outgoing, address: str) -> dict[str, Any]:
 def read(outgoing: Outgoing, issuer: str, document: dict[str, Any]) -> Discovered:
     """The members that we use. Raises Refused: another issuer's (section 4.3), or an address that may not be used."""
     if document.get("issuer") != issuer:
-        raise Refused(f"discovery: the issuer is {str(document.get('issuer'))[:200]}, configured is {issuer}")
+        reason = f"discovery: the issuer is {str(document.get('issuer'))[:200]}, configured is {issuer}"
+        raise Refused(reason, SET_UP)
     if faults := bad_endpoints(outgoing, document):
-        raise Refused(f"discovery: {'; '.join(faults)}")
+        raise Refused(f"discovery: {'; '.join(faults)}", SET_UP)
     return Discovered(
         issuer=issuer,
         authorization_endpoint=document["authorization_endpoint"],

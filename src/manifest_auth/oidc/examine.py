@@ -22,18 +22,19 @@ class Finding(NamedTuple):
 
 
 async def examine(
-    outgoing: Outgoing, tokens: TokenEndpoint, registration: Registration, redirect_uri: str
+    outgoing: Outgoing, tokens: TokenEndpoint, registration: Registration, redirect_uri: str, address: str
 ) -> list[Finding]:
-    """Fetches everything anew and tries to redeem a code that does not exist. Raises nothing."""
+    """Fetches everything anew and tries to redeem a code that does not exist. Raises nothing. ``address``: where the
+    issuer's document is."""
     try:
-        outgoing.check(discovery.address_of(registration.issuer))
-        document = await discovery.fetch(outgoing, discovery.address_of(registration.issuer))
+        outgoing.check(address)
+        document = await discovery.fetch(outgoing, address)
     except ValueError as error:
         return [Finding("bad", f"The issuer {registration.issuer} {error}.")]
     except Unreachable as error:
         hint = "Is the issuer right? It is what stands before /.well-known/openid-configuration."
         return [Finding("bad", f"The provider's description cannot be fetched: {error}. {hint}")]
-    findings = [Finding("ok", f"The provider's description is at {discovery.address_of(registration.issuer)}.")]
+    findings = [Finding("ok", f"The provider's description is at {address}.")]
     findings += [*_issuer(registration.issuer, document), *_abilities(registration, document)]
     faults = discovery.bad_endpoints(outgoing, document)
     if faults:

@@ -75,7 +75,9 @@ def read(token: object, algorithms: tuple[str, ...]) -> Signed:
 
 def verifying_key(signed: Signed, keys: tuple[Key, ...]) -> Key:
     """The key that signed it. Raises NoKey."""
-    fitting = [key for key in keys if key.fits(signed.algorithm) and signed.kid in (None, key.kid)]
+    usable = [key for key in keys if key.fits(signed.algorithm)]
+    fitting = [key for key in usable if signed.kid in (None, key.kid)]
+    fitting = fitting or [key for key in usable if key.kid is None]  # a set may leave the name out (RFC 7517, 4.5)
     if not fitting:
         raise NoKey("ID token: its key is not among the provider's")
     for key in fitting[:_MOST_TRIED]:
@@ -94,7 +96,7 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
         raise Refused("ID token: claims: no object")
     checks = {
         "iss": claims.get("iss") == expected.issuer,
-        "aud": _is_for(claims.get("aud"), expected.client_id),
+        "aud": is_for(claims.get("aud"), expected.client_id),
         "azp": claims.get("azp", expected.client_id) == expected.client_id,
         "nonce": claims.get("nonce") == expected.nonce,
         "sub": is_subject(claims.get("sub")),
@@ -116,7 +118,8 @@ def is_subject(sub: object) -> bool:
     return isinstance(sub, str) and 0 < len(sub) <= MAX_SUBJECT and not _CONTROL.search(sub)
 
 
-def _is_for(audience: object, client_id: str) -> bool:
+def is_for(audience: object, client_id: str) -> bool:
+    """Whether an ``aud``, which may be a text or a list of them, names the client."""
     audiences = [audience] if isinstance(audience, str) else audience
     return isinstance(audiences, list) and all(isinstance(one, str) for one in audiences) and client_id in audiences
 

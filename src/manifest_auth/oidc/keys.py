@@ -58,6 +58,20 @@ class Key(NamedTuple):
         return JWSRegistry.algorithms[algorithm].verify(signed, signature, self.jose)
 
 
+def of_issuer(keys: tuple[Key, ...], *issuers: str) -> tuple[Key, ...]:
+    """The keys that may sign for one of these issuers: those that say so, and those that say nothing. In the place of
+    ``{tenantid}`` any directory may stand."""
+    return tuple(key for key in keys if key.issuer is None or any(_fits(key.issuer, issuer) for issuer in issuers))
+
+
+def _fits(template: str, issuer: str) -> bool:
+    before, mark, after = template.partition("{tenantid}")
+    if not mark:
+        return template == issuer
+    directory = issuer.removeprefix(before).removesuffix(after)
+    return issuer == before + directory + after and "/" not in directory
+
+
 async def fetch(outgoing: Outgoing, address: str) -> tuple[Key, ...]:
     """The usable keys that a provider publishes. Raises Unreachable, also when it publishes no set."""
     reply = await outgoing.get(address, headers={"Accept": "application/jwk-set+json, application/json"}, call="keys")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."
+SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."
 _TRY_AGAIN = "Please try again in a few minutes."
 _UNKNOWN = "Your organisation's sign-in page did not let you in. If this goes on, please tell your administrator."
 
@@ -18,13 +18,15 @@ SENTENCES = {
     "temporarily_unavailable": f"Your organisation's sign-in page is busy or under maintenance. {_TRY_AGAIN}",
     "server_error": f"Your organisation's sign-in page has a fault of its own. {_TRY_AGAIN}",
     "invalid_grant": "The sign-in took too long or was completed already. Please start again.",
-    "unauthorized_client": _SET_UP,
-    "unsupported_response_type": _SET_UP,
-    "unsupported_grant_type": _SET_UP,
-    "invalid_client": _SET_UP,
-    "invalid_scope": _SET_UP,
-    "invalid_request": _SET_UP,
+    "unauthorized_client": SET_UP,
+    "unsupported_response_type": SET_UP,
+    "unsupported_grant_type": SET_UP,
+    "invalid_client": SET_UP,
+    "invalid_scope": SET_UP,
+    "invalid_request": SET_UP,
 }
+#: Entra ID's number of what went wrong, for the log alone: Microsoft changes them, and anybody can write the address.
+_NUMBER = re.compile(r"AADSTS\d{4,9}\b")
 _CODE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,80}\Z")  # RFC 6749, section 4.1.2.1
 
 
@@ -41,7 +43,13 @@ def sentence_for(error: str) -> str:
     return SENTENCES.get(error, _UNKNOWN)
 
 
-def refused_by_provider(where: str, error: object) -> Refused:
+def with_number(code: str, description: object) -> str:
+    """The error code, and the number in its description where there is one."""
+    found = _NUMBER.search(description) if isinstance(description, str) else None
+    return f"{code} {found[0]}" if found else code
+
+
+def refused_by_provider(where: str, error: object, description: object = None) -> Refused:
     """A refusal that the provider spoke out itself, with its error code in the log."""
     code = error if isinstance(error, str) and _CODE.match(error) else "no error code"
-    return Refused(f"{where}: {code}", sentence_for(code))
+    return Refused(f"{where}: {with_number(code, description)}", sentence_for(code))

@@ -39,7 +39,8 @@ class TokenEndpoint:
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
         if error is not None:
-            raise refused_by_provider(f"token endpoint answered {reply.status}", error)
+            said = _object(reply).get("error_description")
+            raise refused_by_provider(f"token endpoint answered {reply.status}", error, said)
         body = _read(reply)
         access_token, kind = body.get("access_token"), body.get("token_type")
         if not isinstance(kind, str) or kind.lower() != "bearer":
@@ -99,19 +100,24 @@ class TokenEndpoint:
 
 def error_of(reply: Reply) -> str | None:
     """The error code of an answer; empty when it is a refusal that names none; None when it is no refusal."""
-    try:
-        body = reply.json()
-    except ValueError:
-        body = {}
-    error = body.get("error") if isinstance(body, dict) else None
+    error = _object(reply).get("error")
     if isinstance(error, str):
         return error
     return None if reply.status < 300 and error is None else ""
 
 
 def is_about_client(reply: Reply) -> bool:
-    """Whether id, secret or the way to send them were refused. Keycloak says ``unauthorized_client`` to that."""
-    return reply.status == 401 or error_of(reply) == "invalid_client"
+    """Whether id, secret or the way to send them were refused. Beside what the RFC says, Keycloak says
+    ``unauthorized_client`` with 401 to that, and Glewlwyd with 403."""
+    return reply.status in (401, 403) or error_of(reply) == "invalid_client"
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    try:
+        body = reply.json()
+    except ValueError:
+        body = {}
+    return body if isinstance(body, dict) else {}
 
 
 def _read(reply: Reply) -> dict[str, Any]:

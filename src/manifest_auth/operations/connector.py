@@ -43,7 +43,7 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
     authorize = f"{cloud.login}/common/oauth2/v2.0"
     return {
         "swagger": "2.0",
-        "info": {"title": "Manifest", "version": __version__, "description": "The Manifest API for Power Apps."},
+        "info": {"title": "Manifest", "version": __version__, "description": "Templates, jobs and people of Manifest."},
         "host": url.netloc,
         "basePath": "/",
         "schemes": [url.scheme],
@@ -118,9 +118,10 @@ def _schema(schema: Any) -> Any:
         return only if "$ref" in only else {**_schema(rest), **only, **nullable}
     done: dict[str, Any] = {}
     for name, value in schema.items():
-        if name == "const":
-            done["enum"] = [value]
-            done.setdefault("type", "boolean" if isinstance(value, bool) else "string")
+        if name == "const" and isinstance(value, bool):
+            done["type"] = "boolean"
+        elif name == "const":
+            done |= {"enum": [value], "type": "string"}
         elif name in ("properties", "definitions"):
             done[name] = {key: _schema(member) for key, member in value.items()}
         elif name == "required":

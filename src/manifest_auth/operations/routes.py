@@ -10,6 +10,7 @@ import orjson
 from manifest_auth import identify
 from manifest_auth.context import Context, House
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
+from manifest_auth.microsoft import Cloud
 from manifest_auth.operations import connector, docs_page, openapi
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.web import NO_STORE, Answer, Call, Door, Header, Route, RouteTable, ok
@@ -55,13 +56,14 @@ async def _jwks(ctx: Context, call: Call[None]) -> Answer:
 
 
 _public: dict[str, bytes] = {}
+_connectors: dict[tuple[str, Cloud], bytes] = {}  # by what they hold of the settings
 
 
 def describe(table: RouteTable, house: House) -> None:
     """Builds the descriptions and their page from the routes, once."""
     document = openapi.build(table.routes)
-    definition = connector.build(table.routes, house.settings.public_url, house.microsoft.clouds.get(""))
-    _public["connector"] = orjson.dumps(definition)
+    key = _connector_key(house)
+    _connectors[key] = orjson.dumps(connector.build(table.routes, *key))
     _public["openapi"] = orjson.dumps(document)
     _public["docs"] = docs_page.render(document).encode()
 
@@ -70,8 +72,14 @@ async def _openapi(ctx: Context, call: Call[None]) -> Answer:
     return Answer(200, _public["openapi"], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
 
 
+def _connector_key(house: House) -> tuple[str, Cloud]:
+    return house.settings.public_url, house.microsoft.clouds.get("")
+
+
 async def _connector(ctx: Context, call: Call[None]) -> Answer:
-    return Answer(200, _public["connector"], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
+    return Answer(
+        200, _connectors[_connector_key(ctx.house)], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300"))
+    )
 
 
 async def _docs(ctx: Context, call: Call[None]) -> Answer:

@@ -5,6 +5,7 @@ here (:class:`Identity`), and which roles its groups give. Never: a call to a pr
 """
 
 from manifest_auth.providers.identities import (
+    ALIAS,
     How,
     Identity,
     IdentityRow,
@@ -14,6 +15,7 @@ from manifest_auth.providers.identities import (
     find_in_directory,
     granted_by_others,
     granted_to,
+    is_linked,
     link,
     list_identities,
     seen,
@@ -34,6 +36,7 @@ from manifest_auth.providers.providers import (
     get,
     get_by_id,
     list_all,
+    list_page,
     open_secrets,
     remove,
     replace_secrets,
@@ -55,6 +58,7 @@ from manifest_auth.providers.settings import (
 )
 
 __all__ = [
+    "ALIAS",
     "KINDS",
     "Attributes",
     "DynamicsSettings",
@@ -87,10 +91,12 @@ __all__ = [
     "get_by_id",
     "granted_by_others",
     "granted_to",
+    "is_linked",
     "keep_tokens",
     "link",
     "list_all",
     "list_identities",
+    "list_page",
     "mapped_roles",
     "open_secrets",
     "remove",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from manifest_auth.errors import NotFound
 from manifest_auth.store import TenantUnit, bound
@@ -70,12 +70,22 @@ class _Mask(NamedTuple):
     granted: int
 
 
+#: How a second subject of a Dynamics provider's person begins. It comes and goes with the first, and nobody reads it.
+ALIAS = "dataverse:"
+
 _C = identities.c
+_OF_DYNAMICS = cast(
+    "Select[Any]", bound(select(providers.c.id).where(providers.c.kind == "dynamics").correlate(None)).source
+)
+_IS_ALIAS = and_(_C.subject.startswith(ALIAS, autoescape=True), _C.provider_id.in_(_OF_DYNAMICS))
 _FIND = bound(
     select(*(_C[name] for name in Identity._fields))
     .where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject"))
     .with_for_update(),
     Identity,
+)
+_IS_LINKED = bound(
+    select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), _Id
 )
 _IN_DIRECTORY = bound(
     select(_C.user_id)
@@ -106,16 +116,19 @@ _LIST = bound(
         _C.created_at, _C.last_sign_in_at,
     )
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
-    .where(_C.user_id == bindparam("of_user"))
+    .where(_C.user_id == bindparam("of_user"), not_(_IS_ALIAS))
     .order_by(_C.id)
     .limit(100),
     IdentityRow,
 )  # fmt: skip
 _UNLINK = bound(
     delete(identities)
-    .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"))
+    .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(_IS_ALIAS))
     .returning(*(_C[name] for name in Unlinked._fields)),
     Unlinked,
+)
+_UNLINK_ALIASES = bound(
+    delete(identities).where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), _IS_ALIAS)
 )
 # The mark is the account's and not the identity's: it stays as long as anybody may come in by another one.
 _MARK = bound(update(identities).where(_C.user_id == bindparam("of_user")).values(how=How.CREATED_UNVOUCHED.value))
@@ -133,6 +146,11 @@ _FORGET = bound(delete(identities).where(_C.provider_id == bindparam("of_provide
 def find_identity(unit: TenantUnit, provider_id: int, subject: str) -> Identity | None:
     """Locked until the transaction ends."""
     return unit.first(_FIND, provider_id=provider_id, subject=subject)
+
+
+def is_linked(unit: TenantUnit, provider_id: int, subject: str) -> bool:
+    """Whether the subject is anybody's. Waits for nobody."""
+    return unit.first(_IS_LINKED, provider_id=provider_id, subject=subject) is not None
 
 
 def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> int | None:
@@ -183,10 +201,13 @@ def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:
 
 
 def unlink(unit: TenantUnit, user_id: int, identity_id: int) -> Unlinked:
-    """Raises NotFound."""
+    """With the second subjects that the user has at that provider; one that is still somebody's is linked again at the
+    next sign-in. Raises NotFound."""
     gone = unit.first(_UNLINK, id=identity_id, of_user=user_id)
     if gone is None:
         raise NotFound()
+    unit.announce("user", user_id)  # who calls with a token of that provider's is looked for anew
+    unit.change(_UNLINK_ALIASES, of_provider=gone.provider_id, of_user=user_id)
     if gone.made_the_account:
         unit.change(_MARK, of_user=user_id)
     return gone

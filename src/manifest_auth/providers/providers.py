@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
@@ -22,6 +22,7 @@ from manifest_auth.store.tables import (
     sign_in_flows,
     tenants,
 )
+from manifest_auth.text import like
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 MOST = 50
@@ -65,6 +66,19 @@ _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
 _SHARED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(read=True), Provider)
 _LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Provider)
 _LIST = bound(_ALL.order_by(_C.name).limit(MOST), Provider)
+_PAGE = bound(
+    _ALL.where(
+        _C.id > bindparam("after"),
+        or_(
+            bindparam("q") == "",
+            _C.name.like(bindparam("like"), escape="\\"),
+            sql.lower(_C.display_name).like(bindparam("like"), escape="\\"),
+        ),
+    )
+    .order_by(_C.id)
+    .limit(bindparam("limit")),
+    Provider,
+)
 _SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
 _BY_ISSUER = crossing(
     _ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")).order_by(_C.id).limit(20),
@@ -97,10 +111,11 @@ _COUNT = bound(select(sql.count()).select_from(providers), _Id)
 _ADD_DOMAIN = bound(insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain")))
 _CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
 _CLEAR_FLOWS = bound(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider")))
+_CLEAR_TOKENS = bound(delete(kept_tokens).where(kept_tokens.c.provider_id == bindparam("of_provider")))
 _CLEAR = (
     _CLEAR_DOMAINS,
     _CLEAR_FLOWS,
-    bound(delete(kept_tokens).where(kept_tokens.c.provider_id == bindparam("of_provider"))),
+    _CLEAR_TOKENS,
     bound(delete(sign_in_codes).where(sign_in_codes.c.provider_id == bindparam("of_provider"))),
 )
 _DELETE = bound(delete(providers).where(_C.id == bindparam("id")))
@@ -136,6 +151,11 @@ def get_by_id(unit: TenantUnit, provider_id: int) -> Provider:
 def list_all(unit: TenantUnit) -> list[Provider]:
     """All providers of the tenant, at most :data:`MOST`, by name."""
     return unit.all(_LIST)
+
+
+def list_page(unit: TenantUnit, after: int, limit: int, q: str) -> list[Provider]:
+    """At most ``limit`` providers after the id ``after`` whose name, or the one that people read, contains ``q``."""
+    return unit.all(_PAGE, after=after, limit=limit, q=q, like=like(q))
 
 
 def find_only(unit: SystemUnit, name: str, kind: str) -> Provider | None:
@@ -211,6 +231,7 @@ def change(
     if getattr(settings, provider.kind) != getattr(provider.rules, provider.kind):
         # An answer on its way from the provider of before, code and verifier, is nothing for the one of now.
         unit.change(_CLEAR_FLOWS, of_provider=provider.id)
+        unit.change(_CLEAR_TOKENS, of_provider=provider.id)  # nor are tokens kept that nobody asks for any more
     unit.announce("tenant", unit.tenant_id)  # what callers with its tokens may do is judged anew
     return get_by_id(unit, provider.id)
 

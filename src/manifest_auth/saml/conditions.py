@@ -20,7 +20,8 @@ _HARMLESS = (assertion("OneTimeUse"), assertion("ProxyRestriction"))
 
 
 class Assertion(NamedTuple):
-    """What a verified assertion says. ``name_id_format`` is empty when it names none.
+    """What a verified assertion says. ``name_id`` is empty when there is none (ADFS sends none unless told to),
+    ``name_id_format`` when it names none.
 
     ``attributes``: by Name, and by FriendlyName where no attribute has that Name. ``remember_until``: milliseconds
     until when ``id`` must be remembered, so that the same assertion is not used twice.
@@ -43,14 +44,11 @@ def read_assertion(element: etree._Element, expected: Expected) -> Assertion:
     ends = _check_conditions(only(element, assertion("Conditions")), expected)
     ends.append(_check_confirmations(subject, expected))
     session_index, authn_instant = _read_sessions(element, expected.now_ms)
-    name_id = only(subject, assertion("NameID"))
-    text = text_of(name_id).strip()
-    if not 0 < len(text) <= _LONGEST_NAME_ID:
-        raise Refused("NameID is empty or too long")
+    name_id, name_id_format = _read_name_id(subject)
     return Assertion(
         id=element.get("ID", ""),
-        name_id=text,
-        name_id_format=name_id.get("Format", ""),
+        name_id=name_id,
+        name_id_format=name_id_format,
         attributes=read_attributes(element),
         session_index=session_index,
         authn_instant=authn_instant,
@@ -116,6 +114,20 @@ def _check_window(element: etree._Element, now_ms: int) -> None:
         raise Refused(f"not valid before {quoted(since)}")
     if until is not None and times.is_past(until, now_ms):
         raise Refused(f"expired at {quoted(until)}")
+
+
+def _read_name_id(subject: etree._Element) -> tuple[str, str]:
+    """Text and format; both empty for a subject that is but confirmed, which is legal (SAML core 2.4.1).
+
+    A name of another kind, encrypted for instance, is refused rather than passed over.
+    """
+    if not any(subject.find(assertion(kind)) is not None for kind in ("NameID", "BaseID", "EncryptedID")):
+        return "", ""
+    name_id = only(subject, assertion("NameID"))
+    text = text_of(name_id).strip()
+    if not 0 < len(text) <= _LONGEST_NAME_ID:
+        raise Refused("NameID is empty or too long")
+    return text, name_id.get("Format", "")
 
 
 def _read_sessions(element: etree._Element, now_ms: int) -> tuple[str | None, str | None]:

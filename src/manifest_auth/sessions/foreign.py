@@ -90,11 +90,12 @@ _REFUSE = bound(
 _IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), _Refused)
 
 
-def foreign_key(method: str, token: str) -> str:
+def foreign_key(method: str, tenant_id: int, token: str) -> str:
     """What stands in place of a session id: made of the payload alone, which is signed as it stands and which no two
-    tokens share. A header or a signature may be written in another way by whoever signed the token out."""
+    tokens share. A header or a signature may be written in another way by whoever signed the token out. And of the
+    tenant: one token may be good at several, and is another caller at each."""
     payload = token.split(".")[1]
-    return f"{method}:{hashlib.sha256(payload.encode()).hexdigest()}"
+    return f"{method}:{hashlib.sha256(f'{tenant_id}:{payload}'.encode()).hexdigest()}"
 
 
 def is_refused(unit: TenantUnit, key: str) -> bool:

@@ -47,7 +47,7 @@ class Principals:
         """The principal behind another system's token; None when what it was judged by has changed since."""
         if self._holds():
             found = self._by_id.get(foreign.key)
-            if found is not None and found.ends_at == foreign.until:
+            if found is not None and found.ends_at >= foreign.until:  # of this judgement, or of a later one
                 self._remembered.inc()
                 return found
         return await self._ask(BY_FOREIGN, **foreign._asdict())

@@ -8,9 +8,12 @@ from functools import lru_cache
 
 @lru_cache(maxsize=64)
 def is_loopback_host(host: str) -> bool:
+    """Whether only this machine is reached under it. An IPv4 address in the dress of an IPv6 one is not meant by those
+    who write ``127.0.0.1``, and releases of Python disagree about it."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
+        return address.is_loopback and getattr(address, "ipv4_mapped", None) is None
     except ValueError:
         return False

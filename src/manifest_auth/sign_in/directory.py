@@ -7,8 +7,9 @@ from typing import Any
 
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
-from manifest_auth.microsoft import GUID, Cloud, Profile
+from manifest_auth.microsoft import GUID, Accepted, Cloud, Profile
 from manifest_auth.providers import DynamicsSettings, EntraSettings
+from manifest_auth.sign_in import matching
 from manifest_auth.sign_in.matching import Person
 from manifest_auth.text import EMAIL_SHAPE, email_key
 
@@ -21,6 +22,22 @@ def cloud_of(ctx: Context, settings: DynamicsSettings | EntraSettings) -> Cloud:
         return ctx.house.microsoft.clouds.get(settings.cloud)
     except ValueError as error:
         raise SsoFailed(reason=str(error)) from error
+
+
+def accepted_by(ctx: Context, settings: EntraSettings) -> Accepted:
+    """What a provider's settings accept. Raises SsoFailed as :func:`cloud_of`."""
+    audiences = {settings.client_id, settings.app_id_uri} | (
+        {f"api://{settings.client_id}"} if settings.client_id else set()
+    )
+    return Accepted(
+        directory=settings.directory,
+        cloud=cloud_of(ctx, settings),
+        applications=frozenset(settings.applications),
+        audiences=frozenset(audiences - {""}),
+        scopes=frozenset(settings.scopes),
+        graph_tokens=settings.graph_tokens,
+        guests=settings.guests,
+    )
 
 
 def subject_of(directory: str, person: str) -> str:
@@ -57,7 +74,7 @@ def person_of(
         vouched=True if verified or settings.trust_email else None,
         first_name=names[0],
         last_name=names[1],
-        groups=_groups(claims.get(settings.group_claim)),
+        groups=matching.groups_of(claims, settings.group_claim),
         directory=settings.directory,
     )
 
@@ -71,8 +88,3 @@ def _email(claims: Mapping[str, Any], profile: Profile | None) -> str | None:
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
     return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
-
-
-def _groups(value: Any) -> tuple[str, ...]:
-    values = [value] if isinstance(value, str) else value
-    return tuple(item for item in values if isinstance(item, str)) if isinstance(values, list) else ()

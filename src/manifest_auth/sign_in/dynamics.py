@@ -13,7 +13,7 @@ import msgspec
 from manifest_auth import oidc, providers
 from manifest_auth.context import Context
 from manifest_auth.errors import ProviderUnavailable, SsoFailed
-from manifest_auth.microsoft import Cloud, Organization, Refused
+from manifest_auth.microsoft import Cloud, NoMember, Organization, Refused, Throttled
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import DynamicsSettings, Provider
 from manifest_auth.sign_in import directory, flows, provider_flow
@@ -28,6 +28,7 @@ from manifest_auth.store import TenantUnit
 METHOD = "dynamics"
 PATH = "/api/client/auth/ms-dynamics"
 CALLBACK = f"{PATH}/callback"
+_NO_MEMBER = "You are not a user of the organisation in Dynamics"
 
 
 def callback_of(ctx: Context) -> str:
@@ -68,15 +69,18 @@ async def _ask(
         redeemed = await house.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
         if redeemed.claims.get("tid") != settings.directory:
             raise Refused("tid: of another directory")
-        found = await house.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
         person = directory.person_of(redeemed.claims, settings)
+        found = await house.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
     except Unreachable as error:
         await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
-        raise ProviderUnavailable(reason=str(error)) from error
+        wait = error.seconds if isinstance(error, Throttled) else None
+        raise ProviderUnavailable(reason=str(error), retry_after=wait) from error
     except oidc.Refused as error:
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
+    except SsoFailed as error:
+        raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SET_UP) from error
     except Refused as error:
-        sentence = "You are not a user of the organisation in Dynamics"
+        sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SET_UP
         raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
     kept = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
     return person._replace(aliases=(_alias(found),)), kept
@@ -96,7 +100,7 @@ def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
 
 def _alias(found: Organization) -> str:
     """The Dataverse user, as a second subject of the same person."""
-    return f"dataverse:{found.organization_id}:{found.user_id}"
+    return f"{providers.ALIAS}{found.organization_id}:{found.user_id}"
 
 
 def _settings(provider: Provider) -> DynamicsSettings:

@@ -14,9 +14,16 @@ from msgspec import Meta
 from manifest_auth import audit, providers, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    NotFound,
+    ProviderUnavailable,
+    SsoFailed,
+    ValidationError,
+)
 from manifest_auth.providers import IdentityRow
-from manifest_auth.sign_in import dynamics, granting, oidc, saml
+from manifest_auth.sign_in import dynamics, entra_judge, granting, oidc, saml
 from manifest_auth.sign_in.flows import Wish
 from manifest_auth.sign_in.provider_flow import Chosen, return_address
 from manifest_auth.sign_in.provider_routes import bind
@@ -28,6 +35,13 @@ from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok
 class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
     provider: Annotated[str, Meta(min_length=1, max_length=63)]
     return_to: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class TokenBody(msgspec.Struct, frozen=True):
+    """``token``: an Entra ID access token of the person who is to be linked."""
+
+    provider: Annotated[str, Meta(min_length=1, max_length=63)]
+    token: Annotated[str, Meta(min_length=1, max_length=16 * 1024)]
 
 
 class LinkData(msgspec.Struct, frozen=True):
@@ -51,6 +65,10 @@ class IdentitiesData(msgspec.Struct, frozen=True):
 
 
 class Unlinked(msgspec.Struct, frozen=True):
+    pass
+
+
+class Linked(msgspec.Struct, frozen=True):
     pass
 
 
@@ -103,6 +121,11 @@ async def _link(ctx: Context, call: Call[LinkBody]) -> Answer:
     return ok({"location": address}, headers=(bind(ctx, begun, cross_site=False),))
 
 
+async def _link_by_token(ctx: Context, call: Call[TokenBody]) -> Answer:
+    await entra_judge.link(ctx, call.body.provider, call.body.token)
+    return ok({})
+
+
 async def _unlink(ctx: Context, call: Call[None]) -> Answer:
     identity, user = call.id(), ctx.user
 
@@ -122,6 +145,9 @@ ROUTES = (
     Route("POST", _BASE, _link, Door.CLIENT, "Link another identity to one's account: where to send the browser",
           LinkBody, LinkData, limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+    Route("POST", f"{_BASE}/token", _link_by_token, Door.CLIENT, "Link whom an Entra ID token names to one's account",
+          TokenBody, Linked, limit=AUTH_LIMIT,
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
     Route("DELETE", f"{_BASE}/{{id}}", _unlink, Door.CLIENT, "Unlink one of one's identities", None, Unlinked,
           limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -135,8 +135,8 @@ _BASE = "/api/client/auth"
 _CHOOSES = (InvalidToken, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
 ROUTES = (
     Route("GET", links.PAGE, _page, Door.OPEN, "The page that one-time links lead to"),
-    Route("POST", f"{_BASE}/link", _look, Door.OPEN, "What a one-time link is good for; uses nothing up", OneTimeLinkBody,
-          OneTimeLinkData, limit=AUTH_LIMIT, refusals=(InvalidToken,)),
+    Route("POST", f"{_BASE}/link", _look, Door.OPEN, "What a one-time link is good for; uses nothing up",
+          OneTimeLinkBody, OneTimeLinkData, limit=AUTH_LIMIT, refusals=(InvalidToken,)),
     Route("POST", f"{_BASE}/invitations/accept", _accept, Door.OPEN,
           "Choose one's first password with an invitation, and be signed in", AcceptBody, SignInData, limit=AUTH_LIMIT,
           refusals=_CHOOSES),

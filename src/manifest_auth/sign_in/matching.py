@@ -8,12 +8,13 @@ the provider may. An e-mail address alone links nothing.
 from __future__ import annotations
 
 import unicodedata
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from manifest_auth import audit, links, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.errors import Conflict, SsoFailed, ValidationError
 from manifest_auth.links import Purpose
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import How, Identity, Provider
@@ -28,18 +29,19 @@ _LONGEST_SUBJECT = 512
 _NO_ACCOUNT = "You have no account here that belongs to this identity"
 _NO_ADDRESS = "The identity provider gives no valid e-mail address"
 _NO_ROLE = "Your account at the identity provider gives you no role here"
+_NO_GROUPS = "Your account at the identity provider is in more groups than it tells us"
 
 
 class Person(NamedTuple):
     """Whom the provider says it is. ``vouched``: True, the provider verified the address; False, it says that it did
-    not; None, it says nothing of it."""
+    not; None, it says nothing of it. ``groups``: None where there are some, and the provider does not say which."""
 
     subject: str
     email: str | None
     vouched: bool | None
     first_name: str
     last_name: str
-    groups: tuple[str, ...]
+    groups: tuple[str, ...] | None
     directory: str = ""  # of Microsoft: its id, within which the subject is the same at every provider
     aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
 
@@ -52,21 +54,26 @@ class Ticket(NamedTuple):
 
 
 def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket) -> User:
-    """The user, with the roles that the groups give from now on. Raises SsoFailed."""
+    """The user, with the roles that the groups give from now on. Raises SsoFailed, and Conflict when somebody else was
+    faster."""
     person = _usable(person)
+    if person.groups is None and provider.rules.group_roles:  # as if there were none, it would take roles away
+        raise _refused("the provider does not say which groups: too many for its token", _NO_GROUPS)
     identity = providers.find_identity(unit, provider.id, person.subject)
-    mapped = providers.mapped_roles(provider.rules, person.groups)
+    mapped = providers.mapped_roles(provider.rules, person.groups or ())
     # For somebody new it is held alone: a second answer about that person waits, and then finds what the first made.
     _hold(unit, provider, alone=identity is None)
-    identity = identity or providers.find_identity(unit, provider.id, person.subject)
+    if identity is None and providers.is_linked(unit, provider.id, person.subject):
+        raise Conflict()  # to begin anew: whoever locks the identity now may wait for the provider
+    aliases = _new_aliases(unit, provider, person, identity)
     granting.check_rank(provider, mapped)
     if identity is None:
         identity = _first_time(unit, ctx, provider, person, ticket, mapped)
     elif ticket.consenting_user_id not in (None, identity.user_id):
         raise _refused("the identity belongs to another user", "This identity belongs to another account")
     user = granting.grant(unit, ctx, provider, identity, person.email or "", mapped)
-    for alias in person.aliases:
-        _check_alias(unit, ctx, provider, alias, identity, person)
+    for alias in aliases:
+        providers.link(unit, provider.id, alias, user.id, How.DIRECTORY, person.email or "", 0, ctx.now)
     if not user.roles and user.deactivated_at is None:
         raise _refused("no group gives a role", _NO_ROLE)
     return user
@@ -80,15 +87,14 @@ def _hold(unit: TenantUnit, provider: Provider, *, alone: bool) -> None:
         raise _refused("the provider was switched off, changed or deleted meanwhile")
 
 
-def _check_alias(
-    unit: TenantUnit, ctx: Context, provider: Provider, alias: str, identity: Identity, person: Person
-) -> None:
-    known = providers.find_identity(unit, provider.id, alias)
-    if known is None:
-        how = How.DIRECTORY
-        providers.link(unit, provider.id, alias, identity.user_id, how, person.email or "", 0, ctx.now)
-    elif known.user_id != identity.user_id:
+def _new_aliases(unit: TenantUnit, provider: Provider, person: Person, identity: Identity | None) -> list[str]:
+    """The person's other subjects that nobody has yet. Comes before anything is written, since a refusal keeps what
+    was: one that belongs to another user says that this is not whom the subject names."""
+    found = {alias: providers.find_identity(unit, provider.id, alias) for alias in person.aliases}
+    user_id = identity.user_id if identity is not None else None
+    if any(known is not None and known.user_id != user_id for known in found.values()):
         raise _refused("another subject of this person belongs to another user")
+    return [alias for alias, known in found.items() if known is None]
 
 
 def _first_time(
@@ -178,6 +184,21 @@ def _owns(provider: Provider, person: Person) -> bool:
 def _name(text: str) -> str:
     """A name as the store takes it: on one line, without control characters, at most 100 characters."""
     return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cs"))[:100]
+
+
+def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    """The groups that a token's claim holds; a claim that makes no sense holds none. None when the token says that they
+    are elsewhere (OpenID Connect Core, section 5.6.2): Entra ID does so beyond 200, or says only that there are some.
+    """
+    value, elsewhere = claims.get(name), claims.get("_claim_names")
+    if value is None and (
+        (isinstance(elsewhere, dict) and name in elsewhere)
+        or (name == "groups" and claims.get("hasgroups") in (True, "true"))
+    ):
+        return None
+    if isinstance(value, str):
+        return (value,)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def _usable(person: Person) -> Person:

@@ -15,7 +15,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import ProviderUnavailable, SsoFailed
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import OidcSettings, Provider
-from manifest_auth.sign_in import flows, provider_flow
+from manifest_auth.sign_in import flows, matching, provider_flow
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
 from manifest_auth.sign_in.matching import Person
@@ -26,13 +26,15 @@ CALLBACK = "/api/client/auth/oidc/callback"
 
 
 class Returned(NamedTuple):
-    """What the browser brought back; ``number``: of the provider, when its own callback address was used."""
+    """What the browser brought back; ``number``: of the provider, when its own callback address was used;
+    ``description``: the provider's words about ``error``, which anybody can write."""
 
     state: str
     code: str
     iss: str | None
     error: str
     number: str
+    description: str = ""
 
 
 def callback_of(ctx: Context, provider: Provider) -> str:
@@ -57,7 +59,7 @@ async def begin_at(
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
-        raise await provider_flow.refuse(ctx, provider, f"discovery: {error.reason}") from error
+        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
     store = house.store.of(provider.tenant_id)
     begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=False))
     authorization = oidc.Authorization(
@@ -104,7 +106,8 @@ async def open_flow(
         raise await provider_flow.refuse(ctx, provider, "provider is switched off")
     if returned.error or not returned.code:
         sentence = oidc.sentence_for(returned.error)
-        raise await provider_flow.refuse(ctx, provider, f"redirect: {returned.error[:100] or 'no code'}", sentence)
+        why = oidc.with_number(returned.error[:100] or "no code", returned.description)
+        raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
     return flow, provider
 
 
@@ -147,7 +150,7 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
         vouched=verified,
         first_name=first,
         last_name=last,
-        groups=_groups(claims.get(settings.group_claim)),
+        groups=matching.groups_of(claims, settings.group_claim),
     )
 
 
@@ -170,9 +173,3 @@ def _settings(provider: Provider) -> OidcSettings:
 def _text(value: Any) -> str:
     """A name without what the store would refuse."""
     return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
-
-
-def _groups(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,)
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

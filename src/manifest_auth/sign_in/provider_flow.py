@@ -159,25 +159,38 @@ async def complete(
         except SsoFailed as refusal:
             record_failure(bound, ctx, provider, refusal)
             raise
-        if also is not None:
-            also(bound, user.id)
         return user.id
 
+    def store(unit: SystemUnit, user_id: int) -> None:
+        """Comes last: a code or a session may still be refused, and a refusal keeps what was written before it."""
+        if also is not None:
+            also(unit.of(provider.tenant_id), user_id)
+
     if flow is not None and flow.link_session_id is not None:
-        await finish.refusals_counted(ctx, provider.kind, ctx.house.store.write(matched))
+        linking = again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
+        await finish.refusals_counted(ctx, provider.kind, linking)
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
-        giving = _again(lambda: ctx.house.store.write(lambda unit: _code(unit, ctx, provider, matched(unit), flow)))
+
+        def coded(unit: SystemUnit) -> str:
+            user_id = matched(unit)
+            code = _code(unit, ctx, provider, user_id, flow)
+            store(unit, user_id)
+            return code
+
+        giving = again(lambda: ctx.house.store.write(coded))
         return Outcome(return_to, code=await finish.refusals_counted(ctx, provider.kind, giving))
 
     def tail(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
-        return finish.finish(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
+        opened = finish.finish(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
+        store(unit, identity.user_id)
+        return opened
 
-    return Outcome(return_to, signed_in=await _again(lambda: finish.run(ctx, provider.kind, tail)))
+    return Outcome(return_to, signed_in=await again(lambda: finish.run(ctx, provider.kind, tail)))
 
 
-async def _again(work: Callable[[], Awaitable[T]]) -> T:
+async def again(work: Callable[[], Awaitable[T]]) -> T:
     """Two who are new at the same moment: the second finds what the first made."""
     try:
         return await work()
@@ -190,7 +203,12 @@ def _ticket(unit: SystemUnit, ctx: Context, provider: Provider, flow: Flow | Non
         return Ticket()
     if flow.link_session_id is None:
         return Ticket(None, flow.invitation_id)
-    session = sessions.read(unit, flow.link_session_id)
+    return consent(unit, ctx, provider, flow.link_session_id)
+
+
+def consent(unit: SystemUnit, ctx: Context, provider: Provider, session_id: str) -> Ticket:
+    """The consent of whoever is signed in by a session. Raises SsoFailed when nobody is any more."""
+    session = sessions.read(unit, session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
         raise SsoFailed("You are not signed in any more", reason="the session that asked for the link has ended")
     return Ticket(session.user_id, None)

@@ -73,6 +73,7 @@ class CallbackQuery(msgspec.Struct, frozen=True):
     code: Annotated[str, Meta(max_length=8000)] = ""
     iss: Annotated[str, Meta(max_length=2000)] | None = None
     error: Annotated[str, Meta(max_length=500)] = ""
+    error_description: str = ""
 
 
 class SamlBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -166,7 +167,7 @@ async def _oidc(ctx: Context, call: Call[None]) -> Answer:
 
 async def _oidc_callback(ctx: Context, call: Call[None]) -> Answer:
     q: CallbackQuery = call.parameters
-    returned = oidc.Returned(q.state, q.code, q.iss, q.error, call.path.get("number", ""))
+    returned = oidc.Returned(q.state, q.code, q.iss, q.error, call.path.get("number", ""), q.error_description)
     flow, outcome = await oidc.end(ctx, returned, call.head.cookie, browser_of(call.head))
     return _sent_on(ctx, outcome, 302, _unbind(ctx, flow, cross_site=False))
 
@@ -181,7 +182,7 @@ async def _dynamics(ctx: Context, call: Call[None]) -> Answer:
 
 async def _dynamics_callback(ctx: Context, call: Call[None]) -> Answer:
     q: CallbackQuery = call.parameters
-    returned = oidc.Returned(q.state, q.code, q.iss, q.error, "")
+    returned = oidc.Returned(q.state, q.code, q.iss, q.error, "", q.error_description)
     flow, outcome = await dynamics.end(ctx, returned, call.head.cookie, browser_of(call.head))
     return _sent_on(ctx, outcome, 302, _unbind(ctx, flow, cross_site=False))
 

@@ -16,13 +16,17 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.interop import http
-from tests.interop.browser import Browser, Shown, Step
+from tests.interop.browser import Browser, Shown, Step, Stuck
 from tests.interop.peers import install
 from tests.interop.peers.peer import OidcPeer
-from tests.interop.peers.people import PEOPLE, Person
+from tests.interop.peers.people import BARRED, PEOPLE, Person
 
-CLIENT, SECRET = "manifest", "a-secret-that-glewlwyd-knows"
+CLIENT = "manifest"
+#: It does not decode the form encoding in HTTP Basic (RFC 6749, section 2.3.1), and refuses what then differs by 403
+#: ``unauthorized_client``; in the body the secret arrives as it is.
+SECRET = "a secret: 100% of signs & that+glewlwyd/knows="
 _SCOPES = ("openid", "profile", "email")
+_PLUGIN = {"module": "oidc", "name": "oidc", "display_name": "oidc", "order_rank": 0}
 #: Needed by its packages for other databases, or to look at.
 _UNNEEDED = r"dbconfig-|default-mysql-client|mariadb-client|fonts-|libconfig-inifiles|libpcre2-posix"
 _CONFIGURATION = """\
@@ -91,6 +95,10 @@ class Glewlwyd(OidcPeer):
     def put(self, person: Person) -> None:
         self._call("PUT", f"/user/{person.login}", _account(person))
 
+    def rotate(self) -> None:
+        self._call("PUT", "/mod/plugin/oidc", {**_PLUGIN, "parameters": self._plugin()})
+        self._call("PUT", "/mod/plugin/oidc/reset", None)
+
     def asks(self, shown: Shown) -> bool:
         return urlsplit(shown.url).path == "/login.html"
 
@@ -104,7 +112,8 @@ class Glewlwyd(OidcPeer):
         cookies = browser.jar.sent("GET", f"{self.base}/api/", same=True)
         headers = {"Cookie": cookies} if cookies else {}
         answer = http.send(method, f"{self.base}/api{path}", json=body, headers=headers)
-        assert answer.status_code == 200, f"{self.name}: {method} {path}: {answer.status_code} {answer.text}"
+        if answer.status_code != 200:
+            raise Stuck(f"{self.name}: {method} {path}: {answer.status_code} {answer.text}")
         browser.jar.store(f"{self.base}/api/", answer.headers.get_list("set-cookie"))
 
     def _call(self, method: str, path: str, body: Any) -> None:
@@ -130,8 +139,7 @@ class Glewlwyd(OidcPeer):
             }
             known = scope == "openid"
             self._call("PUT" if known else "POST", f"/scope/{scope if known else ''}", given)
-        plugin = {"module": "oidc", "name": "oidc", "display_name": "oidc", "order_rank": 0}
-        self._call("POST", "/mod/plugin/", {**plugin, "parameters": self._plugin()})
+        self._call("POST", "/mod/plugin/", {**_PLUGIN, "parameters": self._plugin()})
         self._call("POST", "/client/", self._client())
         for person in PEOPLE:
             self._call("POST", "/user/", _account(person))
@@ -189,6 +197,7 @@ class Glewlwyd(OidcPeer):
 
 
 def _account(person: Person) -> dict[str, Any]:
+    scopes = () if BARRED in person.groups else _SCOPES
     return {
         "username": person.login,
         "name": f"{person.first_name} {person.last_name}",
@@ -196,5 +205,5 @@ def _account(person: Person) -> dict[str, Any]:
         "password": person.password,
         "groups": list(person.groups),
         "enabled": True,
-        "scope": [*_SCOPES, "g_profile"],
+        "scope": [*scopes, "g_profile"],
     }

@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.support.processes import ending_with_us
+
 PEERS = Path(__file__).resolve().parents[3] / ".work" / "peers"
 _SECONDS = 240
 
@@ -62,7 +64,7 @@ def debian(name: str, *packages: str, without: str = r"(?!)") -> Path:
             each.mkdir(parents=True, exist_ok=True)
         # Lists and cache of its own: the system's need root and may be empty, as container images have them.
         apt = ["apt-get", "-qq", "-o", f"Dir::State::lists={lists.parent}", "-o", f"Dir::Cache={cache.parents[1]}"]
-        apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root"]
+        apt += ["-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=3"]
         _run(name, [*apt, "update"], folder)
         planned = _run(name, [*apt, "install", "--simulate", "--no-install-recommends", *packages], folder)
         needed = re.findall(r"^Inst (\S+)", planned, re.MULTILINE)
@@ -112,8 +114,10 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _run(name: str, command: list[str], folder: Path) -> str:
+    # Of a run that is killed nobody must go on filling the folder: the next run fills it anew.
+    ending = ending_with_us(command, "KILL")
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(ending, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired as slow:
         raise PeerMissing(f"{name}: {' '.join(command)} took more than {_SECONDS} s") from slow
     if done.returncode != 0:

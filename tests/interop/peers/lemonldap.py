@@ -7,6 +7,7 @@ requests and checks their signatures in both bindings, and its metadata break ce
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.peers import certificates, install
 from tests.interop.peers.peer import OidcPeer, SamlPeer
-from tests.interop.peers.people import PEOPLE, Person
+from tests.interop.peers.people import BARRED, PEOPLE, Person
 
-CLIENT, SECRET = "manifest", "a-secret-that-lemonldap-knows"
+CLIENT = "manifest"
+#: It does not decode HTTP Basic either, and says 401 ``invalid_client``.
+SECRET = "a secret: 100% of signs & that+lemonldap/knows="
 #: The portal, what it recommends of what is used here, and what it loads all the same.
 _PACKAGES = (
     "liblemonldap-ng-portal-perl",
@@ -47,6 +50,8 @@ staticPrefix = /static
 templateDir = {root}/usr/share/lemonldap-ng/portal/templates
 languages = en
 """
+#: Who may use us.
+_RULE = f"$memberof !~ /{BARRED}/"
 #: For each attribute: whether it is mandatory, and its name.
 _ATTRIBUTES = {"mail": "1;email", "firstname": "1;firstName", "lastname": "1;lastName", "memberof": "0;groups"}
 
@@ -67,6 +72,7 @@ class LemonLdap(OidcPeer, SamlPeer):
         self.issuer = f"{self.base}/"
         self.entity_id = f"{self.base}/saml/metadata"
         self.key, self.certificate = certificates.make(folder, self.name)
+        self._openid_pair = certificates.make(folder, f"{self.name}-openid")
         self._redirect_uris = redirect_uris
         self._service_provider: dict[str, Any] = {}
         self._root = Path()
@@ -102,6 +108,11 @@ class LemonLdap(OidcPeer, SamlPeer):
         with sqlite3.connect(self._people) as database:
             database.execute("REPLACE INTO people VALUES (?, ?, ?, ?, ?, ?)", (*row, "; ".join(person.groups)))
 
+    def rotate(self) -> None:
+        self.stop()
+        self._openid_pair = certificates.make(self.folder, f"{self.name}-openid-{secrets.token_hex(4)}")
+        self.start()
+
     def serve(self, metadata: str, *, encrypt: bool = False, sign: bool = True) -> None:
         """Starts anew for a service provider, by its metadata."""
         options = {
@@ -110,6 +121,7 @@ class LemonLdap(OidcPeer, SamlPeer):
             "samlSPMetaDataOptionsCheckSSOMessageSignature": 1,
             "samlSPMetaDataOptionsEncryptionMode": "assertion" if encrypt else "none",
             "samlSPMetaDataOptionsEnableIDPInitiatedURL": 1,
+            "samlSPMetaDataOptionsRule": _RULE,
         }
         self._service_provider = {
             "samlSPMetaDataXML": {"manifest": {"samlSPMetaDataXML": metadata}},
@@ -122,6 +134,11 @@ class LemonLdap(OidcPeer, SamlPeer):
     def idp_initiated(self) -> Step:
         """A click on the service provider's tile."""
         return Step("GET", f"{self.base}/saml/singleSignOn?IDPInitiated=1&spConfKey=manifest")
+
+    def deny(self, shown: Shown) -> Step:
+        """The person refuses on the page that asks whether we may know who they are, as its script does."""
+        [form] = shown.page.forms
+        return shown.send(form, confirm=f"-{form.fields['confirm']}")
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         [form] = shown.page.forms
@@ -167,7 +184,7 @@ class LemonLdap(OidcPeer, SamlPeer):
             "dbiExportedVars": {column: column for column in columns},
             "whatToTrace": "_user",
             "multiValuesSeparator": "; ",
-            **self._openid(key, certificate),
+            **self._openid(*(file.read_text() for file in self._openid_pair)),
             "issuerDBSAMLActivation": 1,
             "samlServicePrivateKeySig": key,
             "samlServicePublicKeySig": certificate,
@@ -181,6 +198,7 @@ class LemonLdap(OidcPeer, SamlPeer):
             "oidcRPMetaDataOptionsRedirectUris": " ".join(self._redirect_uris),
             "oidcRPMetaDataOptionsIDTokenSignAlg": "PS512",
             "oidcRPMetaDataOptionsRequirePKCE": 1,
+            "oidcRPMetaDataOptionsRule": _RULE,
         }
         claims = {
             "email": "mail",

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import secrets
+from pathlib import Path
+
 from tests.interop import http
 from tests.interop.browser import Browser, Shown, Step, Stuck
 from tests.interop.cookies import origin_of
+from tests.interop.peers import certificates
 from tests.interop.peers.people import Person
 from tests.interop.peers.process import Process
 
 
 class Peer(Process):
     """An identity provider."""
+
+    def put(self, person: Person) -> None:
+        """Takes over what the person is now: name, e-mail address, groups."""
+        raise NotImplementedError
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         """The step that the person takes on a page of the provider: signing in, consenting."""
@@ -36,8 +44,8 @@ class OidcPeer(Peer):
     #: What it calls itself: ``iss`` of its tokens.
     issuer: str
 
-    def put(self, person: Person) -> None:
-        """Takes over what the person is now: name, e-mail address, groups."""
+    def rotate(self) -> None:
+        """Signs by another key from now on."""
         raise NotImplementedError
 
 
@@ -46,11 +54,16 @@ class SamlPeer(Peer):
 
     #: What it calls itself in its metadata and responses.
     entity_id: str
+    #: What it signs with.
+    key: Path
+    certificate: Path
+
+    def rekey(self) -> None:
+        """Takes a new signing key and starts anew."""
+        self.stop()
+        self.key, self.certificate = certificates.make(self.folder, f"{self.name}-{secrets.token_hex(4)}")
+        self.start()
 
     def metadata(self) -> str:
         """Its metadata document."""
         return http.send("GET", f"{self.base}{self.ready_path}").text
-
-    def put(self, person: Person) -> None:
-        """Takes over what the person is now."""
-        raise NotImplementedError

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 PASSWORD = "correct horse battery"
+#: Whoever is in this group has no right to use us, and the provider heeds it.
+BARRED = "Barred"
 
 
 @dataclass(frozen=True)

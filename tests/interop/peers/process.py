@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,15 +13,9 @@ from pathlib import Path
 import httpx2
 
 from tests.interop import http
+from tests.support.processes import ending_with_us, free_port
 
 _SECONDS = 60
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:
@@ -52,9 +45,9 @@ class Process:
         """Starts the server and waits until it answers."""
         assert self._process is None, f"{self.name} runs already"
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self.command(), cwd=self.folder, env={**os.environ, **self.environment()}, stdout=log, stderr=log
-            )
+            command = ending_with_us(self.command(), "KILL")
+            environment = {**os.environ, **self.environment()}
+            self._process = subprocess.Popen(command, cwd=self.folder, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + _SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -73,6 +66,13 @@ class Process:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def kill(self) -> None:
+        """``kill -9``: it has no time to say good-bye to anybody."""
+        process, self._process = self._process, None
+        assert process is not None
+        process.kill()
+        process.wait()
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:

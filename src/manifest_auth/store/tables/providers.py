@@ -133,7 +133,7 @@ invitations = Table(  # one-time links: to come in for the first time, or to cho
 refused_tokens = Table(  # Entra tokens that were signed out
     "refused_tokens",
     metadata,
-    Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of the token
+    Column("key", Text, primary_key=True),  # `entra:` and SHA-256 of client and token
     tenant(),
     at("refused_at"),
     at("expires_at"),

@@ -17,7 +17,7 @@ from tests.interop.peers.people import PEOPLE, Person
 
 HERE = Path(__file__).parent
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "RS512")
-SECRET = "a-secret-of-the-relying-party-with-enough-letters"
+SECRET = "a secret: 100% of signs & that+oidc-provider/knows="
 
 
 def installed() -> Path:
@@ -54,6 +54,10 @@ class OidcProvider(OidcPeer):
     def put(self, person: Person) -> None:
         self._people[person.login] = person
         self._write()
+
+    def rotate(self) -> None:
+        self.stop()
+        self.start()
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         [form] = shown.page.forms

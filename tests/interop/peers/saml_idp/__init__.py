@@ -6,7 +6,6 @@ sign-in page asks for no password but for everything that it will assert. Its se
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from pathlib import Path
 
@@ -66,12 +65,6 @@ class SamlIdp(SamlPeer):
     def metadata(self) -> str:
         self.set(issuer=self.entity_id)  # a test before may have changed it
         return super().metadata()
-
-    def rekey(self) -> None:
-        """Takes a new signing key and starts anew."""
-        self.stop()
-        self.key, self.certificate = certificates.make(self.folder, f"{self.name}-{secrets.token_hex(4)}")
-        self.start()
 
     def set(self, **settings: str) -> None:
         """Fills in its settings page: ``audience``, ``issuer``, ``lifetimeInSeconds``, ``signatureAlgorithm``, …"""

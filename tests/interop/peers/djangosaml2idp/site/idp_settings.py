@@ -17,7 +17,7 @@ USE_TZ = True
 ROOT_URLCONF = "idp_urls"
 LOGIN_URL = "/login/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.PBKDF2PasswordHasher"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # as Django advises for tests: fast
 INSTALLED_APPS = [
     "django.contrib.auth",
     "django.contrib.contenttypes",

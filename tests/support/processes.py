@@ -1,0 +1,40 @@
+"""For every server that tests start: a port that stays its own, and an end with the run, however the run ends."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+from collections.abc import Sequence
+from typing import Literal
+
+#: Below the ports that systems hand out by themselves (Linux from 32768, others from 49152): there, a connection or a
+#: listener of anybody may take a port between its choice and its use, or while its server is being started anew.
+_PORTS = range(20_000, 32_000)
+_taken: set[int] = set()
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on; never the same one twice in a run."""
+    while True:
+        port = random.choice(_PORTS)
+        if port in _taken:
+            continue
+        with socket.socket() as probe:
+            # As servers do it: what is left of ended connections does not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _taken.add(port)
+        return port
+
+
+def ending_with_us(command: Sequence[str], by: Literal["TERM", "KILL"]) -> list[str]:
+    """The command, sent a signal when the thread that starts it ends: also when the run is killed and cannot clean up.
+
+    Only where the machine has ``setpriv`` (Linux); it leaves the process its number.
+    """
+    program = shutil.which("setpriv")
+    return [*([program, "--pdeathsig", by, "--"] if program else []), *command]
