@@ -83,7 +83,8 @@ def requests() -> Iterator[Request]:
 
 
 def _filled(command: str, variables: dict[str, str]) -> str:
-    return re.sub(r"\$(\w+)", lambda found: variables.get(found[1], "x"), command)
+    # A variable of the shell has capitals; one of GraphQL stands in single quotes, where the shell leaves it alone.
+    return re.sub(r"\$([A-Z_]+)\b", lambda found: variables.get(found[1], "x"), command)
 
 
 def _requests(page: str, words: list[str]) -> Iterator[Request]:

@@ -24,7 +24,7 @@ OPEN = {
     ("POST", "/api/client/auth/password/reset"), ("POST", "/api/client/auth/password/forgot"),
     ("POST", "/api/admin/auth/sign-in"), ("POST", "/api/admin/auth/refresh"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
-    ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/power-apps.json"),
+    ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/explorer"), ("GET", "/power-apps.json"),
 }  # fmt: skip
 CLIENT = [route for route in ROUTES if route.door is Door.CLIENT]
 ADMIN = [route for route in ROUTES if route.door is Door.ADMIN]

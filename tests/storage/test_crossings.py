@@ -20,6 +20,7 @@ CROSSING = {
     "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
     "sign_in/codes.py": 1,  # a one-time code names the tenant
     "sign_in/flows.py": 2,  # by `state`, by request id: the answer of a provider names the sign-in, that the tenant
+    "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
     "users/users.py": 1,  # a sign-in that names no client
 }
 
