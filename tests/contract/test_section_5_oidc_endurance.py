@@ -13,7 +13,7 @@ from tests.support.house import App
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import add_oidc, begun, check_nobody_got_in
 
-PEOPLE = 20
+PEOPLE = 10
 
 
 @pytest.fixture
@@ -70,5 +70,5 @@ async def test_memory_does_not_grow_with_the_number_of_sign_ins(app: App, op: Op
     await add_oidc(app, op, client)
     await sign_in_by_every_way(app, op, client, PEOPLE)
     await check_memory(
-        lambda: sign_in_by_every_way(app, op, client, 5), lambda: sign_in_by_every_way(app, op, client, 40)
+        lambda: sign_in_by_every_way(app, op, client, 5), lambda: sign_in_by_every_way(app, op, client, 25)
     )
