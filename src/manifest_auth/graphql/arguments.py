@@ -20,18 +20,19 @@ _MAX_ID = 2**31 - 1
 
 
 class Page(NamedTuple):
-    """What is asked for of a list. ``sort``: the name without ``_DESC``."""
+    """What is asked for of a list. ``of``: its name; ``sort``: that of the order, without ``_DESC``."""
 
+    of: str
     first: int
     sort: str
     descending: bool
     after: After | None
 
 
-def page(first: int | None, after: str | None, sort: str | None) -> Page:
-    """Raises ValidationError: a page that is too large, a cursor that is none or belongs to another order."""
+def page(of: str, first: int | None, after: str | None, sort: str | None) -> Page:
+    """Raises ValidationError: a page that is too large, a cursor that is none or belongs to another list or order."""
     order = sort or "ID"
-    return Page(size(first), order.removesuffix("_DESC"), order.endswith("_DESC"), _cursor(after, order))
+    return Page(of, size(first), order.removesuffix("_DESC"), order.endswith("_DESC"), _cursor(after, of, order))
 
 
 def size(first: int | None, usual: int = FIRST) -> int:
@@ -52,10 +53,10 @@ def start(after: int | None) -> int:
 def cursor(page: Page, value: Any, key: int) -> str:
     """Where the next page begins: opaque to callers."""
     order = f"{page.sort}_DESC" if page.descending else page.sort
-    return base64.urlsafe_b64encode(orjson.dumps([order, value, key])).decode().rstrip("=")
+    return base64.urlsafe_b64encode(orjson.dumps([page.of, order, value, key])).decode().rstrip("=")
 
 
-def _cursor(text: str | None, order: str) -> After | None:
+def _cursor(text: str | None, of: str, order: str) -> After | None:
     if text is None or text == "":
         return None
     wrong = ValidationError(details=[("after", "Not a cursor of this list and order")])
@@ -67,9 +68,9 @@ def _cursor(text: str | None, order: str) -> After | None:
         found = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error):
         raise wrong from None
-    if not isinstance(found, list) or len(found) != 3 or found[0] != order:
+    if not isinstance(found, list) or len(found) != 4 or found[:2] != [of, order]:
         raise wrong
-    _, value, key = found
+    _, _, value, key = found
     if type(value) not in (str, int) or type(key) is not int or not 0 <= key < 2**63:
         raise wrong
     is_text = isinstance(value, str)

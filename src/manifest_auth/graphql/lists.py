@@ -66,7 +66,7 @@ class ListOf(Generic[R]):
         return Paged([self._wire(row) for row in rows], next_cursor, read_total)
 
     def _asked(self, given: dict[str, Any]) -> tuple[Page, Filters]:
-        page = arguments.page(given.get("first"), given.get("after"), given.get("sort"))
+        page = arguments.page(self._listing.name, given.get("first"), given.get("after"), given.get("sort"))
         wanted = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
         return page, self._filters(wanted)
 

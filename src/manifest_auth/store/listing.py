@@ -35,9 +35,10 @@ class _Count(NamedTuple):
 
 
 class Listing(Generic[R]):
-    """One kind of list. ``sorts``: columns by name, each unique together with ``key``; ``filters``: conditions by name,
-    on parameters of their own; ``narrow``: those that leave few rows of a tenant, whatever their parameter. What they
-    find is sorted, where a store would else walk through all of the tenant's rows in order to meet them.
+    """One kind of list, named after its table. ``sorts``: columns by name, each unique together with ``key``;
+    ``filters``: conditions by name, on parameters of their own; ``narrow``: those that leave few rows of a tenant,
+    whatever their parameter. What they find is sorted, where a store would else walk through all of the tenant's rows
+    in order to meet them.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Listing(Generic[R]):
         filters: Mapping[str, ColumnElement[bool]],
         narrow: Collection[str] = (),
     ) -> None:
-        self._rows, self._row, self._key = rows, row, key
+        self._rows, self._row, self._key, self.name = rows, row, key, key.table.name
         self.sorts, self.filters, self._narrow = dict(sorts), dict(filters), frozenset(narrow)
         self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], Bound[R]] = {}
         self._counts: dict[tuple[str, ...], Bound[_Count]] = {}
