@@ -6,11 +6,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.accounts import act_on, hashes_counted, new_client, new_user, trail
+from tests.support.accounts import act_on, hashes_counted, new_client, new_user, settle, trail
 from tests.support.house import PASSWORD, App, Reply
 
 WRONG = "not-the-kestrel-harbor-9"
-FAILURES = ("wrong", "unknown", "no-password", "other-client", "deactivated-wrong", "suspended-wrong", "missing-client")
+FAILURES = (
+    "wrong", "unknown", "no-password", "other-client", "deactivated-wrong", "suspended-wrong", "missing-client",
+    "sso-only", "sso-only-unnamed", "sso-only-wrong",
+)  # fmt: skip
 DISABLED = ("deactivated", "suspended")
 
 
@@ -32,6 +35,10 @@ async def attempts(app: App) -> Attempts:
     paused = await new_client(app)
     _, waiting = await new_user(app, paused, password=PASSWORD)
     await act_on(app, f"{paused}/suspend")
+    elsewhere = await new_client(app)
+    _, single = await new_user(app, elsewhere, password=PASSWORD)
+    assert (await app.sign_in(single, client=elsewhere)).status == 200
+    await settle(app, elsewhere, passwordSignIn=False)
     return {
         "right": Attempt("viewer@acme.example", PASSWORD, "acme"),
         "right-unnamed": Attempt("viewer@acme.example", PASSWORD, None),
@@ -44,6 +51,9 @@ async def attempts(app: App) -> Attempts:
         "deactivated-wrong": Attempt(gone, WRONG, "acme"),
         "suspended": Attempt(waiting, PASSWORD, paused),
         "suspended-wrong": Attempt(waiting, WRONG, paused),
+        "sso-only": Attempt(single, PASSWORD, elsewhere),
+        "sso-only-unnamed": Attempt(single, PASSWORD, None),
+        "sso-only-wrong": Attempt(single, WRONG, elsewhere),
     }
 
 

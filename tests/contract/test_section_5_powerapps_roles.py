@@ -150,3 +150,22 @@ async def test_a_user_admins_provider_makes_no_admin_and_touches_none(world: Wor
     await world.me(world.microsoft.mint("graph"))
     await set_roles(world.app, client, alice["user"]["id"], "Admin")
     await world.refused(world.microsoft.mint("graph"), code="SSO_FAILED")
+
+
+async def test_who_becomes_an_admin_is_out_at_such_a_provider_with_a_token_that_was_let_in_before(world: World) -> None:
+    """The verdict on a token is remembered for minutes; whether its bearer may come in this way is not."""
+    client = await new_client(world.app)
+    user_admin, admin = await member(world.app, client, "User Admin"), await member(world.app, client, "Admin")
+    provider = await world.entra_of_ours(client)
+    path = f"/api/client/providers/{provider.name}"
+    check_success(await world.app.send("PATCH", path, {"entra": {"guests": True}}, token=user_admin.token))
+    for kind in ("graph", "api"):
+        token = world.microsoft.mint(kind)
+        alice = (await world.me(token))["user"]["id"]
+        await set_roles(world.app, client, alice, "Admin")
+        await world.refused(token, code="SSO_FAILED")
+        await set_roles(world.app, client, alice, "Operator")
+        assert (await world.me(token))["roles"] == ["Operator"]
+    await set_roles(world.app, client, alice, "Admin")
+    check_success(await world.app.send("PATCH", path, {}, token=admin.token))
+    assert (await world.me(token))["roles"] == ["Admin", "Operator"]

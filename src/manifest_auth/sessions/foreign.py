@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Text, bindparam, cast, literal, null, select
+from sqlalchemy import BigInteger, Text, bindparam, cast, literal, null, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from manifest_auth.permissions import Role
 from manifest_auth.sessions.sessions import Principal
 from manifest_auth.store import TenantUnit, bound, crossing
 from manifest_auth.store.tables import identities, providers, refused_tokens, tenants, users
@@ -73,6 +74,8 @@ _SELECT: Any = (
         _I.id == bindparam("identity_id"),
         _P.changed_at == bindparam("provider_changed_at"),
         _P.disabled_at.is_(None),
+        # No session can be ended when somebody becomes an Admin (docs/decisions/0018-providers-and-rank.md).
+        or_(_P.reaches_admins != 0, _U.roles.bitwise_and(Role.ADMIN.bit) == 0),
     )
 )
 BY_FOREIGN = crossing(
