@@ -118,6 +118,26 @@ async def test_an_invitation_that_was_accepted_there_counts_as_well(world: World
     assert (await world.me(world.microsoft.mint("api")))["user"]["id"] == alice.id
 
 
+async def test_what_a_user_admins_provider_says_of_an_admin_does_not_count_elsewhere(world: World) -> None:
+    """The link was made before the account became an Admin's; it opens no more here than it does there."""
+    client, alice = await alice_of(world)
+    user_admin, admin = await member(world.app, client, "User Admin"), await member(world.app, client, "Admin")
+    dynamics = await world.dynamics(client)
+    path = f"/api/client/providers/{dynamics.name}"
+    changed = await world.app.send("PATCH", path, {"defaultRoles": ["Operator"]}, token=user_admin.token)
+    assert check_success(changed)["reachesAdmins"] is False
+    inviting = f"/api/client/users/{alice.id}/invitation"
+    invitation = check_success(await world.app.post(inviting, token=user_admin.token), 201)["token"]
+    _, reply = await dynamics.sign_in("bob", invitation=invitation)
+    assert reply.status == 302, reply.text
+    await set_roles(world.app, client, alice.id, "Admin")
+    await world.entra_of_ours(client)
+    await world.refused(world.microsoft.mint("api", user="bob"), code="SSO_FAILED")
+    assert "Admin" in await last_reason(world.app, client)
+    check_success(await world.app.send("PATCH", path, {}, token=admin.token))
+    assert (await world.me(world.microsoft.mint("api", user="bob")))["user"]["id"] == alice.id
+
+
 async def test_a_caller_who_came_first_is_who_signs_in_with_dynamics_later(world: World) -> None:
     client = await new_client(world.app)
     await world.entra(client)

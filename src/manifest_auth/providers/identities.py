@@ -62,7 +62,10 @@ class _Id(NamedTuple):
     id: int
 
 
-class _User(NamedTuple):
+class Elsewhere(NamedTuple):
+    """Whom another provider knows by a subject."""
+
+    provider_id: int
     user_id: int
 
 
@@ -88,7 +91,7 @@ _IS_LINKED = bound(
     select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), _Id
 )
 _IN_DIRECTORY = bound(
-    select(_C.user_id)
+    select(_C.provider_id, _C.user_id)
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
     .where(
         providers.c.issuer == bindparam("directory"),
@@ -97,7 +100,7 @@ _IN_DIRECTORY = bound(
     )
     .order_by(_C.id)
     .limit(1),
-    _User,
+    Elsewhere,
 )
 _NEW = ("provider_id", "subject", "user_id", "how", "email", "granted", "created_at", "last_sign_in_at")
 _ADD = bound(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
@@ -153,10 +156,9 @@ def is_linked(unit: TenantUnit, provider_id: int, subject: str) -> bool:
     return unit.first(_IS_LINKED, provider_id=provider_id, subject=subject) is not None
 
 
-def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> int | None:
-    """The id of the user whom any provider of a Microsoft directory knows by that subject."""
-    row = unit.first(_IN_DIRECTORY, directory=directory, subject=subject)
-    return None if row is None else row.user_id
+def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> Elsewhere | None:
+    """Whom any provider of a Microsoft directory knows by that subject."""
+    return unit.first(_IN_DIRECTORY, directory=directory, subject=subject)
 
 
 def link(

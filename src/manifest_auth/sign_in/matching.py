@@ -123,7 +123,9 @@ def _find_account(
     if person.directory:
         elsewhere = providers.find_in_directory(unit, person.directory, person.subject)
         if elsewhere is not None:
-            return users.get(unit, elsewhere), How.DIRECTORY
+            user = users.get(unit, elsewhere.user_id)
+            granting.check_rank(providers.get_by_id(unit, elsewhere.provider_id), user.roles)  # as it would be there
+            return user, How.DIRECTORY
     found = users.find_by_email(unit, person.email) if person.email else None
     if found is None:
         return None, How.DOMAIN
