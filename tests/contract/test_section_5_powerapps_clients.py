@@ -8,7 +8,7 @@ import pytest
 
 from tests.interop.microsoft.people import OTHER_APP, POWER_APP
 from tests.interop.microsoft.world import GRAPHQL, Provider, World, world_on
-from tests.support.accounts import act_on, new_client
+from tests.support.accounts import act_on, new_client, trail
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, users_of
 
@@ -32,6 +32,17 @@ async def test_the_client_that_is_named_must_be_the_tokens(world: World, kind: s
     # For a token that nobody has seen yet it is the same.
     for other in ("acme", "no-such-client"):
         await world.refused(world.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(other))
+
+
+@KINDS
+async def test_whoever_names_another_client_leaves_no_trace(world: World, kind: str) -> None:
+    """Neither at the one nor at the other: nobody is made, and nobody has signed in."""
+    provider = await world.entra_of_ours()
+    for named in ("acme", "no-such-client"):
+        await world.refused(world.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(named))
+    assert await users_of(world.app, provider.client) == {}
+    events = {event.event for event in await trail(world.app, provider.client)}
+    assert not events & {"user_created", "identity_linked", "signed_in"}
 
 
 @KINDS

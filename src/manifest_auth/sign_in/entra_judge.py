@@ -160,7 +160,6 @@ def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> list[t
     tenant = tenants.find(unit, named) if named is not None else None
     own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
     mine = [(provider, True) for provider in own if provider.kind == METHOD and provider.rules.issuer == directory_id]
-    others = [one for one in others if tenant is None or one[0].tenant_id != tenant.id]
     return [one for one in (*mine, *others) if one[0].disabled_at is None]
 
 
