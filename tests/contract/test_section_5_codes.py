@@ -240,16 +240,38 @@ async def test_a_code_of_one_client_opens_that_client_and_no_other(app: App, op:
         assert check_success(made)["user"]["clientId"] == client
 
 
-@pytest.mark.parametrize("what", ["the user", "the client"])
-async def test_what_was_shut_since_the_code_was_given_stays_shut(app: App, op: Op, client: str, what: str) -> None:
-    data = check_success(await exchange(app, await code_of(app, op, client)))
+async def test_what_was_shut_since_the_code_was_given_stays_shut(app: App, op: Op, client: str) -> None:
     code = await code_of(app, op, client)
-    path = f"{client}/users/{data['user']['id']}" if what == "the user" else client
-    await act_on(app, f"{path}/{'deactivate' if what == 'the user' else 'suspend'}")
+    await act_on(app, f"{client}/suspend")
     of_code(await exchange(app, code), "ACCOUNT_DISABLED", 403)
     assert (await trail(app, client))[-1].event == "sign_in_refused"
-    await act_on(app, f"{path}/restore")
+    await act_on(app, f"{client}/restore")
     assert of_code(await exchange(app, code)) == OVER  # it was used
+
+
+@pytest.mark.parametrize("what", ["deactivated", "sessions ended", "signed out everywhere", "unlinked"])
+async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, op: Op, client: str, what: str) -> None:
+    data = check_success(await exchange(app, await code_of(app, op, client)))
+    code, admin = await code_of(app, op, client), await app.admin_token()
+    path = f"/api/admin/clients/{client}/users/{data['user']['id']}"
+    if what == "deactivated":
+        for act in ("deactivate", "restore"):
+            check_success(await app.post(f"{path}/{act}", token=admin))
+    elif what == "signed out everywhere":
+        check_success(await app.post("/api/client/auth/sign-out-all", token=data["token"]))
+    else:
+        listed = check_success(await app.get(f"{path}/identities", token=admin))["items"]
+        end = "sessions" if what == "sessions ended" else f"identities/{listed[0]['id']}"
+        check_success(await app.send("DELETE", f"{path}/{end}", token=admin))
+    assert of_code(await exchange(app, code)) == OVER
+
+
+async def test_and_no_code_of_somebody_else(app: App, op: Op, client: str) -> None:
+    data = check_success(await exchange(app, await code_of(app, op, client)))
+    op.user = {"sub": "somebody-else", "email": "else@mail.example"}
+    code = await code_of(app, op, client)
+    check_success(await app.post("/api/client/auth/sign-out-all", token=data["token"]))
+    assert check_success(await exchange(app, code))["user"]["email"] == "else@mail.example"
 
 
 @pytest.mark.parametrize("act", ["switch-off", "delete"])

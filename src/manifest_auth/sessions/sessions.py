@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from manifest_auth.context import Context
 from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
-from manifest_auth.store.tables import sessions, tenants, users
+from manifest_auth.store.tables import sessions, sign_in_codes, tenants, users
 
 TOUCH_EVERY_MS = 60_000
 _S, _U, _T = sessions.c, users.c, tenants.c
@@ -139,6 +139,10 @@ _END_USER = bound(
     .returning(_S.id),
     _Id,
 )
+# A one-time code that was shown stays known, so that whoever shows it again is noticed.
+_TAKE_BACK = bound(
+    delete(sign_in_codes).where(sign_in_codes.c.user_id == bindparam("of_user"), sign_in_codes.c.used_at.is_(None))
+)
 _END_TENANT = bound(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
 _END_PROVIDER = bound(
     update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
@@ -230,8 +234,10 @@ def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:
 
 
 def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "") -> int:
-    """Ends all sessions of a user, ``but`` one. Number of sessions that were ended."""
+    """Ends all sessions of a user, ``but`` one, and those that one-time codes would begin. Number of sessions that were
+    ended."""
     unit.announce("user", user_id)
+    unit.change(_TAKE_BACK, of_user=user_id)
     return len(unit.all(_END_USER, of_user=user_id, but=but, reason=reason, now=now))
 
 
