@@ -266,6 +266,18 @@ async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, op
     assert of_code(await exchange(app, code)) == OVER
 
 
+async def test_both_at_once_wait_for_each_other_and_not_in_a_circle(app: App, op: Op, client: str) -> None:
+    data = check_success(await exchange(app, await code_of(app, op, client)))
+    admin, path = await app.admin_token(), f"/api/admin/clients/{client}/users/{data['user']['id']}/sessions"
+    for _ in range(5):
+        codes = [await code_of(app, op, client) for _ in range(4)]
+        ending = [app.send("DELETE", path, token=admin) for _ in range(3)]
+        *made, first, second, third = await asyncio.gather(*[exchange(app, code) for code in codes], *ending)
+        assert {reply.status for reply in made} <= {200, 401}
+        assert [reply.status for reply in (first, second, third)] == [200, 200, 200]
+        assert [of_code(await exchange(app, code)) for code in codes] == [OVER] * 4
+
+
 async def test_and_no_code_of_somebody_else(app: App, op: Op, client: str) -> None:
     data = check_success(await exchange(app, await code_of(app, op, client)))
     op.user = {"sub": "somebody-else", "email": "else@mail.example"}

@@ -50,13 +50,11 @@ class Code(NamedTuple):
 
 
 _C = sign_in_codes.c
-_FIND = crossing(
-    select(*(_C[name] for name in Code._fields))
-    .where(_C.key == bindparam("key"), _C.expires_at > bindparam("now"))
-    .with_for_update(),
-    Code,
-    because="an app shows a code and nothing else; the code names the tenant",
+_ALIVE = select(*(_C[name] for name in Code._fields)).where(
+    _C.key == bindparam("key"), _C.expires_at > bindparam("now")
 )
+_FIND = crossing(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
+_HOLD = bound(_ALIVE.with_for_update(), Code)
 _NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at")
 _ADD = bound(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
 _USE = bound(
@@ -90,10 +88,7 @@ def issue(unit: TenantUnit, ctx: Context, identity: finish.Identity, challenge: 
 
 def exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: finish.Browser) -> finish.SignedIn:
     """The session that the code stands for begins. Raises SsoFailed, AccountDisabled, Forbidden."""
-    found = unit.first(_FIND, key=_key(shown.code), now=ctx.now)
-    if found is None:
-        raise SsoFailed(_OVER, reason="one-time code: unknown or expired")
-    tenant = unit.of(found.tenant_id)
+    tenant, found = _held(unit, ctx, shown.code)
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
@@ -111,6 +106,19 @@ def exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: finish.Brows
     signed_in = finish.finish(unit, ctx, found.tenant_id, identity, browser.cookie, browser.device)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in
+
+
+def _held(unit: SystemUnit, ctx: Context, code: str) -> tuple[TenantUnit, Code]:
+    """The code, held alone until the end; and before it its user, as everybody does who takes codes back. Raises
+    SsoFailed."""
+    found = unit.first(_FIND, key=_key(code), now=ctx.now)
+    if found is not None:
+        tenant = unit.of(found.tenant_id)
+        users.get(tenant, found.user_id, lock=True)
+        found = tenant.first(_HOLD, key=found.key, now=ctx.now)
+    if found is None:
+        raise SsoFailed(_OVER, reason="one-time code: unknown or expired")
+    return tenant, found
 
 
 def _why_not(tenant: TenantUnit, found: Code, verifier: str) -> str:
