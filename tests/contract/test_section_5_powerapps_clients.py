@@ -123,6 +123,19 @@ async def test_many_clients_that_bind_the_same_directory_crowd_nobody_out(world:
     assert me["client"]["identifier"] == provider.client
 
 
+@KINDS
+async def test_a_client_that_is_suspended_keeps_nobody_elses_callers_out(world: World, kind: str) -> None:
+    """Else whoever bound a directory that is not theirs would go on doing harm after they were stopped."""
+    provider, stopped = await world.entra_of_ours(), await world.entra_of_ours()
+    await world.refused(world.microsoft.mint(kind))
+    await act_on(world.app, f"{stopped.client}/suspend")
+    token = world.microsoft.mint(kind)
+    assert (await world.me(token))["client"]["identifier"] == provider.client
+    await world.refused(token, 403, "ACCOUNT_DISABLED", headers=naming(stopped.client))
+    await act_on(world.app, f"{stopped.client}/restore")
+    await world.refused(world.microsoft.mint(kind))
+
+
 async def test_a_provider_whose_cloud_is_gone_keeps_nobody_elses_callers_out(world: World, database_url: str) -> None:
     """An operator took a cloud away; the client that had chosen it is refused, and no other one."""
     microsofts = {"MANIFEST_MICROSOFT_CLOUD": "global", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": ""}

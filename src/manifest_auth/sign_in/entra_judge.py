@@ -124,6 +124,8 @@ async def _fitting(ctx: Context, token: str, named: str | None) -> _Fitting:
             reasons.add(str(error))
     several = [one for one in fitting if one.is_named]
     if len(several) > 1:
+        several = await ctx.house.store.read(lambda unit: _not_suspended(unit, several)) or several
+    if len(several) > 1:
         raise InvalidToken(reason="entra: several providers accept it: X-Client-ID must name a client that has one")
     if not fitting:
         raise InvalidToken(reason=f"entra: {'; '.join(sorted(reasons)) or 'the directory is bound to no client'}")
@@ -161,6 +163,11 @@ def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> list[t
     own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
     mine = [(provider, True) for provider in own if provider.kind == METHOD and provider.rules.issuer == directory_id]
     return [one for one in (*mine, *others) if one[0].disabled_at is None]
+
+
+def _not_suspended(unit: SystemUnit, several: list[_Fitting]) -> list[_Fitting]:
+    """Those whose client is not: one that is keeps nobody out elsewhere, and is told so where it is the only one."""
+    return [one for one in several if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
 
 
 async def _proven(ctx: Context, token: str, fitting: _Fitting) -> Person:
