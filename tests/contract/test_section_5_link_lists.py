@@ -16,7 +16,7 @@ from tests.support.people import (
     set_roles,
     user_of,
 )
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_nobody_got_in, query_of
 
 IDENTITIES = "/api/client/auth/identities"
 OPS = [roles_line("ops", "Operator")]
@@ -69,6 +69,31 @@ async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
         await company.change(domains=[])
         _, reply = await company.attempt("ada", email)
         check_nobody_got_in(reply)
+
+
+async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) -> None:
+    """Whoever sees an identity in the list that is not theirs takes it away, and what it opened with it."""
+    async with oidc_provider(app) as company:
+        ada, other = await member(app, company.client), await member(app, company.client)
+        mine = Browser(app, {"session": ada.cookie})
+        begun = check_success(await mine.send("POST", IDENTITIES, body={"provider": company.name}))
+        company.knows("eve")
+        assert (await mine.send("GET", company.op.visit(begun["location"]))).status == 302
+        eve, again = await company.sign_in("eve"), await company.sign_in("eve")
+        stranger = await company.sign_in("stranger", "stranger@mail.example")
+        _, reply = await company.attempt("eve", query={"response": "code"})
+        code = query_of(reply)["code"]
+        [row] = await own(mine)
+        check_success(await unlink(mine, row["id"]))
+        for browser in (eve, again):
+            check_refusal(await browser.me(), 401, "INVALID_TOKEN")
+        check_refusal(await app.post("/api/client/auth/exchange", {"code": code}), 401, "SSO_FAILED")
+        # Nobody else, and no session that began otherwise.
+        for token in (ada.token, other.token):
+            assert (await app.me(token)).status == 200
+        assert (await stranger.me()).status == 200
+        [event] = [event for event in await trail(app, company.client) if event.event == "identity_unlinked"]
+        assert event.members["sessions_ended"] == 2
 
 
 async def test_nobody_unlinks_somebody_elses_as_ones_own(app: App) -> None:

@@ -149,7 +149,12 @@ _END_PROVIDER = bound(
 )
 _END_USER_AT_PROVIDER = bound(
     update(sessions)
-    .where(_S.provider_id == bindparam("of_provider"), _S.user_id == bindparam("of_user"), _S.ended_at.is_(None))
+    .where(
+        _S.provider_id == bindparam("of_provider"),
+        _S.user_id == bindparam("of_user"),
+        _S.id != bindparam("but"),
+        _S.ended_at.is_(None),
+    )
     .values(_ENDING)
 )
 _LIST = bound(
@@ -253,10 +258,11 @@ def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> i
     return unit.change(_END_PROVIDER, of_provider=provider_id, reason=reason, now=now)
 
 
-def end_users_at(unit: TenantUnit, user_id: int, provider_id: int, reason: str, now: int) -> int:
-    """Ends the sessions of a user that a provider began. Number of sessions that were ended."""
+def end_users_at(unit: TenantUnit, user_id: int, provider_id: int, reason: str, now: int, *, but: str = "") -> int:
+    """As :func:`end_all`, of the sessions that a provider began."""
     unit.announce("user", user_id)
-    return unit.change(_END_USER_AT_PROVIDER, of_user=user_id, of_provider=provider_id, reason=reason, now=now)
+    unit.change(_TAKE_BACK, of_user=user_id)
+    return unit.change(_END_USER_AT_PROVIDER, of_user=user_id, of_provider=provider_id, but=but, reason=reason, now=now)
 
 
 def end_shown(unit: SystemUnit, shown_cookie: str, now: int) -> None:

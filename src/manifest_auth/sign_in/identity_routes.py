@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import audit, providers, tenants
+from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import (
@@ -130,10 +130,14 @@ async def _unlink(ctx: Context, call: Call[None]) -> Answer:
     identity, user = call.id(), ctx.user
 
     def work(unit: TenantUnit) -> None:
-        if granting.unlink(unit, ctx, user.user_id, identity).made_the_account:
+        gone = granting.unlink(unit, ctx, user.user_id, identity)
+        if gone.made_the_account:
             raise Conflict("The account was made through this identity: only an administrator unlinks it")
         providers.drop_tokens(unit, user.user_id)
-        audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.user_id}", identity=identity)
+        reason = "identity_unlinked"
+        ended = sessions.end_users_at(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
+        detail = {"identity": identity, "sessions_ended": ended}
+        audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.user_id}", **detail)
 
     await ctx.store.write(work)
     return ok({})
