@@ -47,6 +47,29 @@ def test_tokens_are_counted_as_the_engine_does(text: str) -> None:
         assert counted(text) == expected
 
 
+@pytest.mark.parametrize(
+    "document",
+    ["{{ user(id: {0}) {{ id }} }}", "query($id: Int = -{0}) {{ user(id: $id) {{ id }} }}", "{{ me {{ id {0} }} }}",
+     "{{ jobs(first: 0{0}, filter: {{assetId: {0}.5e3}}) {{ id }} }}"],
+)  # fmt: skip
+async def test_no_number_is_too_long_to_be_read(app: App, document: str) -> None:
+    reply = await app.graphql(document.format("9" * 5000), (await app.sign_in()).data["token"])
+    [error] = reply.json["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert error["message"] == "A number of more than 400 characters"
+
+
+async def test_digits_in_texts_are_no_number_and_all_finite_numbers_fit(app: App) -> None:
+    token = (await app.sign_in()).data["token"]
+    digits = "9" * 150
+    for text in (f'"{digits}"', f'"""{digits}"""'):
+        document = f"{{ jobs(filter: {{ search: {text} }}) {{ id }} }}"
+        assert "errors" not in (await app.graphql(document, token)).json
+    digits = "9" * 500
+    assert limits.check_text(f'{{ a(b: "{digits}") }} # {digits}') is None
+    assert limits.check_text(f"{{ a(b: -{1.7e308:f}, c: {5e-324:.340f}) }}") is None
+
+
 def signs(value: Any) -> int:
     """Opening brackets and commas."""
     if isinstance(value, dict | list):
