@@ -79,7 +79,7 @@ async def _get(ctx: Context, call: Call[bytes]) -> Answer:
     values: dict[str, Any] = dict(query_values(call.query))
     for name in ("variables", "extensions"):
         if values.get(name):
-            values[name] = parse_body(values[name].encode())
+            values[name] = parse_body(values[name].encode(), f"The parameter {name}")
         else:
             values.pop(name, None)
     if not values.get("operationName"):
