@@ -90,6 +90,7 @@ def _filled(command: str, variables: dict[str, str]) -> str:
 def _requests(page: str, words: list[str]) -> Iterator[Request]:
     url = next(urlsplit(word) for word in words if word.startswith(("http://", "https://")))
     data = words[words.index("-d") + 1] if "-d" in words else None
-    method = words[words.index("-X") + 1] if "-X" in words else "GET" if data is None else "POST"
+    sends = data is not None or "--data-binary" in words
+    method = words[words.index("-X") + 1] if "-X" in words else "POST" if sends else "GET"
     if url.netloc in HOSTS:
         yield Request(page, method, url.path, data if data and data.startswith("{") else None)

@@ -24,8 +24,8 @@ pytest_plugins = ["tests.interop.microsoft.fixtures"]
 #: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps refuses (the second).
 UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", "requestBody", "content", "examples",
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip
-#: Of a signed-in person's routes, those that need a password or a browser, or manage a client.
-NOT_FOR_APPS = re.compile(r"/password\Z|/identities\b|\A/api/client/(?:providers|users)\b")
+#: Of a signed-in person's routes, those that need a password or a browser, take files, or manage a client.
+NOT_FOR_APPS = re.compile(r"/password\Z|/identities\b|\A/api/client/(?:providers|users|files)\b")
 
 
 async def definition(app: App) -> dict[str, Any]:

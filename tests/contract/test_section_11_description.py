@@ -99,6 +99,16 @@ async def test_it_is_openapi_3_1_in_structure(app: App) -> None:
         assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
 
 
+async def test_it_says_what_graphql_takes(app: App) -> None:
+    paths = (await description(app))["paths"]["/api/client/graphql"]
+    body = paths["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert body["required"] == ["query"]
+    assert set(body["properties"]) == {"query", "variables", "operationName"}
+    assert {(p["name"], p["required"]) for p in paths["get"]["parameters"]} == {
+        ("query", True), ("variables", False), ("operationName", False),
+    }  # fmt: skip
+
+
 async def test_it_lists_exactly_what_is_served(app: App) -> None:
     document = await description(app)
     listed = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
@@ -124,6 +134,16 @@ async def test_real_answers_have_the_shape_that_is_described(app: App) -> None:
     check("post", f"{auth}/refresh", await app.refresh(signed_in.data["refreshToken"]))
     check("post", f"{auth}/sign-in", await app.post(f"{auth}/sign-in", {}), 400)
     check("post", f"{auth}/sign-out", await app.post(f"{auth}/sign-out", token=token))
+    token = (await app.sign_in(client="acme")).data["token"]
+    graphql = "/api/client/graphql"
+    check("post", graphql, await app.graphql("{ me { id } user(id: 999999) { id } }", token))
+    check("post", graphql, await app.post(graphql, {}, token=token), 400)
+    check("get", graphql, await app.get(graphql, token=token), 400)
+    check("get", graphql, await app.get(f"{graphql}?query=mutation{{x}}", token=token), 405)
+    check("get", graphql, await app.get(graphql), 401)
+    check("post", "/api/client/files", await app.send("POST", "/api/client/files", token=token), 403)
+    for path in ("/api/client/files", "/api/admin/clients"):  # a parameter that is missing, or no number
+        assert "400" in document["paths"][path]["post" if "files" in path else "get"]["responses"]
     body = {"username": "root", "password": PASSWORD}
     check("post", "/api/admin/auth/sign-in", await app.post("/api/admin/auth/sign-in", body))
     token = await app.admin_token()

@@ -73,6 +73,12 @@ async def test_a_body_that_is_no_sound_json_object_is_refused(app: App, name: st
     check_refusal(await app.send("POST", SIGN_IN, content=NOT_JSON[name]), 400, "VALIDATION_ERROR")
 
 
+@pytest.mark.parametrize("number", ["9223372036854775808", "-9223372036854775809", "1e999", "9" * 5000])
+async def test_a_number_that_is_too_large_is_called_so(app: App, number: str) -> None:
+    reply = await app.send("POST", SIGN_IN, content=f'{{"email": "a@b.example", "password": {number}}}'.encode())
+    assert check_refusal(reply, 400, "VALIDATION_ERROR")["message"] == "A number is out of range"
+
+
 @pytest.fixture(scope="module")
 async def keys(app: App) -> dict[str, str]:
     """A user's and an admin's access token."""

@@ -183,6 +183,15 @@ async def test_a_get_that_is_no_request_is_400(app: App, token: str, query: str)
     assert (reply.status, code_of(reply)) == (400, "BAD_USER_INPUT")
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("x", "The parameter variables is not valid JSON"), ('{"a":1e999}', "A number is out of range")],
+)
+async def test_a_parameter_that_is_no_json_is_named(app: App, token: str, value: str, message: str) -> None:
+    reply = await app.get(f"{PATH}?{urlencode({'query': QUERY, 'variables': value})}", token=token)
+    assert reply.json["errors"][0]["message"] == message
+
+
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_other_methods_are_405(app: App, token: str, method: str) -> None:
     reply = await app.send(method, PATH, token=token)

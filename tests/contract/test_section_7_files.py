@@ -11,6 +11,7 @@ import pytest
 from manifest_auth.files import KINDS, FilesUnavailable
 from manifest_auth.operations import sweeping
 from manifest_auth.permissions import HOLDERS, Permission, Role
+from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.house import SLUGS, App, Reply
 
@@ -107,6 +108,30 @@ async def test_an_empty_file_is_none(app: App) -> None:
     check_refusal(await upload(app, await token_of(app), b""), 400, "VALIDATION_ERROR")
 
 
+@pytest.mark.parametrize("name", [" ", "\u00a0\u2003"])
+async def test_a_name_that_nobody_can_read_is_none(app: App, name: str) -> None:
+    reply = await upload(app, await token_of(app), name=name)
+    check_refusal(reply, 400, "VALIDATION_ERROR")
+    assert reply.json["error"]["details"][0]["field"] == "name"
+
+
+@pytest.mark.parametrize("data", [b"\xe4\xf6", b"a\xff", b"\xff"])
+async def test_a_short_text_is_utf_8_to_its_end(app: App, data: bytes) -> None:
+    check_refusal(await upload(app, await token_of(app), data, "text/plain", "a.txt"), 400, "VALIDATION_ERROR")
+
+
+async def test_a_text_may_be_cut_where_it_is_looked_at(app: App) -> None:
+    data = b"a" * 511 + "ö".encode()
+    assert (await upload(app, await token_of(app), data, "text/plain", "a.txt")).status == 201
+
+
+async def test_a_compressed_body_is_refused_for_that(app: App) -> None:
+    headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
+    reply = await app.send("POST", f"{PATH}?name=a", token=await token_of(app), content=PNG, headers=headers)
+    check_refusal(reply, 415, "UNSUPPORTED_MEDIA_TYPE")
+    assert "Content-Encoding" in reply.json["error"]["message"]
+
+
 async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     import msgspec
 
@@ -165,6 +190,16 @@ async def test_a_place_that_fails_is_said_to_be_busy(app: App, monkeypatch: pyte
         assert "/srv" not in reply.text
         assert reply.headers["retry-after"]
     assert left(app) == []
+
+
+async def test_a_full_disk_is_said_to_be_busy_and_is_left_as_it_was(app: App) -> None:
+    token = await token_of(app)
+    with room_for(8_000_000):
+        reply = await upload(app, token, PNG + bytes(9_000_000))
+    check_refusal(reply, 503, "OVERLOADED")
+    assert reply.headers["retry-after"]
+    assert left(app) == []
+    assert (await upload(app, token)).status == 201
 
 
 async def test_a_file_that_nobody_recorded_goes_after_a_day(app: App) -> None:

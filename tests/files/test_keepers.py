@@ -12,6 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from manifest_auth.files import FilesUnavailable, Keeper, open_keeper
 from manifest_auth.settings import Settings, SettingsError, load
+from tests.support.disk import room_for
 
 KEY = "ab" * 20
 
@@ -87,6 +88,15 @@ async def test_a_folder_is_its_owners_alone_and_has_no_halves(tmp_path: Path) ->
     folder = tmp_path / "deep" / "files"
     assert folder.stat().st_mode & 0o077 == 0
     assert [path.name for path in folder.rglob("*") if path.is_file()] == [KEY]
+
+
+async def test_what_a_full_disk_did_not_take_leaves_nothing(tmp_path: Path) -> None:
+    keeper = open_keeper(load({"MANIFEST_DATA_DIR": str(tmp_path)}))
+    given = source(tmp_path, os.urandom(900_000))
+    with room_for(600_000), pytest.raises(FilesUnavailable):
+        await keeper.keep(given, KEY)
+    assert [path for path in (tmp_path / "files").rglob("*") if path.is_file()] == []
+    await keeper.keep(given, KEY)
 
 
 async def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ BEFORE_VALIDATION = {
     "tokens": "{ me { " + "id " * limits.MAX_TOKENS + "} }",
     "length": '{ users(search: "' + "x" * limits.MAX_LENGTH + '") { id } }',
     "comments": "{ me { id } } " + "#" * limits.MAX_LENGTH,
+    "comment lines": "#\n" * (limits.MAX_TOKENS + 1) + "{ me { id } }",
     "depth": nested(limits.MAX_DEPTH + 1),
     "depth in a fragment": "{ me { ...F } } fragment F on Me " + nested(limits.MAX_DEPTH + 1),
     "depth through fragments": "{ me { ...A } } fragment A on Me { a { b { c { d { e { ...B } } } } } } "
@@ -66,6 +67,9 @@ BEFORE_VALIDATION = {
     "root fields in a fragment": "{ ...F } fragment F on Query { "
     + " ".join(f"f{i}" for i in range(limits.MAX_ROOT_FIELDS + 1))
     + " }",
+    "arguments": "{ users(" + "a: 1 " * (limits.MAX_ARGUMENTS + 1) + ") { id } }",
+    "variables": "query(" + " ".join(f"$a{i}: Int" for i in range(limits.MAX_VARIABLES + 1)) + ") { me { id } }",
+    "introspections": "{ " + "__schema { types { name } } " * (limits.MAX_INTROSPECTIONS + 1) + "}",
     "directives on one field": "{ me { id " + "@include(if: true) " * (limits.MAX_DIRECTIVES + 1) + "} }",
     "directives over all": "{ me { " + "id @include(if: true) @skip(if: false) " * 30 + "} }",
     "directives on the operation": "query " + "@a " * (limits.MAX_DIRECTIVES + 1) + "{ me { id } }",

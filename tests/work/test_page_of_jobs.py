@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from manifest_auth.errors import Conflict
+from manifest_auth.files import KINDS
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.work import job_moves, job_rules
 from manifest_auth.work.job_rules import JobMove, JobStatus, State
@@ -63,3 +64,9 @@ def test_the_limits_of_jobs_are_told_as_they_are() -> None:
         1, job_moves.NAME_LIMIT, job_moves.ASSET_LIMIT, job_moves.COMMENT_LIMIT, job_rules.MOST_ASSIGNED,
         job_rules.MOST_RECORDS, job_rules.TEXT_LIMIT, job_rules.CHOICE_LIMIT, job_rules.UNIT_LIMIT,
     ]  # fmt: skip
+
+
+def test_the_kinds_of_files_are_told_as_they_are() -> None:
+    told = re.search(r"^Taken are .*?, up to", PAGE, re.MULTILINE | re.DOTALL)
+    assert told is not None
+    assert re.findall(r"`(\w+/\w+)`", told[0]) == list(KINDS)

@@ -58,11 +58,15 @@ class FolderKeeper(Keeper):
         self._make(self._folder)
         self._make(path.parent)
         half = path.with_name(f"{path.name}.half")
-        with source.open("rb") as given, half.open("xb") as kept:
-            shutil.copyfileobj(given, kept, _PART)
-            kept.flush()
-            os.fsync(kept.fileno())
-        half.rename(path)
+        try:
+            with source.open("rb") as given, half.open("xb") as kept:
+                shutil.copyfileobj(given, kept, _PART)
+                kept.flush()
+                os.fsync(kept.fileno())
+            half.rename(path)
+        except OSError:
+            half.unlink(missing_ok=True)  # on a full disk it would keep the next file out as well
+            raise
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)

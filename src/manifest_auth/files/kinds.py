@@ -16,11 +16,11 @@ def _at(offset: int, *words: bytes) -> Callable[[bytes], bool]:
 
 
 def _is_text(start: bytes) -> bool:
-    """UTF-8 without control characters but tabs and line ends. The last character may be cut."""
+    """UTF-8 without control characters but tabs and line ends. The last character may be cut where more follows."""
     try:
         text = start.decode("utf-8")
     except UnicodeDecodeError as error:
-        if error.start < len(start) - 3:
+        if len(start) < START or error.start < len(start) - 3:
             return False
         text = start[: error.start].decode("utf-8")
     return not any(c < " " and c not in "\t\r\n" for c in text)

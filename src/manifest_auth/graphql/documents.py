@@ -75,6 +75,8 @@ class Documents:
 
 
 def _prepare(query: str, introspects: bool) -> Prepared:
+    if (broken := limits.check_text(query)) is not None:
+        return Prepared(None, [broken])
     try:
         document = parse(
             query,

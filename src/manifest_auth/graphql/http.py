@@ -18,7 +18,7 @@ from graphql import ExecutionResult, GraphQLError, OperationType, execute
 
 from manifest_auth.context import Context
 from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
-from manifest_auth.graphql import cost, plan
+from manifest_auth.graphql import cost, limits, plan
 from manifest_auth.graphql.documents import MAX_ERRORS, Documents
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.store import StoreUnavailable
@@ -71,6 +71,7 @@ def _quality(parameters: list[str]) -> float:
 
 async def _post(ctx: Context, call: Call[bytes]) -> Answer:
     check_media_type(call.head)
+    limits.check_body(call.body)
     return await _run(ctx, call.head, _from_members(parse_body(call.body)), by_get=False)
 
 
@@ -78,7 +79,7 @@ async def _get(ctx: Context, call: Call[bytes]) -> Answer:
     values: dict[str, Any] = dict(query_values(call.query))
     for name in ("variables", "extensions"):
         if values.get(name):
-            values[name] = parse_body(values[name].encode())
+            values[name] = parse_body(values[name].encode(), f"The parameter {name}")
         else:
             values.pop(name, None)
     if not values.get("operationName"):

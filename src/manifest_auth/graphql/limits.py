@@ -1,4 +1,5 @@
-"""What a document may ask for, counted before it is validated or executed, following fragments (security bar 94, 95).
+"""What a request may ask for, counted before anything of it is built: the body before it is parsed, the document's text
+before it is, and the document before it is validated or executed, following fragments (security bar 94, 95).
 
 The walk visits each fragment once for each place that spreads it, but stops at the limits themselves, so a bomb costs
 no more than the limit; a fragment that spreads itself is left to validation, which refuses it.
@@ -6,6 +7,7 @@ no more than the limit; a fragment that spreads itself is left to validation, wh
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from graphql import (
@@ -19,25 +21,66 @@ from graphql import (
     SelectionSetNode,
 )
 
-MAX_LENGTH = 64 * 1024  # characters; texts belong into variables
+from manifest_auth.errors import ValidationError
+
+MAX_VALUES = 2000  # in the variables; the largest that make sense are the steps of a version, with 800
+MAX_LENGTH = 32 * 1024  # characters; texts belong into variables
 MAX_TOKENS = 2000
+MAX_NUMBER = 400  # characters; every finite number fits, and Python reads no whole one of more than 4,300 digits
 MAX_DEPTH = 12
 MAX_FIELDS = 500
 MAX_ALIASES = 30
 MAX_ROOT_FIELDS = 20
+MAX_ARGUMENTS = 200
+MAX_VARIABLES = 100
 MAX_DIRECTIVES = 50
 MAX_DEFINITIONS = 20
+MAX_INTROSPECTIONS = 2  # how often `__schema` and `__type` may be asked for
+MAX_INTROSPECTION_DEPTH = 16  # the tools' usual query has 15 levels, and the engine knows bounds of its own
 MAX_REPEATS = 20  # of names already asked for at the same place: validation compares each pair of them
 
 
+# A string that has begun is matched to its end, or to that of the text, and never again: so counting takes as long as
+# the text, whatever it is.
+_TOKEN = re.compile(
+    r'"""(?:\\"""|[^"]|"(?!""))*+(?:""")?|"[^"\\\r\n]*+(?:\\.[^"\\\r\n]*+)*+"?|#[^\r\n]*+|\.\.\.|[-\d][-+.\w]*+|\w++|[^\s,\ufeff]'
+)
+
+
 class _Counts:
-    __slots__ = ("aliases", "directives", "fields", "repeats")
+    __slots__ = ("aliases", "arguments", "directives", "fields", "introspections", "repeats")
 
     def __init__(self) -> None:
-        self.fields = self.aliases = self.directives = self.repeats = 0
+        self.fields = self.aliases = self.arguments = self.directives = self.repeats = self.introspections = 0
 
 
 Fragments = dict[str, FragmentDefinitionNode]
+
+
+def check_body(body: bytes) -> None:
+    """Counts the values of a JSON text by what parts them: commas and opening brackets, outside strings. Raises
+    ValidationError for too many: to parse them, and to fit them to their types, would take a hundred times as long."""
+    if _parted(body) <= MAX_VALUES:
+        return
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")  # now each quote begins or ends a string
+    if plain.count(b'"') > 4 * MAX_VALUES or _parted(b"".join(plain.split(b'"')[::2])) > MAX_VALUES:
+        raise ValidationError(f"More than {MAX_VALUES} values")
+
+
+def _parted(body: bytes) -> int:
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def check_text(text: str) -> GraphQLError | None:
+    """The limit that the text breaks, or None. Comments count as tokens: they cost as much."""
+    if len(text) > MAX_LENGTH:
+        return GraphQLError(f"More than {MAX_LENGTH} characters")
+    for count, token in enumerate(_TOKEN.finditer(text)):
+        if count == MAX_TOKENS:
+            return GraphQLError(f"More than {MAX_TOKENS} tokens")
+        if token.end() - token.start() > MAX_NUMBER and text[token.start()] in "-0123456789":
+            return GraphQLError(f"A number of more than {MAX_NUMBER} characters")
+    return None
 
 
 def check(document: DocumentNode) -> GraphQLError | None:
@@ -60,9 +103,13 @@ def check(document: DocumentNode) -> GraphQLError | None:
 def _check(definition: OperationDefinitionNode | FragmentDefinitionNode, fragments: Fragments) -> None:
     counts, names = _Counts(), set[str]()
     _directives(definition, counts)
+    if len(definition.variable_definitions or ()) > MAX_VARIABLES:
+        raise GraphQLError(f"More than {MAX_VARIABLES} variables")
     for variable in definition.variable_definitions or ():
         _directives(variable, counts)
-    _walk(definition.selection_set, 1, counts, fragments, (), names)
+    on = definition.type_condition.name.value if isinstance(definition, FragmentDefinitionNode) else ""
+    deepest = MAX_INTROSPECTION_DEPTH if on.startswith("__") else MAX_DEPTH
+    _walk(definition.selection_set, 1, counts, fragments, (), names, deepest)
     if isinstance(definition, OperationDefinitionNode) and len(names) > MAX_ROOT_FIELDS:
         raise GraphQLError(f"More than {MAX_ROOT_FIELDS} fields at the root")
 
@@ -80,10 +127,11 @@ def _walk(
     fragments: Fragments,
     path: tuple[str, ...],
     names: set[str],
+    deepest: int,
 ) -> None:
     """``names``: what was asked for at this place so far, fragments included."""
-    if depth > MAX_DEPTH:
-        raise GraphQLError(f"Nested deeper than {MAX_DEPTH} levels")
+    if depth > deepest:
+        raise GraphQLError(f"Nested deeper than {deepest} levels")
     for selection in selections.selections:
         _directives(selection, counts)
         counts.fields += 1  # spreads count too: empty ones would be free otherwise
@@ -92,13 +140,14 @@ def _walk(
         if isinstance(selection, FieldNode):
             _field(selection, counts, names)
             if selection.selection_set is not None:
-                _walk(selection.selection_set, depth + 1, counts, fragments, path, set())
+                below = MAX_INTROSPECTION_DEPTH if selection.name.value in ("__schema", "__type") else deepest
+                _walk(selection.selection_set, depth + 1, counts, fragments, path, set(), below)
         elif isinstance(selection, FragmentSpreadNode):
             name = selection.name.value
             if name in fragments and name not in path:
-                _walk(fragments[name].selection_set, depth, counts, fragments, (*path, name), names)
+                _walk(fragments[name].selection_set, depth, counts, fragments, (*path, name), names, deepest)
         elif isinstance(selection, InlineFragmentNode):
-            _walk(selection.selection_set, depth, counts, fragments, path, names)
+            _walk(selection.selection_set, depth, counts, fragments, path, names, deepest)
 
 
 def _field(field: FieldNode, counts: _Counts, names: set[str]) -> None:
@@ -106,6 +155,12 @@ def _field(field: FieldNode, counts: _Counts, names: set[str]) -> None:
         counts.aliases += 1
         if counts.aliases > MAX_ALIASES:
             raise GraphQLError(f"More than {MAX_ALIASES} aliases")
+    counts.arguments += len(field.arguments or ())
+    if counts.arguments > MAX_ARGUMENTS:
+        raise GraphQLError(f"More than {MAX_ARGUMENTS} arguments")
+    counts.introspections += field.name.value in ("__schema", "__type")
+    if counts.introspections > MAX_INTROSPECTIONS:
+        raise GraphQLError(f"More than {MAX_INTROSPECTIONS} introspections")
     name = (field.alias or field.name).value
     if name in names:
         counts.repeats += 1

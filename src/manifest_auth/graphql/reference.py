@@ -25,9 +25,10 @@ curl -s http://127.0.0.1:8080/api/client/graphql -H "Authorization: Bearer $TOKE
   -H 'Content-Type: application/json' -d '{{"query": "{{ me {{ email roles {{ name }} }} users {{ id email }} }}"}}'
 ```
 
-**Errors.** What goes wrong in one field leaves the others whole: the field is null, and `errors` names its path, a
-`code` (see [errors](errors.md); `VALIDATION_ERROR` is `BAD_USER_INPUT` here, with `details` that name the argument) and
-the request id. A document that does not run at all has no `data`. A missing or bad credential is 401.
+**Errors.** What goes wrong in one field leaves the others whole: the field is null, or what it stands in where it
+cannot be, and `errors` names its path, a `code` (see [errors](errors.md); `VALIDATION_ERROR` is `BAD_USER_INPUT` here,
+with `details` that name the argument) and the request id. A document that does not run at all has no `data`. A missing
+or bad credential is 401.
 
 **Lists** take `first` ({usual} when left out, {most} at most), `after`, `filter` and `sort`. Beside each list stands
 its page twin (`usersPage`, `templatesPage`, `jobsPage`) with `items`, `nextCursor` for the next `after`, and `total`,
@@ -35,10 +36,11 @@ which is counted only when asked for. Lists inside a template or job are numbere
 number seen.
 
 **Limits.** A document is refused before it runs when it has more than {length} characters, {tokens} tokens, {depth}
-levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {definitions} definitions or {directives}
-directives, counted through fragments, or when it costs more than {cost}: a field costs one, a text that may be long up
-to ten, and what is below a list as often as the list may have items. A query has {deadline} seconds. Mutations never
-run by `GET`.
+levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {arguments} arguments, {variables} variables,
+{definitions} definitions or {directives} directives, counted through fragments; when it asks more than {repeats} times
+for a field that it asks for already at the same place; or when it costs more than {cost}: a field costs one, a text
+that may be long up to ten, and what is below a list as often as the list may have items. A body has at most {values}
+values, in 1 MiB. A query has {deadline} seconds. Mutations never run by `GET`.
 
 ## Who may do what
 
@@ -56,10 +58,14 @@ def graphql_page() -> str:
         tokens=f"{limits.MAX_TOKENS:,}",
         depth=limits.MAX_DEPTH,
         fields=limits.MAX_FIELDS,
+        arguments=limits.MAX_ARGUMENTS,
+        variables=limits.MAX_VARIABLES,
+        values=f"{limits.MAX_VALUES:,}",
         aliases=limits.MAX_ALIASES,
         roots=limits.MAX_ROOT_FIELDS,
         definitions=limits.MAX_DEFINITIONS,
         directives=limits.MAX_DIRECTIVES,
+        repeats=limits.MAX_REPEATS,
         cost=f"{cost.MAX_COST:,}",
         deadline=f"{http.DEADLINE_S:g}",
     )

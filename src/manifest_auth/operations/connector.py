@@ -18,15 +18,6 @@ from manifest_auth.web import Door, Route
 
 _SCOPE = "api://YOUR-APPLICATION-ID/access_as_user"
 _GRAPHQL = "/api/client/graphql"
-_QUERY = {
-    "type": "object",
-    "required": ["query"],
-    "properties": {
-        "query": {"type": "string", "description": "A GraphQL document, like `query { users { id email } }`."},
-        "variables": {"type": "object"},
-        "operationName": {"type": "string"},
-    },
-}
 
 
 def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, Any]:
@@ -37,7 +28,7 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
     used: set[str] = set()
     paths: dict[str, Any] = {}
     for path, operations in described["paths"].items():
-        paths[path] = {method: _operation(path, found, used) for method, found in operations.items()}
+        paths[path] = {method: _operation(found, used) for method, found in operations.items()}
     schemas = described["components"]["schemas"]
     definitions = {name: _schema(schema) for name, schema in schemas.items() if name != "Failure"}
     authorize = f"{cloud.login}/common/oauth2/v2.0"
@@ -65,20 +56,21 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
 
 
 def _is_for_apps(route: Route) -> bool:
-    """Not what needs a browser or a password, and not a client's administration."""
+    """Not what needs a browser or a password, not files, whose kind Power Apps does not tell, and not a client's
+    administration."""
     if route.door is not Door.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
         return False
     needs_person = route.path.endswith("/password") or "/identities" in route.path
     return route.path == _GRAPHQL or (route.path.startswith("/api/client/auth/") and not needs_person)
 
 
-def _operation(path: str, found: dict[str, Any], used: set[str]) -> dict[str, Any]:
+def _operation(found: dict[str, Any], used: set[str]) -> dict[str, Any]:
     parameters = [
         {"name": p["name"], "in": p["in"], "required": p["required"], **_plain(_schema(p["schema"]))}
         for p in found.get("parameters", [])
     ]
-    body = found.get("requestBody")
-    schema = body["content"]["application/json"]["schema"] if body else _QUERY if path == _GRAPHQL else None
+    body: dict[str, Any] = next(iter(found.get("requestBody", {}).get("content", {}).values()), {})
+    schema = body.get("schema")
     if schema is not None:
         parameters.append({"name": "body", "in": "body", "required": True, "schema": _schema(schema)})
     success = next(status for status in found["responses"] if status.startswith("2"))

@@ -13,6 +13,7 @@ from manifest_auth.errors import (
     REFUSALS,
     Forbidden,
     InvalidToken,
+    MethodNotAllowed,
     PayloadTooLarge,
     Refusal,
     TokenExpired,
@@ -56,6 +57,38 @@ def build(routes: Sequence[Route]) -> dict[str, Any]:
 
 
 _BYTES = {"type": "string", "format": "binary"}
+_OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
+_TEXT: dict[str, Any] = {"type": "string"}
+_DETAILS: dict[str, Any] = {
+    "type": "array",
+    "items": {"type": "object", "required": ["field", "message"], "properties": {"field": _TEXT, "message": _TEXT}},
+}
+_GRAPHQL: dict[str, Any] = {
+    "query": {"type": "string", "description": "A GraphQL document, like `query { users { id email } }`."},
+    "variables": _OBJECT,
+    "operationName": _TEXT,
+}
+_GRAPHQL_ERROR: dict[str, Any] = {
+    "type": "object",
+    "required": ["message", "extensions"],
+    "properties": {
+        "message": _TEXT,
+        "path": {"type": "array", "items": {}},
+        "locations": {"type": "array", "items": _OBJECT},
+        "extensions": {
+            "type": "object",
+            "required": ["code", "requestId"],
+            "properties": {"code": _TEXT, "requestId": _TEXT, "details": _DETAILS},
+        },
+    },
+}
+_GRAPHQL_ANSWER: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "data": {"anyOf": [_OBJECT, {"type": "null"}]},
+        "errors": {"type": "array", "items": _GRAPHQL_ERROR},
+    },
+}
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -70,11 +103,16 @@ def _operation(route: Route) -> dict[str, Any]:
         parameters += _in_query(Page)
     if route.query is not None:
         parameters += _in_query(route.query)
+    if not route.enveloped and route.method == "GET":
+        parameters += [{"name": name, "in": "query", "required": name == "query", "schema": _TEXT} for name in _GRAPHQL]
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
         schema = {"$ref": _REF.format(name=route.body.__name__)}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if not route.enveloped and route.method == "POST":
+        asked = {"type": "object", "required": ["query"], "properties": _GRAPHQL}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": asked}}}
     if route.streams:
         operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": _BYTES}}}
     if route.door is Door.CLIENT:
@@ -85,7 +123,13 @@ def _operation(route: Route) -> dict[str, Any]:
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    refusals = {*route.refusals, *(_SIGNED_IN if route.door is not Door.OPEN else ()), *(_BODY if route.body else ())}
+    refusals = {*route.refusals, *(_SIGNED_IN if route.door is not Door.OPEN else ())}
+    if route.body is not None or (not route.enveloped and route.method == "POST"):
+        refusals.update(_BODY)
+    if route.query is not None or route.paged or not route.enveloped:
+        refusals.add(ValidationError)
+    if not route.enveloped and route.method == "GET":
+        refusals.add(MethodNotAllowed)
     by_status: dict[int, list[str]] = {}
     for refusal in REFUSALS:
         if refusal in refusals:
@@ -101,7 +145,9 @@ def _responses(route: Route) -> dict[str, Any]:
             "properties": {"success": {"const": True}, "data": data},
         }
         responses[str(route.status)]["content"] = {"application/json": {"schema": schema}}
-    failure = {"application/json": {"schema": {"$ref": _REF.format(name="Failure")}}}
+    failure: dict[str, Any] = {"application/json": {"schema": {"$ref": _REF.format(name="Failure")}}}
+    if not route.enveloped:
+        failure = responses[str(route.status)]["content"] = {"application/json": {"schema": _GRAPHQL_ANSWER}}
     for status, codes in sorted(by_status.items()):
         responses[str(status)] = {"description": ", ".join(f"`{c}`" for c in codes), "content": failure}
     return responses
@@ -127,16 +173,14 @@ def _in_query(model: type[msgspec.Struct]) -> list[dict[str, Any]]:
 
 
 def _failure() -> dict[str, Any]:
-    text = {"type": "string"}
-    detail = {"type": "object", "required": ["field", "message"], "properties": {"field": text, "message": text}}
     error = {
         "type": "object",
         "required": ["message", "code", "requestId"],
         "properties": {
-            "message": text,
+            "message": _TEXT,
             "code": {"enum": [r.code for r in REFUSALS]},
-            "requestId": text,
-            "details": {"type": "array", "items": detail},
+            "requestId": _TEXT,
+            "details": _DETAILS,
         },
     }
     return {

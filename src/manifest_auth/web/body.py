@@ -27,6 +27,10 @@ class _Twice(ValueError):
     pass
 
 
+class _OutOfRange(ValueError):
+    pass
+
+
 def check_media_type(head: Head) -> None:
     """Only ``application/json`` in UTF-8, not compressed. Raises UnsupportedMediaType."""
     kind, _, parameters = (head.content_type or "").partition(";")
@@ -40,20 +44,22 @@ def check_media_type(head: Head) -> None:
         raise UnsupportedMediaType("Content-Encoding is not supported")
 
 
-def parse(body: bytes) -> Any:
-    """The JSON value of a body. Raises ValidationError."""
+def parse(body: bytes, what: str = "The body") -> Any:
+    """The JSON value of a body, or of what else is named. Raises ValidationError."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
-        raise ValidationError("The body is not UTF-8") from None
+        raise ValidationError(f"{what} is not UTF-8") from None
     try:
         value = _DECODER.decode(text)
     except _Twice as error:
         raise ValidationError(details=[(str(error), "The member was given more than once")]) from None
+    except _OutOfRange:
+        raise ValidationError("A number is out of range") from None
     except ValueError:
-        raise ValidationError("The body is not valid JSON") from None
+        raise ValidationError(f"{what} is not valid JSON") from None
     except RecursionError:
-        raise ValidationError("The body is nested too deeply") from None
+        raise ValidationError(f"{what} is nested too deeply") from None
     # Most bodies are flat and plain: the walk is only for those that might hide something.
     if "\\u" in text or body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _walk(value, 1)
@@ -122,14 +128,14 @@ def _no_constant(text: str) -> NoReturn:
 
 def _integer(text: str) -> int:
     if len(text) > 20 or abs(value := int(text)) > _MAX_INTEGER:
-        raise ValueError("integer out of range")
+        raise _OutOfRange
     return value
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError("number out of range")
+        raise _OutOfRange
     return value
 
 

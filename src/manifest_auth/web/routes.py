@@ -91,6 +91,11 @@ class Route:
     refused: Refused = _in_the_envelope
     gated: bool = field(default=False, init=False)  # behind the licence gate
 
+    @property
+    def enveloped(self) -> bool:
+        """Whether it answers in the usual envelope, as all routes but GraphQL's do."""
+        return self.refused is _in_the_envelope
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "gated", self.path.startswith("/api/client/"))
 

@@ -22,7 +22,7 @@ from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, Unsuppor
 from manifest_auth.files import KINDS, START, FilesUnavailable, check_start
 from manifest_auth.permissions import Permission
 from manifest_auth.settings import MAX_FILE
-from manifest_auth.text import check_name, when
+from manifest_auth.text import check_line, when
 from manifest_auth.web import NO_STORE, Answer, Call, Door, Route, ok, stream
 from manifest_auth.work import files
 from manifest_auth.work.acting import actor_of
@@ -69,23 +69,14 @@ def wire(file: File) -> dict[str, Any]:
 async def _upload(ctx: Context, call: Call[AsyncIterator[bytes]]) -> Answer:
     media_type = _media_type(call)
     name = _name(call.parameters.name)
-    limit = ctx.house.settings.file_limit
     declared = call.head.content_length
-    if declared is not None and declared.isdecimal() and int(declared) > limit:
+    if declared is not None and declared.isdecimal() and int(declared) > ctx.house.settings.file_limit:
         raise PayloadTooLarge()
     key = ctx.house.random.bytes(20).hex()
-    folder = Path(ctx.house.settings.data_dir) / "uploads"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, path = tempfile.mkstemp(dir=folder)
-    half = Path(path)
     try:
-        with os.fdopen(handle, "wb") as out:
-            arrived = await _receive(call.body, out, media_type, limit)
-        await ctx.house.files.keep(half, key)
-    except FilesUnavailable as error:
+        arrived = await _take(ctx, call.body, media_type, key)
+    except (FilesUnavailable, OSError) as error:  # of the place for files, and of this machine's own disk
         raise Overloaded("Files cannot be kept at the moment", retry_after=5, reason=f"files: {error}") from error
-    finally:
-        half.unlink(missing_ok=True)
     by = actor_of(ctx)
     added = await ctx.store.write(
         lambda unit: files.add(
@@ -99,14 +90,31 @@ def _name(given: str) -> str:
     """The name as given. Raises ValidationError: what turns the direction of writing makes `exe.png` of `gnp.exe`."""
     if _TURNS & set(given):
         raise ValidationError(details=[("name", "Characters that turn the direction of writing are not allowed")])
-    return check_name(given, "name")
+    return check_line(given, "name", 200)
 
 
 def _media_type(call: Call[Any]) -> str:
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
-    if kind not in KINDS or call.head.content_encoding not in (None, "", "identity"):
+    if call.head.content_encoding not in (None, "", "identity"):
+        raise UnsupportedMediaType("Content-Encoding is not supported")
+    if kind not in KINDS:
         raise UnsupportedMediaType(f"Files are taken of these kinds: {', '.join(KINDS)}")
     return kind
+
+
+async def _take(ctx: Context, body: AsyncIterator[bytes], media_type: str, key: str) -> _Arrived:
+    """The body, whole on this machine first, then kept under its key. Raises OSError and FilesUnavailable."""
+    folder = Path(ctx.house.settings.data_dir) / "uploads"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, path = tempfile.mkstemp(dir=folder)
+    half = Path(path)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            arrived = await _receive(body, out, media_type, ctx.house.settings.file_limit)
+        await ctx.house.files.keep(half, key)
+    finally:
+        half.unlink(missing_ok=True)
+    return arrived
 
 
 async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit: int) -> _Arrived:
