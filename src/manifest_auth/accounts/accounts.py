@@ -83,7 +83,8 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
     user = rank.managed(unit, who, user_id, admins=True, own="Nobody deactivates themselves")
     if not users.deactivate(unit, user, who.now):
         raise Conflict("The user is deactivated already")
-    ended = sessions.end_all(unit, user.id, "user_deactivated", who.now)
+    # A code is told that the account is disabled, and used up by that.
+    ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
     links.close(unit, user.id, who.now)
     providers.drop_tokens(unit, user.id)
     audit.record(unit, who, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended)

@@ -238,11 +238,12 @@ def end(unit: TenantUnit, session_id: str, reason: str, now: int) -> bool:
     return unit.change(_END, sid=session_id, reason=reason, now=now) == 1
 
 
-def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "") -> int:
-    """Ends all sessions of a user, ``but`` one, and those that one-time codes would begin. Number of sessions that were
-    ended."""
+def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str = "", codes: bool = True) -> int:
+    """Ends all sessions of a user, ``but`` one, and with ``codes`` those that one-time codes would begin. Number of
+    sessions that were ended."""
     unit.announce("user", user_id)
-    unit.change(_TAKE_BACK, of_user=user_id)
+    if codes:
+        unit.change(_TAKE_BACK, of_user=user_id)
     return len(unit.all(_END_USER, of_user=user_id, but=but, reason=reason, now=now))
 
 

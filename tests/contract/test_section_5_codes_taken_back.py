@@ -1,0 +1,54 @@
+"""Section 5, one-time codes: what ends all sessions of a user takes back the codes that nobody exchanged yet."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.envelope import check_success
+from tests.support.house import App, Reply
+from tests.support.people import OidcProvider, oidc_provider
+from tests.support.single_sign_on import check_nobody_got_in, query_of
+
+OVER = "The code is not valid any more"
+
+
+async def code_of(company: OidcProvider, sub: str) -> str:
+    """A one-time code, as an app gets it."""
+    _, reply = await company.attempt(sub, f"{sub}@mail.example", query={"response": "code"})
+    return query_of(reply)["code"]
+
+
+async def exchange(app: App, code: str) -> Reply:
+    return await app.post("/api/client/auth/exchange", {"code": code})
+
+
+@pytest.mark.parametrize("what", ["end of sessions", "sign-out everywhere", "unlinking"])
+async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, what: str) -> None:
+    async with oidc_provider(app) as company:
+        data = check_success(await exchange(app, await code_of(company, "ada")))
+        code, others, admin = await code_of(company, "ada"), await code_of(company, "eve"), await app.admin_token()
+        path = f"/api/admin/clients/{company.client}/users/{data['user']['id']}"
+        identity = check_success(await app.get(f"{path}/identities", token=admin))["items"][0]["id"]
+        method, address, token = {
+            "end of sessions": ("DELETE", f"{path}/sessions", admin),
+            "sign-out everywhere": ("POST", "/api/client/auth/sign-out-all", data["token"]),
+            "unlinking": ("DELETE", f"{path}/identities/{identity}", admin),
+        }[what]
+        check_success(await app.send(method, address, token=token))
+        assert check_nobody_got_in(await exchange(app, code)) == OVER
+        assert check_success(await exchange(app, others))["user"]["email"] == "eve@mail.example"
+
+
+async def test_both_at_once_wait_for_each_other_and_not_in_a_circle(app: App) -> None:
+    async with oidc_provider(app) as company:
+        data = check_success(await exchange(app, await code_of(company, "ada")))
+        admin, path = await app.admin_token(), f"/api/admin/clients/{company.client}/users/{data['user']['id']}"
+        for _ in range(5):
+            codes = [await code_of(company, "ada") for _ in range(4)]
+            ending = [app.send("DELETE", f"{path}/sessions", token=admin) for _ in range(3)]
+            replies = await asyncio.gather(*[exchange(app, code) for code in codes], *ending)
+            assert {reply.status for reply in replies[:4]} <= {200, 401}
+            assert [reply.status for reply in replies[4:]] == [200] * 3
+            assert [check_nobody_got_in(await exchange(app, code)) for code in codes] == [OVER] * 4
