@@ -185,6 +185,9 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
     replies = await asyncio.gather(*(admin.create("race", oidc=OIDC) for _ in range(5)))
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
     assert sorted(await admin.names()) == ["adfs", "okta", "okta-too", "race"]
+    settings = saml_settings()
+    replies = await asyncio.gather(*(admin.create(f"race-{number}", saml=settings) for number in range(5)))
+    assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
 
 
 async def test_a_client_has_fifty_at_most(admin: Editor) -> None:
@@ -192,7 +195,8 @@ async def test_a_client_has_fifty_at_most(admin: Editor) -> None:
         await admin.make(name=f"n{number:02}", displayName=f"The {number}. Company")
     check_refusal(await admin.create("one-more", oidc=OIDC), 409, "CONFLICT")
     check_success(await admin.send("DELETE", "/n17"))
-    await admin.make(name="one-more")
+    replies = await asyncio.gather(*(admin.create(f"one-more-{number}", oidc=OIDC) for number in range(5)))
+    assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
 
 
 async def test_the_list_is_paged_and_searchable(desk: Editor) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from manifest_auth import audit, providers, sessions
+from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.admin import provider_wire
 from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.provider_models import (
@@ -49,9 +49,15 @@ def is_admin(ctx: Context) -> bool:
     return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
 
 
-async def _write(ctx: Context, call: Call[Any], work: Callable[[TenantUnit], Provider]) -> dict[str, Any]:
+async def _write(
+    ctx: Context, call: Call[Any], work: Callable[[TenantUnit], Provider], *, one_by_one: bool = False
+) -> dict[str, Any]:
+    """``one_by_one``: those who do so at once wait for each other, since what is made depends on what there is."""
+
     def whole(unit: SystemUnit) -> tuple[Provider, str]:
         bound, client = client_of(unit, ctx, call)
+        if one_by_one:
+            tenants.get(unit, bound.tenant_id, lock=True)
         return work(bound), client
 
     provider, client = await ctx.house.store.write(whole)
@@ -86,7 +92,7 @@ async def _create(ctx: Context, call: Call[Any]) -> Answer:
         audit.record(unit, ctx, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
         return made
 
-    return ok(await _write(ctx, call, work), status=201)
+    return ok(await _write(ctx, call, work, one_by_one=True), status=201)
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
