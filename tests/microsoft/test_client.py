@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from joserfc.jws import JWSRegistry
 
 from manifest_auth.microsoft import Accepted, Claims, Clouds, Microsoft, Refused, Throttled, check, read
 from manifest_auth.microsoft.clouds import Cloud
@@ -141,6 +142,13 @@ class TestKeys:
     @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS384", "ES256", "PS256"])
     async def test_one_algorithm(self, desk: Desk, algorithm: str) -> None:
         assert not await desk.is_good(desk.microsoft.mint("api", header={"alg": algorithm}))
+
+    @pytest.mark.parametrize("algorithm", ["RS256", "RS384", "RS512", "PS256"])
+    async def test_whatever_else_the_right_key_signs_with(self, desk: Desk, algorithm: str) -> None:
+        header, payload = tokens.parts(desk.microsoft.mint("api"))
+        text = f"{tokens.coded({**header, 'alg': algorithm})}.{tokens.coded(payload)}"
+        signature = JWSRegistry.algorithms[algorithm].sign(text.encode(), tokens.key(CONTOSO))
+        assert await desk.is_good(f"{text}.{tokens.b64(signature)}") == (algorithm == "RS256")
 
 
 class TestGraph:
