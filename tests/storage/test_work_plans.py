@@ -131,6 +131,21 @@ async def test_a_list_without_conditions_comes_in_the_order_of_an_index(planner:
     assert seen == 4 * len(listing.sorts)
 
 
+@pytest.mark.parametrize(("name", "condition", "index"), [
+    ("users", "inactive", "ix_users_deactivated"), ("templates", "archived", "ix_templates_archived")
+])  # fmt: skip
+async def test_what_is_put_away_has_indexes_of_its_own(planner: Planner, name: str, condition: str, index: str) -> None:
+    """It may be little among much, in every order."""
+    seen = 0
+    for conditions, sort, statement in pages(LISTINGS[name]):
+        if conditions == (condition,):
+            plan = await planner.plan(statement)
+            assert index in "\n".join(plan), (sort, plan)
+            assert unsorted(plan) == [], (sort, plan)
+            seen += 1
+    assert seen == 4 * len(LISTINGS[name].sorts)
+
+
 @pytest.mark.parametrize("name", LISTINGS)
 async def test_rows_are_counted_in_an_index(planner: Planner, name: str) -> None:
     listing = LISTINGS[name]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, only, tenant
 
 
 def _template(**options: bool) -> Column[int]:
@@ -42,6 +42,11 @@ templates = Table(
     Index(None, "tenant_id", "name_key", "id"),
     Index(None, "tenant_id", "changed_at", "id"),
     Index(None, "tenant_id", "id"),
+    *(
+        only(f"ix_templates_archived_{name}", "archived_at", "tenant_id", name, "id")
+        for name in ("name_key", "changed_at")
+    ),
+    only("ix_templates_archived", "archived_at", "tenant_id", "id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )
