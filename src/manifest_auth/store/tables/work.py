@@ -64,7 +64,8 @@ template_versions = Table(
     at("created_at"),
     at("published_at", nullable=True),
     UniqueConstraint("template_id", "number"),
-    Index(None, "tenant_id", "status", "template_id"),
+    # Were the tenant first, SQLite would look among all of a tenant's versions for those of a few keys.
+    Index(None, "status", "tenant_id", "template_id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )

@@ -92,9 +92,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
-        op.f("ix_template_versions_tenant_id_status_template_id"),
+        op.f("ix_template_versions_status_tenant_id_template_id"),
         "template_versions",
-        ["tenant_id", "status", "template_id"],
+        ["status", "tenant_id", "template_id"],
         unique=False,
     )
     op.create_table(
