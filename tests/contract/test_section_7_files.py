@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -213,3 +214,21 @@ async def test_a_file_that_nobody_recorded_goes_after_a_day(app: App) -> None:
     check_refusal(await app.get(made.data["url"], token=token), 404, "NOT_FOUND")
     folder = Path(app.house.settings.data_dir) / "files"
     assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+async def test_what_a_killed_process_left_of_an_upload_goes_after_a_day(app: App) -> None:
+    token = await token_of(app)
+    made = await upload(app, token)
+    data = Path(app.house.settings.data_dir)
+    left_over = [data / "uploads" / "tmpabc", data / "files" / "half" / ("ab" * 20)]
+    now = app.clock.ms / 1000
+    for path in left_over:
+        path.write_bytes(PNG)
+        os.utime(path, (now, now))
+    await sweeping.sweep_halves(app.house)
+    assert all(path.exists() for path in left_over)
+    app.clock.advance(86_400 + 60)
+    await sweeping.sweep_halves(app.house)
+    assert not any(path.exists() for path in left_over)
+    token = await token_of(app)
+    assert (await app.get(made.data["url"], token=token)).status == 200

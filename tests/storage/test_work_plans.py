@@ -43,7 +43,7 @@ LOOK_UPS: dict[str, Bound[Any]] = {
                    templates, versions)
     for name, statement in vars(module).items()
     if isinstance(statement, Bound) and isinstance(statement.source, Select)
-}  # fmt: skip
+} | {f"users.{name}": getattr(users.users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip
 
 
 def pages(listing: Listing[Any]) -> Iterator[tuple[tuple[str, ...], str, Bound[Any]]]:
@@ -131,6 +131,21 @@ async def test_a_list_without_conditions_comes_in_the_order_of_an_index(planner:
     assert seen == 4 * len(listing.sorts)
 
 
+@pytest.mark.parametrize(("name", "condition", "index"), [
+    ("users", "inactive", "ix_users_deactivated"), ("templates", "archived", "ix_templates_archived")
+])  # fmt: skip
+async def test_what_is_put_away_has_indexes_of_its_own(planner: Planner, name: str, condition: str, index: str) -> None:
+    """It may be little among much, in every order."""
+    seen = 0
+    for conditions, sort, statement in pages(LISTINGS[name]):
+        if conditions == (condition,):
+            plan = await planner.plan(statement)
+            assert index in "\n".join(plan), (sort, plan)
+            assert unsorted(plan) == [], (sort, plan)
+            seen += 1
+    assert seen == 4 * len(LISTINGS[name].sorts)
+
+
 @pytest.mark.parametrize("name", LISTINGS)
 async def test_rows_are_counted_in_an_index(planner: Planner, name: str) -> None:
     listing = LISTINGS[name]
@@ -141,6 +156,9 @@ async def test_rows_are_counted_in_an_index(planner: Planner, name: str) -> None
 
 @pytest.mark.parametrize("name", LOOK_UPS)
 async def test_what_is_looked_up_is_found_by_its_key(planner: Planner, name: str) -> None:
-    """On SQLite alone: how PostgreSQL joins a list of keys depends on how much there is."""
+    """And not among all that the client has. On SQLite alone: how PostgreSQL joins a list of keys depends on how much
+    there is."""
     if planner.sqlite is not None:
-        assert whole(await planner.plan(LOOK_UPS[name])) == []
+        plan = await planner.plan(LOOK_UPS[name])
+        assert whole(plan) == []
+        assert [step for step in plan if step.endswith("(tenant_id=?)")] == []

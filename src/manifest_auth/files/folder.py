@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from manifest_auth.files.keeper import FilesUnavailable, Keeper
+from manifest_auth.files.keeper import FilesUnavailable, Keeper, drop_older
 
 T = TypeVar("T")
 
@@ -21,6 +21,7 @@ class FolderKeeper(Keeper):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._halves = folder / "half"
 
     async def keep(self, source: Path, key: str) -> None:
         await self._in_a_thread(self._keep, source, key)
@@ -40,6 +41,9 @@ class FolderKeeper(Keeper):
     async def drop(self, key: str) -> None:
         await self._in_a_thread(self._path(key).unlink, True)
 
+    async def tidy(self, before: float) -> None:
+        await self._in_a_thread(drop_older, self._halves, before)
+
     async def check(self) -> str:
         there = next(path for path in (self._folder, *self._folder.absolute().parents) if path.exists())
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -57,7 +61,8 @@ class FolderKeeper(Keeper):
         path = self._path(key)
         self._make(self._folder)
         self._make(path.parent)
-        half = path.with_name(f"{path.name}.half")
+        self._make(self._halves)
+        half = self._halves / key
         try:
             with source.open("rb") as given, half.open("xb") as kept:
                 shutil.copyfileobj(given, kept, _PART)

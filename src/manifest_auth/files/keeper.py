@@ -29,8 +29,28 @@ class Keeper(ABC):
         """Forgets the bytes. No error when they are gone already. Raises :class:`FilesUnavailable`."""
 
     @abstractmethod
+    async def tidy(self, before: float) -> None:
+        """Drops what was begun before that time (seconds of the epoch) and never finished, since a process was killed.
+        Raises :class:`FilesUnavailable`."""
+
+    @abstractmethod
     async def check(self) -> str:
         """For ``doctor``: where it is, in words. Raises :class:`FilesUnavailable`."""
+
+
+def arriving(settings: Settings) -> Path:
+    """Where uploads lie on this machine until they are whole."""
+    return Path(settings.data_dir) / "uploads"
+
+
+def drop_older(folder: Path, before: float) -> None:
+    """Drops the files in a folder that were last written before that time."""
+    for path in folder.glob("*"):
+        try:
+            if path.stat().st_mtime < before:
+                path.unlink()
+        except FileNotFoundError:  # finished meanwhile
+            continue
 
 
 def open_keeper(settings: Settings) -> Keeper:

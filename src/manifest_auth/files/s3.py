@@ -62,6 +62,9 @@ class S3Keeper(Keeper):
     async def drop(self, key: str) -> None:
         await self._in_a_thread(lambda: self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key))
 
+    async def tidy(self, before: float) -> None:
+        """Nothing: a service shows no object before it is whole, and drops parts by a rule of the bucket."""
+
     async def check(self) -> str:
         await self._in_a_thread(lambda: self._client.head_bucket(Bucket=self._bucket))
         return f"the bucket {self._bucket}"

@@ -9,6 +9,7 @@ from graphql import GraphQLField, GraphQLObjectType
 from manifest_auth.graphql import arguments, cost, http, limits
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.permissions import HOLDERS, Permission, Role
+from manifest_auth.work import MOST_ROWS
 
 _INTRO = """\
 # GraphQL
@@ -40,7 +41,8 @@ levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {argumen
 {definitions} definitions or {directives} directives, counted through fragments; when it asks more than {repeats} times
 for a field that it asks for already at the same place; or when it costs more than {cost}: a field costs one, a text
 that may be long up to ten, and what is below a list as often as the list may have items. A body has at most {values}
-values, in 1 MiB. A query has {deadline} seconds. Mutations never run by `GET`.
+values, in 1 MiB. A field gives an error, `BAD_USER_INPUT`, when below one list there are more than {rows} steps,
+records or log entries to read: ask for a smaller page. A query has {deadline} seconds. Mutations never run by `GET`.
 
 ## Who may do what
 
@@ -66,6 +68,7 @@ def graphql_page() -> str:
         definitions=limits.MAX_DEFINITIONS,
         directives=limits.MAX_DIRECTIVES,
         repeats=limits.MAX_REPEATS,
+        rows=f"{MOST_ROWS:,}",
         cost=f"{cost.MAX_COST:,}",
         deadline=f"{http.DEADLINE_S:g}",
     )

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, select
 
 from manifest_auth.context import House
+from manifest_auth.files import arriving, drop_older
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import StoreUnavailable, SystemUnit, crossing, unowned
 from manifest_auth.store.tables import (
@@ -76,6 +77,13 @@ async def sweep_files(house: House) -> None:
                 await house.files.drop(file.key)
 
 
+async def sweep_halves(house: House) -> None:
+    """Drops what a process left of uploads that were under way when it was killed, a day ago or more."""
+    before = (house.clock.now_ms() - UNUSED_MS) / 1000
+    await asyncio.to_thread(drop_older, arriving(house.settings), before)
+    await house.files.tidy(before)
+
+
 async def run(house: House) -> None:
     """Until cancelled. A store that cannot be reached is tried again in the next round."""
     turn = 0
@@ -90,6 +98,7 @@ async def run(house: House) -> None:
                 now = house.clock.now_ms()
                 await house.store.write(lambda unit: sweep(unit, now))  # noqa: B023 - awaited at once
                 await sweep_files(house)
+                await sweep_halves(house)
         except StoreUnavailable as error:
             house.log.warning("sweeping_failed", error=str(error))
         except Exception:

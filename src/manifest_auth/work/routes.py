@@ -19,7 +19,7 @@ from msgspec import Meta
 
 from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
-from manifest_auth.files import KINDS, START, FilesUnavailable, check_start
+from manifest_auth.files import KINDS, START, FilesUnavailable, arriving, check_start
 from manifest_auth.permissions import Permission
 from manifest_auth.settings import MAX_FILE
 from manifest_auth.text import check_line, when
@@ -104,7 +104,7 @@ def _media_type(call: Call[Any]) -> str:
 
 async def _take(ctx: Context, body: AsyncIterator[bytes], media_type: str, key: str) -> _Arrived:
     """The body, whole on this machine first, then kept under its key. Raises OSError and FilesUnavailable."""
-    folder = Path(ctx.house.settings.data_dir) / "uploads"
+    folder = arriving(ctx.house.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=folder)
     half = Path(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, only, tenant
 
 users = Table(
     "users",
@@ -27,6 +27,11 @@ users = Table(
     Index(None, "email_key"),
     Index(None, "tenant_id", "id"),
     Index(None, "tenant_id", "last_name", "id"),
+    *(
+        only(f"ix_users_deactivated_{name}", "deactivated_at", "tenant_id", name, "id")
+        for name in ("email_key", "last_name")
+    ),
+    only("ix_users_deactivated", "deactivated_at", "tenant_id", "id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )

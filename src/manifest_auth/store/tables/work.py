@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, only, tenant
 
 
 def _template(**options: bool) -> Column[int]:
@@ -42,6 +42,11 @@ templates = Table(
     Index(None, "tenant_id", "name_key", "id"),
     Index(None, "tenant_id", "changed_at", "id"),
     Index(None, "tenant_id", "id"),
+    *(
+        only(f"ix_templates_archived_{name}", "archived_at", "tenant_id", name, "id")
+        for name in ("name_key", "changed_at")
+    ),
+    only("ix_templates_archived", "archived_at", "tenant_id", "id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )
@@ -59,7 +64,8 @@ template_versions = Table(
     at("created_at"),
     at("published_at", nullable=True),
     UniqueConstraint("template_id", "number"),
-    Index(None, "tenant_id", "status", "template_id"),
+    # Were the tenant first, SQLite would look among all of a tenant's versions for those of a few keys.
+    Index(None, "status", "tenant_id", "template_id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )

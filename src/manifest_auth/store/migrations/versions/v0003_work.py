@@ -55,6 +55,9 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_templates_tenant_id_name_key_id"), "templates", ["tenant_id", "name_key", "id"], unique=False
     )
+    _index_marked("templates", "archived", "id")
+    _index_marked("templates", "archived_name_key", "name_key", "id")
+    _index_marked("templates", "archived_changed_at", "changed_at", "id")
     op.create_table(
         "template_events",
         sa.Column("tenant_id", BIG, nullable=False),
@@ -89,9 +92,9 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(
-        op.f("ix_template_versions_tenant_id_status_template_id"),
+        op.f("ix_template_versions_status_tenant_id_template_id"),
         "template_versions",
-        ["tenant_id", "status", "template_id"],
+        ["status", "tenant_id", "template_id"],
         unique=False,
     )
     op.create_table(
@@ -220,3 +223,19 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("description", sa.Text(), server_default="", nullable=False))
     op.create_index(op.f("ix_users_tenant_id_id"), "users", ["tenant_id", "id"], unique=False)
     op.create_index(op.f("ix_users_tenant_id_last_name_id"), "users", ["tenant_id", "last_name", "id"], unique=False)
+    _index_marked("users", "deactivated", "id")
+    _index_marked("users", "deactivated_email_key", "email_key", "id")
+    _index_marked("users", "deactivated_last_name", "last_name", "id")
+
+
+def _index_marked(table: str, name: str, *columns: str) -> None:
+    """An index of the rows alone that are archived or deactivated."""
+    condition = sa.text(f"{name.partition('_')[0]}_at IS NOT NULL")
+    op.create_index(
+        op.f(f"ix_{table}_{name}"),
+        table,
+        ["tenant_id", *columns],
+        unique=False,
+        sqlite_where=condition,
+        postgresql_where=condition,
+    )
