@@ -69,7 +69,7 @@ class Forbidden(Refusal):
 
 class AccountDisabled(Refusal):
     code, status, sentence = "ACCOUNT_DISABLED", 403, "This account is disabled"
-    when = "Only after the right password or a valid assertion: the user is deactivated or the client suspended."
+    when = "Only after a valid proof: the user is deactivated, here or at Microsoft, or the client is suspended."
     keeps_writes = True
 
 
