@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.support.accounts import new_user, trail
 from tests.support.house import App
 from tests.support.people import oidc_provider, roles_line, session_of, user_of, users_of
-from tests.support.single_sign_on import check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import begun, check_nobody_got_in, saml_provider
 
 NO_ADDRESS = "The identity provider gives no valid e-mail address"
 
@@ -156,3 +157,15 @@ async def test_a_long_saml_subject_is_kept_whole_or_refused(app: App, length: in
     assert other.data["user"]["id"] != reply.data["user"]["id"]
     again = await okta.call(okta.response(subject, attributes=mail))
     assert again.data["user"]["id"] == reply.data["user"]["id"]
+
+
+async def test_somebody_new_at_two_providers_at_once_is_one_user_and_sees_no_conflict(app: App) -> None:
+    async with oidc_provider(app, vouches=True) as one, oidc_provider(app, one.client, vouches=True) as other:
+        for number in range(3):
+            ways = []
+            for company in (one, other) * 4:
+                company.knows(f"new-{number}", f"new-{number}@{one.client}.example")
+                ways.append(await begun(app, company.op, one.client, provider=company.name))
+            replies = await asyncio.gather(*[browser.send("GET", address) for browser, address in ways])
+            assert [reply.status for reply in replies] == [302] * 8, [reply.text for reply in replies]
+            assert len({(await session_of(browser))["user"]["id"] for browser, _ in ways}) == 1

@@ -5,6 +5,7 @@ The tail is one unit of work: use the flow up, match the person, then open a ses
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
@@ -22,6 +23,7 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 
 T = TypeVar("T")
+_MORE_ATTEMPTS = 3
 
 
 class Asked(NamedTuple):
@@ -191,11 +193,12 @@ async def complete(
 
 
 async def again(work: Callable[[], Awaitable[T]]) -> T:
-    """Two who are new at the same moment: the second finds what the first made."""
-    try:
-        return await work()
-    except Conflict:
-        return await work()
+    """Two who are new at the same moment: the second finds what the first made. Somebody may be new twice over, as a
+    user and at the provider."""
+    for _ in range(_MORE_ATTEMPTS):
+        with contextlib.suppress(Conflict):
+            return await work()
+    return await work()
 
 
 def _ticket(unit: SystemUnit, ctx: Context, provider: Provider, flow: Flow | None) -> Ticket:
