@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from manifest_auth.outgoing import Outgoing, Unreachable
 from manifest_auth.outgoing.wire import KEEP_S
+from manifest_auth.providers.providers import MOST
 from manifest_auth.settings import Settings, load
 from tests.support.oidc_socket import Answer, Asked, Socket
 
@@ -182,4 +183,23 @@ async def test_those_who_ask_for_one_name_share_one_look_up_and_a_dead_name_serv
         await outgoing.get("https://dead.example.com/")
     assert asked == ["dead.example.com", "alive.example.com"]
     gate.set()
+    await outgoing.close()
+
+
+async def test_nor_do_the_dead_name_servers_of_all_providers_that_a_client_may_have() -> None:
+    gate = threading.Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        if host.startswith("dead"):
+            gate.wait(30)
+        return ["127.0.0.1"]
+
+    outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
+    names = [f"https://dead{number}.example.com/" for number in range(MOST)]
+    held = [asyncio.create_task(outgoing.get(name)) for name in names]
+    await asyncio.sleep(0)
+    with pytest.raises(Unreachable, match="cannot connect"):
+        await outgoing.get("https://alive.example.com:1/")
+    gate.set()
+    await asyncio.gather(*held, return_exceptions=True)
     await outgoing.close()

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 #: Host and port → addresses, the best first. Blocks; raises OSError.
 Resolve = Callable[[str, int], list[str]]
-_THREADS = 8
+#: More than one client may have providers: each name that nobody answers for keeps one for many seconds.
+_THREADS = 64
 
 
 def system(host: str, port: int) -> list[str]:
