@@ -3,11 +3,13 @@
 from manifest_auth.sessions.foreign import Foreign, foreign_key, is_refused, refuse_foreign
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
+    LISTING,
     TOUCH_EVERY_MS,
     Chain,
     Opened,
     Principal,
     SessionRow,
+    SessionSeen,
     advance,
     advance_at_once,
     end,
@@ -16,6 +18,7 @@ from manifest_auth.sessions.sessions import (
     end_shown,
     end_tenant,
     end_users_at,
+    find_seen,
     list_open,
     look_up,
     open_session,
@@ -24,6 +27,7 @@ from manifest_auth.sessions.sessions import (
 )
 
 __all__ = [
+    "LISTING",
     "TOUCH_EVERY_MS",
     "Chain",
     "Foreign",
@@ -31,6 +35,7 @@ __all__ = [
     "Principal",
     "Principals",
     "SessionRow",
+    "SessionSeen",
     "advance",
     "advance_at_once",
     "end",
@@ -39,6 +44,7 @@ __all__ = [
     "end_shown",
     "end_tenant",
     "end_users_at",
+    "find_seen",
     "foreign_key",
     "is_refused",
     "list_open",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Integer, MetaData
+from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Integer, LargeBinary, MetaData
 
 metadata = MetaData(
     naming_convention={
@@ -32,3 +32,14 @@ def at(name: str, nullable: bool = False) -> Column[int]:
 def tenant(**options: Any) -> Column[int]:
     """Whose row it is."""
     return Column("tenant_id", BigInt, ForeignKey("tenants.id"), nullable=False, **options)
+
+
+def sealed(name: str, row: str, nullable: bool = False) -> Column[bytes]:
+    """What only the installation's secret key opens. ``row`` names the row that it is sealed for by other columns of
+    it, like ``signing_keys/{id}/secret``; ``keys reencrypt`` finds all such columns by that."""
+    return Column(name, LargeBinary, nullable=nullable, info={"sealed": row})
+
+
+def sealed_for(column: Column[Any], **values: Any) -> str:
+    """The name of the row that a value of a :func:`sealed` column is sealed for."""
+    return str(column.info["sealed"]).format(**values)
