@@ -133,7 +133,9 @@ async def user_create(given: argparse.Namespace) -> None:
         stored = await passwords.first_hash(house.hasher, password, None, rules, words)
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
-        made = await house.store.of(tenant.id).write(lambda unit: add(unit, origin_of(house), draft, stored))
+        made = await house.store.of(tenant.id).write(
+            lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence)
+        )
         print(f"User {given.email} has number {made.id}.")
 
 

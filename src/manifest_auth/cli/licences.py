@@ -30,7 +30,9 @@ def add_to(groups: Any) -> None:
     for kind in ("full", "operate", "connect"):
         issue.add_argument(f"--{kind}", type=_whole(0, 10**9), default=0, metavar="SEATS")
     issue.add_argument("--feature", action="append", default=[], help="repeatable")
-    issue.add_argument("--installation", help="bind it to one installation")
+    issue.add_argument("--installation", help="bind it to one installation, by its installationId")
+    issue.add_argument("--revoke", action="append", default=[], metavar="ID",
+                       help="an earlier licence that is not accepted any more where this one was installed; repeatable")  # fmt: skip
     issue.set_defaults(run=_issue)
     inspect = group.add_parser("inspect", help="check and show the licence on standard input")
     inspect.set_defaults(run=_inspect)
@@ -67,8 +69,16 @@ def _issue(given: argparse.Namespace) -> None:
         features=tuple(given.feature),
         installation=given.installation,
         grace_days=given.grace_days,
+        revokes=tuple(given.revoke),
     )
-    print(licence.sign(made, private))
+    text = licence.sign(made, private)
+    try:
+        licence.verify(text, [private.public_key()])
+    except licence.BadLicence as error:
+        raise SettingsError(f"no server would accept this licence: {error}") from None
+    if given.id in given.revoke:
+        raise SettingsError("--revoke: a licence cannot revoke itself")
+    print(text)
 
 
 def _inspect(_given: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
+from manifest_auth import licence
 from manifest_auth.context import House
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import StoreUnavailable, SystemUnit, crossing, unowned
@@ -77,16 +78,16 @@ async def sweep_files(house: House) -> None:
 
 
 async def run(house: House) -> None:
-    """Until cancelled. A store that cannot be reached is tried again in the next round."""
+    """Until cancelled. A store that cannot be reached is tried again in the next round. The licence is looked at in
+    the first moment, too, so that the metrics know of it."""
     turn = 0
     while True:
-        await asyncio.sleep(EVERY_S)
-        turn += 1
         try:
-            await house.keys.refresh()
-            await house.licence.note_time()
-            await sweep_fleeting(house)
-            if turn % SWEEP_EVERY == 0:
+            await licence.watch(house)
+            if turn:
+                await house.keys.refresh()
+                await sweep_fleeting(house)
+            if turn and turn % SWEEP_EVERY == 0:
                 now = house.clock.now_ms()
                 await house.store.write(lambda unit: sweep(unit, now))  # noqa: B023 - awaited at once
                 await sweep_files(house)
@@ -94,3 +95,5 @@ async def run(house: House) -> None:
             house.log.warning("sweeping_failed", error=str(error))
         except Exception:
             house.log.exception("sweeping_failed")
+        await asyncio.sleep(EVERY_S)
+        turn += 1
