@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
-from manifest_auth import licence
+from manifest_auth import licence, trail
 from manifest_auth.context import House
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import StoreUnavailable, SystemUnit, crossing, unowned
@@ -77,6 +77,13 @@ async def sweep_files(house: House) -> None:
                 await house.files.drop(file.key)
 
 
+async def sweep_trail(house: House) -> None:
+    """Drops audit events that are kept no longer, where a setting says how long."""
+    if days := house.settings.audit_days:
+        now = house.clock.now_ms()
+        await trail.sweep(house.store, now - days * 86_400_000, now)
+
+
 async def run(house: House) -> None:
     """Until cancelled. A store that cannot be reached is tried again in the next round. The licence is looked at in
     the first moment, too, so that the metrics know of it."""
@@ -91,6 +98,7 @@ async def run(house: House) -> None:
                 now = house.clock.now_ms()
                 await house.store.write(lambda unit: sweep(unit, now))  # noqa: B023 - awaited at once
                 await sweep_files(house)
+                await sweep_trail(house)
         except StoreUnavailable as error:
             house.log.warning("sweeping_failed", error=str(error))
         except Exception:
