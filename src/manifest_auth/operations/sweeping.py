@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, delete, select
 
 from manifest_auth import licence, trail
 from manifest_auth.context import House
+from manifest_auth.operations.deleting import sweep_clients
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import StoreUnavailable, SystemUnit, crossing, unowned
 from manifest_auth.store.tables import (
@@ -94,6 +95,7 @@ async def run(house: House) -> None:
             if turn:
                 await house.keys.refresh()
                 await sweep_fleeting(house)
+                await sweep_clients(house)
             if turn and turn % SWEEP_EVERY == 0:
                 now = house.clock.now_ms()
                 await house.store.write(lambda unit: sweep(unit, now))  # noqa: B023 - awaited at once
