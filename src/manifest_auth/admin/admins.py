@@ -11,7 +11,6 @@ from manifest_auth import admins, audit, passwords
 from manifest_auth.admin import lists
 from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.admins import managing, second_factor
-from manifest_auth.admins.managing import Listed
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, Overloaded
@@ -65,7 +64,7 @@ class AdminSessionsEnded(msgspec.Struct, frozen=True):
     ended: int
 
 
-def wire(admin: Listed) -> dict[str, Any]:
+def wire(admin: managing.Listed) -> dict[str, Any]:
     return {
         "id": admin.id,
         "username": admin.username,
@@ -79,7 +78,7 @@ def wire(admin: Listed) -> dict[str, Any]:
 async def _list(ctx: Context, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
-    def work(unit: SystemUnit) -> lists.Rows[Listed]:
+    def work(unit: SystemUnit) -> lists.Rows[managing.Listed]:
         return lists.read(
             unit,
             managing.LISTING,
@@ -105,7 +104,7 @@ async def _create(ctx: Context, call: Call[AdminBody]) -> Answer:
         passwords.check(str(body.password), PasswordRules(), (body.username,))
     stored = await house.hasher.hash(made or str(body.password))
 
-    def work(unit: SystemUnit) -> Listed:
+    def work(unit: SystemUnit) -> managing.Listed:
         managing.acting(unit, ctx)
         admin_id = admins.create(unit, body.username, stored, ctx.now)
         audit.record_installation(unit, ctx, Event.ADMIN_CREATED, f"admin:{admin_id}", name=body.username)
@@ -117,7 +116,7 @@ async def _create(ctx: Context, call: Call[AdminBody]) -> Answer:
 async def _disable(ctx: Context, call: Call[None]) -> Answer:
     admin_id = call.id("admin")
 
-    def work(unit: SystemUnit) -> Listed:
+    def work(unit: SystemUnit) -> managing.Listed:
         ended = managing.disable(unit, ctx, admin_id)
         detail = {"before": {"disabled": False}, "after": {"disabled": True}, "sessions_ended": ended}
         audit.record_installation(unit, ctx, Event.ADMIN_DISABLED, f"admin:{admin_id}", **detail)
@@ -129,7 +128,7 @@ async def _disable(ctx: Context, call: Call[None]) -> Answer:
 async def _enable(ctx: Context, call: Call[None]) -> Answer:
     admin_id = call.id("admin")
 
-    def work(unit: SystemUnit) -> Listed:
+    def work(unit: SystemUnit) -> managing.Listed:
         managing.enable(unit, managing.managed(unit, ctx, admin_id))
         detail = {"before": {"disabled": True}, "after": {"disabled": False}}
         audit.record_installation(unit, ctx, Event.ADMIN_ENABLED, f"admin:{admin_id}", **detail)
@@ -144,7 +143,7 @@ async def _reset_password(ctx: Context, call: Call[None]) -> Answer:
     made = house.random.text(_PASSWORD_BYTES)
     stored = await house.hasher.hash(made)
 
-    def work(unit: SystemUnit) -> Listed:
+    def work(unit: SystemUnit) -> managing.Listed:
         managing.managed(unit, ctx, admin_id, own="Nobody resets their own password; change it with the current one")
         managing.set_password(unit, admin_id, stored)
         ended = managing.end_all(unit, admin_id, "admin_password_reset", ctx.now)
@@ -157,7 +156,7 @@ async def _reset_password(ctx: Context, call: Call[None]) -> Answer:
 async def _reset_second_factor(ctx: Context, call: Call[None]) -> Answer:
     admin_id = call.id("admin")
 
-    def work(unit: SystemUnit) -> Listed:
+    def work(unit: SystemUnit) -> managing.Listed:
         managing.managed(unit, ctx, admin_id, own="Nobody resets their own second factor; remove it with a code")
         if not second_factor.remove(unit, admin_id):
             raise Conflict("The system admin has no second factor")

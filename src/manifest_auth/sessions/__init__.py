@@ -2,14 +2,13 @@
 
 from manifest_auth.sessions.foreign import Foreign, foreign_key, is_refused, refuse_foreign
 from manifest_auth.sessions.principals import Principals
+from manifest_auth.sessions.seen import LISTING, SessionSeen, find_seen
 from manifest_auth.sessions.sessions import (
-    LISTING,
     TOUCH_EVERY_MS,
     Chain,
     Opened,
     Principal,
     SessionRow,
-    SessionSeen,
     advance,
     advance_at_once,
     end,
@@ -18,7 +17,6 @@ from manifest_auth.sessions.sessions import (
     end_shown,
     end_tenant,
     end_users_at,
-    find_seen,
     list_open,
     look_up,
     open_session,

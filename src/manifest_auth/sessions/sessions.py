@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.context import Context
-from manifest_auth.store import Listing, Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
+from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sessions, tenants, users
 
 TOUCH_EVERY_MS = 60_000
@@ -106,21 +106,6 @@ class SessionRow(NamedTuple):
     user_agent: str
 
 
-class SessionSeen(NamedTuple):
-    """A session as a system admin sees it."""
-
-    id: str
-    user_id: int
-    method: str
-    created_at: int
-    ends_at: int
-    last_used_at: int
-    ended_at: int | None
-    end_reason: str | None
-    address: str
-    user_agent: str
-
-
 class _Id(NamedTuple):
     id: str
 
@@ -169,24 +154,6 @@ _LIST = bound(
     .order_by(_S.created_at.desc(), _S.id)
     .limit(bindparam("limit")),
     SessionRow,
-)
-_ALL_SEEN = select(*(_S[name] for name in SessionSeen._fields))
-_SEEN = bound(_ALL_SEEN.where(_S.id == bindparam("id")), SessionSeen)
-_NOW = bindparam("now", type_=BigInteger())
-#: Filters take ``now``, ``of_user``, ``of_method`` and ``like`` (see :func:`manifest_auth.text.like`).
-LISTING = Listing(
-    _ALL_SEEN,
-    SessionSeen,
-    key=_S.id,
-    sorts={"ID": _S.id, "CREATED": _S.created_at},
-    filters={
-        "open": and_(_S.ended_at.is_(None), _S.ends_at > _NOW),
-        "over": or_(_S.ended_at.is_not(None), _S.ends_at <= _NOW),
-        "user": _S.user_id == bindparam("of_user"),
-        "method": _S.method == bindparam("of_method"),
-        "search": func.lower(_S.address + " " + _S.user_agent).like(bindparam("like"), escape="\\"),
-    },
-    narrow=("user",),
 )
 _TOUCH = bound(
     update(sessions)
@@ -297,11 +264,6 @@ def end_shown(unit: SystemUnit, shown_cookie: str, now: int) -> None:
 def list_open(unit: TenantUnit, user_id: int, now: int, limit: int) -> list[SessionRow]:
     """The open sessions of a user, newest first."""
     return unit.all(_LIST, of_user=user_id, now=now, limit=limit)
-
-
-def find_seen(unit: TenantUnit, session_id: str) -> SessionSeen | None:
-    """A session of the tenant, open or not."""
-    return unit.first(_SEEN, id=session_id)
 
 
 def touch(unit: TenantUnit, session_id: str, now: int) -> None:
