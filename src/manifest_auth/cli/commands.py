@@ -139,18 +139,6 @@ async def user_create(given: argparse.Namespace) -> None:
         print(f"User {given.email} has number {made.id}.")
 
 
-async def keys_rotate(_given: argparse.Namespace) -> None:
-    """New signing keys for all purposes."""
-    async with opened(build_house(settings.load()), hashing=False) as house:
-
-        def work(unit: SystemUnit) -> None:
-            house.keys.rotate(unit)
-            audit.record_installation(unit, origin_of(house), Event.KEYS_ROTATED)
-
-        await house.store.write(work)
-    print("New keys sign from now on; the old ones verify until all that they signed has expired.")
-
-
 async def doctor(_given: argparse.Namespace) -> int:
     """Prints the findings. Exit status 1 when something is bad."""
     signs = {"ok": "  ok ", "note": " note", "bad": " BAD "}

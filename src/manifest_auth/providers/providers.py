@@ -18,6 +18,7 @@ from manifest_auth.store.tables import (
     kept_tokens,
     provider_domains,
     providers,
+    sealed_for,
     sign_in_codes,
     sign_in_flows,
     tenants,
@@ -282,4 +283,4 @@ def _set_domains(unit: TenantUnit, provider_id: int, settings: Settings) -> None
 
 
 def _row(tenant_id: int, provider_id: int) -> str:
-    return f"providers/{tenant_id}/{provider_id}/secrets"
+    return sealed_for(_C.secrets, tenant_id=tenant_id, id=provider_id)
