@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,6 +66,19 @@ async def test_twenty_at_once_do_not_get_past(world: World, name: str) -> None:
     await fit(app, connect=3)
     outcomes = [outcome(reply) for reply in await asyncio.gather(*(attempt() for attempt in attempts))]
     assert sorted(one.code for one in outcomes) == [""] * 3 + ["SSO_FAILED" if name in SSO else "CONFLICT"] * 17
+    found = await shown(app)
+    assert found["seatsUsed"] == found["seats"]
+
+
+async def test_all_ways_at_once_neither_get_past_nor_stop_one_another(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    ways = ("by a system admin", "by addUser", "by inviteUser", "restored", "by SAML", "by Entra ID")
+    prepared = [await WAYS[name](world, client, 4) for name in ways]
+    attempts = [attempts[n] for n in range(4) for attempts in prepared]
+    await fit(app, connect=5)
+    outcomes = [outcome(reply).code for reply in await asyncio.gather(*(attempt() for attempt in attempts))]
+    assert outcomes.count("") == 5
+    assert set(outcomes) <= {"", "CONFLICT", "SSO_FAILED"}
     found = await shown(app)
     assert found["seatsUsed"] == found["seats"]
 
@@ -157,7 +171,7 @@ async def test_an_invitation_that_was_refused_for_a_seat_is_good_later(world: Wo
     async with oidc_provider(app, client, groupRoles=[roles_line("ops", "Operator")]) as company:
         user, _ = await new_user(app, client)
         link = (await company.invite(user)).data["link"]
-        asked = {"query": {"invitation": link.rpartition("=")[2].rpartition("#")[2]}, "groups": ["ops"]}
+        asked: dict[str, Any] = {"query": {"invitation": link.rpartition("=")[2].rpartition("#")[2]}, "groups": ["ops"]}
         await fit(app)
         assert (await company.refused("ada", **asked)).startswith("no seat: ")
         await fit(app, operate=1)

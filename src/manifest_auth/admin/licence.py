@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import audit, licence
-from manifest_auth.audit import Event
-from manifest_auth.context import Context
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import Context, House
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.licence import Overview
 from manifest_auth.store import SystemUnit
@@ -69,21 +69,22 @@ def wire(found: Overview, now: int) -> dict[str, Any]:
     }
 
 
+def put_in_force(unit: SystemUnit, house: House, origin: Context | Origin, text: str) -> None:
+    """Installs a key, and writes down that it was or why it was not. Raises LicenseInvalid."""
+    try:
+        made = house.licence.install(unit, text, house.clock.now_ms())
+    except LicenseInvalid as refusal:
+        audit.record_installation(unit, origin, Event.LICENSE_REFUSED, why=refusal.reason)
+        refusal.keeps_writes = True  # nothing but the audit event was written
+        raise
+    detail = {"license": made.id, "customer": made.customer, "seats": msgspec.to_builtins(made.seats),
+              "expires": when(made.expires_ms), "revokes": made.revokes}  # fmt: skip
+    audit.record_installation(unit, origin, Event.LICENSE_INSTALLED, **detail)
+
+
 async def _install(ctx: Context, call: Call[LicenceBody]) -> Answer:
     text = call.body.license_key.strip()
-
-    def work(unit: SystemUnit) -> None:
-        try:
-            made = ctx.house.licence.install(unit, text, ctx.now)
-        except LicenseInvalid as refusal:
-            audit.record_installation(unit, ctx, Event.LICENSE_REFUSED, why=refusal.reason)
-            refusal.keeps_writes = True  # nothing but the audit event was written
-            raise
-        detail = {"license": made.id, "customer": made.customer, "seats": msgspec.to_builtins(made.seats),
-                  "expires": when(made.expires_ms), "revokes": made.revokes}  # fmt: skip
-        audit.record_installation(unit, ctx, Event.LICENSE_INSTALLED, **detail)
-
-    await ctx.house.store.write(work)
+    await ctx.house.store.write(lambda unit: put_in_force(unit, ctx.house, ctx, text))
     await ctx.house.licence.standing(fresh=True)
     found = await ctx.house.licence.overview()
     licence.measure(ctx.house, found)

@@ -14,7 +14,7 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
-from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, NoSeat, free
+from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, NoSeat, free, overdrawn
 from manifest_auth.licence.watching import measure, watch
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "free",
     "generate",
     "measure",
+    "overdrawn",
     "private_key",
     "public_key",
     "sign",

@@ -36,7 +36,7 @@ class Seats(msgspec.Struct, frozen=True):
 
 
 class Licence(msgspec.Struct, frozen=True, rename="camel"):
-    """What a key grants. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are not accepted any more."""
+    """What a key grants. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are accepted no longer."""
 
     id: Annotated[str, Meta(min_length=1, max_length=100)]
     customer: Annotated[str, Meta(min_length=1, max_length=200)]

@@ -1,4 +1,4 @@
-"""Seats: which licence type allows which roles, and whether one is left (docs/decisions/0031-seats.md).
+"""Seats: which licence type allows which roles, and whether one is left (docs/decisions/0027-seats.md).
 
 A seat is taken by every user of the installation who is not deactivated and has a role, whichever client it is. A type
 allows what the types after it allow, so a greater seat that is free serves where a lesser one is missing.
@@ -77,6 +77,12 @@ def free(granted: Seats, used: Seats) -> Seats:
     """How many more users of each type may come, of one type alone: a greater type's seats serve the lesser ones."""
     left = [have - need for have, need in zip(_summed(granted), _summed(used), strict=True)]
     return Seats(*(max(0, min(left[n:])) for n in range(len(TYPES))))
+
+
+def overdrawn(granted: Seats, used: Seats) -> list[str]:
+    """The types of which more users are there than seats, those of greater types counted in."""
+    pairs = zip(TYPES, _summed(granted), _summed(used), strict=True)
+    return [kind for kind, have, need in pairs if need > have]
 
 
 def check(granted: Seats, used: Seats, before: int, after: int) -> None:
