@@ -72,7 +72,7 @@ async def test_every_auth_route_but_that_of_saml_has_the_small_limit() -> None:
             assert route.limit == 512 * KIB
         elif "/auth/" in route.path and route.method != "GET":
             assert route.limit == 64 * KIB, route.path
-        assert route.limit <= 1024 * KIB
+        assert route.limit <= 1024 * KIB or route.streams  # a file, part by part
 
 
 async def test_saml_reads_512_kib_and_not_a_byte_more(app: App) -> None:

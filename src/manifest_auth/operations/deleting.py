@@ -17,7 +17,7 @@ from manifest_auth import audit, tenants
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
 from manifest_auth.store import Bound, SystemUnit, bound, cell, given, rows
-from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files, metadata
+from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events, audit_heads, files, metadata
 from manifest_auth.tenants import Tenant
 
 ROUND_S = 5.0
@@ -26,19 +26,23 @@ _LONG_S, _SHORT_S = 0.2, 0.05  # a step that took longer is halved, a shorter on
 
 
 class _Walk(NamedTuple):
-    """How a table is emptied of one client: the keys of the first rows, of those behind, and away with them."""
+    """How a table is emptied of one client: the keys of some rows, of those behind them, and away with them. Where an
+    index leads to the client's rows, the first ones are asked for again and again; else all rows are looked through in
+    the order of their keys, once."""
 
     table: Table
     width: int  # of a key
     begin: Bound[Any]
-    go_on: Bound[Any]
+    go_on: Bound[Any] | None
     drop: Bound[Any]
 
 
 def _walk(table: Table) -> _Walk:
     key = list(table.primary_key.columns)
-    more = [files.c.key] if table is files else []
-    found = select(*key, *more).order_by(*key).limit(bindparam("limit"))
+    leads = any(next(iter(index.columns)).name == "tenant_id" for index in table.indexes)
+    found = select(*key, *([files.c.key] if table is files else [])).limit(bindparam("limit"))
+    if not leads:
+        found = found.order_by(*key)
     behind = tuple_(*(bindparam(f"after_{place}", type_=column.type) for place, column in enumerate(key)))
     listed = given("keys")
     theirs = select(*(cell(listed, place, column) for place, column in enumerate(key))).select_from(listed)
@@ -46,7 +50,7 @@ def _walk(table: Table) -> _Walk:
         table,
         len(key),
         bound(found),
-        bound(found.where(tuple_(*key) > behind)),
+        None if leads else bound(found.where(tuple_(*key) > behind)),
         bound(delete(table).where(tuple_(*key).in_(theirs))),
     )
 
@@ -54,6 +58,8 @@ def _walk(table: Table) -> _Walk:
 #: Tables of clients, those first that point at others; the audit trail last, its heads with the client's own row.
 _TABLES = [table for table in reversed(metadata.sorted_tables) if table in TENANT_OWNED and table is not audit_heads]
 _WALKS = [_walk(table) for table in sorted(_TABLES, key=lambda table: table.name.startswith("audit_"))]
+_DROP_LATE = bound(delete(audit_events))  # a sign-in that failed meanwhile is a new event
+_DROP_ANCHOR = bound(delete(audit_anchors))
 _DROP_HEAD = bound(delete(audit_heads))
 
 
@@ -90,7 +96,7 @@ def _walks(house: House) -> Iterator[_Walk]:
 
 
 async def _look(house: House, tenant: Tenant, walk: _Walk, after: Sequence[Any] | None, size: int) -> list[Any]:
-    statement = walk.begin if after is None else walk.go_on
+    statement = walk.begin if after is None or walk.go_on is None else walk.go_on
     values = {f"after_{place}": value for place, value in enumerate(after or ())}
     return await house.store.of(tenant.id).read(lambda unit: unit.all(statement, limit=size, **values))
 
@@ -104,7 +110,8 @@ def _drop(unit: SystemUnit, house: House, tenant: Tenant) -> None:
     end = audit.lock(own)
     keeps = house.settings.client_deletion_audit == "keep"
     if not keeps:
-        own.change(_DROP_HEAD)
+        for statement in (_DROP_LATE, _DROP_ANCHOR, _DROP_HEAD):
+            own.change(statement)
     detail = {"identifier": tenant.identifier, "name": tenant.name, "events": end.sequence, "hash": end.hash}
     origin = Origin(now, "system", "", "sweeping")
     audit.record_installation(unit, origin, Event.CLIENT_DELETED, f"client:{tenant.id}", audit_kept=keeps, **detail)
