@@ -22,6 +22,9 @@ CROSSING = {
     "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
     "sign_in/codes.py": 1,  # a one-time code names the tenant
     "sign_in/flows.py": 2,  # by `state`, by request id: the answer of a provider names the sign-in, that the tenant
+    "trail/reading.py": 2,  # system admins read the trail of all clients
+    "trail/retention.py": 1,  # retention looks at all chains in turn
+    "trail/whose.py": 1,  # which chains there are, for who proves them
     "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
     "users/users.py": 1,  # a sign-in that names no client
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, select
@@ -206,16 +207,19 @@ _ONE = crossing(
 )
 
 
-async def _hash_of(chain: Chain, sequence: int) -> str:
+async def _stored(chain: Chain, sequence: int) -> dict[str, Any]:
     row = await chain.store.read(lambda unit: unit.first(_ONE, t=chain.number, sequence=sequence))
-    return str(row[-1])
+    assert row is not None
+    return dict(zip(audit_events.c.keys(), row, strict=True))
+
+
+async def _hash_of(chain: Chain, sequence: int) -> str:
+    return str((await _stored(chain, sequence))["hash"])
 
 
 async def _rehash(chain: Chain, sequence: int, actor: str) -> None:
     """Alters an event and makes its hash anew, as somebody who knows the recipe would."""
-    row = await chain.store.read(lambda unit: unit.first(_ONE, t=chain.number, sequence=sequence))
-    values = {**dict(zip(audit_events.c.keys(), row, strict=True)), "actor": actor}
-    hashed = audit.digest(chain.number, values)
+    hashed = audit.digest(chain.number, {**await _stored(chain, sequence), "actor": actor})
     await chain.by_hand(f"{_SET} actor = '{actor}', hash = '{hashed}' {_AT} {sequence}")
 
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 from manifest_auth import trail
 from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.trail.routes import AuditEventsData, AuditQuery, place_of, wanted, wire
+from manifest_auth.trail import AuditEventsData, AuditQuery, place_of, wanted, wire
 from manifest_auth.web import Answer, Call, Door, Route, ok
 
 

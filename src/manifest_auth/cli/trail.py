@@ -190,7 +190,7 @@ async def _chains(store: Store, client: str | None) -> list[int]:
 
 @contextlib.asynccontextmanager
 async def _opened() -> AsyncIterator[Store]:
-    """The store alone: who proves a copy of it needs no secret key."""
+    """The store alone: no key is read or made for it."""
     loaded = settings.load()
     await upgrade(loaded.database)
     store = open_store(loaded.database, loaded.database_pool)

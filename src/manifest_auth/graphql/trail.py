@@ -6,13 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from manifest_auth import trail
-from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import ValidationError
 from manifest_auth.graphql import arguments
 from manifest_auth.text import moment
-from manifest_auth.trail import NEWEST_FIRST, OLDEST_FIRST, Found, Wanted
-from manifest_auth.trail.routes import cursor, place_of
+from manifest_auth.trail import NEWEST_FIRST, OLDEST_FIRST, Found, Wanted, cursor, event_named, place_of
 
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
@@ -44,8 +41,7 @@ def _wanted(given: dict[str, Any], order: str) -> Wanted:
     for name, field in (("since", "filter.since"), ("until", "filter.until")):
         if name in filters:
             filters[name] = moment(filters[name], field)
-    if filters.get("event") not in (None, *(event.value for event in Event)):
-        raise ValidationError(details=[("filter.event", "No such event")])
+    event_named(filters.get("event", ""), "filter.event")
     return Wanted(**filters, order=order)
 
 

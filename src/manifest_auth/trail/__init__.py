@@ -10,11 +10,14 @@ from manifest_auth.trail.reading import NEWEST_FIRST, OLDEST_FIRST, Found, Place
 from manifest_auth.trail.retention import sweep
 from manifest_auth.trail.verifying import Verdict, verify, verify_export
 from manifest_auth.trail.whose import INSTALLATION, all_chains, chain_named
+from manifest_auth.trail.wire import AuditEventsData, AuditQuery, cursor, event_named, place_of, wanted, wire
 
 __all__ = [
     "INSTALLATION",
     "NEWEST_FIRST",
     "OLDEST_FIRST",
+    "AuditEventsData",
+    "AuditQuery",
     "Fault",
     "Found",
     "Link",
@@ -25,10 +28,15 @@ __all__ = [
     "Wanted",
     "all_chains",
     "chain_named",
+    "cursor",
+    "event_named",
     "export",
     "page",
     "page_across",
+    "place_of",
     "sweep",
     "verify",
     "verify_export",
+    "wanted",
+    "wire",
 ]
