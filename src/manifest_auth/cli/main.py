@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from manifest_auth import __version__
-from manifest_auth.cli import admins, commands, keys, licences, providers, trail
+from manifest_auth.cli import admins, backups, commands, keys, licences, providers, trail
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
 from manifest_auth.sealing import CannotOpen
@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     create.set_defaults(run=commands.user_create)
 
     keys.add_to(groups)
+    backups.add_to(groups)
     providers.add_to(groups)
     licences.add_to(groups)
     trail.add_to(groups)

@@ -5,7 +5,7 @@ Whoever keeps a file here writes its row afterwards, so that a row never names b
 row are nobody's.
 """
 
-from manifest_auth.files.keeper import FilesUnavailable, Keeper, open_keeper
+from manifest_auth.files.keeper import FilesUnavailable, Keeper, folder_of, open_keeper, path_of
 from manifest_auth.files.kinds import KINDS, START, check_start
 
-__all__ = ["KINDS", "START", "FilesUnavailable", "Keeper", "check_start", "open_keeper"]
+__all__ = ["KINDS", "START", "FilesUnavailable", "Keeper", "check_start", "folder_of", "open_keeper", "path_of"]
