@@ -45,6 +45,7 @@ NEEDS = {
         "inviteUser", "renewInvitation", "addUser", "updateUser", "setUserRoles", "deactivateUser", "restoreUser",
         "endUserSessions", "resetUserPassword",
     ),
+    "audit:read": ("auditEventsPage",),
     "templates:read": ("templates", "templatesPage", "template", "templateVersion"),
     "jobs:read": ("jobs", "jobsPage", "job"),
     "templates:edit": (
@@ -65,6 +66,7 @@ _BODY = {"name": "company", "oidc": {"issuer": "http://127.0.0.1:9/op", "clientI
 _USER, _PROVIDER = "/api/client/users/{user}", "/api/client/providers/{provider}"
 #: The same of REST; and a body for each.
 ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
+    ("GET", "/api/client/audit"): ("audit:read", None),
     ("POST", FILES): ("jobs:execute", None),
     ("GET", f"{FILES}/{{file}}"): ("jobs:read", None),
     ("GET", f"{_USER}/identities"): ("users:manage", None),
@@ -85,7 +87,8 @@ ROUTES_FOR_ALL = {
     ("GET", "/api/client/auth/me"), ("POST", "/api/client/auth/sign-out"), ("POST", "/api/client/auth/sign-out-all"),
     ("GET", "/api/client/auth/sessions"), ("DELETE", "/api/client/auth/sessions/{id}"),
     ("POST", "/api/client/auth/password"), ("GET", "/api/client/auth/identities"),
-    ("POST", "/api/client/auth/identities"), ("DELETE", "/api/client/auth/identities/{id}"),
+    ("POST", "/api/client/auth/identities"), ("POST", "/api/client/auth/identities/token"),
+    ("DELETE", "/api/client/auth/identities/{id}"),
     ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"),
 }  # fmt: skip
 NEVER = 2**31 - 1
