@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from manifest_auth import trail
 from manifest_auth.operations import deleting
 from manifest_auth.operations.deleting import sweep_clients
 from manifest_auth.store import SystemUnit
 from manifest_auth.store.tables import TENANT_OWNED, files
+from manifest_auth.trail import retention
 from tests.storage.rows import add, everything
 from tests.support.admin_desk import Desk, desk, events
 from tests.support.envelope import check_refusal, check_success
@@ -154,6 +156,24 @@ async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
         counts.append(sum((await left(app, made["id"])).values()))
         assert 0 < counts[-2] - counts[-1] <= 20  # ten a step; the background may do one too
     assert len(counts) > 10
+
+
+async def test_its_trail_is_provable_while_it_goes(root: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, made = root.app, await client(root)
+    for number in range(20):
+        check_success(await root.send("PATCH", f"{BASE}/{made['id']}", {"name": f"Going {number}"}))
+    check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
+    app.clock.advance(DAYS * 86_400)
+    monkeypatch.setattr(retention, "BATCH", 6)
+    monkeypatch.setattr(deleting, "ROUND_S", -1.0)
+    seen = set()
+    while "audit_heads" in await left(app, made["id"]):
+        verdict = await trail.verify(app.house.store, made["id"], lambda _: None)
+        assert verdict.faults == []
+        seen.add(verdict.events)
+        await sweep(app)
+    assert len(seen) > 3
+    assert await left(app, made["id"]) == {}
 
 
 async def test_several_processes_may_do_it_at_once(root: Desk) -> None:

@@ -8,12 +8,12 @@ processes may do it at once. The client's own row goes last, and with it the ide
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Table, bindparam, delete, select, tuple_
 
-from manifest_auth import audit, tenants
+from manifest_auth import audit, tenants, trail
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
 from manifest_auth.store import Bound, SystemUnit, bound, cell, given, rows
@@ -55,12 +55,10 @@ def _walk(table: Table) -> _Walk:
     )
 
 
-#: Tables of clients, those first that point at others; the audit trail last, its heads with the client's own row.
-_TABLES = [table for table in reversed(metadata.sorted_tables) if table in TENANT_OWNED and table is not audit_heads]
-_WALKS = [_walk(table) for table in sorted(_TABLES, key=lambda table: table.name.startswith("audit_"))]
-_DROP_LATE = bound(delete(audit_events))  # a sign-in that failed meanwhile is a new event
-_DROP_ANCHOR = bound(delete(audit_anchors))
-_DROP_HEAD = bound(delete(audit_heads))
+_TRAIL = (audit_events, audit_anchors, audit_heads)
+#: Tables of clients, those first that point at others.
+_WALKS = [_walk(table) for table in reversed(metadata.sorted_tables) if table in TENANT_OWNED - {*_TRAIL}]
+_DROP_TRAIL = [bound(delete(table)) for table in _TRAIL]
 
 
 async def sweep_clients(house: House) -> None:
@@ -75,7 +73,7 @@ async def sweep_clients(house: House) -> None:
 async def _empty(house: House, tenant: Tenant, until: float) -> bool:
     """False when the time was over before everything was gone."""
     size = MOST // 10
-    for walk in _walks(house):
+    for walk in _WALKS:
         after: Sequence[Any] | None = None
         while found := await _look(house, tenant, walk, after, size):
             began = time.monotonic()
@@ -87,12 +85,20 @@ async def _empty(house: House, tenant: Tenant, until: float) -> bool:
                 return False
             took, after = ended - began, keys[-1]
             size = max(1, size // 2) if took > _LONG_S else min(MOST, size * 2) if took < _SHORT_S else size
+    return _keeps(house) or await _cut_trail(house, tenant, until)
+
+
+async def _cut_trail(house: House, tenant: Tenant, until: float) -> bool:
+    """As retention cuts it, so that what is left is provable at any time. False when the time was over before."""
+    now = house.clock.now_ms()
+    while await trail.cut(house.store, tenant.id, now + 1, now):
+        if time.monotonic() > until:
+            return False
     return True
 
 
-def _walks(house: House) -> Iterator[_Walk]:
-    keeps = house.settings.client_deletion_audit == "keep"
-    return (walk for walk in _WALKS if not (keeps and walk.table.name.startswith("audit_")))
+def _keeps(house: House) -> bool:
+    return house.settings.client_deletion_audit == "keep"
 
 
 async def _look(house: House, tenant: Tenant, walk: _Walk, after: Sequence[Any] | None, size: int) -> list[Any]:
@@ -108,10 +114,10 @@ def _drop(unit: SystemUnit, house: House, tenant: Tenant) -> None:
         return  # another process was first
     own = unit.of(tenant.id)
     end = audit.lock(own)
-    keeps = house.settings.client_deletion_audit == "keep"
-    if not keeps:
-        for statement in (_DROP_LATE, _DROP_ANCHOR, _DROP_HEAD):
-            own.change(statement)
+    for statement in () if _keeps(house) else _DROP_TRAIL:  # what the last cut left
+        own.change(statement)
     detail = {"identifier": tenant.identifier, "name": tenant.name, "events": end.sequence, "hash": end.hash}
     origin = Origin(now, "system", "", "sweeping")
-    audit.record_installation(unit, origin, Event.CLIENT_DELETED, f"client:{tenant.id}", audit_kept=keeps, **detail)
+    audit.record_installation(
+        unit, origin, Event.CLIENT_DELETED, f"client:{tenant.id}", audit_kept=_keeps(house), **detail
+    )

@@ -7,7 +7,7 @@ Never: a change of an event.
 from manifest_auth.trail.chain import Fault, Link, Walk
 from manifest_auth.trail.exporting import Span, export
 from manifest_auth.trail.reading import NEWEST_FIRST, OLDEST_FIRST, Found, Place, Wanted, page, page_across
-from manifest_auth.trail.retention import sweep
+from manifest_auth.trail.retention import cut, sweep
 from manifest_auth.trail.verifying import Verdict, verify, verify_export
 from manifest_auth.trail.whose import INSTALLATION, all_chains, chain_named
 from manifest_auth.trail.wire import AuditEventsData, AuditQuery, cursor, event_named, place_of, wanted, wire
@@ -29,6 +29,7 @@ __all__ = [
     "all_chains",
     "chain_named",
     "cursor",
+    "cut",
     "event_named",
     "export",
     "page",

@@ -70,6 +70,12 @@ async def sweep(store: Store, before: int, now: int) -> int:
         after = chains[-1]
 
 
+async def cut(store: Store, chain: int, before: int, now: int) -> int:
+    """One step of that, of one chain. How many events went; 0 once nothing is left but what tells of such steps."""
+    origin = Origin(now, "system", "", "sweeping")
+    return await store.of(chain).write(lambda unit: _cut(unit, origin, before))
+
+
 def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[int]]:
     """The next chains, and those of them that begin with an old event."""
     chains = [row.id for row in unit.all(_CHAINS, after=after)]
