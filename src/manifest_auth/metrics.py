@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -64,7 +65,8 @@ class Metrics:
         """How many days a licence has until its expiry, fewer than none in its grace time, and the seats of each type:
         taken and granted. Not among the metrics before, since hosted mode has no licence."""
         if self._license is None:
-            mode, r = "mostrecent", self.registry
+            mode: Literal["mostrecent"] = "mostrecent"
+            r = self.registry
             self._license = (
                 Gauge(
                     "manifest_license_days_left", "Days until the licence expires", registry=r, multiprocess_mode=mode
