@@ -11,6 +11,7 @@ import asyncio
 
 from manifest_auth import settings, tenants, users
 from manifest_auth.app import build_house, opened
+from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
@@ -36,6 +37,7 @@ async def seed(count: int, *, strict: bool = False) -> None:
             for number in range(count):
                 users.create(
                     unit.of(tenant.id),
+                    UNCOUNTED,
                     email=email(number),
                     first_name="User",
                     last_name=str(number),

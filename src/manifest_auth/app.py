@@ -10,9 +10,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from manifest_auth import logs, oidc
-from manifest_auth.admin import clients, identities, session_routes
+from manifest_auth.admin import admins as admin_admins
+from manifest_auth.admin import client_sessions, clients, identities, own_routes, session_routes, throttles
+from manifest_auth.admin import installation as admin_installation
+from manifest_auth.admin import keys as admin_keys
 from manifest_auth.admin import licence as admin_licence
 from manifest_auth.admin import providers as admin_providers
+from manifest_auth.admin import trail as admin_trail
 from manifest_auth.admin import users as admin_users
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
@@ -28,7 +32,7 @@ from manifest_auth.operations import routes as operations_routes
 from manifest_auth.operations import sweeping
 from manifest_auth.outgoing import Outgoing
 from manifest_auth.passwords import Hasher
-from manifest_auth.sealing import Sealer, secret_key
+from manifest_auth.sealing import Sealer, secret_keys
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
 from manifest_auth.sign_in import identity_routes, link_routes, provider_routes
@@ -37,6 +41,7 @@ from manifest_auth.sign_in.entra import EntraTokens
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tokens import KeyRing, VerifiedTokens
+from manifest_auth.trail import routes as trail_routes
 from manifest_auth.web import RouteTable
 from manifest_auth.work import routes as work_routes
 
@@ -48,12 +53,20 @@ ROUTES = (
     *graphql_http.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
+    *trail_routes.ROUTES,
     *session_routes.ROUTES,
     *clients.ROUTES,
     *admin_users.ROUTES,
     *admin_providers.ROUTES,
     *identities.ROUTES,
+    *client_sessions.ROUTES,
+    *own_routes.ROUTES,
+    *admin_admins.ROUTES,
+    *admin_keys.ROUTES,
+    *throttles.ROUTES,
+    *admin_installation.ROUTES,
     *admin_licence.ROUTES,
+    *admin_trail.ROUTES,
     *operations_routes.ROUTES,
 )
 
@@ -65,7 +78,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
     clock, random = clock or Clock(), random or Random()
     metrics = Metrics()
     store = open_store(settings.database, settings.database_pool)
-    sealer = Sealer(secret_key(settings, random), random)
+    sealer = Sealer(secret_keys(settings, random), random)
     keys = KeyRing(store, sealer, settings, clock, random)
     outgoing, clouds, log = Outgoing(settings, metrics), _clouds(settings), logs.build(settings.log_level)
     return House(
@@ -87,6 +100,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         entra=EntraTokens(),
         files=open_keeper(settings),
         mail=Mail(_mail_server(settings), clock, random, log, metrics),
+        started_at=clock.now_ms(),
     )
 
 

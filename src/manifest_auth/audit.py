@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.context import Context
 from manifest_auth.store import SystemUnit, TenantUnit, bound
 from manifest_auth.store.tables import audit_events, audit_heads
 
 INSTALLATION = 0
-_FIRST = "0" * 64
 
 
 class Event(enum.Enum):
@@ -31,11 +31,14 @@ class Event(enum.Enum):
     SESSION_ENDED = "session_ended"
     REFRESH_TOKEN_REUSED = "refresh_token_reused"
     PASSWORD_CHANGED = "password_changed"
+    PASSWORD_CHANGE_FAILED = "password_change_failed"
     PASSWORD_REHASHED = "password_rehashed"
     CLIENT_CREATED = "client_created"
     CLIENT_CHANGED = "client_changed"
     CLIENT_SUSPENDED = "client_suspended"
     CLIENT_RESTORED = "client_restored"
+    CLIENT_DELETION_STARTED = "client_deletion_started"
+    CLIENT_DELETED = "client_deleted"
     USER_CREATED = "user_created"
     USER_CHANGED = "user_changed"
     USER_ROLES_CHANGED = "user_roles_changed"
@@ -55,25 +58,46 @@ class Event(enum.Enum):
     ASSERTION_REPLAYED = "assertion_replayed"
     SIGN_IN_CODE_REUSED = "sign_in_code_reused"
     ADMIN_CREATED = "admin_created"
+    ADMIN_DISABLED = "admin_disabled"
+    ADMIN_ENABLED = "admin_enabled"
+    ADMIN_PASSWORD_RESET = "admin_password_reset"
+    SECOND_FACTOR_ENROLLED = "second_factor_enrolled"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    INSTALLATION_CHANGED = "installation_changed"
+    THROTTLES_CLEARED = "throttles_cleared"
     KEYS_ROTATED = "keys_rotated"
+    KEY_RETIRED = "key_retired"
+    SECRETS_REENCRYPTED = "secrets_reencrypted"
     LICENSE_INSTALLED = "license_installed"
     LICENSE_REFUSED = "license_refused"
+    AUDIT_SWEPT = "audit_swept"
 
 
-class _Head(NamedTuple):
+class Point(NamedTuple):
+    """Where a chain has come to: its last event's number and hash."""
+
     sequence: int
     hash: str
 
 
-_HEAD = bound(select(audit_heads.c.sequence, audit_heads.c.hash).with_for_update(), _Head)
-_START = bound(insert(audit_heads).values(sequence=bindparam("sequence"), hash=bindparam("hash")))
+#: Before the first event.
+BEGINNING = Point(0, "0" * 64)
+
+
+_HEAD = bound(select(audit_heads.c.sequence, audit_heads.c.hash).with_for_update(), Point)
+_START = bound(  # of two who begin a chain at once, the second waits for the first
+    upsert(audit_heads)
+    .values(sequence=BEGINNING.sequence, hash=BEGINNING.hash)
+    .on_conflict_do_nothing(index_elements=["tenant_id"])
+)
 _ADVANCE = bound(
     update(audit_heads)
     .where(audit_heads.c.sequence == bindparam("before"))
     .values(sequence=bindparam("sequence"), hash=bindparam("hash"))
 )
-_COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
-_APPEND = bound(insert(audit_events).values({name: bindparam(name) for name in _COLUMNS}))
+COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
+_APPEND = bound(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
 
 
 class Origin(NamedTuple):
@@ -95,10 +119,9 @@ def record(unit: TenantUnit, origin: Context | Origin, event: Event, subject: st
     The chain's head is locked until the transaction ends, so events of one tenant are in one order on every node.
     """
     who = origin if isinstance(origin, Origin) else origin_of(origin)
-    head = unit.first(_HEAD)
-    before = head.sequence if head else 0
+    head = lock(unit)
     values: dict[str, Any] = {
-        "sequence": before + 1,
+        "sequence": head.sequence + 1,
         "at": who.at,
         "event": event.value,
         "actor": who.actor,
@@ -106,14 +129,21 @@ def record(unit: TenantUnit, origin: Context | Origin, event: Event, subject: st
         "address": who.address,
         "request_id": who.request_id,
         "detail": orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
-        "previous_hash": head.hash if head else _FIRST,
+        "previous_hash": head.hash,
     }
     values["hash"] = digest(unit.tenant_id, values)
-    if head is None:
-        unit.change(_START, sequence=values["sequence"], hash=values["hash"])
-    else:
-        unit.change(_ADVANCE, before=before, sequence=values["sequence"], hash=values["hash"])
+    unit.change(_ADVANCE, before=head.sequence, sequence=values["sequence"], hash=values["hash"])
     unit.change(_APPEND, **values)
+
+
+def lock(unit: TenantUnit) -> Point:
+    """The head of the unit's chain, which nobody else changes until the transaction ends."""
+    head = unit.first(_HEAD)
+    if head is None:
+        unit.change(_START)
+        head = unit.first(_HEAD)
+        assert head is not None
+    return head
 
 
 def record_installation(
@@ -125,5 +155,5 @@ def record_installation(
 
 def digest(chain: int, values: dict[str, Any]) -> str:
     """The hash of an event: SHA-256 over its members in fixed order, the hash before it among them."""
-    members = [chain, *(values[name] for name in _COLUMNS if name != "hash")]
+    members = [chain, *(values[name] for name in COLUMNS if name != "hash")]
     return hashlib.sha256(orjson.dumps(members)).hexdigest()

@@ -48,6 +48,7 @@ class House:
     entra: EntraTokens
     files: Keeper
     mail: Mail
+    started_at: int  # when this process built it
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,6 +90,7 @@ class AdminCaller:
     session_id: str
     admin_id: int
     username: str
+    limited: bool = False  # may do nothing but enrol a second factor
 
     @property
     def actor(self) -> str:
@@ -110,6 +112,7 @@ class Context:
     caller: Caller = ANONYMOUS
     renewed_cookie: str = ""  # the session cookie whose idle time this request started anew
     loaded: dict[Any, Any] = field(default_factory=dict)  # what GraphQL read for this request
+    license_warning: str = ""  # what the answer says of the licence, see the front door
     mail_until: float | None = None  # until when all letters of this request must be gone, see mail.Mail
 
     @property

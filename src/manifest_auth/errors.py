@@ -85,7 +85,7 @@ class LicenseExpired(Refusal):
 
 class LicenseInvalid(Refusal):
     code, status, sentence = "LICENSE_INVALID", 400, "The license key is not valid"
-    when = "The key that was sent does not verify, is out of its time or is bound to another installation."
+    when = "The key that was sent does not verify, is out of its time, was revoked or is bound to another installation."
 
 
 class ValidationError(Refusal):
@@ -119,7 +119,7 @@ class UnsupportedMediaType(Refusal):
 
 class Conflict(Refusal):
     code, status, sentence = "CONFLICT", 409, "The request conflicts with the current state"
-    when = "The name is taken, or somebody else changed the object first."
+    when = "The name is taken, somebody else changed the object first, or the licence has no free seat for these roles."
 
 
 class RateLimited(Refusal):

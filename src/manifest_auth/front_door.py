@@ -24,12 +24,12 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.permissions import permissions_of
-from manifest_auth.settings import proxy_networks
+from manifest_auth.settings import admin_networks, proxy_networks
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.web import Answer, Call, Door, Head, Header, Page, Route, RouteTable, refuse, session_cookie
 from manifest_auth.web.answers import HSTS, SECURITY
 from manifest_auth.web.body import check_media_type, convert, from_texts, parse
-from manifest_auth.web.head import client_address, request_id
+from manifest_auth.web.head import client_address, is_listed, request_id
 from manifest_auth.web.routes import query_values
 
 Message = MutableMapping[str, Any]
@@ -40,6 +40,8 @@ Send = Callable[[Message], Awaitable[None]]
 WHOLE = "manifest_auth.whole"
 _NO_PAGE = Page()
 _MAX_AGENT = 200
+_ADMIN = "/api/admin"
+_OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
 _UNROUTED = "(none)"
 
 
@@ -50,6 +52,7 @@ class FrontDoor:
         self._house = house
         self._table = table
         self._proxies = proxy_networks(house.settings)
+        self._admin_networks = admin_networks(house.settings)
         always = (*SECURITY, HSTS) if house.settings.secure_cookies else SECURITY
         self._always: tuple[Header, ...] = always
         self._log_all = house.settings.log_requests == "all"
@@ -71,6 +74,8 @@ class FrontDoor:
         route: Route | None = None
         try:
             _check_target(scope, head)
+            if self._admin_networks and scope["path"].startswith(_ADMIN):
+                self._check_admin_address(ctx)
             route, path = self._table.find(method, scope["path"])
             pattern = route.path
             head.check()  # once the route is known: it says in which form a refusal is answered
@@ -90,6 +95,8 @@ class FrontDoor:
         if ctx.renewed_cookie:
             answer = self._renewing(answer, ctx.renewed_cookie)
         headers = self._headers(answer, ctx.request_id)
+        if ctx.license_warning:
+            headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
         whole = (scope.get("extensions") or {}).get(WHOLE)
         if answer.parts is not None:
             await _stream(answer, headers, send, with_body=method != "HEAD")
@@ -105,17 +112,26 @@ class FrontDoor:
             house.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
                            ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
 
+    def _check_admin_address(self, ctx: Context) -> None:
+        """To everybody else nothing is there, so that nobody sees what to come back for. Raises NotFound."""
+        if not is_listed(ctx.address, self._admin_networks):
+            raise NotFound(reason="MANIFEST_ADMIN_ADDRESSES does not list the address")
+
     async def _handle(
         self, ctx: Context, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
     ) -> Answer:
         if route.gated and ctx.house.licence.is_needed:
-            await ctx.house.licence.check()
+            ctx.license_warning = await ctx.house.licence.check()
         if route.door is Door.CLIENT:
             ctx.caller = await identify.user(ctx, scope["method"], head)
             if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
                 raise Forbidden(reason=f"needs {route.permission.value}")
         elif route.door is Door.ADMIN:
             ctx.caller = await identify.admin(ctx, head)
+            if ctx.house.licence.is_needed:
+                ctx.license_warning = await ctx.house.licence.warning()
+            if ctx.caller.limited and not route.path.startswith(_OWN):
+                raise Forbidden(details=[("secondFactor", "A second factor is required: enrol one first")])
         body: Any = None
         if route.streams:
             body = _parts(head, receive, route.limit)

@@ -72,7 +72,7 @@ async def admin(ctx: Context, head: Head) -> AdminCaller:
     session = await ctx.house.store.look_up(admins.BY_SESSION, id=verified.session_id)
     if session is None or not session.is_alive(ctx.now) or session.admin_id != verified.subject_id:
         raise InvalidToken(reason="session or admin is not alive")
-    return AdminCaller(session.session_id, session.admin_id, session.username)
+    return AdminCaller(session.session_id, session.admin_id, session.username, bool(session.limited))
 
 
 def bearer(authorization: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -43,6 +45,7 @@ class Metrics:
             registry=r,
         )
         self.mails = Counter("manifest_mails", "Letters by result", ["result"], registry=r)
+        self._license: tuple[Gauge, Gauge] | None = None
         self._children: dict[tuple[str, str, int], Histogram] = {}
         self.refreshed = self.refreshes.labels("ok")
 
@@ -57,6 +60,30 @@ class Metrics:
     def called(self, call: str, result: str, seconds: float) -> None:
         """Counts one call to an identity provider; both words are of short lists, and neither names the provider."""
         self._provider_seconds.labels(call, result).observe(seconds)
+
+    def license(self, days_left: float, seats: Mapping[str, tuple[int, int]]) -> None:
+        """How many days a licence has until its expiry, fewer than none in its grace time, and the seats of each type:
+        taken and granted. Not among the metrics before, since hosted mode has no licence."""
+        if self._license is None:
+            mode: Literal["mostrecent"] = "mostrecent"
+            r = self.registry
+            self._license = (
+                Gauge(
+                    "manifest_license_days_left", "Days until the licence expires", registry=r, multiprocess_mode=mode
+                ),
+                Gauge(
+                    "manifest_license_seats",
+                    "Seats by licence type: granted by the licence, and used by those who need that type at least",
+                    ["type", "count"],
+                    registry=r,
+                    multiprocess_mode=mode,
+                ),
+            )
+        left, counts = self._license
+        left.set(days_left)
+        for kind, (used, granted) in seats.items():
+            counts.labels(kind, "used").set(used)
+            counts.labels(kind, "granted").set(granted)
 
     def render(self) -> bytes:
         """The text exposition; with several web processes, of all of them together."""

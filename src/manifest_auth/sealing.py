@@ -1,7 +1,8 @@
 """Encryption at rest: AES-256-GCM under the installation's secret key, tied to the row by associated data.
 
 A sealed value is ``version(1) || nonce(12) || ciphertext+tag``. The associated data names table, row and column, so a
-value moved to another row does not open.
+value moved to another row does not open. The newest key seals; a value that an older one sealed opens as well, until
+``keys reencrypt`` has sealed it anew (``docs/decisions/0026-secret-key-rotation.md``).
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import fcntl
 import os
+import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -27,41 +31,117 @@ class CannotOpen(Exception):
     """The value was sealed under another key or for another row, or was altered."""
 
 
+class SecretKeys:
+    """The installation's secret keys, newest first.
+
+    Those of a file are read again when the file was replaced, so that servers that run learn of a new key before they
+    seal the next value, and need no new start.
+    """
+
+    def __init__(self, keys: Sequence[bytes], path: Path | None = None) -> None:
+        self.path = path
+        self._seen: tuple[int, int, int] | None = None
+        self._take(keys)
+
+    def newest(self) -> AESGCM:
+        """What new values are sealed with."""
+        self.look_again()
+        return self._ciphers[0]
+
+    def all(self) -> list[AESGCM]:
+        """What values may have been sealed with."""
+        return self._ciphers
+
+    @property
+    def texts(self) -> list[str]:
+        """As they stand in the setting or in the file."""
+        return [key.hex() for key in self._keys]
+
+    def look_again(self) -> bool:
+        """Reads a file that was replaced. True when it holds other keys now; what cannot be read changes nothing."""
+        found = _state(self.path)
+        if self.path is None or found in (None, self._seen):
+            return False
+        before = self._keys
+        with contextlib.suppress(OSError, ValueError, SettingsError):
+            self._take(_read(self.path))
+            self._seen = found
+        return self._keys != before
+
+    def _take(self, keys: Sequence[bytes]) -> None:
+        self._keys = tuple(keys)
+        self._ciphers = [AESGCM(key) for key in keys]
+
+
 class Sealer:
-    def __init__(self, key: bytes, random: Random) -> None:
-        self._cipher = AESGCM(key)
+    def __init__(self, keys: SecretKeys, random: Random) -> None:
+        self._keys = keys
         self._random = random
 
     def seal(self, value: bytes, row: str) -> bytes:
         """Encrypts ``value`` for one row, named like ``signing_keys/KID/secret``."""
         nonce = self._random.bytes(12)
-        return _VERSION + nonce + self._cipher.encrypt(nonce, value, row.encode())
+        return _VERSION + nonce + self._keys.newest().encrypt(nonce, value, row.encode())
 
     def open(self, sealed: bytes, row: str) -> bytes:
         """The value again. Raises :class:`CannotOpen`."""
-        try:
-            if sealed[:1] != _VERSION:
-                raise CannotOpen(row)
-            return self._cipher.decrypt(sealed[1:13], sealed[13:], row.encode())
-        except (InvalidTag, ValueError) as error:
-            raise CannotOpen(row) from error
+        opened = self._open(self._keys.all(), sealed, row)
+        if opened is None and self._keys.look_again():
+            opened = self._open(self._keys.all(), sealed, row)
+        if opened is None:
+            raise CannotOpen(row)
+        return opened
+
+    def renew(self, sealed: bytes, row: str) -> bytes | None:
+        """The value sealed with the newest key, None when it is already. Raises :class:`CannotOpen`."""
+        if self._open([self._keys.newest()], sealed, row) is not None:
+            return None
+        return self.seal(self.open(sealed, row), row)
+
+    @staticmethod
+    def _open(ciphers: list[AESGCM], sealed: bytes, row: str) -> bytes | None:
+        if sealed[:1] != _VERSION:
+            return None
+        for cipher in ciphers:
+            with contextlib.suppress(InvalidTag, ValueError):
+                return cipher.decrypt(sealed[1:13], sealed[13:], row.encode())
+        return None
 
 
-def secret_key(settings: Settings, random: Random) -> bytes:
-    """The 32 bytes of ``MANIFEST_SECRET_KEY``, or of the file in the data folder, made when absent (SQLite only).
+def secret_keys(settings: Settings, random: Random) -> SecretKeys:
+    """The keys of ``MANIFEST_SECRET_KEY``, or of the file in the data folder, made when absent (SQLite only).
 
     Raises :class:`SettingsError` for a short, malformed or placeholder-like key.
     """
     if settings.secret_key is not None:
-        return _parse(settings.secret_key, "MANIFEST_SECRET_KEY")
+        return SecretKeys(_parse(settings.secret_key, "MANIFEST_SECRET_KEY"))
     path = Path(settings.data_dir) / KEY_FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _make(path, random)
-        return _parse(Secret(path.read_text("ascii").strip()), str(path))
+        return SecretKeys(_read(path), path)
     except OSError as error:
         raise SettingsError(f"MANIFEST_DATA_DIR: {error}") from error
+
+
+def put_new_key_first(path: Path, random: Random) -> None:
+    """A new key before those of the file, which is replaced as a whole. Two that do so one after the other lose none.
+
+    Raises OSError, SettingsError.
+    """
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        texts = [random.bytes(32).hex(), *(key.hex() for key in _read(path))]
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{KEY_FILE}-", delete=False) as file:
+            file.write("".join(f"{text}\n" for text in texts))  # mode 0600
+            file.flush()
+            os.fsync(file.fileno())
+        Path(file.name).replace(path)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _make(path: Path, random: Random) -> None:
@@ -75,8 +155,27 @@ def _make(path: Path, random: Random) -> None:
             os.link(file.name, path)
 
 
-def _parse(secret: Secret, name: str) -> bytes:
-    text = secret.reveal()
+def _state(path: Path | None) -> tuple[int, int, int] | None:
+    """What tells a file that was replaced or written again from the one before."""
+    if path is None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _read(path: Path) -> list[bytes]:
+    return _parse(Secret(path.read_text("ascii")), str(path))
+
+
+def _parse(secret: Secret, name: str) -> list[bytes]:
+    texts = re.split(r"[\s,]+", secret.reveal().strip(" \t\r\n,"))
+    return [_parse_one(text, name) for text in dict.fromkeys(texts)]
+
+
+def _parse_one(text: str, name: str) -> bytes:
     try:
         key = bytes.fromhex(text) if len(text) == 64 else base64.b64decode(text, altchars=b"-_", validate=True)
     except (ValueError, binascii.Error):

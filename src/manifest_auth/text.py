@@ -115,6 +115,17 @@ def when(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at % 1000:03d}Z"
 
 
+def moment(text: str, field: str) -> int:
+    """A time of the store for RFC 3339 text; a date alone is its midnight, a time without a zone UTC. Raises
+    ValidationError."""
+    try:
+        read = datetime.fromisoformat(text)
+        at = (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise ValidationError(details=[(field, "Must be a date or time like 2026-01-31T09:30:00Z")]) from None
+    return round(at * 1000)
+
+
 def like(q: str) -> str:
     """A pattern for LIKE with escape ``\\`` that finds ``q`` anywhere, lower case."""
     escaped = q.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")

@@ -3,6 +3,7 @@ as it is: settings of providers, reasons, clouds."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -51,12 +52,13 @@ def test_the_commands_on_the_pages_are_commands() -> None:
         for command in pages.commands(block):
             if (place := command.find("manifest-auth ")) >= 0 and not command.startswith(("journalctl", "#")):
                 words = shlex.split(command[place:], comments=True)[1:]
+                words = list(itertools.takewhile(lambda word: word not in ("<", ">", "|"), words))
                 names.add(" ".join(words[:2]))
                 try:
                     parser().parse_args(words)
                 except SystemExit:
                     pytest.fail(f"{page}: {command}")
-    assert {"provider add", "provider test", "admin create", "client create", "serve"} <= names
+    assert {"provider add", "provider test", "admin create", "client create", "serve", "license issue"} <= names
 
 
 def test_the_calls_on_the_pages_are_routes_and_their_bodies_fit() -> None:
@@ -72,6 +74,14 @@ def test_the_calls_on_the_pages_are_routes_and_their_bodies_fit() -> None:
         seen.add((call.page, route.path))
     assert {page for page, _ in seen} >= {"integrators.md", "README.md", *OPENID, *MICROSOFT}
     assert ("power-apps.md", "/power-apps.json") in seen
+
+
+def test_every_call_of_the_admin_plane_stands_on_its_page() -> None:
+    table = RouteTable(ROUTES)
+    told = {table.find(call.method, call.path)[0] for call in pages.requests() if call.page == "admin.md"}
+    plane = {(route.method, route.path) for route in ROUTES if route.path.startswith("/api/admin/")}
+    elsewhere = {("POST", "/api/admin/clients/{client}/providers")}  # on the pages of providers, a body for each kind
+    assert {(route.method, route.path) for route in told} == plane - elsewhere
 
 
 def test_the_formulas_for_power_apps_call_what_the_connector_has() -> None:

@@ -182,6 +182,7 @@ async def test_a_client_that_is_suspended(world: World, kind: str) -> None:
     provider = await world.entra_of_ours()
     await act_on(world.app, f"{provider.client}/suspend")
     await world.refused(world.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
+    assert (await trail(world.app, provider.client))[-1].event == "sign_in_refused"
     assert await users_of(world.app, provider.client) == {}
     await act_on(world.app, f"{provider.client}/restore")
     await world.me(world.microsoft.mint(kind))

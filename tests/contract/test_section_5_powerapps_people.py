@@ -103,6 +103,8 @@ async def test_an_account_that_graph_knows_to_be_disabled(world: World, kind: st
     await world.refused(world.microsoft.mint(kind), 403, "ACCOUNT_DISABLED")
     assert await users_of(world.app, provider.client) == {}
     assert sign_ins(world.app, "entra", "refused") == refused + 2
+    last = (await trail(world.app, provider.client))[-1]
+    assert (last.event, last.members["why"]) == ("sign_in_refused", "Graph says that the account is disabled")
     world.microsoft.profile = {"accountEnabled": None}  # it was not told
     await world.me(world.microsoft.mint(kind))
 

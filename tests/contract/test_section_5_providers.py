@@ -217,6 +217,26 @@ async def test_the_list_is_paged_and_searchable(desk: Editor) -> None:
     check_refusal(await desk.send("GET", "?first=0"), 400, "VALIDATION_ERROR")
 
 
+async def test_the_list_is_sorted_and_filtered(desk: Editor) -> None:
+    for name in ("okta", "entra", "partner"):
+        await desk.make(name=name)
+    check_success(await desk.send("POST", "/okta/switch-off"))
+    for query, expected in (
+        ("sort=NAME", ["entra", "okta", "partner"]), ("sort=NAME_DESC", ["partner", "okta", "entra"]),
+        ("sort=ID_DESC", ["partner", "entra", "okta"]), ("state=off", ["okta"]), ("state=on", ["entra", "partner"]),
+        ("kind=oidc&sort=NAME", ["entra", "okta", "partner"]), ("kind=saml", []),
+    ):  # fmt: skip
+        shown: list[str] = []
+        cursor = 0
+        while cursor is not None:
+            page = check_success(await desk.send("GET", f"?first=2&after={cursor}&{query}"))
+            shown += [one["name"] for one in page["items"]]
+            cursor = page["nextCursor"]
+        assert shown == expected, query
+    for wrong in ("sort=x", "state=x", "kind=x", "sort=NAME&after=999999"):
+        check_refusal(await desk.send("GET", f"?{wrong}"), 400, "VALIDATION_ERROR")
+
+
 async def test_every_change_stands_in_the_clients_trail(app: App, desk: Editor) -> None:
     made = await desk.make(name="okta")
     await desk.send("PATCH", "/okta", {"domains": ["acme.example"], "oidc": {"clientSecret": "new"}})

@@ -45,6 +45,7 @@ NEEDS = {
         "inviteUser", "renewInvitation", "addUser", "updateUser", "setUserRoles", "deactivateUser", "restoreUser",
         "endUserSessions", "resetUserPassword",
     ),
+    "audit:read": ("auditEventsPage",),
     "templates:read": ("templates", "templatesPage", "template", "templateVersion"),
     "jobs:read": ("jobs", "jobsPage", "job"),
     "templates:edit": (
@@ -65,6 +66,7 @@ _BODY = {"name": "company", "oidc": {"issuer": "http://127.0.0.1:9/op", "clientI
 _USER, _PROVIDER = "/api/client/users/{user}", "/api/client/providers/{provider}"
 #: The same of REST; and a body for each.
 ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
+    ("GET", "/api/client/audit"): ("audit:read", None),
     ("POST", FILES): ("jobs:execute", None),
     ("GET", f"{FILES}/{{file}}"): ("jobs:read", None),
     ("GET", f"{_USER}/identities"): ("users:manage", None),

@@ -37,7 +37,7 @@ async def every_page(app: App, admin: str, path: str, first: int, q: str = "") -
 
 async def test_a_new_client_has_an_id_defaults_and_no_users(app: App, admin: str) -> None:
     data = await create(app, admin, "initech", "Initech GmbH")
-    assert set(data) == {"id", "identifier", "name", "settings", "createdAt", "suspendedAt"}
+    assert set(data) == {"id", "identifier", "name", "settings", "createdAt", "suspendedAt", "deleteAt"}
     assert type(data["id"]) is int
     assert (data["identifier"], data["name"], data["suspendedAt"]) == ("initech", "Initech GmbH", None)
     assert data["settings"]["refreshStrict"] is False

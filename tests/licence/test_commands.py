@@ -66,3 +66,56 @@ def test_inspect_needs_a_public_key(tmp_path: Path, key: str) -> None:
     result = run(tmp_path, "license", "inspect", given="x", MANIFEST_LICENSE_PUBLIC_KEY=key)
     assert result.status == 2
     assert result.line.startswith("MANIFEST_LICENSE_PUBLIC_KEY: ")
+
+
+def test_install_and_status_show_what_is_in_force(tmp_path: Path, pair: dict[str, str]) -> None:
+    settings = {"MANIFEST_DEPLOYMENT": "on-premise", "MANIFEST_LICENSE_PUBLIC_KEY": pair["public"]}
+    before = json.loads(done(tmp_path, "license", "status", **settings))
+    assert (before["state"], before["seatsUsed"]["full"]) == ("missing", 0)
+    bound = ("--installation", before["installationId"], "--full", "1")
+    text = done(tmp_path, *ISSUE, *bound, given=pair["private"])
+    assert json.loads(done(tmp_path, "license", "install", given=text, **settings))["state"] == "valid"
+    after = json.loads(done(tmp_path, "license", "status", **settings))
+    assert (after["licenseId"], after["seatsFree"]) == ("L-7", {"full": 1, "operate": 1, "connect": 1})
+    other = done(tmp_path, *ISSUE, "--installation", "elsewhere", given=pair["private"])
+    result = run(tmp_path, "license", "install", given=other, **settings)
+    assert (result.status, result.line) == (1, "this licence is not accepted here: bound to another installation")
+    assert json.loads(done(tmp_path, "license", "status", **settings)) == after
+
+
+def test_a_licence_that_revokes_others_is_issued_but_not_one_that_revokes_itself(
+    tmp_path: Path, pair: dict[str, str]
+) -> None:
+    text = done(tmp_path, *ISSUE, "--revoke", "L-5", "--revoke", "L-6", given=pair["private"]).strip()
+    assert verify(text, [public_key(pair["public"])]).revokes == ("L-5", "L-6")
+    for more, sentence in (
+        (("--revoke", "L-7"), "--revoke: a licence cannot revoke itself"),
+        (("--revoke", ""), "no server would accept this licence: members"),
+        (("--feature", "x" * 9000), "no server would accept this licence: length"),
+    ):
+        result = run(tmp_path, *ISSUE, *more, given=pair["private"])
+        assert (result.status, result.out) == (2, "")
+        assert result.line.startswith(sentence)
+
+
+def test_doctor_says_what_to_do_about_the_licence(tmp_path: Path, pair: dict[str, str]) -> None:
+    settings = {"MANIFEST_DEPLOYMENT": "on-premise", "MANIFEST_LICENSE_PUBLIC_KEY": pair["public"]}
+    done(tmp_path, "client", "create", "acme", **settings)
+
+    def findings() -> list[str]:
+        lines = run(tmp_path, "doctor", **settings).out.splitlines()
+        return [line for line in lines if line[7:].startswith(("licence", "seats"))]
+
+    install = "install one: manifest-auth license install"
+    assert findings() == [f" BAD   licence: none is installed, so nobody can sign in; {install}"]
+    user = ("user", "create", "ada@acme.example", "--client", "acme", "--role", "Admin", "--password-stdin")
+    refused = run(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
+    assert (refused.status, refused.line) == (1, "A license is required")
+    for days, begins in (("300", "  ok   licence: L-7, valid"), ("29", " note  licence: license expires at 20")):
+        text = done(tmp_path, "license", "issue", "--customer", "x", "--id", "L-7", "--days", days, "--full", "1",
+                    given=pair["private"])  # fmt: skip
+        done(tmp_path, "license", "install", given=text, **settings)
+        [finding] = findings()
+        assert finding.startswith(begins)
+    done(tmp_path, *user, given="kestrel-harbor-21-violet\n", **settings)
+    assert findings()[1] == " note  seats: all are taken; nobody new is let in"

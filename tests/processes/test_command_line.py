@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.clock import Random
-from manifest_auth.sealing import secret_key
+from manifest_auth.sealing import secret_keys
 from manifest_auth.settings import load
 from tests.support.commands import COMMAND, done, environment, run, until
 from tests.support.house import SECRET_KEY
@@ -119,7 +119,7 @@ def test_nobody_ever_reads_half_a_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as starters:
         for turn in range(100):
             settings = load({"MANIFEST_DATA_DIR": str(tmp_path / str(turn))})
-            keys = set(starters.map(lambda _, settings=settings: secret_key(settings, Random()), range(8)))
+            keys = set(starters.map(lambda _, settings=settings: secret_keys(settings, Random()).texts[0], range(8)))
             assert len(keys) == 1
             assert [path.name for path in (tmp_path / str(turn)).iterdir()] == ["secret.key"]
 

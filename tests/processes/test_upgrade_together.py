@@ -16,7 +16,7 @@ from manifest_auth import tenants
 from manifest_auth.app import build_house, opened
 from manifest_auth.clock import Random
 from manifest_auth.operations import demo
-from manifest_auth.sealing import KEY_FILE, secret_key
+from manifest_auth.sealing import KEY_FILE, secret_keys
 from manifest_auth.settings import load
 from manifest_auth.store import migrate
 from tests.processes.wire import NODE, Node
@@ -30,7 +30,7 @@ import asyncio, sys, time
 from alembic import command
 from manifest_auth import tenants
 from manifest_auth.clock import Random
-from manifest_auth.sealing import KEY_FILE, secret_key
+from manifest_auth.sealing import KEY_FILE, secret_keys
 from manifest_auth.app import build_house, opened
 from manifest_auth.operations import demo
 from manifest_auth.settings import load
@@ -96,7 +96,7 @@ def test_processes_that_start_together_make_one_secret_key(tmp_path: Path) -> No
 
     settings = load({"MANIFEST_DATA_DIR": str(tmp_path / "data")})
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(lambda _: secret_key(settings, Slow()), range(8)))
+        keys = set(pool.map(lambda _: secret_keys(settings, Slow()).texts[0], range(8)))
     assert len(keys) == 1
     assert [(path.name, path.stat().st_mode & 0o777) for path in (tmp_path / "data").iterdir()] == [(KEY_FILE, 0o600)]
 

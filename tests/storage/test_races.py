@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth import users
+from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned
@@ -78,6 +79,7 @@ async def test_two_admins_who_remove_each_other_leave_one(store: Store, pair: Pa
     def create(unit: TenantUnit, name: str) -> users.User:
         return users.create(
             unit,
+            UNCOUNTED,
             email=f"{name}@acme.example",
             first_name=name,
             last_name="T",
@@ -97,7 +99,7 @@ async def test_two_admins_who_remove_each_other_leave_one(store: Store, pair: Pa
             met[number].set()
             if store.remembers:
                 await_only(asyncio.wait_for(met[1 - number].wait(), 10))
-            return users.set_roles(unit, user, Role.VIEWER.bit)
+            return users.set_roles(unit, UNCOUNTED, user, Role.VIEWER.bit)
 
         return asyncio.create_task(tenant.write(work))
 

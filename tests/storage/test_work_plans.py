@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Select
 
 from manifest_auth import users
-from manifest_auth.store import Bound, Listing, Store
+from manifest_auth.store import Listing, Statement, Store
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.work import (
     assignments,
@@ -37,7 +37,7 @@ LISTINGS: dict[str, Listing[Any]] = {
     "jobs": jobs.LISTING,
 }
 #: Reads by key, of one thing or of many at once.
-LOOK_UPS: dict[str, Bound[Any]] = {
+LOOK_UPS: dict[str, Statement[Any]] = {
     f"{module.__name__.removeprefix('manifest_auth.')}.{name}": statement
     for module in (assignments, editorial, files, job_log, job_moves, job_steps, jobs, records, steps, template_log,
                    templates, versions)
@@ -46,7 +46,7 @@ LOOK_UPS: dict[str, Bound[Any]] = {
 } | {f"users.{name}": getattr(users.users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip
 
 
-def pages(listing: Listing[Any]) -> Iterator[tuple[tuple[str, ...], str, Bound[Any]]]:
+def pages(listing: Listing[Any]) -> Iterator[tuple[tuple[str, ...], str, Statement[Any]]]:
     """Every page that asks for no search: its conditions, its order, the statement."""
     names = sorted(set(listing.filters) - {"search"})
     for size in range(len(names) + 1):
@@ -61,7 +61,7 @@ class Planner:
     def __init__(self, sqlite: sqlite3.Connection | None, postgres: asyncpg.Connection[Any] | None) -> None:
         self.sqlite, self.postgres = sqlite, postgres
 
-    async def plan(self, statement: Bound[Any]) -> list[str]:
+    async def plan(self, statement: Statement[Any]) -> list[str]:
         if self.sqlite is not None:
             compiled = statement.sqlite
             found = self.sqlite.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", [None] * len(compiled.order))

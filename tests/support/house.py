@@ -15,6 +15,7 @@ from manifest_auth import admins, tenants, users
 from manifest_auth.app import Application, build_house
 from manifest_auth.clock import Clock
 from manifest_auth.context import House
+from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.settings import Settings, load
 from manifest_auth.store import SystemUnit
@@ -156,6 +157,7 @@ async def fill(house: House) -> dict[str, int]:
             for role, slug in SLUGS.items():
                 user = users.create(
                     unit.of(tenant.id),
+                    UNCOUNTED,
                     email=f"{slug}@{name}.example",
                     first_name=slug.title(),
                     last_name="Tester",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 from manifest_auth import users
+from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, editorial, job_moves, templates
@@ -27,6 +28,7 @@ def user(unit: TenantUnit, *roles: Role, email: str = "") -> int:
     number = next(_numbers)
     made = users.create(
         unit,
+        UNCOUNTED,
         email=email or f"worker-{number}@work.example",
         first_name="Wil",
         last_name=f"Worker {number}",

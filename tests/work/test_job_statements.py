@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.store import Bound
+from manifest_auth.store import Bound, Unowned
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.work import assignments, job_log, job_steps, jobs, records
 
@@ -61,7 +61,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
     return sqlite3.connect(path)
 
 
-def plan(opened: sqlite3.Connection, statement: Bound[Any]) -> str:
+def plan(opened: sqlite3.Connection, statement: Bound[Any] | Unowned[Any]) -> str:
     """How SQLite would go about it."""
     values = [None] * len(statement.sqlite.order)
     return "\n".join(row[3] for row in opened.execute(f"EXPLAIN QUERY PLAN {statement.sqlite.sql}", values))

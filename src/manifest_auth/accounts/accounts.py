@@ -11,6 +11,7 @@ from manifest_auth.accounts.rank import Who
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.licence import Counter
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.sign_in import granting
 from manifest_auth.store import TenantUnit
@@ -35,11 +36,23 @@ def _now(who: Who) -> int:
     return who.at if isinstance(who, Origin) else who.now
 
 
-def add(unit: TenantUnit, who: Who, draft: Draft, password_hash: str | None = None) -> User:
-    """Raises Forbidden, ValidationError, Conflict when the address is taken."""
+def _counter(who: Who, given: Counter | None) -> Counter:
+    """Of the licence's seats: the house of a request has it, the command line hands it in."""
+    if given is None:
+        assert not isinstance(who, Origin), "who is no request hands in what counts seats"
+        return who.house.licence
+    return given
+
+
+def add(
+    unit: TenantUnit, who: Who, draft: Draft, password_hash: str | None = None, *, counter: Counter | None = None
+) -> User:
+    """``counter``: as of :func:`users.create`. Raises Forbidden, ValidationError, Conflict when the address is taken or
+    no seat is left."""
     _check_roles(draft.roles)
     rank.check_grants(unit, who, 0, draft.roles)
-    user = users.create(unit, **draft._asdict(), password_hash=password_hash, now=_now(who))
+    counter = _counter(who, counter)
+    user = users.create(unit, counter, **draft._asdict(), password_hash=password_hash, now=_now(who))
     detail = {"email": user.email, "roles": role_names(user.roles)}
     audit.record(unit, who, Event.USER_CREATED, f"user:{user.id}", **detail)
     return user
@@ -61,11 +74,11 @@ def change(unit: TenantUnit, who: Who, user_id: int, given: Mapping[str, str]) -
 
 def set_roles(unit: TenantUnit, who: Context, user_id: int, roles: int) -> User:
     """Counts from the user's next request on. Raises NotFound, Forbidden, ValidationError, Conflict for the client's
-    last active Admin."""
+    last active Admin, or when no seat is left for these roles."""
     _check_roles(roles)
     user = rank.managed(unit, who, user_id, admins=True, own="Nobody changes their own roles")
     rank.check_grants(unit, who, user.roles, roles)
-    after = users.set_roles(unit, user, roles)
+    after = users.set_roles(unit, who.house.licence, user, roles)
     if after.roles & ~user.roles & Role.ADMIN.bit:
         granting.became_admin(unit, who, user)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
@@ -92,11 +105,11 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
 
 
 def restore(unit: TenantUnit, who: Context, user_id: int) -> User:
-    """Raises NotFound, Forbidden, Conflict."""
+    """Raises NotFound, Forbidden, Conflict, also when no seat is left."""
     user = rank.managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
-    users.restore(unit, user)
+    users.restore(unit, who.house.licence, user)
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}")
     return user._replace(deactivated_at=None)
 

@@ -1,16 +1,19 @@
-"""``/api/admin/clients``: system admins create, find, change, suspend and restore clients."""
+"""``/api/admin/clients``: system admins create, find, change, suspend, restore and delete clients."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import audit, sessions, tenants
+from manifest_auth.admin import lists
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.settings import DAY
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
 from manifest_auth.text import check_name, when
@@ -40,6 +43,19 @@ class ClientData(msgspec.Struct, frozen=True, rename="camel"):
     settings: TenantSettings
     created_at: str
     suspended_at: str | None
+    delete_at: str | None
+
+
+class ClientsQuery(msgspec.Struct, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[
+        Literal["ID", "ID_DESC", "IDENTIFIER", "IDENTIFIER_DESC", "NAME", "NAME_DESC", "CREATED", "CREATED_DESC"],
+        Meta(description="Order."),
+    ] = "ID"
+    state: Annotated[
+        Literal["", "active", "suspended", "deleted"], Meta(description="Only those; `deleted`: marked for deletion.")
+    ] = ""
 
 
 class ClientsData(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,6 +71,7 @@ def wire(tenant: Tenant) -> dict[str, Any]:
         "settings": msgspec.to_builtins(tenants.settings_of(tenant.settings)),
         "createdAt": when(tenant.created_at),
         "suspendedAt": when(tenant.suspended_at) if tenant.suspended_at else None,
+        "deleteAt": when(tenant.delete_at) if tenant.delete_at is not None else None,
     }
 
 
@@ -80,11 +97,20 @@ async def _create(ctx: Context, call: Call[ClientBody]) -> Answer:
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
-    page = call.page
-    found = await ctx.house.store.read(lambda unit: tenants.list_page(unit, page.after, page.first + 1, page.q))
-    more = len(found) > page.first
-    items = found[: page.first]
-    return ok({"items": [wire(t) for t in items], "nextCursor": items[-1].id if more else None})
+    page, asked = call.page, call.parameters
+
+    def work(unit: SystemUnit) -> lists.Rows[Tenant]:
+        return lists.read(
+            unit,
+            tenants.LISTING,
+            Asked(page.first, page.after, asked.sort),
+            Filters(asked.state).search(page.q),
+            find=lambda tenant_id: tenants.find(unit, str(tenant_id)),
+            value_of=lambda t, sort: {"IDENTIFIER": t.identifier, "NAME": t.name, "CREATED": t.created_at}[sort],
+        )
+
+    found = await ctx.house.store.read(work)
+    return ok({"items": [wire(t) for t in found.items], "nextCursor": found.next_cursor})
 
 
 async def _get(ctx: Context, call: Call[None]) -> Answer:
@@ -125,11 +151,41 @@ async def _restore(ctx: Context, call: Call[None]) -> Answer:
         tenant = by_name(unit, call.path["client"], lock=True)
         if tenant.suspended_at is None:
             raise Conflict("The client is not suspended")
+        if tenant.delete_at is not None and tenant.delete_at <= ctx.now:
+            raise Conflict("The time to take the deletion back is over")
         tenants.restore(unit, tenant)
-        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_RESTORED, f"client:{tenant.id}")
-        return tenant._replace(suspended_at=None)
+        detail = {
+            "before": _state(tenant),
+            "after": _state(restored := tenant._replace(suspended_at=None, delete_at=None)),
+        }
+        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_RESTORED, f"client:{tenant.id}", **detail)
+        return restored
 
     return ok(wire(await ctx.house.store.write(work)))
+
+
+async def _delete(ctx: Context, call: Call[None]) -> Answer:
+    delete_at = ctx.now + ctx.house.settings.client_deletion_days * DAY * 1000
+
+    def work(unit: SystemUnit) -> Tenant:
+        tenant = by_name(unit, call.path["client"], lock=True)
+        if tenant.delete_at is not None:
+            raise Conflict("The client is marked for deletion already")
+        marked = tenants.mark(unit, tenant, delete_at, ctx.now)
+        ended = sessions.end_tenant(unit.of(tenant.id), "client_deleted", ctx.now)
+        detail = {"before": _state(tenant), "after": _state(marked), "sessions_ended": ended}
+        event, subject = Event.CLIENT_DELETION_STARTED, f"client:{tenant.id}"
+        audit.record(unit.of(tenant.id), ctx, event, subject, **detail)
+        audit.record_installation(unit, ctx, event, subject, identifier=tenant.identifier, **detail)
+        return marked
+
+    return ok(wire(await ctx.house.store.write(work)))
+
+
+def _state(tenant: Tenant) -> dict[str, str | None]:
+    """For the audit trail."""
+    times = {"suspendedAt": tenant.suspended_at, "deleteAt": tenant.delete_at}
+    return {name: when(at) if at is not None else None for name, at in times.items()}
 
 
 _BASE = "/api/admin/clients"
@@ -137,12 +193,16 @@ _ONE = f"{_BASE}/{{client}}"
 ROUTES = (
     Route("POST", _BASE, _create, Door.ADMIN, "Create a client", ClientBody, ClientData, status=201,
           refusals=(Conflict,)),
-    Route("GET", _BASE, _list, Door.ADMIN, "List and search clients", None, ClientsData, paged=True),
+    Route("GET", _BASE, _list, Door.ADMIN, "List and search clients", None, ClientsData, paged=True,
+          query=ClientsQuery),
     Route("GET", _ONE, _get, Door.ADMIN, "One client, by number or identifier", None, ClientData, refusals=(NotFound,)),
     Route("PATCH", _ONE, _change, Door.ADMIN, "Change a client's name or settings", ClientChange, ClientData,
           refusals=(NotFound,)),
     Route("POST", f"{_ONE}/suspend", _suspend, Door.ADMIN, "Suspend a client: its users are refused at once",
           None, ClientData, refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a suspended client in again", None, ClientData,
+    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a suspended client in again; takes a deletion back",
+          None, ClientData, refusals=(NotFound, Conflict)),
+    Route("DELETE", _ONE, _delete, Door.ADMIN,
+          "Suspend a client, and delete it for good once the time to take that back is over", None, ClientData,
           refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import audit
-from manifest_auth.audit import Event
-from manifest_auth.context import Context
+from manifest_auth import audit, licence
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import Context, House
 from manifest_auth.errors import LicenseInvalid
-from manifest_auth.licence import Licence, Standing
+from manifest_auth.licence import Overview
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import when
 from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok
@@ -21,47 +21,78 @@ class LicenceBody(msgspec.Struct, frozen=True, rename="camel"):
     license_key: Annotated[str, Meta(min_length=1, max_length=16384)]
 
 
+class SeatsData(msgspec.Struct, frozen=True):
+    """Numbers of users, by licence type."""
+
+    full: int
+    operate: int
+    connect: int
+
+
 class LicenceData(msgspec.Struct, frozen=True, rename="camel"):
-    state: str
+    """``seatsUsed``: active users of all clients by the type that they need at least; ``seatsFree``: how many more may
+    come, of one type alone. ``installationId``: what the vendor may bind a licence to."""
+
+    state: Literal["not-needed", "missing", "valid", "grace", "expired"]
     customer: str | None
     license_id: str | None
-    seats: dict[str, int] | None
+    seats: SeatsData | None
+    seats_used: SeatsData | None
+    seats_free: SeatsData | None
     features: tuple[str, ...] | None
+    issued_at: str | None
     expires_at: str | None
+    grace_ends_at: str | None
+    installation_id: str
+    warning: str | None
 
 
-def wire(standing: Standing) -> dict[str, Any]:
-    found = standing.licence
+def wire(found: Overview, now: int) -> dict[str, Any]:
+    standing, used = found.standing, found.used
+    held = standing.licence
+    said = licence.warning(standing, now)
+    if standing.is_set_back:
+        said = "; ".join(filter(None, (said, "the clock is behind the newest time that was seen here")))
     return {
         "state": standing.state.value,
-        "customer": found.customer if found else None,
-        "licenseId": found.id if found else None,
-        "seats": msgspec.to_builtins(found.seats) if found else None,
-        "features": found.features if found else None,
-        "expiresAt": when(found.expires_at * 1000) if found else None,
+        "customer": held.customer if held else None,
+        "licenseId": held.id if held else None,
+        "seats": msgspec.to_builtins(held.seats) if held else None,
+        "seatsUsed": msgspec.to_builtins(used) if used is not None else None,
+        "seatsFree": msgspec.to_builtins(licence.free(held.seats, used)) if held and used is not None else None,
+        "features": held.features if held else None,
+        "issuedAt": when(held.issued_at * 1000) if held else None,
+        "expiresAt": when(held.expires_ms) if held else None,
+        "graceEndsAt": when(held.ends_ms) if held else None,
+        "installationId": found.installation,
+        "warning": said or None,
     }
+
+
+def put_in_force(unit: SystemUnit, house: House, origin: Context | Origin, text: str) -> None:
+    """Installs a key, and writes down that it was or why it was not. Raises LicenseInvalid."""
+    try:
+        made = house.licence.install(unit, text, house.clock.now_ms())
+    except LicenseInvalid as refusal:
+        audit.record_installation(unit, origin, Event.LICENSE_REFUSED, why=refusal.reason)
+        refusal.keeps_writes = True  # nothing but the audit event was written
+        raise
+    detail = {"license": made.id, "customer": made.customer, "seats": msgspec.to_builtins(made.seats),
+              "expires": when(made.expires_ms), "revokes": made.revokes}  # fmt: skip
+    audit.record_installation(unit, origin, Event.LICENSE_INSTALLED, **detail)
 
 
 async def _install(ctx: Context, call: Call[LicenceBody]) -> Answer:
     text = call.body.license_key.strip()
-
-    def work(unit: SystemUnit) -> Licence:
-        try:
-            licence = ctx.house.licence.install(unit, text, ctx.now)
-        except LicenseInvalid as refusal:
-            audit.record_installation(unit, ctx, Event.LICENSE_REFUSED, why=refusal.reason)
-            refusal.keeps_writes = True  # nothing but the audit event was written
-            raise
-        detail = {"license": licence.id, "customer": licence.customer}
-        audit.record_installation(unit, ctx, Event.LICENSE_INSTALLED, **detail)
-        return licence
-
-    await ctx.house.store.write(work)
-    return ok(wire(await ctx.house.licence.standing(fresh=True)))
+    await ctx.house.store.write(lambda unit: put_in_force(unit, ctx.house, ctx, text))
+    await ctx.house.licence.standing(fresh=True)
+    found = await ctx.house.licence.overview()
+    licence.measure(ctx.house, found)
+    return ok(wire(found, ctx.now))
 
 
 async def _show(ctx: Context, call: Call[None]) -> Answer:
-    return ok(wire(await ctx.house.licence.standing(fresh=True)))
+    return ok(wire(await ctx.house.licence.overview(), ctx.now))
 
 
 _PATH = "/api/admin/license-on-prem"

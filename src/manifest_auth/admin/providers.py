@@ -4,13 +4,15 @@ Admin and User Admin under ``/api/client/providers``: the same verbs, the same a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from manifest_auth import audit, providers, sessions, tenants
-from manifest_auth.admin import provider_wire
+from manifest_auth.admin import lists, provider_wire
 from manifest_auth.admin.clients import by_name
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.admin.provider_models import (
     ExaminedData,
     ProviderBody,
@@ -30,6 +32,14 @@ from manifest_auth.web import Answer, Call, Door, Route, ok
 
 T = TypeVar("T")
 _KEPT_KEYS = 2  # the key in use and the one before it: providers need time to take the new certificate over
+
+
+class ProvidersQuery(msgspec.Struct, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[Literal["ID", "ID_DESC", "NAME", "NAME_DESC"], Meta(description="Order.")] = "ID"
+    kind: Annotated[Literal["", "oidc", "saml", "dynamics", "entra"], Meta(description="Only those.")] = ""
+    state: Annotated[Literal["", "on", "off"], Meta(description="Only those that are switched so.")] = ""
 
 
 class Deleted(msgspec.Struct, frozen=True):
@@ -96,11 +106,21 @@ async def _create(ctx: Context, call: Call[Any]) -> Answer:
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
-    page = call.page
-    found, client = await _read(ctx, call, lambda unit: providers.list_page(unit, page.after, page.first + 1, page.q))
-    items = found[: page.first]
-    cursor = items[-1].id if len(found) > page.first else None
-    return ok({"items": [provider_wire.wire(ctx, client, one) for one in items], "nextCursor": cursor})
+    page, asked = call.page, call.parameters
+
+    def work(unit: TenantUnit) -> lists.Rows[Provider]:
+        return lists.read(
+            unit,
+            providers.LISTING,
+            Asked(page.first, page.after, asked.sort),
+            Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(page.q),
+            find=lambda provider_id: providers.find_by_id(unit, provider_id),
+            value_of=lambda provider, _sort: provider.name,
+        )
+
+    found, client = await _read(ctx, call, work)
+    items = [provider_wire.wire(ctx, client, one) for one in found.items]
+    return ok({"items": items, "nextCursor": found.next_cursor})
 
 
 async def _get(ctx: Context, call: Call[None]) -> Answer:
@@ -205,8 +225,8 @@ def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route
     return (
         Route("POST", base, _create, door, "Create an identity provider", ProviderBody, ProviderData, status=201,
               refusals=(NotFound, Conflict), **may),
-        Route("GET", base, _list, door, "A client's identity providers", None, ProvidersData, paged=True, refusals=gone,
-              **may),
+        Route("GET", base, _list, door, "A client's identity providers", None, ProvidersData, paged=True,
+              query=ProvidersQuery, refusals=gone, **may),
         Route("GET", one, _get, door, "One identity provider", None, ProviderData, refusals=gone, **may),
         Route("PATCH", one, _change, door, "Change an identity provider; what is left out stays", ProviderChange,
               ProviderData, refusals=(NotFound, Conflict), **may),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.admin import sign_in
 from manifest_auth.context import Context
@@ -19,10 +19,18 @@ from manifest_auth.errors import (
 )
 from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok
 
+Otp = Annotated[
+    str, Meta(min_length=1, max_length=40, description="Code of the second factor's app, or a recovery code.")
+]
+
 
 class AdminSignInBody(msgspec.Struct, frozen=True):
+    """``otp``: for those with a second factor; without it, or with a wrong one, ``details`` of the refusal name it once
+    the password was right."""
+
     username: Annotated[str, Meta(min_length=1, max_length=64)]
     password: Annotated[str, Meta(min_length=1, max_length=256)]
+    otp: Otp | UnsetType = UNSET
 
 
 class AdminRefreshBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -56,7 +64,9 @@ class AdminNothing(msgspec.Struct, frozen=True):
 
 
 async def _sign_in(ctx: Context, call: Call[AdminSignInBody]) -> Answer:
-    signed_in = await sign_in.sign_in(ctx, call.body.username, call.body.password)
+    signed_in = await sign_in.sign_in(
+        ctx, call.body.username, call.body.password, None if call.body.otp is UNSET else str(call.body.otp)
+    )
     pair = signed_in.pair
     return ok(
         {

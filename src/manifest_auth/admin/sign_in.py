@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import admins, audit, tokens
+from manifest_auth.admin.own import check_code
 from manifest_auth.admins import Admin
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
@@ -21,8 +22,11 @@ class SignedIn(NamedTuple):
     pair: Pair
 
 
-async def sign_in(ctx: Context, username: str, password: str) -> SignedIn:
-    """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
+async def sign_in(ctx: Context, username: str, password: str, otp: str | None = None) -> SignedIn:
+    """``otp``: a code of the second factor, where the admin has one.
+
+    Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded.
+    """
     house = ctx.house
     house.hasher.check_room()
 
@@ -32,6 +36,9 @@ async def sign_in(ctx: Context, username: str, password: str) -> SignedIn:
         known = throttle.address_origin(ctx.address) if throttle.is_among(ctx.address, seen) else None
         counters = throttle.counters("admin", username.casefold(), ctx.address, known)
         wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        if wait:
+            subject = f"admin:{admin.id}" if admin else ""
+            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method="admin", wait_ms=wait)
         return admin, counters, wait
 
     admin, counters, wait = await house.store.write(find_and_count)
@@ -41,13 +48,15 @@ async def sign_in(ctx: Context, username: str, password: str) -> SignedIn:
         raise RateLimited(retry_after=-(-wait // 1000))
     while True:
         try:
-            return await _prove_and_finish(ctx, counters, admin, password)
+            return await _prove_and_finish(ctx, counters, admin, password, otp)
         except Replaced as replaced:
             # While we hashed; a sign-in beside this one may have hashed the same password anew.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
-async def _prove_and_finish(ctx: Context, counters: Counters, admin: Admin | None, password: str) -> SignedIn:
+async def _prove_and_finish(
+    ctx: Context, counters: Counters, admin: Admin | None, password: str, otp: str | None
+) -> SignedIn:
     house = ctx.house
     proof = await throttle.prove(ctx, counters, admin.password_hash if admin else None, password)
     if admin is None or not proof.matches:
@@ -66,14 +75,20 @@ async def _prove_and_finish(ctx: Context, counters: Counters, admin: Admin | Non
         if fresh.disabled_at is not None:
             audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, f"admin:{found.id}", method="admin")
             raise AccountDisabled()
+        factor = check_code(unit, ctx, fresh, otp)
         throttle.succeeded(unit, counters)
         session_id, refresh_id, ends_at = admins.open_session(unit, ctx, found.id)
         admins.signed_in(unit, found.id, ctx.now)
-        audit.record_installation(unit, ctx, Event.SIGNED_IN, f"admin:{found.id}", method="admin", session=session_id)
+        detail = {"method": "admin", "session": session_id, "second_factor": factor}
+        audit.record_installation(unit, ctx, Event.SIGNED_IN, f"admin:{found.id}", **detail)
         holder = tokens.Subject(session_id, found.id, "", ends_at)
         return SignedIn(fresh, tokens.pair(house, tokens.admins_kind(house), holder, refresh_id, None, ctx.now))
 
-    signed_in = await house.store.write(tail)
+    try:
+        signed_in = await house.store.write(tail)
+    except InvalidCredentials:
+        house.metrics.sign_ins.labels("admin", "failed").inc()
+        raise
     house.metrics.sign_ins.labels("admin", "ok").inc()
     if proof.outdated:
         await _rehash(ctx, found, password)

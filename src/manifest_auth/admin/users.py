@@ -7,19 +7,21 @@ Everything after the client was found runs in a unit of work that is bound to it
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import accounts, passwords, tenants, users
 from manifest_auth.accounts import Draft
+from manifest_auth.admin import lists
 from manifest_auth.admin.clients import by_name
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, NotFound, Overloaded
+from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.text import when
+from manifest_auth.text import email_key, when
 from manifest_auth.users import User
 from manifest_auth.web import Answer, Call, Door, Route, ok
 
@@ -58,6 +60,19 @@ class UserChange(msgspec.Struct, frozen=True, rename="camel"):
 
 class RolesBody(msgspec.Struct, frozen=True):
     roles: Roles
+
+
+class UsersQuery(msgspec.Struct, frozen=True):
+    """Query parameters of the list."""
+
+    sort: Annotated[
+        Literal["ID", "ID_DESC", "EMAIL", "EMAIL_DESC", "LAST_NAME", "LAST_NAME_DESC"], Meta(description="Order.")
+    ] = "ID"
+    state: Annotated[Literal["", "active", "inactive"], Meta(description="Only those.")] = ""
+    role: Annotated[
+        Literal["", "Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer"],
+        Meta(description="Only those who have it."),
+    ] = ""
 
 
 class UserData(msgspec.Struct, frozen=True, rename="camel"):
@@ -121,15 +136,22 @@ async def _create(ctx: Context, call: Call[UserBody]) -> Answer:
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
-    page = call.page
+    page, asked = call.page, call.parameters
 
-    def work(unit: SystemUnit) -> list[User]:
-        return users.list_page(unit.of(by_name(unit, call.path["client"]).id), page.after, page.first + 1, page.q)
+    def work(unit: SystemUnit) -> lists.Rows[User]:
+        bound = unit.of(by_name(unit, call.path["client"]).id)
+        role = Role(asked.role).bit if asked.role else 0
+        return lists.read(
+            bound,
+            users.LISTING,
+            Asked(page.first, page.after, asked.sort),
+            Filters(asked.state, "role" if role else None, role=role).search(page.q),
+            find=lambda user_id: users.find(bound, user_id),
+            value_of=lambda user, sort: email_key(user.email) if sort == "EMAIL" else user.last_name,
+        )
 
     found = await ctx.house.store.read(work)
-    more = len(found) > page.first
-    items = found[: page.first]
-    return ok({"items": [wire(u) for u in items], "nextCursor": items[-1].id if more else None})
+    return ok({"items": [wire(u) for u in found.items], "nextCursor": found.next_cursor})
 
 
 async def _get(ctx: Context, call: Call[None]) -> Answer:
@@ -183,20 +205,21 @@ async def _reset(ctx: Context, call: Call[None]) -> Answer:
 
 _BASE = "/api/admin/clients/{client}/users"
 _ONE = f"{_BASE}/{{user}}"
+_SEATS = (LicenseRequired, LicenseExpired)  # on premise: whoever needs a seat needs a licence in force
 ROUTES = (
     Route("POST", _BASE, _create, Door.ADMIN, "Create a user of a client", UserBody, UserData, status=201,
-          refusals=(NotFound, Conflict, Overloaded)),
+          refusals=(NotFound, Conflict, Overloaded, *_SEATS)),
     Route("GET", _BASE, _list, Door.ADMIN, "List and search a client's users", None, UsersData, paged=True,
-          refusals=(NotFound,)),
+          query=UsersQuery, refusals=(NotFound,)),
     Route("GET", _ONE, _get, Door.ADMIN, "One user of a client", None, UserData, refusals=(NotFound,)),
     Route("PATCH", _ONE, _change, Door.ADMIN, "Change a user's names or address", UserChange, UserData,
           refusals=(NotFound, Conflict)),
     Route("PUT", f"{_ONE}/roles", _set_roles, Door.ADMIN, "Set a user's roles", RolesBody, UserData,
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/deactivate", _deactivate, Door.ADMIN, "Deactivate a user and end all sessions",
           None, UserData, refusals=(NotFound, Conflict)),
     Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a deactivated user in again", None, UserData,
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/password-reset", _reset, Door.ADMIN, "A one-time link for a user who needs a new password",
           None, ResetData, status=201, refusals=(NotFound, Conflict)),
     Route("DELETE", f"{_ONE}/sessions", _end_sessions, Door.ADMIN, "End all sessions of a user", None, EndedSessions,

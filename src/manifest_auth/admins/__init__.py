@@ -1,5 +1,7 @@
-"""System admins: who they are and their sessions. Owns ``system_admins`` and ``admin_sessions``. Knows no tenant."""
+"""System admins: who they are, their sessions and second factors. Owns ``system_admins``, ``admin_sessions``,
+``admin_second_factors`` and ``admin_recovery_codes``. Knows no tenant."""
 
+from manifest_auth.admins import managing, second_factor
 from manifest_auth.admins.admins import (
     BY_SESSION,
     Admin,
@@ -26,8 +28,10 @@ __all__ = [
     "end",
     "find",
     "get_locked",
+    "managing",
     "open_session",
     "read",
     "rehash",
+    "second_factor",
     "signed_in",
 ]

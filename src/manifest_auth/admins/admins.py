@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import and_, bindparam, insert, select, update
 
+from manifest_auth.admins.second_factor import HAS_ONE, IS_REQUIRED
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.sessions import Chain
@@ -39,6 +40,7 @@ class AdminSession(NamedTuple):
     refresh_current: str
     refresh_previous: str | None
     refresh_changed_at: int
+    limited: bool  # a second factor is required, and the admin has none yet
 
     @property
     def chain(self) -> Chain:
@@ -77,6 +79,7 @@ BY_SESSION = unowned(
     select(
         _S.id, _S.admin_id, _A.username, _S.created_at, _S.ends_at, _S.ended_at, _A.disabled_at,
         _S.refresh_current, _S.refresh_previous, _S.refresh_changed_at,
+        and_(IS_REQUIRED, _A.id.not_in(HAS_ONE)).label("limited"),
     )
     .select_from(admin_sessions.join(system_admins, _A.id == _S.admin_id))
     .where(_S.id == bindparam("id")),

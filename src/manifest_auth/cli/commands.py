@@ -133,20 +133,10 @@ async def user_create(given: argparse.Namespace) -> None:
         stored = await passwords.first_hash(house.hasher, password, None, rules, words)
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
-        made = await house.store.of(tenant.id).write(lambda unit: add(unit, origin_of(house), draft, stored))
+        made = await house.store.of(tenant.id).write(
+            lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence)
+        )
         print(f"User {given.email} has number {made.id}.")
-
-
-async def keys_rotate(_given: argparse.Namespace) -> None:
-    """New signing keys for all purposes."""
-    async with opened(build_house(settings.load()), hashing=False) as house:
-
-        def work(unit: SystemUnit) -> None:
-            house.keys.rotate(unit)
-            audit.record_installation(unit, origin_of(house), Event.KEYS_ROTATED)
-
-        await house.store.write(work)
-    print("New keys sign from now on; the old ones verify until all that they signed has expired.")
 
 
 async def doctor(_given: argparse.Namespace) -> int:

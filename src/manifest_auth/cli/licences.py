@@ -1,4 +1,5 @@
-"""``manifest-auth license keygen|issue|inspect``: for the vendor. Private keys come from standard input."""
+"""``manifest-auth license``: ``keygen|issue|inspect`` for the vendor, ``install|status`` for the customer. Keys come
+from standard input."""
 
 from __future__ import annotations
 
@@ -10,7 +11,12 @@ from typing import Any
 import msgspec
 
 from manifest_auth import licence, settings
+from manifest_auth.admin.licence import put_in_force, wire
+from manifest_auth.app import build_house, opened
+from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.clock import Clock
+from manifest_auth.context import House
+from manifest_auth.errors import LicenseInvalid
 from manifest_auth.settings import SettingsError
 from manifest_auth.text import when
 
@@ -30,10 +36,16 @@ def add_to(groups: Any) -> None:
     for kind in ("full", "operate", "connect"):
         issue.add_argument(f"--{kind}", type=_whole(0, 10**9), default=0, metavar="SEATS")
     issue.add_argument("--feature", action="append", default=[], help="repeatable")
-    issue.add_argument("--installation", help="bind it to one installation")
+    issue.add_argument("--installation", help="bind it to one installation, by its installationId")
+    revoke = "an earlier licence that is accepted no longer where this one is installed; repeatable"
+    issue.add_argument("--revoke", action="append", default=[], metavar="ID", help=revoke)
     issue.set_defaults(run=_issue)
     inspect = group.add_parser("inspect", help="check and show the licence on standard input")
     inspect.set_defaults(run=_inspect)
+    install = group.add_parser("install", help="put the licence on standard input in force here")
+    install.set_defaults(run=_install)
+    status = group.add_parser("status", help="show the licence in force, seats, and the number of this installation")
+    status.set_defaults(run=_status)
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
@@ -67,8 +79,16 @@ def _issue(given: argparse.Namespace) -> None:
         features=tuple(given.feature),
         installation=given.installation,
         grace_days=given.grace_days,
+        revokes=tuple(given.revoke),
     )
-    print(licence.sign(made, private))
+    text = licence.sign(made, private)
+    try:
+        licence.verify(text, [private.public_key()])
+    except licence.BadLicence as error:
+        raise SettingsError(f"no server would accept this licence: {error}") from None
+    if given.id in given.revoke:
+        raise SettingsError("--revoke: a licence cannot revoke itself")
+    print(text)
 
 
 def _inspect(_given: argparse.Namespace) -> int:
@@ -86,3 +106,23 @@ def _inspect(_given: argparse.Namespace) -> int:
     print(msgspec.json.format(msgspec.json.encode(found)).decode())
     print(f"issued {when(found.issued_at * 1000)}, expires {when(found.expires_at * 1000)}")
     return 0
+
+
+async def _install(_given: argparse.Namespace) -> None:
+    text = sys.stdin.readline().strip()
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        try:
+            await house.store.write(lambda unit: put_in_force(unit, house, origin_of(house), text))
+        except LicenseInvalid as refusal:
+            raise Refused(f"this licence is not accepted here: {refusal.reason}") from refusal
+        _show(house, await house.licence.overview())
+
+
+async def _status(_given: argparse.Namespace) -> None:
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        _show(house, await house.licence.overview())
+
+
+def _show(house: House, found: licence.Overview) -> None:
+    shown = wire(found, house.clock.now_ms())
+    print(msgspec.json.format(msgspec.json.encode({k: v for k, v in shown.items() if v is not None})).decode())

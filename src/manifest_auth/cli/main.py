@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from manifest_auth import __version__
-from manifest_auth.cli import commands, licences, providers
+from manifest_auth.cli import admins, backups, commands, keys, licences, providers, trail
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
 from manifest_auth.sealing import CannotOpen
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     create.add_argument("name")
     _password(create)
     create.set_defaults(run=commands.admin_create)
+    admins.add_to(admin)
 
     client = groups.add_parser("client", help="clients").add_subparsers(required=True, metavar="ACTION")
     create = client.add_parser("create", help="create a client")
@@ -60,12 +61,11 @@ def parser() -> argparse.ArgumentParser:
     _password(create)
     create.set_defaults(run=commands.user_create)
 
-    keys = groups.add_parser("keys", help="signing keys").add_subparsers(required=True, metavar="ACTION")
-    rotate = keys.add_parser("rotate", help="sign with new keys; the old ones verify until all they signed has expired")
-    rotate.set_defaults(run=commands.keys_rotate)
-
+    keys.add_to(groups)
+    backups.add_to(groups)
     providers.add_to(groups)
     licences.add_to(groups)
+    trail.add_to(groups)
     doctor = groups.add_parser("doctor", help="look at settings, store and keys, and say what to do")
     doctor.set_defaults(run=commands.doctor)
     return top

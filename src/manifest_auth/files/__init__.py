@@ -5,7 +5,26 @@ Whoever keeps a file here writes its row afterwards, so that a row never names b
 row are nobody's.
 """
 
-from manifest_auth.files.keeper import FilesUnavailable, Keeper, arriving, drop_older, open_keeper
+from manifest_auth.files.keeper import (
+    FilesUnavailable,
+    Keeper,
+    arriving,
+    drop_older,
+    folder_of,
+    open_keeper,
+    path_of,
+)
 from manifest_auth.files.kinds import KINDS, START, check_start
 
-__all__ = ["KINDS", "START", "FilesUnavailable", "Keeper", "arriving", "check_start", "drop_older", "open_keeper"]
+__all__ = [
+    "KINDS",
+    "START",
+    "FilesUnavailable",
+    "Keeper",
+    "arriving",
+    "check_start",
+    "drop_older",
+    "folder_of",
+    "open_keeper",
+    "path_of",
+]

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from manifest_auth.files.keeper import FilesUnavailable, Keeper, drop_older
+from manifest_auth.files.keeper import FilesUnavailable, Keeper, drop_older, path_of
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class FolderKeeper(Keeper):
         return f"the folder {self._folder}, {shutil.disk_usage(there).free // 2**20} MiB free"
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2].lower() / key
+        return path_of(self._folder, key)
 
     def _make(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -33,8 +33,8 @@ or bad credential is 401.
 
 **Lists** take `first` ({usual} when left out, {most} at most), `after`, `filter` and `sort`. Beside each list stands
 its page twin (`usersPage`, `templatesPage`, `jobsPage`) with `items`, `nextCursor` for the next `after`, and `total`,
-which is counted only when asked for. Lists inside a template or job are numbered from 1; there `after` is the last
-number seen.
+which is counted only when asked for. The audit trail has a page alone (`auditEventsPage`), by time, without `total`.
+Lists inside a template or job are numbered from 1; there `after` is the last number seen.
 
 **Limits.** A document is refused before it runs when it has more than {length} characters, {tokens} tokens, {depth}
 levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {arguments} arguments, {variables} variables,

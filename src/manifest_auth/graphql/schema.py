@@ -28,7 +28,7 @@ from graphql import (
 
 from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden
-from manifest_auth.graphql import accounts, jobs, people, templates
+from manifest_auth.graphql import accounts, jobs, people, templates, trail
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.text import when
 
@@ -41,6 +41,7 @@ RESOLVERS: dict[str, Resolver] = {
     **accounts.RESOLVERS,
     **templates.RESOLVERS,
     **jobs.RESOLVERS,
+    **trail.RESOLVERS,
 }
 
 

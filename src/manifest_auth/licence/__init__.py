@@ -1,7 +1,9 @@
-"""On-premise licences: keys, and the gate before every client route. Owns ``licences``. Hosted mode asks for none."""
+"""On-premise licences: keys, the gate before every client route, and seats. Owns ``licences``. Hosted mode asks for
+none of it."""
 
-from manifest_auth.licence.gate import Gate, Standing, State
+from manifest_auth.licence.gate import Gate, Overview, Standing, State, warning
 from manifest_auth.licence.licence import (
+    DAY_MS,
     GRACE_DAYS,
     BadLicence,
     Licence,
@@ -12,18 +14,31 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
+from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, NoSeat, free, overdrawn
+from manifest_auth.licence.watching import measure, watch
 
 __all__ = [
+    "ALLOWED",
+    "DAY_MS",
     "GRACE_DAYS",
+    "UNCOUNTED",
     "BadLicence",
+    "Counter",
     "Gate",
     "Licence",
+    "NoSeat",
+    "Overview",
     "Seats",
     "Standing",
     "State",
+    "free",
     "generate",
+    "measure",
+    "overdrawn",
     "private_key",
     "public_key",
     "sign",
     "verify",
+    "warning",
+    "watch",
 ]

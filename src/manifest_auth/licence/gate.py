@@ -1,4 +1,5 @@
-"""The licence gate of on-premise mode: which state the installed licence is in, asked before every client route."""
+"""The licence gate of on-premise mode: which state the installed licence is in, asked before every client route, and
+whether a seat is left, asked in the transaction in which somebody appears."""
 
 from __future__ import annotations
 
@@ -11,14 +12,16 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.clock import Clock
 from manifest_auth.errors import LicenseExpired, LicenseInvalid, LicenseRequired
-from manifest_auth.licence.licence import BadLicence, Licence, public_key, verify
+from manifest_auth.licence import seats
+from manifest_auth.licence.licence import DAY_MS, BadLicence, Licence, Seats, public_key, verify
 from manifest_auth.settings import Settings, SettingsError
-from manifest_auth.store import Store, SystemUnit, unowned
-from manifest_auth.store.tables import installation, licences
+from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned
+from manifest_auth.store.tables import installation, licences, revoked_licences
+from manifest_auth.text import when
 
 SKEW_MS = 5 * 60_000
 LOOK_EVERY_MS = 1000
-DAY_MS = 86_400_000
+SOON_MS = 30 * DAY_MS
 
 
 class State(enum.Enum):
@@ -40,7 +43,10 @@ class _Value(NamedTuple):
 
 
 _L = licences.c
-_FIND = unowned(select(_L.license_key, _L.installed_at, _L.latest_seen_at).where(_L.id == 1), _Row)
+_IN_FORCE = select(_L.license_key, _L.installed_at, _L.latest_seen_at).where(_L.id == 1)
+_FIND = unowned(_IN_FORCE, _Row)
+# Held until the transaction ends: of those who appear at once, each counts those before it (SQLite has one writer).
+_HOLD = unowned(_IN_FORCE.with_for_update(), _Row)
 _PUT = unowned(
     upsert(licences)
     .values(id=1, license_key=bindparam("license_key"), installed_at=bindparam("now"), latest_seen_at=bindparam("now"))
@@ -57,11 +63,31 @@ _SEEN = unowned(
     update(licences).where(_L.id == 1, _L.latest_seen_at < bindparam("now")).values(latest_seen_at=bindparam("now"))
 )
 _INSTALLATION = unowned(select(installation.c.value).where(installation.c.name == "id"), _Value)
+# Installs wait for one another, be it that no licence is there yet: what one revokes, the other sees.
+_INSTALLING = unowned(select(installation.c.value).where(installation.c.name == "id").with_for_update(), _Value)
+_R = revoked_licences.c
+_IS_REVOKED = unowned(select(_R.revoked_by).where(_R.license_id == bindparam("license_id")), _Value)
+_REVOKE = unowned(
+    upsert(revoked_licences)
+    .values(license_id=bindparam("license_id"), revoked_by=bindparam("revoked_by"), revoked_at=bindparam("now"))
+    .on_conflict_do_nothing(index_elements=["license_id"])
+)
 
 
 class Standing(NamedTuple):
+    """``is_set_back``: the clock is behind the newest time that was ever seen."""
+
     state: State
     licence: Licence | None = None
+    is_set_back: bool = False
+
+
+class Overview(NamedTuple):
+    """What system admins see. ``used`` None: nobody counts, since no licence is asked for."""
+
+    standing: Standing
+    used: Seats | None
+    installation: str
 
 
 class Gate:
@@ -70,6 +96,7 @@ class Gate:
         self._store, self._clock = store, clock
         self._keys: list[Ed25519PublicKey] = []
         self._known: tuple[int, Standing] | None = None
+        self.said_set_back = False
         for text in filter(None, (k.strip() for k in settings.license_public_key.split(","))):
             try:
                 self._keys.append(public_key(text))
@@ -82,13 +109,29 @@ class Gate:
     def is_needed(self) -> bool:
         return self._needed
 
-    async def check(self) -> None:
-        """Lets a client's request pass, or raises LicenseRequired, LicenseExpired."""
+    async def check(self) -> str:
+        """Lets a client's request pass, with the warning that its answer carries (empty: none). Raises LicenseRequired,
+        LicenseExpired."""
         standing = await self.standing()
-        if standing.state is State.MISSING:
-            raise LicenseRequired()
-        if standing.state is State.EXPIRED:
-            raise LicenseExpired()
+        _require(standing)
+        return warning(standing, self._clock.now_ms()) if standing.state is State.GRACE else ""
+
+    async def warning(self) -> str:
+        """What system admins are told of beforehand, and when nothing works any more."""
+        return warning(await self.standing(), self._clock.now_ms())
+
+    def seat(self, unit: TenantUnit, before: int, after: int) -> None:
+        """See :class:`seats.Counter`. Costs nothing where no licence is needed, or no greater seat than before."""
+        if not self._needed:
+            return
+        old, new = seats.place(before), seats.place(after)
+        if new >= old:
+            return
+        row = unit.first(_HOLD)
+        standing = Standing(State.MISSING) if row is None else self._judge(row, self._clock.now_ms())
+        _require(standing)
+        assert standing.licence is not None
+        seats.check(standing.licence.seats, seats.taken(unit), old, new)
 
     async def standing(self, *, fresh: bool = False) -> Standing:
         """The state of the installed licence, at most a second old."""
@@ -101,6 +144,20 @@ class Gate:
         standing = Standing(State.MISSING) if row is None else self._judge(row, now)
         self._known = (now, standing)
         return standing
+
+    async def overview(self) -> Overview:
+        """The state, who takes seats, and the number of the installation that a licence may be bound to."""
+
+        def work(unit: SystemUnit) -> Overview:
+            found = unit.first(_INSTALLATION)
+            number = found.value if found is not None else ""
+            if not self._needed:
+                return Overview(Standing(State.NOT_NEEDED), None, number)
+            row = unit.first(_FIND)
+            standing = Standing(State.MISSING) if row is None else self._judge(row, self._clock.now_ms())
+            return Overview(standing, seats.taken(unit), number)
+
+        return await self._store.read(work)
 
     async def note_time(self) -> None:
         """Remembers how late it is, so that a clock set back does not revive a licence."""
@@ -116,9 +173,13 @@ class Gate:
             raise LicenseInvalid(reason=str(error)) from None
         if licence.issued_at * 1000 > now + SKEW_MS or licence.expires_at * 1000 <= now:
             raise LicenseInvalid(reason="not valid at this time")
-        row = unit.first(_INSTALLATION)
+        row = unit.first(_INSTALLING)
         if licence.installation is not None and (row is None or row.value != licence.installation):
             raise LicenseInvalid(reason="bound to another installation")
+        if licence.id in licence.revokes or unit.first(_IS_REVOKED, license_id=licence.id) is not None:
+            raise LicenseInvalid(reason="revoked")
+        for revoked in licence.revokes:
+            unit.change(_REVOKE, license_id=revoked, revoked_by=licence.id, now=now)
         unit.change(_PUT, license_key=text, now=now)
         self._known = None
         return licence
@@ -129,7 +190,27 @@ class Gate:
         except BadLicence:  # the public key was changed
             return Standing(State.MISSING)
         latest = max(now, row.latest_seen_at)
-        if latest < licence.expires_at * 1000:
-            return Standing(State.VALID, licence)
-        in_grace = latest < licence.expires_at * 1000 + licence.grace_days * DAY_MS
-        return Standing(State.GRACE if in_grace else State.EXPIRED, licence)
+        is_set_back = row.latest_seen_at > now + SKEW_MS
+        if latest < licence.expires_ms:
+            return Standing(State.VALID, licence, is_set_back)
+        return Standing(State.GRACE if latest < licence.ends_ms else State.EXPIRED, licence, is_set_back)
+
+
+def _require(standing: Standing) -> None:
+    if standing.state is State.MISSING:
+        raise LicenseRequired()
+    if standing.state is State.EXPIRED:
+        raise LicenseExpired()
+
+
+def warning(standing: Standing, now: int) -> str:
+    """One line for the header ``X-License-Warning``; empty when there is nothing to say."""
+    licence = standing.licence
+    if standing.state is State.MISSING:
+        return "no license is installed"
+    if licence is None or (standing.state is State.VALID and licence.expires_ms > now + SOON_MS):
+        return ""
+    if standing.state is State.VALID:
+        return f"license expires at {when(licence.expires_ms)}"
+    ended = "ended" if standing.state is State.EXPIRED else "ends"
+    return f"license expired at {when(licence.expires_ms)}; access {ended} at {when(licence.ends_ms)}"

@@ -1,7 +1,7 @@
 """Licence keys: compact, signed, readable; checked offline with the vendor's public key (contract, section 10).
 
 Text: ``MANIFEST1.`` base64url(JSON members) ``.`` base64url(Ed25519 signature over all before the last dot). The
-algorithm is part of the version in front, so a key cannot choose it.
+algorithm is part of the version in front, so a key cannot choose it. ``docs/on-premise.md`` documents the members.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from manifest_auth.base64url import decode, encode
 VERSION = "MANIFEST1"
 MAX_LENGTH = 8192
 GRACE_DAYS = 14
+DAY_MS = 86_400_000
+_LATEST = 250_000_000_000  # the year 9892: with its grace time still a date
 
 
 class BadLicence(Exception):
@@ -34,16 +36,26 @@ class Seats(msgspec.Struct, frozen=True):
 
 
 class Licence(msgspec.Struct, frozen=True, rename="camel"):
-    """What a key grants. Times in seconds since 1970 UTC."""
+    """What a key grants. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are accepted no longer."""
 
     id: Annotated[str, Meta(min_length=1, max_length=100)]
     customer: Annotated[str, Meta(min_length=1, max_length=200)]
     issued_at: Annotated[int, Meta(ge=0)]
-    expires_at: Annotated[int, Meta(ge=0)]
+    expires_at: Annotated[int, Meta(ge=0, le=_LATEST)]
     seats: Seats = Seats()
     features: tuple[str, ...] = ()
     installation: str | None = None
     grace_days: Annotated[int, Meta(ge=0, le=365)] = GRACE_DAYS
+    revokes: tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...] = ()
+
+    @property
+    def expires_ms(self) -> int:
+        return self.expires_at * 1000
+
+    @property
+    def ends_ms(self) -> int:
+        """When the grace time is over, too."""
+        return self.expires_ms + self.grace_days * DAY_MS
 
 
 def sign(licence: Licence, private: Ed25519PrivateKey) -> str:

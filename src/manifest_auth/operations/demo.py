@@ -14,6 +14,7 @@ from manifest_auth import admins, audit, tenants, users
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
 from manifest_auth.errors import Conflict
+from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.settings import SettingsError, is_loopback_host
 from manifest_auth.store import SystemUnit, unowned
@@ -109,6 +110,7 @@ def _write(unit: SystemUnit, hashes: dict[str, str], now: int) -> None:
                 first, last = _NAMES[role]
                 user = users.create(
                     bound,
+                    UNCOUNTED,  # no licence is there yet; from then on they count
                     email=email,
                     first_name=first,
                     last_name=last,

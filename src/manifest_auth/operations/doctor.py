@@ -12,8 +12,9 @@ from typing import NamedTuple
 from manifest_auth.clock import Clock, Random
 from manifest_auth.files import FilesUnavailable, open_keeper
 from manifest_auth.mail import NotSent, server_of, try_out
+from manifest_auth.operations.doctor_licence import licence_findings
 from manifest_auth.passwords import builds
-from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_key
+from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_keys
 from manifest_auth.settings import Settings, SettingsError
 from manifest_auth.store import StoreUnavailable, open_store
 from manifest_auth.store.migrate import HEAD, current_version
@@ -51,7 +52,7 @@ def _secret(settings: Settings) -> list[Finding]:
     if settings.secret_key is None and not path.exists():
         return [Finding("note", f"secret key: {path} does not exist yet and will be made at the first start")]
     try:
-        secret_key(settings, Random())
+        secret_keys(settings, Random())
     except SettingsError as error:
         return [Finding("bad", f"secret key: {error}")]
     found = [Finding("ok", "secret key: present")]
@@ -132,10 +133,12 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
     store = open_store(settings.database, 2)
     await store.open()
     try:
+        for level, text in await licence_findings(settings, store):
+            yield Finding(level, text)
         from manifest_auth.clock import Clock
         from manifest_auth.tokens import KeyRing
 
-        ring = KeyRing(store, Sealer(secret_key(settings, Random()), Random()), settings, Clock(), Random())
+        ring = KeyRing(store, Sealer(secret_keys(settings, Random()), Random()), settings, Clock(), Random())
         await ring.refresh()
         yield Finding("ok", "signing keys: they open with the secret key")
     except SettingsError:

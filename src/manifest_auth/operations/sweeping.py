@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
+from manifest_auth import licence, trail
 from manifest_auth.context import House
 from manifest_auth.files import arriving, drop_older
+from manifest_auth.operations.deleting import sweep_clients
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import StoreUnavailable, SystemUnit, crossing, unowned
 from manifest_auth.store.tables import (
@@ -84,22 +86,33 @@ async def sweep_halves(house: House) -> None:
     await house.files.tidy(before)
 
 
+async def sweep_trail(house: House) -> None:
+    """Drops audit events that are kept no longer, where a setting says how long."""
+    if days := house.settings.audit_days:
+        now = house.clock.now_ms()
+        await trail.sweep(house.store, now - days * 86_400_000, now)
+
+
 async def run(house: House) -> None:
-    """Until cancelled. A store that cannot be reached is tried again in the next round."""
+    """Until cancelled. A store that cannot be reached is tried again in the next round. The licence is looked at in
+    the first moment, too, so that the metrics know of it."""
     turn = 0
     while True:
-        await asyncio.sleep(EVERY_S)
-        turn += 1
         try:
-            await house.keys.refresh()
-            await house.licence.note_time()
-            await sweep_fleeting(house)
-            if turn % SWEEP_EVERY == 0:
+            await licence.watch(house)
+            if turn:
+                await house.keys.refresh()
+                await sweep_fleeting(house)
+                await sweep_clients(house)
+            if turn and turn % SWEEP_EVERY == 0:
                 now = house.clock.now_ms()
                 await house.store.write(lambda unit: sweep(unit, now))  # noqa: B023 - awaited at once
                 await sweep_files(house)
                 await sweep_halves(house)
+                await sweep_trail(house)
         except StoreUnavailable as error:
             house.log.warning("sweeping_failed", error=str(error))
         except Exception:
             house.log.exception("sweeping_failed")
+        await asyncio.sleep(EVERY_S)
+        turn += 1

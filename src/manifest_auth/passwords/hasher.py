@@ -63,11 +63,16 @@ class Hasher:
         self.build = build.name
         self._pool = HashPool(
             build.folders,
-            workers=self._settings.hash_workers or max(1, len(os.sched_getaffinity(0)) // self._settings.workers),
+            workers=self.workers,
             limit=self._settings.hash_queue,
             kept_kib=self._today.memory,
         )
         await self._pool.start()
+
+    @property
+    def workers(self) -> int:
+        """How many hashes are computed at once."""
+        return self._settings.hash_workers or max(1, len(os.sched_getaffinity(0)) // self._settings.workers)
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -23,6 +23,7 @@ from manifest_auth.providers.identities import (
 )
 from manifest_auth.providers.kept import drop_tokens, keep_tokens
 from manifest_auth.providers.providers import (
+    LISTING,
     Offered,
     Provider,
     change,
@@ -36,7 +37,6 @@ from manifest_auth.providers.providers import (
     get,
     get_by_id,
     list_all,
-    list_page,
     open_secrets,
     remove,
     replace_secrets,
@@ -60,6 +60,7 @@ from manifest_auth.providers.settings import (
 __all__ = [
     "ALIAS",
     "KINDS",
+    "LISTING",
     "Attributes",
     "DynamicsSettings",
     "EntraSettings",
@@ -96,7 +97,6 @@ __all__ = [
     "link",
     "list_all",
     "list_identities",
-    "list_page",
     "mapped_roles",
     "open_secrets",
     "remove",

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from manifest_auth.providers.providers import Provider
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import TenantUnit, bound
-from manifest_auth.store.tables import kept_tokens
+from manifest_auth.store.tables import kept_tokens, sealed_for
 
 _C = kept_tokens.c
 _KEEP = bound(
@@ -24,7 +24,7 @@ _DROP = bound(delete(kept_tokens).where(_C.user_id == bindparam("of_user")))
 
 def keep_tokens(unit: TenantUnit, sealer: Sealer, provider: Provider, user_id: int, tokens: bytes, now: int) -> None:
     """Stores the tokens in place of earlier ones of the user."""
-    row = f"kept_tokens/{provider.id}/{user_id}/tokens"
+    row = sealed_for(_C.tokens, provider_id=provider.id, user_id=user_id)
     unit.change(_KEEP, provider_id=provider.id, user_id=user_id, tokens=sealer.seal(tokens, row), kept_at=now)
 
 

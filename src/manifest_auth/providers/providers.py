@@ -13,16 +13,16 @@ from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.providers.identities import forget_all
 from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
 from manifest_auth.sealing import Sealer
-from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import (
     kept_tokens,
     provider_domains,
     providers,
+    sealed_for,
     sign_in_codes,
     sign_in_flows,
     tenants,
 )
-from manifest_auth.text import like
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 MOST = 50
@@ -66,18 +66,21 @@ _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
 _SHARED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(read=True), Provider)
 _LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Provider)
 _LIST = bound(_ALL.order_by(_C.name).limit(MOST), Provider)
-_PAGE = bound(
-    _ALL.where(
-        _C.id > bindparam("after"),
-        or_(
-            bindparam("q") == "",
+#: Filters take ``of_kind`` and ``like``, see :func:`manifest_auth.text.like`.
+LISTING = Listing(
+    _ALL,
+    Provider,
+    key=_C.id,
+    sorts={"ID": _C.id, "NAME": _C.name},
+    filters={
+        "search": or_(
             _C.name.like(bindparam("like"), escape="\\"),
             sql.lower(_C.display_name).like(bindparam("like"), escape="\\"),
         ),
-    )
-    .order_by(_C.id)
-    .limit(bindparam("limit")),
-    Provider,
+        "kind": _C.kind == bindparam("of_kind"),
+        "on": _C.disabled_at.is_(None),
+        "off": _C.disabled_at.is_not(None),
+    },
 )
 _SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
 _BY_ISSUER = crossing(
@@ -151,11 +154,6 @@ def get_by_id(unit: TenantUnit, provider_id: int) -> Provider:
 def list_all(unit: TenantUnit) -> list[Provider]:
     """All providers of the tenant, at most :data:`MOST`, by name."""
     return unit.all(_LIST)
-
-
-def list_page(unit: TenantUnit, after: int, limit: int, q: str) -> list[Provider]:
-    """At most ``limit`` providers after the id ``after`` whose name, or the one that people read, contains ``q``."""
-    return unit.all(_PAGE, after=after, limit=limit, q=q, like=like(q))
 
 
 def find_only(unit: SystemUnit, name: str, kind: str) -> Provider | None:
@@ -282,4 +280,4 @@ def _set_domains(unit: TenantUnit, provider_id: int, settings: Settings) -> None
 
 
 def _row(tenant_id: int, provider_id: int) -> str:
-    return f"providers/{tenant_id}/{provider_id}/secrets"
+    return sealed_for(_C.secrets, tenant_id=tenant_id, id=provider_id)

@@ -2,6 +2,7 @@
 
 from manifest_auth.sessions.foreign import Foreign, foreign_key, is_refused, refuse_foreign
 from manifest_auth.sessions.principals import Principals
+from manifest_auth.sessions.seen import LISTING, SessionSeen, find_seen
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
     Chain,
@@ -24,6 +25,7 @@ from manifest_auth.sessions.sessions import (
 )
 
 __all__ = [
+    "LISTING",
     "TOUCH_EVERY_MS",
     "Chain",
     "Foreign",
@@ -31,6 +33,7 @@ __all__ = [
     "Principal",
     "Principals",
     "SessionRow",
+    "SessionSeen",
     "advance",
     "advance_at_once",
     "end",
@@ -39,6 +42,7 @@ __all__ = [
     "end_shown",
     "end_tenant",
     "end_users_at",
+    "find_seen",
     "foreign_key",
     "is_refused",
     "list_open",

@@ -90,10 +90,11 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_DATABASE_URL: must be sqlite:///FILE or postgresql://…")
     if settings.on_postgres and not settings.secret_key:
         raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
-    try:
-        proxy_networks(settings)
-    except ValueError as error:
-        raise SettingsError(f"MANIFEST_TRUSTED_PROXIES: {error}") from None
+    for field, networks in (("trusted_proxies", proxy_networks), ("admin_addresses", admin_networks)):
+        try:
+            networks(settings)
+        except ValueError as error:
+            raise SettingsError(f"{variable(field)}: {error}") from None
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
@@ -107,5 +108,14 @@ def _check(settings: Settings) -> None:
 
 def proxy_networks(settings: Settings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     """The networks of ``trusted_proxies``. Raises ValueError."""
-    parts = (p.strip() for p in settings.trusted_proxies.split(","))
+    return _networks(settings.trusted_proxies)
+
+
+def admin_networks(settings: Settings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The networks of ``admin_addresses``. Raises ValueError."""
+    return _networks(settings.admin_addresses)
+
+
+def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    parts = (p.strip() for p in text.split(","))
     return tuple(ipaddress.ip_network(p, strict=False) for p in parts if p)

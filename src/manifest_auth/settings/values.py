@@ -65,7 +65,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     secret_key: Annotated[
         Secret | None,
         _about(
-            "Encrypts secrets at rest; 32 random bytes as 64 hexadecimal digits or base64. "
+            "Encrypts secrets at rest; 32 random bytes as 64 hexadecimal digits or base64. Older keys may "
+            "follow, after commas: the first one seals, each opens what it sealed. "
             "SQLite: made and kept in the data folder when absent. PostgreSQL: required."
         ),
     ] = None
@@ -92,6 +93,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_access_token_ttl: Annotated[
         Seconds, _about("Life of a system admin's access token, seconds.", ge=1, le=DAY)
     ] = 15 * MINUTE
+    admin_addresses: Annotated[
+        str,
+        _about(
+            "Addresses or networks, comma separated, from which `/api/admin` can be reached; to all others it is "
+            "`NOT_FOUND`. Empty: everywhere."
+        ),
+    ] = ""
+    client_deletion_days: Annotated[
+        int, _about("A deleted client can be taken back for so many days; then it goes for good.", ge=0, le=3650)
+    ] = 30
+    client_deletion_audit: Annotated[
+        Literal["delete", "keep"], _about("Whether the audit trail of a client goes with it, or stays.")
+    ] = "delete"
     token_algorithm: Annotated[
         Literal["HS256", "ES256"],
         _about("Signs users' access tokens; ES256 publishes its keys at `/.well-known/jwks.json`."),
@@ -122,6 +136,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Literal["all", "changes", "none"],
         _about("Which requests are logged: all, all but successful reads, or none (refusals are always)."),
     ] = "changes"
+    audit_days: Annotated[
+        int, _about("Audit events are kept for so many days; the chain stays provable. 0: for ever.", ge=0, le=36500)
+    ] = 0
     metrics_token: Annotated[Secret | None, _about("Bearer token that opens `/metrics`.")] = None
     metrics_listen: Annotated[str, _about("`HOST:PORT` of a listener of its own for `/metrics`.")] = ""
     introspection: Annotated[

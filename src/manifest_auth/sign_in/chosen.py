@@ -7,7 +7,8 @@ with what it was used for, and a password that the rules refuse leaves it open.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Awaitable
+from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import audit, links, providers, sessions, tenants, users
 from manifest_auth.audit import Event
@@ -23,6 +24,8 @@ from manifest_auth.sign_in.throttle import Counters
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.users import User
+
+T = TypeVar("T")
 
 METHOD = "link"
 _EVENTS = {Purpose.INVITATION: Event.INVITATION_ACCEPTED, Purpose.RESET: Event.PASSWORD_RESET}
@@ -102,7 +105,7 @@ async def choose_password(ctx: Context, shown: Shown, browser: Browser) -> Signe
     """
     house = ctx.house
     house.hasher.check_room()
-    found = await house.store.read(lambda unit: find(unit, ctx, shown.token, shown.purpose))
+    found = await _refusals_recorded(ctx, shown, house.store.read(lambda u: find(u, ctx, shown.token, shown.purpose)))
     tenant = found.tenant
     if not agrees(shown.named, Whose(tenant.identifier, tenant.id)):
         raise Forbidden(reason="X-Client-ID disagrees with the link")
@@ -120,7 +123,24 @@ async def choose_password(ctx: Context, shown: Shown, browser: Browser) -> Signe
         identity = Identity(METHOD, now_found.user.id)
         return finish.finish(unit, ctx, tenant.id, identity, browser.cookie, browser.device)
 
-    return await finish.run(ctx, METHOD, tail)
+    return await _refusals_recorded(ctx, shown, finish.run(ctx, METHOD, tail))
+
+
+async def _refusals_recorded(ctx: Context, shown: Shown, work: Awaitable[T]) -> T:
+    """Writes down that a link was shown which does not work any more, where there is such a link: one that was made up
+    is nobody's."""
+    try:
+        return await work
+    except InvalidToken as refusal:
+        why = refusal.reason
+
+        def record(unit: SystemUnit) -> None:
+            if link := links.find_anywhere(unit, shown.token):
+                bound, subject = unit.of(link.tenant_id), f"user:{link.user_id}"
+                audit.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
+
+        await ctx.house.store.write_quickly(record)
+        raise
 
 
 async def _count(ctx: Context, found: Found) -> Counters:
@@ -129,7 +149,14 @@ async def _count(ctx: Context, found: Found) -> Counters:
     counters = throttle.counters("link", str(found.link.id), ctx.address, None)
     if ctx.house.settings.rate_limits == "off":
         return counters
-    if wait := await ctx.house.store.write_quickly(lambda unit: throttle.count(unit, counters, ctx.now)):
+
+    def count(unit: SystemUnit) -> int:
+        if wait := throttle.count(unit, counters, ctx.now):
+            bound, subject = unit.of(found.tenant.id), f"user:{found.user.id}"
+            audit.record(bound, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait)
+        return wait
+
+    if wait := await ctx.house.store.write_quickly(count):
         ctx.house.metrics.throttled.inc()
         raise RateLimited(retry_after=-(-wait // 1000))
     return counters

@@ -200,7 +200,10 @@ async def _genuine(ctx: Context, token: str, fitting: _Fitting) -> Person:
     if profile is not None and profile.is_guest and not settings.guests:
         raise Refused("Graph: a guest")  # of whom the token need not say so: `acct` and `idp` are optional
     if profile is not None and profile.is_disabled:
-        raise AccountDisabled(reason="entra: Graph says that the account is disabled")
+        why = "Graph says that the account is disabled"
+        store = ctx.house.store.of(fitting.provider.tenant_id)
+        await store.write(lambda unit: provider_flow.record_refusal(unit, ctx, fitting.provider, why))
+        raise AccountDisabled(reason=f"entra: {why}")
     return directory.person_of(claims.everything, settings, profile)
 
 
@@ -223,6 +226,7 @@ def _sign_in(unit: SystemUnit, ctx: Context, fitting: _Fitting, person: Person, 
     provider = fitting.provider
     bound = unit.of(provider.tenant_id)
     if tenants.get(unit, provider.tenant_id).suspended_at is not None:
+        provider_flow.record_refusal(bound, ctx, provider, "the client is suspended")
         raise AccountDisabled(reason="the client is suspended")
     user = _match(bound, ctx, provider, person, Ticket())
     finish.check_in(unit, ctx, provider.tenant_id, user.id, METHOD)

@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from manifest_auth.context import Context
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
-from manifest_auth.store.tables import sign_in_flows
+from manifest_auth.store.tables import sealed_for, sign_in_flows
 
 LIFE_S = 600  # RFC 9700 and ASVS V10: ten minutes at most
 
@@ -146,4 +146,4 @@ def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:
 
 
 def _row(key: str) -> str:
-    return f"sign_in_flows/{key}/secrets"
+    return sealed_for(_C.secrets, key=key)

@@ -10,10 +10,13 @@ from manifest_auth import audit, providers, sessions, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
+from manifest_auth.licence import NoSeat
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Identity, Provider, Unlinked
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
+
+_NO_SEAT = "This installation's license has no free seat for you; an administrator can make room"
 
 
 def check_rank(provider: Provider, roles: int) -> None:
@@ -36,8 +39,9 @@ def grant(unit: TenantUnit, ctx: Context, provider: Provider, identity: Identity
     kept = identity.granted & user.roles & ~gone & ~others
     # A role that another provider gave and this one gives too is both's: it goes when the last of them takes it away.
     granted = mapped & (identity.granted | ~user.roles | others) | kept
+    after = _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id)
     providers.seen(unit, identity, email, granted, ctx.now)
-    return _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id)
+    return after
 
 
 def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
@@ -50,11 +54,30 @@ def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
 def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int) -> User:
     if roles == user.roles:
         return user
+    try:  # comes first, since a refusal keeps what was written
+        after = users.set_roles(unit, ctx.house.licence, user, roles)
+    except NoSeat as error:
+        raise no_seat(error) from error
     detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
     audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
     if roles & ~user.roles & Role.ADMIN.bit:
         became_admin(unit, ctx, user)
-    return users.set_roles(unit, user, roles)
+    return after
+
+
+def check_seat(unit: TenantUnit, ctx: Context, user: User, mapped: int) -> None:
+    """Whether the licence has a seat for a user who will have these roles, too. Comes before the link is written, since
+    a refusal keeps what was. Raises SsoFailed."""
+    if user.deactivated_at is None:
+        try:
+            ctx.house.licence.seat(unit, user.roles, user.roles | mapped)
+        except NoSeat as error:
+            raise no_seat(error) from error
+
+
+def no_seat(error: NoSeat) -> SsoFailed:
+    """The same for somebody who signs in: how many seats there are is not told."""
+    return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
 
 
 def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:

@@ -15,6 +15,7 @@ from manifest_auth import audit, links, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, SsoFailed, ValidationError
+from manifest_auth.licence import NoSeat
 from manifest_auth.links import Purpose
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import How, Identity, Provider
@@ -100,11 +101,13 @@ def _new_aliases(unit: TenantUnit, provider: Provider, person: Person, identity:
 def _first_time(
     unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket, mapped: int
 ) -> Identity:
-    user, how = _find_account(unit, ctx, provider, person, ticket)
+    user, how = _find_account(unit, ctx, provider, person, ticket, mapped)
     granted = 0
     if user is None:
         user, how = _create(unit, ctx, provider, person, mapped)
         granted = user.roles
+    else:
+        granting.check_seat(unit, ctx, user, mapped)
     granting.check_rank(provider, user.roles)
     identity = providers.link(unit, provider.id, person.subject, user.id, how, person.email or "", granted, ctx.now)
     audit.record(
@@ -114,12 +117,12 @@ def _first_time(
 
 
 def _find_account(
-    unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket
+    unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket, mapped: int
 ) -> tuple[User | None, How]:
     if ticket.consenting_user_id is not None:
         return users.get(unit, ticket.consenting_user_id), How.CONSENT
     if ticket.invitation_id is not None:
-        return _invited(unit, ctx, provider, ticket.invitation_id), How.INVITATION
+        return _invited(unit, ctx, provider, ticket.invitation_id, mapped), How.INVITATION
     if person.directory:
         elsewhere = providers.find_in_directory(unit, person.directory, person.subject)
         if elsewhere is not None:
@@ -136,7 +139,7 @@ def _find_account(
     return found, How.DOMAIN
 
 
-def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: int) -> User:
+def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: int, mapped: int) -> User:
     sentence = "The invitation is not open any more"
     invitation = links.find_by_id(unit, invitation_id)
     if invitation is None or not invitation.is_open(Purpose.INVITATION, ctx.now):
@@ -145,6 +148,7 @@ def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: 
     granting.check_rank(provider, user.roles)
     if user.roles & Role.ADMIN.bit and not granting.is_an_admins(unit, invitation.invited_by):
         raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
+    granting.check_seat(unit, ctx, user, mapped)  # before the invitation is used up
     if not links.use(unit, invitation, ctx.now):
         raise _refused("the invitation was used meanwhile", sentence)
     return user
@@ -163,6 +167,7 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
     try:
         user = users.create(
             unit,
+            ctx.house.licence,
             email=person.email,
             first_name=_name(person.first_name),
             last_name=_name(person.last_name),
@@ -173,6 +178,8 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
         )
     except ValidationError as error:
         raise _refused(f"no account can be made: {error}") from error
+    except NoSeat as error:
+        raise granting.no_seat(error) from error
     how = How.CREATED if person.vouched and _owns(provider, person) else How.CREATED_UNVOUCHED
     detail = {"email": user.email, "roles": role_names(roles), "provider": provider.id}
     audit.record(unit, ctx, Event.USER_CREATED, f"user:{user.id}", **detail)

@@ -153,7 +153,7 @@ async def complete(
                 use(bound)
             tenant = tenants.get(unit, provider.tenant_id)
             if tenant.suspended_at is not None:  # before anybody is made or changed there
-                _record_suspended(bound, ctx, provider)
+                record_refusal(bound, ctx, provider, "the client is suspended")
                 raise AccountDisabled(reason="the client is suspended")
             if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
@@ -229,8 +229,9 @@ def record_failure(unit: TenantUnit, ctx: Context, provider: Provider, refusal: 
     audit.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
 
 
-def _record_suspended(unit: TenantUnit, ctx: Context, provider: Provider) -> None:
-    detail = {"method": provider.kind, "provider": provider.id, "why": "the client is suspended"}
+def record_refusal(unit: TenantUnit, ctx: Context, provider: Provider, why: str) -> None:
+    """Writes down why somebody who proved to be there did not get in."""
+    detail = {"method": provider.kind, "provider": provider.id, "why": why}
     audit.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
 
 

@@ -150,13 +150,18 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
 
     def count(unit: SystemUnit) -> tuple[int, users.User]:
         wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
-        return wait, users.get(unit.of(caller.tenant_id), caller.user_id)
+        bound = unit.of(caller.tenant_id)
+        if wait:
+            audit.record(bound, ctx, Event.THROTTLED, f"user:{caller.user_id}", method="password_change", wait_ms=wait)
+        return wait, users.get(bound, caller.user_id)
 
     wait, user = await house.store.write(count)
     if wait:
         raise RateLimited(retry_after=-(-wait // 1000))
     proof = await throttle.prove(ctx, counters, user.password_hash, current)
     if not proof.matches:
+        subject = f"user:{caller.user_id}"
+        await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, Event.PASSWORD_CHANGE_FAILED, subject))
         raise InvalidCredentials("The current password is not right")
     if new == current:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])

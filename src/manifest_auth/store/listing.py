@@ -1,4 +1,5 @@
-"""Lists of a tenant's rows: filtered, sorted, and walked through by key, so that a page costs the same wherever it is.
+"""Lists of rows, a tenant's or the installation's: filtered, sorted, and walked through by key, so that a page costs
+the same wherever it is.
 
 A page begins after the sort value and the id of the last row of the page before, never at an offset. For each mix of
 sort and filters there is a statement of its own, with the very conditions that are asked for, so that a store can use
@@ -17,8 +18,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NULLTYPE
 
-from manifest_auth.store.statements import Bound, bound
-from manifest_auth.store.unit import TenantUnit
+from manifest_auth.store.statements import Bound, UnboundStatement, Unowned, bound, unowned
+from manifest_auth.store.unit import SystemUnit, TenantUnit
 
 R = TypeVar("R")
 
@@ -27,7 +28,7 @@ class After(NamedTuple):
     """Where a page begins: behind the row with this sort value and id."""
 
     value: Any
-    id: int
+    id: Any
 
 
 class _Count(NamedTuple):
@@ -38,7 +39,7 @@ class Listing(Generic[R]):
     """One kind of list, named after its table. ``sorts``: columns by name, each unique together with ``key``;
     ``filters``: conditions by name, on parameters of their own; ``narrow``: those that leave few rows of a tenant,
     whatever their parameter. What they find is sorted, where a store would else walk through all of the tenant's rows
-    in order to meet them.
+    in order to meet them. ``owned``: the rows are a tenant's; else they belong to the installation.
     """
 
     def __init__(
@@ -46,19 +47,21 @@ class Listing(Generic[R]):
         rows: Select[Any],
         row: type[R],
         *,
-        key: Column[int],
+        key: Column[Any],
         sorts: Mapping[str, Column[Any]],
         filters: Mapping[str, ColumnElement[bool]],
         narrow: Collection[str] = (),
+        owned: bool = True,
     ) -> None:
+        self._owned = owned
         self._rows, self._row, self._key, self.name = rows, row, key, key.table.name
         self.sorts, self.filters, self._narrow = dict(sorts), dict(filters), frozenset(narrow)
-        self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], Bound[R]] = {}
-        self._counts: dict[tuple[str, ...], Bound[_Count]] = {}
+        self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], Bound[R] | Unowned[R]] = {}
+        self._counts: dict[tuple[str, ...], Bound[_Count] | Unowned[_Count]] = {}
 
     def page(
         self,
-        unit: TenantUnit,
+        unit: TenantUnit | SystemUnit,
         *,
         first: int,
         sort: str,
@@ -70,14 +73,22 @@ class Listing(Generic[R]):
         """At most ``first`` rows. ``filters``: names of those that apply; ``values``: of their parameters."""
         where = {} if after is None else {"after_value": after.value, "after_id": after.id}
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
-        return unit.all(statement, limit=first, **where, **values)
+        return self._mine(unit).all(statement, limit=first, **where, **values)
 
-    def total(self, unit: TenantUnit, filters: frozenset[str] = frozenset(), **values: Any) -> int:
+    def total(self, unit: TenantUnit | SystemUnit, filters: frozenset[str] = frozenset(), **values: Any) -> int:
         """How many rows there are on all pages: reads all of them."""
-        found = unit.first(self._count(tuple(sorted(filters))), **values)
+        found = self._mine(unit).first(self._count(tuple(sorted(filters))), **values)
         return found.rows if found else 0
 
-    def every_statement(self) -> Iterator[Bound[Any]]:
+    def _mine(self, unit: TenantUnit | SystemUnit) -> TenantUnit:
+        """A unit that runs the statements of this list: of what no tenant owns, any does."""
+        if isinstance(unit, TenantUnit):
+            return unit
+        if self._owned:
+            raise UnboundStatement("a list of a tenant's rows is read in a tenant's unit of work: unit.of(tenant_id)")
+        return unit.of(0)
+
+    def every_statement(self) -> Iterator[Bound[Any] | Unowned[Any]]:
         """All statements that there can be, for tests."""
         for size in range(len(self.filters) + 1):
             for names in itertools.combinations(sorted(self.filters), size):
@@ -86,7 +97,7 @@ class Listing(Generic[R]):
                     for descending, goes_on in itertools.product((False, True), repeat=2):
                         yield self._page(sort, descending, goes_on, names)
 
-    def _page(self, sort: str, descending: bool, goes_on: bool, names: tuple[str, ...]) -> Bound[R]:
+    def _page(self, sort: str, descending: bool, goes_on: bool, names: tuple[str, ...]) -> Bound[R] | Unowned[R]:
         known = self._pages.get((sort, descending, goes_on, names))
         if known is not None:
             return known
@@ -101,15 +112,16 @@ class Listing(Generic[R]):
             here, there = tuple_(*order), tuple_(*given[-len(order) :])
             query = query.where(here < there if descending else here > there)
         query = query.order_by(*(c.desc() if descending else c for c in order)).limit(bindparam("limit"))
-        made = bound(query, self._row)
+        made = bound(query, self._row) if self._owned else unowned(query, self._row)
         self._pages[(sort, descending, goes_on, names)] = made
         return made
 
-    def _count(self, names: tuple[str, ...]) -> Bound[_Count]:
+    def _count(self, names: tuple[str, ...]) -> Bound[_Count] | Unowned[_Count]:
         known = self._counts.get(names)
         if known is None:
             query = select(func.count()).select_from(self._key.table)
-            known = bound(query.where(*(self.filters[name] for name in names)), _Count)
+            query = query.where(*(self.filters[name] for name in names))
+            known = bound(query, _Count) if self._owned else unowned(query, _Count)
             self._counts[names] = known
         return known
 

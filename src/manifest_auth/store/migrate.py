@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from manifest_auth.store.store import StoreUnavailable
 
 #: The newest revision in ``migrations/versions``; a test holds it to the folder.
-HEAD = "0003"
+HEAD = "0004"
 LOCK = 0x6D616E69  # any number, the same in every process
 _VERSION = "SELECT version_num FROM alembic_version"
 

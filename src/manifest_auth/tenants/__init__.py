@@ -2,26 +2,34 @@
 
 from manifest_auth.tenants.rules import PasswordRules, TenantSettings, TenantSettingsChange, merge, settings_of
 from manifest_auth.tenants.tenants import (
+    LISTING,
     Tenant,
     change,
     create,
+    drop,
+    due,
     find,
     get,
     list_page,
+    mark,
     restore,
     suspend,
 )
 
 __all__ = [
+    "LISTING",
     "PasswordRules",
     "Tenant",
     "TenantSettings",
     "TenantSettingsChange",
     "change",
     "create",
+    "drop",
+    "due",
     "find",
     "get",
     "list_page",
+    "mark",
     "merge",
     "restore",
     "settings_of",

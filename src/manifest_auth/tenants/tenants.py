@@ -6,10 +6,10 @@ import re
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.store import SystemUnit, unowned
+from manifest_auth.store import After, Listing, SystemUnit, unowned
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants.rules import TenantSettings
 from manifest_auth.text import check_return_address, like
@@ -25,6 +25,7 @@ class Tenant(NamedTuple):
     settings: str
     created_at: int
     suspended_at: int | None
+    delete_at: int | None = None  # when it goes for good, if nobody takes that back
 
 
 class _Id(NamedTuple):
@@ -32,23 +33,27 @@ class _Id(NamedTuple):
 
 
 _C = tenants.c
-_ALL = select(_C.id, _C.identifier, _C.name, _C.settings, _C.created_at, _C.suspended_at)
+_ALL = select(*(_C[name] for name in Tenant._fields))
 _BY_IDENTIFIER = unowned(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
 _BY_ID = unowned(_ALL.where(_C.id == bindparam("id")), Tenant)
 # key_share: as strong as the update that follows, so that sign-ins, whose rows refer to the tenant's, need not wait.
 _LOCKED = unowned(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
-_LIST = unowned(
-    _ALL.where(
-        _C.id > bindparam("after"),
-        or_(
-            bindparam("q") == "",
+#: The clients. ``search`` takes ``like``, see :func:`manifest_auth.text.like`.
+LISTING = Listing(
+    _ALL,
+    Tenant,
+    key=_C.id,
+    sorts={"ID": _C.id, "IDENTIFIER": _C.identifier, "NAME": _C.name, "CREATED": _C.created_at},
+    filters={
+        "search": or_(
             _C.identifier.like(bindparam("like"), escape="\\"),
             func.lower(_C.name).like(bindparam("like"), escape="\\"),
         ),
-    )
-    .order_by(_C.id)
-    .limit(bindparam("limit")),
-    Tenant,
+        "active": _C.suspended_at.is_(None),
+        "suspended": _C.suspended_at.is_not(None),
+        "deleted": _C.delete_at.is_not(None),
+    },
+    owned=False,
 )
 _ADD = unowned(
     insert(tenants)
@@ -69,7 +74,14 @@ _CHANGE = unowned(
 _SUSPEND = unowned(
     update(tenants).where(_C.id == bindparam("id"), _C.suspended_at.is_(None)).values(suspended_at=bindparam("now"))
 )
-_RESTORE = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
+_RESTORE = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None, delete_at=None))
+_MARK = unowned(
+    update(tenants)
+    .where(_C.id == bindparam("id"))
+    .values(delete_at=bindparam("until"), suspended_at=func.coalesce(_C.suspended_at, bindparam("now")))
+)
+_DUE = unowned(_ALL.where(_C.delete_at <= bindparam("now")).order_by(_C.delete_at, _C.id).limit(10), Tenant)
+_DROP = unowned(delete(tenants).where(_C.id == bindparam("id"), _C.delete_at <= bindparam("now")))
 
 
 def find(unit: SystemUnit, name: str) -> Tenant | None:
@@ -89,7 +101,8 @@ def get(unit: SystemUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
 
 def list_page(unit: SystemUnit, after: int, limit: int, q: str) -> list[Tenant]:
     """At most ``limit`` clients after the id ``after`` whose identifier or name contains ``q``."""
-    return unit.all(_LIST, after=after, limit=limit, q=q, like=like(q))
+    filters = frozenset({"search"}) if q else frozenset()
+    return LISTING.page(unit, first=limit, sort="ID", after=After(after, after), filters=filters, like=like(q))
 
 
 def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSettings, now: int) -> Tenant:
@@ -120,8 +133,27 @@ def suspend(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
 
 
 def restore(unit: SystemUnit, tenant: Tenant) -> None:
+    """Takes a deletion back, too."""
     unit.change(_RESTORE, id=tenant.id)
     unit.announce("tenant", tenant.id)
+
+
+def mark(unit: SystemUnit, tenant: Tenant, delete_at: int, now: int) -> Tenant:
+    """It goes for good then, and is suspended meanwhile."""
+    unit.change(_MARK, id=tenant.id, until=delete_at, now=now)
+    unit.announce("tenant", tenant.id)
+    return tenant._replace(delete_at=delete_at, suspended_at=tenant.suspended_at or now)
+
+
+def due(unit: SystemUnit, now: int) -> list[Tenant]:
+    """Some of those whose time is over, oldest first."""
+    return unit.all(_DUE, now=now)
+
+
+def drop(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
+    """Takes the row of a client away whose time is over. False when it is gone, or was taken back."""
+    unit.announce("tenant", tenant.id)
+    return unit.change(_DROP, id=tenant.id, now=now) == 1
 
 
 def encode(settings: TenantSettings) -> str:

@@ -12,11 +12,13 @@ from manifest_auth.tokens.issue import (
     rotate,
     users_kind,
 )
-from manifest_auth.tokens.keys import KeyRing, Purpose
+from manifest_auth.tokens.keys import LISTING, KeyRing, KeySeen, Purpose, find_key, seen_key
 from manifest_auth.tokens.refresh import Shown
 
 __all__ = [
+    "LISTING",
     "KeyRing",
+    "KeySeen",
     "Kind",
     "Pair",
     "Purpose",
@@ -26,8 +28,10 @@ __all__ = [
     "Verified",
     "VerifiedTokens",
     "admins_kind",
+    "find_key",
     "pair",
     "read_refresh",
     "rotate",
+    "seen_key",
     "users_kind",
 ]

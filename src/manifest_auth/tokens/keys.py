@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import enum
 import json
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from joserfc.jwk import ECKey, OctKey
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.clock import Clock, Random
 from manifest_auth.sealing import Sealer
 from manifest_auth.settings import Settings
-from manifest_auth.store import Announcement, Store, SystemUnit, unowned
-from manifest_auth.store.tables import installation, signing_keys
+from manifest_auth.store import Announcement, Listing, Store, SystemUnit, unowned
+from manifest_auth.store.tables import installation, sealed_for, signing_keys
 
 
 class Purpose(enum.Enum):
@@ -36,6 +37,17 @@ class KeyRow(NamedTuple):
     purpose: str
     algorithm: str
     secret: bytes
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+
+class KeySeen(NamedTuple):
+    """A key without its secret."""
+
+    id: str
+    purpose: str
+    algorithm: str
     created_at: int
     retired_at: int | None
     expires_at: int | None
@@ -66,6 +78,30 @@ _RETIRE = unowned(
     .where(_K.purpose == bindparam("of_purpose"), _K.retired_at.is_(None))
     .values(retired_at=bindparam("now"), expires_at=bindparam("until"))
 )
+_EXPIRE = unowned(
+    update(signing_keys)
+    .where(_K.id == bindparam("of_id"), or_(_K.expires_at.is_(None), _K.expires_at > bindparam("now")))
+    .values(expires_at=bindparam("now"))
+)
+_LOCKED = unowned(
+    select(*(_K[name] for name in KeyRow._fields)).where(_K.id == bindparam("id")).with_for_update(), KeyRow
+)
+_ALL_SEEN = select(*(_K[name] for name in KeySeen._fields))
+_SEEN = unowned(_ALL_SEEN.where(_K.id == bindparam("id")), KeySeen)
+#: What there is to see of keys; never their secrets.
+LISTING = Listing(
+    _ALL_SEEN,
+    KeySeen,
+    key=_K.id,
+    sorts={"ID": _K.id, "CREATED": _K.created_at},
+    filters={
+        "purpose": _K.purpose == bindparam("of_purpose"),
+        "signing": _K.retired_at.is_(None),
+        "verifying": and_(_K.retired_at.is_not(None), _K.expires_at > bindparam("now", type_=BigInteger())),
+        "expired": _K.expires_at <= bindparam("now", type_=BigInteger()),
+    },
+    owned=False,
+)
 _SWEEP = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
 # Whoever inserts this row first makes the first keys; a second node waits for its commit and then finds them.
 _LOCK = unowned(
@@ -73,6 +109,16 @@ _LOCK = unowned(
     .values(name="keys", value="made")
     .on_conflict_do_update(index_elements=["name"], set_={"value": "made"})
 )
+
+
+def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
+    """A key's row, locked."""
+    return unit.first(_LOCKED, id=key_id)
+
+
+def seen_key(unit: SystemUnit, key_id: str) -> KeySeen | None:
+    """A key without its secret."""
+    return unit.first(_SEEN, id=key_id)
 
 
 class KeyRing:
@@ -120,12 +166,23 @@ class KeyRing:
                 self._look = None
         return self.generation != before
 
-    def rotate(self, unit: SystemUnit) -> None:
-        """New keys for all purposes. The old ones verify until everything that they signed has expired."""
-        for purpose in Purpose:
+    def rotate(self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose) -> None:
+        """New keys. The old ones verify until everything that they signed has expired."""
+        for purpose in purposes:
             self._rotate(unit, purpose)
         unit.change(_SWEEP, now=self._clock.now_ms())
         unit.announce("keys", "")
+
+    def retire(self, unit: SystemUnit, row: KeyRow, *, at_once: bool) -> bool:
+        """The key signs nothing more, and ``at_once`` verifies nothing more either; where it signed, a new one is made
+        first. False when nothing was left to do."""
+        now = self._clock.now_ms()
+        if row.retired_at is None:
+            self.rotate(unit, (Purpose(row.purpose),))
+        elif not at_once:
+            return False
+        unit.announce("keys", "")
+        return not at_once or unit.change(_EXPIRE, of_id=row.id, now=now) == 1
 
     def signing(self, purpose: Purpose) -> Key:
         """The newest key of a purpose, of the algorithm that is set; of another while nodes are switched to it."""
@@ -188,7 +245,7 @@ class KeyRing:
             id=key_id,
             purpose=purpose.value,
             algorithm=algorithm,
-            secret=self._sealer.seal(secret, f"signing_keys/{key_id}/secret"),
+            secret=self._sealer.seal(secret, sealed_for(_K.secret, id=key_id)),
             created_at=now,
         )
 
@@ -202,7 +259,7 @@ class KeyRing:
         self._keys = [self._open(row) for row in rows]
 
     def _open(self, row: KeyRow) -> Key:
-        raw = self._sealer.open(row.secret, f"signing_keys/{row.id}/secret")
+        raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))
         jose: OctKey | ECKey = ECKey.import_key(json.loads(raw)) if row.algorithm == "ES256" else OctKey.import_key(raw)
         return Key(
             row.id, Purpose(row.purpose), row.algorithm, jose, raw, row.created_at, row.retired_at, row.expires_at

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.licence import Counter
 from manifest_auth.permissions import Role
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, bound, crossing, numbers
 from manifest_auth.store.tables import password_history, tenants, users
@@ -151,6 +152,7 @@ def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[Use
 
 def create(
     unit: TenantUnit,
+    counter: Counter,
     *,
     email: str,
     first_name: str,
@@ -161,9 +163,11 @@ def create(
     now: int,
     description: str = "",
 ) -> User:
-    """Raises ValidationError, Conflict when the address is taken in this tenant."""
+    """``counter``: of the licence's seats. Raises ValidationError, Conflict when the address is taken in this tenant,
+    NoSeat."""
     check_email(email)
     _check_names(first_name, last_name, title)
+    counter.seat(unit, 0, roles)  # first, so that nobody who waits for it holds what the one before is after
     if find_by_email(unit, email):
         raise Conflict("A user with this e-mail exists")
     changed_at = now if password_hash else None
@@ -216,10 +220,13 @@ def change(
     return user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
 
 
-def set_roles(unit: TenantUnit, user: User, roles: int) -> User:
-    """Counts from the next request on. Raises Conflict when it would leave the tenant without an active Admin."""
+def set_roles(unit: TenantUnit, counter: Counter, user: User, roles: int) -> User:
+    """Counts from the next request on. Raises Conflict when it would leave the tenant without an active Admin, NoSeat
+    when the licence has no seat for these roles."""
     if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
         _keep_an_admin(unit, user)
+    if user.deactivated_at is None:
+        counter.seat(unit, user.roles, roles)
     unit.change(_SET_ROLES, id=user.id, new_roles=roles)
     unit.announce("user", user.id)
     return user._replace(roles=roles)
@@ -233,7 +240,9 @@ def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
     return unit.change(_DEACTIVATE, id=user.id, now=now) == 1
 
 
-def restore(unit: TenantUnit, user: User) -> None:
+def restore(unit: TenantUnit, counter: Counter, user: User) -> None:
+    """Of a user who is deactivated. Raises NoSeat."""
+    counter.seat(unit, 0, user.roles)
     unit.change(_RESTORE, id=user.id)
     unit.announce("user", user.id)
 

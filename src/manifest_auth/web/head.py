@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -114,6 +115,16 @@ def client_address(peer: str, head: Head, proxies: tuple[Network, ...]) -> str:
         if not _listed(found, proxies):
             break
     return found
+
+
+def is_listed(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether the address is in one of the networks; an IPv4 one in the dress of an IPv6 one counts as what it is. What
+    is no address is in none."""
+    with contextlib.suppress(ValueError):
+        parsed = ipaddress.ip_address(address)
+        mapped = getattr(parsed, "ipv4_mapped", None)
+        return _listed(str(mapped or parsed), networks)
+    return False
 
 
 def _listed(text: str, proxies: tuple[Network, ...]) -> bool:

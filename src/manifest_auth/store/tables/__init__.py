@@ -5,11 +5,13 @@ a table that belongs to a tenant has a ``tenant_id`` and says so in ``info``, an
 touch it that is not bound to one tenant. Ids are never reused.
 """
 
-from manifest_auth.store.tables.columns import metadata
+from manifest_auth.store.tables.columns import metadata, sealed_for
 from manifest_auth.store.tables.installation import (
     admin_sessions,
     installation,
     licences,
+    revoked_licences,
+    seats_taken,
     signing_keys,
     system_admins,
     tenants,
@@ -27,7 +29,8 @@ from manifest_auth.store.tables.providers import (
     sign_in_codes,
     sign_in_flows,
 )
-from manifest_auth.store.tables.trail import audit_events, audit_heads
+from manifest_auth.store.tables.second_factor import admin_recovery_codes, admin_second_factors
+from manifest_auth.store.tables.trail import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables.work import (
     files,
     job_assignments,
@@ -43,7 +46,10 @@ from manifest_auth.store.tables.work import (
 
 __all__ = [
     "TENANT_OWNED",
+    "admin_recovery_codes",
+    "admin_second_factors",
     "admin_sessions",
+    "audit_anchors",
     "audit_events",
     "audit_heads",
     "files",
@@ -63,6 +69,9 @@ __all__ = [
     "provider_domains",
     "providers",
     "refused_tokens",
+    "revoked_licences",
+    "sealed_for",
+    "seats_taken",
     "seen_assertions",
     "sessions",
     "sign_in_codes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Integer, MetaData, text
+from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Integer, LargeBinary, MetaData, text
 
 metadata = MetaData(
     naming_convention={
@@ -38,3 +38,14 @@ def only(name: str, marked: str, *columns: str) -> Index:
     """An index of the rows alone that have the time ``marked``, which are few: lists of them need not pass the rest."""
     condition = text(f"{marked} IS NOT NULL")
     return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
+def sealed(name: str, row: str, nullable: bool = False) -> Column[bytes]:
+    """What only the installation's secret key opens. ``row`` names the row that it is sealed for by other columns of
+    it, like ``signing_keys/{id}/secret``; ``keys reencrypt`` finds all such columns by that."""
+    return Column(name, LargeBinary, nullable=nullable, info={"sealed": row})
+
+
+def sealed_for(column: Column[Any], **values: Any) -> str:
+    """The name of the row that a value of a :func:`sealed` column is sealed for."""
+    return str(column.info["sealed"]).format(**values)

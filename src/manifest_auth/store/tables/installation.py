@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, column, table
 
-from manifest_auth.store.tables.columns import BigInt, at, metadata, number
+from manifest_auth.store.tables.columns import BigInt, at, metadata, number, sealed
 
 installation = Table(  # facts about the whole installation: its id, whether it was filled by --demo
     "installation",
@@ -19,7 +19,7 @@ signing_keys = Table(
     Column("id", Text, primary_key=True),  # the `kid`
     Column("purpose", Text, nullable=False),
     Column("algorithm", Text, nullable=False),
-    Column("secret", LargeBinary, nullable=False),  # encrypted, see tokens/keys.py
+    sealed("secret", "signing_keys/{id}/secret"),  # see tokens/keys.py
     at("created_at"),
     at("retired_at", nullable=True),  # signs nothing new from then on
     at("expires_at", nullable=True),  # verifies nothing from then on
@@ -77,6 +77,7 @@ tenants = Table(
     Column("settings", Text, nullable=False),  # JSON, see tenants.TenantSettings
     at("created_at"),
     at("suspended_at", nullable=True),
+    at("delete_at", nullable=True),  # marked for deletion: from then on it is taken away for good
     sqlite_autoincrement=True,
 )
 
@@ -88,3 +89,15 @@ licences = Table(  # one row: the licence in force
     at("installed_at"),
     at("latest_seen_at"),  # the newest time ever seen: a clock set back does not revive a licence
 )
+
+revoked_licences = Table(  # ids that a licence named which was in force once; they are never accepted again
+    "revoked_licences",
+    metadata,
+    Column("license_id", Text, primary_key=True),
+    Column("revoked_by", Text, nullable=False),
+    at("revoked_at"),
+)
+
+# A view: how many active users hold which roles, over all clients. It belongs to the installation, shows numbers alone,
+# and so a tenant's unit of work may read it: seats are counted in the transaction in which somebody appears.
+seats_taken = table("seats_taken", column("roles", Integer), column("users", Integer))

@@ -72,6 +72,7 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     Index(None, "user_id"),
     Index(None, "ends_at"),
     Index(None, "provider_id"),
+    Index(None, "tenant_id", "created_at", "id"),
     info=OWNED,
 )
 

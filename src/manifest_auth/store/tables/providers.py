@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, sealed, tenant
 
 
 def _provider() -> Column[int]:
@@ -25,7 +25,7 @@ providers = Table(
     Column("kind", Text, nullable=False),
     Column("issuer", Text, nullable=False),  # OIDC issuer, or the entity id of a SAML provider
     Column("settings", Text, nullable=False),  # JSON, see providers.Settings
-    Column("secrets", LargeBinary),  # encrypted JSON, see providers.Secrets
+    sealed("secrets", "providers/{tenant_id}/{id}/secrets", nullable=True),  # JSON, see providers.Secrets
     Column("reaches_admins", Integer, nullable=False),  # see docs/decisions/0018-providers-and-rank.md
     at("created_at"),
     at("changed_at"),
@@ -73,7 +73,7 @@ sign_in_flows = Table(  # a sign-in that is under way at a provider; taken away 
     _provider(),
     Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must bring back
     Column("request_id", Text, unique=True),  # of a SAML request
-    Column("secrets", LargeBinary, nullable=False),  # encrypted: nonce and PKCE verifier
+    sealed("secrets", "sign_in_flows/{key}/secrets"),  # nonce and PKCE verifier
     Column("return_to", Text, nullable=False),
     Column("response", Text, nullable=False),  # `cookie` or `code`
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
@@ -147,7 +147,7 @@ kept_tokens = Table(  # Microsoft's own tokens, where a client asks for them
     Column("provider_id", BigInt, ForeignKey("providers.id"), primary_key=True),
     Column("user_id", BigInt, ForeignKey("users.id"), primary_key=True),
     tenant(),
-    Column("tokens", LargeBinary, nullable=False),  # encrypted JSON
+    sealed("tokens", "kept_tokens/{provider_id}/{user_id}/tokens"),  # JSON
     at("kept_at"),
     Index(None, "user_id"),
     info=OWNED,

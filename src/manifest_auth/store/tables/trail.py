@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Table, Text
 
 from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata
 
@@ -28,6 +28,17 @@ audit_events = Table(
     Column("request_id", Text, nullable=False),
     Column("detail", Text, nullable=False),  # JSON, no secrets
     Column("previous_hash", Text, nullable=False),
+    Column("hash", Text, nullable=False),
+    Index(None, "tenant_id", "at", "sequence"),  # a client's events, by time
+    Index(None, "at", "tenant_id", "sequence"),  # everybody's
+    info=OWNED,
+)
+
+audit_anchors = Table(  # the last event of a chain that retention removed: what is left begins behind it
+    "audit_anchors",
+    metadata,
+    Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
     info=OWNED,
 )

@@ -1,0 +1,136 @@
+"""What a system admin does to the own account: a new password, a second factor. The password is asked for again, and a
+code where there is a second factor, so that a token that was copied does not take the account over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from manifest_auth import admins, audit, passwords
+from manifest_auth.admins import Admin, managing, second_factor
+from manifest_auth.audit import Event
+from manifest_auth.context import Context
+from manifest_auth.errors import Conflict, InvalidCredentials, RateLimited, ValidationError
+from manifest_auth.sign_in import throttle
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import PasswordRules
+
+T = TypeVar("T")
+DOOR = "admin-own"
+
+
+class Shown(NamedTuple):
+    """What proves again who asks."""
+
+    password: str
+    otp: str | None
+
+
+async def _proven(ctx: Context, shown: Shown, work: Callable[[SystemUnit, Admin], T]) -> T:
+    """Runs ``work`` for the caller, once password and code were found right. Attempts are counted as at sign-in.
+
+    Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken for one who was put out meanwhile.
+    """
+    house, me = ctx.house, ctx.admin
+    house.hasher.check_room()
+    counters = throttle.counters(DOOR, str(me.admin_id), ctx.address, None)
+
+    def count(unit: SystemUnit) -> tuple[int, str]:
+        wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        return wait, admins.get_locked(unit, me.admin_id).password_hash
+
+    wait, stored = await house.store.write(count)
+    if wait:
+        raise RateLimited(retry_after=-(-wait // 1000))
+    proof = await throttle.prove(ctx, counters, stored, shown.password)
+    if not proof.matches:
+        raise InvalidCredentials("The password is not right")
+
+    def then(unit: SystemUnit) -> T:
+        managing.acting(unit, ctx)
+        fresh = admins.get_locked(unit, me.admin_id)
+        if fresh.password_hash != stored:
+            raise InvalidCredentials("The password was changed meanwhile", keeps_writes=False)
+        check_code(unit, ctx, fresh, shown.otp)
+        throttle.succeeded(unit, counters)
+        return work(unit, fresh)
+
+    return await house.store.write(then)
+
+
+def check_code(unit: SystemUnit, ctx: Context, admin: Admin, otp: str | None) -> str:
+    """With what the second factor was shown, empty where the admin has none. To be asked after the password alone.
+
+    Raises InvalidCredentials, whose details name ``otp``.
+    """
+    if not second_factor.has_one(unit, admin.id):
+        return ""
+    how = second_factor.use(unit, ctx.house.sealer, admin.id, otp, ctx.now) if otp else None
+    if how is None:
+        why = "wrong code" if otp else "no code"
+        audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, f"admin:{admin.id}", method="admin", why=why)
+        sentence = "The code is wrong, or was used before" if otp else "A code of the second factor is required"
+        raise InvalidCredentials("Invalid username or password", details=[("otp", sentence)], reason=why)
+    return how
+
+
+async def change_password(ctx: Context, shown: Shown, new: str) -> None:
+    """Ends the other sessions. Raises as :func:`_proven`, and ValidationError."""
+    passwords.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
+    if new == shown.password:
+        raise ValidationError(details=[("newPassword", "Must differ from the current one")])
+    stored = await ctx.house.hasher.hash(new)
+
+    def work(unit: SystemUnit, me: Admin) -> None:
+        managing.set_password(unit, me.id, stored)
+        ended = managing.end_all(unit, me.id, "password_changed", ctx.now, but=ctx.admin.session_id)
+        audit.record_installation(unit, ctx, Event.PASSWORD_CHANGED, f"admin:{me.id}", sessions_ended=ended)
+
+    await _proven(ctx, shown, work)
+
+
+async def enrol(ctx: Context, shown: Shown) -> str:
+    """A new secret that waits for its first code. Raises as :func:`_proven`, and Conflict."""
+    house = ctx.house
+    return await _proven(
+        ctx, shown, lambda unit, me: second_factor.start(unit, house.sealer, house.random, me.id, ctx.now)
+    )
+
+
+async def confirm(ctx: Context, otp: str) -> tuple[str, ...]:
+    """The recovery codes. The other sessions, which no code opened, end. Raises Conflict, ValidationError."""
+    house, me = ctx.house, ctx.admin.admin_id
+
+    def work(unit: SystemUnit) -> tuple[str, ...]:
+        managing.acting(unit, ctx)
+        codes = second_factor.confirm(unit, house.sealer, house.random, me, otp, ctx.now)
+        ended = managing.end_all(unit, me, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
+        audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me}", sessions_ended=ended)
+        return codes
+
+    return await house.store.write(work)
+
+
+async def new_codes(ctx: Context, shown: Shown) -> tuple[str, ...]:
+    """Ten recovery codes in place of those before. Raises as :func:`_proven`, and Conflict."""
+
+    def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
+        if not second_factor.has_one(unit, me.id):
+            raise Conflict("There is no second factor")
+        audit.record_installation(unit, ctx, Event.RECOVERY_CODES_MADE, f"admin:{me.id}")
+        return second_factor.new_codes(unit, ctx.house.random, me.id)
+
+    return await _proven(ctx, shown, work)
+
+
+async def remove(ctx: Context, shown: Shown) -> None:
+    """Takes the own second factor away. Raises as :func:`_proven`, and Conflict where one is required."""
+
+    def work(unit: SystemUnit, me: Admin) -> None:
+        if second_factor.is_required(unit):
+            raise Conflict("A second factor is required of every system admin")
+        if not second_factor.remove(unit, me.id):
+            raise Conflict("There is no second factor")
+        audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{me.id}")
+
+    await _proven(ctx, shown, work)

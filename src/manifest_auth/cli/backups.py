@@ -1,0 +1,80 @@
+"""``backup FILE`` and ``restore FILE``: an installation on SQLite as one file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from manifest_auth import settings
+from manifest_auth.cli.commands import Refused
+from manifest_auth.cli.progress import Progress
+from manifest_auth.operations.archive import FILES, KEY, NotPossible
+from manifest_auth.operations.backup import back_up
+from manifest_auth.operations.restore import Proof, restore
+from manifest_auth.text import when
+
+
+def add_to(groups: Any) -> None:
+    """Adds the commands to the grammar."""
+    backup = groups.add_parser("backup", help="back the installation up into one file, while it serves (SQLite)")
+    backup.add_argument("file", type=Path, metavar="FILE", help="a tar, made anew")
+    backup.add_argument("--with-secret-key", action="store_true", help="put the secret key in: whoever has it has all")
+    backup.set_defaults(run=_backup)
+    again = groups.add_parser("restore", help="restore a backup into an empty place, and prove that nothing is lost")
+    again.add_argument("file", type=Path, metavar="FILE")
+    again.add_argument("--data-dir", help="the folder to restore into (MANIFEST_DATA_DIR)")
+    again.add_argument("--end-sessions", action="store_true", help="sign everybody out who was signed in at the time")
+    again.set_defaults(run=_restore)
+
+
+def _backup(given: argparse.Namespace) -> int:
+    loaded = settings.load()
+    try:
+        with Progress() as show:
+            manifest = back_up(loaded, given.file, show, with_secret_key=given.with_secret_key)
+    except NotPossible as error:
+        raise Refused(str(error)) from error
+    files = sum(name.startswith(f"{FILES}/") for name in manifest.members)
+    size = given.file.stat().st_size
+    print(f"{given.file}: {size:,} bytes, schema {manifest.schema}, {sum(manifest.rows.values()):,} rows in "
+          f"{len(manifest.rows)} tables, audit chains: {len(manifest.chains)}.")  # fmt: skip
+    if manifest.files == "here":
+        print(f"Uploaded files in it: {files}.")
+    else:
+        print(f"Uploaded files are in {manifest.files} and NOT in this backup: back the bucket up by itself.")
+    for key in manifest.lost[:20]:
+        print(f"The uploaded file {key} is gone, or not what was uploaded: restore it from an older backup.")
+    if KEY in manifest.members:
+        print("The secret key IS in it: whoever has this file has everything. Keep it as you keep the key.")
+    else:
+        print("The secret key is NOT in it: keep that apart; without it signing keys and providers' secrets are lost.")
+    return 1 if manifest.lost else 0
+
+
+def _restore(given: argparse.Namespace) -> None:
+    loaded = settings.load(data_dir=given.data_dir)
+    try:
+        with Progress() as show:
+            proof = restore(loaded, given.file, show, end_sessions=given.end_sessions)
+    except NotPossible as error:
+        raise Refused(str(error)) from error
+    _tell(proof, loaded.database)
+    if given.end_sessions:
+        print(f"sessions ended: {proof.ended_sessions}")
+    else:
+        print("Who signed out since then is signed in again; --end-sessions would have ended all sessions.")
+    if proof.needs_key:
+        print(f"Put the secret key into {Path(loaded.data_dir) / KEY} before the first start; then run "
+              "manifest-auth doctor.")  # fmt: skip
+
+
+def _tell(proof: Proof, place: str) -> None:
+    manifest, found = proof.manifest, proof.contents
+    print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {found.schema}.")
+    print("integrity_check: ok")
+    print(f"files: {len(manifest.members)}, size and SHA-256 of each as in the manifest")
+    width = max(len(name) for name in found.rows)
+    for name, count in found.rows.items():
+        print(f"  {name:<{width}} {count:>12,} rows, {manifest.rows[name]:,} in the manifest")
+    print(f"audit chains: {len(found.chains)}, number and hash of each head as in the manifest")

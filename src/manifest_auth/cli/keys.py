@@ -1,0 +1,88 @@
+"""``keys rotate|reencrypt``: new signing keys, and a new secret key."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from manifest_auth import audit, settings
+from manifest_auth.app import build_house, opened
+from manifest_auth.audit import Event
+from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.cli.progress import Progress
+from manifest_auth.clock import Random
+from manifest_auth.operations.reencrypting import Report, reencrypt
+from manifest_auth.sealing import put_new_key_first, secret_keys
+from manifest_auth.settings import Settings
+from manifest_auth.store import SystemUnit
+
+
+def add_to(groups: Any) -> None:
+    """Adds the commands to the grammar."""
+    actions = groups.add_parser("keys", help="signing keys and the secret key").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    signing = actions.add_parser(
+        "rotate", help="sign with new keys; the old ones verify until all they signed has expired"
+    )
+    signing.set_defaults(run=rotate)
+    secret = actions.add_parser("reencrypt", help="seal with the newest secret key what older ones sealed")
+    secret.add_argument(
+        "--new-key", action="store_true", help="put a new key into the data folder first, before those that are there"
+    )
+    secret.set_defaults(run=reencrypt_all)
+
+
+async def rotate(_given: argparse.Namespace) -> None:
+    """New signing keys for all purposes."""
+    async with opened(build_house(settings.load()), hashing=False) as house:
+
+        def work(unit: SystemUnit) -> None:
+            house.keys.rotate(unit)
+            audit.record_installation(unit, origin_of(house), Event.KEYS_ROTATED)
+
+        await house.store.write(work)
+    print("New keys sign from now on; the old ones verify until all that they signed has expired.")
+
+
+async def reencrypt_all(given: argparse.Namespace) -> int:
+    """Exit status 1 when a value opens with none of the keys, or a server still uses an older one."""
+    loaded = settings.load()
+    if given.new_key:
+        _new_key(loaded)
+    keys = secret_keys(loaded, Random())
+    async with opened(build_house(loaded), hashing=False) as house:
+        with Progress() as show:
+            report = await reencrypt(house, show)
+
+        def work(unit: SystemUnit) -> None:
+            done = {name: count for name, count in report.renewed.items() if count}
+            event = Event.SECRETS_REENCRYPTED
+            audit.record_installation(unit, origin_of(house), event, renewed=done, lost=report.lost[:100])
+
+        await house.store.write(work)
+    _tell(report, len(keys.texts) - 1, keys.path is not None)
+    return 1 if report.lost or report.is_unfinished else 0
+
+
+def _new_key(loaded: Settings) -> None:
+    keys = secret_keys(loaded, Random())  # a first start has made one, or this does
+    if keys.path is None:
+        raise Refused("the key is in MANIFEST_SECRET_KEY: put the new one there, see docs/operations.md, Secret key")
+    put_new_key_first(keys.path, Random())
+    print(f"A new key stands first in {keys.path}; servers that run use it from now on.")
+
+
+def _tell(report: Report, older: int, in_file: bool) -> None:
+    renewed = sum(report.renewed.values())
+    print(f"{report.seen} sealed values looked at, {renewed} sealed anew with the newest key.")
+    for row in report.lost[:20]:
+        print(f"None of the keys opens {row}; it was left as it is.")
+    if report.lost:
+        print(f"{len(report.lost)} values are lost until their key is put behind the others.")
+    elif report.is_unfinished:
+        print("A server still seals with an older key: start all of them anew with the newest key first, then repeat.")
+    elif older:
+        where = "delete all lines but the first of the file" if in_file else "take them out of MANIFEST_SECRET_KEY"
+        count = "The older key is" if older == 1 else f"The {older} older keys are"
+        print(f"{count} needed by backups made before alone: keep it with them, and {where}.")

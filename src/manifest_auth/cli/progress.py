@@ -1,0 +1,41 @@
+"""Shows how far something has come, on standard error: in place on a terminal, else a plain line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+_TERMINAL_S, _PLAIN_S = 0.1, 5.0
+
+
+class Progress:
+    """``with Progress() as show: show("copying", 3, 10)``. The line is gone at the end; on a terminal only."""
+
+    def __init__(self) -> None:
+        self._on_terminal = sys.stderr.isatty()
+        # What is over within two seconds needs no line.
+        self._next = time.monotonic() + (0.5 if self._on_terminal else _PLAIN_S)
+        self._shown = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._shown and self._on_terminal:
+            sys.stderr.write("\r\033[K")
+            sys.stderr.flush()
+
+    def __call__(self, what: str, done: int, of: int | None = None) -> None:
+        """So many are done, of so many where that is known. Costs nothing when it is called often."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + (_TERMINAL_S if self._on_terminal else _PLAIN_S)
+        self._shown = True
+        share = f"{done:,} of {of:,} ({100 * done // max(of, 1)} %)" if of is not None else f"{done:,}"
+        text = f"{what}: {share}"
+        sys.stderr.write(f"\r{text}\033[K" if self._on_terminal else f"{text}\n")
+        sys.stderr.flush()

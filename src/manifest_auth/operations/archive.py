@@ -1,0 +1,86 @@
+"""What a backup is: one tar with the store, the uploaded files, and a manifest that says what must be in them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from manifest_auth.store.copying import Contents, Head
+
+FORMAT = 1
+STORE, MANIFEST, KEY, FILES = "manifest-auth.db", "manifest.json", "secret.key", "files"
+NAME = re.compile(rf"{STORE}|{MANIFEST}|{KEY}|{FILES}/[a-z0-9_-]{{2}}/[A-Za-z0-9_-]{{8,64}}")
+_PART = 1024 * 1024
+
+Progress = Callable[[str, int, int | None], None]
+
+
+class NotPossible(Exception):
+    """A backup or restore cannot be done; the text says why. Nothing was changed."""
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A file of the archive."""
+
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``lost``: keys of uploaded files whose bytes were gone, or not what was uploaded."""
+
+    format: int
+    release: str
+    made_at: int
+    schema: str
+    rows: dict[str, int]
+    chains: dict[str, Head]
+    files: str  # `here`, or where they are kept otherwise
+    lost: list[str]
+    members: dict[str, Member]
+
+    @property
+    def contents(self) -> Contents:
+        return Contents(self.schema, self.rows, self.chains)
+
+
+def copied(source: IO[bytes], target: IO[bytes]) -> Member:
+    """Copies to the end, and says what it was."""
+    digest, size = hashlib.sha256(), 0
+    while part := source.read(_PART):
+        digest.update(part)
+        size += len(part)
+        target.write(part)
+    return Member(size, digest.hexdigest())
+
+
+def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int], None]) -> Member:
+    """Puts a file into the archive. Raises OSError, also when it changes its size meanwhile."""
+    with path.open("rb") as source:
+        head = tarfile.TarInfo(name)
+        head.size, head.mode, head.mtime = os.fstat(source.fileno()).st_size, 0o600, 0
+        reader = _Reader(source, progress)
+        archive.addfile(head, reader)
+        return Member(head.size, reader.digest.hexdigest())
+
+
+class _Reader:
+    """Hashes what is read through it."""
+
+    def __init__(self, source: IO[bytes], progress: Callable[[int], None]) -> None:
+        self.digest = hashlib.sha256()
+        self._source, self._progress, self._read = source, progress, 0
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._source.read(size)
+        self.digest.update(part)
+        self._read += len(part)
+        self._progress(self._read)
+        return part

@@ -1,0 +1,136 @@
+"""Backs up an installation on SQLite while it serves: one moment of the store, the files that it names, a manifest."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from manifest_auth import __version__
+from manifest_auth.clock import Clock, Random
+from manifest_auth.files import folder_of, path_of
+from manifest_auth.operations.archive import (
+    FILES,
+    FORMAT,
+    KEY,
+    MANIFEST,
+    STORE,
+    Manifest,
+    Member,
+    NotPossible,
+    Progress,
+    add,
+)
+from manifest_auth.sealing import secret_keys
+from manifest_auth.settings import Settings
+from manifest_auth.store import copying
+
+ON_POSTGRES = (
+    "the store is a PostgreSQL database: back it up with pg_dump and restore it with pg_restore, "
+    "see docs/operations.md, Backup"
+)
+
+
+def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret_key: bool = False) -> Manifest:
+    """Makes ``target``, for this user's eyes alone, whole or not at all. Raises NotPossible, StoreUnavailable, OSError.
+
+    The store is copied first and then the files that it names. A file is kept before its row is written, so all of them
+    are there, but for those that nobody used and that were dropped meanwhile.
+    """
+    source = _source(settings)
+    if target.exists():
+        raise NotPossible(f"{target} is there already")
+    _check_space(settings, source, target)
+    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=f".{target.name}-") as name:  # mode 0700
+        folder = Path(name)
+        copy = folder / STORE
+        copying.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
+        progress("checking the copy", 0, None)
+        if found := copying.damage(copy):
+            raise NotPossible(f"the store is damaged: {found[0]}; see docs/operations.md, Backup")
+        (folder / "tar").touch(mode=0o600)
+        with (folder / "tar").open("wb") as made:
+            manifest = _write(settings, made, copy, folder, progress, with_secret_key)
+            made.flush()
+            os.fsync(made.fileno())
+        (folder / "tar").rename(target)
+    _sync(target.absolute().parent)
+    return manifest
+
+
+def _source(settings: Settings) -> Path:
+    if settings.on_postgres:
+        raise NotPossible(ON_POSTGRES)
+    source = Path(settings.database.removeprefix("sqlite:///"))
+    if not source.exists():
+        raise NotPossible(f"there is no store at {source}")
+    return source
+
+
+def _check_space(settings: Settings, source: Path, target: Path) -> None:
+    """Copy and archive lie side by side for a while."""
+    log = Path(f"{source}-wal")
+    needed = 2 * (source.stat().st_size + (log.stat().st_size if log.exists() else 0))
+    folder = folder_of(settings)
+    if folder is not None and folder.exists():
+        needed += sum(path.stat().st_size for path in folder.glob("*/*"))
+    free = shutil.disk_usage(target.absolute().parent).free
+    if free < needed:
+        raise NotPossible(f"{target.parent}: {needed // 2**20} MiB are needed, {free // 2**20} MiB are free")
+
+
+def _write(
+    settings: Settings, made: io.BufferedWriter, copy: Path, folder: Path, progress: Progress, with_secret_key: bool
+) -> Manifest:
+    members: dict[str, Member] = {}
+    lost: list[str] = []
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        size = copy.stat().st_size
+        members[STORE] = add(archive, STORE, copy, lambda done: progress("writing the store, bytes", done, size))
+        place = folder_of(settings)
+        if place is not None:
+            _add_files(archive, place, copying.files(copy), members, lost, progress)
+        if with_secret_key:
+            (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
+            members[KEY] = add(archive, KEY, folder / KEY, lambda _: None)
+        found = copying.contents(copy)
+        manifest = Manifest(
+            FORMAT, __version__, Clock().now_ms(), found.schema, found.rows, found.chains,
+            "here" if place is not None else settings.files, lost, members,
+        )  # fmt: skip
+        text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+        head = tarfile.TarInfo(MANIFEST)
+        head.size, head.mode = len(text), 0o600
+        archive.addfile(head, io.BytesIO(text))
+    return manifest
+
+
+def _add_files(
+    archive: tarfile.TarFile, place: Path, rows: list[copying.Row], members: dict[str, Member], lost: list[str],
+    progress: Progress,
+) -> None:  # fmt: skip
+    for number, row in enumerate(rows):
+        progress("writing uploaded files", number, len(rows))
+        path = path_of(place, row.key)
+        name = f"{FILES}/{path.parent.name}/{row.key}"
+        try:
+            members[name] = add(archive, name, path, lambda _: None)
+        except FileNotFoundError:
+            if row.is_used:
+                lost.append(row.key)
+            continue
+        if members[name] != Member(row.size, row.sha256):
+            lost.append(row.key)  # it goes along as it is: what is left of it may be worth something
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

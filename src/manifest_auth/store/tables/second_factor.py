@@ -1,0 +1,25 @@
+"""Tables of the system admins' second factor."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Table, Text
+
+from manifest_auth.store.tables.columns import BigInt, at, metadata, sealed
+
+admin_second_factors = Table(  # TOTP (RFC 6238), see admins/second_factor.py
+    "admin_second_factors",
+    metadata,
+    Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
+    sealed("secret", "admin_second_factors/{admin_id}/secret"),
+    at("created_at"),
+    at("confirmed_at", nullable=True),  # asked for at sign-in from then on
+    Column("last_step", BigInteger, nullable=False),  # of the code that was used last: no code works twice
+)
+
+admin_recovery_codes = Table(
+    "admin_recovery_codes",
+    metadata,
+    Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),  # SHA-256 of admin and code
+    at("used_at", nullable=True),
+)

@@ -1,0 +1,131 @@
+"""Contract, section 9: system admins see how many the throttle holds back, and let them go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.admin_desk import Desk, desk, events, sign_in
+from tests.support.envelope import check_refusal, check_success
+from tests.support.house import PASSWORD, App
+
+BASE = "/api/admin/throttles"
+WHO = {"client": "acme", "email": "Viewer@acme.example"}
+HERE = "192.0.2.1"
+
+
+@pytest.fixture
+async def root(app: App) -> Desk:
+    app.clock.advance(2 * 86_400)
+    root = await desk(app)
+    check_success(await root.send("DELETE", BASE))
+    return root
+
+
+async def hold_back(app: App, email: str = "viewer@acme.example", client: str | None = "acme") -> None:
+    for _ in range(7):
+        await app.sign_in(email, "wrong", client)
+    check_refusal(await app.sign_in(email, PASSWORD, client), 429, "RATE_LIMITED")
+
+
+async def held(root: Desk, query: str = "") -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = check_success(await root.get(f"{BASE}{query}"))["items"]
+    return items
+
+
+async def test_whoever_is_held_back_now_is_seen_as_a_counter(root: Desk) -> None:
+    assert await held(root) == []
+    await root.app.sign_in("viewer@acme.example", "wrong", "acme")
+    assert await held(root) == []  # counted, not held back
+    await hold_back(root.app)
+    [counter] = await held(root)
+    assert set(counter) == {"id", "failures", "allowedAt", "updatedAt"}
+    assert counter["failures"] >= 5
+    assert counter["allowedAt"] > counter["updatedAt"]
+    assert "viewer" not in str(counter)
+    root.app.clock.advance(900)
+    root.token = (await root.again()).token
+    assert await held(root) == []
+
+
+@pytest.mark.parametrize(
+    "body", [{**WHO, "address": HERE}, {"client": "acme", "email": "viewer@acme.example", "address": HERE}]
+)
+async def test_an_account_as_it_was_tried_from_an_address_is_let_go(root: Desk, body: dict[str, str]) -> None:
+    await hold_back(root.app)
+    await hold_back(root.app, "author@acme.example")
+    assert check_success(await root.post(f"{BASE}/clear", body))["cleared"] >= 1
+    check_success(await root.app.sign_in("viewer@acme.example", PASSWORD, "acme"))
+    check_refusal(await root.app.sign_in("author@acme.example", PASSWORD, "acme"), 429, "RATE_LIMITED")
+
+
+async def test_an_account_is_let_go_where_it_signed_in_before(root: Desk) -> None:
+    check_success(await root.app.sign_in("publisher@acme.example", PASSWORD, "acme"))
+    await hold_back(root.app, "publisher@acme.example")
+    body = {"client": "acme", "email": "publisher@acme.example"}
+    assert check_success(await root.post(f"{BASE}/clear", body))["cleared"] >= 1
+    check_success(await root.app.sign_in("publisher@acme.example", PASSWORD, "acme"))
+
+
+async def test_a_system_admin_is_let_go(root: Desk) -> None:
+    for _ in range(7):
+        await sign_in(root.app, "root", "wrong")
+    check_refusal(await sign_in(root.app, "root"), 429, "RATE_LIMITED")
+    check_success(await root.post(f"{BASE}/clear", {"username": "ROOT"}))
+    check_success(await sign_in(root.app, "root"))
+
+
+async def test_an_address_is_let_go(root: Desk) -> None:
+    for number in range(51):
+        await root.app.sign_in(f"nobody-{number}@acme.example", "wrong", "acme")
+    check_refusal(await root.app.sign_in("nobody@acme.example", "wrong", "acme"), 429, "RATE_LIMITED")
+    assert check_success(await root.post(f"{BASE}/clear", {"address": HERE}))["cleared"] >= 1
+    check_refusal(await root.app.sign_in("nobody@acme.example", "wrong", "acme"), 401, "INVALID_CREDENTIALS")
+
+
+async def test_all_are_let_go(root: Desk) -> None:
+    await hold_back(root.app)
+    await hold_back(root.app, "author@acme.example")
+    assert check_success(await root.send("DELETE", BASE))["cleared"] >= 2
+    assert await held(root) == []
+    check_success(await root.app.sign_in("viewer@acme.example", PASSWORD, "acme"))
+
+
+async def test_the_list_is_paged_and_sorted(root: Desk) -> None:
+    for name in ("viewer", "author", "operator"):
+        await hold_back(root.app, f"{name}@acme.example")
+        root.app.clock.advance(0.1)
+    for sort in ("ALLOWED", "ALLOWED_DESC", "FAILURES", "FAILURES_DESC", "ID", "ID_DESC"):
+        whole = await held(root, f"?sort={sort}")
+        found, cursor = [], ""
+        while cursor is not None:
+            page = check_success(await root.get(f"{BASE}?first=1&sort={sort}&after={cursor}"))
+            found += page["items"]
+            cursor = page["nextCursor"]
+        assert found == whole
+        assert len(whole) >= 3
+    allowed = [counter["allowedAt"] for counter in await held(root, "?sort=ALLOWED")]
+    assert allowed == sorted(allowed)
+
+
+NOBODY: list[dict[str, Any]] = [
+    {}, {"client": "acme"}, {"email": "a@b.example"}, {"address": "example.com"}, {"address": "192.0.2.0/24"},
+    {**WHO, "username": "root"}, {"username": ""}, {"address": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NOBODY)
+async def test_what_names_nobody_is_refused(root: Desk, body: dict[str, Any]) -> None:
+    check_refusal(await root.post(f"{BASE}/clear", body), 400, "VALIDATION_ERROR")
+
+
+async def test_who_is_let_go_stands_in_the_trail(root: Desk) -> None:
+    check_refusal(await root.post(f"{BASE}/clear", {**WHO, "client": "nowhere"}), 404, "NOT_FOUND")
+    check_success(await root.post(f"{BASE}/clear", WHO))
+    event, actor, subject, detail = (await events(root.app, root.app.ids["acme"]))[-1]
+    assert (event, actor) == ("throttles_cleared", f"admin:{root.id}")
+    assert subject == f"user:{root.app.ids['viewer@acme.example']}"
+    assert detail["email"] == WHO["email"]
+    check_success(await root.post(f"{BASE}/clear", {"address": HERE}))
+    assert (await events(root.app))[-1][3]["address"] == HERE

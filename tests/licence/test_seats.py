@@ -1,0 +1,245 @@
+"""Seats of a licence: whoever is one too many is refused, whichever way they come, and many at once do not get past."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifest_auth.licence import ALLOWED, Seats, free, seats
+from manifest_auth.permissions import Role, mask_of
+from tests.interop.microsoft.world import World
+from tests.licence.desk import PUBLIC, install, key
+from tests.licence.seating import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
+from tests.support.accounts import act_on, new_client, new_user
+from tests.support.commands import run
+from tests.support.house import SECRET_KEY, App
+from tests.support.people import member, oidc_provider, roles_line, session_of, user_of, users_of
+from tests.support.single_sign_on import failures, saml_provider
+
+SSO = ("by SAML", "by OpenID", "by Dynamics", "by Entra ID")
+SSO_SENTENCE = "This installation's license has no free seat for you; an administrator can make room"
+NONE = {"full": 0, "operate": 0, "connect": 0}
+
+
+@pytest.fixture(scope="module")
+async def shared(database_url: str) -> AsyncIterator[World]:
+    async with premises(database_url) as world:
+        yield world
+
+
+@pytest.fixture
+async def world(shared: World) -> World:
+    """Seats for everybody, until the test says otherwise."""
+    await shared.clear()
+    await grant(shared.app, full=1000)
+    return shared
+
+
+@pytest.mark.parametrize("name", WAYS)
+async def test_whoever_is_one_too_many_is_refused_whichever_way_they_come(world: World, name: str) -> None:
+    app, client = world.app, await new_client(world.app)
+    attempts = await WAYS[name](world, client, 2)
+    await fit(app)
+    before = await users_of(app, client)
+    refused = outcome(await attempts[0]())
+    assert refused.code == ("SSO_FAILED" if name in SSO else "CONFLICT")
+    assert refused.sentence.startswith(SSO_SENTENCE if name in SSO else FULL_SENTENCE)
+    assert await users_of(app, client) == before
+    if name in SSO:
+        assert (await failures(app, client))[-1]["why"].startswith(f"no seat: {FULL_SENTENCE}")
+    await fit(app, connect=1)
+    assert outcome(await attempts[0]()).code == ""
+    assert outcome(await attempts[1]()).code in ("SSO_FAILED", "CONFLICT")
+    found = await shown(app)
+    assert found["seatsUsed"] == found["seats"]
+    assert found["seatsFree"] == NONE
+
+
+@pytest.mark.parametrize("name", ["by a system admin", "by addUser", "restored", "by SAML", "by Entra ID"])
+async def test_twenty_at_once_do_not_get_past(world: World, name: str) -> None:
+    app, client = world.app, await new_client(world.app)
+    attempts = await WAYS[name](world, client, 20)
+    await fit(app, connect=3)
+    outcomes = [outcome(reply) for reply in await asyncio.gather(*(attempt() for attempt in attempts))]
+    assert sorted(one.code for one in outcomes) == [""] * 3 + ["SSO_FAILED" if name in SSO else "CONFLICT"] * 17
+    found = await shown(app)
+    assert found["seatsUsed"] == found["seats"]
+
+
+async def test_all_ways_at_once_neither_get_past_nor_stop_one_another(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    ways = ("by a system admin", "by addUser", "by inviteUser", "restored", "by SAML", "by Entra ID")
+    prepared = [await WAYS[name](world, client, 4) for name in ways]
+    attempts = [attempts[n] for n in range(4) for attempts in prepared]
+    await fit(app, connect=5)
+    outcomes = [outcome(reply).code for reply in await asyncio.gather(*(attempt() for attempt in attempts))]
+    assert outcomes.count("") == 5
+    assert set(outcomes) <= {"", "CONFLICT", "SSO_FAILED"}
+    found = await shown(app)
+    assert found["seatsUsed"] == found["seats"]
+
+
+async def test_roles_that_need_a_greater_seat_need_one_that_is_free(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    users = [(await new_user(app, client))[0] for _ in range(20)]
+    await fit(app, operate=3)
+    token = await app.admin_token()
+
+    async def promote(user: int, *roles: str) -> str:
+        path = f"/api/admin/clients/{client}/users/{user}/roles"
+        return outcome(await app.send("PUT", path, {"roles": roles}, token=token)).code
+
+    codes = await asyncio.gather(*(promote(user, "Operator", "Viewer") for user in users))
+    assert sorted(codes) == [""] * 3 + ["CONFLICT"] * 17
+    promoted, refused = users[codes.index("")], users[codes.index("CONFLICT")]
+    assert (await user_of(app, client, refused))["roles"] == ["Viewer"]
+    assert await promote(promoted, "Operator") == ""  # no greater seat than before
+    assert await promote(refused, "Author") == "CONFLICT"
+    assert await promote(promoted, "Viewer") == ""
+    assert await promote(refused, "Operator") == ""  # the seat that became free
+
+
+async def test_graphql_restores_and_sets_roles_by_the_same_rule(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    admin, other = await member(app, client, "Admin"), await member(app, client)
+    gone, _ = await new_user(app, client)
+    await act_on(app, f"{client}/users/{gone}/deactivate")
+    await fit(app)
+    query = f'mutation {{ setUserRoles(userId: {other.id}, roles: ["Author"]) {{ id }} }}'
+    assert outcome(await app.graphql(query, admin.token)).code == "CONFLICT"
+    query = f"mutation {{ restoreUser(id: {gone}) {{ id }} }}"
+    assert outcome(await app.graphql(query, admin.token)).code == "CONFLICT"
+    assert (await user_of(app, client, gone))["deactivatedAt"]
+    await act_on(app, f"{client}/users/{other.id}/deactivate")
+    assert outcome(await app.graphql(query, admin.token)).code == ""
+
+
+async def test_the_command_line_is_refused_in_one_line(world: World, database_url: str, tmp_path: Path) -> None:
+    app, client = world.app, await new_client(world.app)
+    await fit(app)
+    settings = {
+        "MANIFEST_DATABASE_URL": database_url,
+        "MANIFEST_SECRET_KEY": SECRET_KEY,
+        "MANIFEST_DEPLOYMENT": "on-premise",
+        "MANIFEST_LICENSE_PUBLIC_KEY": PUBLIC,
+    }
+    command = ("user", "create", "late@x.example", "--client", client, "--role", "Viewer", "--password-stdin")
+    done = run(tmp_path, *command, given="kestrel-harbor-21-violet\n", **settings)
+    assert done.status == 1
+    assert done.line.startswith(FULL_SENTENCE)
+    assert await users_of(app, client) == {}
+    await fit(app, connect=1)
+    assert run(tmp_path, *command, given="kestrel-harbor-21-violet\n", **settings).status == 0
+
+
+async def test_groups_that_give_a_role_without_a_seat_change_nothing(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}])
+    name, ops = f"ada@{client}.example", {"attributes": {"groups": ["ops"]}}
+    user = (await okta.call(okta.response(name))).data["user"]["id"]
+    await fit(app)
+    assert outcome(await okta.call(okta.response(name, **ops))) == ("SSO_FAILED", SSO_SENTENCE)
+    assert (await user_of(app, client, user))["roles"] == ["Viewer"]
+    assert (await okta.call(okta.response(name))).status == 200
+    await fit(app, operate=1)
+    assert (await okta.call(okta.response(name, **ops))).status == 200
+    assert (await user_of(app, client, user))["roles"] == ["Operator", "Viewer"]
+    assert (await okta.call(okta.response(name))).status == 200  # the group gave it, and takes it away again
+    assert (await user_of(app, client, user))["roles"] == ["Viewer"]
+
+
+async def test_whoever_is_refused_is_not_linked_to_the_account_of_the_address(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}],
+                               domains=[f"{client}.example"], saml={"vouches": True})  # fmt: skip
+    user, email = await new_user(app, client)
+    identities = f"/api/admin/clients/{client}/users/{user}/identities"
+    await fit(app)
+    response = {"attributes": {"groups": ["ops"]}}
+    assert outcome(await okta.call(okta.response(email, **response))).code == "SSO_FAILED"
+    assert (await app.get(identities, token=await app.admin_token())).data["items"] == []
+    await fit(app, operate=1)
+    assert (await okta.call(okta.response(email, **response))).data["user"]["id"] == user
+
+
+async def test_an_invitation_that_was_refused_for_a_seat_is_good_later(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    async with oidc_provider(app, client, groupRoles=[roles_line("ops", "Operator")]) as company:
+        user, _ = await new_user(app, client)
+        link = (await company.invite(user)).data["link"]
+        asked: dict[str, Any] = {"query": {"invitation": link.rpartition("=")[2].rpartition("#")[2]}, "groups": ["ops"]}
+        await fit(app)
+        assert (await company.refused("ada", **asked)).startswith("no seat: ")
+        await fit(app, operate=1)
+        browser, reply = await company.attempt("ada", **asked)
+        assert reply.status == 302, reply.text
+        assert (await session_of(browser))["user"]["id"] == user
+
+
+async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(world: World) -> None:
+    app, one, two = world.app, await new_client(world.app), await new_client(world.app)
+    used = (await shown(app))["seatsUsed"]
+    users = [await new_user(app, client) for client in (one, two)]
+    await act_on(app, f"{two}/suspend")
+    assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 2}
+    await act_on(app, f"{one}/users/{users[0][0]}/deactivate")
+    assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
+
+
+async def test_a_smaller_licence_shuts_nobody_out(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    boss = await member(app, client, "Admin")
+    await grant(app, connect=1)
+    assert (await app.me(boss.token)).status == 200
+    assert (await app.sign_in(boss.email, client=client)).status == 200
+    [attempt] = await WAYS["by a system admin"](world, client, 1)
+    assert outcome(await attempt()).code == "CONFLICT"
+    found = await shown(app)
+    assert found["seatsUsed"]["full"] > found["seats"]["full"]
+    query = f"/api/admin/clients/{client}/users/{boss.id}"
+    changed = await app.send("PATCH", query, {"title": "Chief"}, token=await app.admin_token())
+    assert changed.status == 200
+
+
+async def test_without_a_licence_in_force_nobody_is_added(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    made = key(app, id="short", seats=Seats(full=1000), expires_at=app.clock.ms // 1000 + 60, grace_days=0)
+    assert (await install(app, made)).status == 200
+    app.clock.advance(61)
+    [attempt] = await WAYS["by a system admin"](world, client, 1)
+    assert outcome(await attempt()).code == "LICENSE_EXPIRED"
+    await grant(app, full=1000)
+    assert outcome(await attempt()).code == ""
+
+
+@pytest.mark.parametrize("kind", ALLOWED)
+async def test_a_seat_serves_the_roles_of_its_type_and_no_others(premise: App, kind: str) -> None:
+    await fit_of(premise, kind)
+    for role in Role:
+        body = {"email": f"{role.name.lower()}@x.example", "roles": [role.value]}
+        reply = await premise.post("/api/admin/clients/acme/users", body, token=await premise.admin_token())
+        assert (reply.status == 201) is (role in ALLOWED[kind]), role
+
+
+async def fit_of(app: App, kind: str) -> None:
+    """Seats for everybody there is, and many of one type."""
+    await fit(app, **{kind: 100})
+
+
+def test_the_least_type_that_allows_all_roles() -> None:
+    r = Role
+    for roles, expected in (
+        ([r.VIEWER], 2), ([r.OPERATOR], 1), ([r.OPERATOR, r.VIEWER], 1), ([r.VIEWER, r.AUTHOR], 0), ([r.ADMIN], 0),
+        ([r.USER_ADMIN], 0), ([r.APPROVER], 0), ([r.PUBLISHER], 0), ([], 3),
+    ):  # fmt: skip
+        assert seats.place(mask_of(roles)) == expected, roles
+
+
+def test_a_greater_seat_that_is_free_serves_a_lesser_user() -> None:
+    assert free(Seats(3, 2, 1), Seats(1, 0, 0)) == Seats(2, 4, 5)
+    assert free(Seats(3, 2, 1), Seats(1, 0, 4)) == Seats(1, 1, 1)
+    assert free(Seats(3, 0, 0), Seats(4, 0, 0)) == Seats(0, 0, 0)

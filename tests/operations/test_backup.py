@@ -1,0 +1,323 @@
+"""A backup is one moment of a store that is written to all the while, and a restore proves that it is that moment."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import shutil
+import sqlite3
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifest_auth.files import path_of
+from manifest_auth.operations import backup
+from manifest_auth.operations.archive import MANIFEST, NotPossible
+from manifest_auth.operations.backup import back_up
+from manifest_auth.operations.restore import restore
+from manifest_auth.settings import Settings, load
+from manifest_auth.store import copying, migrate
+from tests.support.commands import done, run
+from tests.support.house import SECRET_KEY
+
+BYTES = b"\x89PNG\r\n\x1a\n" + b"evidence" * 1000
+KEYS = ("Kq3_used-file-0001", "kQ7-unused-file-02")
+
+
+def quiet(_what: str, _done: int, _of: int | None) -> None:
+    """Nobody looks."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation that was used a little, with two uploaded files; nobody serves it."""
+    folder = tmp_path_factory.mktemp("made")
+    done(folder, "client", "create", "initech")
+    done(folder, "user", "create", "ada@initech.example", "--client", "initech", "--role", "Admin",
+         "--password-stdin", given="kestrel-harbor-21-violet\n")  # fmt: skip
+    store = sqlite3.connect(folder / "data" / "manifest-auth.db")
+    for key, used in zip(KEYS, (7, None), strict=True):
+        path = path_of(folder / "data" / "files", key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(BYTES)
+        row = (1, key, "a.png", "image/png", len(BYTES), hashlib.sha256(BYTES).hexdigest(), 1, 5, used)
+        names = "tenant_id, key, name, media_type, size, sha256, uploaded_by, uploaded_at, used_at"
+        store.execute(f"INSERT INTO files ({names}) VALUES (?,?,?,?,?,?,?,?,?)", row)
+    session = "'s', 1, 1, 'password', 5, 9, 5, '', '', 'c', 5, 'r', 5"
+    columns = "id, tenant_id, user_id, method, created_at, ends_at, last_used_at, address, user_agent, cookie_hash"
+    columns += ", cookie_seen_at, refresh_current, refresh_changed_at"
+    store.execute(f"INSERT INTO sessions ({columns}) VALUES ({session})")
+    store.commit()
+    store.close()
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A copy of it for each test."""
+    shutil.copytree(made / "data", tmp_path / "data")
+    return tmp_path
+
+
+def settings_of(folder: Path, name: str = "data", **given: str) -> Settings:
+    return load({"MANIFEST_DATA_DIR": str(folder / name), **given})
+
+
+def dump(store: Path) -> list[str]:
+    raw = sqlite3.connect(store)
+    try:
+        return sorted(raw.iterdump())
+    finally:
+        raw.close()
+
+
+def change(archive: Path, alter: Callable[[dict[str, bytes]], Any]) -> None:
+    """Writes the archive again with other members."""
+    with tarfile.open(archive) as tar:
+        members = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+    alter(members)
+    with tarfile.open(archive, "w") as tar:
+        for name, data in members.items():
+            head = tarfile.TarInfo(name)
+            head.size = len(data)
+            tar.addfile(head, io.BytesIO(data))
+
+
+def manifest_of(archive: Path) -> dict[str, Any]:
+    with tarfile.open(archive) as tar:
+        return dict(json.load(tar.extractfile(MANIFEST)))  # type: ignore[arg-type]
+
+
+def test_what_is_restored_is_what_was_backed_up(folder: Path) -> None:
+    out = done(folder, "backup", "saved.tar")
+    assert "Uploaded files in it: 2." in out
+    assert "The secret key is NOT in it" in out
+    assert (folder / "saved.tar").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in folder.iterdir()) == ["data", "saved.tar"]  # nothing is left lying about
+    shown = done(folder, "restore", "saved.tar", "--data-dir", str(folder / "new"))
+    assert dump(folder / "new" / "manifest-auth.db") == dump(folder / "data" / "manifest-auth.db")
+    for key in KEYS:
+        path = path_of(folder / "new" / "files", key)
+        assert path.read_bytes() == BYTES
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert "integrity_check: ok" in shown
+    assert "users" in shown
+    assert " 1 rows, 1 in the manifest" in shown
+    assert "audit chains: 1, number and hash of each head as in the manifest" in shown
+    assert "Put the secret key into" in shown
+    assert not (folder / "new" / "secret.key").exists()
+    shutil.copy(folder / "data" / "secret.key", folder / "new")
+    assert run(folder, "doctor", MANIFEST_DATA_DIR=str(folder / "new")).status == 0
+    assert (
+        done(folder, "client", "create", "globex", MANIFEST_DATA_DIR=str(folder / "new"))
+        == "Client globex has number 2.\n"
+    )
+
+
+def test_the_secret_key_is_in_it_only_when_asked_for(folder: Path) -> None:
+    key = (folder / "data" / "secret.key").read_text()
+    done(folder, "backup", "without.tar")
+    assert key.strip().encode() not in (folder / "without.tar").read_bytes()
+    assert "The secret key IS in it" in done(folder, "backup", "with.tar", "--with-secret-key")
+    shown = done(folder, "restore", "with.tar", MANIFEST_DATA_DIR=str(folder / "new"))
+    assert "Put the secret key" not in shown
+    restored = folder / "new" / "secret.key"
+    assert (restored.read_text(), restored.stat().st_mode & 0o777) == (key, 0o600)
+    (folder / "other").mkdir()
+    (folder / "other" / "secret.key").write_text(SECRET_KEY + "\n")
+    refused = run(folder, "restore", "with.tar", MANIFEST_DATA_DIR=str(folder / "other"))
+    assert refused.line.endswith("secret.key is there already and is another key")
+    assert [path.name for path in (folder / "other").iterdir()] == ["secret.key"]
+
+
+def test_it_is_one_moment_though_others_write_between_its_steps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite would begin anew with each of these commits, and never end while they come."""
+    store = folder / "data" / "manifest-auth.db"
+    monkeypatch.setattr(copying, "PAGES", 4)
+    writer = sqlite3.connect(store, isolation_level=None)
+    before, steps = dump(store), []
+
+    def write(what: str, step: int, _of: int | None) -> None:
+        if what.startswith("copying"):
+            steps.append(step)
+            assert len(steps) < 500  # it is not begun anew
+            writer.execute("INSERT INTO installation (name, value) VALUES (?, ?)", (f"n{len(steps)}", "x" * 5000))
+
+    back_up(settings_of(folder), folder / "saved.tar", write)
+    writer.close()
+    assert len(steps) > 5
+    assert steps == sorted(set(steps))
+    restore(settings_of(folder, "new"), folder / "saved.tar", quiet)
+    assert dump(folder / "new" / "manifest-auth.db") == before
+    assert len(dump(store)) > len(before)
+
+
+def _flip(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+def _in_manifest(name: str, value: Any) -> Callable[[dict[str, bytes]], None]:
+    def alter(members: dict[str, bytes]) -> None:
+        found = json.loads(members[MANIFEST])
+        members[MANIFEST] = json.dumps({**found, name: value}).encode()
+
+    return alter
+
+
+def _forged(members: dict[str, bytes]) -> None:
+    """Rows were taken out and the hash in the manifest made to fit: the counts tell."""
+    path = Path("forged.db")
+    path.write_bytes(members["manifest-auth.db"])
+    raw = sqlite3.connect(path)
+    raw.execute("DELETE FROM sessions")
+    raw.commit()
+    raw.close()
+    members["manifest-auth.db"] = path.read_bytes()
+    found = json.loads(members[MANIFEST])
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    found["members"]["manifest-auth.db"] = {"size": path.stat().st_size, "sha256": digest}
+    members[MANIFEST] = json.dumps(found).encode()
+
+
+FILE = f"files/{KEYS[0][:2].lower()}/{KEYS[0]}"
+SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
+    "a bit of the store": (lambda m: m.update({"manifest-auth.db": _flip(m["manifest-auth.db"], 9000)}), "SHA-256"),
+    "a bit of a file": (lambda m: m.update({FILE: _flip(m[FILE], 5000)}), "SHA-256"),
+    "a file is missing": (lambda m: m.pop(FILE), "it is not there"),
+    "a file too many": (lambda m: m.update({"files/aa/aaaaaaaa": b"", MANIFEST: m.pop(MANIFEST)}), "SHA-256"),
+    "no manifest": (lambda m: m.pop(MANIFEST), "no manifest"),
+    "no store": (lambda m: m.pop("manifest-auth.db"), "no manifest"),
+    "out of the folder": (lambda m: m.update({"../evil": b"x"}), "does not belong into one"),
+    "an absolute path": (lambda m: m.update({"/tmp/evil": b"x"}), "does not belong into one"),
+    "a newer schema": (_in_manifest("schema", "9999"), "upgrade the program"),
+    "another schema": (_in_manifest("schema", "0001"), "not those of the manifest"),
+    "another format": (_in_manifest("format", 2), "upgrade the program"),
+    "other counts": (_in_manifest("rows", {"users": 7}), "not those of the manifest"),
+    "other heads": (_in_manifest("chains", {"0": [1, "0" * 64]}), "not those of the manifest"),
+    "rows taken out": (_forged, "not those of the manifest"),
+    "not even a manifest": (lambda m: m.update({MANIFEST: b"[]"}), MANIFEST),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def saved(made: Path) -> Path:
+    back_up(settings_of(made), made / "saved.tar", quiet)
+    return made / "saved.tar"
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_what_was_altered_is_refused_and_leaves_nothing(
+    name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    alter, reason = SPOILT[name]
+    archive = tmp_path / "saved.tar"
+    shutil.copy(saved, archive)
+    change(archive, alter)
+    with pytest.raises((NotPossible, migrate.SchemaTooNew), match=reason):
+        restore(settings_of(tmp_path), archive, quiet)
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert not Path("../evil").exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_what_was_cut_off_is_refused(share: float, saved: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "saved.tar"
+    data = saved.read_bytes()
+    archive.write_bytes(data[: int(len(data.rstrip(b"\0")) * share)])
+    with pytest.raises(NotPossible, match="cut off"):
+        restore(settings_of(tmp_path), archive, quiet)
+    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("there", ["manifest-auth.db", "manifest-auth.db-wal", "files/aa/something"])
+def test_only_an_empty_place_is_restored_into(there: str, saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "data" / there
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    refused = run(tmp_path, "restore", str(saved))
+    assert refused.status == 1
+    assert "empty place" in refused.line
+    assert path.read_text() == "mine"
+
+
+def test_what_a_killed_restore_left_does_not_stop_the_next(saved: Path, tmp_path: Path) -> None:
+    (tmp_path / "data" / ".files.restoring").mkdir(parents=True)
+    (tmp_path / "data" / ".manifest-auth.db.restoring").write_text("half")
+    restore(settings_of(tmp_path), saved, quiet)
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["files", "manifest-auth.db"]
+
+
+def test_no_backup_is_written_over(folder: Path) -> None:
+    (folder / "saved.tar").write_text("the one of yesterday")
+    assert run(folder, "backup", "saved.tar").line == "saved.tar is there already"
+    assert (folder / "saved.tar").read_text() == "the one of yesterday"
+
+
+def test_an_upload_that_is_gone_or_spoilt_is_told_and_the_rest_is_saved(folder: Path) -> None:
+    used, unused = (path_of(folder / "data" / "files", key) for key in KEYS)
+    unused.unlink()  # as the sweeper does a day later
+    assert done(folder, "backup", "first.tar").count("is gone") == 0
+    used.write_bytes(BYTES[:-1] + b"?")
+    spoilt = run(folder, "backup", "second.tar")
+    assert spoilt.status == 1
+    assert f"The uploaded file {KEYS[0]} is gone, or not what was uploaded" in spoilt.out
+    used.unlink()
+    assert run(folder, "backup", "third.tar").status == 1
+    for name in ("first", "second", "third"):
+        restore(settings_of(folder, name), folder / f"{name}.tar", quiet)
+    assert path_of(folder / "second" / "files", KEYS[0]).read_bytes().endswith(b"?")
+
+
+def test_a_damaged_store_is_told_and_no_backup_is_made(folder: Path) -> None:
+    store = folder / "data" / "manifest-auth.db"
+    with store.open("r+b") as raw:
+        raw.seek(4096 * 3)
+        raw.write(b"\xff" * 8192)
+    result = run(folder, "backup", "saved.tar")
+    assert result.status == 1
+    assert "damaged" in result.line or "malformed" in result.line
+    assert [path.name for path in folder.iterdir()] == ["data"]
+
+
+def test_a_full_disk_is_told_beforehand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))  # type: ignore[attr-defined]
+    with pytest.raises(NotPossible, match="MiB are needed, 0 MiB are free"):
+        back_up(settings_of(folder), folder / "saved.tar", quiet)
+
+
+def test_sessions_can_be_ended_with_a_restore(saved: Path, tmp_path: Path) -> None:
+    assert "sessions ended: 1" in done(tmp_path, "restore", str(saved), "--end-sessions")
+    raw = sqlite3.connect(tmp_path / "data" / "manifest-auth.db")
+    assert raw.execute("SELECT ended_at, end_reason FROM sessions").fetchall() == [(5, "restored")]
+    raw.close()
+
+
+def test_postgresql_is_sent_to_its_own_tools(tmp_path: Path) -> None:
+    given = {"MANIFEST_DATABASE_URL": "postgresql://127.0.0.1:1/none", "MANIFEST_SECRET_KEY": SECRET_KEY}
+    for arguments in (("backup", "x.tar"), ("restore", "x.tar")):
+        result = run(tmp_path, *arguments, **given)
+        assert result.status == 1
+        assert "pg_dump" in result.line
+        assert "docs/operations.md" in result.line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_something_to_back_up_or_it_is_said(tmp_path: Path) -> None:
+    assert run(tmp_path, "backup", "x.tar").line.startswith("there is no store at ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_in_a_bucket_are_said_not_to_be_in_it(folder: Path) -> None:
+    out = done(folder, "backup", "saved.tar", MANIFEST_FILES="s3://bucket/prefix")
+    assert "Uploaded files are in s3://bucket/prefix and NOT in this backup" in out
+    assert [name for name in manifest_of(folder / "saved.tar")["members"] if name.startswith("files/")] == []
+
+
+@pytest.fixture(autouse=True)
+def _out_of_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)

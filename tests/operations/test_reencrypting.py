@@ -1,0 +1,242 @@
+"""A new secret key: everything that the older one sealed is sealed anew, whatever it is, and opens all the while."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import LargeBinary, bindparam, insert, select, update
+
+from manifest_auth import admins
+from manifest_auth.clock import Random
+from manifest_auth.operations import reencrypting
+from manifest_auth.operations.reencrypting import SEALED, Report, Sealed, reencrypt
+from manifest_auth.sealing import CannotOpen, Sealer, SecretKeys, put_new_key_first, secret_keys
+from manifest_auth.settings import SettingsError, load
+from manifest_auth.store import crossing
+from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
+from tests.storage import rows
+from tests.support.accounts import Keys, keys_of, new_client, opened_by
+from tests.support.house import SECRET_KEY, App
+
+_numbers = itertools.count(1)
+OLD = bytes.fromhex(SECRET_KEY)
+NEW, NEWER = bytes(range(32)), bytes(range(32, 64))
+_WHY = "the test looks at all that is sealed"
+
+
+def one(*keys: bytes) -> Sealer:
+    return Sealer(SecretKeys(keys), Random())
+
+
+def quiet(_what: str, _done: int) -> None:
+    """Nobody looks."""
+
+
+@pytest.fixture
+async def sealed(app: App, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Keys]]:
+    """Seven rows in every table with something sealed, under the old key, three to a step; people who are signed in."""
+    monkeypatch.setattr(reencrypting, "STEP", 3)
+    monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(part.column) for part in SEALED))
+    _set_keys(app, OLD)
+    tenant_id = app.ids.get("acme", 1)
+    for part in SEALED:
+        for _ in range(7):
+            await app.house.store.write(lambda unit, part=part: _add(unit, part, tenant_id))  # type: ignore[misc]
+    yield [await keys_of(app) for _ in range(2)]
+    _set_keys(app, NEWER, NEW, OLD)
+    await reencrypt(app.house, quiet)
+    _set_keys(app, OLD, NEWER)
+    await reencrypt(app.house, quiet)
+    _set_keys(app, OLD)
+
+
+def _set_keys(app: App, *keys: bytes) -> None:
+    app.house.sealer._keys = SecretKeys(keys)
+
+
+def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
+    table = part.column.table
+    if table.name == "signing_keys":
+        return  # the ring has made some; a row that is no key would stop it
+    if table in TENANT_OWNED:
+        values: dict[str, Any] = {"tenant_id": tenant_id}
+        others = rows.others_for(unit, table, tenant_id)
+    else:  # of a system admin
+        values = {}
+        others = {"system_admins": admins.create(unit, f"admin-{next(_numbers)}", "x", 1)}
+    values |= {c.name: rows.value_for(c, others) for c in rows.needed(table)} | {part.column.name: b"?"}
+    unit.change(crossing(insert(table).values({name: bindparam(name) for name in values}), because=_WHY), **values)
+    statement = select(*(table.c[name] for name in part.shown)).where(part.column == bindparam("mark"))
+    [found] = [
+        dict(zip(part.shown, row, strict=True)) for row in unit.all(crossing(statement, because=_WHY), mark=b"?")
+    ]
+    value = one(OLD).seal(b"value of " + part.name.encode(), sealed_for(part.column, **found))
+    change = update(table).where(part.column == bindparam("mark")).values({part.column: bindparam("value")})
+    unit.change(crossing(change, because=_WHY), mark=b"?", value=value)
+
+
+async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
+    """For every sealed column, which of its rows open with these keys alone."""
+    found: dict[str, list[bool]] = {}
+    for part in SEALED:
+        statement = select(*(part.column.table.c[name] for name in part.shown)).where(part.column.is_not(None))
+        for row in await app.house.store.read(lambda unit, s=statement: unit.all(crossing(s, because=_WHY))):  # type: ignore[misc]
+            values = dict(zip(part.shown, row, strict=True))
+            try:
+                one(*keys).open(values[part.column.name], sealed_for(part.column, **values))
+                found.setdefault(part.name, []).append(True)
+            except CannotOpen:
+                found.setdefault(part.name, []).append(False)
+    return found
+
+
+def test_every_column_of_bytes_says_how_it_is_sealed() -> None:
+    """What is neither sealed nor said not to be would be forgotten when the key changes."""
+    columns = [c for table in metadata.tables.values() for c in table.columns if isinstance(c.type, LargeBinary)]
+    assert {str(c) for c in columns} == {part.name for part in SEALED}
+    assert len(SEALED) >= 4
+
+
+async def test_all_is_sealed_anew_and_nobody_is_signed_out(app: App, sealed: list[Keys]) -> None:
+    _set_keys(app, NEW, OLD)
+    report = await reencrypt(app.house, quiet)
+    assert (report.lost, report.is_unfinished) == ([], False)
+    found = await opening(app, NEW)
+    assert set(found) == {part.name for part in SEALED}
+    for name, opened in found.items():
+        assert all(opened), name
+        assert len(opened) >= 4, name
+        assert report.renewed[name] >= 4
+    assert not any(any(opened) for opened in (await opening(app, OLD)).values())
+    _set_keys(app, NEW)
+    assert await app.house.keys.refresh() is True
+    for keys in sealed:
+        assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
+    assert await app.house.keys.refresh() is False
+
+
+async def test_a_second_time_there_is_nothing_to_do(app: App, sealed: list[Keys]) -> None:
+    _set_keys(app, NEW, OLD)
+    first = await reencrypt(app.house, quiet)
+    again = await reencrypt(app.house, quiet)
+    assert sum(first.renewed.values()) > 20
+    assert (sum(again.renewed.values()), again.seen) == (0, first.seen)
+
+
+async def test_broken_off_it_goes_on_where_it_was(app: App, sealed: list[Keys]) -> None:
+    _set_keys(app, NEW, OLD)
+
+    class Enough(Exception):
+        pass
+
+    def break_off(what: str, done: int) -> None:
+        if what.startswith("sign_in_flows") and done >= 6:
+            raise Enough
+
+    with pytest.raises(Enough):
+        await reencrypt(app.house, break_off)
+    half = [one_row for opened in (await opening(app, NEW)).values() for one_row in opened]
+    assert 0 < sum(half) < len(half)
+    assert all(all(opened) for opened in (await opening(app, NEW, OLD)).values())
+    await reencrypt(app.house, quiet)
+    assert all(all(opened) for opened in (await opening(app, NEW)).values())
+
+
+async def test_what_no_key_opens_is_named_and_left_alone(app: App, sealed: list[Keys]) -> None:
+    client = await new_client(app)
+    table = metadata.tables["sign_in_flows"]
+    part = next(p for p in SEALED if p.column.table is table)
+    mark = {"value": one(NEWER).seal(b"x", "elsewhere"), "key": "f" * 64}
+
+    def spoil(unit: Any) -> None:
+        first = unit.all(part.first)[0]
+        change = update(table).where(table.c.key == bindparam("of")).values(secrets=bindparam("value"))
+        mark["key"] = dict(zip(part.shown, first, strict=True))["key"]
+        unit.change(crossing(change, because=_WHY), of=mark["key"], value=mark["value"])
+
+    await app.house.store.write(spoil)
+    _set_keys(app, NEW, OLD)
+    report: Report = await reencrypt(app.house, quiet)
+    assert report.lost == [f"sign_in_flows/{mark['key']}/secrets"]
+    found = await opening(app, NEW)
+    assert found["sign_in_flows.secrets"].count(False) == 1
+    assert all(all(opened) for name, opened in found.items() if name != "sign_in_flows.secrets")
+    assert client
+    gone = table.delete().where(table.c.key == bindparam("of"))
+    await app.house.store.write(lambda unit: unit.change(crossing(gone, because=_WHY), of=mark["key"]))
+
+
+async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, sealed: list[Keys]) -> None:
+    _set_keys(app, NEW, OLD)
+    part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
+    tenant_id = app.ids.get("acme", 1)
+    beside: list[asyncio.Task[Any]] = []
+
+    def seal_again(what: str, _done: int) -> None:
+        if what.startswith("signing_keys") or not beside or beside[-1].done():
+            beside.append(asyncio.ensure_future(app.house.store.write(lambda unit: _add(unit, part, tenant_id))))
+
+    report = await reencrypt(app.house, seal_again)
+    assert report.is_unfinished
+    await asyncio.gather(*beside)
+
+
+async def test_whoever_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
+    """The change asks for the very value that was read."""
+    part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
+    rows_before = await app.house.store.read(lambda unit: unit.all(part.first))
+    row = dict(zip(part.shown, rows_before[0], strict=True))
+    changed = await app.house.store.write(
+        lambda unit: unit.change(part.change, before=b"another", renewed=b"lost", **part.key_of(row, "of"))
+    )
+    assert changed == 0
+
+
+def test_a_file_that_was_replaced_is_read_again_before_the_next_value_is_sealed(tmp_path: Path) -> None:
+    settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
+    server, starter = (Sealer(secret_keys(settings, Random()), Random()) for _ in range(2))
+    before = server.seal(b"before", "row")
+    put_new_key_first(tmp_path / "secret.key", Random())
+    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+    after = server.seal(b"after", "row")
+    fresh = Sealer(secret_keys(settings, Random()), Random())
+    assert (fresh.open(before, "row"), fresh.open(after, "row")) == (b"before", b"after")
+    assert fresh.renew(after, "row") is None
+    renewed = fresh.renew(before, "row")
+    assert renewed is not None
+    assert starter.open(renewed, "row") == b"before"  # it had sealed nothing since, and looks when it cannot open
+    newest = (tmp_path / "secret.key").read_text().splitlines()[0]
+    (tmp_path / "secret.key").write_text(newest + "\n")
+    assert server.open(renewed, "row") == b"before"
+    (tmp_path / "secret.key").write_text("spoilt\n")
+    assert server.open(server.seal(b"still", "row"), "row") == b"still"
+
+
+def test_new_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
+    settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
+    first = secret_keys(settings, Random()).texts
+    for _ in range(3):
+        put_new_key_first(tmp_path / "secret.key", Random())
+    found = secret_keys(settings, Random()).texts
+    assert len(set(found)) == 4
+    assert found[3:] == first
+
+
+@pytest.mark.parametrize("between", [",", ", ", "\n", " "])
+def test_older_keys_follow_the_newest(between: str) -> None:
+    texts = [NEW.hex(), OLD.hex()]
+    settings = load({"MANIFEST_SECRET_KEY": between.join(texts)})
+    assert secret_keys(settings, Random()).texts == texts
+
+
+@pytest.mark.parametrize("second", ["short", "0" * 64, "zz" * 32])
+def test_an_older_key_that_is_none_stops_the_start(second: str) -> None:
+    settings = load({"MANIFEST_SECRET_KEY": f"{NEW.hex()},{second}"})
+    with pytest.raises(SettingsError, match="MANIFEST_SECRET_KEY: must be 32 random bytes"):
+        secret_keys(settings, Random())

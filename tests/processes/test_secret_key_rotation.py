@@ -1,0 +1,237 @@
+"""A new secret key while people sign in, refresh, and are away at their provider: no request fails, nobody is signed
+out, and what began under the old key ends under the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from tests.processes.wire import AUTH, NODE, Node, bearer
+from tests.support.commands import until
+from tests.support.house import SECRET_KEY
+from tests.support.oidc_op import Op, provider
+from tests.support.postgres import Postgres
+from tests.support.server import DEMO_PASSWORD, command, start, stop
+
+NEW_KEY = SECRET_KEY[::-1]
+RETURN_TO = "https://app.acme.example/in"
+
+
+class Proxy:
+    """The nodes as a client sees them behind a load balancer, which lets one of them finish before it is stopped."""
+
+    def __init__(self, bases: list[str]) -> None:
+        self._busy = dict.fromkeys(bases, 0)
+        self._out: set[str] = set()
+        self._turn = itertools.count()
+        self._changed = threading.Condition()
+
+    def send(self, http: httpx2.Client, method: str, path: str, **options: Any) -> httpx2.Response:
+        with self._changed:
+            there = [base for base in self._busy if base not in self._out]
+            base = there[next(self._turn) % len(there)]
+            self._busy[base] += 1
+        try:
+            return http.request(method, base + path, **options)
+        finally:
+            with self._changed:
+                self._busy[base] -= 1
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def without(self, base: str) -> Iterator[None]:
+        """Sends nothing to this node; begins when it has answered everything."""
+        with self._changed:
+            self._out.add(base)
+            assert self._changed.wait_for(lambda: not self._busy[base], 30)
+        yield
+        self._out.discard(base)
+
+
+@dataclass
+class Load:
+    """People at work until they are told to stop; whatever is answered otherwise than well is kept."""
+
+    proxy: Proxy
+    op: Op
+    failed: list[str] = field(default_factory=list)
+    rounds: int = 0
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def work(self, email: str) -> None:
+        with httpx2.Client(timeout=20) as http:
+            body = {"email": email, "password": DEMO_PASSWORD}
+            kept = self._ask(http, "POST", f"{AUTH}/sign-in", json=body)
+            first = kept["token"]
+            while not self.stopped.is_set():
+                kept = self._ask(http, "POST", f"{AUTH}/refresh", json={"refreshToken": kept["refreshToken"]})
+                self._ask(http, "GET", f"{AUTH}/me", headers=bearer(kept["token"]))
+                self._ask(http, "GET", f"{AUTH}/me", headers=bearer(first))
+                self.come_back(self.go_away(http))
+                self.rounds += 1
+
+    def go_away(self, http: httpx2.Client) -> Callable[[], httpx2.Response]:
+        """Begins a sign-in at the provider; the call ends it."""
+        path = f"{AUTH}/oidc?client=acme&provider=op"
+        begun = self.proxy.send(http, "GET", path)
+        if begun.status_code != 302:
+            self.failed.append(f"{path}: {begun.status_code} {begun.text}")
+        cookies = "; ".join(f"{name}={value}" for name, value in begun.cookies.items())
+        http.cookies.clear()
+        url = urlsplit(self.op.visit(begun.headers["location"]))
+
+        def back() -> httpx2.Response:
+            with httpx2.Client(timeout=20) as browser:
+                return self.proxy.send(browser, "GET", f"{url.path}?{url.query}", headers={"Cookie": cookies})
+
+        return back
+
+    def come_back(self, back: Callable[[], httpx2.Response]) -> None:
+        answer = back()
+        if answer.status_code not in (200, 302, 303):
+            self.failed.append(f"callback: {answer.status_code} {answer.text}")
+
+    def _ask(self, http: httpx2.Client, method: str, path: str, **options: Any) -> Any:
+        http.cookies.clear()
+        answer = self.proxy.send(http, method, path, **options)
+        if answer.status_code != 200:
+            self.failed.append(f"{path}: {answer.status_code} {answer.text}")
+        return answer.json().get("data") or {}
+
+
+@pytest.fixture(scope="module")
+def op() -> Iterator[Op]:
+    with provider(alg="ES256", user={"sub": "eve", "email": "eve@op.example"}) as found:
+        yield found
+
+
+def _add_provider(node: Node, op: Op) -> None:
+    signed_in = node.post("/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
+    known = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
+    body = {
+        "name": "op",
+        "oidc": known,
+        "createUsers": True,
+        "defaultRoles": ["Viewer"],
+        "returnAddresses": [RETURN_TO],
+    }
+    answer = node.post("/api/admin/clients/acme/providers", body, token=signed_in.json()["data"]["token"])
+    assert answer.status_code == 201, answer.text
+
+
+def _while_people_work(proxy: Proxy, op: Op, act: Callable[[], None]) -> Load:
+    """The act, under load. Somebody who left before it comes back after it, and others sign in after it."""
+    load = Load(proxy, op)
+    people = [f"{name}@acme.example" for name in ("author", "viewer", "operator")]
+    with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(len(people)) as pool:
+        away = [load.go_away(http) for _ in range(3)]
+        working = [pool.submit(load.work, email) for email in people]
+        try:
+            until(lambda: load.rounds >= 3 or bool(load.failed) or any(w.done() for w in working))
+            act()
+            before = load.rounds
+            until(lambda: load.rounds >= before + 3 or bool(load.failed) or any(w.done() for w in working))
+        finally:
+            load.stopped.set()
+        for each in working:
+            each.result(60)
+        for back in away:
+            load.come_back(back)
+    assert load.failed == []
+    return load
+
+
+def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> None:
+    """SQLite, two web processes: the command line makes the key, and the servers that run take it up."""
+    given = {**NODE, "MANIFEST_SECRET_KEY": ""}
+    server = start(tmp_path, MANIFEST_WORKERS="2", **given)
+    try:
+        node = Node(server)
+        _add_provider(node, op)
+        file = tmp_path / "data" / "secret.key"
+        first = file.read_text()
+
+        def rotate() -> None:
+            for _ in range(2):
+                out = _run(tmp_path, "", "keys", "reencrypt", "--new-key", **given)
+                assert "sealed anew with the newest key" in out
+            file.write_text(file.read_text().splitlines()[0] + "\n")  # the older ones are gone
+
+        _while_people_work(Proxy([server.base]), op, rotate)
+        assert first not in file.read_text()
+        assert "0 sealed anew" in _run(tmp_path, "", "keys", "reencrypt", **given)
+        assert "internal_error" not in server.output.read_text()
+    finally:
+        stop(server)
+    again = start(tmp_path, **given)  # all that is in the store opens with the new key alone
+    stop(again)
+
+
+def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: Postgres, op: Op) -> None:
+    """PostgreSQL, as the page says: old, new; new, old; seal anew; new."""
+    url = postgres.fresh_database()
+    given = {**NODE, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    servers = [start(tmp_path, url, **given) for _ in range(2)]
+    try:
+        _add_provider(Node(servers[0]), op)
+
+        proxy = Proxy([server.base for server in servers])
+
+        def all_with(keys: str) -> None:
+            for number, server in enumerate(servers):
+                with proxy.without(server.base):
+                    stop(server)
+                    with_keys = {**given, "MANIFEST_SECRET_KEY": keys}
+                    servers[number] = start(tmp_path, url, port=server.port, **with_keys)
+
+        def rotate() -> None:
+            all_with(f"{SECRET_KEY},{NEW_KEY}")
+            all_with(f"{NEW_KEY},{SECRET_KEY}")
+            out = _run(
+                tmp_path, url, "keys", "reencrypt", **{**given, "MANIFEST_SECRET_KEY": f"{NEW_KEY},{SECRET_KEY}"}
+            )
+            assert "The older key is needed by backups made before alone" in out
+            all_with(NEW_KEY)
+
+        _while_people_work(proxy, op, rotate)
+        refused = command(tmp_path, url, "keys", "rotate", **given)
+        assert refused.wait(60) == 1
+        assert "not the key that this store was made with" in refused.communicate()[1]
+        for server in servers:
+            assert "internal_error" not in server.output.read_text()
+    finally:
+        for server in servers:
+            stop(server)
+
+
+def test_new_signing_keys_under_load(database_url: str, tmp_path: Path, op: Op) -> None:
+    """``keys rotate`` again and again: no request fails, no token of before stops working."""
+    servers = [start(tmp_path, database_url, **NODE) for _ in range(2)]
+    try:
+        _add_provider(Node(servers[0]), op)
+
+        def rotate() -> None:
+            for _ in range(3):
+                _run(tmp_path, database_url, "keys", "rotate", **NODE)
+
+        _while_people_work(Proxy([server.base for server in servers]), op, rotate)
+    finally:
+        for server in servers:
+            stop(server)
+
+
+def _run(folder: Path, url: str, *arguments: str, **given: str) -> str:
+    done = command(folder, url, *arguments, **given)
+    out, errors = done.communicate(timeout=60)
+    assert done.returncode == 0, errors + out
+    return out
