@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import Select
 
 from manifest_auth import users
-from manifest_auth.store import Listing, Statement, Store
+from manifest_auth.store import Bound, Listing, Store
 from manifest_auth.store.sqlite import SqliteStore
+from manifest_auth.store.statements import Statement
 from manifest_auth.work import (
     assignments,
     editorial,
