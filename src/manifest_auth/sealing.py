@@ -117,7 +117,7 @@ def secret_keys(settings: Settings, random: Random) -> SecretKeys:
         return SecretKeys(_parse(settings.secret_key, "MANIFEST_SECRET_KEY"))
     path = Path(settings.data_dir) / KEY_FILE
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make(path, random)
         return SecretKeys(_read(path), path)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from manifest_auth.operations import doctor_places
+from manifest_auth.settings import load
 from tests.support.commands import Result, done, run
 from tests.support.house import SECRET_KEY
+from tests.support.oidc_op import provider
 from tests.support.server import free_port
 
 OTHER_KEY = SECRET_KEY[::-1]
@@ -34,7 +38,8 @@ def bad(result: Result) -> list[str]:
 def test_a_good_installation_has_no_bad_findings(folder: Path) -> None:
     result = run(folder, "doctor")
     assert bad(result) == []
-    for part in ("clock", "secret key", "public address", "hashing", "store", "schema", "signing keys"):
+    parts = ["clock", "secret key", "public address", "hashing", "store", "schema", "signing keys", "disk", "integrity"]
+    for part in (*parts, "file modes"):
         assert sum(line[7:].startswith(part) for line in result.out.splitlines()) == 1
 
 
@@ -125,3 +130,66 @@ def test_a_file_that_is_no_store_is_bad(tmp_path: Path) -> None:
     result = run(tmp_path, "db", "upgrade", MANIFEST_DATABASE_URL=f"sqlite:///{file}")
     assert result.status == 1
     assert str(file) in result.line
+
+
+def test_a_new_data_folder_is_for_its_owner_alone(folder: Path) -> None:
+    assert (folder / "data").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(("mode", "said"), [(0o755, "anybody"), (0o701, "anybody"), (0o770, "its group can change")])
+def test_a_data_folder_that_others_get_into_is_bad(folder: Path, mode: int, said: str) -> None:
+    data = folder / "data"
+    data.chmod(mode)
+    findings = bad(run(folder, "doctor"))
+    assert findings[0].startswith(f"file modes: {said}")
+    assert f"chmod 700 {data}" in findings[0]
+    data.chmod(0o700)
+    assert bad(run(folder, "doctor")) == []
+
+
+def test_a_store_that_others_can_read_is_bad(folder: Path) -> None:
+    """Somewhere else than in the data folder."""
+    place = folder / "shared"
+    place.mkdir(mode=0o711)
+    place.chmod(0o711)
+    store = place / "m.db"
+    (folder / "data" / "manifest-auth.db").rename(store)
+    findings = bad(run(folder, "doctor", MANIFEST_DATABASE_URL=f"sqlite:///{store}"))
+    assert any(f"can read {store}" in finding and f"chmod 600 {store}" in finding for finding in findings)
+
+
+def test_a_damaged_store_is_bad(folder: Path) -> None:
+    store = folder / "data" / "manifest-auth.db"
+    with store.open("r+b") as raw:
+        raw.seek(4096 * 20)
+        raw.write(b"\xff" * 4096 * 5)
+    assert any(
+        finding.startswith("integrity: ") and "restore a backup" in finding for finding in bad(run(folder, "doctor"))
+    )
+
+
+def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, level in ((100, "bad"), (500, "note"), (5000, "ok")):
+        usage = shutil._ntuple_diskusage(10**12, 1, free * 2**20)  # type: ignore[attr-defined]
+        monkeypatch.setattr(doctor_places.shutil, "disk_usage", lambda _, usage=usage: usage)  # type: ignore[attr-defined]
+        [found] = [
+            f for f in doctor_places.places(load({"MANIFEST_DATA_DIR": str(tmp_path)})) if f[1].startswith("disk")
+        ]
+        assert found[0] == level
+        assert f"{free} MiB are free" in found[1]
+        assert ("make room" in found[1]) == (level != "ok")
+
+
+def test_providers_are_called_when_that_is_asked_for(folder: Path) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert "note  providers: no client has one" in run(folder, "doctor", "--providers").out
+    with provider(client_secret=None) as op:
+        for name, issuer in (("good", op.issuer), ("gone", nobody)):
+            known = ("--client", "initech", "--issuer", issuer, "--client-id", op.client_id)
+            done(folder, "provider", "add", name, *known, "--default-role", "Viewer")
+        assert "provider good" not in run(folder, "doctor").out
+        result = run(folder, "doctor", "--providers")
+    assert "  ok   provider good of initech: it answers as it should" in result.out
+    [finding] = bad(result)
+    assert finding.startswith("provider gone of initech: ")
+    assert finding.endswith("see manifest-auth provider test gone --client initech")

@@ -17,7 +17,6 @@ from manifest_auth.app import build_house, opened
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
 from manifest_auth.operations import demo
-from manifest_auth.operations.doctor import examine
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.settings import Settings, SettingsError, variable
 from manifest_auth.store import SystemUnit
@@ -137,16 +136,6 @@ async def user_create(given: argparse.Namespace) -> None:
             lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence)
         )
         print(f"User {given.email} has number {made.id}.")
-
-
-async def doctor(_given: argparse.Namespace) -> int:
-    """Prints the findings. Exit status 1 when something is bad."""
-    signs = {"ok": "  ok ", "note": " note", "bad": " BAD "}
-    bad = False
-    async for finding in examine(settings.load()):
-        bad = bad or finding.level == "bad"
-        print(f"{signs[finding.level]}  {finding.text}", flush=True)
-    return 1 if bad else 0
 
 
 def origin_of(house: House) -> Origin:

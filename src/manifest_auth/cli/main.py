@@ -8,7 +8,7 @@ import sys
 from typing import NoReturn
 
 from manifest_auth import __version__
-from manifest_auth.cli import admins, backups, commands, keys, licences, providers, trail
+from manifest_auth.cli import admins, backups, commands, doctor, keys, licences, providers, trail
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
 from manifest_auth.sealing import CannotOpen
@@ -66,8 +66,7 @@ def parser() -> argparse.ArgumentParser:
     providers.add_to(groups)
     licences.add_to(groups)
     trail.add_to(groups)
-    doctor = groups.add_parser("doctor", help="look at settings, store and keys, and say what to do")
-    doctor.set_defaults(run=commands.doctor)
+    doctor.add_to(groups)
     return top
 
 

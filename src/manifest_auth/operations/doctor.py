@@ -13,6 +13,7 @@ from manifest_auth.clock import Clock, Random
 from manifest_auth.files import FilesUnavailable, open_keeper
 from manifest_auth.mail import NotSent, server_of, try_out
 from manifest_auth.operations.doctor_licence import licence_findings
+from manifest_auth.operations.doctor_places import integrity, places
 from manifest_auth.passwords import builds
 from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_keys
 from manifest_auth.settings import Settings, SettingsError
@@ -37,6 +38,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         yield finding
     yield await _mail(settings)
     yield await _files(settings)
+    for level, text in places(settings):
+        yield Finding(level, text)
     async for finding in _store(settings):
         yield finding
 
@@ -122,6 +125,8 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("note", f"store: {kind} is empty; the first start makes the tables")
         return
     yield Finding("ok", f"store: {kind} can be reached")
+    for level, text in await integrity(settings):
+        yield Finding(level, text)
     if version == HEAD:
         yield Finding("ok", f"schema: {version}, current")
     elif version > HEAD:

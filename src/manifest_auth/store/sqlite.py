@@ -110,7 +110,7 @@ class SqliteStore(Store):
 
     async def open(self) -> None:
         try:
-            Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+            Path(self.path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._look = connect(self.path, readonly=True)
             self._quick = connect(self.path, synchronous="NORMAL", busy_ms=0)
             self._quick.execute("PRAGMA wal_autocheckpoint=0")

@@ -1,0 +1,84 @@
+"""``doctor``: prints what it finds, one line each; with ``--providers`` it calls every identity provider too."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from manifest_auth import providers, settings, tenants
+from manifest_auth.admin.provider_test import examine as examine_provider
+from manifest_auth.app import build_house, opened
+from manifest_auth.context import Context, House
+from manifest_auth.operations.doctor import Finding, examine
+from manifest_auth.providers import Provider
+from manifest_auth.settings import Settings
+from manifest_auth.store import SystemUnit
+from manifest_auth.store.migrate import HEAD, current_version
+from manifest_auth.tenants import Tenant
+
+_SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
+_AT_ONCE, _PAGE = 8, 200
+
+
+def add_to(groups: Any) -> None:
+    """Adds the command to the grammar."""
+    doctor = groups.add_parser("doctor", help="look at settings, store and keys, and say what to do")
+    doctor.add_argument("--providers", action="store_true", help="call every client's identity providers too")
+    doctor.set_defaults(run=_doctor)
+
+
+async def _doctor(given: argparse.Namespace) -> int:
+    """Prints the findings. Exit status 1 when something is bad."""
+    loaded = settings.load()
+    bad = False
+
+    def show(finding: Finding) -> None:
+        nonlocal bad
+        bad = bad or finding.level == "bad"
+        print(f"{_SIGNS[finding.level]}  {finding.text}", flush=True)
+
+    async for finding in examine(loaded):
+        show(finding)
+    if given.providers and not bad and await current_version(loaded.database) == HEAD:
+        async for finding in _providers(loaded):
+            show(finding)
+    return 1 if bad else 0
+
+
+async def _providers(loaded: Settings) -> AsyncIterator[Finding]:
+    """One line for each provider that is switched on, and one for each thing that is wrong with it."""
+    async with opened(build_house(loaded), hashing=False) as house:
+        found = await house.store.read(_all)
+        if not found:
+            yield Finding("note", "providers: no client has one that is switched on")
+        for start in range(0, len(found), _AT_ONCE):
+            some = found[start : start + _AT_ONCE]
+            for findings in await asyncio.gather(*(_one(house, client, provider) for client, provider in some)):
+                for finding in findings:
+                    yield finding
+
+
+def _all(unit: SystemUnit) -> list[tuple[str, Provider]]:
+    every: list[tuple[str, Provider]] = []
+    after = 0
+    while clients := _page(unit, after):
+        after = clients[-1].id
+        for client in clients:
+            own = providers.list_all(unit.of(client.id))
+            every += [(client.identifier, provider) for provider in own if provider.disabled_at is None]
+    return every
+
+
+def _page(unit: SystemUnit, after: int) -> list[Tenant]:
+    return tenants.list_page(unit, after, _PAGE, "")
+
+
+async def _one(house: House, client: str, provider: Provider) -> list[Finding]:
+    name = f"provider {provider.name} of {client}"
+    said = [f async for f in examine_provider(Context(house, "command-line", "", ""), provider) if f.level != "ok"]
+    advice = f"see manifest-auth provider test {provider.name} --client {client}"
+    if not said:
+        return [Finding("ok", f"{name}: it answers as it should")]
+    return [Finding(f.level, f"{name}: {f.text.rstrip(".")}; {advice}") for f in said]
