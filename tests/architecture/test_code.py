@@ -37,6 +37,7 @@ _EXCEPTIONS: dict[str, set[str]] = {
 #: A room is entered through its ``__init__``, the door sign. These files are doors of their own, and why:
 _SIDE_DOORS = {
     "manifest_auth.store.tables": "whoever owns a table writes its statements",
+    "manifest_auth.store.copying": "a backup is a copy of the store itself, which no statement makes",
     "manifest_auth.store.migrate": "loaded only by those who upgrade; it brings Alembic along",
     "manifest_auth.tokens.refresh": "its rule, `judge`, is pure and asked before a unit of work is opened",
     "manifest_auth.passwords.builds": "doctor asks which build is in use, without a hasher",
