@@ -87,13 +87,8 @@ ROUTES_FOR_ALL = {
     ("GET", "/api/client/auth/me"), ("POST", "/api/client/auth/sign-out"), ("POST", "/api/client/auth/sign-out-all"),
     ("GET", "/api/client/auth/sessions"), ("DELETE", "/api/client/auth/sessions/{id}"),
     ("POST", "/api/client/auth/password"), ("GET", "/api/client/auth/identities"),
-<<<<<<< HEAD
     ("POST", "/api/client/auth/identities"), ("DELETE", "/api/client/auth/identities/{id}"),
     ("POST", "/api/client/auth/identities/token"),
-=======
-    ("POST", "/api/client/auth/identities"), ("POST", "/api/client/auth/identities/token"),
-    ("DELETE", "/api/client/auth/identities/{id}"),
->>>>>>> origin/five
     ("POST", "/api/client/graphql"), ("GET", "/api/client/graphql"),
 }  # fmt: skip
 NEVER = 2**31 - 1
