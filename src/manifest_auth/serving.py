@@ -25,6 +25,7 @@ from manifest_auth.web.answers import JSON, NO_STORE, SECURITY, Header
 
 MAX_HEAD = 32 * 1024  # bytes of address and header lines
 RECEIVE_TIMEOUT_S = 30.0  # for a request from its first byte to its last, and as much longer as its size takes at
+LINGER_S = 2.0  # for what a caller still sends of a body whose refusal is on its way
 LEAST_RATE = 16 * 1024  # bytes a second: a photo from a tablet at the edge of the network gets through
 _RANDOM = Random()
 
@@ -59,7 +60,11 @@ def answer_at_once(cycle: RequestResponseCycle, status: int, headers: Sequence[H
     cycle.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n", content)))
     cycle.message_event.set()
     if not cycle.keep_alive:
-        cycle.transport.close()
+        protocol = cycle.transport.get_protocol()
+        if cycle.more_body and isinstance(protocol, Protocol):
+            protocol.linger()
+        else:
+            cycle.transport.close()
     cycle.on_response()
 
 
@@ -75,6 +80,7 @@ class Protocol(HttpToolsProtocol):
     _began_at: float | None = None
     _body_size = 0
     _watch: Any = None
+    _lingers = False
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -84,6 +90,21 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
         super().connection_lost(exc)
+
+    def linger(self) -> None:
+        """The last answer of this connection is out, and the request's body is still coming in.
+
+        Closed at once, the kernel would answer what comes with a reset, which may overtake the answer: a proxy then
+        says 502 in place of 413 (RFC 9112, section 9.6). So what comes is thrown away for a while.
+        """
+        self._lingers = True
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._lingers:
+            super().data_received(data)
 
     def _look(self) -> None:
         """Closes the connection of a sender who is too slow. One timer for the connection, none for each request."""

@@ -45,12 +45,12 @@ async def by_hand(settings: dict[str, str], statement: str) -> None:
 
 
 async def test_verify_names_what_is_wrong_and_its_status_tells(tmp_path: Path, settings: dict[str, str]) -> None:
-    assert done(tmp_path, "audit", "verify", **settings) == "3 events in 3 chains: all as recorded.\n"
+    assert done(tmp_path, "audit", "verify", **settings) == "4 events in 3 chains: all as recorded.\n"
     noted = done(tmp_path, "audit", "verify", "--json", **settings)
     found = json.loads(noted)
     assert found["ok"] is True
     assert [(c["client"], c["events"], c["last"]) for c in found["chains"]] == [
-        (None, 0, 0),
+        (None, 1, 1),
         ("acme", 2, 2),
         ("globex", 1, 1),
     ]
@@ -60,7 +60,7 @@ async def test_verify_names_what_is_wrong_and_its_status_tells(tmp_path: Path, s
     assert result.status == 1
     assert result.out == (
         "client acme, event 1: altered: its content does not give its hash\n"
-        "3 events in 3 chains: 1 of them not as recorded.\n"
+        "4 events in 3 chains: 1 of them not as recorded.\n"
     )
     result = run(tmp_path, "audit", "verify", "--client", "acme", "--json", **settings)
     assert result.status == 1
@@ -80,16 +80,17 @@ def test_an_export_is_whole_private_and_can_be_proved_by_itself(tmp_path: Path, 
     lines = done(tmp_path, "audit", "export", **settings).splitlines()
     events = [json.loads(line) for line in lines]
     assert [(e["client"], e["sequence"], e["event"]) for e in events] == [
-        ("acme", 1, "client_created"), ("acme", 2, "user_created"), ("globex", 1, "client_created"),
+        (None, 1, "keys_made"), ("acme", 1, "client_created"), ("acme", 2, "user_created"),
+        ("globex", 1, "client_created"),
     ]  # fmt: skip
     target = tmp_path / "out.jsonl"
     told = done(tmp_path, "audit", "export", "--client", "acme", "--output", "out.jsonl", **settings)
     assert told == "2 events are in out.jsonl.\n"
     assert target.stat().st_mode & 0o777 == 0o600
-    assert [json.loads(line) for line in target.read_text().splitlines()] == events[:2]
+    assert [json.loads(line) for line in target.read_text().splitlines()] == events[1:3]
     assert run(tmp_path, "audit", "export", "--output", "out.jsonl", **settings).line == "out.jsonl is there already"
-    later = done(tmp_path, "audit", "export", "--since", events[1]["at"], "--client", "acme", **settings)
-    assert later == lines[1] + "\n"
+    later = done(tmp_path, "audit", "export", "--since", events[2]["at"], "--client", "acme", **settings)
+    assert later == lines[2] + "\n"
     assert done(tmp_path, "audit", "export", "--until", "2020-01-01", **settings) == ""
     assert run(tmp_path, "audit", "export", "--since", "yesterday", **settings).status == 2
     assert "2 events in 1 chain: all as recorded." in done(tmp_path, "audit", "verify", "out.jsonl", **settings)

@@ -34,7 +34,7 @@ async def test_a_wrong_current_password_and_the_throttle_on_it(app: App) -> None
         body = {"currentPassword": f"guess-number-{number}-x", "newPassword": NEW}
         await app.post("/api/client/auth/password", body, token=token)
     found = (await trail(app, client))[-6:]
-    assert [event.event for event in found] == ["password_change_failed"] * 5 + ["throttled"]
+    assert [event.event for event in found] == ["password_check_failed"] * 5 + ["throttled"]
     assert {(event.actor, event.subject) for event in found} == {(f"user:{user_id}", f"user:{user_id}")}
     assert found[-1].members["method"] == "password_change"
 
@@ -64,3 +64,19 @@ async def test_tries_with_a_link_that_are_throttled(app: App) -> None:
     for number in range(6):
         await reset(app, token, f"short{number}")
     assert (await _last(crew))[:2] == ("throttled", f"user:{user_id}")
+
+
+async def test_a_system_admins_wrong_password_and_the_throttle_on_it(app: App) -> None:
+    token = await app.admin_token()
+    for number in range(6):
+        body = {"currentPassword": f"guess-number-{number}-x", "newPassword": NEW}
+        await app.post("/api/admin/auth/password", body, token=token)
+    found = (await app.get("/api/admin/audit?client=0&first=6", token=token)).data["items"]
+    assert [event["event"] for event in found] == ["throttled"] + ["password_check_failed"] * 5
+    assert {event["subject"] for event in found} == {found[0]["actor"]}
+
+
+async def test_the_first_keys_of_an_installation(app: App) -> None:
+    found = (await app.get("/api/admin/audit?client=0&event=keys_made", token=await app.admin_token())).data["items"]
+    assert [event["actor"] for event in found] == ["system"]
+    assert set(found[0]["detail"]["purposes"]) == {"access", "refresh", "admin-access", "admin-refresh"}

@@ -33,10 +33,12 @@ async def _proven(ctx: Context, shown: Shown, work: Callable[[SystemUnit, Admin]
     """
     house, me = ctx.house, ctx.admin
     house.hasher.check_room()
-    counters = throttle.counters(DOOR, str(me.admin_id), ctx.address, None)
+    counters, subject = throttle.counters(DOOR, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
 
     def count(unit: SystemUnit) -> tuple[int, str]:
         wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        if wait:
+            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=DOOR, wait_ms=wait)
         return wait, admins.get_locked(unit, me.admin_id).password_hash
 
     wait, stored = await house.store.write(count)
@@ -44,6 +46,7 @@ async def _proven(ctx: Context, shown: Shown, work: Callable[[SystemUnit, Admin]
         raise RateLimited(retry_after=-(-wait // 1000))
     proof = await throttle.prove(ctx, counters, stored, shown.password)
     if not proof.matches:
+        await house.store.write(lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject))
         raise InvalidCredentials("The password is not right")
 
     def then(unit: SystemUnit) -> T:

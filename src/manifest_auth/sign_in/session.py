@@ -161,7 +161,7 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
     proof = await throttle.prove(ctx, counters, user.password_hash, current)
     if not proof.matches:
         subject = f"user:{caller.user_id}"
-        await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, Event.PASSWORD_CHANGE_FAILED, subject))
+        await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject))
         raise InvalidCredentials("The current password is not right")
     if new == current:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])

@@ -16,6 +16,8 @@ from joserfc.jwk import ECKey, OctKey
 from sqlalchemy import BigInteger, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from manifest_auth import audit
+from manifest_auth.audit import Event, Origin
 from manifest_auth.clock import Clock, Random
 from manifest_auth.sealing import Sealer
 from manifest_auth.settings import Settings
@@ -141,10 +143,15 @@ class KeyRing:
 
         def work(unit: SystemUnit) -> list[KeyRow]:
             unit.change(_LOCK)
+            made: list[str] = []
             for purpose in Purpose:
                 rows = [r for r in unit.all(_ALL) if r.purpose == purpose.value and r.retired_at is None]
                 if not any(r.algorithm == self._algorithm(purpose) for r in rows):
                     self._rotate(unit, purpose)
+                    made.append(purpose.value)
+            if made:
+                origin = Origin(self._clock.now_ms(), "system", "", "start")
+                audit.record_installation(unit, origin, Event.KEYS_MADE, purposes=made)
             return unit.all(_ALL)
 
         self._take(await self._store.write(work))

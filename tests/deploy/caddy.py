@@ -1,0 +1,57 @@
+"""Caddy of Debian with ``deploy/Caddyfile``, with certificates of its own making."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.architecture.links import ROOT
+from tests.deploy.nginx import NAME, Proxy, kept_running
+from tests.interop.peers import install
+from tests.support.processes import free_port
+
+EXAMPLE = ROOT / "deploy" / "Caddyfile"
+_GLOBAL = """{{
+	admin off
+	http_port {plain}
+	https_port {tls}
+	default_bind 127.0.0.1
+	default_sni {name}
+	local_certs
+	skip_install_trust
+}}
+"""
+
+
+def tested(folder: Path) -> str:
+    """What Caddy says of the example as it is."""
+    done = subprocess.run(
+        [_program(), "validate", "--adapter", "caddyfile", "--config", str(EXAMPLE)],
+        env=_seen(folder), capture_output=True, text=True, timeout=30,
+    )  # fmt: skip
+    return done.stdout + done.stderr
+
+
+@contextlib.contextmanager
+def running(folder: Path, upstream: int) -> Iterator[Proxy]:
+    """In front of the server at this port, until the end."""
+    made = Proxy("caddy", free_port(), free_port())
+    site = EXAMPLE.read_text("utf-8")
+    assert site.count("\nauth.example.com {") == 1
+    assert site.count("reverse_proxy 127.0.0.1:8080") == 1
+    site = site.replace("auth.example.com", NAME).replace("127.0.0.1:8080", f"127.0.0.1:{upstream}")
+    (folder / "Caddyfile").write_text(_GLOBAL.format(plain=made.plain_port, tls=made.port, name=NAME) + site)
+    command = [_program(), "run", "--adapter", "caddyfile", "--config", str(folder / "Caddyfile")]
+    with kept_running(made, command, _seen(folder), folder / "caddy.log"):
+        yield made
+
+
+def _program() -> str:
+    return str(install.debian("caddy", "caddy") / "usr/bin/caddy")
+
+
+def _seen(folder: Path) -> dict[str, str]:
+    return {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}

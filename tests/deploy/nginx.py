@@ -1,0 +1,102 @@
+"""nginx of Debian with ``deploy/nginx.conf``, run by whoever runs the tests, in front of a server."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import ssl
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.architecture.links import ROOT
+from tests.interop.peers import certificates, install
+from tests.support.commands import until
+from tests.support.processes import ending_with_us, free_port
+
+NAME = "auth.localhost"  # a loopback address, as the demo asks for
+_MAIN = """
+daemon off;
+worker_processes 2;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log info;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+{site}
+}}
+"""
+
+
+@dataclass
+class Proxy:
+    """Where it listens: with TLS, and without."""
+
+    name: str
+    port: int
+    plain_port: int
+
+
+def configured(folder: Path, upstream: int) -> tuple[Proxy, list[str], dict[str, str]]:
+    """The example with ports, names of files and certificate of this machine; the command, and its environment."""
+    root = install.debian("nginx", "nginx")
+    key, certificate = certificates.make(folder, NAME)
+    made = Proxy("nginx", free_port(), free_port())
+    site = (ROOT / "deploy" / "nginx.conf").read_text("utf-8")
+    for example, here in {
+        "/etc/ssl/auth.example.com.pem": str(certificate),
+        "/etc/ssl/auth.example.com.key": str(key),
+        "listen 443 ssl": f"listen 127.0.0.1:{made.port} ssl",
+        "listen 80": f"listen 127.0.0.1:{made.plain_port}",
+        "127.0.0.1:8080": f"127.0.0.1:{upstream}",
+    }.items():
+        assert site.count(example) == 1, example
+        site = site.replace(example, here)
+    site = site.replace("auth.example.com", NAME)
+    (folder / "nginx.conf").write_text(_MAIN.format(folder=folder, site=site))
+    command = [str(root / "usr/sbin/nginx"), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    return made, command, {**os.environ, "LD_LIBRARY_PATH": install.libraries(root)}
+
+
+def tested(folder: Path) -> str:
+    """What ``nginx -t`` says of the example."""
+    _, command, seen = configured(folder, 8080)
+    done = subprocess.run([*command, "-t"], env=seen, capture_output=True, text=True, timeout=30)
+    return done.stderr
+
+
+@contextlib.contextmanager
+def running(folder: Path, upstream: int) -> Iterator[Proxy]:
+    """In front of the server at this port, until the end."""
+    made, command, seen = configured(folder, upstream)
+    with kept_running(made, command, seen, folder / "error.log"):
+        yield made
+
+
+@contextlib.contextmanager
+def kept_running(made: Proxy, command: list[str], seen: dict[str, str], log: Path) -> Iterator[None]:
+    """From when it answers until the end."""
+    with log.open("ab") as out:
+        process = subprocess.Popen(ending_with_us(command, "TERM"), env=seen, stdout=out, stderr=out)
+    try:
+        until(lambda: _answers(made.port) or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        yield
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+def _answers(port: int) -> bool:
+    try:
+        ssl.get_server_certificate(("127.0.0.1", port), timeout=2)
+    except OSError:
+        return False
+    return True

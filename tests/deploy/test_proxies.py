@@ -1,0 +1,145 @@
+"""The examples of proxies under ``deploy``, run by nginx and Caddy themselves in front of a real server: cookies, who
+the caller is, bodies, uploads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.deploy import caddy, nginx
+from tests.deploy.nginx import NAME, Proxy
+from tests.processes.wire import AUTH, AUTHOR
+from tests.support.server import DEMO_PASSWORD, Server, served
+
+LIMIT = 1024 * 1024
+pytestmark = pytest.mark.timeout(300)  # the first test may wait for a download
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    given = {"MANIFEST_PUBLIC_URL": f"https://{NAME}", "MANIFEST_TRUSTED_PROXIES": "127.0.0.1"}
+    with served(tmp_path_factory.mktemp("served"), **given, MANIFEST_FILE_LIMIT=str(LIMIT)) as found:
+        yield found
+
+
+@pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
+def proxy(server: Server, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    with request.param.running(tmp_path_factory.mktemp("proxy"), server.port) as found:
+        yield found
+
+
+@pytest.fixture
+def http(proxy: Proxy) -> Iterator[httpx2.Client]:
+    """A caller at another address than the proxy's."""
+    transport = httpx2.HTTPTransport(verify=False, local_address="127.0.0.2")
+    with httpx2.Client(transport=transport, base_url=f"https://127.0.0.1:{proxy.port}", headers={"Host": NAME}) as made:
+        yield made
+
+
+def sign_in(http: httpx2.Client, email: str = AUTHOR, password: str = DEMO_PASSWORD, **options: Any) -> httpx2.Response:
+    http.cookies.clear()
+    return http.post(f"{AUTH}/sign-in", json={"email": email, "password": password}, **options)
+
+
+def bearer(http: httpx2.Client, email: str = "operator@acme.example") -> dict[str, str]:
+    token = sign_in(http, email).json()["data"]["token"]
+    http.cookies.clear()
+    return {"Authorization": f"Bearer {token}"}
+
+
+def logged(server: Server, **wanted: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in server.output.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if wanted.items() <= line.items()]
+
+
+def test_nginx_has_nothing_against_the_example(tmp_path: Path) -> None:
+    said = nginx.tested(tmp_path)
+    assert "test is successful" in said
+    assert "[warn]" not in said
+    assert "[emerg]" not in said
+
+
+def test_caddy_has_nothing_against_the_example(tmp_path: Path) -> None:
+    said = caddy.tested(tmp_path)
+    assert "Valid configuration" in said
+    assert '"level":"error"' not in said
+
+
+def test_people_sign_in_and_their_cookies_are_secure(http: httpx2.Client) -> None:
+    answer = sign_in(http)
+    assert answer.status_code == 200
+    cookies = answer.headers.get_list("set-cookie")
+    assert any(line.startswith("session=") or "session" in line.partition("=")[0] for line in cookies)
+    assert all("Secure" in line and "HttpOnly" in line for line in cookies)
+    assert "max-age" in answer.headers["strict-transport-security"]
+    shown = "; ".join(line.partition(";")[0] for line in cookies)
+    http.cookies.clear()
+    assert http.get(f"{AUTH}/me", headers={"Cookie": shown}).json()["data"]["user"]["email"] == AUTHOR
+
+
+def test_the_caller_is_who_calls_whatever_he_says(http: httpx2.Client, server: Server) -> None:
+    forged = {"X-Forwarded-For": "203.0.113.9", "X-Real-IP": "203.0.113.9", "Forwarded": "for=203.0.113.9"}
+    assert sign_in(http, password="wrong-lantern-9-moss", headers=forged).status_code == 401
+    assert logged(server, event="refused", address="127.0.0.2")
+    assert "203.0.113.9" not in server.output.read_text()
+
+
+def test_clients_are_told_apart_by_subdomain(http: httpx2.Client, proxy: Proxy) -> None:
+    if proxy.name == "caddy":  # its example says what is needed for that
+        assert http.get("/healthz", headers={"Host": f"acme.{NAME}"}).content == b""
+        return
+    assert sign_in(http, headers={"Host": f"acme.{NAME}"}).status_code == 200
+    assert sign_in(http, headers={"Host": f"globex.{NAME}"}).status_code == 401
+
+
+def test_without_tls_one_is_sent_on(proxy: Proxy) -> None:
+    url = f"http://127.0.0.1:{proxy.plain_port}/welcome?x=1"
+    answer = httpx2.get(url, headers={"Host": NAME}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (308, f"https://{NAME}/welcome?x=1")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "//metrics", "/x/../metrics", "/%6detrics", "/metrics?x"])
+def test_metrics_are_not_published(http: httpx2.Client, path: str, server: Server) -> None:
+    assert httpx2.get(f"{server.base}/metrics").status_code == 200  # the server itself would tell
+    answer = http.get(path)
+    assert answer.status_code == 404
+    assert "manifest_" not in answer.text
+
+
+def test_bodies_that_are_too_large_are_refused_by_the_server(http: httpx2.Client) -> None:
+    answer = http.post(
+        f"{AUTH}/sign-in", content=b'{"email":"' + b"a" * 100_000 + b'"}', headers={"Content-Type": "application/json"}
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def _upload(http: httpx2.Client, size: int) -> httpx2.Response:
+    head = b"\x89PNG\r\n\x1a\n"
+    data = head + bytes(size - len(head))
+    return http.post(
+        "/api/client/files?name=a.png", content=data, headers={**bearer(http), "Content-Type": "image/png"}
+    )
+
+
+def test_uploads_pass_up_to_the_servers_limit(http: httpx2.Client) -> None:
+    made = _upload(http, LIMIT)
+    assert made.status_code == 201, made.text
+    back = http.get(made.json()["data"]["url"], headers=bearer(http))
+    assert (len(back.content), back.headers["content-type"]) == (LIMIT, "image/png")
+    for size in (LIMIT + 1, 8 * LIMIT):
+        answer = _upload(http, size)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+
+
+def test_uploads_over_the_proxys_limit_stop_there(http: httpx2.Client) -> None:
+    assert _upload(http, 25 * 1024 * 1024).status_code == 413
+
+
+def test_many_requests_share_connections_to_the_server(http: httpx2.Client) -> None:
+    headers = bearer(http)
+    assert {http.get(f"{AUTH}/me", headers=headers).status_code for _ in range(200)} == {200}

@@ -1,0 +1,95 @@
+"""Stores that earlier releases made and filled: what they held, and the way to make them again on each database."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, MetaData, create_engine, insert, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from manifest_auth.store import migrate
+from manifest_auth.store.tables import metadata
+
+_MIGRATIONS = Path(migrate.__file__).parent / "migrations"
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class OldStore:
+    """``keys``: what people of that store hold in their hands."""
+
+    schema: str
+    keys: dict[str, Any]
+    rows: Rows
+
+    def named(self, table: str) -> list[dict[str, Any]]:
+        """The rows that a table had."""
+        return self.rows[table]
+
+    async def make(self, url: str) -> None:
+        """The tables of that schema, from nothing, and the rows."""
+        await _in(url, self._make)
+        assert await migrate.current_version(url) == self.schema
+
+    async def found(self, url: str) -> Rows:
+        """What is in those tables now, by their columns of today."""
+        found: Rows = await _in(url, self._found)
+        return found
+
+    def _make(self, connection: Connection) -> None:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        command.upgrade(config, self.schema)
+        there = MetaData()
+        there.reflect(connection)
+        for table in (there.tables[t.name] for t in metadata.sorted_tables if t.name in self.rows):
+            connection.execute(table.delete())  # the revision itself gives the installation a number
+            if rows := self.rows[table.name]:
+                connection.execute(insert(table), rows)
+            if connection.dialect.name == "postgresql" and rows and isinstance(rows[0].get("id"), int):
+                # As pg_dump does; SQLite takes note of the largest id by itself.
+                newest = max(row["id"] for row in rows)
+                connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), {newest})"))
+
+    def _found(self, connection: Connection) -> Rows:
+        found = {}
+        for name in self.rows:
+            table = metadata.tables[name]
+            rows = connection.execute(select(table).order_by(*table.primary_key.columns))
+            found[name] = [dict(row._mapping) for row in rows]
+        return found
+
+
+def read(schema: str) -> OldStore:
+    """The store of that schema, from ``store_SCHEMA.json``."""
+    held = json.loads((Path(__file__).parent / f"store_{schema}.json").read_text("utf-8"))
+    rows = {name: [dict(_cells(row)) for row in some] for name, some in held["rows"].items()}
+    return OldStore(schema, held["keys"], rows)
+
+
+def as_a_set(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows in an order that says nothing."""
+    return sorted(rows, key=lambda row: sorted((name, str(value)) for name, value in row.items()))
+
+
+def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        yield name, base64.b64decode(value["base64"]) if isinstance(value, dict) else value
+
+
+async def _in(url: str, work: Any) -> Any:
+    if url.startswith("sqlite"):
+        engine = create_engine(url, poolclass=NullPool)
+        with engine.begin() as connection:
+            return work(connection)
+    remote = create_async_engine(url.replace("postgresql://", "postgresql+asyncpg://", 1), poolclass=NullPool)
+    async with remote.begin() as opened:
+        return await opened.run_sync(work)
