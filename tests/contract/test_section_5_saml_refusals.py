@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from manifest_auth.licence import Seats
 from tests.contract.test_section_10_licence import PATH as LICENCE
 from tests.contract.test_section_10_licence import key, on_premise
 from tests.support.accounts import Keys, act_on, new_client, opened_by, settle, trail
@@ -167,5 +168,5 @@ async def test_without_a_licence_no_assertion_opens_anything_nor_is_it_used_up(a
         check_refusal(await here.post(Browser(premises), response), 403, "LICENSE_REQUIRED")
         check_refusal(await Browser(premises).start("okta-saml", client=okta.client), 403, "LICENSE_REQUIRED")
         token = await premises.admin_token()
-        check_success(await premises.post(LICENCE, {"licenseKey": key(premises)}, token=token))
+        check_success(await premises.post(LICENCE, {"licenseKey": key(premises, seats=Seats(full=1000))}, token=token))
         check_success(await here.call(response))
