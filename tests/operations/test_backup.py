@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import shutil
 import sqlite3
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +16,10 @@ from manifest_auth.operations import backup
 from manifest_auth.operations.archive import MANIFEST, NotPossible
 from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
-from manifest_auth.settings import Settings, load
-from manifest_auth.store import copying, migrate
+from manifest_auth.store import copying
+from tests.operations.made import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import done, run
 from tests.support.house import SECRET_KEY
-
-BYTES = b"\x89PNG\r\n\x1a\n" + b"evidence" * 1000
-KEYS = ("Kq3_used-file-0001", "kQ7-unused-file-02")
-
-
-def quiet(_what: str, _done: int, _of: int | None) -> None:
-    """Nobody looks."""
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An installation that was used a little, with two uploaded files; nobody serves it."""
-    folder = tmp_path_factory.mktemp("made")
-    done(folder, "client", "create", "initech")
-    done(folder, "user", "create", "ada@initech.example", "--client", "initech", "--role", "Admin",
-         "--password-stdin", given="kestrel-harbor-21-violet\n")  # fmt: skip
-    store = sqlite3.connect(folder / "data" / "manifest-auth.db")
-    for key, used in zip(KEYS, (7, None), strict=True):
-        path = path_of(folder / "data" / "files", key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(BYTES)
-        row = (1, key, "a.png", "image/png", len(BYTES), hashlib.sha256(BYTES).hexdigest(), 1, 5, used)
-        names = "tenant_id, key, name, media_type, size, sha256, uploaded_by, uploaded_at, used_at"
-        store.execute(f"INSERT INTO files ({names}) VALUES (?,?,?,?,?,?,?,?,?)", row)
-    session = "'s', 1, 1, 'password', 5, 9, 5, '', '', 'c', 5, 'r', 5"
-    columns = "id, tenant_id, user_id, method, created_at, ends_at, last_used_at, address, user_agent, cookie_hash"
-    columns += ", cookie_seen_at, refresh_current, refresh_changed_at"
-    store.execute(f"INSERT INTO sessions ({columns}) VALUES ({session})")
-    store.commit()
-    store.close()
-    return folder
 
 
 @pytest.fixture
@@ -63,28 +29,12 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def settings_of(folder: Path, name: str = "data", **given: str) -> Settings:
-    return load({"MANIFEST_DATA_DIR": str(folder / name), **given})
-
-
 def dump(store: Path) -> list[str]:
     raw = sqlite3.connect(store)
     try:
         return sorted(raw.iterdump())
     finally:
         raw.close()
-
-
-def change(archive: Path, alter: Callable[[dict[str, bytes]], Any]) -> None:
-    """Writes the archive again with other members."""
-    with tarfile.open(archive) as tar:
-        members = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
-    alter(members)
-    with tarfile.open(archive, "w") as tar:
-        for name, data in members.items():
-            head = tarfile.TarInfo(name)
-            head.size = len(data)
-            tar.addfile(head, io.BytesIO(data))
 
 
 def manifest_of(archive: Path) -> dict[str, Any]:
@@ -107,7 +57,9 @@ def test_what_is_restored_is_what_was_backed_up(folder: Path) -> None:
     assert "integrity_check: ok" in shown
     assert "users" in shown
     assert " 1 rows, 1 in the manifest" in shown
-    assert "audit chains: 1, number and hash of each head as in the manifest" in shown
+    chains = len(manifest_of(folder / "saved.tar")["chains"])
+    assert chains >= 1
+    assert f"audit chains: {chains}, number and hash of each head as in the manifest" in shown
     assert "Put the secret key into" in shown
     assert not (folder / "new" / "secret.key").exists()
     shutil.copy(folder / "data" / "secret.key", folder / "new")
@@ -154,84 +106,6 @@ def test_it_is_one_moment_though_others_write_between_its_steps(folder: Path, mo
     restore(settings_of(folder, "new"), folder / "saved.tar", quiet)
     assert dump(folder / "new" / "manifest-auth.db") == before
     assert len(dump(store)) > len(before)
-
-
-def _flip(data: bytes, at: int) -> bytes:
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-
-
-def _in_manifest(name: str, value: Any) -> Callable[[dict[str, bytes]], None]:
-    def alter(members: dict[str, bytes]) -> None:
-        found = json.loads(members[MANIFEST])
-        members[MANIFEST] = json.dumps({**found, name: value}).encode()
-
-    return alter
-
-
-def _forged(members: dict[str, bytes]) -> None:
-    """Rows were taken out and the hash in the manifest made to fit: the counts tell."""
-    path = Path("forged.db")
-    path.write_bytes(members["manifest-auth.db"])
-    raw = sqlite3.connect(path)
-    raw.execute("DELETE FROM sessions")
-    raw.commit()
-    raw.close()
-    members["manifest-auth.db"] = path.read_bytes()
-    found = json.loads(members[MANIFEST])
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    found["members"]["manifest-auth.db"] = {"size": path.stat().st_size, "sha256": digest}
-    members[MANIFEST] = json.dumps(found).encode()
-
-
-FILE = f"files/{KEYS[0][:2].lower()}/{KEYS[0]}"
-SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
-    "a bit of the store": (lambda m: m.update({"manifest-auth.db": _flip(m["manifest-auth.db"], 9000)}), "SHA-256"),
-    "a bit of a file": (lambda m: m.update({FILE: _flip(m[FILE], 5000)}), "SHA-256"),
-    "a file is missing": (lambda m: m.pop(FILE), "it is not there"),
-    "a file too many": (lambda m: m.update({"files/aa/aaaaaaaa": b"", MANIFEST: m.pop(MANIFEST)}), "SHA-256"),
-    "no manifest": (lambda m: m.pop(MANIFEST), "no manifest"),
-    "no store": (lambda m: m.pop("manifest-auth.db"), "no manifest"),
-    "out of the folder": (lambda m: m.update({"../evil": b"x"}), "does not belong into one"),
-    "an absolute path": (lambda m: m.update({"/tmp/evil": b"x"}), "does not belong into one"),
-    "a newer schema": (_in_manifest("schema", "9999"), "upgrade the program"),
-    "another schema": (_in_manifest("schema", "0001"), "not those of the manifest"),
-    "another format": (_in_manifest("format", 2), "upgrade the program"),
-    "other counts": (_in_manifest("rows", {"users": 7}), "not those of the manifest"),
-    "other heads": (_in_manifest("chains", {"0": [1, "0" * 64]}), "not those of the manifest"),
-    "rows taken out": (_forged, "not those of the manifest"),
-    "not even a manifest": (lambda m: m.update({MANIFEST: b"[]"}), MANIFEST),
-}  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def saved(made: Path) -> Path:
-    back_up(settings_of(made), made / "saved.tar", quiet)
-    return made / "saved.tar"
-
-
-@pytest.mark.parametrize("name", SPOILT)
-def test_what_was_altered_is_refused_and_leaves_nothing(
-    name: str, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    alter, reason = SPOILT[name]
-    archive = tmp_path / "saved.tar"
-    shutil.copy(saved, archive)
-    change(archive, alter)
-    with pytest.raises((NotPossible, migrate.SchemaTooNew), match=reason):
-        restore(settings_of(tmp_path), archive, quiet)
-    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
-    assert not Path("../evil").exists()
-
-
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
-def test_what_was_cut_off_is_refused(share: float, saved: Path, tmp_path: Path) -> None:
-    archive = tmp_path / "saved.tar"
-    data = saved.read_bytes()
-    archive.write_bytes(data[: int(len(data.rstrip(b"\0")) * share)])
-    with pytest.raises(NotPossible, match="cut off"):
-        restore(settings_of(tmp_path), archive, quiet)
-    assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("there", ["manifest-auth.db", "manifest-auth.db-wal", "files/aa/something"])

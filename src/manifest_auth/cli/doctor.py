@@ -81,4 +81,4 @@ async def _one(house: House, client: str, provider: Provider) -> list[Finding]:
     advice = f"see manifest-auth provider test {provider.name} --client {client}"
     if not said:
         return [Finding("ok", f"{name}: it answers as it should")]
-    return [Finding(found.level, ": ".join((name, found.text.rstrip("."))) + f"; {advice}") for found in said]
+    return [Finding(f.level, f"{name}: {f.text.rstrip('.')}; {advice}") for f in said]

@@ -146,6 +146,7 @@ def _target(name: str, store: _Place, key: _Place, files: _Place | None) -> Path
         return key.waiting
     if files is None:
         raise NotPossible("the backup holds uploaded files, and MANIFEST_FILES names no folder to put them into")
+    files.waiting.mkdir(mode=0o700, exist_ok=True)
     return files.waiting.joinpath(*name.removeprefix(f"{FILES}/").split("/"))
 
 

@@ -1,0 +1,23 @@
+"""Fixtures: an installation that was used a little, and a backup of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manifest_auth.operations.backup import back_up
+from tests.operations.made import make, quiet, settings_of
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The installation; nobody serves it."""
+    return make(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="module")
+def saved(made: Path) -> Path:
+    """A backup of it."""
+    back_up(settings_of(made), made / "saved.tar", quiet)
+    return made / "saved.tar"
