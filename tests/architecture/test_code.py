@@ -39,7 +39,6 @@ _SIDE_DOORS = {
     "manifest_auth.store.tables": "whoever owns a table writes its statements",
     "manifest_auth.store.copying": "a backup is a copy of the store itself, which no statement makes",
     "manifest_auth.store.migrate": "loaded only by those who upgrade; it brings Alembic along",
-    "manifest_auth.store.copying": "backups alone copy a store as a whole, and look at one that nobody opened",
     "manifest_auth.tokens.refresh": "its rule, `judge`, is pure and asked before a unit of work is opened",
     "manifest_auth.passwords.builds": "doctor asks which build is in use, without a hasher",
     "manifest_auth.sign_in.finish": "an admin's hash that was replaced meanwhile is told apart by the same word",
