@@ -30,7 +30,9 @@ async def busy(app: App) -> Hall:
 
 
 def test_every_list_order_and_condition_is_walked_through() -> None:
-    assert {f"{name}Page" for name in KINDS} == {name for name in operations() if name.endswith("Page")}
+    # The audit trail is one chain in one order: its pages are walked through in test_section_9_audit.py.
+    pages = {name for name in operations() if name.endswith("Page")} - {"auditEventsPage"}
+    assert {f"{name}Page" for name in KINDS} == pages
     for name, kind in KINDS.items():
         filters = argument_type(name, "filter")
         assert isinstance(filters, GraphQLInputObjectType)
