@@ -56,7 +56,7 @@ async def sealed(app: App, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lis
 
 
 def _set_keys(app: App, *keys: bytes) -> None:
-    app.house.sealer._keys = SecretKeys(keys)
+    app.house.sealer.keys = SecretKeys(keys)
 
 
 def _add(unit: Any, part: Sealed, tenant_id: int) -> None:

@@ -9,7 +9,7 @@ from manifest_auth import trail
 from manifest_auth.context import Context
 from manifest_auth.graphql import arguments
 from manifest_auth.text import moment
-from manifest_auth.trail import NEWEST_FIRST, OLDEST_FIRST, Found, Wanted, cursor, event_named, place_of
+from manifest_auth.trail import NEWEST_FIRST, OLDEST_FIRST, Found, Wanted, cursor, event_named, legible, place_of
 
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
@@ -26,13 +26,15 @@ class AuditEvent(NamedTuple):
     requestId: str  # noqa: N815 - the wire's name
     detail: str
     hash: str
+    unreadable: tuple[str, ...]
 
 
 def _event(found: Found) -> AuditEvent:
-    one = found.link
+    one, unreadable = legible(found.link)
     return AuditEvent(
-        one.sequence, one.at, one.event, one.actor, one.subject, one.address, one.request_id, one.detail, one.hash
-    )
+        one.sequence, one.at, one.event, one.actor, one.subject, one.address, one.request_id, one.detail, one.hash,
+        unreadable,
+    )  # fmt: skip
 
 
 def _wanted(given: dict[str, Any], order: str) -> Wanted:

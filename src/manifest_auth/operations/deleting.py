@@ -55,9 +55,9 @@ def _walk(table: Table) -> _Walk:
     )
 
 
-_TRAIL = (audit_events, audit_anchors, audit_heads)
+_TRAIL = (audit_events, audit_anchors)  # the head stays: it tells that there was a chain, and that it may be gone
 #: Tables of clients, those first that point at others.
-_WALKS = [_walk(table) for table in reversed(metadata.sorted_tables) if table in TENANT_OWNED - {*_TRAIL}]
+_WALKS = [_walk(table) for table in reversed(metadata.sorted_tables) if table in TENANT_OWNED - {*_TRAIL, audit_heads}]
 _DROP_TRAIL = [bound(delete(table)) for table in _TRAIL]
 
 
@@ -114,8 +114,10 @@ def _drop(unit: SystemUnit, house: House, tenant: Tenant) -> None:
         return  # another process was first
     own = unit.of(tenant.id)
     end = audit.lock(own)
-    for statement in () if _keeps(house) else _DROP_TRAIL:  # what the last cut left
-        own.change(statement)
+    if not _keeps(house):
+        for statement in _DROP_TRAIL:  # what the last cut left
+            own.change(statement)
+        audit.end(own, now)
     detail = {"identifier": tenant.identifier, "name": tenant.name, "events": end.sequence, "hash": end.hash}
     origin = Origin(now, "system", "", "sweeping")
     audit.record_installation(

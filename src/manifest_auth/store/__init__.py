@@ -4,6 +4,7 @@ Hands over: :class:`Store` with its units of work, and the three ways to write a
 cursor or SQL text.
 """
 
+from manifest_auth.sealing import Macs
 from manifest_auth.store.given import cell, given, rows
 from manifest_auth.store.listing import After, Listing, among, among_pairs, numbers, pairs
 from manifest_auth.store.statements import Bound, Crossing, UnboundStatement, Unowned, bound, crossing, mine, unowned
@@ -38,12 +39,15 @@ __all__ = [
 ]
 
 
-def open_store(url: str, pool_size: int) -> Store:
-    """The store of a database address; not connected yet. PostgreSQL's driver is loaded only when it is used."""
+def open_store(url: str, pool_size: int, macs: Macs | None = None) -> Store:
+    """The store of a database address; not connected yet. PostgreSQL's driver is loaded only when it is used.
+
+    ``macs``: of the secret key, without which nothing is recorded in the audit trail.
+    """
     if url.startswith("sqlite:"):
         from manifest_auth.store.sqlite import SqliteStore
 
-        return SqliteStore(url)
+        return SqliteStore(url, macs)
     from manifest_auth.store.postgres import PostgresStore
 
-    return PostgresStore(url, pool_size)
+    return PostgresStore(url, pool_size, macs)

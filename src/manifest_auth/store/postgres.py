@@ -18,6 +18,7 @@ import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
 from manifest_auth.errors import Conflict
+from manifest_auth.sealing import Macs
 from manifest_auth.store.statements import Bound, Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
@@ -50,8 +51,8 @@ _GONE = (
 class PostgresConnection(Connection):
     """The transaction that is open on one asyncpg connection. Its methods run inside a greenlet."""
 
-    def __init__(self, raw: Any) -> None:
-        super().__init__()
+    def __init__(self, raw: Any, macs: Macs | None) -> None:
+        super().__init__(macs)
         self._raw = raw
 
     def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
@@ -80,8 +81,8 @@ class PostgresStore(Store):
 
     remembers = True
 
-    def __init__(self, url: str, pool_size: int) -> None:
-        super().__init__()
+    def __init__(self, url: str, pool_size: int, macs: Macs | None = None) -> None:
+        super().__init__(macs)
         self._url = url
         self._size = pool_size
         self._pool: Any = None
@@ -138,7 +139,7 @@ class PostgresStore(Store):
 
     async def _write(self, work: Work[T]) -> T:
         async with self._acquire() as raw:
-            connection = PostgresConnection(raw)
+            connection = PostgresConnection(raw, self.macs)
             transaction = raw.transaction()
             await transaction.start()
             try:
@@ -159,11 +160,11 @@ class PostgresStore(Store):
             return unit.of(tenant_id).change(statement, **values)
 
         async with self._acquire() as raw:  # no BEGIN: PostgreSQL makes a transaction of a lone statement by itself
-            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
+            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
 
     async def read(self, work: Work[T]) -> T:
         async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
-            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
+            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
 
     async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
         compiled = statement.postgres

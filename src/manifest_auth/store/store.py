@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from manifest_auth.sealing import Macs
 from manifest_auth.store.statements import Bound, Crossing, Unowned
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
@@ -24,7 +25,8 @@ class Store(ABC):
     #: Whether changes of what was read before are announced; otherwise :meth:`version` alone tells of them.
     remembers: bool = False
 
-    def __init__(self) -> None:
+    def __init__(self, macs: Macs | None) -> None:
+        self.macs = macs
         self._listeners: list[Callable[[Announcement], None]] = []
 
     @abstractmethod
