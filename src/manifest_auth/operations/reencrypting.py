@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Select, bindparam, select, tuple_, update
 
 from manifest_auth.context import House
-from manifest_auth.operations.signing_anew import ANCHORS, HEADS, Signed, sign_step
+from manifest_auth.operations.signing_anew import ANCHORS, HEADS, Signed, sign_some
 from manifest_auth.sealing import CannotOpen
 from manifest_auth.store import SystemUnit, crossing, unowned
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
@@ -126,7 +126,7 @@ def _step(unit: SystemUnit, house: House, sealed: Sealed, after: dict[str, Any] 
 async def _sign(house: House, table: Signed, report: Report, progress: Callable[[str, int], None]) -> None:
     after, count = -1, 0
     while True:
-        step = await house.store.write(lambda unit: sign_step(unit, table, after))  # noqa: B023 - awaited at once
+        step = await sign_some(house.store, table, after)
         count += len(step.chains)
         report.seen += len(step.chains)
         report.renewed[table.name] = report.renewed.get(table.name, 0) + step.renewed

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Table, bindparam, select, update
 
-from manifest_auth.store import Crossing, SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import Crossing, Store, TenantUnit, bound, crossing
 from manifest_auth.store.tables import audit_anchors, audit_heads
 from manifest_auth.trail_heads import (
     Head,
@@ -47,17 +47,19 @@ class Signed(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one unit of work did."""
+    """What was done with some chains."""
 
     chains: list[int]
     renewed: int
     lost: list[str]
 
 
-def sign_step(unit: SystemUnit, table: Signed, after: int) -> Step:
-    """The next rows, behind that chain."""
-    chains = [row.id for row in unit.all(table.next, after=after) if isinstance(row.id, int)]
-    done = {chain: table.renew(unit.of(chain)) for chain in chains}
+async def sign_some(store: Store, table: Signed, after: int) -> Step:
+    """The next rows, behind that chain. Each in a unit of its own: whoever holds two heads might wait for one who holds
+    the other."""
+    found = await store.read(lambda unit: unit.all(table.next, after=after))
+    chains = [row.id for row in found if isinstance(row.id, int)]
+    done = {chain: await store.of(chain).write(table.renew) for chain in chains}
     lost = [f"{table.name.partition('.')[0]}/{chain}" for chain, renewed in done.items() if renewed is None]
     return Step(chains, sum(renewed is True for renewed in done.values()), lost)
 
