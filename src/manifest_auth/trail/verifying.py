@@ -16,6 +16,7 @@ from manifest_auth.store import Store, SystemUnit, bound
 from manifest_auth.store.tables import audit_events
 from manifest_auth.trail.chain import Fault, Walk
 from manifest_auth.trail.ends import ends
+from manifest_auth.trail.legible import text_of
 from manifest_auth.trail.stored import BEFORE_ALL, links_after
 from manifest_auth.trail.ties import chains_found
 from manifest_auth.trail.whose import names_of
@@ -81,7 +82,7 @@ def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Po
         walk = Walk(chain, start, known, of_client=chain != INSTALLATION and client is not None)
 
     def find(hashed: str) -> int | None:
-        found = mine.first(_OF_HASH, hash=hashed)
+        found = mine.first(_OF_HASH, hash=hashed) if text_of(hashed)[1] else None
         return found.sequence if found and isinstance(found.sequence, int) else None
 
     links, goes_on = links_after(mine, after)
