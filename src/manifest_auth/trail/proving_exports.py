@@ -26,9 +26,12 @@ class _Excerpt:
         self.walk.take(link)
         if not as_written:
             self.walk.tell(link.sequence, "altered", "its line is not as `audit export` writes it")
-        # The name is no part of the hash; it is written in each line, and in the event of the client's creation.
-        if client != self.client or (link.event == Event.CLIENT_CREATED.value and _named(link) not in (client, None)):
+        # The name is no part of the hash; it is written in each line, unless the client is gone by then, and in the
+        # event of its creation.
+        names = {client, self.client, _named(link) if link.event == Event.CLIENT_CREATED.value else None} - {None}
+        if client is not None and len(names) > 1:
             self.walk.tell(link.sequence, "altered", "its line names another client than other lines of the chain")
+        self.client = self.client or client
 
 
 def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[Verdict]:
