@@ -32,6 +32,7 @@ from manifest_auth.operations import routes as operations_routes
 from manifest_auth.operations import sweeping
 from manifest_auth.outgoing import Outgoing
 from manifest_auth.passwords import Hasher
+from manifest_auth.refusals import Refusals
 from manifest_auth.sealing import Macs, Sealer, secret_keys
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
@@ -100,6 +101,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         entra=EntraTokens(),
         files=open_keeper(settings),
         mail=Mail(_mail_server(settings), clock, random, log, metrics),
+        refusals=Refusals(clock),
         started_at=clock.now_ms(),
     )
 

@@ -29,6 +29,8 @@ class Event(enum.Enum):
     SIGNED_IN = "signed_in"
     SIGN_IN_FAILED = "sign_in_failed"
     SIGN_IN_REFUSED = "sign_in_refused"
+    ACCESS_REFUSED = "access_refused"
+    SEAT_REFUSED = "seat_refused"
     THROTTLED = "throttled"
     SIGNED_OUT = "signed_out"
     SIGNED_OUT_ALL = "signed_out_all"
@@ -76,6 +78,7 @@ class Event(enum.Enum):
     SECRETS_REENCRYPTED = "secrets_reencrypted"
     LICENSE_INSTALLED = "license_installed"
     LICENSE_REFUSED = "license_refused"
+    LICENSE_STATE_CHANGED = "license_state_changed"
     AUDIT_SWEPT = "audit_swept"
 
 

@@ -70,7 +70,8 @@ def check_code(unit: SystemUnit, ctx: Context, admin: Admin, otp: str | None) ->
         return ""
     how = second_factor.use(unit, ctx.house.sealer, admin.id, otp, ctx.now) if otp else None
     if how is None:
-        why = "wrong code" if otp else "no code"
+        used = otp is not None and second_factor.was_used(unit, ctx.house.sealer, admin.id, otp, ctx.now)
+        why = "code used before" if used else "wrong code" if otp else "no code"
         audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, f"admin:{admin.id}", method="admin", why=why)
         sentence = "The code is wrong, or was used before" if otp else "A code of the second factor is required"
         raise InvalidCredentials("Invalid username or password", details=[("otp", sentence)], reason=why)

@@ -130,6 +130,12 @@ def use(unit: SystemUnit, sealer: Sealer, admin_id: int, shown: str, now: int) -
     return None
 
 
+def was_used(unit: SystemUnit, sealer: Sealer, admin_id: int, shown: str, now: int) -> bool:
+    """Whether a code that did not work is one of the app's that was shown before, or one earlier than that."""
+    found = unit.first(_FIND, admin_id=admin_id)
+    return found is not None and bool(_steps(sealer, found, _normal(shown), now))
+
+
 def has_one(unit: SystemUnit, admin_id: int) -> bool:
     """Whether sign-in asks for a code. Locks the factor."""
     found = unit.first(_FIND, admin_id=admin_id)
@@ -178,13 +184,18 @@ def address(secret: str, username: str, host: str) -> str:
 
 
 def _use_app(unit: SystemUnit, sealer: Sealer, factor: Factor, code: str, now: int) -> bool:
+    fits = _steps(sealer, factor, code, now)
+    return bool(fits) and unit.change(_USE_STEP, of=factor.admin_id, step=fits[0]) == 1
+
+
+def _steps(sealer: Sealer, factor: Factor, code: str, now: int) -> list[int]:
+    """Of which of today's steps it is the code."""
     try:
         secret = sealer.open(factor.secret, sealed_for(_F.secret, admin_id=factor.admin_id)).decode()
     except CannotOpen:  # no code fits; recovery codes, and a reset by another admin, still work
-        return False
+        return []
     app, current = pyotp.TOTP(secret), now // 1000 // STEP_S
-    fits = [step for step in (current - 1, current, current + 1) if _same(app.generate_otp(step), code)]
-    return bool(fits) and unit.change(_USE_STEP, of=factor.admin_id, step=fits[0]) == 1
+    return [step for step in (current - 1, current, current + 1) if _same(app.generate_otp(step), code)]
 
 
 def _same(one: str, other: str) -> bool:

@@ -17,6 +17,7 @@ from manifest_auth.app import build_house, opened
 from manifest_auth.audit import Event, Origin
 from manifest_auth.clock import Random
 from manifest_auth.context import House
+from manifest_auth.licence import NoSeat
 from manifest_auth.operations import demo
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.sealing import secret_keys
@@ -132,9 +133,13 @@ async def user_create(given: argparse.Namespace) -> None:
         stored = await passwords.first_hash(house.hasher, password, None, rules, words)
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
-        made = await house.store.of(tenant.id).write(
-            lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence)
-        )
+        store = house.store.of(tenant.id)
+        try:
+            made = await store.write(lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence))
+        except NoSeat as refusal:  # the act was rolled back, so this is a unit of work of its own
+            why = refusal.message
+            await store.write(lambda unit: audit.record(unit, origin_of(house), Event.SEAT_REFUSED, why=why))
+            raise
         print(f"User {given.email} has number {made.id}.")
 
 
