@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth import audit, providers, sessions
 from manifest_auth.admin import lists, provider_wire
 from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.lists import Asked, Filters
+from manifest_auth.admin.provider_making import prepare
 from manifest_auth.admin.provider_models import (
     ExaminedData,
     ProviderBody,
@@ -25,7 +26,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import AdminCaller, Context
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.permissions import Permission, Role
-from manifest_auth.providers import Provider, Secrets
+from manifest_auth.providers import Provider
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import check_name
 from manifest_auth.web import Answer, Call, Door, Route, ok
@@ -59,15 +60,9 @@ def is_admin(ctx: Context) -> bool:
     return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
 
 
-async def _write(
-    ctx: Context, call: Call[Any], work: Callable[[TenantUnit], Provider], *, one_by_one: bool = False
-) -> dict[str, Any]:
-    """``one_by_one``: those who do so at once wait for each other, since what is made depends on what there is."""
-
+async def _write(ctx: Context, call: Call[Any], work: Callable[[TenantUnit], Provider]) -> dict[str, Any]:
     def whole(unit: SystemUnit) -> tuple[Provider, str]:
         bound, client = client_of(unit, ctx, call)
-        if one_by_one:
-            tenants.get(unit, bound.tenant_id, lock=True)
         return work(bound), client
 
     provider, client = await ctx.house.store.write(whole)
@@ -83,26 +78,9 @@ async def _read(ctx: Context, call: Call[Any], work: Callable[[TenantUnit], T]) 
 
 
 async def _create(ctx: Context, call: Call[Any]) -> Answer:
-    draft = provider_wire.draft_of(call.body)
-    settings = provider_wire.merged(None, draft)
-    provider_wire.check_addresses(ctx, settings)
-    name = call.body.name
-    display_name = check_name(draft.members.get("displayName") or name, "displayName")
     _, client = await _read(ctx, call, lambda unit: None)
-    secrets = Secrets(client_secret=draft.secret)
-    if settings.saml is not None:
-        key, certificate = await provider_wire.new_key(ctx, f"{client} {name}"[:60])
-        secrets = Secrets(keys=(key,), certificates=(certificate,))
-
-    def work(unit: TenantUnit) -> Provider:
-        made = providers.create(
-            unit, ctx.house.sealer, name, display_name, settings, secrets, by_admin=is_admin(ctx), now=ctx.now
-        )
-        detail = {"name": name, "settings": made.settings}
-        audit.record(unit, ctx, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
-        return made
-
-    return ok(await _write(ctx, call, work, one_by_one=True), status=201)
+    make = await prepare(ctx, client, call.body)
+    return ok(await _write(ctx, call, lambda unit: make(unit, ctx, is_admin(ctx))), status=201)
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:

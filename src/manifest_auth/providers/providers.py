@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy import func as sql
 
+from manifest_auth import tenants
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.providers.identities import forget_all
 from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
@@ -21,8 +22,8 @@ from manifest_auth.store.tables import (
     sealed_for,
     sign_in_codes,
     sign_in_flows,
-    tenants,
 )
+from manifest_auth.store.tables import tenants as tenants_table
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 MOST = 50
@@ -59,7 +60,7 @@ class _Id(NamedTuple):
     id: int
 
 
-_C, _D, _T = providers.c, provider_domains.c, tenants.c
+_C, _D, _T = providers.c, provider_domains.c, tenants_table.c
 _ALL = select(*(_C[name] for name in Provider._fields))
 _BY_NAME = bound(_ALL.where(_C.name == bindparam("name")), Provider)
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
@@ -95,7 +96,7 @@ _ONLY = crossing(
 )
 _BY_DOMAIN = crossing(
     select(_T.identifier, _C.name, _C.display_name, _C.kind)
-    .select_from(provider_domains.join(providers, _C.id == _D.provider_id).join(tenants, _T.id == _C.tenant_id))
+    .select_from(provider_domains.join(providers, _C.id == _D.provider_id).join(tenants_table, _T.id == _C.tenant_id))
     .where(_D.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
     .order_by(_T.identifier, _C.name)
     .limit(20),
@@ -187,6 +188,7 @@ def create(
             details=[("name", "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores")]
         )
     check(settings)
+    _one_by_one(unit)
     count = unit.first(_COUNT)
     if count is not None and count.id >= MOST:
         raise Conflict(f"A client has at most {MOST} providers")
@@ -210,12 +212,14 @@ def change(
 
     Whoever can change a provider decides whom it says people are. So one whose settings a User Admin changed reaches no
     Admin's account until an Admin has confirmed it (``docs/decisions/0018-providers-and-rank.md``). Raises
-    ValidationError.
+    ValidationError, Conflict.
     """
     check(settings)
     if settings.kind != provider.kind:
         raise ValidationError(details=[(settings.kind, "The kind of a provider does not change")])
-    _check_issuer(unit, settings, provider.id)
+    if settings.issuer != provider.rules.issuer:
+        _one_by_one(unit)
+        _check_issuer(unit, settings, provider.id)
     text = msgspec.json.encode(settings).decode()
     reaches = by_admin or (bool(provider.reaches_admins) and text == provider.settings)
     # A sign-in that began under the old settings finds another `changed_at`, even within the same millisecond.
@@ -263,6 +267,12 @@ def remove(unit: TenantUnit, provider: Provider) -> None:
     forget_all(unit, provider.id)
     unit.announce("tenant", unit.tenant_id)
     unit.change(_DELETE, id=provider.id)
+
+
+def _one_by_one(unit: TenantUnit) -> None:
+    """Whoever makes a provider of this client, or gives one another issuer, waits until the one before has done so:
+    what may be there depends on what is there."""
+    tenants.get(unit, unit.tenant_id, lock=True)
 
 
 def _check_issuer(unit: TenantUnit, settings: Settings, own_id: int | None) -> None:
