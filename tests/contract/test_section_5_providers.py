@@ -192,14 +192,6 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
 
 
-async def test_of_those_who_take_one_entity_id_at_once_one_gets_it(admin: Editor) -> None:
-    for number in range(5):
-        check_success(await admin.create(f"mine-{number}", saml=saml_settings()), 201)
-    settings = saml_settings()
-    changes = [admin.send("PATCH", f"/mine-{number}", {"saml": settings}) for number in range(5)]
-    assert sorted([reply.status for reply in await asyncio.gather(*changes)]) == [200, 409, 409, 409, 409]
-
-
 async def test_the_verb_that_the_command_line_calls_lets_them_wait_too(admin: Editor) -> None:
     """``provider add`` runs in a process of its own: no lock of the server's own can hold it."""
     await admin.create("adfs", saml=saml_settings())

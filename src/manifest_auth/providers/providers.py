@@ -212,14 +212,12 @@ def change(
 
     Whoever can change a provider decides whom it says people are. So one whose settings a User Admin changed reaches no
     Admin's account until an Admin has confirmed it (``docs/decisions/0018-providers-and-rank.md``). Raises
-    ValidationError, Conflict.
+    ValidationError.
     """
     check(settings)
     if settings.kind != provider.kind:
         raise ValidationError(details=[(settings.kind, "The kind of a provider does not change")])
-    if settings.issuer != provider.rules.issuer:
-        _one_by_one(unit)
-        _check_issuer(unit, settings, provider.id)
+    _check_issuer(unit, settings, provider.id)
     text = msgspec.json.encode(settings).decode()
     reaches = by_admin or (bool(provider.reaches_admins) and text == provider.settings)
     # A sign-in that began under the old settings finds another `changed_at`, even within the same millisecond.
@@ -270,8 +268,8 @@ def remove(unit: TenantUnit, provider: Provider) -> None:
 
 
 def _one_by_one(unit: TenantUnit) -> None:
-    """Whoever makes a provider of this client, or gives one another issuer, waits until the one before has done so:
-    what may be there depends on what is there."""
+    """Whoever makes a provider of this client waits until the one before has done so, in whichever process: what may
+    be there depends on what is there. (The entity id of one that is there does not change.)"""
     tenants.get(unit, unit.tenant_id, lock=True)
 
 
