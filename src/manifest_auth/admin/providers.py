@@ -13,6 +13,7 @@ from manifest_auth import audit, providers, sessions
 from manifest_auth.admin import lists, provider_wire
 from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.lists import Asked, Filters
+from manifest_auth.admin.provider_deleting import delete
 from manifest_auth.admin.provider_making import prepare
 from manifest_auth.admin.provider_models import (
     ExaminedData,
@@ -139,7 +140,7 @@ async def _switch(ctx: Context, call: Call[None], *, on: bool) -> Answer:
         provider = providers.get(unit, call.path["provider"], lock=True)
         if (provider.disabled_at is None) == on:
             raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
-        after = providers.switch(unit, provider, on=on, now=ctx.now)
+        after = providers.switch(unit, provider, on=on, by_admin=is_admin(ctx), now=ctx.now)
         ended = 0 if on else sessions.end_provider(unit, provider.id, "provider_switched_off", ctx.now)
         event = Event.PROVIDER_SWITCHED_ON if on else Event.PROVIDER_SWITCHED_OFF
         audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, sessions_ended=ended)
@@ -177,15 +178,7 @@ async def _rotate_key(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _delete(ctx: Context, call: Call[None]) -> Answer:
-    def work(unit: SystemUnit) -> None:
-        bound, _ = client_of(unit, ctx, call)
-        provider = providers.get(bound, call.path["provider"], lock=True)
-        ended = sessions.end_provider(bound, provider.id, "provider_deleted", ctx.now)
-        providers.remove(bound, provider)
-        audit.record(bound, ctx, Event.PROVIDER_DELETED, f"provider:{provider.id}", name=provider.name,
-                     sessions_ended=ended)  # fmt: skip
-
-    await ctx.house.store.write(work)
+    await delete(ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=is_admin(ctx))
     return ok({})
 
 
@@ -216,8 +209,8 @@ def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route
               "still opens what was encrypted for it", None, ProviderData, refusals=(NotFound, Conflict), **may),
         Route("POST", f"{one}/test", _test, door, "Talk to the provider and say what is wrong", None, ExaminedData,
               refusals=gone, **may),
-        Route("DELETE", one, _delete, door, "Delete an identity provider and its links; ends its sessions", None,
-              Deleted, refusals=gone, **may),
+        Route("DELETE", one, _delete, door, "Delete an identity provider, its links and the roles that its "
+              "groups gave; ends its sessions", None, Deleted, refusals=gone, **may),
     )  # fmt: skip
 
 

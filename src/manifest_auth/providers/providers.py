@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth import tenants
-from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.providers.identities import forget_all
 from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
 from manifest_auth.sealing import Sealer
@@ -41,6 +41,7 @@ class Provider(NamedTuple):
     created_at: int
     changed_at: int
     disabled_at: int | None
+    disabled_by_admin: int | None
 
     @property
     def rules(self) -> Settings:
@@ -110,7 +111,11 @@ _CHANGED = ("display_name", "issuer", "settings", "reaches_admins", "changed_at"
 _CHANGE = bound(
     update(providers).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
-_SWITCH = bound(update(providers).where(_C.id == bindparam("id")).values(disabled_at=bindparam("at")))
+_SWITCH = bound(
+    update(providers)
+    .where(_C.id == bindparam("id"))
+    .values(disabled_at=bindparam("at"), disabled_by_admin=bindparam("by"))
+)
 _COUNT = bound(select(sql.count()).select_from(providers), _Id)
 _ADD_DOMAIN = bound(insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain")))
 _CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
@@ -251,11 +256,15 @@ def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
     return msgspec.json.decode(opened, type=Secrets)
 
 
-def switch(unit: TenantUnit, provider: Provider, *, on: bool, now: int) -> Provider:
-    """Switches it on or off; ending its sessions is the caller's."""
+def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, now: int) -> Provider:
+    """Switches it on or off; ending its sessions is the caller's. ``by_admin``: as for :func:`create`; what an Admin
+    switched off only an Admin switches on. Raises Forbidden."""
+    if on and provider.disabled_by_admin and not by_admin:
+        raise Forbidden("Only an Admin switches on what an Admin switched off")
     unit.announce("tenant", unit.tenant_id)
-    unit.change(_SWITCH, id=provider.id, at=None if on else now)
-    return provider._replace(disabled_at=None if on else now)
+    at, by = (None, None) if on else (now, int(by_admin))
+    unit.change(_SWITCH, id=provider.id, at=at, by=by)
+    return provider._replace(disabled_at=at, disabled_by_admin=by)
 
 
 def remove(unit: TenantUnit, provider: Provider) -> None:
