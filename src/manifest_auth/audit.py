@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.context import Context
-from manifest_auth.store import SystemUnit, TenantUnit, bound
+from manifest_auth.store import SystemUnit, TenantUnit, bound, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
 
 INSTALLATION = 0

@@ -19,12 +19,11 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, case, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.context import Context
 from manifest_auth.errors import Overloaded
 from manifest_auth.passwords import Proof
-from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned
+from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
 
 DAY_MS = 86_400_000
