@@ -25,6 +25,7 @@ class Event(enum.Enum):
     SIGN_IN_FAILED = "sign_in_failed"
     SIGN_IN_REFUSED = "sign_in_refused"
     THROTTLED = "throttled"
+    EVENTS_LEFT_OUT = "events_left_out"
     SIGNED_OUT = "signed_out"
     SIGNED_OUT_ALL = "signed_out_all"
     SESSION_ENDED = "session_ended"
