@@ -31,7 +31,7 @@ def expressions() -> list[str]:
 def exposed() -> dict[str, set[str]]:
     """Every series that ``/metrics`` may have, with its labels."""
     metrics = Metrics()
-    metrics.license(1.0, {"full": (1, 2)})
+    metrics.license("valid", 1.0, {"full": (1, 2)})
     found: dict[str, set[str]] = {}
     for collector in metrics.registry._collector_to_names:
         labels = set(getattr(collector, "_labelnames", ()))

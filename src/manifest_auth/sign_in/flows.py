@@ -11,13 +11,14 @@ import hmac
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.context import Context
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sealed_for, sign_in_flows
 
+_USED = ""  # in place of the hash of a browser's cookie
 LIFE_S = 600  # RFC 9700 and ASVS V10: ten minutes at most
 
 
@@ -45,6 +46,11 @@ class Flow(NamedTuple):
     challenge: str
     link_session_id: str | None
     invitation_id: int | None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it was taken already. No browser's cookie fits it then."""
+        return not self.browser
 
     @property
     def cookie(self) -> str:
@@ -83,7 +89,8 @@ _ADD = bound(
         {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
     )
 )
-_TAKE = bound(delete(sign_in_flows).where(_C.key == bindparam("key")))
+# The row stays until its time is over: what is shown a second time is told from what was made up.
+_TAKE = bound(update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
 
 
 def _hash(text: str) -> str:
@@ -136,7 +143,7 @@ def has_state(flow: Flow, state: str) -> bool:
 
 def take(unit: TenantUnit, flow: Flow) -> bool:
     """Uses the row up. False when somebody else did."""
-    return unit.change(_TAKE, key=flow.key) == 1
+    return unit.change(_TAKE, of_key=flow.key) == 1
 
 
 def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:

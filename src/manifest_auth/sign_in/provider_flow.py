@@ -14,8 +14,10 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
 from manifest_auth.links import Purpose
+from manifest_auth.metrics import Method, Result
 from manifest_auth.providers import Provider
 from manifest_auth.sign_in import codes, finish, matching
+from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
 from manifest_auth.sign_in.flows import Flow, Wish
 from manifest_auth.sign_in.matching import Person, Ticket
@@ -50,10 +52,15 @@ class Outcome(NamedTuple):
     signed_in: SignedIn | None = None
     code: str | None = None
 
+    @property
+    def result(self) -> Result:
+        """How it is counted."""
+        return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
 
-async def choose(ctx: Context, kind: str, asked: Asked) -> Chosen:
+
+async def choose(ctx: Context, kind: Method, asked: Asked) -> Chosen:
     """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off."""
-    return await ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked))
+    return await counted(ctx, kind, ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked)), begun)
 
 
 def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
@@ -74,7 +81,12 @@ def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
     bound = unit.of(tenant.id)
     invitation = links.find(bound, asked.invitation) if asked.invitation else None
     if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
-        raise SsoFailed("The invitation is not open any more", reason="invitation: unknown, used or expired")
+        used = invitation is not None and invitation.used_at is not None
+        raise SsoFailed(
+            "The invitation is not open any more",
+            reason="invitation: unknown, used or expired",
+            replay="one_time_link" if used else None,
+        )
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = codes.check_challenge(asked.challenge)
     wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None)
@@ -169,8 +181,7 @@ async def complete(
             also(unit.of(provider.tenant_id), user_id)
 
     if flow is not None and flow.link_session_id is not None:
-        linking = again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
-        await finish.refusals_counted(ctx, provider.kind, linking)
+        await again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
 
@@ -180,8 +191,7 @@ async def complete(
             store(unit, user_id)
             return code
 
-        giving = again(lambda: ctx.house.store.write(coded))
-        return Outcome(return_to, code=await finish.refusals_counted(ctx, provider.kind, giving))
+        return Outcome(return_to, code=await again(lambda: ctx.house.store.write(coded)))
 
     def tail(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
@@ -240,5 +250,4 @@ async def refuse(ctx: Context, provider: Provider, reason: str, sentence: str | 
     refusal = SsoFailed(sentence, reason=reason)
     bound = ctx.house.store.of(provider.tenant_id)
     await bound.write(lambda unit: record_failure(unit, ctx, provider, refusal))
-    ctx.house.metrics.sign_ins.labels(provider.kind, "failed").inc()
     return refusal

@@ -22,7 +22,8 @@ from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.context import Context
-from manifest_auth.errors import Overloaded
+from manifest_auth.errors import Overloaded, RateLimited
+from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
 from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned
 from manifest_auth.store.tables import known_origins, throttles
@@ -70,6 +71,13 @@ class Counters(NamedTuple):
     def all(self) -> list[Counter]:
         """In one order everywhere, so that two transactions never wait for each other."""
         return sorted((c for c in self if c is not None), key=lambda c: c.key)
+
+
+class Wait(NamedTuple):
+    """How long an attempt has to wait, and by which counter: the one that holds longest."""
+
+    ms: int
+    limit: Limit
 
 
 class _Row(NamedTuple):
@@ -163,7 +171,7 @@ def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
     return unit.first(_KNOWN, user_id=user_id, device=origin, address=origin) is not None
 
 
-def counters(door: str, account: str, address: str, known: str | None) -> Counters:
+def counters(door: Door, account: str, address: str, known: str | None) -> Counters:
     """``door``: which sign-in; ``account``: what was typed, in canonical form; ``known``: an origin seen before."""
     here = address_origin(address)
     whence = known or here
@@ -174,25 +182,31 @@ def counters(door: str, account: str, address: str, known: str | None) -> Counte
     )
 
 
-def count(unit: SystemUnit, counters: Counters, now: int) -> int:
+def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
     """Counts an attempt as failed until :func:`succeeded` says otherwise.
 
-    Returns 0, or the milliseconds to wait, in which case nothing was counted.
+    None, or how long to wait, in which case nothing was counted.
     """
-    wait = 0
+    wait, by = 0, counters.origin
     for counter in counters.all():
         row = unit.first(_FIND, key=counter.key) or unit.first(_START, key=counter.key, now=now)
         if row is not None and row.updated_at >= now - counter.policy.memory_ms:
-            wait = max(wait, row.allowed_at - now)
+            wait, by = max((wait, by), (row.allowed_at - now, counter), key=lambda held: held[0])
     if wait > 0:
-        return wait
+        return Wait(wait, "address" if by is counters.address else "account" if by is counters.account else "origin")
     for counter in counters.all():
         forget_before = now - max(counter.policy.memory_ms, 0)
         row = unit.first(_COUNT, key=counter.key, first_allowed=0, now=now, forget_before=forget_before)
         assert row is not None
         if pause := counter.policy.pause_ms(row.failures):
             unit.change(_PAUSE, of_key=counter.key, until=now + pause)
-    return 0
+    return None
+
+
+def refusal(ctx: Context, door: Door, wait: Wait) -> RateLimited:
+    """For an attempt that has to wait; counts it."""
+    ctx.house.metrics.throttled(door, wait.limit)
+    return RateLimited(retry_after=-(-wait.ms // 1000))
 
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
@@ -226,6 +240,6 @@ def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
     unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
 
 
-def sweep(unit: SystemUnit, now: int) -> None:
-    """Drops counters that nobody touched for two days."""
-    unit.change(_SWEEP, before=now - 2 * DAY_MS)
+def sweep(unit: SystemUnit, now: int) -> int:
+    """Drops counters that nobody touched for two days. How many."""
+    return unit.change(_SWEEP, before=now - 2 * DAY_MS)

@@ -20,6 +20,7 @@ from joserfc.errors import JoseError
 
 from manifest_auth.base64url import encode
 from manifest_auth.errors import InvalidToken, TokenExpired
+from manifest_auth.metrics import Metrics
 from manifest_auth.tokens.keys import KeyRing, Purpose
 
 MAX_LENGTH = 8192
@@ -90,8 +91,9 @@ def _hmac_sha256(key: bytes, message: bytes) -> bytes:
 class VerifiedTokens:
     """The only verifier of our own access tokens, with its memory."""
 
-    def __init__(self, ring: KeyRing, issuer: str) -> None:
+    def __init__(self, ring: KeyRing, issuer: str, metrics: Metrics) -> None:
         self._ring, self._issuer = ring, issuer
+        self._hit, self._miss = metrics.cache("access_tokens", "hit"), metrics.cache("access_tokens", "miss")
         self._known: dict[Purpose, dict[str, Verified]] = {Purpose.ACCESS: {}, Purpose.ADMIN_ACCESS: {}}
         self._generation = ring.generation
 
@@ -108,7 +110,10 @@ class VerifiedTokens:
             self._generation = self._ring.generation
         known = self._known[purpose]
         found = known.get(token)
-        if found is None:
+        if found is not None:
+            self._hit.inc()
+        else:
+            self._miss.inc()
             found = await self._verify(purpose, token, now_ms)
             while len(known) >= MOST:
                 del known[next(iter(known))]
