@@ -44,9 +44,8 @@ def _units(fast: str) -> dict[str, str]:
 
 
 def _failures(why: str, other: str) -> Case:
-    name = "manifest_store_failures_total"
-    return Case({f'{name}{{unit="write",why="{why}"}}': "0+1x90"},
-                {f'{name}{{unit="write",why="{why}"}}': "7+0x90", f'{name}{{unit="write",why="{other}"}}': "0+1x90"})  # fmt: skip
+    mine, others = (f'manifest_store_failures_total{{unit="write",why="{word}"}}' for word in (why, other))
+    return Case({mine: "0+1x90"}, {mine: "7+0x90", others: "0+1x90"})
 
 
 def _replays(what: str, values: str) -> dict[str, str]:
@@ -54,8 +53,8 @@ def _replays(what: str, values: str) -> dict[str, str]:
 
 
 def _sign_ins(failed: str, ok: str) -> dict[str, str]:
-    return {f'manifest_sign_ins_total{{method="saml",result="{result}"}}': values
-            for result, values in (("failed", failed), ("ok", ok), ("code", "0+0x90"), ("linked", "0+0x90"))}  # fmt: skip
+    results = {"failed": failed, "ok": ok, "code": "0+0x90", "linked": "0+0x90"}
+    return {f'manifest_sign_ins_total{{method="saml",result="{result}"}}': v for result, v in results.items()}
 
 
 def _licence(state: str, days: int) -> dict[str, str]:
