@@ -117,7 +117,7 @@ async def test_units_of_work_are_timed_and_what_waits_too_long_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_MS", 200)
-    monkeypatch.setattr(sqlite.connect, "__kwdefaults__", {**sqlite.connect.__kwdefaults__, "busy_ms": 200})
+    monkeypatch.setitem(sqlite.connect.__kwdefaults__, "busy_ms", 200)  # type: ignore[arg-type]
     url = f"sqlite:///{tmp_path / 'm.db'}"
     await upgrade(url)
     store = open_store(url, 1)

@@ -1,7 +1,8 @@
 """Sign-ins that are under way at a provider: a row that is used once, bound to the browser that began it.
 
 The row is found by ``state`` (OIDC), or by ``RelayState`` and the id of our request (SAML); the browser must bring the
-cookie that it was given. All of them have 128 random bits or more, and the store keeps only hashes.
+cookie that it was given. All of them have 128 random bits or more, and the store keeps only hashes. A row that was used
+stays until its time is over, so that what is shown a second time is told from what was made up, and counted.
 """
 
 from __future__ import annotations
@@ -89,7 +90,6 @@ _ADD = bound(
         {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
     )
 )
-# The row stays until its time is over: what is shown a second time is told from what was made up.
 _TAKE = bound(update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
 
 
