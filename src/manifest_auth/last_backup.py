@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.store import SystemUnit, unowned
+from manifest_auth.store import SystemUnit, unowned, upsert
 from manifest_auth.store.tables import installation
 
 DAY_MS = 86_400_000

@@ -10,7 +10,7 @@ from manifest_auth.admins import Admin
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, Overloaded
-from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in import strangers, throttle
 from manifest_auth.sign_in.counting import counted, refresh_counted
 from manifest_auth.sign_in.finish import Replaced
 from manifest_auth.sign_in.throttle import Counters, Wait
@@ -45,7 +45,8 @@ async def _sign_in(ctx: Context, username: str, password: str, otp: str | None) 
         wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
         if wait:
             subject = f"admin:{admin.id}" if admin else ""
-            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method="admin", wait_ms=wait.ms)
+            installation = unit.of(audit.INSTALLATION)
+            strangers.record(installation, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms)
         return admin, counters, wait
 
     admin, counters, wait = await house.store.write(find_and_count)

@@ -14,7 +14,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import InvalidCredentials, Overloaded
 from manifest_auth.metrics import Door, Method
-from manifest_auth.sign_in import finish, throttle
+from manifest_auth.sign_in import finish, strangers, throttle
 from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.throttle import Counters, Wait
 from manifest_auth.store import SystemUnit
@@ -110,7 +110,7 @@ def find_and_count(unit: SystemUnit, ctx: Context, claim: Claim, door: Door) -> 
     wait = None if settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
-        audit.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait.ms)
+        strangers.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait.ms)
     return Attempt(tenant, user, counters, wait)
 
 

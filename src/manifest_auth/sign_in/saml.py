@@ -11,14 +11,14 @@ import base64
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from manifest_auth import audit, providers, tenants
+from manifest_auth import providers, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.metrics import Method
 from manifest_auth.providers import Provider, SamlSettings
-from manifest_auth.sign_in import flows, provider_flow, replays
-from manifest_auth.sign_in.counting import counted
+from manifest_auth.sign_in import flows, provider_flow, replays, strangers
+from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
 from manifest_auth.sign_in.matching import Person
@@ -74,25 +74,28 @@ def acs(ctx: Context) -> str:
 
 
 async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) -> tuple[str | tuple[bytes, str], Begun]:
-    """An address to go to, or a page that posts by itself with its content security policy."""
+    """An address to go to, or a page that posts by itself with its content security policy. Raises RateLimited."""
+    return await counted(ctx, METHOD, _begin(ctx, chosen, redirect_only=redirect_only), begun)
+
+
+async def _begin(ctx: Context, chosen: Chosen, *, redirect_only: bool) -> tuple[str | tuple[bytes, str], Begun]:
     from manifest_auth import saml
 
     provider, house = chosen.provider, ctx.house
     settings = _settings(provider)
     posts = settings.binding == "post" and not redirect_only
     destination = settings.post_url if posts else settings.redirect_url
-    store = house.store.of(provider.tenant_id)
-    begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=True))
+    started = await provider_flow.begin(ctx, chosen, asks=True)
     request = saml.authn_request(
-        begun.request_id, ctx.now, destination, entity_id(ctx, chosen.tenant.identifier), acs(ctx)
+        started.request_id, ctx.now, destination, entity_id(ctx, chosen.tenant.identifier), acs(ctx)
     )
     key = certificate = None
     if settings.sign_requests:
         secrets = providers.open_secrets(house.sealer, provider)
         key, certificate = secrets.keys[0].encode(), base64.b64decode(secrets.certificates[0])
     if posts:
-        return saml.post_page(destination, request, begun.state, key, certificate), begun
-    return saml.redirect_address(destination, request, begun.state, key), begun
+        return saml.post_page(destination, request, started.state, key, certificate), started
+    return saml.redirect_address(destination, request, started.state, key), started
 
 
 async def end(
@@ -129,7 +132,8 @@ async def _end(
         if flow is not None and not flows.take(unit, flow):
             raise SsoFailed(reason="the request was answered before", replay="saml_response")
         if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
-            audit.record(unit, ctx, Event.ASSERTION_REPLAYED, "", provider=provider.id, assertion=assertion.id[:256])
+            detail = {"provider": provider.id, "assertion": assertion.id[:256]}
+            strangers.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
             raise SsoFailed(reason="replay: the assertion was used before", replay="saml_assertion")
 
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
