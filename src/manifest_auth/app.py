@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manifest_auth import logs, oidc
+from manifest_auth import __version__, logs, oidc
 from manifest_auth.admin import admins as admin_admins
 from manifest_auth.admin import client_sessions, clients, identities, own_routes, session_routes, throttles
 from manifest_auth.admin import installation as admin_installation
@@ -39,7 +39,7 @@ from manifest_auth.sign_in import identity_routes, link_routes, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.sign_in.entra import EntraTokens
 from manifest_auth.store import open_store
-from manifest_auth.store.migrate import upgrade
+from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tokens import KeyRing, VerifiedTokens
 from manifest_auth.trail import routes as trail_routes
 from manifest_auth.web import RouteTable
@@ -77,7 +77,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
     """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
     metrics = Metrics()
-    store = open_store(settings.database, settings.database_pool)
+    store = open_store(settings.database, settings.database_pool, metrics)
     sealer = Sealer(secret_keys(settings, random), random)
     keys = KeyRing(store, sealer, settings, clock, random)
     outgoing, clouds, log = Outgoing(settings, metrics), _clouds(settings), logs.build(settings.log_level)
@@ -91,7 +91,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         sealer=sealer,
         hasher=Hasher(settings, random, metrics),
         keys=keys,
-        verified=VerifiedTokens(keys, settings.issuer),
+        verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
         licence=Gate(settings, store, clock),
         outgoing=outgoing,
@@ -177,7 +177,8 @@ class Application:
         async with opened(self.house):
             settings = self.house.settings
             if settings.metrics_listen and settings.workers == 1:
-                listen(settings.metrics_listen, self.house.metrics)
+                listen(settings.metrics_listen, self.house.metrics.registry)
+            self.house.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
             chores = asyncio.create_task(sweeping.run(self.house), name="sweeping")
             settle_garbage()
             self.house.log.info("started", pid=os.getpid(), hashing=self.house.hasher.build)

@@ -54,7 +54,7 @@ class Microsoft:
 
     def __init__(self, outgoing: Outgoing, clock: Clock, clouds: Clouds) -> None:
         self._outgoing, self.clouds = outgoing, clouds
-        self._keys = oidc.Kept(self._published, clock)
+        self._keys = oidc.Kept(self._published, clock, outgoing.metrics, "directory_keys")
 
     async def verify(self, token: str, claims: Claims, cloud: Cloud, deadline: float) -> None:
         """Whether the directory signed a token for our own application.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from manifest_auth import audit, links, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, SsoFailed, ValidationError
+from manifest_auth.errors import Conflict, Replay, SsoFailed, ValidationError
 from manifest_auth.licence import NoSeat
 from manifest_auth.links import Purpose
 from manifest_auth.permissions import Role, role_names
@@ -143,14 +143,15 @@ def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: 
     sentence = "The invitation is not open any more"
     invitation = links.find_by_id(unit, invitation_id)
     if invitation is None or not invitation.is_open(Purpose.INVITATION, ctx.now):
-        raise _refused("the invitation is used up or expired", sentence)
+        used = invitation is not None and invitation.used_at is not None
+        raise _refused("the invitation is used up or expired", sentence, "one_time_link" if used else None)
     user = users.get(unit, invitation.user_id, lock=True)
     granting.check_rank(provider, user.roles)
     if user.roles & Role.ADMIN.bit and not granting.is_an_admins(unit, invitation.invited_by):
         raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
     granting.check_seat(unit, ctx, user, mapped)  # before the invitation is used up
     if not links.use(unit, invitation, ctx.now):
-        raise _refused("the invitation was used meanwhile", sentence)
+        raise _refused("the invitation was used meanwhile", sentence, "one_time_link")
     return user
 
 
@@ -215,5 +216,5 @@ def _usable(person: Person) -> Person:
         return person._replace(email=None)
 
 
-def _refused(reason: str, sentence: str | None = None) -> SsoFailed:
-    return SsoFailed(sentence, reason=reason)
+def _refused(reason: str, sentence: str | None = None, replay: Replay | None = None) -> SsoFailed:
+    return SsoFailed(sentence, reason=reason, replay=replay)
