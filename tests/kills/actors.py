@@ -98,7 +98,7 @@ async def _job(crowd: Crowd, token: str, template: int) -> None:
     for step in range(1, len(j.STEPS) + 1):
         text = f"{job} {step}"
         content = _PNG + text.encode()
-        sent = {"headers": {"Content-Type": "image/png"}, "content": content}
+        sent: dict[str, Any] = {"headers": {"Content-Type": "image/png"}, "content": content}
         file = await crowd.ask("POST", f"/api/client/files?name={job}.png", token=token, **sent)
         crowd.ledger.is_now(("file", file["id"]), hashlib.sha256(content).hexdigest())
         record = await crowd.graphql(j.RECORDS, token, id=job, step=step, input={"text": text})

@@ -44,7 +44,11 @@ def answers_before_the_commit() -> None:
         return Late(raw) if options.get("busy_ms") == 0 else raw
 
     sqlite.connect = connect
-    sqlite_threads.Syncer.settle_after_sync = lambda _self, group: sqlite_threads.settle(group)  # type: ignore[method-assign]
+    sqlite_threads.Syncer.settle_after_sync = _settle_at_once  # type: ignore[method-assign, assignment]
+
+
+def _settle_at_once(_syncer: sqlite_threads.Syncer, group: list[sqlite_threads.Job]) -> None:
+    sqlite_threads.settle(group)
 
 
 def forgets_events() -> None:
@@ -55,7 +59,7 @@ def forgets_events() -> None:
         if what is not audit.Event.SIGNED_OUT:
             record(unit, who, what, *given, **detail)
 
-    audit.record = forgetful
+    audit.record = forgetful  # type: ignore[assignment]
 
 
 def upgrades_by_halves() -> None:

@@ -22,4 +22,4 @@ def upgrade() -> None:
         real(*given)
         path.write_text("made")
 
-    command.upgrade = marked
+    command.upgrade = marked  # type: ignore[assignment]

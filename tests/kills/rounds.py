@@ -51,7 +51,7 @@ async def until_ready(victim: Victim, path: str = "/healthz") -> float:
     async with httpx2.AsyncClient() as http:
         while time.monotonic() - began < START_S:
             with contextlib.suppress(httpx2.HTTPError):
-                if (await http.get(victim.base + path, timeout=2)).status_code == 200:
+                if (await http.get(victim.base + path, timeout=2)).status_code == 200 and victim.status() is None:
                     return time.monotonic() - began
             assert victim.status() is None, f"the start needs a hand: {victim.status()}\n{victim.said()}"
             await asyncio.sleep(0.01)

@@ -63,8 +63,8 @@ class Round:
             await asyncio.sleep(0.001)
 
     async def kill(self, moment: str, times: Times) -> str:
-        """Kills somebody at a moment. How far the upgrade had come: `begun` is inside of it; `over`: the command was done
-        before, and nobody was killed."""
+        """Kills somebody at a moment. How far the upgrade had come: `begun` is inside of it; `over`: the command was
+        done before, and nobody was killed."""
         chance, [first, second] = self.crowd.chance, self.nodes
         victim = self.upgrade if chance.random() < 0.2 and self.used is not None else first
         victim.start()
@@ -126,9 +126,9 @@ class Times:
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Postgres) -> None:
     used: dict[str | None, UsedStore] = {}
-    for schema in used_stores.MADE_FROM:
-        empty = postgres.fresh_database() if kind == "postgresql" else f"sqlite:///{tmp_path / f'{schema}.db'}"
-        used[schema] = await used_stores.make(schema, empty)
+    for old in used_stores.MADE_FROM:
+        empty = postgres.fresh_database() if kind == "postgresql" else f"sqlite:///{tmp_path / f'{old}.db'}"
+        used[old] = await used_stores.make(old, empty)
     chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
     times: dict[str | None, Times] = {}
     stages: Counter[str] = Counter()
@@ -147,7 +147,8 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
                 times[schema] = Times()
                 await times[schema].measure(one)
             else:
-                moment = "inside" if chance.random() < 0.6 else "whenever"
+                behind = stages["begun"] < 0.5 * stages.total()
+                moment = "inside" if behind or chance.random() < 0.5 else "whenever"
                 stages[await one.kill(moment, times[schema])] += 1
                 await one.next_start()
             await one.look()

@@ -1,5 +1,8 @@
-"""``kill -9`` of PostgreSQL, fifty times, while clients work: the postmaster, or one backend, after which the postmaster
-ends all of them. The server is never touched: it comes back by itself (section 12)."""
+"""``kill -9`` of PostgreSQL, fifty times, while clients work (section 12).
+
+Of the postmaster, or of one backend, after which the postmaster ends all of them. The server is never touched: it comes
+back by itself.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.kills.crowd import Crowd
-from tests.kills.rounds import at_work, chance_of, filled, look, the_chain_verifies, until_ready, until_successes, victims
+from tests.kills.rounds import (
+    at_work,
+    chance_of,
+    filled,
+    look,
+    the_chain_verifies,
+    until_ready,
+    until_successes,
+    victims,
+)
 from tests.kills.victim import KILLS
 from tests.support.postgres import Postgres
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,14 @@ import pytest
 
 from tests.kills.crowd import Crowd
 from tests.kills.rounds import (
-    at_work, chance_of, filled, look, the_chain_verifies, until_ready, until_successes, victims,
+    at_work,
+    chance_of,
+    filled,
+    look,
+    the_chain_verifies,
+    until_ready,
+    until_successes,
+    victims,
 )  # fmt: skip
 from tests.kills.victim import KILLS, Victim
 from tests.support.postgres import Postgres
@@ -106,6 +114,7 @@ async def test_of_several_web_processes_one_or_the_one_above_them_is_killed(tmp_
                 os.kill(_web_process(node), 9)
             else:
                 node.kill()
+                await nobody_answers(node)
                 node.start()
             await until_ready(node)
             await until_successes(crowd, 30)
@@ -114,6 +123,19 @@ async def test_of_several_web_processes_one_or_the_one_above_them_is_killed(tmp_
         node.stop()
         await crowd.ledger.check(url)
         await the_chain_verifies(tmp_path, url)
+
+
+async def nobody_answers(node: Victim) -> None:
+    """Those below the one that was killed end before another start could ask for the port."""
+    deadline = time.monotonic() + 2
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", node.port)
+        except ConnectionRefusedError:
+            return
+        writer.close()
+        assert time.monotonic() < deadline, "its web processes go on and keep the port"
+        await asyncio.sleep(0.01)
 
 
 def _web_process(node: Victim) -> int:

@@ -31,7 +31,11 @@ async def only_sign_in(crowd: Crowd) -> None:
     ("how", "actor", "named"),
     [
         (broken.answers_before_the_commit, only_sign_in, "event signed_in of request kill-"),
-        (broken.forgets_events, lambda crowd: actors.visitor(crowd, "viewer@acme.example"), "event signed_out of request"),
+        (
+            broken.forgets_events,
+            lambda crowd: actors.visitor(crowd, "viewer@acme.example"),
+            "event signed_out of request",
+        ),
     ],
 )
 async def test_a_lost_success_is_named(tmp_path: Path, how: Any, actor: Any, named: str) -> None:
@@ -89,5 +93,3 @@ async def test_a_row_that_an_upgrade_lost_and_an_event_that_somebody_changed_are
         await used.is_whole(url)
     with pytest.raises(AssertionError, match="77"):
         await the_chain_verifies(tmp_path, url)
-
-

