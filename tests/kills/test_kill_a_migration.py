@@ -71,7 +71,7 @@ class Round:
         if victim is first and chance.random() < 0.3:
             second.start()
         if moment == "inside":
-            victim = await asyncio.wait_for(self.until("begun"), 60)
+            victim = await asyncio.wait_for(self.until("begun", "made"), 60)
             await asyncio.sleep(chance.uniform(0, times.upgrade * 0.8))
         else:
             await asyncio.sleep(chance.uniform(0, times.start))
