@@ -16,7 +16,7 @@ from tests.kills.ledger import MARK, Ledger
 from tests.processes.wire import bearer
 
 _numbers = itertools.count(1)
-PAUSE_S = 0.04  # after an answer that did not come
+PAUSE_S = 0.08  # after an answer that did not come
 GRAPHQL = "/api/client/graphql"
 
 
