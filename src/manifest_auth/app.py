@@ -181,7 +181,7 @@ class Application:
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.house.metrics)
             chores = asyncio.create_task(sweeping.run(self.house), name="sweeping")
-            _settle_garbage()
+            settle_garbage()
             self.house.log.info("started", pid=os.getpid(), hashing=self.house.hasher.build)
             try:
                 yield
@@ -191,9 +191,14 @@ class Application:
                     await chores
 
 
-def _settle_garbage() -> None:
-    """What was loaded at the start lives as long as the process: the collector need not walk it again and again."""
-    gc.collect()
+def settle_garbage() -> None:
+    """What was loaded lives as long as the process: the collector need not walk it again and again.
+
+    Called once all modules are loaded, and again at the end of the start: then only what the start itself made is
+    looked through for garbage. To look through the modules as well takes 80 ms, and finds nothing.
+    """
+    if gc.get_freeze_count():
+        gc.collect()
     gc.freeze()
 
 
@@ -215,4 +220,6 @@ def _leave_with_the_parent() -> None:
 def create() -> Application:
     """What each web process runs: settings from the environment."""
     _leave_with_the_parent()
+    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the house out
+        settle_garbage()
     return Application(build_house(load()))

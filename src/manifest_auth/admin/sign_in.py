@@ -10,7 +10,7 @@ from manifest_auth.admins import Admin
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, Overloaded, RateLimited
-from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in import strangers, throttle
 from manifest_auth.sign_in.finish import Replaced
 from manifest_auth.sign_in.throttle import Counters
 from manifest_auth.store import SystemUnit
@@ -38,7 +38,8 @@ async def sign_in(ctx: Context, username: str, password: str, otp: str | None = 
         wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
         if wait:
             subject = f"admin:{admin.id}" if admin else ""
-            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method="admin", wait_ms=wait)
+            installation = unit.of(audit.INSTALLATION)
+            strangers.record(installation, ctx, Event.THROTTLED, subject, method="admin", wait_ms=wait)
         return admin, counters, wait
 
     admin, counters, wait = await house.store.write(find_and_count)

@@ -12,14 +12,12 @@ import hashlib
 import hmac
 from typing import NamedTuple
 
-import pyotp
 from sqlalchemy import bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.clock import Random
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.sealing import CannotOpen, Sealer
-from manifest_auth.store import SystemUnit, unowned
+from manifest_auth.store import SystemUnit, unowned, upsert
 from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors, installation, sealed_for
 
 STEP_S = 30
@@ -174,6 +172,8 @@ def require(unit: SystemUnit, required: bool) -> None:
 
 def address(secret: str, username: str, host: str) -> str:
     """The ``otpauth://`` address that apps read from a QR code."""
+    import pyotp  # loaded where a second factor is used
+
     return pyotp.TOTP(secret).provisioning_uri(name=f"{username}@{host}", issuer_name=ISSUER)
 
 
@@ -182,6 +182,8 @@ def _use_app(unit: SystemUnit, sealer: Sealer, factor: Factor, code: str, now: i
         secret = sealer.open(factor.secret, sealed_for(_F.secret, admin_id=factor.admin_id)).decode()
     except CannotOpen:  # no code fits; recovery codes, and a reset by another admin, still work
         return False
+    import pyotp
+
     app, current = pyotp.TOTP(secret), now // 1000 // STEP_S
     fits = [step for step in (current - 1, current, current + 1) if _same(app.generate_otp(step), code)]
     return bool(fits) and unit.change(_USE_STEP, of=factor.admin_id, step=fits[0]) == 1

@@ -17,7 +17,7 @@ from manifest_auth.errors import Conflict, Forbidden, InvalidToken, RateLimited
 from manifest_auth.links import Link, Purpose
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import finish, granting, new_password, throttle
+from manifest_auth.sign_in import finish, granting, new_password, strangers, throttle
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
 from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.sign_in.throttle import Counters
@@ -137,7 +137,7 @@ async def _refusals_recorded(ctx: Context, shown: Shown, work: Awaitable[T]) -> 
         def record(unit: SystemUnit) -> None:
             if link := links.find_anywhere(unit, shown.token):
                 bound, subject = unit.of(link.tenant_id), f"user:{link.user_id}"
-                audit.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
+                strangers.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
 
         await ctx.house.store.write_quickly(record)
         raise
@@ -153,7 +153,7 @@ async def _count(ctx: Context, found: Found) -> Counters:
     def count(unit: SystemUnit) -> int:
         if wait := throttle.count(unit, counters, ctx.now):
             bound, subject = unit.of(found.tenant.id), f"user:{found.user.id}"
-            audit.record(bound, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait)
+            strangers.record(bound, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait)
         return wait
 
     if wait := await ctx.house.store.write_quickly(count):

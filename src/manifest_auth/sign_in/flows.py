@@ -22,13 +22,14 @@ LIFE_S = 600  # RFC 9700 and ASVS V10: ten minutes at most
 
 
 class Wish(NamedTuple):
-    """What the person who begins a sign-in asks for."""
+    """What the person who begins a sign-in asks for; ``device``: the cookie of a browser that signed in before."""
 
     return_to: str
     response: str = "cookie"
     challenge: str = ""
     link_session_id: str | None = None
     invitation_id: int | None = None
+    device: str | None = None
 
 
 class Flow(NamedTuple):

@@ -6,13 +6,15 @@ gave by hand stays, and what another provider gives as well.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from manifest_auth import audit, providers, sessions, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.licence import NoSeat
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import Identity, Provider, Unlinked
+from manifest_auth.providers import Given, Identity, Provider, Unlinked
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
 
@@ -96,6 +98,14 @@ def is_an_admins(unit: TenantUnit, actor: str) -> bool:
     return kind == "admin" or (
         maker is not None and maker.deactivated_at is None and bool(maker.roles & Role.ADMIN.bit)
     )
+
+
+def take_back(unit: TenantUnit, ctx: Context, given: Sequence[Given]) -> None:
+    """As :func:`unlink`, for several, by user: the users are locked before anything is recorded."""
+    for user_id in sorted({one.user_id for one in given}):
+        users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))
+    for one in given:
+        unlink(unit, ctx, one.user_id, one.id)
 
 
 def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Unlinked:

@@ -60,8 +60,7 @@ async def begin_at(
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
-    store = house.store.of(provider.tenant_id)
-    begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=False))
+    begun = await provider_flow.begin(ctx, chosen)
     authorization = oidc.Authorization(
         state=begun.state,
         nonce=begun.nonce,

@@ -13,7 +13,7 @@ from manifest_auth import audit, tenants, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import InvalidCredentials, Overloaded, RateLimited
-from manifest_auth.sign_in import finish, throttle
+from manifest_auth.sign_in import finish, strangers, throttle
 from manifest_auth.sign_in.throttle import Counters
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -107,7 +107,7 @@ def find_and_count(unit: SystemUnit, ctx: Context, claim: Claim, door: str) -> A
     wait = 0 if settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
-        audit.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait)
+        strangers.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait)
     return Attempt(tenant, user, counters, wait)
 
 

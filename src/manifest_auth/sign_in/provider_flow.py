@@ -9,15 +9,15 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from manifest_auth import audit, links, providers, sessions, tenants
+from manifest_auth import links, providers, sessions, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
+from manifest_auth.errors import AccountDisabled, Conflict, NotFound, RateLimited, SsoFailed, ValidationError
 from manifest_auth.links import Purpose
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import codes, finish, matching
+from manifest_auth.sign_in import codes, finish, flows, matching, strangers
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
-from manifest_auth.sign_in.flows import Flow, Wish
+from manifest_auth.sign_in.flows import Begun, Flow, Wish
 from manifest_auth.sign_in.matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -35,6 +35,7 @@ class Asked(NamedTuple):
     response: str
     challenge: str
     invitation: str
+    device: str | None
 
 
 class Chosen(NamedTuple):
@@ -77,8 +78,27 @@ def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
         raise SsoFailed("The invitation is not open any more", reason="invitation: unknown, used or expired")
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = codes.check_challenge(asked.challenge)
-    wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None)
+    wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)
     return Chosen(tenant, found, wish)
+
+
+async def begin(ctx: Context, chosen: Chosen, *, asks: bool = False) -> Begun:
+    """A new sign-in, see :func:`flows.begin`. Raises RateLimited where strangers left too many unfinished."""
+    provider, house = chosen.provider, ctx.house
+
+    def work(unit: TenantUnit) -> Begun | int:
+        is_strangers = chosen.wish.link_session_id is None
+        if is_strangers and (wait := strangers.begins(unit, ctx, chosen.wish.device)):
+            strangers.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait)
+            return wait
+        return flows.begin(unit, ctx, provider.id, chosen.wish, asks=asks)
+
+    begun = await house.store.of(provider.tenant_id).write_quickly(work)
+    if isinstance(begun, Begun):
+        return begun
+    house.metrics.throttled.inc()
+    house.metrics.sign_ins.labels(provider.kind, "throttled").inc()
+    raise RateLimited(retry_after=-(-begun // 1000))
 
 
 def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
@@ -148,6 +168,8 @@ async def complete(
 
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)
+        if flow is not None and flow.link_session_id is None:
+            strangers.came_back(bound, ctx)
         try:
             if use is not None:
                 use(bound)
@@ -226,13 +248,13 @@ def _code(unit: SystemUnit, ctx: Context, provider: Provider, user_id: int, flow
 def record_failure(unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed) -> None:
     """Writes down why somebody did not get in."""
     detail = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
-    audit.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
+    strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
 
 
 def record_refusal(unit: TenantUnit, ctx: Context, provider: Provider, why: str) -> None:
     """Writes down why somebody who proved to be there did not get in."""
     detail = {"method": provider.kind, "provider": provider.id, "why": why}
-    audit.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
+    strangers.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
 
 
 async def refuse(ctx: Context, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:

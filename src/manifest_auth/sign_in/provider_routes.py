@@ -16,6 +16,7 @@ from manifest_auth.errors import (
     Forbidden,
     NotFound,
     ProviderUnavailable,
+    RateLimited,
     SsoFailed,
     UnsupportedMediaType,
     ValidationError,
@@ -134,8 +135,8 @@ def _elsewhere(ctx: Context, call: Call[Any], path: str) -> Answer | None:
 
 def _asked(ctx: Context, call: Call[Any]) -> Asked:
     q: StartQuery = call.parameters
-    client = client_named(ctx, call.head, q.client)
-    return Asked(q.provider or None, client, q.return_to, q.response, q.code_challenge, q.invitation)
+    client, device = client_named(ctx, call.head, q.client), browser_of(call.head).device
+    return Asked(q.provider or None, client, q.return_to, q.response, q.code_challenge, q.invitation, device)
 
 
 def bind(ctx: Context, begun: Begun, *, cross_site: bool) -> Header:
@@ -271,7 +272,7 @@ async def _discover(ctx: Context, call: Call[DiscoverBody]) -> Answer:
 
 
 _BASE = "/api/client/auth"
-_BEGINS = (ValidationError, NotFound, SsoFailed, ProviderUnavailable)
+_BEGINS = (ValidationError, NotFound, SsoFailed, RateLimited, ProviderUnavailable)
 _ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
     Route("POST", f"{_BASE}/discover", _discover, Door.OPEN, "Which ways in an e-mail address has",

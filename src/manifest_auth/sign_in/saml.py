@@ -11,12 +11,12 @@ import base64
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from manifest_auth import audit, providers, tenants
+from manifest_auth import providers, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.providers import Provider, SamlSettings
-from manifest_auth.sign_in import flows, provider_flow, replays
+from manifest_auth.sign_in import flows, provider_flow, replays, strangers
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
 from manifest_auth.sign_in.matching import Person
@@ -79,8 +79,7 @@ async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) ->
     settings = _settings(provider)
     posts = settings.binding == "post" and not redirect_only
     destination = settings.post_url if posts else settings.redirect_url
-    store = house.store.of(provider.tenant_id)
-    begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=True))
+    begun = await provider_flow.begin(ctx, chosen, asks=True)
     request = saml.authn_request(
         begun.request_id, ctx.now, destination, entity_id(ctx, chosen.tenant.identifier), acs(ctx)
     )
@@ -122,7 +121,8 @@ async def end(
         if flow is not None and not flows.take(unit, flow):
             raise SsoFailed(reason="the request was answered before")
         if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
-            audit.record(unit, ctx, Event.ASSERTION_REPLAYED, "", provider=provider.id, assertion=assertion.id[:256])
+            detail = {"provider": provider.id, "assertion": assertion.id[:256]}
+            strangers.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
             raise SsoFailed(reason="replay: the assertion was used before")
 
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)

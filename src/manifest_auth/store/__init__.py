@@ -6,7 +6,17 @@ cursor or SQL text.
 
 from manifest_auth.store.given import cell, given, rows
 from manifest_auth.store.listing import After, Listing, among, among_pairs, numbers, pairs
-from manifest_auth.store.statements import Bound, Crossing, UnboundStatement, Unowned, bound, crossing, mine, unowned
+from manifest_auth.store.statements import (
+    Bound,
+    Crossing,
+    UnboundStatement,
+    Unowned,
+    bound,
+    crossing,
+    mine,
+    unowned,
+    upsert,
+)
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
@@ -35,6 +45,7 @@ __all__ = [
     "pairs",
     "rows",
     "unowned",
+    "upsert",
 ]
 
 

@@ -30,6 +30,7 @@ providers = Table(
     at("created_at"),
     at("changed_at"),
     at("disabled_at", nullable=True),
+    Column("disabled_by_admin", Integer, nullable=True),  # 1: whoever ranks as an Admin switched it off
     UniqueConstraint("tenant_id", "name"),
     Index(None, "issuer"),
     info=OWNED,
