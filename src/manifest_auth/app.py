@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import multiprocessing
 import os
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -201,8 +203,24 @@ def settle_garbage() -> None:
     gc.freeze()
 
 
+def _leave_with_the_parent() -> None:
+    """One of several web processes ends at once when the process that watches over them was killed.
+
+    It would go on to serve, watched by nobody, and keep the port: the next start would find it in use.
+    """
+    if (parent := multiprocessing.parent_process()) is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
 def create() -> Application:
     """What each web process runs: settings from the environment."""
+    _leave_with_the_parent()
     if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the house out
         settle_garbage()
     return Application(build_house(load()))

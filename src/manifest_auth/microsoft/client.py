@@ -173,4 +173,4 @@ def _refusal(reply: Reply, call: str) -> str:
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
-    return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""

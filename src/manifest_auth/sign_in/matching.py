@@ -7,7 +7,6 @@ the provider may. An e-mail address alone links nothing.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -21,10 +20,11 @@ from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import How, Identity, Provider
 from manifest_auth.sign_in import granting
 from manifest_auth.store import TenantUnit
-from manifest_auth.text import check_email, email_key
+from manifest_auth.text import check_email, clean_name, email_key
 from manifest_auth.users import User
 
 _LONGEST_SUBJECT = 512
+_LONGEST_NAME = 100
 # The first is one sentence for an account that does not exist and for one that is not linked: an address whose owner
 # nobody vouched for is not told which.
 _NO_ACCOUNT = "You have no account here that belongs to this identity"
@@ -170,8 +170,8 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
             unit,
             ctx.house.licence,
             email=person.email,
-            first_name=_name(person.first_name),
-            last_name=_name(person.last_name),
+            first_name=clean_name(person.first_name, _LONGEST_NAME),
+            last_name=clean_name(person.last_name, _LONGEST_NAME),
             title="",
             roles=roles,
             password_hash=None,
@@ -189,11 +189,6 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
 
 def _owns(provider: Provider, person: Person) -> bool:
     return person.email is not None and email_key(person.email).rpartition("@")[2] in provider.rules.domains
-
-
-def _name(text: str) -> str:
-    """A name as the store takes it: on one line, without control characters, at most 100 characters."""
-    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cs"))[:100]
 
 
 def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:

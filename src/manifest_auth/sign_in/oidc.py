@@ -181,5 +181,4 @@ def _settings(provider: Provider) -> OidcSettings:
 
 
 def _text(value: Any) -> str:
-    """A name without what the store would refuse."""
-    return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""

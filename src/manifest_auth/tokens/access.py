@@ -105,27 +105,34 @@ def _is_signed_by(key: Key, token: str) -> bool:
     return True
 
 
+class _Known(NamedTuple):
+    """By token. Two members, and no dictionary by purpose: to hash a member of an enumeration is a call of its own."""
+
+    access: dict[str, Verified]
+    admin: dict[str, Verified]
+
+
 class VerifiedTokens:
     """The only verifier of our own access tokens, with its memory."""
 
     def __init__(self, ring: KeyRing, issuer: str, metrics: Metrics) -> None:
         self._ring, self._issuer = ring, issuer
         self._hit, self._miss = metrics.cache("access_tokens", "hit"), metrics.cache("access_tokens", "miss")
-        self._known: dict[Purpose, dict[str, Verified]] = {Purpose.ACCESS: {}, Purpose.ADMIN_ACCESS: {}}
+        self._known = _Known({}, {})
         self._generation = ring.generation
 
     def knows(self, token: str) -> bool:
         """Whether a user's access token was verified before."""
-        return token in self._known[Purpose.ACCESS]
+        return token in self._known.access
 
     async def verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
         """Raises InvalidToken, and TokenExpired once the signature was found good."""
         if self._ring.is_stale:
             await self._ring.refresh()
         if self._generation != self._ring.generation:
-            self._known = {p: {} for p in self._known}
+            self._known = _Known({}, {})
             self._generation = self._ring.generation
-        known = self._known[purpose]
+        known = self._known.access if purpose is Purpose.ACCESS else self._known.admin
         found = known.get(token)
         if found is not None:
             self._hit.inc()
