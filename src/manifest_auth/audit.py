@@ -72,6 +72,7 @@ class Event(enum.Enum):
     SECRETS_REENCRYPTED = "secrets_reencrypted"
     LICENSE_INSTALLED = "license_installed"
     LICENSE_REFUSED = "license_refused"
+    BACKED_UP = "backed_up"
     AUDIT_SWEPT = "audit_swept"
 
 

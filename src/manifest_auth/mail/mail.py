@@ -58,10 +58,10 @@ class Mail:
         try:
             await self._send(self._server, letter, deadline)
         except NotSent as error:
-            self._metrics.mails.labels("failed").inc()
+            self._metrics.mailed("failed")
             self._log.warning("mail_failed", request_id=request_id, reason=str(error))
             return False
-        self._metrics.mails.labels("ok").inc()
+        self._metrics.mailed("ok")
         return True
 
     async def _send(self, server: Server, letter: Letter, deadline: float) -> None:

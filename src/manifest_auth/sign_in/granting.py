@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from manifest_auth import audit, providers, sessions, users
+from manifest_auth import audit, links, providers, sessions, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
@@ -83,8 +83,9 @@ def no_seat(error: NoSeat) -> SsoFailed:
 
 
 def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
-    """Whoever is in this account through a provider that opens no Admin's account is out now. Roles count at once in
-    every open session, and a User Admin may be in one of these."""
+    """What a User Admin has in hand of this account ends for good: open links that one made, and sessions through a
+    provider that opens no Admin's account. Roles count at once in every open session."""
+    links.close_made_by(unit, user.id, ctx.now, but=lambda maker: is_an_admins(unit, maker))
     for provider in providers.list_all(unit):
         if not provider.reaches_admins:
             sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)

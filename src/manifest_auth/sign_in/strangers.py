@@ -12,10 +12,11 @@ from typing import Any
 from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
+from manifest_auth.metrics import Door, Limit
 from manifest_auth.settings import HOUR
 from manifest_auth.sign_in import throttle
 from manifest_auth.sign_in.flows import LIFE_S
-from manifest_auth.sign_in.throttle import Counter, Policy
+from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 from manifest_auth.store import TenantUnit
 
 EVENTS_S = HOUR
@@ -24,7 +25,7 @@ EVENTS_IN_CLIENT = 5000  # of those that are within their address's
 #: Beginnings that were not finished. As long as they live, so no more are there than twice as many, and one for each
 #: pause.
 BEGINNINGS = Policy(free=500, longest_ms=5_000, memory_ms=LIFE_S * 1000, ceiling=None)
-DOOR = "sso"
+DOOR: Door = "sso"
 
 
 def record(unit: TenantUnit, ctx: Context, event: Event, subject: str, **detail: Any) -> None:
@@ -42,15 +43,17 @@ def record(unit: TenantUnit, ctx: Context, event: Event, subject: str, **detail:
     audit.record(unit, ctx, event, subject, **detail)
 
 
-def begins(unit: TenantUnit, ctx: Context, device: str | None) -> int:
-    """Counts a sign-in that begins until :func:`came_back`. 0, or the milliseconds to wait, in which case nothing was
+def begins(unit: TenantUnit, ctx: Context, device: str | None) -> Wait | None:
+    """Counts a sign-in that begins until :func:`came_back`. None, or how long to wait, in which case nothing was
     counted. ``device``: one that is known counts by itself where its address has to wait."""
     if ctx.house.settings.rate_limits == "off":
-        return 0
-    wait = throttle.count_each(unit, [beginnings(unit.tenant_id, ctx.address, ctx.now)], ctx.now)
-    if wait and device and throttle.is_known_device(unit, device):
-        return throttle.count_each(unit, [_counter(unit.tenant_id, throttle.device_origin(device), ctx.now)], ctx.now)
-    return wait
+        return None
+    limit: Limit = "address"
+    held = throttle.count_each(unit, [beginnings(unit.tenant_id, ctx.address, ctx.now)], ctx.now)
+    if held is not None and device and throttle.is_known_device(unit, device):
+        limit = "origin"
+        held = throttle.count_each(unit, [_counter(unit.tenant_id, throttle.device_origin(device), ctx.now)], ctx.now)
+    return None if held is None else Wait(held.ms, limit)
 
 
 def came_back(unit: TenantUnit, ctx: Context) -> None:

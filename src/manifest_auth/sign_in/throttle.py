@@ -21,7 +21,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, case, delete, select, update
 
 from manifest_auth.context import Context
-from manifest_auth.errors import Overloaded
+from manifest_auth.errors import Overloaded, RateLimited
+from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
 from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
@@ -69,6 +70,20 @@ class Counters(NamedTuple):
     def all(self) -> list[Counter]:
         """In one order everywhere, so that two transactions never wait for each other."""
         return sorted((c for c in self if c is not None), key=lambda c: c.key)
+
+
+class Held(NamedTuple):
+    """For how long a counter holds an attempt back, in milliseconds."""
+
+    ms: int
+    by: Counter
+
+
+class Wait(NamedTuple):
+    """How long an attempt has to wait, and by which counter: the one that holds longest."""
+
+    ms: int
+    limit: Limit
 
 
 class _Row(NamedTuple):
@@ -168,7 +183,7 @@ def is_known_device(unit: TenantUnit, device: str) -> bool:
     return unit.first(_KNOWN_DEVICE, origin=device_origin(device)) is not None
 
 
-def counters(door: str, account: str, address: str, known: str | None) -> Counters:
+def counters(door: Door, account: str, address: str, known: str | None) -> Counters:
     """``door``: which sign-in; ``account``: what was typed, in canonical form; ``known``: an origin seen before."""
     here = address_origin(address)
     whence = known or here
@@ -179,28 +194,42 @@ def counters(door: str, account: str, address: str, known: str | None) -> Counte
     )
 
 
-def count(unit: SystemUnit, counters: Counters, now: int) -> int:
+def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
     """Counts an attempt as failed until :func:`succeeded` says otherwise.
 
-    Returns 0, or the milliseconds to wait, in which case nothing was counted.
+    None, or how long to wait, in which case nothing was counted.
     """
-    return count_each(unit, counters.all(), now)
+    held = count_each(unit, counters.all(), now)
+    if held is None:
+        return None
+    limit: Limit = "origin"
+    if held.by in (counters.address, counters.account):
+        limit = "address" if held.by == counters.address else "account"
+    return Wait(held.ms, limit)
 
 
-def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> int:
+def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Held | None:
     """As :func:`count`; the counters are in the order of their keys."""
-    wait = 0
+    held: Held | None = None
     for counter in counters:
         row = unit.first(_FIND, key=counter.key) or unit.first(_START, key=counter.key, now=now)
         if row is not None and row.updated_at >= now - counter.policy.memory_ms:
-            wait = max(wait, row.allowed_at - now)
-    if wait > 0:
-        return wait
+            wait = row.allowed_at - now
+            if wait > (held.ms if held is not None else 0):
+                held = Held(wait, counter)
+    if held is not None:
+        return held
     for counter in counters:
         failures = tally(unit, counter.key, now, forget_before=now - max(counter.policy.memory_ms, 0))
         if pause := counter.policy.pause_ms(failures):
             unit.change(_PAUSE, of_key=counter.key, until=now + pause)
-    return 0
+    return None
+
+
+def refusal(ctx: Context, door: Door, wait: Wait) -> RateLimited:
+    """For an attempt that has to wait; counts it."""
+    ctx.house.metrics.throttled(door, wait.limit)
+    return RateLimited(retry_after=-(-wait.ms // 1000))
 
 
 def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: int = 0) -> int:
@@ -251,6 +280,6 @@ def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
     unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
 
 
-def sweep(unit: SystemUnit, now: int) -> None:
-    """Drops counters that nobody touched for two days."""
-    unit.change(_SWEEP, before=now - 2 * DAY_MS)
+def sweep(unit: SystemUnit, now: int) -> int:
+    """Drops counters that nobody touched for two days. How many."""
+    return unit.change(_SWEEP, before=now - 2 * DAY_MS)

@@ -19,6 +19,7 @@ import orjson
 
 from manifest_auth.base64url import decode, encode
 from manifest_auth.errors import InvalidToken, TokenExpired
+from manifest_auth.metrics import Metrics
 from manifest_auth.tokens.keys import Key, KeyRing, Purpose
 
 MAX_LENGTH = 8192
@@ -114,8 +115,9 @@ class _Known(NamedTuple):
 class VerifiedTokens:
     """The only verifier of our own access tokens, with its memory."""
 
-    def __init__(self, ring: KeyRing, issuer: str) -> None:
+    def __init__(self, ring: KeyRing, issuer: str, metrics: Metrics) -> None:
         self._ring, self._issuer = ring, issuer
+        self._hit, self._miss = metrics.cache("access_tokens", "hit"), metrics.cache("access_tokens", "miss")
         self._known = _Known({}, {})
         self._generation = ring.generation
 
@@ -132,7 +134,10 @@ class VerifiedTokens:
             self._generation = self._ring.generation
         known = self._known.access if purpose is Purpose.ACCESS else self._known.admin
         found = known.get(token)
-        if found is None:
+        if found is not None:
+            self._hit.inc()
+        else:
+            self._miss.inc()
             found = await self._verify(purpose, token, now_ms)
             while len(known) >= MOST:
                 del known[next(iter(known))]

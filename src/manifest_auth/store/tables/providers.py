@@ -66,7 +66,8 @@ identities = Table(  # (provider, subject) is a user; nothing else says who a pr
     sqlite_autoincrement=True,
 )
 
-sign_in_flows = Table(  # a sign-in that is under way at a provider; taken away when the browser comes back
+# A sign-in that is under way at a provider. `browser` is emptied once it is used; the row goes when its time is over.
+sign_in_flows = Table(
     "sign_in_flows",
     metadata,
     Column("key", Text, primary_key=True),  # SHA-256 of `state` or `RelayState`
