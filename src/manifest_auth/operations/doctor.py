@@ -16,6 +16,7 @@ from manifest_auth.operations.doctor_address import address
 from manifest_auth.operations.doctor_clock import compared, plausible
 from manifest_auth.operations.doctor_licence import licence_findings
 from manifest_auth.operations.doctor_places import integrity, places, unusable, who
+from manifest_auth.operations.noting import backup_finding
 from manifest_auth.passwords import builds
 from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_keys
 from manifest_auth.settings import Settings, SettingsError
@@ -133,9 +134,8 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
     store = open_store(settings.database, 2)
     await store.open()
     try:
-        for level, text in await compared(settings, store):
-            yield Finding(level, text)
-        for level, text in await licence_findings(settings, store):
+        said = [*await compared(settings, store), await backup_finding(store), *await licence_findings(settings, store)]
+        for level, text in said:
             yield Finding(level, text)
         from manifest_auth.tokens import KeyRing
 
