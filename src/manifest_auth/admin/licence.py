@@ -79,10 +79,19 @@ def put_in_force(unit: SystemUnit, house: House, origin: Context | Origin, text:
         audit.record_installation(unit, origin, Event.LICENSE_REFUSED, why=refusal.reason)
         refusal.keeps_writes = True  # nothing but the audit event was written
         raise
-    detail = {"license": made.id, "replaces": replaced, "customer": made.customer,
-              "seats": msgspec.to_builtins(made.seats), "features": made.features, "issued": when(made.issued_at * 1000),
-              "expires": when(made.expires_ms), "graceDays": made.grace_days, "installation": made.installation,
-              "revokes": made.revokes, "resetsClock": made.resets_clock}  # fmt: skip
+    detail = {
+        "license": made.id,
+        "replaces": replaced,
+        "customer": made.customer,
+        "seats": msgspec.to_builtins(made.seats),
+        "features": made.features,
+        "issued": when(made.issued_at * 1000),
+        "expires": when(made.expires_ms),
+        "graceDays": made.grace_days,
+        "installation": made.installation,
+        "revokes": made.revokes,
+        "resetsClock": made.resets_clock,
+    }
     audit.record_installation(unit, origin, Event.LICENSE_INSTALLED, **detail)
 
 
