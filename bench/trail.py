@@ -110,7 +110,7 @@ def measured(url: str, *arguments: str) -> tuple[float, float]:
 
 async def prepare(url: str, count: int) -> None:
     await upgrade(url, the_keys)
-    store = open_store(url, 2, MACS)
+    store = open_store(url, 2, macs=MACS)
     await store.open()
     try:
         await fill(store, count)

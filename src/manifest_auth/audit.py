@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.context import Context
-from manifest_auth.store import SystemUnit, TenantUnit, bound
+from manifest_auth.store import SystemUnit, TenantUnit, bound, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
-from manifest_auth.trail_heads import NOTHING, Head, followed, made
+from manifest_auth.trail_heads import NOTHING, Head, followed, is_ours, made
 
 INSTALLATION = 0
 #: A clock that is set back by less gives the time of the chain's last event, so that the order of times is that of the
@@ -32,6 +31,7 @@ class Event(enum.Enum):
     ACCESS_REFUSED = "access_refused"
     SEAT_REFUSED = "seat_refused"
     THROTTLED = "throttled"
+    EVENTS_LEFT_OUT = "events_left_out"
     SIGNED_OUT = "signed_out"
     SIGNED_OUT_ALL = "signed_out_all"
     SESSION_ENDED = "session_ended"
@@ -79,6 +79,7 @@ class Event(enum.Enum):
     LICENSE_INSTALLED = "license_installed"
     LICENSE_REFUSED = "license_refused"
     LICENSE_STATE_CHANGED = "license_state_changed"
+    BACKED_UP = "backed_up"
     AUDIT_SWEPT = "audit_swept"
 
 
@@ -123,6 +124,8 @@ def record(unit: TenantUnit, origin: Context | Origin, event: Event, subject: st
     time is taken behind the lock.
     """
     head = lock(unit)
+    if head.gone_at is not None and is_ours(unit.macs, unit.tenant_id, head):
+        return  # the client was deleted with its trail while this request was under way
     who = origin if isinstance(origin, Origin) else origin_of(origin)
     at = head.at if who.at < head.at <= who.at + MOST_SKEW_MS else who.at
     values: dict[str, Any] = {

@@ -80,7 +80,7 @@ async def test_people_and_their_second_factors_are_as_before(app: App) -> None:
 
 
 async def test_a_mac_that_is_missing_afterwards_is_not_made_by_a_later_start(database_url: str, app: App) -> None:
-    store = open_store(database_url, 2, MACS)
+    store = open_store(database_url, 2, macs=MACS)
     await store.open()
     try:
         chain = Chain(store, database_url, 1)

@@ -91,7 +91,7 @@ async def begun(store: Store, url: str, number: int, events: int = 9) -> Chain:
 async def store(database_url: str) -> AsyncIterator[Store]:
     """A store of each kind with today's schema, shared by the tests of a module."""
     await upgrade(database_url, the_keys)
-    opened = open_store(database_url, 8, MACS)
+    opened = open_store(database_url, 8, macs=MACS)
     await opened.open()
     yield opened
     await opened.close()

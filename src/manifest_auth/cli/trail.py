@@ -209,7 +209,7 @@ async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
 
     macs = Macs(keys()) if with_key else None
     await upgrade(loaded.database, keys)
-    store = open_store(loaded.database, loaded.database_pool, macs)
+    store = open_store(loaded.database, loaded.database_pool, macs=macs)
     await store.open()
     try:
         yield store

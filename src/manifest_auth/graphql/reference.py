@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graphql import GraphQLField, GraphQLObjectType
 
-from manifest_auth.graphql import arguments, cost, http, limits
+from manifest_auth.graphql import arguments, cost, limits, running
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.permissions import HOLDERS, Permission, Role
 from manifest_auth.work import MOST_ROWS
@@ -32,9 +32,10 @@ with `details` that name the argument) and the request id. A document that does 
 or bad credential is 401.
 
 **Lists** take `first` ({usual} when left out, {most} at most), `after`, `filter` and `sort`. Beside each list stands
-its page twin (`usersPage`, `templatesPage`, `jobsPage`) with `items`, `nextCursor` for the next `after`, and `total`,
-which is counted only when asked for. The audit trail has a page alone (`auditEventsPage`), by time, without `total`.
-Lists inside a template or job are numbered from 1; there `after` is the last number seen.
+its page twin (`usersPage`, `templatesPage`, `jobsPage`, `auditEventsPage`) with `items`, `nextCursor` for the next
+`after`, and `total`, which is counted only when asked for. The audit trail has one order, by time (`order`), and is too
+long to look at all of it: its lists say where they end. Lists inside a template or job are numbered from 1; there
+`after` is the last number seen.
 
 **Limits.** A document is refused before it runs when it has more than {length} characters, {tokens} tokens, {depth}
 levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {arguments} arguments, {variables} variables,
@@ -70,7 +71,7 @@ def graphql_page() -> str:
         repeats=limits.MAX_REPEATS,
         rows=f"{MOST_ROWS:,}",
         cost=f"{cost.MAX_COST:,}",
-        deadline=f"{http.DEADLINE_S:g}",
+        deadline=f"{running.DEADLINE_S:g}",
     )
     text = (Path(__file__).parent / "schema.graphql").read_text("utf-8")
     return f"{intro}{_table()}\n## The schema\n\n```graphql\n{text}```\n"

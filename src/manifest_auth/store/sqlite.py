@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
+from manifest_auth.metrics import Metrics
 from manifest_auth.sealing import Macs
 from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
-from manifest_auth.store.statements import Bound, Crossing, Statement, Unowned
+from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 from manifest_auth.store.wal_index import WalIndex
@@ -28,10 +29,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BUSY_MS = 5000
-_THE_STORE = frozenset(
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_THE_STORE = _BUSY | frozenset(
     {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_CORRUPT,
@@ -79,7 +79,9 @@ class SqliteConnection(Connection):
 def _unavailable(error: sqlite3.Error) -> Exception:
     """A disk that is full or broken, or a lock that is held for too long, is the store's; anything else is a bug."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
-    return StoreUnavailable(str(error)) if code in _THE_STORE else error
+    if code not in _THE_STORE:
+        return error
+    return StoreUnavailable(str(error), "busy" if code in _BUSY else "unavailable")
 
 
 def _any_text(raw: bytes) -> str:
@@ -110,8 +112,8 @@ def connect(
 class SqliteStore(Store):
     """One file. Other processes may use it at the same time; each commit is seen by the next read of each."""
 
-    def __init__(self, url: str, macs: Macs | None = None) -> None:
-        super().__init__(macs)
+    def __init__(self, url: str, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
+        super().__init__(metrics, macs)
         self.path = url.removeprefix("sqlite:///")
         self._look: sqlite3.Connection
         self._quick: sqlite3.Connection
@@ -152,10 +154,10 @@ class SqliteStore(Store):
         self._look.close()
         self._quick.close()
 
-    async def write(self, work: Work[T]) -> T:
+    async def _write(self, work: Work[T]) -> T:
         return await self._writer.submit(work)
 
-    async def write_quickly(self, work: Work[T]) -> T:
+    async def _write_quickly(self, work: Work[T]) -> T:
         job = Job(work, self._loop.create_future())
         if not self._group:
             self._loop.call_soon(self._run_group)
@@ -163,13 +165,12 @@ class SqliteStore(Store):
         result: T = await job.future
         return result
 
-    async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
-        return await self.write_quickly(lambda unit: unit.of(tenant_id).change(statement, **values))
+    _change_one = _write_quickly
 
-    async def read(self, work: Work[T]) -> T:
+    async def _read(self, work: Work[T]) -> T:
         return await self._reader.submit(work)
 
-    async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
+    async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None:
         compiled = statement.sqlite
         try:
             row = self._look.execute(compiled.sql, compiled.values(values)).fetchone()
@@ -234,7 +235,7 @@ def _attempt(
     try:
         raw.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
-        raise StoreUnavailable(str(error)) from error
+        raise _unavailable(error) from error
     announced: list[Announcement] = []
     try:
         for job in group:

@@ -1,7 +1,7 @@
 """What became of the audit trail that :mod:`..audit` writes: proved, listed, handed out, and cut back by retention.
 
-Hands over: :func:`verify`, :func:`verify_all`, :func:`verify_export`, :func:`export`, :func:`page`, :func:`page_across`
-and :func:`sweep`.
+Hands over: :func:`verify`, :func:`verify_all`, :func:`verify_export`, :func:`export`, :func:`page`,
+:func:`page_across`, :func:`total` and :func:`sweep`.
 Never: a change of an event.
 """
 
@@ -9,12 +9,31 @@ from manifest_auth.trail.chain import Fault, Link, Walk
 from manifest_auth.trail.exporting import Lines, Span, export
 from manifest_auth.trail.legible import legible
 from manifest_auth.trail.proving_exports import verify_export
-from manifest_auth.trail.reading import NEWEST_FIRST, OLDEST_FIRST, Found, Place, Wanted, page, page_across
+from manifest_auth.trail.reading import (
+    NEWEST_FIRST,
+    OLDEST_FIRST,
+    Found,
+    Place,
+    Wanted,
+    page,
+    page_across,
+    place_of_number,
+    total,
+)
 from manifest_auth.trail.retention import cut, sweep
 from manifest_auth.trail.ties import all_chains
 from manifest_auth.trail.verifying import Verdict, verify, verify_all
 from manifest_auth.trail.whose import INSTALLATION, chain_named
-from manifest_auth.trail.wire import AuditEventsData, AuditQuery, cursor, event_named, place_of, wanted, wire
+from manifest_auth.trail.wire import (
+    AuditEventsData,
+    AuditQuery,
+    cursor,
+    event_named,
+    place_of,
+    user_named,
+    wanted,
+    wire,
+)
 
 __all__ = [
     "INSTALLATION",
@@ -41,7 +60,10 @@ __all__ = [
     "page",
     "page_across",
     "place_of",
+    "place_of_number",
     "sweep",
+    "total",
+    "user_named",
     "verify",
     "verify_all",
     "verify_export",
