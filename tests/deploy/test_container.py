@@ -18,6 +18,7 @@ from tests.support.processes import free_port
 
 PASSWORD = "kestrel-harbor-21-violet"
 MIB = 2**20
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="such a build needs root")
 
 
 @pytest.fixture(scope="module")
