@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.licence.gate import Standing, State
-from manifest_auth.store import Store, SystemUnit, unowned
+from manifest_auth.store import Store, SystemUnit, unowned, upsert
 from manifest_auth.store.tables import installation
 
 _NAME = "license_state"

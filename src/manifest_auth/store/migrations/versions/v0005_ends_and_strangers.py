@@ -1,4 +1,5 @@
-"""The ends of the audit trail's chains, and where they begin, carry MACs under a key of the secret key."""
+"""The ends of the audit trail's chains, and where they begin, carry MACs under a key of the secret key. Who switched a
+provider off; whether a device is known anywhere."""
 
 from __future__ import annotations
 
@@ -37,6 +38,8 @@ def upgrade() -> None:
     op.add_column("audit_heads", sa.Column("gone_at", sa.BigInteger(), nullable=True))
     op.add_column("audit_heads", sa.Column("doubts", sa.Text(), nullable=False, server_default=""))
     op.add_column("audit_heads", sa.Column("mac", sa.Text(), nullable=False, server_default=""))
+    op.add_column("providers", sa.Column("disabled_by_admin", sa.Integer(), nullable=True))
+    op.create_index(op.f("ix_known_origins_origin"), "known_origins", ["origin"], unique=False)
     op.add_column("audit_anchors", sa.Column("mac", sa.Text(), nullable=False, server_default=""))
     _sign(op.get_bind())
 
