@@ -24,12 +24,12 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.permissions import permissions_of
-from manifest_auth.settings import admin_networks, proxy_networks
+from manifest_auth.settings import admin_networks, is_listed, proxy_networks
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.web import Answer, Call, Door, Head, Header, Page, Route, RouteTable, refuse, session_cookie
 from manifest_auth.web.answers import HSTS, SECURITY
 from manifest_auth.web.body import check_media_type, convert, from_texts, parse
-from manifest_auth.web.head import client_address, is_listed, request_id
+from manifest_auth.web.head import client_address, request_id
 from manifest_auth.web.routes import query_values
 
 Message = MutableMapping[str, Any]

@@ -16,7 +16,7 @@ from manifest_auth.operations.doctor_licence import licence_findings
 from manifest_auth.operations.doctor_places import integrity, places
 from manifest_auth.passwords import builds
 from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_keys
-from manifest_auth.settings import Settings, SettingsError
+from manifest_auth.settings import Settings, SettingsError, admin_networks, proxy_networks
 from manifest_auth.store import StoreUnavailable, open_store
 from manifest_auth.store.migrate import HEAD, current_version
 
@@ -79,6 +79,10 @@ def _address(settings: Settings) -> list[Finding]:
         url = settings.public_url
         found.append(Finding("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. "
                                     "Put TLS in front and set MANIFEST_PUBLIC_URL to https://…"))  # fmt: skip
+    proxies, admins = proxy_networks(settings), admin_networks(settings)
+    if any(one.version == other.version and one.overlaps(other) for one in proxies for other in admins):
+        found.append(Finding("note", "proxy: MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES; "
+                                     "what one sends without X-Forwarded-For passes. Leave them out"))  # fmt: skip
     if settings.rate_limits == "off":
         found.append(Finding("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it"))
     return found
