@@ -44,10 +44,13 @@ async def test_what_is_not_named_in_a_change_stays(app: App) -> None:
     path = "/api/admin/settings"
     seen = check_success(await root.get(path))
     assert seen == {
-        "secondFactorRequired": False, "adminAddresses": "", "clientDeletionDays": 30, "clientDeletionAudit": "delete",
+        "secondFactorRequired": False, "adminAddresses": "", "environmentAdminAddresses": "", "clientDeletionDays": 30,
+        "clientDeletionAudit": "delete",
     }  # fmt: skip
-    assert check_success(await root.send("PATCH", path, {"adminAddresses": "10.0.0.0/8"})) == seen
-    for wrong in ({"secondFactorRequired": 1}, {"secondFactorRequired": "true"}, {"secondFactorRequired": None}):
+    assert check_success(await root.send("PATCH", path, seen)) == seen
+    for wrong in ({"secondFactorRequired": 1}, {"secondFactorRequired": "true"}, {"secondFactorRequired": None},
+                  {}, {"adminAddress": "10.0.0.0/8"}, {"clientDeletionDays": 31}, {"clientDeletionAudit": "keep"},
+                  {"environmentAdminAddresses": "10.0.0.0/8"}):  # fmt: skip
         check_refusal(await root.send("PATCH", path, wrong), 400, "VALIDATION_ERROR")
 
 
