@@ -25,6 +25,18 @@ def postgres() -> Iterator[Postgres]:
     server.stop()
 
 
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that the test may kill.
+
+    Before it recovers it hands its files to the disk, by default one by one, which takes seconds; here all at once.
+    """
+    server = Postgres()
+    server.server.psql("ALTER SYSTEM SET recovery_init_sync_method = 'syncfs'")
+    yield server
+    server.stop()
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """An empty database of each kind, one for each test module."""

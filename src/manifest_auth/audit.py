@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.context import Context
-from manifest_auth.store import SystemUnit, TenantUnit, bound
+from manifest_auth.store import SystemUnit, TenantUnit, bound, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
 
 INSTALLATION = 0
@@ -26,6 +25,7 @@ class Event(enum.Enum):
     SIGN_IN_FAILED = "sign_in_failed"
     SIGN_IN_REFUSED = "sign_in_refused"
     THROTTLED = "throttled"
+    EVENTS_LEFT_OUT = "events_left_out"
     SIGNED_OUT = "signed_out"
     SIGNED_OUT_ALL = "signed_out_all"
     SESSION_ENDED = "session_ended"
@@ -72,6 +72,7 @@ class Event(enum.Enum):
     SECRETS_REENCRYPTED = "secrets_reencrypted"
     LICENSE_INSTALLED = "license_installed"
     LICENSE_REFUSED = "license_refused"
+    BACKED_UP = "backed_up"
     AUDIT_SWEPT = "audit_swept"
 
 

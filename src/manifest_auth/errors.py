@@ -8,13 +8,20 @@ from this list. A refusal rolls its unit of work back unless it declares the mar
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+#: What works once, or not any more, and may be shown again: a label of metrics.
+Replay = Literal[
+    "refresh_token", "admin_refresh_token", "one_time_code", "one_time_link", "oidc_state", "saml_response",
+    "saml_assertion", "totp", "recovery_code",
+]  # fmt: skip
 
 
 class Refusal(Exception):
     """Base of all refusals.
 
     ``details``: pairs (field, message) for the caller. ``reason``: for the log only. ``retry_after``: whole seconds.
+    ``replay``: what was shown again and is refused for that; the front door counts it.
     """
 
     code: ClassVar[str]
@@ -31,12 +38,14 @@ class Refusal(Exception):
         reason: str = "",
         retry_after: int | None = None,
         keeps_writes: bool | None = None,
+        replay: Replay | None = None,
     ) -> None:
         super().__init__(reason or message or self.sentence)
         self.message = message or self.sentence
         self.details = tuple(details)
         self.reason = reason
         self.retry_after = retry_after
+        self.replay = replay
         if keeps_writes is not None:
             self.keeps_writes = keeps_writes
 

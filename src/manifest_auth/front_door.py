@@ -145,6 +145,8 @@ class FrontDoor:
     def _refused(
         self, ctx: Context, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
     ) -> Answer:
+        if refusal.replay is not None:
+            self._house.metrics.replayed(refusal.replay)
         self._house.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
                              reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
         return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)

@@ -21,7 +21,7 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
     house, now = ctx.house, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        microsofts = house.entra.key_of(ctx, token, head.client_id)
+        microsofts = None if house.verified.knows(token) else house.entra.key_of(ctx, token, head.client_id)
         if microsofts is not None:
             principal = await house.entra.principal(ctx, token, microsofts)
         else:

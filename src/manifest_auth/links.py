@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
@@ -58,7 +59,9 @@ _ADD = bound(insert(invitations).values({name: bindparam(name) for name in _NEW}
 _CLOSING = update(invitations).where(_C.user_id == bindparam("of_user"), *_OPEN).values(expires_at=bindparam("now"))
 _CLOSE_ALL = bound(_CLOSING)
 _CLOSE = bound(_CLOSING.where(_C.purpose == bindparam("of_purpose")))
+_CLOSE_ONE = bound(_CLOSING.where(_C.id == bindparam("id")))
 _ALL = select(*(_C[name] for name in Link._fields))
+_OPEN_ONES = bound(_ALL.where(_C.user_id == bindparam("of_user"), *_OPEN), Link)
 _FIND = bound(_ALL.where(_C.key == bindparam("key")), Link)
 _ANYWHERE = crossing(
     _ALL.where(_C.key == bindparam("key")),
@@ -115,6 +118,16 @@ def close(unit: TenantUnit, user_id: int, now: int, purpose: Purpose | None = No
     if purpose is None:
         return unit.change(_CLOSE_ALL, of_user=user_id, now=now)
     return unit.change(_CLOSE, of_user=user_id, of_purpose=purpose.value, now=now)
+
+
+def close_made_by(unit: TenantUnit, user_id: int, now: int, *, but: Callable[[str], bool]) -> int:
+    """Closes the open links of a user except those whose maker, as ``invited_by`` names one, may keep theirs open. How
+    many there were."""
+    return sum(
+        unit.change(_CLOSE_ONE, of_user=user_id, id=link.id, now=now)
+        for link in unit.all(_OPEN_ONES, of_user=user_id, now=now)
+        if not but(link.invited_by)
+    )
 
 
 def address(public_url: str, token: str) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import sys
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -19,7 +17,7 @@ from manifest_auth import logs
 from manifest_auth.clock import Random
 from manifest_auth.errors import ValidationError
 from manifest_auth.front_door import WHOLE
-from manifest_auth.metrics import listen
+from manifest_auth.metrics import everybody, listen, share
 from manifest_auth.settings import Settings
 from manifest_auth.web.answers import JSON, NO_STORE, SECURITY, Header
 
@@ -175,13 +173,19 @@ class Protocol(HttpToolsProtocol):
 
 def run(settings: Settings) -> None:
     """Serves until SIGTERM or SIGINT; requests under way get ``shutdown_grace`` seconds to end."""
-    if settings.workers > 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="manifest-auth-metrics-")
     logging.basicConfig(handlers=[logs.Forward(logs.build(settings.log_level))], level=logging.WARNING, force=True)
-    if settings.metrics_listen and settings.workers > 1:
-        listen(settings.metrics_listen, None)  # one listener for all processes; a single one has its own, see app.py
     # uvicorn raises the signal again once it has stopped in good order: that is a success.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    if settings.workers == 1:
+        _run(settings)
+        return
+    with share():
+        if settings.metrics_listen:
+            listen(settings.metrics_listen, everybody())  # one for all processes; a single one has its own, see app.py
+        _run(settings)
+
+
+def _run(settings: Settings) -> None:
     uvicorn.run(
         "manifest_auth.app:create",
         factory=True,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
+from manifest_auth import invisible
 from manifest_auth.errors import ValidationError
 from manifest_auth.settings import is_loopback_host
 
@@ -17,6 +18,9 @@ _APP_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+\Z")
 #: One @, no spaces, quotes, comments, controls or angle brackets (security bar 87); not trimmed, not normalised.
 EMAIL_SHAPE = re.compile(r"[^\s@\"()<>\[\]\\,;:\x00-\x1f\x7f]{1,64}@[^\s@\"'()<>\[\]\\,;:\x00-\x1f\x7f]{1,189}\Z")
 
+_CONTROLS = frozenset({"Cc", "Cs"})
+_NOT_IN_EMAIL = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
+_BLANK = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\u2800"  # Braille has a blank of its own
 _LINES = dict.fromkeys(map(ord, "\n\r\t"))
 
 
@@ -43,21 +47,36 @@ def check_email(email: str, field: str = "email") -> str:
     local, _, domain = email.rpartition("@")
     dotted = ".." in email or local.startswith(".") or local.endswith(".") or domain.endswith(".")
     sane = EMAIL_SHAPE.match(email) and not dotted and not domain.startswith((".", "-"))
-    if not sane or any(unicodedata.category(c) in ("Cc", "Cf", "Cn", "Co", "Cs") for c in email) or _mixes(email):
+    hidden = invisible.holds_any(email) or any(unicodedata.category(c) in _NOT_IN_EMAIL for c in email)
+    if not sane or hidden or _mixes(email):
         raise ValidationError(details=[(field, "Not a valid e-mail address")])
     return email
 
 
 def check_name(text: str, field: str) -> str:
-    """A person's or thing's name as given. Raises ValidationError for control characters."""
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
-        raise ValidationError(details=[(field, "Control characters are not allowed")])
+    """A person's or thing's name as given. Raises ValidationError for control characters and for those that nobody sees
+    (:mod:`.invisible`)."""
+    _check_controls(text, field)
+    if places := invisible.misplaced(text):
+        number = f"U+{ord(text[places[0]]):04X}"
+        raise ValidationError(details=[(field, f"Invisible characters are not allowed: {number}")])
     return text
 
 
+def clean_name(text: str, most: int) -> str:
+    """A name that somebody else wrote, as :func:`check_name` takes it: on one line, without what it refuses."""
+    line = "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in _CONTROLS)
+    return invisible.without(line[: 2 * most])[:most]
+
+
+def _check_controls(text: str, field: str) -> None:
+    if any(unicodedata.category(c) in _CONTROLS for c in text):
+        raise ValidationError(details=[(field, "Control characters are not allowed")])
+
+
 def check_line(text: str, field: str, most: int, *, empty: bool = False) -> str:
-    """A line of text as given. Raises ValidationError: too long, control characters, nothing to read."""
-    if len(text) > most or (not empty and not text.strip()):
+    """A line of text as given. Raises ValidationError: too long, control or invisible characters, nothing to read."""
+    if len(text) > most or (not empty and not text.strip(_BLANK)):
         raise ValidationError(details=[(field, f"Must be {0 if empty else 1} to {most} characters")])
     return check_name(text, field)
 
@@ -67,7 +86,7 @@ def check_prose(text: str, field: str, most: int, *, empty: bool = True) -> str:
     read."""
     if len(text) > most or (not empty and not text.strip()):
         raise ValidationError(details=[(field, f"Must be {0 if empty else 1} to {most} characters")])
-    check_name(text.translate(_LINES), field)
+    _check_controls(text.translate(_LINES), field)
     return text
 
 

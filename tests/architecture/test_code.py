@@ -43,6 +43,8 @@ _SIDE_DOORS = {
     "manifest_auth.passwords.builds": "doctor asks which build is in use, without a hasher",
     "manifest_auth.sign_in.finish": "an admin's hash that was replaced meanwhile is told apart by the same word",
     "manifest_auth.sign_in.throttle": "admins are throttled by the same rule, before any method of sign-in",
+    "manifest_auth.sign_in.counting": "sign-ins and refreshes of admins are counted by the same rule",
+    "manifest_auth.sign_in.strangers": "attempts at the admins' door are written down by the same budget",
     "manifest_auth.sign_in.held": "system admins see whom the throttle holds back, and let them go",
     "manifest_auth.sign_in.oidc": "whoever sets a provider up is told, and tries, how we are known there",
     "manifest_auth.sign_in.saml": "whoever sets a provider up is told how we are known there",

@@ -15,7 +15,7 @@ NAMES = {
     "manifest_throttled_total": "counter",
     "manifest_hash_waiting": "gauge",
     "manifest_hash_seconds": "histogram",
-    "manifest_principals_total": "counter",
+    "manifest_cache_total": "counter",
 }
 
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from manifest_auth import providers, tenants
-from manifest_auth.providers import Provider
+from manifest_auth.errors import Conflict
+from manifest_auth.providers import Provider, Secrets
 from manifest_auth.sealing import CannotOpen
+from manifest_auth.store import TenantUnit
 from tests.support.accounts import new_client, trail
 from tests.support.editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
@@ -188,6 +190,34 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
     settings = saml_settings()
     replies = await asyncio.gather(*(admin.create(f"race-{number}", saml=settings) for number in range(5)))
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
+
+
+async def test_the_verb_that_the_command_line_calls_lets_them_wait_too(admin: Editor) -> None:
+    """``provider add`` runs in a process of its own: no lock of the server's own can hold it."""
+    await admin.create("adfs", saml=saml_settings())
+    await admin.make(name="okta")
+    adfs, okta = [await stored(admin.app, admin.client, name) for name in ("adfs", "okta")]
+    await admin.send("DELETE", "/adfs")
+    house = admin.app.house
+
+    async def add(name: str, like: Provider) -> int:
+        def work(unit: TenantUnit) -> Provider:
+            return providers.create(
+                unit, house.sealer, name, "P", like.rules, Secrets(), by_admin=True, now=house.clock.now_ms()
+            )
+
+        try:
+            await house.store.of(like.tenant_id).write(work)
+        except Conflict:
+            return 0
+        return 1
+
+    async def added(like: Provider, *numbers: int) -> int:
+        return sum(await asyncio.gather(*(add(f"p{number}", like) for number in numbers)))
+
+    assert await added(adfs, *range(5)) == 1
+    assert await added(okta, *range(10, 57)) == 47
+    assert await added(okta, *range(60, 65)) == 1
 
 
 async def test_a_client_has_fifty_at_most(admin: Editor) -> None:

@@ -111,6 +111,8 @@ NAMES: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"given_name": "Ada", "name": "Countess of Lovelace"}, ("Ada", "")),
     ({"given_name": "A" * 5000, "family_name": "é" * 101}, ("A" * 100, "é" * 100)),
     ({"given_name": "A\u0000d\u0007a", "family_name": "Love\u007flace"}, ("Ada", "Lovelace")),
+    ({"given_name": "A\u200bd\u202ea", "family_name": "\u3164"}, ("Ada", "")),
+    ({"given_name": "\u0645\u06cc\u200c\u062e", "name": "-"}, ("\u0645\u06cc\u200c\u062e", "")),
     ({"given_name": 7, "family_name": ["Lovelace"]}, ("", "")),
     ({"given_name": "O'Neill", "family_name": "D\u2019Arc-Müller"}, ("O'Neill", "D\u2019Arc-Müller")),
     ({"given_name": "王", "family_name": "小明"}, ("王", "小明")),

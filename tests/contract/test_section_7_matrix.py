@@ -45,7 +45,7 @@ NEEDS = {
         "inviteUser", "renewInvitation", "addUser", "updateUser", "setUserRoles", "deactivateUser", "restoreUser",
         "endUserSessions", "resetUserPassword",
     ),
-    "audit:read": ("auditEventsPage",),
+    "audit:read": ("auditEvents", "auditEventsPage"),
     "templates:read": ("templates", "templatesPage", "template", "templateVersion"),
     "jobs:read": ("jobs", "jobsPage", "job"),
     "templates:edit": (

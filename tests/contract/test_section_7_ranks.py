@@ -215,3 +215,17 @@ async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(cre
     for token in (resetting, invitation):
         check_refusal(await app.post("/api/client/auth/link", {"token": token}), 401, "INVALID_TOKEN")
     assert (await reset(app, good)).status == 200
+    await set_roles(app, crew.client, rising, "Viewer")  # nor do they open it again once it is an Admin's no more
+    for reply in (await reset(app, resetting), await accept(app, invitation)):
+        check_refusal(reply, 401, "INVALID_TOKEN")
+
+
+async def test_a_link_that_the_user_or_an_admin_caused_outlives_the_promotion(crew: Crew) -> None:
+    app = crew.app
+    by_admin, invitation = await invited(crew, by="Admin")
+    by_system_admin, _ = await invited(crew, by="User Admin")
+    path = f"/api/admin/clients/{crew.client}/users/{by_system_admin}/invitation"
+    other = (await app.post(path, token=await app.admin_token())).data["token"]
+    for user in (by_admin, by_system_admin):
+        await set_roles(app, crew.client, user, "Admin")
+    assert [(await accept(app, token)).status for token in (invitation, other)] == [200, 200]

@@ -211,3 +211,24 @@ async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret
     assert told[2].members == {"before": {"title": "", "email": "trail@engines.example"}, "after": new}
     assert told[3].members == {"before": ["Viewer"], "after": ["Author"]}
     assert not [event for event in told for token in tokens if token in event.detail]
+
+
+async def test_no_name_holds_what_nobody_sees(app: App, shared: Crew) -> None:
+    """Nor may it read in another order than it is written. Each way to name a thing ends in one check of texts."""
+    token, hidden = await app.admin_token(), "Ada\u202e\u200b"
+    client = f"/api/admin/clients/{shared.client}"
+    provider = {"name": "p", "displayName": hidden, "oidc": {"issuer": "https://a.example", "clientId": "c"}}
+    for method, path, body in (
+        ("PATCH", client, {"name": hidden}),
+        ("POST", "/api/admin/clients", {"identifier": "hidden", "name": hidden}),
+        ("POST", f"{client}/users", {"email": "a@x.example", "roles": ["Viewer"], "firstName": hidden}),
+        ("POST", f"{client}/users", {"email": "a\u3164@x.example", "roles": ["Viewer"]}),
+        ("POST", f"{client}/providers", provider),
+        ("POST", "/api/admin/admins", {"username": hidden, "password": PASSWORD}),
+    ):
+        reply = await app.send(method, path, body, token=token)
+        assert (reply.status, reply.code) == (400, "VALIDATION_ERROR"), (path, reply.text)
+    added = {"email": "a@x.example", "roles": ["Viewer"], "lastName": hidden}
+    assert (await shared.refused("Admin", ADD, input=added)).fields == ["lastName"]
+    template = "mutation($input: AddTemplateInput!) { addTemplate(input: $input) { id } }"
+    assert (await shared.refused("Admin", template, input={"name": hidden})).fields == ["name"]

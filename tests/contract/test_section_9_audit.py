@@ -16,7 +16,9 @@ MINE, ALL = "/api/client/audit", "/api/admin/audit"
 MEMBERS = {"client", "sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash"}
 PAGE = """query($first: Int, $after: String, $filter: AuditFilter, $order: AuditOrder) {
   auditEventsPage(first: $first, after: $after, filter: $filter, order: $order) {
-    items { sequence at event actor subject address requestId detail hash } nextCursor } }"""
+    items { sequence at event actor subject address requestId detail hash } nextCursor total } }"""
+LIST = """query($first: Int, $after: String, $filter: AuditFilter, $order: AuditOrder) {
+  auditEvents(first: $first, after: $after, filter: $filter, order: $order) { sequence actor subject } }"""
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,10 @@ async def read(app: App, path: str, token: str, **query: Any) -> list[dict[str, 
         if data["nextCursor"] is None:
             return found
         after = data["nextCursor"]
+
+
+def is_met(event: dict[str, Any], name: str, value: Any) -> bool:
+    return f"user:{value}" in (event["actor"], event["subject"]) if name == "user" else bool(event[name] == value)
 
 
 async def test_each_event_says_who_what_when_and_whence(app: App, crew: Crew) -> None:
@@ -88,10 +94,16 @@ async def test_filters_narrow_and_add_up(
         {"actor": "anonymous", "event": "signed_in", "subject": subject},
         {"actor": "nobody"},
         {"event": "keys_rotated"},
+        {"user": viewer.id},
     ):
-        expected = [e for e in everything if all(e[name] == value for name, value in query.items())]
+        expected = [e for e in everything if all(is_met(e, *condition) for condition in query.items())]
         for first in (1, 50):
             assert await read(app, MINE, admin, order=order, first=first, **query) == expected, query
+        wanted = {"userId" if name == "user" else name: value for name, value in query.items()}
+        page = await crew.ask("Admin", PAGE, first=1, filter=wanted, order=order.upper())
+        assert page["total"] == len(expected), query
+        plain = await crew.ask("Admin", LIST, first=100, filter=wanted, order=order.upper())
+        assert [one["sequence"] for one in plain] == [one["sequence"] for one in expected]
     middle = everything[len(everything) // 2]["at"]
     later = [e for e in everything if e["at"] >= middle]
     assert 0 < len(later) < len(everything)
@@ -112,6 +124,38 @@ async def test_a_search_that_finds_nothing_ends_after_so_many_steps_and_goes_on(
     assert answer["items"] == []
     assert answer["nextCursor"] is not None
     assert [e["sequence"] for e in await read(app, MINE, token, event="client_created")] == [1]
+
+
+async def test_a_total_is_counted_over_many_steps_and_not_without_end(
+    app: App, crew: Crew, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await crew.member("Admin")
+    events = len(await read(app, MINE, (await crew.member("Admin")).token))
+    monkeypatch.setattr(reading, "STEP", 2)
+    monkeypatch.setattr(reading, "STEPS", -(-events // 2))
+    assert (await crew.ask("Admin", PAGE, first=1))["total"] == events
+    since = (await crew.ask("Admin", PAGE, first=6, order="OLDEST"))["items"][5]["at"]
+    monkeypatch.setattr(reading, "STEPS", -(-events // 2) - 1)
+    assert (await crew.ask("Admin", PAGE, first=1))["total"] is None
+    later = await read(app, MINE, (await crew.member("Admin")).token, **{"from": since})
+    assert len(later) <= events - 2
+    assert (await crew.ask("Admin", PAGE, first=1, filter={"since": since}))["total"] == len(later)
+
+
+@pytest.mark.parametrize("order", ["NEWEST", "OLDEST"])
+async def test_the_plain_list_goes_on_after_the_number_of_its_last_event(app: App, crew: Crew, order: str) -> None:
+    token = (await crew.member("Admin")).token
+    expected = [event["sequence"] for event in await read(app, MINE, token, order=order.lower())]
+    seen: list[int] = []
+    while page := await crew.ask("Admin", LIST, first=4, after=str(seen[-1]) if seen else None, order=order):
+        seen += [event["sequence"] for event in page]
+    assert seen == expected
+    for after in ("0", str(max(seen) + 1000), "9" * 18):
+        assert (await crew.refused("Admin", LIST, after=after)).fields == ["after"]
+    other = await new_crew(app)
+    assert {event["sequence"] for event in await other.ask("Admin", LIST, after="1", order="OLDEST")} <= set(
+        range(2, 99)
+    )
 
 
 async def test_only_roles_with_audit_read_may(app: App, crew: Crew) -> None:
@@ -195,6 +239,7 @@ async def test_graphql_has_the_same_pages(app: App, crew: Crew) -> None:
     refused = await crew.refused("Admin", PAGE, filter={"since": "yesterday"})
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["filter.since"])
     assert (await crew.refused("Admin", PAGE, filter={"event": "no_such"})).fields == ["filter.event"]
+    assert (await crew.refused("Admin", PAGE, filter={"userId": 0})).fields == ["filter.userId"]
     assert (await crew.refused("Admin", PAGE, after="x")).fields == ["after"]
 
 

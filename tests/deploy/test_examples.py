@@ -7,9 +7,10 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
-import pytest
 import yaml  # type: ignore[import-untyped]
+from prometheus_client.parser import text_string_to_metric_families
 
 from manifest_auth.cli.main import parser
 from manifest_auth.metrics import Metrics
@@ -20,51 +21,83 @@ from tests.interop.peers import install
 DEPLOY = ROOT / "deploy"
 
 
+#: What the scrape adds, or is the process's own.
+_OF_THE_SCRAPE = {"job", "instance", "pid"}
+_SELECTOR = re.compile(r'(\w+)(=~|=|!=)"([^"]*)"')
+
+
+def panels() -> list[dict[str, Any]]:
+    """The dashboard's panels, without the lines between them."""
+    board = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
+    return [panel for panel in board["panels"] if panel["type"] != "row"]
+
+
 def expressions() -> list[str]:
     """All queries of the dashboard and of the alert rules."""
-    board = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
     rules = yaml.safe_load((DEPLOY / "alerts.yml").read_text("utf-8"))
-    found = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    found = [target["expr"] for panel in panels() for target in panel["targets"]]
     return found + [rule["expr"] for group in rules["groups"] for rule in group["rules"]]
 
 
-def exposed() -> dict[str, set[str]]:
-    """Every series that ``/metrics`` may have, with its labels."""
-    metrics = Metrics()
-    metrics.license(1.0, {"full": (1, 2)})
-    found: dict[str, set[str]] = {}
-    for collector in metrics.registry._collector_to_names:
-        labels = set(getattr(collector, "_labelnames", ()))
-        for name in metrics.registry._collector_to_names[collector]:
-            found[name] = labels | ({"le"} if name.endswith("_bucket") else set())
+def metrics() -> Metrics:
+    """All that there can be."""
+    made = Metrics()
+    made.license("valid", 1.0, {"full": (1, 2)})
+    made.runs("1", "1", "sqlite")
+    made.answered("GET", "/", 200, 0.1)
+    return made
+
+
+def exposed() -> dict[str, list[dict[str, str]]]:
+    """Every series that ``/metrics`` has, by name, with its labels."""
+    found: dict[str, list[dict[str, str]]] = {}
+    for family in text_string_to_metric_families(metrics().render().decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append(sample.labels)
     return found
 
 
 def test_every_metric_of_dashboard_and_alerts_exists_with_its_labels() -> None:
     there, used = exposed(), set()
     for text in expressions():
-        for name, chosen in re.findall(r"\b(manifest_\w+)(?:\{([^}]*)\})?", text):
-            assert name in there, (name, text)
-            assert set(re.findall(r"(\w+)=~?\"", chosen)) <= there[name], text
-            used.add(name)
+        names = re.findall(r"\b((?:manifest|process)_\w+)", text)
+        used |= {*names}
+        labels = {label for name in names for label in there[name][0]} | _OF_THE_SCRAPE
+        assert {label for label, _, _ in _SELECTOR.findall(text)} <= labels, text
         grouped = {label.strip() for found in re.findall(r"by \(([^)]*)\)", text) for label in found.split(",")}
-        [*names] = re.findall(r"manifest_\w+", text)
-        assert grouped <= set().union(*(there[name] for name in names)), text
-    assert {name.removesuffix("_total").removesuffix("_bucket").removesuffix("_count") for name in used} == _families(
-        there
-    ), "a metric that nobody looks at"
+        assert grouped <= labels | {"le"}, text
+    of_ours = {_family(name) for name in there if name.startswith("manifest_")}
+    assert {_family(name) for name in used if name.startswith("manifest_")} == of_ours, "a metric that nobody looks at"
 
 
-def _families(there: dict[str, set[str]]) -> set[str]:
-    return {re.sub(r"_(total|created|bucket|count|sum)$", "", name) for name in there}
+def _family(name: str) -> str:
+    return re.sub(r"_(total|created|bucket|count|sum)$", "", name)
 
 
-@pytest.mark.parametrize("label", ["result", "from", "status"])
-def test_the_values_that_are_looked_for_are_values_that_are_counted(label: str) -> None:
-    told = (ROOT / "docs" / "operations.md").read_text("utf-8")
+def test_the_values_that_are_looked_for_are_values_that_are_counted() -> None:
+    there, looked_for = exposed(), 0
     for text in expressions():
-        for value in re.findall(rf'\b{label}="([^"]+)"', text):
-            assert value in told, (value, text)
+        for name, chosen in re.findall(r"\b(manifest_\w+)\{([^}]*)\}", text):
+            for label, _, values in _SELECTOR.findall(chosen):
+                if label not in {"job", "instance", "status", "route"}:
+                    assert {*values.split("|")} <= {labels[label] for labels in there[name]}, text
+                    looked_for += 1
+    assert looked_for > 10
+
+
+def test_the_page_names_every_metric_and_every_word_of_its_labels() -> None:
+    told = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    told = told[told.index("| metric | counts |") : told.index("### Dashboard and alerts")]
+    rows = re.findall(r"^\| (`manifest_.*?) \| (.*) \|$", told, re.MULTILINE)
+    there = exposed()
+    names = {name for named, _ in rows for name in re.findall(r"`(\w+)`", named)}
+    assert names == {re.sub(r"_(created|bucket|count|sum)$", "", name) for name in there if "manifest_" in name} - {
+        _family(name) for name in there if name.endswith("_total")
+    }
+    found = (word for series in there.values() for labels in series for word in labels.items())
+    words = {word for label, word in found if label not in {"le", "pid", "route", "status", "version", "schema"}}
+    assert len(words) > 50
+    assert {word for word in words if f"`{word}`" not in told} == {"GET", "full"}
 
 
 def test_rules_and_panels_are_complete() -> None:
@@ -72,12 +105,18 @@ def test_rules_and_panels_are_complete() -> None:
     for rule in rules["groups"][0]["rules"]:
         assert rule["annotations"]["summary"].endswith(".")
         assert rule["labels"]["severity"] in {"page", "warn"}
-        assert rule["expr"].count("(") == rule["expr"].count(")")
     board = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
-    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
-    for panel in board["panels"]:
-        assert panel["targets"]
+    assert [variable["name"] for variable in board["templating"]["list"]] == ["source", "job", "instance"]
+    for key in ("id", "title"):
+        assert len({panel[key] for panel in board["panels"]}) == len(board["panels"])
+    for panel in panels():
+        assert panel["fieldConfig"]["defaults"]["unit"]
         assert panel["datasource"]["uid"] == "${source}"
+        for target in panel["targets"]:
+            asked = re.findall(r"(?:manifest|process)_\w+(\{[^}]*)", target["expr"])
+            assert all('job=~"$job",instance=~"$instance"' in chosen for chosen in asked), panel["title"]
+            assert len(asked) == len(re.findall(r"(?:manifest|process)_\w+", target["expr"]))
+            assert target["legendFormat"]
 
 
 def _analyze() -> tuple[str, dict[str, str]]:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 from manifest_auth.licence import Seats
+from tests.interop.microsoft.people import Person
 from tests.interop.microsoft.world import World, world_on
 from tests.licence.desk import PATH, PUBLIC, install, key
 from tests.support.accounts import new_user
@@ -111,31 +112,29 @@ async def _by_saml(world: World, client: str, number: int) -> list[Attempt]:
 
 
 async def _by_openid(world: World, client: str, number: int) -> list[Attempt]:
-    """One after the other only: the stand-in knows one person at a time."""
+    company = await world.open.enter_async_context(oidc_provider(world.app, client))
 
     def one() -> Attempt:
         name = f"oidc-{next(_numbers)}"
-
-        async def attempt() -> Reply:
-            async with oidc_provider(world.app, client) as company:
-                return (await company.attempt(name, f"{name}@{client}.example"))[1]
-
-        return attempt
+        return lambda: company.among_others(name, f"{name}@{client}.example")
 
     return [one() for _ in range(number)]
 
 
 async def _by_dynamics(world: World, client: str, number: int) -> list[Attempt]:
-    """Microsoft's people there are but a few."""
-    provider = await world.dynamics(client)
+    provider, contoso = await world.dynamics(client), world.microsoft.named("contoso")
 
-    def one(user: str) -> Attempt:
+    def one() -> Attempt:
+        name = f"dynamics-{next(_numbers)}"
+        address = f"{name}@contoso.example"
+        contoso.people[name] = Person(str(uuid.uuid4()), address, "Dyna", "Mic", address, str(uuid.uuid4()))
+
         async def attempt() -> Reply:
-            return (await provider.sign_in(user))[1]
+            return (await provider.sign_in(name))[1]
 
         return attempt
 
-    return [one(user) for user in ("alice", "bob")[:number]]
+    return [one() for _ in range(number)]
 
 
 async def _by_entra(world: World, client: str, number: int) -> list[Attempt]:

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.licence import ALLOWED, Seats, free, seats
+from manifest_auth import accounts
+from manifest_auth.accounts import Draft
+from manifest_auth.audit import Origin
+from manifest_auth.licence import ALLOWED, Gate, NoSeat, Seats, free, seats
 from manifest_auth.permissions import Role, mask_of
+from manifest_auth.store import open_store
 from tests.interop.microsoft.world import World
 from tests.licence.desk import PUBLIC, install, key
 from tests.licence.seating import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
@@ -59,7 +63,7 @@ async def test_whoever_is_one_too_many_is_refused_whichever_way_they_come(world:
     assert found["seatsFree"] == NONE
 
 
-@pytest.mark.parametrize("name", ["by a system admin", "by addUser", "restored", "by SAML", "by Entra ID"])
+@pytest.mark.parametrize("name", WAYS)
 async def test_twenty_at_once_do_not_get_past(world: World, name: str) -> None:
     app, client = world.app, await new_client(world.app)
     attempts = await WAYS[name](world, client, 20)
@@ -72,8 +76,7 @@ async def test_twenty_at_once_do_not_get_past(world: World, name: str) -> None:
 
 async def test_all_ways_at_once_neither_get_past_nor_stop_one_another(world: World) -> None:
     app, client = world.app, await new_client(world.app)
-    ways = ("by a system admin", "by addUser", "by inviteUser", "restored", "by SAML", "by Entra ID")
-    prepared = [await WAYS[name](world, client, 4) for name in ways]
+    prepared = [await WAYS[name](world, client, 4) for name in WAYS]
     attempts = [attempts[n] for n in range(4) for attempts in prepared]
     await fit(app, connect=5)
     outcomes = [outcome(reply).code for reply in await asyncio.gather(*(attempt() for attempt in attempts))]
@@ -101,6 +104,48 @@ async def test_roles_that_need_a_greater_seat_need_one_that_is_free(world: World
     assert await promote(refused, "Author") == "CONFLICT"
     assert await promote(promoted, "Viewer") == ""
     assert await promote(refused, "Operator") == ""  # the seat that became free
+
+
+async def test_twenty_whom_a_group_raises_do_not_get_past(world: World) -> None:
+    app, client = world.app, await new_client(world.app)
+    okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}])
+    names, ops = [f"user-{number}@{client}.example" for number in range(20)], {"attributes": {"groups": ["ops"]}}
+    for name in names:
+        assert (await okta.call(okta.response(name))).status == 200
+    await fit(app, operate=3)
+    responses = [okta.response(name, **ops) for name in names]
+    codes = [outcome(reply).code for reply in await asyncio.gather(*map(okta.call, responses))]
+    assert sorted(codes) == [""] * 3 + ["SSO_FAILED"] * 17
+    raised = [user for user in (await users_of(app, client)).values() if "Operator" in user["roles"]]
+    assert len(raised) == 3
+
+
+async def test_twenty_at_once_over_two_processes_do_not_get_past(world: World, database_url: str) -> None:
+    """The verb of ``user create``, half of them on a store of its own, as a command beside the server has one."""
+    app, client = world.app, await new_client(world.app)
+    tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
+    await fit(app, connect=3)
+    other = open_store(database_url, 4)
+    await other.open()
+    try:
+        gates = [app.house.licence, Gate(app.house.settings, other, app.clock)]
+
+        async def create(number: int) -> bool:
+            store, gate = (app.house.store, other)[number % 2], gates[number % 2]
+            draft, by = (
+                Draft(f"user-{number}@{client}.example", Role.VIEWER.bit),
+                Origin(app.clock.ms, "system", "", ""),
+            )
+            try:
+                await store.of(tenant).write(lambda unit: accounts.add(unit, by, draft, counter=gate))
+            except NoSeat:
+                return False
+            return True
+
+        assert sorted(await asyncio.gather(*map(create, range(20)))) == [False] * 17 + [True] * 3
+    finally:
+        await other.close()
+    assert len(await users_of(app, client)) == 3
 
 
 async def test_graphql_restores_and_sets_roles_by_the_same_rule(world: World) -> None:
@@ -187,6 +232,14 @@ async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(w
     await act_on(app, f"{two}/suspend")
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 2}
     await act_on(app, f"{one}/users/{users[0][0]}/deactivate")
+    assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
+    # Nor does a client that is let in again, or not deleted after all, bring anybody: they counted all the while.
+    path, token = f"/api/admin/clients/{two}", await app.admin_token()
+    assert (await app.send("DELETE", path, {"identifier": two}, token=token)).status == 200
+    assert (await app.get(path, token=token)).data["deleteAt"]
+    await fit(app)
+    assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
+    await act_on(app, f"{two}/restore")
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
 
 

@@ -1,4 +1,4 @@
-"""Fixtures: installations of two processes on one store; a server of PostgreSQL to kill."""
+"""Fixtures: installations of two processes on one store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.processes.wire import NODE, Node
-from tests.support.postgres import Postgres
 from tests.support.server import start, stop
 
 
@@ -20,11 +19,3 @@ def nodes(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     yield Node(servers[0]), Node(servers[1])
     for server in servers:
         stop(server)
-
-
-@pytest.fixture
-def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server that the test may kill."""
-    server = Postgres()
-    yield server
-    server.stop()

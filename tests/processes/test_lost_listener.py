@@ -38,10 +38,10 @@ def nodes(own_postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def from_memory(node: Node, token: str) -> bool:
     """Whether the node answers without asking the store."""
-    counts = [node.counter("manifest_principals_total", **{"from": "memory"})]
+    counts = [node.counter("manifest_cache_total", cache="principals", result="hit")]
     for _ in range(2):
         assert node.me(token).status_code == 200
-        counts.append(node.counter("manifest_principals_total", **{"from": "memory"}))
+        counts.append(node.counter("manifest_cache_total", cache="principals", result="hit"))
     return counts[-1] > counts[-2]
 
 

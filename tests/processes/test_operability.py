@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,35 @@ def test_several_web_processes_are_counted_together(tmp_path: Path) -> None:
             assert value(text, "manifest_sign_ins_total", method="password") == 10
             route = "/api/client/auth/sign-in"
             assert value(text, "manifest_request_seconds_count", method="POST", route=route, status="200") == 10
+
+
+def test_a_web_process_that_dies_takes_what_it_measured_along_and_leaves_what_it_counted(tmp_path: Path) -> None:
+    """Also: nothing of an earlier run is counted, and nothing is left when the server ends."""
+    port, scratch, limit = free_port(), tmp_path / "tmp", "manifest_hash_limit"
+    scratch.mkdir()
+    settings = {"MANIFEST_WORKERS": "2", "MANIFEST_METRICS_LISTEN": f"127.0.0.1:{port}", "TMPDIR": str(scratch),
+                "PROMETHEUS_MULTIPROC_DIR": str(scratch)}  # fmt: skip
+    stale = scratch / "counter_1.db"
+    stale.write_bytes(b"of an earlier run, and not to be read")
+
+    def living() -> set[str]:
+        return set(re.findall(r'^process_cpu_seconds_total\{pid="(\d+)"}', ask(port, "/metrics").text, re.MULTILINE))
+
+    with served(tmp_path, **settings) as server:
+        until(lambda: len(living()) == 2)
+        for _ in range(4):
+            assert sign_in(server).status == 200
+        before, first = ask(port, "/metrics").text, living()
+        victim = int(min(first))
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: len(living()) == 2 and living() != first)
+        until(lambda: value(ask(port, "/metrics").text, limit) == value(before, limit))
+        assert sign_in(server).status == 200
+        after = ask(port, "/metrics").text
+        assert value(after, "manifest_sign_ins_total", method="password", result="ok") == 5
+        assert value(after, "manifest_build_info") == 1
+        assert f'pid="{victim}"' not in after
+    assert [path.name for path in scratch.iterdir() if "manifest-auth-metrics" in path.name] == []
 
 
 def test_a_listener_of_its_own_serves_one_process(tmp_path: Path) -> None:

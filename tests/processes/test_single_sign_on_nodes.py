@@ -3,6 +3,7 @@ ends (contract, section 5; security bar 51 and 75)."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +58,13 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk(nodes: Nodes) -> Iterator[Desk]:
+    with furnished(nodes) as made:
+        yield made
+
+
+@contextlib.contextmanager
+def furnished(nodes: Nodes) -> Iterator[Desk]:
+    """A desk at these nodes."""
     first, _ = nodes
     signed_in = first.post("/api/admin/auth/sign-in", {"username": "admin", "password": DEMO_PASSWORD})
     token = signed_in.json()["data"]["token"]

@@ -122,18 +122,6 @@ async def test_killed_half_way_the_old_schema_is_whole(fresh: str, tmp_path: Pat
     assert await migrate.upgrade(fresh) is False
 
 
-async def test_killed_half_way_and_nobody_waiting(fresh: str, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HALF_WAY, fresh], env=environment(tmp_path, fresh), stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
-    process.kill()
-    process.wait()
-    assert await migrate.current_version(fresh) is None
-    assert await migrate.upgrade(fresh) is True
-
-
 async def _make_newer(url: str) -> None:
     await migrate.upgrade(url)
     change = "UPDATE alembic_version SET version_num = '9999'"

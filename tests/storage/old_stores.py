@@ -36,18 +36,16 @@ class OldStore:
 
     async def make(self, url: str) -> None:
         """The tables of that schema, from nothing, and the rows."""
-        await _in(url, self._make)
+        await within(url, self._make)
         assert await migrate.current_version(url) == self.schema
 
     async def found(self, url: str) -> Rows:
         """What is in those tables now, by their columns of today."""
-        found: Rows = await _in(url, self._found)
+        found: Rows = await within(url, self._found)
         return found
 
     def _make(self, connection: Connection) -> None:
-        config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", str(_MIGRATIONS))
-        command.upgrade(config, self.schema)
+        command.upgrade(alembic(connection), self.schema)
         there = MetaData()
         there.reflect(connection)
         for table in (there.tables[t.name] for t in metadata.sorted_tables if t.name in self.rows):
@@ -75,6 +73,13 @@ def read(schema: str) -> OldStore:
     return OldStore(schema, held["keys"], rows)
 
 
+def alembic(connection: Connection) -> Config:
+    """What alembic's commands want: the project's migrations on this connection."""
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return config
+
+
 def as_a_set(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows in an order that says nothing."""
     return sorted(rows, key=lambda row: sorted((name, str(value)) for name, value in row.items()))
@@ -85,7 +90,8 @@ def _cells(row: dict[str, Any]) -> Iterator[tuple[str, Any]]:
         yield name, base64.b64decode(value["base64"]) if isinstance(value, dict) else value
 
 
-async def _in(url: str, work: Any) -> Any:
+async def within(url: str, work: Any) -> Any:
+    """What ``work`` gives, which gets a connection with a transaction open."""
     if url.startswith("sqlite"):
         engine = create_engine(url, poolclass=NullPool)
         with engine.begin() as connection:

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import sqlite3
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
 import pytest
 
-import manifest_auth
 from manifest_auth.store import Bound, Crossing, Listing, Store, Unowned
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import _MISSING, TENANT, Compiled, Statement
+from tests.support.statements import every_statement, held
 
-T = TypeVar("T")
-
-
-def _held(kind: type[T]) -> dict[str, T]:
-    """All things of a kind that modules of ours hold, by module and name."""
-    found: dict[str, T] = {}
-    for module_info in pkgutil.walk_packages(manifest_auth.__path__, "manifest_auth."):
-        if ".migrations" in module_info.name or module_info.name.endswith("__main__"):
-            continue
-        module = importlib.import_module(module_info.name)
-        for name, value in vars(module).items():
-            if isinstance(value, kind) and not any(value is known for known in found.values()):
-                found[f"{module_info.name}.{name}"] = value
-    return found
-
-
-ALL: dict[str, Statement[Any]] = _held(Statement)
-LISTINGS: dict[str, Listing[Any]] = _held(Listing)
+ALL: dict[str, Statement[Any]] = every_statement()
+LISTINGS: dict[str, Listing[Any]] = held(Listing)
 
 
 def test_the_walk_finds_the_statements() -> None:

@@ -6,10 +6,19 @@ from typing import Any
 
 import pytest
 from sqlalchemy import BindParameter, Select, bindparam, delete, exists, func, insert, select, union, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.dialects.postgresql import insert as upsert_of_postgres
 from sqlalchemy.exc import SQLAlchemyError
 
-from manifest_auth.store import Store, SystemUnit, TenantUnit, UnboundStatement, bound, crossing, unowned
+from manifest_auth.store import (
+    Store,
+    SystemUnit,
+    TenantUnit,
+    UnboundStatement,
+    bound,
+    crossing,
+    unowned,
+    upsert,
+)
 from manifest_auth.store.statements import TENANT
 from manifest_auth.store.tables import installation, known_origins, sessions, tenants, users
 from tests.storage.conftest import Pair
@@ -62,6 +71,11 @@ UNBINDABLE: dict[str, Any] = {
     "an update that gives rows to another tenant": lambda: bound(update(users).values(tenant_id=bindparam("to"))),
     "an upsert that gives rows to another tenant": lambda: bound(
         upsert(known_origins).values(user_id=1).on_conflict_do_update(index_elements=["user_id"], set_={"tenant_id": 2})
+    ),
+    "an upsert that is not the store's own": lambda: bound(
+        upsert_of_postgres(known_origins)
+        .values(user_id=1)
+        .on_conflict_do_update(index_elements=["user_id"], set_={"tenant_id": 2})
     ),
     "an insert of what an outer join finds": lambda: bound(
         insert(known_origins).from_select(["user_id"], select(_U.id).outerjoin(sessions, _SESSIONS_OF))

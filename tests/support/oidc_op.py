@@ -89,6 +89,7 @@ class Op:
     user: dict[str, Any] = field(
         default_factory=lambda: {"sub": "subject-1", "email": "ada@acme.example", "email_verified": True}
     )
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)  # by code: who came with it, when not ``user``
     only_in_userinfo: set[str] = field(default_factory=set)  # claims of the user that ID tokens leave out
     userinfo: dict[str, Any] | None = None  # what userinfo answers, when not the user's claims
     without_userinfo: bool = False
@@ -140,7 +141,7 @@ class Op:
         self.grants[code] = Grant(redirect_uri, challenge, nonce)
         return code
 
-    def mint(self, nonce: str | None, access_token: str | None = None) -> str:
+    def mint(self, nonce: str | None, access_token: str | None = None, user: dict[str, Any] | None = None) -> str:
         """An ID token as the attributes say."""
         now = self.clock.now_ms() // 1000
         claims: dict[str, Any] = {
@@ -149,7 +150,7 @@ class Op:
             "iat": now,
             "exp": now + self.lifetime,
             "auth_time": now - 5,
-            **{name: value for name, value in self.user.items() if name not in self.only_in_userinfo},
+            **{name: value for name, value in (user or self.user).items() if name not in self.only_in_userinfo},
             "nonce": nonce,
             "at_hash": access_token and half_hash(self._hash, access_token),
         }
@@ -223,7 +224,8 @@ class Op:
             return Answer.json({"error": "invalid_client"}, 401)
         if self.token_error or self.token_status != 200:
             return Answer.json({"error": self.token_error or "server_error"}, max(self.token_status, 400))
-        grant = self.grants.pop(asked.form.get("code", ""), None)
+        code = asked.form.get("code", "")
+        grant, user = self.grants.pop(code, None), self.people.get(code)
         proof = b64(hashlib.sha256(asked.form.get("code_verifier", "").encode()).digest())
         if grant is None or grant.challenge != proof or grant.redirect_uri != asked.form.get("redirect_uri"):
             return Answer.json({"error": "invalid_grant", "error_description": "the provider's own words"}, 400)
@@ -233,7 +235,7 @@ class Op:
             "access_token": access,
             "token_type": "Bearer",
             "expires_in": 300,
-            "id_token": self.id_token or self.mint(grant.nonce, access),
+            "id_token": self.id_token or self.mint(grant.nonce, access, user),
         }
         return Answer.json(_last_word(usual, self.token))
 

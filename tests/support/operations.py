@@ -73,6 +73,7 @@ ARGUMENTS: dict[str, Callable[[Things], dict[str, Any]]] = {
     "jobs": lambda have: {"filter": {"templateId": have.template, "assignedUserId": have.operator}},
     "jobsPage": lambda have: {"filter": {"templateId": have.template, "assignedUserId": have.operator}},
     "job": lambda have: {"id": have.job},
+    "auditEvents": lambda have: {},
     "auditEventsPage": lambda have: {},
     "inviteUser": lambda have: {"input": _new_user()},
     "renewInvitation": lambda have: {"userId": have.user},

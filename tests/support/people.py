@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
 
 from tests.support.accounts import new_client, new_user
 from tests.support.house import PASSWORD, App, Reply
@@ -90,6 +91,15 @@ class OidcProvider:
         self.knows(sub, email, **claims)
         browser = browser or Browser(self.app)
         return browser, await browser.sign_in_oidc(self.op, self.name, self.client, **(query or {}))
+
+    async def among_others(self, sub: str, email: str, **claims: Any) -> Reply:
+        """As :meth:`attempt`, for several who come at the same time; what our callback answered."""
+        browser = Browser(self.app)
+        started = await browser.start("oidc", provider=self.name, client=self.client)
+        back = self.op.visit(started.headers["location"])
+        [code] = parse_qs(urlsplit(back).query)["code"]
+        self.op.people[code] = {"sub": sub, "email": email, "email_verified": True, **claims}
+        return await browser.send("GET", back)
 
     async def sign_in(self, sub: str, email: str = "", **options: Any) -> Browser:
         """The browser of somebody who got in."""

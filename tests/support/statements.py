@@ -1,15 +1,20 @@
-"""How many statements the store runs."""
+"""Which statements there are, and how many of them the store runs."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib
+import pkgutil
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
+import manifest_auth
 from manifest_auth.store.postgres import PostgresConnection
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
+
+T = TypeVar("T")
 
 
 @contextlib.contextmanager
@@ -31,3 +36,21 @@ def _noting(run: Any, seen: list[str]) -> Any:
         return found
 
     return noting
+
+
+def held(kind: type[T]) -> dict[str, T]:
+    """All things of a kind that modules of ours hold, by module and name."""
+    found: dict[str, T] = {}
+    for module_info in pkgutil.walk_packages(manifest_auth.__path__, "manifest_auth."):
+        if ".migrations" in module_info.name or module_info.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(module_info.name)
+        for name, value in vars(module).items():
+            if isinstance(value, kind) and not any(value is known for known in found.values()):
+                found[f"{module_info.name}.{name}"] = value
+    return found
+
+
+def every_statement() -> dict[str, Statement[Any]]:
+    """Those of the whole code base, but for lists, which make theirs when asked."""
+    return held(Statement)

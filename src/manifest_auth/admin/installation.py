@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import bindparam, func, select
 
-from manifest_auth import __version__, audit
+from manifest_auth import __version__, audit, last_backup
 from manifest_auth.admins import addresses, managing, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
@@ -33,8 +33,8 @@ class CountsData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StatusData(msgspec.Struct, frozen=True, rename="camel"):
-    """``uptime``: seconds of the process that answers; ``lastBackupAt``: null, since backups are made from outside and
-    tell nobody."""
+    """``uptime``: seconds of the process that answers; ``lastBackupAt``: of which moment the last backup is that was
+    noted, null when none was."""
 
     version: str
     schema: str
@@ -143,7 +143,8 @@ def _counts(unit: SystemUnit, now: int) -> dict[str, int]:
 async def _status(ctx: Context, call: Call[None]) -> Answer:
     house, settings = ctx.house, ctx.house.settings
     standing = await house.licence.standing()
-    counts = await house.store.read(lambda unit: _counts(unit, ctx.now))
+    noted, counts = await house.store.read(lambda unit: (unit.first(last_backup.FIND), _counts(unit, ctx.now)))
+    house.metrics.backed_up(noted.at if noted is not None else 0)  # looked at every 20 seconds otherwise
     return ok(
         {
             "version": __version__,
@@ -158,7 +159,7 @@ async def _status(ctx: Context, call: Call[None]) -> Answer:
             "deployment": settings.deployment,
             "licenseState": standing.state.value,
             "mail": house.mail.is_set_up,
-            "lastBackupAt": None,
+            "lastBackupAt": when(noted.at) if noted is not None else None,
             "counts": counts,
         }
     )

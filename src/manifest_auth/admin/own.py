@@ -10,13 +10,15 @@ from manifest_auth import admins, audit, passwords
 from manifest_auth.admins import Admin, managing, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, InvalidCredentials, RateLimited, ValidationError
+from manifest_auth.errors import Conflict, InvalidCredentials, ValidationError
+from manifest_auth.metrics import Door
 from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in.counting import NO_CODE
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
 
 T = TypeVar("T")
-DOOR = "admin-own"
+DOOR: Door = "admin-own"
 
 
 class Shown(NamedTuple):
@@ -35,15 +37,15 @@ async def _proven(ctx: Context, shown: Shown, work: Callable[[SystemUnit, Admin]
     house.hasher.check_room()
     counters, subject = throttle.counters(DOOR, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
 
-    def count(unit: SystemUnit) -> tuple[int, str]:
-        wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+    def count(unit: SystemUnit) -> tuple[throttle.Wait | None, str]:
+        wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
         if wait:
-            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=DOOR, wait_ms=wait)
+            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=DOOR, wait_ms=wait.ms)
         return wait, admins.get_locked(unit, me.admin_id).password_hash
 
     wait, stored = await house.store.write(count)
     if wait:
-        raise RateLimited(retry_after=-(-wait // 1000))
+        raise throttle.refusal(ctx, DOOR, wait)
     proof = await throttle.prove(ctx, counters, stored, shown.password)
     if not proof.matches:
         await house.store.write(lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject))
@@ -68,13 +70,15 @@ def check_code(unit: SystemUnit, ctx: Context, admin: Admin, otp: str | None) ->
     """
     if not second_factor.has_one(unit, admin.id):
         return ""
-    how = second_factor.use(unit, ctx.house.sealer, admin.id, otp, ctx.now) if otp else None
-    if how is None:
-        why = "wrong code" if otp else "no code"
+    used = second_factor.use(unit, ctx.house.sealer, admin.id, otp or "", ctx.now)
+    if not used.how:
+        why = ("code used before" if used.replay else "wrong code") if otp else NO_CODE
         audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, f"admin:{admin.id}", method="admin", why=why)
         sentence = "The code is wrong, or was used before" if otp else "A code of the second factor is required"
-        raise InvalidCredentials("Invalid username or password", details=[("otp", sentence)], reason=why)
-    return how
+        raise InvalidCredentials(
+            "Invalid username or password", details=[("otp", sentence)], reason=why, replay=used.replay
+        )
+    return used.how
 
 
 async def change_password(ctx: Context, shown: Shown, new: str) -> None:

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth import audit, providers, sessions
 from manifest_auth.admin import lists, provider_wire
 from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.lists import Asked, Filters
+from manifest_auth.admin.provider_deleting import delete
+from manifest_auth.admin.provider_making import prepare
 from manifest_auth.admin.provider_models import (
     ExaminedData,
     ProviderBody,
@@ -25,7 +27,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import AdminCaller, Context
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.permissions import Permission, Role
-from manifest_auth.providers import Provider, Secrets
+from manifest_auth.providers import Provider
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import check_name
 from manifest_auth.web import Answer, Call, Door, Route, ok
@@ -59,15 +61,9 @@ def is_admin(ctx: Context) -> bool:
     return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
 
 
-async def _write(
-    ctx: Context, call: Call[Any], work: Callable[[TenantUnit], Provider], *, one_by_one: bool = False
-) -> dict[str, Any]:
-    """``one_by_one``: those who do so at once wait for each other, since what is made depends on what there is."""
-
+async def _write(ctx: Context, call: Call[Any], work: Callable[[TenantUnit], Provider]) -> dict[str, Any]:
     def whole(unit: SystemUnit) -> tuple[Provider, str]:
         bound, client = client_of(unit, ctx, call)
-        if one_by_one:
-            tenants.get(unit, bound.tenant_id, lock=True)
         return work(bound), client
 
     provider, client = await ctx.house.store.write(whole)
@@ -83,26 +79,9 @@ async def _read(ctx: Context, call: Call[Any], work: Callable[[TenantUnit], T]) 
 
 
 async def _create(ctx: Context, call: Call[Any]) -> Answer:
-    draft = provider_wire.draft_of(call.body)
-    settings = provider_wire.merged(None, draft)
-    provider_wire.check_addresses(ctx, settings)
-    name = call.body.name
-    display_name = check_name(draft.members.get("displayName") or name, "displayName")
     _, client = await _read(ctx, call, lambda unit: None)
-    secrets = Secrets(client_secret=draft.secret)
-    if settings.saml is not None:
-        key, certificate = await provider_wire.new_key(ctx, f"{client} {name}"[:60])
-        secrets = Secrets(keys=(key,), certificates=(certificate,))
-
-    def work(unit: TenantUnit) -> Provider:
-        made = providers.create(
-            unit, ctx.house.sealer, name, display_name, settings, secrets, by_admin=is_admin(ctx), now=ctx.now
-        )
-        detail = {"name": name, "settings": made.settings}
-        audit.record(unit, ctx, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
-        return made
-
-    return ok(await _write(ctx, call, work, one_by_one=True), status=201)
+    make = await prepare(ctx, client, call.body)
+    return ok(await _write(ctx, call, lambda unit: make(unit, ctx, is_admin(ctx))), status=201)
 
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
@@ -161,7 +140,7 @@ async def _switch(ctx: Context, call: Call[None], *, on: bool) -> Answer:
         provider = providers.get(unit, call.path["provider"], lock=True)
         if (provider.disabled_at is None) == on:
             raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
-        after = providers.switch(unit, provider, on=on, now=ctx.now)
+        after = providers.switch(unit, provider, on=on, by_admin=is_admin(ctx), now=ctx.now)
         ended = 0 if on else sessions.end_provider(unit, provider.id, "provider_switched_off", ctx.now)
         event = Event.PROVIDER_SWITCHED_ON if on else Event.PROVIDER_SWITCHED_OFF
         audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, sessions_ended=ended)
@@ -199,15 +178,7 @@ async def _rotate_key(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _delete(ctx: Context, call: Call[None]) -> Answer:
-    def work(unit: SystemUnit) -> None:
-        bound, _ = client_of(unit, ctx, call)
-        provider = providers.get(bound, call.path["provider"], lock=True)
-        ended = sessions.end_provider(bound, provider.id, "provider_deleted", ctx.now)
-        providers.remove(bound, provider)
-        audit.record(bound, ctx, Event.PROVIDER_DELETED, f"provider:{provider.id}", name=provider.name,
-                     sessions_ended=ended)  # fmt: skip
-
-    await ctx.house.store.write(work)
+    await delete(ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=is_admin(ctx))
     return ok({})
 
 
@@ -238,8 +209,8 @@ def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route
               "still opens what was encrypted for it", None, ProviderData, refusals=(NotFound, Conflict), **may),
         Route("POST", f"{one}/test", _test, door, "Talk to the provider and say what is wrong", None, ExaminedData,
               refusals=gone, **may),
-        Route("DELETE", one, _delete, door, "Delete an identity provider and its links; ends its sessions", None,
-              Deleted, refusals=gone, **may),
+        Route("DELETE", one, _delete, door, "Delete an identity provider, its links and the roles that its "
+              "groups gave; ends its sessions", None, Deleted, refusals=gone, **may),
     )  # fmt: skip
 
 

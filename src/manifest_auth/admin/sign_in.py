@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from manifest_auth import admins, audit, tokens
 from manifest_auth.admin.own import check_code
 from manifest_auth.admins import Admin
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, Overloaded, RateLimited
-from manifest_auth.sign_in import throttle
+from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, Overloaded
+from manifest_auth.sign_in import strangers, throttle
+from manifest_auth.sign_in.counting import counted, refresh_counted
 from manifest_auth.sign_in.finish import Replaced
-from manifest_auth.sign_in.throttle import Counters
+from manifest_auth.sign_in.throttle import Counters, Wait
 from manifest_auth.store import SystemUnit
 from manifest_auth.tokens import Pair, Shown
+
+METHOD: Literal["admin"] = "admin"
 
 
 class SignedIn(NamedTuple):
@@ -27,25 +30,28 @@ async def sign_in(ctx: Context, username: str, password: str, otp: str | None = 
 
     Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded.
     """
+    return await counted(ctx, METHOD, _sign_in(ctx, username, password, otp))
+
+
+async def _sign_in(ctx: Context, username: str, password: str, otp: str | None) -> SignedIn:
     house = ctx.house
     house.hasher.check_room()
 
-    def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, int]:
+    def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, Wait | None]:
         admin = admins.find(unit, username)
         seen = admins.addresses_of(unit, admin.id) if admin else []
         known = throttle.address_origin(ctx.address) if throttle.is_among(ctx.address, seen) else None
-        counters = throttle.counters("admin", username.casefold(), ctx.address, known)
-        wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        counters = throttle.counters(METHOD, username.casefold(), ctx.address, known)
+        wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
         if wait:
             subject = f"admin:{admin.id}" if admin else ""
-            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method="admin", wait_ms=wait)
+            installation = unit.of(audit.INSTALLATION)
+            strangers.record(installation, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms)
         return admin, counters, wait
 
     admin, counters, wait = await house.store.write(find_and_count)
     if wait:
-        house.metrics.throttled.inc()
-        house.metrics.sign_ins.labels("admin", "throttled").inc()
-        raise RateLimited(retry_after=-(-wait // 1000))
+        raise throttle.refusal(ctx, METHOD, wait)
     while True:
         try:
             return await _prove_and_finish(ctx, counters, admin, password, otp)
@@ -64,7 +70,6 @@ async def _prove_and_finish(
         await house.store.write(
             lambda unit: audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, subject, method="admin")
         )
-        house.metrics.sign_ins.labels("admin", "failed").inc()
         raise InvalidCredentials("Invalid username or password")
     found = admin
 
@@ -84,12 +89,7 @@ async def _prove_and_finish(
         holder = tokens.Subject(session_id, found.id, "", ends_at)
         return SignedIn(fresh, tokens.pair(house, tokens.admins_kind(house), holder, refresh_id, None, ctx.now))
 
-    try:
-        signed_in = await house.store.write(tail)
-    except InvalidCredentials:
-        house.metrics.sign_ins.labels("admin", "failed").inc()
-        raise
-    house.metrics.sign_ins.labels("admin", "ok").inc()
+    signed_in = await house.store.write(tail)
     if proof.outdated:
         await _rehash(ctx, found, password)
     return signed_in
@@ -110,14 +110,16 @@ async def _rehash(ctx: Context, admin: Admin, password: str) -> None:
 
 async def refresh(ctx: Context, text: str) -> Pair:
     """As the users' refresh. Raises InvalidToken, TokenExpired."""
+    return await refresh_counted(ctx, _refresh(ctx, text))
+
+
+async def _refresh(ctx: Context, text: str) -> Pair:
     house, now = ctx.house, ctx.now
     kind = tokens.admins_kind(house)
     shown = await tokens.read_refresh(house, kind, text, now)
     session, ids = await house.store.write(lambda unit: _rotate(unit, ctx, shown, now))
     if ids is None:
-        house.metrics.refreshes.labels("reused").inc()
-        raise InvalidToken(reason="refresh token was replaced")
-    house.metrics.refreshes.labels("ok").inc()
+        raise InvalidToken(reason="refresh token was replaced", replay="admin_refresh_token")
     holder = tokens.Subject(session.session_id, session.admin_id, "", session.ends_at)
     return tokens.pair(house, kind, holder, ids[0], ids[1], now)
 

@@ -11,10 +11,9 @@ import ipaddress
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.settings import Network, Settings, admin_networks, is_listed, networks_of
-from manifest_auth.store import Announcement, Store, SystemUnit, unowned
+from manifest_auth.store import Announcement, Store, SystemUnit, unowned, upsert
 from manifest_auth.store.tables import installation
 
 _NAME = "admin_addresses"

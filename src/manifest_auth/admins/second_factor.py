@@ -12,14 +12,12 @@ import hashlib
 import hmac
 from typing import NamedTuple
 
-import pyotp
 from sqlalchemy import bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.clock import Random
-from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.errors import Conflict, Replay, ValidationError
 from manifest_auth.sealing import CannotOpen, Sealer
-from manifest_auth.store import SystemUnit, unowned
+from manifest_auth.store import SystemUnit, unowned, upsert
 from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors, installation, sealed_for
 
 STEP_S = 30
@@ -36,6 +34,13 @@ class Factor(NamedTuple):
     secret: bytes
     confirmed_at: int | None
     last_step: int
+
+
+class Used(NamedTuple):
+    """``how``: ``app`` or ``recovery code``; empty: the code does not work. ``replay``: it did, once."""
+
+    how: str = ""
+    replay: Replay | None = None
 
 
 class _Count(NamedTuple):
@@ -75,6 +80,7 @@ _USE_CODE = unowned(
     .where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key"), _R.used_at.is_(None))
     .values(used_at=bindparam("now"))
 )
+_CODE = unowned(select(_R.key).where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key")), _Value)
 _DROP_CODES = unowned(delete(admin_recovery_codes).where(_R.admin_id == bindparam("of")))
 _CODES_LEFT = unowned(
     select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
@@ -111,23 +117,24 @@ def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, cod
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is not None:
         raise Conflict("There is no second factor that waits for its first code")
-    if not _use_app(unit, sealer, found, _normal(code), now):
+    step = _step_of(sealer, found, _normal(code), now)
+    if not step or not _use_step(unit, found, step):
         raise ValidationError(details=[("otp", "Not the code that the app shows now")])
     unit.change(_CONFIRM, of=admin_id, now=now)
     return new_codes(unit, random, admin_id)
 
 
-def use(unit: SystemUnit, sealer: Sealer, admin_id: int, shown: str, now: int) -> str | None:
-    """Uses up a code of the app or a recovery code: ``app``, ``recovery code``, or None when it does not work."""
+def use(unit: SystemUnit, sealer: Sealer, admin_id: int, shown: str, now: int) -> Used:
+    """Uses up a code of the app or a recovery code."""
     found = unit.first(_FIND, admin_id=admin_id)
     if found is None or found.confirmed_at is None:
-        return None
+        return Used()
     code = _normal(shown)
-    if _use_app(unit, sealer, found, code, now):
-        return "app"
+    if step := _step_of(sealer, found, code, now):
+        return Used("app") if _use_step(unit, found, step) else Used(replay="totp")
     if unit.change(_USE_CODE, of=admin_id, of_key=_key(admin_id, code), now=now) == 1:
-        return "recovery code"
-    return None
+        return Used("recovery code")
+    return Used(replay="recovery_code" if unit.first(_CODE, of=admin_id, of_key=_key(admin_id, code)) else None)
 
 
 def has_one(unit: SystemUnit, admin_id: int) -> bool:
@@ -174,17 +181,27 @@ def require(unit: SystemUnit, required: bool) -> None:
 
 def address(secret: str, username: str, host: str) -> str:
     """The ``otpauth://`` address that apps read from a QR code."""
+    import pyotp  # loaded where a second factor is used
+
     return pyotp.TOTP(secret).provisioning_uri(name=f"{username}@{host}", issuer_name=ISSUER)
 
 
-def _use_app(unit: SystemUnit, sealer: Sealer, factor: Factor, code: str, now: int) -> bool:
+def _step_of(sealer: Sealer, factor: Factor, code: str, now: int) -> int:
+    """For which step of time the app shows this code, used or not; 0: for none that counts now."""
     try:
         secret = sealer.open(factor.secret, sealed_for(_F.secret, admin_id=factor.admin_id)).decode()
     except CannotOpen:  # no code fits; recovery codes, and a reset by another admin, still work
-        return False
+        return 0
+    import pyotp
+
     app, current = pyotp.TOTP(secret), now // 1000 // STEP_S
     fits = [step for step in (current - 1, current, current + 1) if _same(app.generate_otp(step), code)]
-    return bool(fits) and unit.change(_USE_STEP, of=factor.admin_id, step=fits[0]) == 1
+    return fits[0] if fits else 0
+
+
+def _use_step(unit: SystemUnit, factor: Factor, step: int) -> bool:
+    """False when a code of that step, or a later one, was used before."""
+    return unit.change(_USE_STEP, of=factor.admin_id, step=step) == 1
 
 
 def _same(one: str, other: str) -> bool:

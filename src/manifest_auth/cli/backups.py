@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 from pathlib import Path
 from typing import Any
 
 from manifest_auth import settings
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.progress import Progress
+from manifest_auth.clock import Clock
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up
+from manifest_auth.operations.noting import note_backup
 from manifest_auth.operations.restore import Proof, restore
+from manifest_auth.store import StoreUnavailable
 from manifest_auth.text import when
 
 
 def add_to(groups: Any) -> None:
     """Adds the commands to the grammar."""
     backup = groups.add_parser("backup", help="back the installation up into one file, while it serves (SQLite)")
-    backup.add_argument("file", type=Path, metavar="FILE", help="a tar, made anew")
+    what = backup.add_mutually_exclusive_group(required=True)
+    what.add_argument("file", type=Path, nargs="?", metavar="FILE", help="a tar, made anew")
+    what.add_argument(
+        "--note", action="store_true", help="make none, but note that one is complete: after pg_dump, or a snapshot"
+    )
     backup.add_argument("--with-secret-key", action="store_true", help="put the secret key in: whoever has it has all")
     backup.set_defaults(run=_backup)
     again = groups.add_parser("restore", help="restore a backup into an empty place, and prove that nothing is lost")
@@ -30,6 +38,8 @@ def add_to(groups: Any) -> None:
 
 def _backup(given: argparse.Namespace) -> int:
     loaded = settings.load()
+    if given.note:
+        return _note(loaded)
     try:
         with Progress() as show:
             manifest = back_up(loaded, given.file, show, with_secret_key=given.with_secret_key)
@@ -49,7 +59,22 @@ def _backup(given: argparse.Namespace) -> int:
         print("The secret key IS in it: whoever has this file has everything. Keep it as you keep the key.")
     else:
         print("The secret key is NOT in it: keep that apart; without it signing keys and providers' secrets are lost.")
+    detail = {"by": "backup", "file": given.file.name[:200], "lost": len(manifest.lost)}
+    try:
+        asyncio.run(note_backup(loaded, manifest.made_at, **detail))
+    except (NotPossible, StoreUnavailable) as error:  # a store that takes nothing any more is backed up all the same
+        print(f"The backup is whole, but it could not be noted in the store: {error}")
     return 1 if manifest.lost else 0
+
+
+def _note(loaded: settings.Settings) -> int:
+    now = Clock().now_ms()
+    try:
+        asyncio.run(note_backup(loaded, now, by="note"))
+    except NotPossible as error:
+        raise Refused(str(error)) from error
+    print(f"Noted: a backup of {when(now)}.")
+    return 0
 
 
 def _restore(given: argparse.Namespace) -> None:

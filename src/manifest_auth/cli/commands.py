@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from manifest_auth import admins, audit, passwords, settings, tenants
 from manifest_auth.accounts import Draft, add
-from manifest_auth.app import build_house, opened
+from manifest_auth.app import build_house, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
 from manifest_auth.operations import demo
@@ -40,9 +40,10 @@ def serve(given: argparse.Namespace) -> None:
     if loaded.metrics_listen:
         host, _, port = loaded.metrics_listen.rpartition(":")
         _check_address("metrics_listen", host or "127.0.0.1", int(port))
-    asyncio.run(_demo(loaded) if given.demo else _try_out(loaded))
     from manifest_auth import serving
 
+    settle_garbage()
+    asyncio.run(_demo(loaded) if given.demo else _try_out(loaded))
     serving.run(loaded)
 
 

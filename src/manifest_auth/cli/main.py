@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import sys
 from typing import NoReturn
 
 from manifest_auth import __version__
-from manifest_auth.cli import admins, backups, commands, doctor, keys, licences, providers, trail
+from manifest_auth.cli import admins, commands
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
 from manifest_auth.sealing import CannotOpen
@@ -16,9 +17,21 @@ from manifest_auth.settings import SettingsError
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.store.migrate import SchemaTooNew
 
+#: Commands whose grammar stands beside their deeds, and in which module of this room. Such a module loads all that its
+#: commands need, so it is loaded when one of them is asked for: not into each server.
+_ELSEWHERE = {
+    "keys": "keys",
+    "backup": "backups",
+    "restore": "backups",
+    "provider": "providers",
+    "license": "licences",
+    "audit": "trail",
+    "doctor": "doctor",
+}
 
-def parser() -> argparse.ArgumentParser:
-    """The whole grammar."""
+
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """The whole grammar, or as much of it as ``command`` needs."""
     top = argparse.ArgumentParser(
         prog="manifest-auth",
         description="The authentication server of the Manifest API. Settings: MANIFEST_… variables, docs/settings.md.",
@@ -61,12 +74,11 @@ def parser() -> argparse.ArgumentParser:
     _password(create)
     create.set_defaults(run=commands.user_create)
 
-    keys.add_to(groups)
-    backups.add_to(groups)
-    providers.add_to(groups)
-    licences.add_to(groups)
-    trail.add_to(groups)
-    doctor.add_to(groups)
+    if command in groups.choices:
+        return top
+    modules = [_ELSEWHERE[command]] if command in _ELSEWHERE else _ELSEWHERE.values()
+    for module in dict.fromkeys(modules):
+        importlib.import_module(f"manifest_auth.cli.{module}").add_to(groups)
     return top
 
 
@@ -76,7 +88,8 @@ def _password(command: argparse.ArgumentParser) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting."""
-    given = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    given = parser(words[0] if words else None).parse_args(words)
     try:
         result = given.run(given)
         if asyncio.iscoroutine(result):

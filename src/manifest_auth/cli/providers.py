@@ -7,19 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manifest_auth import audit, providers, settings, tenants
+from manifest_auth import providers, settings, tenants
 from manifest_auth.admin import provider_wire
+from manifest_auth.admin.provider_making import prepare
 from manifest_auth.admin.provider_models import ProviderBody
 from manifest_auth.admin.provider_test import examine
 from manifest_auth.app import build_house, opened
-from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.context import Context, House
 from manifest_auth.permissions import Role
-from manifest_auth.providers import KINDS, Provider, Secrets
+from manifest_auth.providers import KINDS, Provider
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.text import check_name
 from manifest_auth.web import convert, parse
 
 
@@ -70,23 +69,10 @@ async def add(given: argparse.Namespace) -> None:
     body = convert(_body(given), ProviderBody)
     async with opened(build_house(settings.load()), hashing=False) as house:
         ctx = _context(house)
-        draft = provider_wire.draft_of(body)
-        rules = provider_wire.merged(None, draft)
-        display_name = check_name(draft.members.get("displayName") or given.name, "displayName")
-        provider_wire.check_addresses(ctx, rules)
-        secrets = Secrets(client_secret=draft.secret)
-        if rules.saml is not None:
-            key, certificate = await provider_wire.new_key(ctx, f"{given.client} {given.name}"[:60])
-            secrets = Secrets(keys=(key,), certificates=(certificate,))
+        make = await prepare(ctx, given.client, body)
 
         def work(unit: SystemUnit) -> Provider:
-            bound = unit.of(_tenant(unit, given.client).id)
-            made = providers.create(
-                bound, house.sealer, given.name, display_name, rules, secrets, by_admin=True, now=ctx.now
-            )
-            detail = {"name": given.name, "settings": made.settings}
-            audit.record(bound, origin_of(house), Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
-            return made
+            return make(unit.of(_tenant(unit, given.client).id), origin_of(house), True)
 
         shown = provider_wire.wire(ctx, given.client, await house.store.write(work))
     there = {name: value for name, value in shown["serviceProvider"].items() if isinstance(value, str)}

@@ -56,6 +56,10 @@ class Documents:
         """Characters of all remembered documents."""
         return self._text
 
+    def knows(self, query: str) -> bool:
+        """Whether it was prepared before."""
+        return query in self._known
+
     def prepare(self, query: str) -> Prepared:
         """Parsed, limited and validated."""
         found = self._known.get(query)

@@ -106,7 +106,9 @@ def _from_members(members: Any) -> _Request:
 async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> Answer:
     kind = media_type(head)
     introspects = ctx.house.settings.introspects
-    prepared = _documents[introspects].prepare(request.query)
+    documents = _documents[introspects]
+    ctx.house.metrics.cache("documents", "hit" if documents.knows(request.query) else "miss").inc()
+    prepared = documents.prepare(request.query)
     operation = prepared.operation(request.operation)
     if by_get and operation not in (None, OperationType.QUERY):
         raise MethodNotAllowed("POST")

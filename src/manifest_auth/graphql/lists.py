@@ -84,7 +84,7 @@ class ListOf(Generic[R]):
         )
 
 
-async def total(paged: Paged, _info: Any) -> int:
-    """Resolver of ``total`` of every page type."""
-    found: int = await paged.read_total()
+async def total(paged: Paged, _info: Any) -> int | None:
+    """Resolver of ``total`` of every page type; None where it is too much to count."""
+    found: int | None = await paged.read_total()
     return found

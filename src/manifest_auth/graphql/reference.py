@@ -32,9 +32,10 @@ with `details` that name the argument) and the request id. A document that does 
 or bad credential is 401.
 
 **Lists** take `first` ({usual} when left out, {most} at most), `after`, `filter` and `sort`. Beside each list stands
-its page twin (`usersPage`, `templatesPage`, `jobsPage`) with `items`, `nextCursor` for the next `after`, and `total`,
-which is counted only when asked for. The audit trail has a page alone (`auditEventsPage`), by time, without `total`.
-Lists inside a template or job are numbered from 1; there `after` is the last number seen.
+its page twin (`usersPage`, `templatesPage`, `jobsPage`, `auditEventsPage`) with `items`, `nextCursor` for the next
+`after`, and `total`, which is counted only when asked for. The audit trail has one order, by time (`order`), and is too
+long to look at all of it: its lists say where they end. Lists inside a template or job are numbered from 1; there
+`after` is the last number seen.
 
 **Limits.** A document is refused before it runs when it has more than {length} characters, {tokens} tokens, {depth}
 levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {arguments} arguments, {variables} variables,

@@ -44,9 +44,12 @@ RESOLVERS: dict[str, Resolver] = {
     **trail.RESOLVERS,
 }
 
+TEXT = Path(__file__).parent / "schema.graphql"
+
 
 def _build() -> GraphQLSchema:
-    schema = build_schema((Path(__file__).parent / "schema.graphql").read_text("utf-8"))
+    # That the text is a valid schema is for a test to say, not for each start; where in it a thing stands nobody asks.
+    schema = build_schema(TEXT.read_text("utf-8"), assume_valid_sdl=True, no_location=True)
     unused = dict(RESOLVERS)
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLObjectType) and not is_introspection_type(kind):

@@ -1,4 +1,4 @@
-"""The client's audit trail: the same pages as at ``/api/client/audit``."""
+"""The client's audit trail: a plain list, and the same pages as at ``/api/client/audit``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,22 @@ from typing import Any, NamedTuple
 
 from manifest_auth import trail
 from manifest_auth.context import Context
-from manifest_auth.graphql import arguments
+from manifest_auth.errors import ValidationError
+from manifest_auth.graphql import arguments, lists
+from manifest_auth.graphql.lists import Paged
 from manifest_auth.text import moment
-from manifest_auth.trail import NEWEST_FIRST, OLDEST_FIRST, Found, Wanted, cursor, event_named, place_of
+from manifest_auth.trail import (
+    NEWEST_FIRST,
+    OLDEST_FIRST,
+    Found,
+    Place,
+    Wanted,
+    cursor,
+    event_named,
+    place_of,
+    place_of_number,
+    user_named,
+)
 
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
@@ -35,6 +48,14 @@ def _event(found: Found) -> AuditEvent:
     )
 
 
+class _Asked(NamedTuple):
+    """Arguments of the list and of its page twin."""
+
+    wanted: Wanted
+    first: int
+    after: Place | None
+
+
 def _wanted(given: dict[str, Any], order: str) -> Wanted:
     """Raises ValidationError."""
     filters = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
@@ -42,16 +63,41 @@ def _wanted(given: dict[str, Any], order: str) -> Wanted:
         if name in filters:
             filters[name] = moment(filters[name], field)
     event_named(filters.get("event", ""), "filter.event")
+    if "userId" in filters:
+        filters["user"] = user_named(arguments.number(filters.pop("userId"), "filter.userId"))
     return Wanted(**filters, order=order)
 
 
-async def _page(_source: Any, info: Any, **given: Any) -> dict[str, Any]:
-    ctx: Context = info.context
+async def _asked(ctx: Context, given: dict[str, Any]) -> _Asked:
+    """Raises ValidationError."""
     first, order = arguments.size(given.get("first")), _ORDERS[given.get("order") or "NEWEST"]
-    found, goes_on = await trail.page(
-        ctx.store, _wanted(given, order), first, place_of(given.get("after") or "", order)
-    )
-    return {"items": [_event(one) for one in found], "nextCursor": cursor(goes_on, order)}
+    wanted, text = _wanted(given, order), given.get("after") or ""
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        return _Asked(wanted, first, place_of(text, order))
+    # The plain list tells no cursor: there the last event's number serves.
+    place = await place_of_number(ctx.store, int(text))
+    if place is None:
+        raise ValidationError(details=[("after", "There is no event of this number any more")])
+    return _Asked(wanted, first, place)
 
 
-RESOLVERS: dict[str, Callable[..., Any]] = {"Query.auditEventsPage": _page}
+async def _list(_source: Any, info: Any, **given: Any) -> list[AuditEvent]:
+    ctx: Context = info.context
+    asked = await _asked(ctx, given)
+    found, _ = await trail.page(ctx.store, *asked)
+    return [_event(one) for one in found]
+
+
+async def _page(_source: Any, info: Any, **given: Any) -> Paged:
+    ctx: Context = info.context
+    asked = await _asked(ctx, given)
+    found, goes_on = await trail.page(ctx.store, *asked)
+    items = [_event(one) for one in found]
+    return Paged(items, cursor(goes_on, asked.wanted.order), lambda: trail.total(ctx.store, asked.wanted))
+
+
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    "Query.auditEvents": _list,
+    "Query.auditEventsPage": _page,
+    "AuditEventPage.total": lists.total,
+}

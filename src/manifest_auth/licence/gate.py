@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import bindparam, case, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.clock import Clock
 from manifest_auth.errors import LicenseExpired, LicenseInvalid, LicenseRequired
 from manifest_auth.licence import seats
 from manifest_auth.licence.licence import DAY_MS, BadLicence, Licence, Seats, public_key, verify
 from manifest_auth.settings import Settings, SettingsError
-from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned
+from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned, upsert
 from manifest_auth.store.tables import installation, licences, revoked_licences
 from manifest_auth.text import when
 

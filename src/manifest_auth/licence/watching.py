@@ -32,4 +32,5 @@ def measure(house: House, found: Overview) -> None:
     left = (licence.expires_ms - house.clock.now_ms()) / DAY_MS if licence is not None else 0.0
     granted = msgspec.structs.asdict(licence.seats if licence is not None else _NONE)
     used = msgspec.structs.asdict(found.used)
-    house.metrics.license(round(left, 3), {kind: (used[kind], granted[kind]) for kind in used})
+    state = found.standing.state.value
+    house.metrics.license(state, round(left, 3), {kind: (used[kind], granted[kind]) for kind in used})

@@ -4,8 +4,7 @@ Never: who gets a letter, or why. A letter that could not be sent is told to who
 """
 
 from manifest_auth.mail.letters import Letter, invitation, reset
-from manifest_auth.mail.mail import LEISURE_S, Mail
-from manifest_auth.mail.server import Server, server_of
-from manifest_auth.mail.smtp import NotSent, try_out
+from manifest_auth.mail.mail import LEISURE_S, Mail, try_out
+from manifest_auth.mail.server import NotSent, Server, server_of
 
 __all__ = ["LEISURE_S", "Letter", "Mail", "NotSent", "Server", "invitation", "reset", "server_of", "try_out"]

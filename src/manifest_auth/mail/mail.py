@@ -7,25 +7,29 @@ import threading
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 from manifest_auth.clock import Clock, Random
 from manifest_auth.mail.letters import Letter
-from manifest_auth.mail.server import Server
-from manifest_auth.mail.smtp import NotSent, send
+from manifest_auth.mail.server import NotSent, Server
 from manifest_auth.metrics import Metrics
 
 if TYPE_CHECKING:
+    from email.message import EmailMessage
+
     from structlog.typing import FilteringBoundLogger
 
 THREADS = 4
 MOST_WAITING = 100  # letters; a server that hangs must not gather them without end
 BUDGET_S = 3.0  # for all letters of one request: somebody waits for the answer
 LEISURE_S = 30.0  # for a letter that nobody waits for
+
+
+def try_out(server: Server, seconds: float) -> None:
+    """Greets the server and signs in, sends nothing. Raises NotSent."""
+    from manifest_auth.mail import smtp  # with the library of mail, which most processes never need
+
+    smtp.try_out(server, seconds)
 
 
 class Mail:
@@ -54,13 +58,15 @@ class Mail:
         try:
             await self._send(self._server, letter, deadline)
         except NotSent as error:
-            self._metrics.mails.labels("failed").inc()
+            self._metrics.mailed("failed")
             self._log.warning("mail_failed", request_id=request_id, reason=str(error))
             return False
-        self._metrics.mails.labels("ok").inc()
+        self._metrics.mailed("ok")
         return True
 
     async def _send(self, server: Server, letter: Letter, deadline: float) -> None:
+        from manifest_auth.mail.smtp import send
+
         loop = asyncio.get_running_loop()
         left = deadline - loop.time()
         if left <= 0:
@@ -91,6 +97,11 @@ class Mail:
 
     def _message(self, server: Server, letter: Letter) -> EmailMessage:
         """RFC 5322. Raises ValueError."""
+        from email.headerregistry import Address
+        from email.message import EmailMessage
+        from email.policy import SMTP
+        from email.utils import format_datetime
+
         message = EmailMessage(SMTP)
         message["From"] = server.sender
         name, _, domain = letter.to.rpartition("@")

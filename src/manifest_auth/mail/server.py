@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from email.errors import HeaderParseError
-from email.headerregistry import Address
-from email.utils import parseaddr
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from manifest_auth.settings import Secret, Settings, is_loopback_host
 
+if TYPE_CHECKING:  # the library of e-mail is loaded where mail is set up, or a letter is written
+    from email.headerregistry import Address
+
 _PORTS = {"smtp": 587, "smtps": 465}  # RFC 6409, RFC 8314
+
+
+class NotSent(Exception):
+    """The letter was not taken; the text says why, for the log."""
 
 
 class Server(NamedTuple):
@@ -54,6 +58,10 @@ def server_of(settings: Settings) -> Server | None:
 
 
 def _sender(text: str) -> Address:
+    from email.errors import HeaderParseError
+    from email.headerregistry import Address
+    from email.utils import parseaddr
+
     name, address = parseaddr(text)
     try:
         found = Address(name, addr_spec=address)

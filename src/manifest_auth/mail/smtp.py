@@ -12,11 +12,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 
-from manifest_auth.mail.server import Server
-
-
-class NotSent(Exception):
-    """The letter was not taken; the text says why, for the log."""
+from manifest_auth.mail.server import NotSent, Server
 
 
 def send(server: Server, to: str, message: EmailMessage, seconds: float, is_wanted: Callable[[], bool]) -> None:

@@ -54,7 +54,7 @@ class Microsoft:
 
     def __init__(self, outgoing: Outgoing, clock: Clock, clouds: Clouds) -> None:
         self._outgoing, self.clouds = outgoing, clouds
-        self._keys = oidc.Kept(self._published, clock)
+        self._keys = oidc.Kept(self._published, clock, outgoing.metrics, "directory_keys")
 
     async def verify(self, token: str, claims: Claims, cloud: Cloud, deadline: float) -> None:
         """Whether the directory signed a token for our own application.
@@ -173,4 +173,4 @@ def _refusal(reply: Reply, call: str) -> str:
 
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
-    return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""

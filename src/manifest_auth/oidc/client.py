@@ -23,8 +23,10 @@ class Client:
     def __init__(self, outgoing: Outgoing, clock: Clock, at: Callable[[str], str] = discovery.address_of) -> None:
         """``at``: where the document of an issuer is, if not where the standard says."""
         self._outgoing, self._clock, self._at = outgoing, clock, at
-        self._documents = Kept(self._discovered, clock, _STALE_MS)
-        self._keys = Kept(self._published, clock)  # no stale ones: a key that was taken back must stop verifying
+        self._documents = Kept(self._discovered, clock, outgoing.metrics, "discovery", _STALE_MS)
+        self._keys = Kept(
+            self._published, clock, outgoing.metrics, "provider_keys"
+        )  # no stale ones: a key that was taken back must stop verifying
         self._tokens = token_endpoint.TokenEndpoint(outgoing)
 
     async def discover(self, issuer: str, deadline: float | None = None) -> Discovered:

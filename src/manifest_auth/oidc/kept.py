@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, get_args
 
 from manifest_auth.clock import Clock
+from manifest_auth.metrics import Cache, CacheResult, Metrics
 from manifest_auth.outgoing import Unreachable
 
 FRESH_MS = 60 * 60 * 1000
@@ -30,8 +31,11 @@ class Kept(Generic[Thing]):
     ``stale_ms``: how old a copy may be that is used while fetching fails; 0: failure closes.
     """
 
-    def __init__(self, fetch: Callable[[str], Awaitable[Thing]], clock: Clock, stale_ms: int = 0) -> None:
+    def __init__(
+        self, fetch: Callable[[str], Awaitable[Thing]], clock: Clock, metrics: Metrics, cache: Cache, stale_ms: int = 0
+    ) -> None:
         self._fetch, self._clock, self._stale_ms = fetch, clock, stale_ms
+        self._hit, self._miss, self._stale = (metrics.cache(cache, result) for result in get_args(CacheResult))
         self._entries: dict[str, _Entry[Thing]] = {}
         self._under_way: dict[str, asyncio.Task[Thing]] = {}
 
@@ -39,15 +43,23 @@ class Kept(Generic[Thing]):
         """The thing, at most an hour old where its source can be reached by the deadline (of the event loop)."""
         entry = self._entries.get(key)
         if entry is None or not self._is_younger(entry.fetched_at, max(FRESH_MS, self._stale_ms)):
+            self._miss.inc()
             return await self._fetched(key, deadline)
-        if self._is_younger(entry.fetched_at, FRESH_MS) or self._is_younger(entry.failed_at, RENEW_MS):
+        if self._is_younger(entry.fetched_at, FRESH_MS):
+            self._hit.inc()
+            return entry.thing
+        if self._is_younger(entry.failed_at, RENEW_MS):
+            self._stale.inc()
             return entry.thing
         try:  # the rest of the time is for what the thing is needed for
             now = asyncio.get_running_loop().time()
-            return await self._fetched(key, now + (deadline - now) / 2)
+            thing = await self._fetched(key, now + (deadline - now) / 2)
         except Unreachable:
+            self._stale.inc()
             entry.failed_at = self._clock.now_ms()
             return entry.thing
+        self._miss.inc()
+        return thing
 
     async def renew(self, key: str, outdated: Thing, deadline: float) -> Thing | None:
         """Something newer than ``outdated``, which did not do; None when the last renewal was less than a minute ago.

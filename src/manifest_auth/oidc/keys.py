@@ -6,14 +6,13 @@ unknown kinds for instance, is passed over.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.jws import JWSRegistry
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manifest_auth.base64url import decode
 from manifest_auth.outgoing import Outgoing, Unreachable
+
+if TYPE_CHECKING:  # loaded at the first sign-in through a provider: some 30 ms and two megabytes
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 MOST = 100
 _LEAST_RSA, _MOST_RSA = 2048, 8192  # bits: below, signatures can be forged; above, verifying is work for a stranger
@@ -53,6 +52,8 @@ class Key(NamedTuple):
 
     def verifies(self, algorithm: str, signed: bytes, signature: bytes) -> bool:
         """Whether the signature is good. Only for algorithms that it fits."""
+        from joserfc.jws import JWSRegistry
+
         # The algorithm itself: the library's reader of tokens limits headers to 512 bytes, refuses members that it does
         # not know, and warns of EdDSA each time.
         return JWSRegistry.algorithms[algorithm].verify(signed, signature, self.jose)
@@ -102,6 +103,8 @@ def _read(entry: dict[str, Any]) -> Key | None:
     kind = str(public.get("crv", "RSA"))
     if not any(kind in kinds for kinds in ALGORITHMS.values()):
         return None
+    from joserfc.errors import JoseError
+
     try:
         jose = _imported({"kty": entry["kty"], **public}, kind)
     except (ValueError, JoseError):  # a point off its curve, base64 that is none
@@ -112,6 +115,8 @@ def _read(entry: dict[str, Any]) -> Key | None:
 
 
 def _imported(public: dict[str, Any], kind: str) -> RSAKey | ECKey | OKPKey:
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
     if kind == "RSA":
         bits = int.from_bytes(decode(public["n"].rstrip("="))).bit_length()
         if not _LEAST_RSA <= bits <= _MOST_RSA:

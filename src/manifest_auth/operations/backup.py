@@ -46,6 +46,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
     if target.exists():
         raise NotPossible(f"{target} is there already")
     _check_space(settings, source, target)
+    began = Clock().now_ms()
     with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=f".{target.name}-") as name:  # mode 0700
         folder = Path(name)
         copy = folder / STORE
@@ -55,7 +56,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
             raise NotPossible(f"the store is damaged: {found[0]}; see docs/operations.md, Backup")
         (folder / "tar").touch(mode=0o600)
         with (folder / "tar").open("wb") as made:
-            manifest = _write(settings, made, copy, folder, progress, with_secret_key)
+            manifest = _write(settings, made, copy, folder, progress, began, with_secret_key)
             made.flush()
             os.fsync(made.fileno())
         (folder / "tar").rename(target)
@@ -85,8 +86,9 @@ def _check_space(settings: Settings, source: Path, target: Path) -> None:
 
 
 def _write(
-    settings: Settings, made: io.BufferedWriter, copy: Path, folder: Path, progress: Progress, with_secret_key: bool
-) -> Manifest:
+    settings: Settings, made: io.BufferedWriter, copy: Path, folder: Path, progress: Progress, began: int,
+    with_secret_key: bool,
+) -> Manifest:  # fmt: skip
     members: dict[str, Member] = {}
     lost: list[str] = []
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -100,7 +102,7 @@ def _write(
             members[KEY] = add(archive, KEY, folder / KEY, lambda _: None)
         found = copying.contents(copy)
         manifest = Manifest(
-            FORMAT, __version__, Clock().now_ms(), found.schema, found.rows, found.chains,
+            FORMAT, __version__, began, found.schema, found.rows, found.chains,
             "here" if place is not None else settings.files, lost, members,
         )  # fmt: skip
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Table, bindparam, delete, select, tuple_
@@ -56,9 +57,14 @@ def _walk(table: Table) -> _Walk:
 
 
 _TRAIL = (audit_events, audit_anchors, audit_heads)
-#: Tables of clients, those first that point at others.
-_WALKS = [_walk(table) for table in reversed(metadata.sorted_tables) if table in TENANT_OWNED - {*_TRAIL}]
 _DROP_TRAIL = [bound(delete(table)) for table in _TRAIL]
+
+
+@cache
+def _walks() -> list[_Walk]:
+    """Tables of clients, those first that point at others. Some fifty statements, made when a client is taken away:
+    few processes ever do."""
+    return [_walk(table) for table in reversed(metadata.sorted_tables) if table in TENANT_OWNED - {*_TRAIL}]
 
 
 async def sweep_clients(house: House) -> None:
@@ -73,7 +79,7 @@ async def sweep_clients(house: House) -> None:
 async def _empty(house: House, tenant: Tenant, until: float) -> bool:
     """False when the time was over before everything was gone."""
     size = MOST // 10
-    for walk in _WALKS:
+    for walk in _walks():
         after: Sequence[Any] | None = None
         while found := await _look(house, tenant, walk, after, size):
             began = time.monotonic()

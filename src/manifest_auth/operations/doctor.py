@@ -14,6 +14,7 @@ from manifest_auth.files import FilesUnavailable, open_keeper
 from manifest_auth.mail import NotSent, server_of, try_out
 from manifest_auth.operations.doctor_licence import licence_findings
 from manifest_auth.operations.doctor_places import integrity, places
+from manifest_auth.operations.noting import backup_finding
 from manifest_auth.passwords import builds
 from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_keys
 from manifest_auth.settings import Settings, SettingsError, admin_networks, proxy_networks
@@ -142,7 +143,7 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
     store = open_store(settings.database, 2)
     await store.open()
     try:
-        for level, text in await licence_findings(settings, store):
+        for level, text in (await backup_finding(store), *await licence_findings(settings, store)):
             yield Finding(level, text)
         from manifest_auth.clock import Clock
         from manifest_auth.tokens import KeyRing

@@ -44,7 +44,7 @@ async def _metrics(ctx: Context, call: Call[None]) -> Answer:
             raise InvalidToken(reason="metrics token")
     elif not settings.is_loopback:
         raise NotFound()
-    return Answer(200, ctx.house.metrics.render(), (_TEXT, NO_STORE))
+    return Answer(200, ctx.house.metrics.render(everybody=settings.workers > 1), (_TEXT, NO_STORE))
 
 
 async def _jwks(ctx: Context, call: Call[None]) -> Answer:

@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
-from manifest_auth import licence, trail
+from manifest_auth import last_backup, licence, trail
 from manifest_auth.context import House
 from manifest_auth.files import arriving, drop_older
+from manifest_auth.metrics import Swept
 from manifest_auth.operations.deleting import sweep_clients
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import StoreUnavailable, SystemUnit, crossing, unowned
@@ -45,27 +46,32 @@ _ORIGINS = crossing(delete(known_origins).where(known_origins.c.seen_at < bindpa
 
 _INVITATIONS = _expired(invitations, invitations.c.expires_at, invitations.c.id)
 #: What single sign-on leaves behind, by the thousand in a busy hour: swept in every round until nothing is left.
-_FLEETING = (
-    _expired(sign_in_flows, sign_in_flows.c.expires_at, sign_in_flows.c.key),
-    _expired(sign_in_codes, sign_in_codes.c.expires_at, sign_in_codes.c.key),
-    _expired(seen_assertions, seen_assertions.c.expires_at, seen_assertions.c.key),
-    _expired(refused_tokens, refused_tokens.c.expires_at, refused_tokens.c.key),
-)
+_FLEETING: dict[Swept, Any] = {
+    "flows": _expired(sign_in_flows, sign_in_flows.c.expires_at, sign_in_flows.c.key),
+    "codes": _expired(sign_in_codes, sign_in_codes.c.expires_at, sign_in_codes.c.key),
+    "assertions": _expired(seen_assertions, seen_assertions.c.expires_at, seen_assertions.c.key),
+    "refused_tokens": _expired(refused_tokens, refused_tokens.c.expires_at, refused_tokens.c.key),
+}
 
 
-def sweep(unit: SystemUnit, now: int) -> None:
-    """Drops sessions that ended 30 days ago, origins not seen for a year, counters of the throttle."""
-    unit.change(_SESSIONS, before=now - KEEP_MS)
-    unit.change(_ADMIN_SESSIONS, before=now - KEEP_MS)
-    unit.change(_INVITATIONS, before=now - KEEP_MS)
-    unit.change(_ORIGINS, before=now - 400 * 86_400_000)
-    throttle.sweep(unit, now)
+def sweep(unit: SystemUnit, now: int) -> dict[Swept, int]:
+    """Drops sessions that ended 30 days ago, origins not seen for a year, counters of the throttle. Counts them."""
+    return {
+        "sessions": unit.change(_SESSIONS, before=now - KEEP_MS),
+        "admin_sessions": unit.change(_ADMIN_SESSIONS, before=now - KEEP_MS),
+        "invitations": unit.change(_INVITATIONS, before=now - KEEP_MS),
+        "origins": unit.change(_ORIGINS, before=now - 400 * 86_400_000),
+        "throttles": throttle.sweep(unit, now),
+    }
 
 
 async def sweep_fleeting(house: House) -> None:
     """Drops flows, one-time codes and ids of assertions whose time is over, in small units of work."""
-    for statement in _FLEETING:
-        while await house.store.write(lambda unit: unit.change(statement, before=house.clock.now_ms())) == BATCH:  # noqa: B023
+    for what, statement in _FLEETING.items():
+        gone = BATCH
+        while gone == BATCH:
+            gone = await house.store.write(lambda unit: unit.change(statement, before=house.clock.now_ms()))  # noqa: B023
+            house.metrics.swept(what, gone)
             await asyncio.sleep(0)
 
 
@@ -77,6 +83,7 @@ async def sweep_files(house: House) -> None:
         for file in found:
             if await house.store.of(file.tenant_id).write(lambda unit: files.drop_unused(unit, file.id)):  # noqa: B023
                 await house.files.drop(file.key)
+                house.metrics.swept("files", 1)
 
 
 async def sweep_halves(house: House) -> None:
@@ -90,23 +97,31 @@ async def sweep_trail(house: House) -> None:
     """Drops audit events that are kept no longer, where a setting says how long."""
     if days := house.settings.audit_days:
         now = house.clock.now_ms()
-        await trail.sweep(house.store, now - days * 86_400_000, now)
+        house.metrics.swept("audit_events", await trail.sweep(house.store, now - days * 86_400_000, now))
+
+
+async def watch_backups(house: House) -> None:
+    """Tells the metrics of which moment the last backup is."""
+    noted = await house.store.look_up(last_backup.FIND)
+    house.metrics.backed_up(noted.at if noted is not None else 0)
 
 
 async def run(house: House) -> None:
-    """Until cancelled. A store that cannot be reached is tried again in the next round. The licence is looked at in
-    the first moment, too, so that the metrics know of it."""
+    """Until cancelled. A store that cannot be reached is tried again in the next round. Licence and last
+    backup are looked at in the first moment, too, so that the metrics know of them."""
     turn = 0
     while True:
         try:
             await licence.watch(house)
+            await watch_backups(house)
             if turn:
                 await house.keys.refresh()
                 await sweep_fleeting(house)
                 await sweep_clients(house)
             if turn and turn % SWEEP_EVERY == 0:
                 now = house.clock.now_ms()
-                await house.store.write(lambda unit: sweep(unit, now))  # noqa: B023 - awaited at once
+                for what, rows in (await house.store.write(lambda unit: sweep(unit, now))).items():  # noqa: B023
+                    house.metrics.swept(what, rows)
                 await sweep_files(house)
                 await sweep_halves(house)
                 await sweep_trail(house)

@@ -6,7 +6,7 @@ nothing of what the answers mean.
 """
 
 from manifest_auth.outgoing.addresses import split
-from manifest_auth.outgoing.outgoing import Call, Outgoing
+from manifest_auth.outgoing.outgoing import Outgoing
 from manifest_auth.outgoing.reply import Reply, Unreachable, parse
 
-__all__ = ["Call", "Outgoing", "Reply", "Unreachable", "parse", "split"]
+__all__ = ["Outgoing", "Reply", "Unreachable", "parse", "split"]

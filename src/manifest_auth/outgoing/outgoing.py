@@ -6,11 +6,11 @@ import asyncio
 import base64
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import quote_plus, urlencode
 from weakref import WeakValueDictionary
 
-from manifest_auth.metrics import Metrics
+from manifest_auth.metrics import Call, CallResult, Metrics
 from manifest_auth.outgoing.addresses import literal_refusal, refusal, split
 from manifest_auth.outgoing.names import Names, Resolve, system
 from manifest_auth.outgoing.reply import Reply, Unreachable
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 64  # calls to one host: a slow provider must not take all connections
 _USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
 
-#: What a call is for, as a label of metrics.
-Call = Literal["discovery", "keys", "token", "userinfo", "metadata", "graph", "dataverse", "other"]
-
 
 class Outgoing:
     """The calls of one process. Nothing is loaded or opened before the first one."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None, resolve: Resolve = system) -> None:
         self._seconds, self._is_private_allowed = settings.provider_timeout, settings.calls_private
-        self._metrics, self._names = metrics, Names(resolve)
+        self.metrics, self._names = metrics or Metrics(), Names(resolve)
         self._wire: Wire | None = None
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
@@ -84,13 +81,13 @@ class Outgoing:
     async def _ask(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float | None, call: Call
     ) -> Reply:
-        began, result = time.perf_counter(), "unreachable"
+        result: CallResult = "unreachable"
+        began = time.perf_counter()
         try:
             reply = await self._in_turn(method, url, headers, body, self.deadline() if deadline is None else deadline)
             result = "ok" if reply.status < 300 else "refused"
         finally:
-            if self._metrics is not None:
-                self._metrics.called(call, result, time.perf_counter() - began)
+            self.metrics.called(call, result, time.perf_counter() - began)
         return reply
 
     async def _in_turn(

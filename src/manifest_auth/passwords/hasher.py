@@ -68,6 +68,7 @@ class Hasher:
             kept_kib=self._today.memory,
         )
         await self._pool.start()
+        self._metrics.hash_limit.set(self._pool.most)
 
     @property
     def workers(self) -> int:
@@ -82,7 +83,11 @@ class Hasher:
     def check_room(self) -> None:
         """Raises Overloaded when the queue is full."""
         if self._workers.is_full:
-            raise Overloaded(retry_after=1)
+            raise self._full()
+
+    def _full(self) -> Overloaded:
+        self._metrics.hash_refused.inc()
+        return Overloaded(retry_after=1)
 
     async def hash(self, password: str) -> str:
         """The text to store for a new password. Raises Overloaded."""
@@ -111,23 +116,20 @@ class Hasher:
         return self._pool
 
     async def _tag(self, password: str, salt: bytes, parameters: _Parameters, length: int) -> bytes:
-        pool = self._workers
-        with self._metrics.hash_seconds.time():
-            try:
-                return await pool.tag(
-                    password.encode("utf-8", "surrogatepass"),
-                    salt,
-                    memory=parameters.memory,
-                    passes=parameters.passes,
-                    lanes=parameters.lanes,
-                    length=length,
-                )
-            finally:
-                self._metrics.hash_waiting.set(pool.waiting)
+        self.check_room()
+        with self._metrics.hash_seconds.time(), self._metrics.hash_waiting.track_inprogress():
+            return await self._workers.tag(
+                password.encode("utf-8", "surrogatepass"),
+                salt,
+                memory=parameters.memory,
+                passes=parameters.passes,
+                lanes=parameters.lanes,
+                length=length,
+            )
 
     async def _verify_foreign(self, stored: str, password: str) -> bool:
         if self._foreign >= self._settings.hash_queue:
-            raise Overloaded(retry_after=1)
+            raise self._full()
         self._foreign += 1
         try:
             loop = asyncio.get_running_loop()

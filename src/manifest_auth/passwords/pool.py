@@ -54,9 +54,9 @@ class HashPool:
         self._closing = False
 
     @property
-    def waiting(self) -> int:
-        """Jobs that wait or run."""
-        return len(self._queue) + sum(len(w.jobs) for w in self._workers)
+    def most(self) -> int:
+        """How many jobs may wait or run."""
+        return self._limit + self._count * DEPTH
 
     @property
     def is_full(self) -> bool:

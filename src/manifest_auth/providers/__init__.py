@@ -6,6 +6,7 @@ here (:class:`Identity`), and which roles its groups give. Never: a call to a pr
 
 from manifest_auth.providers.identities import (
     ALIAS,
+    Given,
     How,
     Identity,
     IdentityRow,
@@ -13,6 +14,7 @@ from manifest_auth.providers.identities import (
     claims_unvouched,
     find_identity,
     find_in_directory,
+    given_by,
     granted_by_others,
     granted_to,
     is_linked,
@@ -64,6 +66,7 @@ __all__ = [
     "Attributes",
     "DynamicsSettings",
     "EntraSettings",
+    "Given",
     "GroupRoles",
     "How",
     "Identity",
@@ -90,6 +93,7 @@ __all__ = [
     "find_with_issuer",
     "get",
     "get_by_id",
+    "given_by",
     "granted_by_others",
     "granted_to",
     "is_linked",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, not_, or_, select, update
+from sqlalchemy import Integer, Select, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from manifest_auth.errors import NotFound
 from manifest_auth.store import TenantUnit, bound
@@ -67,6 +67,14 @@ class Elsewhere(NamedTuple):
 
     provider_id: int
     user_id: int
+
+
+class Given(NamedTuple):
+    """An identity whose groups gave roles."""
+
+    id: int
+    user_id: int
+    granted: int
 
 
 class _Mask(NamedTuple):
@@ -143,6 +151,13 @@ _MADE_BY = bound(
 _MARK_ALL = bound(
     update(identities).where(_C.user_id.in_(cast("Select[Any]", _MADE_BY))).values(how=How.CREATED_UNVOUCHED.value)
 )
+_GIVEN = bound(
+    select(_C.id, _C.user_id, _C.granted)
+    .where(_C.provider_id == bindparam("of_provider"), _C.granted.op("&")(bindparam("mask", type_=Integer())) != 0)
+    .order_by(_C.user_id, _C.id)
+    .limit(bindparam("limit")),
+    Given,
+)
 _FORGET = bound(delete(identities).where(_C.provider_id == bindparam("of_provider")))
 
 
@@ -190,6 +205,11 @@ def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
     for row in unit.all(_OTHERS, of_user=user_id, but=but):
         mask |= row.granted
     return mask
+
+
+def given_by(unit: TenantUnit, provider_id: int, limit: int, mask: int = ~0) -> list[Given]:
+    """Some of a provider's identities whose groups gave roles, or those of a mask; by user."""
+    return unit.all(_GIVEN, of_provider=provider_id, mask=mask, limit=limit)
 
 
 def claims_unvouched(unit: TenantUnit, user_id: int) -> bool:

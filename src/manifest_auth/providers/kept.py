@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import bindparam, delete
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.providers.providers import Provider
 from manifest_auth.sealing import Sealer
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import TenantUnit, bound, upsert
 from manifest_auth.store.tables import kept_tokens, sealed_for
 
 _C = kept_tokens.c

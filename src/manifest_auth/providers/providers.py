@@ -9,7 +9,8 @@ import msgspec
 from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy import func as sql
 
-from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth import tenants
+from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.providers.identities import forget_all
 from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
 from manifest_auth.sealing import Sealer
@@ -21,8 +22,8 @@ from manifest_auth.store.tables import (
     sealed_for,
     sign_in_codes,
     sign_in_flows,
-    tenants,
 )
+from manifest_auth.store.tables import tenants as tenants_table
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 MOST = 50
@@ -40,6 +41,7 @@ class Provider(NamedTuple):
     created_at: int
     changed_at: int
     disabled_at: int | None
+    disabled_by_admin: int | None
 
     @property
     def rules(self) -> Settings:
@@ -59,7 +61,7 @@ class _Id(NamedTuple):
     id: int
 
 
-_C, _D, _T = providers.c, provider_domains.c, tenants.c
+_C, _D, _T = providers.c, provider_domains.c, tenants_table.c
 _ALL = select(*(_C[name] for name in Provider._fields))
 _BY_NAME = bound(_ALL.where(_C.name == bindparam("name")), Provider)
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
@@ -95,7 +97,7 @@ _ONLY = crossing(
 )
 _BY_DOMAIN = crossing(
     select(_T.identifier, _C.name, _C.display_name, _C.kind)
-    .select_from(provider_domains.join(providers, _C.id == _D.provider_id).join(tenants, _T.id == _C.tenant_id))
+    .select_from(provider_domains.join(providers, _C.id == _D.provider_id).join(tenants_table, _T.id == _C.tenant_id))
     .where(_D.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
     .order_by(_T.identifier, _C.name)
     .limit(20),
@@ -109,7 +111,11 @@ _CHANGED = ("display_name", "issuer", "settings", "reaches_admins", "changed_at"
 _CHANGE = bound(
     update(providers).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
-_SWITCH = bound(update(providers).where(_C.id == bindparam("id")).values(disabled_at=bindparam("at")))
+_SWITCH = bound(
+    update(providers)
+    .where(_C.id == bindparam("id"))
+    .values(disabled_at=bindparam("at"), disabled_by_admin=bindparam("by"))
+)
 _COUNT = bound(select(sql.count()).select_from(providers), _Id)
 _ADD_DOMAIN = bound(insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain")))
 _CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
@@ -187,6 +193,7 @@ def create(
             details=[("name", "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores")]
         )
     check(settings)
+    _one_by_one(unit)
     count = unit.first(_COUNT)
     if count is not None and count.id >= MOST:
         raise Conflict(f"A client has at most {MOST} providers")
@@ -249,11 +256,15 @@ def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
     return msgspec.json.decode(opened, type=Secrets)
 
 
-def switch(unit: TenantUnit, provider: Provider, *, on: bool, now: int) -> Provider:
-    """Switches it on or off; ending its sessions is the caller's."""
+def switch(unit: TenantUnit, provider: Provider, *, on: bool, by_admin: bool, now: int) -> Provider:
+    """Switches it on or off; ending its sessions is the caller's. ``by_admin``: as for :func:`create`; what an Admin
+    switched off only an Admin switches on. Raises Forbidden."""
+    if on and provider.disabled_by_admin and not by_admin:
+        raise Forbidden("Only an Admin switches on what an Admin switched off")
     unit.announce("tenant", unit.tenant_id)
-    unit.change(_SWITCH, id=provider.id, at=None if on else now)
-    return provider._replace(disabled_at=None if on else now)
+    at, by = (None, None) if on else (now, int(by_admin))
+    unit.change(_SWITCH, id=provider.id, at=at, by=by)
+    return provider._replace(disabled_at=at, disabled_by_admin=by)
 
 
 def remove(unit: TenantUnit, provider: Provider) -> None:
@@ -263,6 +274,12 @@ def remove(unit: TenantUnit, provider: Provider) -> None:
     forget_all(unit, provider.id)
     unit.announce("tenant", unit.tenant_id)
     unit.change(_DELETE, id=provider.id)
+
+
+def _one_by_one(unit: TenantUnit) -> None:
+    """Whoever makes a provider of this client waits until the one before has done so, in whichever process: what may
+    be there depends on what is there. (The entity id of one that is there does not change.)"""
+    tenants.get(unit, unit.tenant_id, lock=True)
 
 
 def _check_issuer(unit: TenantUnit, settings: Settings, own_id: int | None) -> None:

@@ -10,11 +10,10 @@ import hashlib
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Text, bindparam, cast, literal, null, or_, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.permissions import Role
 from manifest_auth.sessions.sessions import Principal
-from manifest_auth.store import TenantUnit, bound, crossing
+from manifest_auth.store import TenantUnit, bound, crossing, upsert
 from manifest_auth.store.tables import identities, providers, refused_tokens, tenants, users
 
 _I, _P, _R, _T, _U = identities.c, providers.c, refused_tokens.c, tenants.c, users.c

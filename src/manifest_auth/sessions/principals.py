@@ -29,8 +29,8 @@ class Principals:
         self._of_user: dict[int, set[str]] = {}
         self._generation = 0
         self._version: object | None = None
-        self._asked = metrics.principals.labels("store")
-        self._remembered = metrics.principals.labels("memory")
+        self._asked = metrics.cache("principals", "miss")
+        self._remembered = metrics.cache("principals", "hit")
         if store.remembers:
             store.on_announcement(self.forget)
 

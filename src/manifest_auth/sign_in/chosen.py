@@ -8,16 +8,17 @@ with what it was used for, and a password that the rules refuse leaves it open.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from manifest_auth import audit, links, providers, sessions, tenants, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, Forbidden, InvalidToken, RateLimited
+from manifest_auth.errors import Conflict, Forbidden, InvalidToken
 from manifest_auth.links import Link, Purpose
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import finish, granting, new_password, throttle
+from manifest_auth.sign_in import finish, granting, new_password, strangers, throttle
+from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
 from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.sign_in.throttle import Counters
@@ -27,7 +28,7 @@ from manifest_auth.users import User
 
 T = TypeVar("T")
 
-METHOD = "link"
+METHOD: Literal["link"] = "link"
 _EVENTS = {Purpose.INVITATION: Event.INVITATION_ACCEPTED, Purpose.RESET: Event.PASSWORD_RESET}
 
 
@@ -79,7 +80,10 @@ def find(unit: SystemUnit, ctx: Context, token: str, purpose: Purpose | None = N
     user = users.get(bound, link.user_id, lock=lock)
     link = links.find_by_id(bound, link.id) or link  # as of now, the user being locked
     if not link.is_open(purpose or Purpose(link.purpose), ctx.now):
-        raise InvalidToken(reason=f"link: used up, expired or closed, or no {purpose and purpose.value}")
+        raise InvalidToken(
+            reason=f"link: used up, expired or closed, or no {purpose and purpose.value}",
+            replay="one_time_link" if link.used_at is not None else None,
+        )
     if tenant.suspended_at is not None or user.deactivated_at is not None:
         raise InvalidToken(reason="link: client or user is switched off")
     if user.roles & Role.ADMIN.bit and not granting.is_an_admins(bound, link.invited_by):
@@ -103,6 +107,10 @@ async def choose_password(ctx: Context, shown: Shown, browser: Browser) -> Signe
 
     Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.
     """
+    return await counted(ctx, METHOD, _choose_password(ctx, shown, browser))
+
+
+async def _choose_password(ctx: Context, shown: Shown, browser: Browser) -> SignedIn:
     house = ctx.house
     house.hasher.check_room()
     found = await _refusals_recorded(ctx, shown, house.store.read(lambda u: find(u, ctx, shown.token, shown.purpose)))
@@ -137,7 +145,7 @@ async def _refusals_recorded(ctx: Context, shown: Shown, work: Awaitable[T]) -> 
         def record(unit: SystemUnit) -> None:
             if link := links.find_anywhere(unit, shown.token):
                 bound, subject = unit.of(link.tenant_id), f"user:{link.user_id}"
-                audit.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
+                strangers.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
 
         await ctx.house.store.write_quickly(record)
         raise
@@ -146,26 +154,25 @@ async def _refusals_recorded(ctx: Context, shown: Shown, work: Awaitable[T]) -> 
 async def _count(ctx: Context, found: Found) -> Counters:
     """Hashes cost: whoever holds a link has as many tries as somebody who guesses passwords. These counters are the
     link's own; those of the account are not touched, neither here nor when it succeeds. Raises RateLimited."""
-    counters = throttle.counters("link", str(found.link.id), ctx.address, None)
+    counters = throttle.counters(METHOD, str(found.link.id), ctx.address, None)
     if ctx.house.settings.rate_limits == "off":
         return counters
 
-    def count(unit: SystemUnit) -> int:
+    def count(unit: SystemUnit) -> throttle.Wait | None:
         if wait := throttle.count(unit, counters, ctx.now):
             bound, subject = unit.of(found.tenant.id), f"user:{found.user.id}"
-            audit.record(bound, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait)
+            strangers.record(bound, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms)
         return wait
 
     if wait := await ctx.house.store.write_quickly(count):
-        ctx.house.metrics.throttled.inc()
-        raise RateLimited(retry_after=-(-wait // 1000))
+        raise throttle.refusal(ctx, METHOD, wait)
     return counters
 
 
 def _set(unit: SystemUnit, ctx: Context, found: Found, fresh: str) -> None:
     bound, user = unit.of(found.tenant.id), found.user
     if not links.use(bound, found.link, ctx.now):
-        raise InvalidToken(reason="link: used up meanwhile")
+        raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
     links.close(bound, user.id, ctx.now)
     users.set_password(bound, user, fresh, ctx.now)
     ended = sessions.end_all(bound, user.id, _EVENTS[found.purpose].value, ctx.now)

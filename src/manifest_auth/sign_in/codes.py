@@ -19,12 +19,15 @@ from manifest_auth import audit, base64url, providers, sessions, tenants, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden, SsoFailed, ValidationError
+from manifest_auth.metrics import Method
 from manifest_auth.permissions import Role
 from manifest_auth.sign_in import finish
+from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sign_in_codes
 
+METHOD: Method = "code"
 LIFE_MS = 60_000
 _OVER = "The code is not valid any more"
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
@@ -86,14 +89,19 @@ def issue(unit: TenantUnit, ctx: Context, identity: finish.Identity, challenge: 
     return code
 
 
-def exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: finish.Browser) -> finish.SignedIn:
+async def exchange(ctx: Context, shown: Shown, browser: finish.Browser) -> finish.SignedIn:
     """The session that the code stands for begins. Raises SsoFailed, AccountDisabled, Forbidden."""
+    exchanging = finish.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, shown, browser))
+    return await counted(ctx, METHOD, exchanging)
+
+
+def _exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: finish.Browser) -> finish.SignedIn:
     tenant, found = _held(unit, ctx, shown.code)
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
         audit.record(tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=found.session_id or "")
-        raise SsoFailed(_OVER, reason="one-time code: shown a second time")
+        raise SsoFailed(_OVER, reason="one-time code: shown a second time", replay="one_time_code")
     if not agrees(shown.named, Whose(tenants.get(unit, found.tenant_id).identifier, found.tenant_id)):
         raise Forbidden(reason="X-Client-ID disagrees with the one-time code")
     # Used up before anything is judged: whoever shows it and is refused is not the app that asked for it.

@@ -87,4 +87,4 @@ def _email(claims: Mapping[str, Any], profile: Profile | None) -> str | None:
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
-    return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""

@@ -13,11 +13,13 @@ import msgspec
 from manifest_auth import oidc, providers
 from manifest_auth.context import Context
 from manifest_auth.errors import ProviderUnavailable, SsoFailed
+from manifest_auth.metrics import Method
 from manifest_auth.microsoft import Cloud, NoMember, Organization, Refused, Throttled
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import DynamicsSettings, Provider
 from manifest_auth.sign_in import directory, flows, provider_flow
 from manifest_auth.sign_in import oidc as openid
+from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
 from manifest_auth.sign_in.matching import Person
@@ -25,7 +27,7 @@ from manifest_auth.sign_in.oidc import Returned
 from manifest_auth.sign_in.provider_flow import Chosen, Outcome
 from manifest_auth.store import TenantUnit
 
-METHOD = "dynamics"
+METHOD: Method = "dynamics"
 PATH = "/api/client/auth/ms-dynamics"
 CALLBACK = f"{PATH}/callback"
 _NO_MEMBER = "You are not a user of the organisation in Dynamics"
@@ -38,13 +40,20 @@ def callback_of(ctx: Context) -> str:
 
 async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
     """The address at the directory's authority. Raises ProviderUnavailable, SsoFailed."""
-    return await openid.begin_at(ctx, chosen, registration_of(ctx, chosen.provider), callback_of(ctx), login_hint)
+    beginning = openid.begin_at(ctx, chosen, registration_of(ctx, chosen.provider), callback_of(ctx), login_hint)
+    return await counted(ctx, METHOD, beginning, begun)
 
 
 async def end(
     ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
     """Judges what came back. Raises SsoFailed, AccountDisabled, ProviderUnavailable."""
+    return await counted(ctx, METHOD, _end(ctx, returned, cookie_of, browser), lambda ended: ended[1].result)
+
+
+async def _end(
+    ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
+) -> tuple[Flow, Outcome]:
     flow, provider = await openid.open_flow(ctx, METHOD, returned, cookie_of)
     settings = _settings(provider)
     person, tokens = await _ask(ctx, provider, settings, flow, returned)

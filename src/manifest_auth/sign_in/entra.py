@@ -54,7 +54,9 @@ class EntraTokens:
         """
         for _ in range(2):
             verdict = self._verdicts.get(key)
-            if verdict is None or verdict.foreign.until <= ctx.now:
+            is_known = verdict is not None and verdict.foreign.until > ctx.now
+            ctx.house.metrics.cache("entra", "hit" if is_known else "miss").inc()
+            if verdict is None or not is_known:
                 verdict = await self._judged(ctx, token, key)
             principal = await ctx.house.principals.by_foreign(verdict.foreign)
             if principal is not None:

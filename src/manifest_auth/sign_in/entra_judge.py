@@ -22,16 +22,18 @@ from manifest_auth.errors import (
     SsoFailed,
     TokenExpired,
 )
+from manifest_auth.metrics import Method
 from manifest_auth.microsoft import Accepted, Claims, Profile, Refused, Throttled
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import EntraSettings, Provider
 from manifest_auth.sessions import Foreign
 from manifest_auth.sign_in import directory, finish, matching, provider_flow
+from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.users import User
 
-METHOD = "entra"
+METHOD: Method = "entra"
 KEEP_MS = 5 * 60_000
 
 
@@ -58,17 +60,7 @@ async def judge(ctx: Context, token: str, named: str | None) -> Verdict:
 
     Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable.
     """
-    counter = ctx.house.metrics.sign_ins
-    try:
-        verdict = await _found(ctx, token, named)
-    except (InvalidToken, TokenExpired, SsoFailed):
-        counter.labels(METHOD, "failed").inc()
-        raise
-    except AccountDisabled:
-        counter.labels(METHOD, "refused").inc()
-        raise
-    counter.labels(METHOD, "ok").inc()
-    return verdict
+    return await counted(ctx, METHOD, _found(ctx, token, named))
 
 
 async def _found(ctx: Context, token: str, named: str | None) -> Verdict:
@@ -90,6 +82,10 @@ async def link(ctx: Context, name: str, token: str) -> None:
 
     Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled, ProviderUnavailable.
     """
+    await counted(ctx, METHOD, _link(ctx, name, token), lambda _: "linked")
+
+
+async def _link(ctx: Context, name: str, token: str) -> None:
     session_id = ctx.user.session_id
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     if provider.kind != METHOD:

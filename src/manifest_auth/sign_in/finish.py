@@ -5,20 +5,18 @@ A method proves who somebody is and hands in an :class:`Identity`; nothing else 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from manifest_auth import audit, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import AccountDisabled, SsoFailed
+from manifest_auth.errors import AccountDisabled
 from manifest_auth.sign_in import throttle
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tokens import Pair
 from manifest_auth.users import User
-
-T = TypeVar("T")
 
 
 class Identity(NamedTuple):
@@ -99,24 +97,11 @@ def check_in(
 
 
 async def run(ctx: Context, method: str, tail: Callable[[SystemUnit], SignedIn]) -> SignedIn:
-    """Runs the tail and counts its outcome."""
-    signed_in = await refusals_counted(ctx, method, ctx.house.store.write_quickly(tail))
-    ctx.house.metrics.sign_ins.labels(method, "ok").inc()
+    """Runs the tail and logs it."""
+    signed_in = await ctx.house.store.write_quickly(tail)
     ctx.house.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
                        user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip
     return signed_in
-
-
-async def refusals_counted(ctx: Context, method: str, work: Awaitable[T]) -> T:
-    """The outcome of ``work``, which may refuse somebody whose sign-in ends here."""
-    try:
-        return await work
-    except AccountDisabled:
-        ctx.house.metrics.sign_ins.labels(method, "refused").inc()
-        raise
-    except SsoFailed:
-        ctx.house.metrics.sign_ins.labels(method, "failed").inc()
-        raise
 
 
 def _password_due(user: User, tenant: Tenant, now: int) -> bool:

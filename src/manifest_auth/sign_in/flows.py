@@ -1,7 +1,8 @@
 """Sign-ins that are under way at a provider: a row that is used once, bound to the browser that began it.
 
 The row is found by ``state`` (OIDC), or by ``RelayState`` and the id of our request (SAML); the browser must bring the
-cookie that it was given. All of them have 128 random bits or more, and the store keeps only hashes.
+cookie that it was given. All of them have 128 random bits or more, and the store keeps only hashes. A row that was used
+stays until its time is over, so that what is shown a second time is told from what was made up, and counted.
 """
 
 from __future__ import annotations
@@ -11,24 +12,26 @@ import hmac
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.context import Context
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sealed_for, sign_in_flows
 
+_USED = ""  # in place of the hash of a browser's cookie
 LIFE_S = 600  # RFC 9700 and ASVS V10: ten minutes at most
 
 
 class Wish(NamedTuple):
-    """What the person who begins a sign-in asks for."""
+    """What the person who begins a sign-in asks for; ``device``: the cookie of a browser that signed in before."""
 
     return_to: str
     response: str = "cookie"
     challenge: str = ""
     link_session_id: str | None = None
     invitation_id: int | None = None
+    device: str | None = None
 
 
 class Flow(NamedTuple):
@@ -45,6 +48,11 @@ class Flow(NamedTuple):
     challenge: str
     link_session_id: str | None
     invitation_id: int | None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it was taken already. No browser's cookie fits it then."""
+        return not self.browser
 
     @property
     def cookie(self) -> str:
@@ -83,7 +91,7 @@ _ADD = bound(
         {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
     )
 )
-_TAKE = bound(delete(sign_in_flows).where(_C.key == bindparam("key")))
+_TAKE = bound(update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
 
 
 def _hash(text: str) -> str:
@@ -136,7 +144,7 @@ def has_state(flow: Flow, state: str) -> bool:
 
 def take(unit: TenantUnit, flow: Flow) -> bool:
     """Uses the row up. False when somebody else did."""
-    return unit.change(_TAKE, key=flow.key) == 1
+    return unit.change(_TAKE, of_key=flow.key) == 1
 
 
 def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:

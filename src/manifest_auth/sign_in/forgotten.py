@@ -10,24 +10,23 @@ from __future__ import annotations
 from manifest_auth import audit, links, mail, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import RateLimited
 from manifest_auth.links import Purpose
 from manifest_auth.mail import LEISURE_S
-from manifest_auth.sign_in import password
+from manifest_auth.metrics import Door
+from manifest_auth.sign_in import password, throttle
 from manifest_auth.sign_in.password import Attempt, Claim
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import when
 
-DOOR = "forgot"
+DOOR: Door = "forgot"
 
 
 async def forgot(ctx: Context, claim: Claim) -> None:
     """Sends a link in the background. Raises RateLimited."""
     house = ctx.house
     attempt = await house.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, DOOR))
-    if attempt.wait_ms:
-        house.metrics.throttled.inc()
-        raise RateLimited(retry_after=-(-attempt.wait_ms // 1000))
+    if attempt.wait is not None:
+        raise throttle.refusal(ctx, DOOR, attempt.wait)
     house.mail.in_background(_send(ctx, attempt))
 
 

@@ -6,13 +6,15 @@ gave by hand stays, and what another provider gives as well.
 
 from __future__ import annotations
 
-from manifest_auth import audit, providers, sessions, users
+from collections.abc import Sequence
+
+from manifest_auth import audit, links, providers, sessions, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.licence import NoSeat
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import Identity, Provider, Unlinked
+from manifest_auth.providers import Given, Identity, Provider, Unlinked
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
 
@@ -81,8 +83,9 @@ def no_seat(error: NoSeat) -> SsoFailed:
 
 
 def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
-    """Whoever is in this account through a provider that opens no Admin's account is out now. Roles count at once in
-    every open session, and a User Admin may be in one of these."""
+    """What a User Admin has in hand of this account ends for good: open links that one made, and sessions through a
+    provider that opens no Admin's account. Roles count at once in every open session."""
+    links.close_made_by(unit, user.id, ctx.now, but=lambda maker: is_an_admins(unit, maker))
     for provider in providers.list_all(unit):
         if not provider.reaches_admins:
             sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)
@@ -96,6 +99,14 @@ def is_an_admins(unit: TenantUnit, actor: str) -> bool:
     return kind == "admin" or (
         maker is not None and maker.deactivated_at is None and bool(maker.roles & Role.ADMIN.bit)
     )
+
+
+def take_back(unit: TenantUnit, ctx: Context, given: Sequence[Given]) -> None:
+    """As :func:`unlink`, for several, by user: the users are locked before anything is recorded."""
+    for user_id in sorted({one.user_id for one in given}):
+        users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))
+    for one in given:
+        unlink(unit, ctx, one.user_id, one.id)
 
 
 def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Unlinked:

@@ -4,17 +4,17 @@ or those of an account or address that is named."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from sqlalchemy import BigInteger, bindparam, delete, select
 
+from manifest_auth.metrics import Door
 from manifest_auth.sign_in import forgotten, password, throttle
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned
 from manifest_auth.store.tables import known_origins, throttles
 
-ADMIN_DOOR = "admin"
-_ACCOUNT_DOORS = (password.DOOR, forgotten.DOOR)
-_ADDRESS_DOORS = (*_ACCOUNT_DOORS, ADMIN_DOOR, "admin-own", "link", "change")
+ADMIN_DOOR: Door = "admin"
+_ACCOUNT_DOORS: tuple[Door, ...] = (password.DOOR, forgotten.DOOR)
 _T, _O = throttles.c, known_origins.c
 
 
@@ -72,7 +72,7 @@ def clear_admin(unit: SystemUnit, username: str, addresses: Iterable[str], addre
 
 def clear_address(unit: SystemUnit, address: str) -> int:
     """Lets an address go, whatever accounts it tried. How many counters there were."""
-    found = [throttle.counters(door, "", address, None).address for door in _ADDRESS_DOORS]
+    found = [throttle.counters(door, "", address, None).address for door in get_args(Door)]
     return _clear(unit, {counter.key for counter in found if counter is not None})
 
 
@@ -81,7 +81,9 @@ def origins_of(unit: TenantUnit, user_id: int) -> list[str]:
     return [row.origin for row in unit.all(_ORIGINS, user_id=user_id)]
 
 
-def _clear_names(unit: SystemUnit, door: str, names: Iterable[str], origins: Iterable[str], address: str | None) -> int:
+def _clear_names(
+    unit: SystemUnit, door: Door, names: Iterable[str], origins: Iterable[str], address: str | None
+) -> int:
     keys = set()
     for name in names:
         account = throttle.counters(door, name, "", None).account

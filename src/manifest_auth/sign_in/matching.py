@@ -7,24 +7,24 @@ the provider may. An e-mail address alone links nothing.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, links, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, SsoFailed, ValidationError
+from manifest_auth.errors import Conflict, Replay, SsoFailed, ValidationError
 from manifest_auth.licence import NoSeat
 from manifest_auth.links import Purpose
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import How, Identity, Provider
 from manifest_auth.sign_in import granting
 from manifest_auth.store import TenantUnit
-from manifest_auth.text import check_email, email_key
+from manifest_auth.text import check_email, clean_name, email_key
 from manifest_auth.users import User
 
 _LONGEST_SUBJECT = 512
+_LONGEST_NAME = 100
 # The first is one sentence for an account that does not exist and for one that is not linked: an address whose owner
 # nobody vouched for is not told which.
 _NO_ACCOUNT = "You have no account here that belongs to this identity"
@@ -143,14 +143,15 @@ def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: 
     sentence = "The invitation is not open any more"
     invitation = links.find_by_id(unit, invitation_id)
     if invitation is None or not invitation.is_open(Purpose.INVITATION, ctx.now):
-        raise _refused("the invitation is used up or expired", sentence)
+        used = invitation is not None and invitation.used_at is not None
+        raise _refused("the invitation is used up or expired", sentence, "one_time_link" if used else None)
     user = users.get(unit, invitation.user_id, lock=True)
     granting.check_rank(provider, user.roles)
     if user.roles & Role.ADMIN.bit and not granting.is_an_admins(unit, invitation.invited_by):
         raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
     granting.check_seat(unit, ctx, user, mapped)  # before the invitation is used up
     if not links.use(unit, invitation, ctx.now):
-        raise _refused("the invitation was used meanwhile", sentence)
+        raise _refused("the invitation was used meanwhile", sentence, "one_time_link")
     return user
 
 
@@ -169,8 +170,8 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
             unit,
             ctx.house.licence,
             email=person.email,
-            first_name=_name(person.first_name),
-            last_name=_name(person.last_name),
+            first_name=clean_name(person.first_name, _LONGEST_NAME),
+            last_name=clean_name(person.last_name, _LONGEST_NAME),
             title="",
             roles=roles,
             password_hash=None,
@@ -188,11 +189,6 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
 
 def _owns(provider: Provider, person: Person) -> bool:
     return person.email is not None and email_key(person.email).rpartition("@")[2] in provider.rules.domains
-
-
-def _name(text: str) -> str:
-    """A name as the store takes it: on one line, without control characters, at most 100 characters."""
-    return "".join(c for c in " ".join(text.split()) if unicodedata.category(c) not in ("Cc", "Cs"))[:100]
 
 
 def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
@@ -220,5 +216,5 @@ def _usable(person: Person) -> Person:
         return person._replace(email=None)
 
 
-def _refused(reason: str, sentence: str | None = None) -> SsoFailed:
-    return SsoFailed(sentence, reason=reason)
+def _refused(reason: str, sentence: str | None = None, replay: Replay | None = None) -> SsoFailed:
+    return SsoFailed(sentence, reason=reason, replay=replay)

@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 from manifest_auth import base64url, oidc, providers
 from manifest_auth.context import Context
 from manifest_auth.errors import ProviderUnavailable, SsoFailed
+from manifest_auth.metrics import Method
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import OidcSettings, Provider
 from manifest_auth.sign_in import flows, matching, provider_flow
+from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
 from manifest_auth.sign_in.matching import Person
 from manifest_auth.sign_in.provider_flow import Chosen, Outcome
 
-METHOD = "oidc"
+METHOD: Method = "oidc"
 CALLBACK = "/api/client/auth/oidc/callback"
 
 
@@ -46,13 +48,14 @@ def callback_of(ctx: Context, provider: Provider) -> str:
 async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
     """The address at the provider to go to. Raises ProviderUnavailable, SsoFailed."""
     provider = chosen.provider
-    return await begin_at(ctx, chosen, registration_of(ctx, provider), callback_of(ctx, provider), login_hint)
+    beginning = begin_at(ctx, chosen, registration_of(ctx, provider), callback_of(ctx, provider), login_hint)
+    return await counted(ctx, METHOD, beginning, begun)
 
 
 async def begin_at(
     ctx: Context, chosen: Chosen, registration: oidc.Registration, redirect_uri: str, login_hint: str
 ) -> tuple[str, Begun]:
-    """As :func:`begin`, for every kind of provider that speaks OpenID Connect."""
+    """As :func:`begin`, for every kind of provider that speaks OpenID Connect; counts nothing."""
     provider, house = chosen.provider, ctx.house
     try:
         found = await house.oidc.discover(registration.issuer, house.outgoing.deadline())
@@ -60,23 +63,28 @@ async def begin_at(
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
-    store = house.store.of(provider.tenant_id)
-    begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=False))
+    started = await provider_flow.begin(ctx, chosen)
     authorization = oidc.Authorization(
-        state=begun.state,
-        nonce=begun.nonce,
-        challenge=base64url.encode(hashlib.sha256(begun.verifier.encode()).digest()),
+        state=started.state,
+        nonce=started.nonce,
+        challenge=base64url.encode(hashlib.sha256(started.verifier.encode()).digest()),
         redirect_uri=redirect_uri,
         login_hint=login_hint or None,
         prompt=None,
     )
-    return house.oidc.authorization_address(found, registration, authorization), begun
+    return house.oidc.authorization_address(found, registration, authorization), started
 
 
 async def end(
     ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
     """Judges what came back. Raises SsoFailed, AccountDisabled, ProviderUnavailable."""
+    return await counted(ctx, METHOD, _end(ctx, returned, cookie_of, browser), lambda ended: ended[1].result)
+
+
+async def _end(
+    ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
+) -> tuple[Flow, Outcome]:
     flow, provider = await open_flow(ctx, METHOD, returned, cookie_of)
     person = await _redeem(ctx, provider, flow, returned)
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
@@ -93,13 +101,15 @@ async def open_flow(
     house = ctx.house
     flow = await house.store.read(lambda unit: flows.find_by_state(unit, returned.state, ctx.now))
     if flow is None:
-        raise SsoFailed(reason="state: unknown, used or expired")
+        raise SsoFailed(reason="state: unknown or expired")
+    if flow.is_used:
+        raise SsoFailed(reason="state: used before", replay="oidc_state")
     if not flow.is_from(cookie_of(flow.cookie)):
         raise SsoFailed(reason="state: of another browser")
     bound = house.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
     if not await bound.write_quickly(lambda unit: flows.take(unit, flow)):
-        raise SsoFailed(reason="state: used meanwhile")
+        raise SsoFailed(reason="state: used meanwhile", replay="oidc_state")
     if provider.kind != kind or returned.number != _number(provider):
         raise await provider_flow.refuse(ctx, provider, "the answer came to another callback address")
     if provider.disabled_at is not None:
@@ -171,5 +181,4 @@ def _settings(provider: Provider) -> OidcSettings:
 
 
 def _text(value: Any) -> str:
-    """A name without what the store would refuse."""
-    return "".join(c for c in value if c.isprintable())[:100] if isinstance(value, str) else ""
+    return value if isinstance(value, str) else ""

@@ -12,16 +12,18 @@ from urllib.parse import urlsplit
 from manifest_auth import audit, tenants, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import InvalidCredentials, Overloaded, RateLimited
-from manifest_auth.sign_in import finish, throttle
-from manifest_auth.sign_in.throttle import Counters
+from manifest_auth.errors import InvalidCredentials, Overloaded
+from manifest_auth.metrics import Door, Method
+from manifest_auth.sign_in import finish, strangers, throttle
+from manifest_auth.sign_in.counting import counted
+from manifest_auth.sign_in.throttle import Counters, Wait
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import email_key
 from manifest_auth.users import User
 
-METHOD = "password"
-DOOR = "client"
+METHOD: Method = "password"
+DOOR: Door = "client"
 
 
 class Claim(NamedTuple):
@@ -48,18 +50,20 @@ class Attempt(NamedTuple):
     tenant: Tenant | None
     user: User | None
     counters: Counters
-    wait_ms: int
+    wait: Wait | None
 
 
 async def sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
     """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
+    return await counted(ctx, METHOD, _sign_in(ctx, shown))
+
+
+async def _sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
     house = ctx.house
     house.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
     attempt = await house.store.write_quickly(lambda unit: find_and_count(unit, ctx, _claim(shown), DOOR))
-    if attempt.wait_ms:
-        house.metrics.throttled.inc()
-        house.metrics.sign_ins.labels(METHOD, "throttled").inc()
-        raise RateLimited(retry_after=-(-attempt.wait_ms // 1000))
+    if attempt.wait is not None:
+        raise throttle.refusal(ctx, DOOR, attempt.wait)
     stored = attempt.user.password_hash if attempt.user else None
     while True:
         try:
@@ -74,7 +78,6 @@ async def _prove_and_finish(ctx: Context, shown: Shown, attempt: Attempt, stored
     proof = await throttle.prove(ctx, attempt.counters, stored, shown.password)
     if not proof.matches or attempt.user is None or attempt.tenant is None:
         await house.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, shown))
-        house.metrics.sign_ins.labels(METHOD, "failed").inc()
         raise InvalidCredentials()
     user, tenant = attempt.user, attempt.tenant
 
@@ -94,7 +97,7 @@ def _claim(shown: Shown) -> Claim:
     return Claim(shown.email, shown.client, shown.device)
 
 
-def find_and_count(unit: SystemUnit, ctx: Context, claim: Claim, door: str) -> Attempt:
+def find_and_count(unit: SystemUnit, ctx: Context, claim: Claim, door: Door) -> Attempt:
     """Looks for the account and counts the attempt on it, one that does not exist like one that does. ``door``: each
     has counters of its own."""
     tenant, user = _find(unit, claim)
@@ -104,10 +107,10 @@ def find_and_count(unit: SystemUnit, ctx: Context, claim: Claim, door: str) -> A
     account = f"{tenant.id if tenant else 0}:{email_key(claim.email)}"
     known = _known_origin(unit, tenant, user, claim.device, ctx.address)
     counters = throttle.counters(door, account, ctx.address, known)
-    wait = 0 if settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+    wait = None if settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
-        audit.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait)
+        strangers.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait.ms)
     return Attempt(tenant, user, counters, wait)
 
 

@@ -9,15 +9,17 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
-from manifest_auth import audit, links, providers, sessions, tenants
+from manifest_auth import links, providers, sessions, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
 from manifest_auth.links import Purpose
+from manifest_auth.metrics import Method, Result
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import codes, finish, matching
+from manifest_auth.sign_in import codes, finish, flows, matching, strangers, throttle
+from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
-from manifest_auth.sign_in.flows import Flow, Wish
+from manifest_auth.sign_in.flows import Begun, Flow, Wish
 from manifest_auth.sign_in.matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -35,6 +37,7 @@ class Asked(NamedTuple):
     response: str
     challenge: str
     invitation: str
+    device: str | None
 
 
 class Chosen(NamedTuple):
@@ -50,10 +53,15 @@ class Outcome(NamedTuple):
     signed_in: SignedIn | None = None
     code: str | None = None
 
+    @property
+    def result(self) -> Result:
+        """How it is counted."""
+        return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
 
-async def choose(ctx: Context, kind: str, asked: Asked) -> Chosen:
+
+async def choose(ctx: Context, kind: Method, asked: Asked) -> Chosen:
     """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off."""
-    return await ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked))
+    return await counted(ctx, kind, ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked)), begun)
 
 
 def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
@@ -74,11 +82,33 @@ def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
     bound = unit.of(tenant.id)
     invitation = links.find(bound, asked.invitation) if asked.invitation else None
     if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
-        raise SsoFailed("The invitation is not open any more", reason="invitation: unknown, used or expired")
+        used = invitation is not None and invitation.used_at is not None
+        raise SsoFailed(
+            "The invitation is not open any more",
+            reason="invitation: unknown, used or expired",
+            replay="one_time_link" if used else None,
+        )
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = codes.check_challenge(asked.challenge)
-    wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None)
+    wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)
     return Chosen(tenant, found, wish)
+
+
+async def begin(ctx: Context, chosen: Chosen, *, asks: bool = False) -> Begun:
+    """A new sign-in, see :func:`flows.begin`. Raises RateLimited where strangers left too many unfinished."""
+    provider = chosen.provider
+
+    def work(unit: TenantUnit) -> Begun | throttle.Wait:
+        is_strangers = chosen.wish.link_session_id is None
+        if is_strangers and (wait := strangers.begins(unit, ctx, chosen.wish.device)):
+            strangers.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
+            return wait
+        return flows.begin(unit, ctx, provider.id, chosen.wish, asks=asks)
+
+    started = await ctx.house.store.of(provider.tenant_id).write_quickly(work)
+    if isinstance(started, Begun):
+        return started
+    raise throttle.refusal(ctx, strangers.DOOR, started)
 
 
 def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
@@ -148,6 +178,8 @@ async def complete(
 
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)
+        if flow is not None and flow.link_session_id is None:
+            strangers.came_back(bound, ctx)
         try:
             if use is not None:
                 use(bound)
@@ -169,8 +201,7 @@ async def complete(
             also(unit.of(provider.tenant_id), user_id)
 
     if flow is not None and flow.link_session_id is not None:
-        linking = again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
-        await finish.refusals_counted(ctx, provider.kind, linking)
+        await again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
 
@@ -180,8 +211,7 @@ async def complete(
             store(unit, user_id)
             return code
 
-        giving = again(lambda: ctx.house.store.write(coded))
-        return Outcome(return_to, code=await finish.refusals_counted(ctx, provider.kind, giving))
+        return Outcome(return_to, code=await again(lambda: ctx.house.store.write(coded)))
 
     def tail(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
@@ -226,13 +256,13 @@ def _code(unit: SystemUnit, ctx: Context, provider: Provider, user_id: int, flow
 def record_failure(unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed) -> None:
     """Writes down why somebody did not get in."""
     detail = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
-    audit.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
+    strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
 
 
 def record_refusal(unit: TenantUnit, ctx: Context, provider: Provider, why: str) -> None:
     """Writes down why somebody who proved to be there did not get in."""
     detail = {"method": provider.kind, "provider": provider.id, "why": why}
-    audit.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
+    strangers.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
 
 
 async def refuse(ctx: Context, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
@@ -240,5 +270,4 @@ async def refuse(ctx: Context, provider: Provider, reason: str, sentence: str | 
     refusal = SsoFailed(sentence, reason=reason)
     bound = ctx.house.store.of(provider.tenant_id)
     await bound.write(lambda unit: record_failure(unit, ctx, provider, refusal))
-    ctx.house.metrics.sign_ins.labels(provider.kind, "failed").inc()
     return refusal

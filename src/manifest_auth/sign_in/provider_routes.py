@@ -16,11 +16,12 @@ from manifest_auth.errors import (
     Forbidden,
     NotFound,
     ProviderUnavailable,
+    RateLimited,
     SsoFailed,
     UnsupportedMediaType,
     ValidationError,
 )
-from manifest_auth.sign_in import codes, discovery, dynamics, finish, flows, oidc, password, saml
+from manifest_auth.sign_in import codes, discovery, dynamics, flows, oidc, password, saml
 from manifest_auth.sign_in.answers import SignInData, browser_of, cookies_of, signed_in_answer
 from manifest_auth.sign_in.flows import Begun, Flow
 from manifest_auth.sign_in.provider_flow import Asked, Outcome, choose
@@ -134,8 +135,8 @@ def _elsewhere(ctx: Context, call: Call[Any], path: str) -> Answer | None:
 
 def _asked(ctx: Context, call: Call[Any]) -> Asked:
     q: StartQuery = call.parameters
-    client = client_named(ctx, call.head, q.client)
-    return Asked(q.provider or None, client, q.return_to, q.response, q.code_challenge, q.invitation)
+    client, device = client_named(ctx, call.head, q.client), browser_of(call.head).device
+    return Asked(q.provider or None, client, q.return_to, q.response, q.code_challenge, q.invitation, device)
 
 
 def bind(ctx: Context, begun: Begun, *, cross_site: bool) -> Header:
@@ -244,13 +245,12 @@ async def _saml_metadata(ctx: Context, call: Call[None]) -> Answer:
 
 async def _exchange(ctx: Context, call: Call[ExchangeBody]) -> Answer:
     shown, browser = codes.Shown(call.body.code, call.body.code_verifier, call.head.client_id), browser_of(call.head)
-    signed_in = await finish.run(ctx, "code", lambda unit: codes.exchange(unit, ctx, shown, browser))
-    return signed_in_answer(ctx, signed_in)
+    return signed_in_answer(ctx, await codes.exchange(ctx, shown, browser))
 
 
 def start_address(ctx: Context, client: str, kind: str, provider: str) -> str:
     """Where a sign-in at a provider begins, which is of a kind that people begin at (:data:`discovery.STARTS`)."""
-    paths = {oidc.METHOD: "/api/client/auth/oidc", saml.METHOD: saml.PATH, dynamics.METHOD: dynamics.PATH}
+    paths: dict[str, str] = {oidc.METHOD: f"{_BASE}/oidc", saml.METHOD: saml.PATH, dynamics.METHOD: dynamics.PATH}
     return f"{ctx.house.settings.public_url.rstrip('/')}{paths[kind]}?client={client}&provider={provider}"
 
 
@@ -271,7 +271,7 @@ async def _discover(ctx: Context, call: Call[DiscoverBody]) -> Answer:
 
 
 _BASE = "/api/client/auth"
-_BEGINS = (ValidationError, NotFound, SsoFailed, ProviderUnavailable)
+_BEGINS = (ValidationError, NotFound, SsoFailed, RateLimited, ProviderUnavailable)
 _ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
     Route("POST", f"{_BASE}/discover", _discover, Door.OPEN, "Which ways in an e-mail address has",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import insert as upsert
 
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import TenantUnit, bound, upsert
 from manifest_auth.store.tables import seen_assertions
 
 _REMEMBER = bound(

@@ -11,12 +11,14 @@ import base64
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from manifest_auth import audit, providers, tenants
+from manifest_auth import providers, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.metrics import Method
 from manifest_auth.providers import Provider, SamlSettings
-from manifest_auth.sign_in import flows, provider_flow, replays
+from manifest_auth.sign_in import flows, provider_flow, replays, strangers
+from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
 from manifest_auth.sign_in.matching import Person
@@ -26,7 +28,7 @@ from manifest_auth.store import SystemUnit, TenantUnit
 if TYPE_CHECKING:  # loaded when the first response arrives: it brings libraries that few installations need
     from manifest_auth.saml import Assertion, Policy, Shown
 
-METHOD = "saml"
+METHOD: Method = "saml"
 PATH = "/api/client/auth/okta-saml"
 _EMAIL = (
     "email", "Email", "mail", "emailAddress", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
@@ -72,31 +74,40 @@ def acs(ctx: Context) -> str:
 
 
 async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) -> tuple[str | tuple[bytes, str], Begun]:
-    """An address to go to, or a page that posts by itself with its content security policy."""
+    """An address to go to, or a page that posts by itself with its content security policy. Raises RateLimited."""
+    return await counted(ctx, METHOD, _begin(ctx, chosen, redirect_only=redirect_only), begun)
+
+
+async def _begin(ctx: Context, chosen: Chosen, *, redirect_only: bool) -> tuple[str | tuple[bytes, str], Begun]:
     from manifest_auth import saml
 
     provider, house = chosen.provider, ctx.house
     settings = _settings(provider)
     posts = settings.binding == "post" and not redirect_only
     destination = settings.post_url if posts else settings.redirect_url
-    store = house.store.of(provider.tenant_id)
-    begun = await store.write_quickly(lambda unit: flows.begin(unit, ctx, provider.id, chosen.wish, asks=True))
+    started = await provider_flow.begin(ctx, chosen, asks=True)
     request = saml.authn_request(
-        begun.request_id, ctx.now, destination, entity_id(ctx, chosen.tenant.identifier), acs(ctx)
+        started.request_id, ctx.now, destination, entity_id(ctx, chosen.tenant.identifier), acs(ctx)
     )
     key = certificate = None
     if settings.sign_requests:
         secrets = providers.open_secrets(house.sealer, provider)
         key, certificate = secrets.keys[0].encode(), base64.b64decode(secrets.certificates[0])
     if posts:
-        return saml.post_page(destination, request, begun.state, key, certificate), begun
-    return saml.redirect_address(destination, request, begun.state, key), begun
+        return saml.post_page(destination, request, started.state, key, certificate), started
+    return saml.redirect_address(destination, request, started.state, key), started
 
 
 async def end(
     ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
     """Judges a response. Raises SsoFailed, AccountDisabled, ValidationError when there is none in it."""
+    return await counted(ctx, METHOD, _end(ctx, received, cookie_of, browser), lambda ended: ended[1].result)
+
+
+async def _end(
+    ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
+) -> tuple[Flow | None, Outcome]:
     from manifest_auth import saml
 
     try:
@@ -104,9 +115,8 @@ async def end(
         found = await ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
-    except (saml.Refused, SsoFailed) as error:
-        ctx.house.metrics.sign_ins.labels(METHOD, "failed").inc()
-        raise SsoFailed(reason=error.reason if isinstance(error, SsoFailed) else f"response: {error}") from error
+    except saml.Refused as error:
+        raise SsoFailed(reason=f"response: {error}") from error
     candidate, assertion = await _verify(ctx, shown, found)
     provider, flow = candidate.provider, candidate.flow
     settings = _settings(provider)
@@ -120,10 +130,11 @@ async def end(
 
     def use(unit: TenantUnit) -> None:
         if flow is not None and not flows.take(unit, flow):
-            raise SsoFailed(reason="the request was answered before")
+            raise SsoFailed(reason="the request was answered before", replay="saml_response")
         if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
-            audit.record(unit, ctx, Event.ASSERTION_REPLAYED, "", provider=provider.id, assertion=assertion.id[:256])
-            raise SsoFailed(reason="replay: the assertion was used before")
+            detail = {"provider": provider.id, "assertion": assertion.id[:256]}
+            strangers.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
+            raise SsoFailed(reason="replay: the assertion was used before", replay="saml_assertion")
 
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
 
@@ -142,6 +153,8 @@ def _candidates(
         flow = flows.find_by_request(unit, shown.in_response_to, ctx.now)
         if flow is None:
             raise SsoFailed(reason="InResponseTo: no open request of ours")
+        if flow.is_used:
+            raise SsoFailed(reason="InResponseTo: the request was answered before", replay="saml_response")
         if named is not None and named.id != flow.tenant_id:
             raise SsoFailed(reason="the request was another client's")
         if received.relay_state and not flows.has_state(flow, received.relay_state):
@@ -150,7 +163,8 @@ def _candidates(
             raise SsoFailed(reason="the request was another browser's")
         provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
         return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
-    if received.relay_state and flows.find_by_state(unit, received.relay_state, ctx.now):
+    asked = flows.find_by_state(unit, received.relay_state, ctx.now) if received.relay_state else None
+    if asked is not None and not asked.is_used:
         raise SsoFailed(reason="InResponseTo is missing, though we asked")
     issuer = shown.issuer or ""
     candidates = []
@@ -182,7 +196,6 @@ async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[
             reasons.append(str(error))
     if len(found) == 1:
         raise await provider_flow.refuse(ctx, found[0].provider, f"response: {reasons[0]}")
-    ctx.house.metrics.sign_ins.labels(METHOD, "failed").inc()
     raise SsoFailed(reason="response: " + "; ".join(reasons))
 
 

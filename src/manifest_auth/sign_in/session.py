@@ -7,10 +7,11 @@ from typing import NamedTuple
 from manifest_auth import audit, links, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, NotFound, RateLimited, ValidationError
+from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, NotFound, ValidationError
 from manifest_auth.links import Purpose
 from manifest_auth.sessions import Principal, SessionRow
 from manifest_auth.sign_in import entra, new_password, throttle
+from manifest_auth.sign_in.counting import refresh_counted
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tokens import Pair, Shown
 from manifest_auth.tokens.refresh import Verdict, judge
@@ -36,6 +37,10 @@ async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
     User, tenant and session are looked at anew. The token in force costs no write; the rest is decided inside one unit
     of work, and a reuse ends the session there.
     """
+    return await refresh_counted(ctx, _refresh(ctx, text, named))
+
+
+async def _refresh(ctx: Context, text: str, named: str | None) -> Pair:
     house, now = ctx.house, ctx.now
     kind = tokens.users_kind(house)
     shown = await tokens.read_refresh(house, kind, text, now)
@@ -46,11 +51,9 @@ async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
     verdict = judge(shown, principal.chain, now, house.settings.refresh_grace * 1000, strict=strict)
     ids = await _next(ctx, shown, verdict, principal, now)
     if ids is None:
-        house.metrics.refreshes.labels("reused").inc()
         house.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
                           user=principal.user_id, session=shown.session_id, address=ctx.address)  # fmt: skip
-        raise InvalidToken(reason="refresh token was replaced")
-    house.metrics.refreshed.inc()
+        raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
     holder = tokens.Subject(shown.session_id, principal.user_id, principal.client, principal.ends_at)
     return tokens.pair(house, kind, holder, ids[0], ids[1], now)
 
@@ -148,16 +151,18 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
     house.hasher.check_room()
     counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
 
-    def count(unit: SystemUnit) -> tuple[int, users.User]:
-        wait = 0 if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+    def count(unit: SystemUnit) -> tuple[throttle.Wait | None, users.User]:
+        wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
         bound = unit.of(caller.tenant_id)
         if wait:
-            audit.record(bound, ctx, Event.THROTTLED, f"user:{caller.user_id}", method="password_change", wait_ms=wait)
+            audit.record(
+                bound, ctx, Event.THROTTLED, f"user:{caller.user_id}", method="password_change", wait_ms=wait.ms
+            )
         return wait, users.get(bound, caller.user_id)
 
     wait, user = await house.store.write(count)
     if wait:
-        raise RateLimited(retry_after=-(-wait // 1000))
+        raise throttle.refusal(ctx, "change", wait)
     proof = await throttle.prove(ctx, counters, user.password_hash, current)
     if not proof.matches:
         subject = f"user:{caller.user_id}"

@@ -15,17 +15,17 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, case, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth.context import Context
-from manifest_auth.errors import Overloaded
+from manifest_auth.errors import Overloaded, RateLimited
+from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
 from manifest_auth.settings import plain_address
-from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned
+from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
 
 DAY_MS = 86_400_000
@@ -71,6 +71,20 @@ class Counters(NamedTuple):
     def all(self) -> list[Counter]:
         """In one order everywhere, so that two transactions never wait for each other."""
         return sorted((c for c in self if c is not None), key=lambda c: c.key)
+
+
+class Held(NamedTuple):
+    """For how long a counter holds an attempt back, in milliseconds."""
+
+    ms: int
+    by: Counter
+
+
+class Wait(NamedTuple):
+    """How long an attempt has to wait, and by which counter: the one that holds longest."""
+
+    ms: int
+    limit: Limit
 
 
 class _Row(NamedTuple):
@@ -122,6 +136,7 @@ _KNOWN = bound(
     ),
     _Known,
 )
+_KNOWN_DEVICE = bound(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), _Known)
 _REMEMBER = bound(
     upsert(known_origins)
     .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
@@ -165,7 +180,12 @@ def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
     return unit.first(_KNOWN, user_id=user_id, device=origin, address=origin) is not None
 
 
-def counters(door: str, account: str, address: str, known: str | None) -> Counters:
+def is_known_device(unit: TenantUnit, device: str) -> bool:
+    """Whether any user of the client signed in from that device before."""
+    return unit.first(_KNOWN_DEVICE, origin=device_origin(device)) is not None
+
+
+def counters(door: Door, account: str, address: str, known: str | None) -> Counters:
     """``door``: which sign-in; ``account``: what was typed, in canonical form; ``known``: an origin seen before."""
     here = address_origin(address)
     whence = known or here
@@ -176,32 +196,66 @@ def counters(door: str, account: str, address: str, known: str | None) -> Counte
     )
 
 
-def count(unit: SystemUnit, counters: Counters, now: int) -> int:
+def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
     """Counts an attempt as failed until :func:`succeeded` says otherwise.
 
-    Returns 0, or the milliseconds to wait, in which case nothing was counted.
+    None, or how long to wait, in which case nothing was counted.
     """
-    wait = 0
-    for counter in counters.all():
+    held = count_each(unit, counters.all(), now)
+    if held is None:
+        return None
+    limit: Limit = "origin"
+    if held.by in (counters.address, counters.account):
+        limit = "address" if held.by == counters.address else "account"
+    return Wait(held.ms, limit)
+
+
+def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Held | None:
+    """As :func:`count`; the counters are in the order of their keys."""
+    held: Held | None = None
+    for counter in counters:
         row = unit.first(_FIND, key=counter.key) or unit.first(_START, key=counter.key, now=now)
         if row is not None and row.updated_at >= now - counter.policy.memory_ms:
-            wait = max(wait, row.allowed_at - now)
-    if wait > 0:
-        return wait
-    for counter in counters.all():
-        forget_before = now - max(counter.policy.memory_ms, 0)
-        row = unit.first(_COUNT, key=counter.key, first_allowed=0, now=now, forget_before=forget_before)
-        assert row is not None
-        if pause := counter.policy.pause_ms(row.failures):
+            wait = row.allowed_at - now
+            if wait > (held.ms if held is not None else 0):
+                held = Held(wait, counter)
+    if held is not None:
+        return held
+    for counter in counters:
+        failures = tally(unit, counter.key, now, forget_before=now - max(counter.policy.memory_ms, 0))
+        if pause := counter.policy.pause_ms(failures):
             unit.change(_PAUSE, of_key=counter.key, until=now + pause)
-    return 0
+    return None
+
+
+def refusal(ctx: Context, door: Door, wait: Wait) -> RateLimited:
+    """For an attempt that has to wait; counts it."""
+    ctx.house.metrics.throttled(door, wait.limit)
+    return RateLimited(retry_after=-(-wait.ms // 1000))
+
+
+def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: int = 0) -> int:
+    """Counts one more, and asks for no pause. How many there are now."""
+    row = unit.first(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
+    assert row is not None
+    return row.failures
+
+
+def forgive(unit: SystemUnit | TenantUnit, key: str) -> None:
+    """Takes one back."""
+    unit.change(_FORGIVE, of_key=key)
+
+
+def span_key(*parts: object, now: int, span_s: int) -> str:
+    """The key of a counter that begins anew with each span of time. Swept like all others."""
+    return _hash(*parts, "span", now // (span_s * 1000))
 
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
     """The attempt was right: its counters start anew; the address keeps what it owes for other accounts."""
     for counter in counters.all():
         if counter == counters.address:
-            unit.change(_FORGIVE, of_key=counter.key)
+            forgive(unit, counter.key)
         else:
             unit.change(_CLEAR, key=counter.key)
 
@@ -220,7 +274,7 @@ async def prove(ctx: Context, counters: Counters, stored: str | None, password: 
 
 def _uncount(unit: SystemUnit, counters: Counters) -> None:
     for counter in counters.all():
-        unit.change(_FORGIVE, of_key=counter.key)
+        forgive(unit, counter.key)
 
 
 def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
@@ -228,6 +282,6 @@ def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
     unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
 
 
-def sweep(unit: SystemUnit, now: int) -> None:
-    """Drops counters that nobody touched for two days."""
-    unit.change(_SWEEP, before=now - 2 * DAY_MS)
+def sweep(unit: SystemUnit, now: int) -> int:
+    """Drops counters that nobody touched for two days. How many."""
+    return unit.change(_SWEEP, before=now - 2 * DAY_MS)

@@ -4,9 +4,20 @@ Hands over: :class:`Store` with its units of work, and the three ways to write a
 cursor or SQL text.
 """
 
+from manifest_auth.metrics import Metrics
 from manifest_auth.store.given import cell, given, rows
 from manifest_auth.store.listing import After, Listing, among, among_pairs, numbers, pairs
-from manifest_auth.store.statements import Bound, Crossing, UnboundStatement, Unowned, bound, crossing, mine, unowned
+from manifest_auth.store.statements import (
+    Bound,
+    Crossing,
+    UnboundStatement,
+    Unowned,
+    bound,
+    crossing,
+    mine,
+    unowned,
+    upsert,
+)
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
@@ -35,15 +46,16 @@ __all__ = [
     "pairs",
     "rows",
     "unowned",
+    "upsert",
 ]
 
 
-def open_store(url: str, pool_size: int) -> Store:
+def open_store(url: str, pool_size: int, metrics: Metrics | None = None) -> Store:
     """The store of a database address; not connected yet. PostgreSQL's driver is loaded only when it is used."""
     if url.startswith("sqlite:"):
         from manifest_auth.store.sqlite import SqliteStore
 
-        return SqliteStore(url)
+        return SqliteStore(url, metrics)
     from manifest_auth.store.postgres import PostgresStore
 
-    return PostgresStore(url, pool_size)
+    return PostgresStore(url, pool_size, metrics)

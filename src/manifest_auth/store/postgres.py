@@ -18,7 +18,8 @@ import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
 from manifest_auth.errors import Conflict
-from manifest_auth.store.statements import Bound, Crossing, Statement, Unowned
+from manifest_auth.metrics import Failure, Metrics
+from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 
@@ -34,6 +35,8 @@ ATTEMPTS = 4
 #: Nothing was done: the server broke this transaction off so that another could go on.
 _LOST_TO_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _NOTIFY = "SELECT pg_notify($1, $2)"
+#: No connection was free in time, or STATEMENT_TIMEOUT_MS was over.
+_BUSY = (TimeoutError, asyncpg.QueryCanceledError)
 _GONE = (
     OSError,
     TimeoutError,
@@ -42,7 +45,9 @@ _GONE = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.QueryCanceledError,  # STATEMENT_TIMEOUT_MS is over
+    asyncpg.ReadOnlySQLTransactionError,  # a standby
+    asyncpg.InsufficientResourcesError,  # its disk is full, or it has no connection left
+    asyncpg.QueryCanceledError,
     asyncpg.InternalClientError,  # a connection that was told of the shutdown and is not closed yet
 )
 
@@ -80,8 +85,8 @@ class PostgresStore(Store):
 
     remembers = True
 
-    def __init__(self, url: str, pool_size: int) -> None:
-        super().__init__()
+    def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None) -> None:
+        super().__init__(metrics)
         self._url = url
         self._size = pool_size
         self._pool: Any = None
@@ -126,17 +131,20 @@ class PostgresStore(Store):
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as raw:
                 yield raw
         except _GONE as error:
-            raise StoreUnavailable(f"{type(error).__name__}: {error}") from error
-
-    async def write(self, work: Work[T]) -> T:
-        for _ in range(ATTEMPTS):
-            try:
-                return await self._write(work)
-            except _LOST_TO_ANOTHER as error:
-                lost = error
-        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times") from lost
+            why: Failure = "busy" if isinstance(error, _BUSY) else "unavailable"
+            raise StoreUnavailable(f"{type(error).__name__}: {error}", why) from error
 
     async def _write(self, work: Work[T]) -> T:
+        for _ in range(ATTEMPTS):
+            try:
+                return await self._attempt(work)
+            except _LOST_TO_ANOTHER as error:
+                lost = error
+        raise StoreUnavailable(f"{type(lost).__name__}, {ATTEMPTS} times", "busy") from lost
+
+    _write_quickly = _write
+
+    async def _attempt(self, work: Work[T]) -> T:
         async with self._acquire() as raw:
             connection = PostgresConnection(raw)
             transaction = raw.transaction()
@@ -154,18 +162,15 @@ class PostgresStore(Store):
         self._deliver(connection.announced)
         return result
 
-    async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
-        def work(unit: SystemUnit) -> int:
-            return unit.of(tenant_id).change(statement, **values)
-
+    async def _change_one(self, work: Work[int]) -> int:
         async with self._acquire() as raw:  # no BEGIN: PostgreSQL makes a transaction of a lone statement by itself
             return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
 
-    async def read(self, work: Work[T]) -> T:
+    async def _read(self, work: Work[T]) -> T:
         async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
             return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
 
-    async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
+    async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None:
         compiled = statement.postgres
         async with self._acquire() as raw:
             row = await raw.fetchrow(compiled.sql, *compiled.values(values))

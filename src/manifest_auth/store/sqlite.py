@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
+from manifest_auth.metrics import Metrics
 from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
-from manifest_auth.store.statements import Bound, Crossing, Statement, Unowned
+from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 from manifest_auth.store.wal_index import WalIndex
@@ -27,10 +28,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 BUSY_MS = 5000
-_THE_STORE = frozenset(
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_THE_STORE = _BUSY | frozenset(
     {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_CORRUPT,
@@ -68,7 +68,9 @@ class SqliteConnection(Connection):
 def _unavailable(error: sqlite3.Error) -> Exception:
     """A disk that is full or broken, or a lock that is held for too long, is the store's; anything else is a bug."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
-    return StoreUnavailable(str(error)) if code in _THE_STORE else error
+    if code not in _THE_STORE:
+        return error
+    return StoreUnavailable(str(error), "busy" if code in _BUSY else "unavailable")
 
 
 def _lower(text: str | None) -> str | None:
@@ -95,8 +97,8 @@ def connect(
 class SqliteStore(Store):
     """One file. Other processes may use it at the same time; each commit is seen by the next read of each."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__()
+    def __init__(self, url: str, metrics: Metrics | None = None) -> None:
+        super().__init__(metrics)
         self.path = url.removeprefix("sqlite:///")
         self._look: sqlite3.Connection
         self._quick: sqlite3.Connection
@@ -137,10 +139,10 @@ class SqliteStore(Store):
         self._look.close()
         self._quick.close()
 
-    async def write(self, work: Work[T]) -> T:
+    async def _write(self, work: Work[T]) -> T:
         return await self._writer.submit(work)
 
-    async def write_quickly(self, work: Work[T]) -> T:
+    async def _write_quickly(self, work: Work[T]) -> T:
         job = Job(work, self._loop.create_future())
         if not self._group:
             self._loop.call_soon(self._run_group)
@@ -148,13 +150,12 @@ class SqliteStore(Store):
         result: T = await job.future
         return result
 
-    async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
-        return await self.write_quickly(lambda unit: unit.of(tenant_id).change(statement, **values))
+    _change_one = _write_quickly
 
-    async def read(self, work: Work[T]) -> T:
+    async def _read(self, work: Work[T]) -> T:
         return await self._reader.submit(work)
 
-    async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
+    async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None:
         compiled = statement.sqlite
         try:
             row = self._look.execute(compiled.sql, compiled.values(values)).fetchone()
@@ -218,7 +219,7 @@ def _attempt(raw: sqlite3.Connection, group: list[Job], *, savepoints: bool) -> 
     try:
         raw.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
-        raise StoreUnavailable(str(error)) from error
+        raise _unavailable(error) from error
     announced: list[Announcement] = []
     try:
         for job in group:

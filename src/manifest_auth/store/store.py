@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from manifest_auth.metrics import Failure, Metrics, Unit
 from manifest_auth.store.statements import Bound, Crossing, Unowned
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
@@ -15,7 +17,11 @@ Work = Callable[[SystemUnit], T]
 
 
 class StoreUnavailable(Exception):
-    """The store cannot be reached or refuses to work."""
+    """The store cannot be reached or refuses to work. ``why``: it is too busy, or anything else."""
+
+    def __init__(self, text: str, why: Failure = "unavailable") -> None:
+        super().__init__(text)
+        self.why = why
 
 
 class Store(ABC):
@@ -24,7 +30,8 @@ class Store(ABC):
     #: Whether changes of what was read before are announced; otherwise :meth:`version` alone tells of them.
     remembers: bool = False
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or Metrics()
         self._listeners: list[Callable[[Announcement], None]] = []
 
     @abstractmethod
@@ -35,29 +42,72 @@ class Store(ABC):
     async def close(self) -> None:
         """Finishes what is queued and disconnects."""
 
-    @abstractmethod
     async def write(self, work: Work[T]) -> T:
         """Runs one unit of work in a transaction and returns once it is durable.
 
         An exception rolls it back; a refusal that ``keeps_writes`` is committed and then raised.
         """
+        return await self._timed("write", self._write, work)
 
     async def write_quickly(self, work: Work[T]) -> T:
         """As :meth:`write`, for a unit of a few key statements whose cost does not grow with the tenant: SQLite runs it
         on the event loop. Everything else goes through :meth:`write`."""
-        return await self.write(work)
+        return await self._timed("write", self._write_quickly, work)
 
-    @abstractmethod
     async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
         """One statement as a unit of work of its own: rows changed, durable on return. On PostgreSQL one round trip."""
+        return await self._timed("write", self._change_one, lambda unit: unit.of(tenant_id).change(statement, **values))
 
-    @abstractmethod
     async def read(self, work: Work[T]) -> T:
         """Runs one unit of work that only reads."""
+        return await self._timed("read", self._read, work)
 
-    @abstractmethod
     async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
         """One key read on the shortest way: on the event loop itself with SQLite, one round trip with PostgreSQL."""
+        began = time.perf_counter()
+        try:
+            return await self._look_up(statement, values)
+        except StoreUnavailable as error:
+            self._metrics.store_failed("look_up", error.why)
+            raise
+        finally:
+            self._metrics.store_seconds["look_up"].observe(time.perf_counter() - began)
+
+    @abstractmethod
+    async def _write(self, work: Work[T]) -> T: ...
+
+    @abstractmethod
+    async def _write_quickly(self, work: Work[T]) -> T: ...
+
+    @abstractmethod
+    async def _change_one(self, work: Work[int]) -> int: ...
+
+    @abstractmethod
+    async def _read(self, work: Work[T]) -> T: ...
+
+    @abstractmethod
+    async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None: ...
+
+    async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
+        """Runs a unit and observes how long it took, and how long until it began: some 2 µs, with several web
+        processes some 9 µs, beside units that take a hundred or more."""
+        began, waited = time.perf_counter(), -1.0
+
+        def work_and_time(unit: SystemUnit) -> T:
+            nonlocal waited
+            if waited < 0:  # a unit may run twice
+                waited = time.perf_counter() - began
+            return work(unit)
+
+        try:
+            return await run(work_and_time)
+        except StoreUnavailable as error:
+            self._metrics.store_failed(kind, error.why)
+            raise
+        finally:
+            took = time.perf_counter() - began
+            self._metrics.store_seconds[kind].observe(took)
+            self._metrics.store_wait[kind].observe(waited if waited >= 0 else took)
 
     @abstractmethod
     async def ping(self) -> None:

@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.store import After, Listing, SystemUnit, unowned
+from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, unowned
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants.rules import TenantSettings
 from manifest_auth.text import check_return_address, like
@@ -91,7 +91,7 @@ def find(unit: SystemUnit, name: str) -> Tenant | None:
     return unit.first(_BY_IDENTIFIER, identifier=name) if _IDENTIFIER.match(name) else None
 
 
-def get(unit: SystemUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
+def get(unit: SystemUnit | TenantUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
     """``lock``: nobody else changes the row until the transaction ends. Raises NotFound."""
     found = unit.first(_LOCKED if lock else _BY_ID, id=tenant_id)
     if found is None:

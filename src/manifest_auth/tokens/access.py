@@ -7,6 +7,7 @@ ends, which saves the signature but not the look at its session.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import re
@@ -15,12 +16,11 @@ from typing import Any, NamedTuple, NoReturn
 
 import msgspec
 import orjson
-from joserfc import jws
-from joserfc.errors import JoseError
 
-from manifest_auth.base64url import encode
+from manifest_auth.base64url import decode, encode
 from manifest_auth.errors import InvalidToken, TokenExpired
-from manifest_auth.tokens.keys import KeyRing, Purpose
+from manifest_auth.metrics import Metrics
+from manifest_auth.tokens.keys import Key, KeyRing, Purpose
 
 MAX_LENGTH = 8192
 SKEW_S = 60
@@ -70,7 +70,9 @@ def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -
     full = {"iss": issuer, "aud": AUDIENCE[purpose], **claims}
     if key.algorithm == "HS256":  # RFC 7515, section 5.1, and a quarter of what the library needs for it
         signed = f"{_encoded_header('HS256', key.id)}.{encode(orjson.dumps(full))}"
-        return f"{signed}.{encode(_hmac_sha256(key.raw, signed.encode()))}"
+        return f"{signed}.{_hs256(key.raw, signed)}"
+    from joserfc import jws  # see _is_signed_by
+
     # joserfc.jwt would put `typ` first; the contract fixes the header to the byte.
     header = header_of(key.algorithm, key.id)
     return jws.serialize_compact(header, orjson.dumps(full), key.jose, algorithms=[key.algorithm])
@@ -81,34 +83,61 @@ def _keyed(key: bytes) -> hmac.HMAC:
     return hmac.new(key, digestmod="sha256")
 
 
-def _hmac_sha256(key: bytes, message: bytes) -> bytes:
+def _hs256(key: bytes, signed: str) -> str:
     state = _keyed(key).copy()  # setting the key up costs more than the message
-    state.update(message)
-    return state.digest()
+    state.update(signed.encode())
+    return encode(state.digest())
+
+
+def _is_signed_by(key: Key, token: str) -> bool:
+    """Whether the signature is the key's, in the one spelling that it has. The header is the key's own already."""
+    signed, _, signature = token.rpartition(".")
+    if key.algorithm == "HS256":  # RFC 7518, section 3.2
+        return hmac.compare_digest(signature, _hs256(key.raw, signed))
+    # Loaded where ES256 is used: the library and the certificates it reads take two megabytes and slow each start.
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
+    try:
+        jws.deserialize_compact(token, key.jose, algorithms=[key.algorithm])
+    except (JoseError, ValueError):
+        return False
+    return True
+
+
+class _Known(NamedTuple):
+    """By token. Two members, and no dictionary by purpose: to hash a member of an enumeration is a call of its own."""
+
+    access: dict[str, Verified]
+    admin: dict[str, Verified]
 
 
 class VerifiedTokens:
     """The only verifier of our own access tokens, with its memory."""
 
-    def __init__(self, ring: KeyRing, issuer: str) -> None:
+    def __init__(self, ring: KeyRing, issuer: str, metrics: Metrics) -> None:
         self._ring, self._issuer = ring, issuer
-        self._known: dict[Purpose, dict[str, Verified]] = {Purpose.ACCESS: {}, Purpose.ADMIN_ACCESS: {}}
+        self._hit, self._miss = metrics.cache("access_tokens", "hit"), metrics.cache("access_tokens", "miss")
+        self._known = _Known({}, {})
         self._generation = ring.generation
 
     def knows(self, token: str) -> bool:
         """Whether a user's access token was verified before."""
-        return token in self._known[Purpose.ACCESS]
+        return token in self._known.access
 
     async def verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
         """Raises InvalidToken, and TokenExpired once the signature was found good."""
         if self._ring.is_stale:
             await self._ring.refresh()
         if self._generation != self._ring.generation:
-            self._known = {p: {} for p in self._known}
+            self._known = _Known({}, {})
             self._generation = self._ring.generation
-        known = self._known[purpose]
+        known = self._known.access if purpose is Purpose.ACCESS else self._known.admin
         found = known.get(token)
-        if found is None:
+        if found is not None:
+            self._hit.inc()
+        else:
+            self._miss.inc()
             found = await self._verify(purpose, token, now_ms)
             while len(known) >= MOST:
                 del known[next(iter(known))]
@@ -129,14 +158,11 @@ class VerifiedTokens:
         return self._claims(purpose, payload, now_ms)
 
     def _signed_by_us(self, purpose: Purpose, token: str) -> bytes | None:
-        header = token.partition(".")[0]
+        header, payload, _ = token.split(".")
         for key in self._ring.verifying(purpose):
-            if header != _encoded_header(key.algorithm, key.id):
-                continue
-            try:
-                return jws.deserialize_compact(token, key.jose, algorithms=[key.algorithm]).payload
-            except (JoseError, ValueError):
-                continue
+            if header == _encoded_header(key.algorithm, key.id) and _is_signed_by(key, token):
+                with contextlib.suppress(ValueError):
+                    return decode(payload)
         return None
 
     def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:

@@ -10,19 +10,20 @@ import asyncio
 import enum
 import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from joserfc.jwk import ECKey, OctKey
 from sqlalchemy import BigInteger, and_, bindparam, delete, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.clock import Clock, Random
 from manifest_auth.sealing import Sealer
 from manifest_auth.settings import Settings
-from manifest_auth.store import Announcement, Listing, Store, SystemUnit, unowned
+from manifest_auth.store import Announcement, Listing, Store, SystemUnit, unowned, upsert
 from manifest_auth.store.tables import installation, sealed_for, signing_keys
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey  # loaded where ES256 is used; HS256, the usual way, does without
 
 
 class Purpose(enum.Enum):
@@ -56,12 +57,12 @@ class KeySeen(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A key that can be used: ``jose`` for JWTs, ``raw`` for codes of our own."""
+    """A key that can be used. HS256: ``raw``, for JWTs and codes of our own. ES256: ``jose``, for JWTs."""
 
     id: str
     purpose: Purpose
     algorithm: str
-    jose: OctKey | ECKey
+    jose: ECKey | None
     raw: bytes
     created_at: int
     retired_at: int | None
@@ -213,7 +214,7 @@ class KeyRing:
         return [
             {**k.jose.as_dict(private=False), "kid": k.id, "use": "sig", "alg": k.algorithm}
             for k in self.verifying(Purpose.ACCESS)
-            if isinstance(k.jose, ECKey)
+            if k.jose is not None
         ]
 
     @property
@@ -243,6 +244,8 @@ class KeyRing:
         unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=now + self._lifetime_ms(purpose))
         key_id, algorithm = self._random.text(9), self._algorithm(purpose)
         if algorithm == "ES256":
+            from joserfc.jwk import ECKey
+
             made = ECKey.generate_key("P-256", private=True).as_dict(private=True)
             secret = json.dumps(made).encode()
         else:
@@ -267,7 +270,11 @@ class KeyRing:
 
     def _open(self, row: KeyRow) -> Key:
         raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))
-        jose: OctKey | ECKey = ECKey.import_key(json.loads(raw)) if row.algorithm == "ES256" else OctKey.import_key(raw)
+        jose: ECKey | None = None
+        if row.algorithm == "ES256":
+            from joserfc.jwk import ECKey
+
+            jose = ECKey.import_key(json.loads(raw))
         return Key(
             row.id, Purpose(row.purpose), row.algorithm, jose, raw, row.created_at, row.retired_at, row.expires_at
         )

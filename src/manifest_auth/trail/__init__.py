@@ -1,16 +1,36 @@
 """What became of the audit trail that :mod:`..audit` writes: proved, listed, handed out, and cut back by retention.
 
-Hands over: :func:`verify`, :func:`verify_export`, :func:`export`, :func:`page`, :func:`page_across` and :func:`sweep`.
+Hands over: :func:`verify`, :func:`verify_export`, :func:`export`, :func:`page`, :func:`page_across`, :func:`total` and
+:func:`sweep`.
 Never: a change of an event.
 """
 
 from manifest_auth.trail.chain import Fault, Link, Walk
 from manifest_auth.trail.exporting import Span, export
-from manifest_auth.trail.reading import NEWEST_FIRST, OLDEST_FIRST, Found, Place, Wanted, page, page_across
+from manifest_auth.trail.reading import (
+    NEWEST_FIRST,
+    OLDEST_FIRST,
+    Found,
+    Place,
+    Wanted,
+    page,
+    page_across,
+    place_of_number,
+    total,
+)
 from manifest_auth.trail.retention import cut, sweep
 from manifest_auth.trail.verifying import Verdict, verify, verify_export
 from manifest_auth.trail.whose import INSTALLATION, all_chains, chain_named
-from manifest_auth.trail.wire import AuditEventsData, AuditQuery, cursor, event_named, place_of, wanted, wire
+from manifest_auth.trail.wire import (
+    AuditEventsData,
+    AuditQuery,
+    cursor,
+    event_named,
+    place_of,
+    user_named,
+    wanted,
+    wire,
+)
 
 __all__ = [
     "INSTALLATION",
@@ -35,7 +55,10 @@ __all__ = [
     "page",
     "page_across",
     "place_of",
+    "place_of_number",
     "sweep",
+    "total",
+    "user_named",
     "verify",
     "verify_export",
     "wanted",

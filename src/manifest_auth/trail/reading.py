@@ -2,16 +2,16 @@
 
 The order is that of (time, chain, number), for which there is an index. Other filters have none: with them a page is
 found in steps, each a read of its own that looks at ``STEP`` events, and after ``STEPS`` of them it ends as it is, with
-a cursor to go on from. Indexes for them would be paid for at every sign-in.
+a cursor to go on from. Indexes for them would be paid for at every sign-in. A total is counted in the same steps.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, bindparam, or_, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, or_, select, tuple_
 
-from manifest_auth.store import Bound, Crossing, Store, TenantStore, bound, crossing
+from manifest_auth.store import Bound, Crossing, Store, TenantStore, TenantUnit, bound, crossing
 from manifest_auth.store.tables import audit_events
 from manifest_auth.trail.chain import Link
 from manifest_auth.trail.whose import names_of
@@ -31,18 +31,29 @@ class Place(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which events. Empty texts: any. ``until`` is no part of the time."""
+    """Which events. Empty texts: any. ``user``: who acted or whom it concerns; ``until`` is no part of the time."""
 
     event: str = ""
     actor: str = ""
     subject: str = ""
+    user: str = ""
     since: int = _LEAST
     until: int = _MOST
     order: str = NEWEST_FIRST
 
     @property
     def is_any(self) -> bool:
-        return not (self.event or self.actor or self.subject)
+        return not any(self.texts.values())
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """Parameters of the conditions for which there is no index."""
+        return {"event": self.event, "actor": self.actor, "subject": self.subject, "user": self.user}
+
+    @property
+    def span(self) -> _Range:
+        """Where they lie."""
+        return _Range(Place(max(self.since, _LEAST + 1) - 1, _MOST, _MOST), Place(self.until, _LEAST, _LEAST))
 
 
 class Found(NamedTuple):
@@ -57,6 +68,10 @@ class Found(NamedTuple):
         return Place(self.link.at, self.chain, self.link.sequence)
 
 
+class _Count(NamedTuple):
+    events: int
+
+
 _E = audit_events.c
 _KEY = (_E.at, _E.tenant_id, _E.sequence)
 _ROW = (_E.tenant_id, *(_E[name] for name in Link._fields))
@@ -67,19 +82,26 @@ def _edge(name: str) -> ColumnElement[Any]:
     return tuple_(*(bindparam(f"{name}_{part}", type_=BigInteger()) for part in ("at", "chain", "sequence")))
 
 
-def _between(query: Select[Any], *, newest_first: bool) -> Select[Any]:
+def _inside() -> ColumnElement[bool]:
     key = tuple_(*_KEY)
-    query = query.where(key > _edge("low"), key < _edge("high"))
+    return and_(key > _edge("low"), key < _edge("high"))
+
+
+def _between(query: Select[Any], *, newest_first: bool) -> Select[Any]:
+    query = query.where(_inside())
     return query.order_by(*(column.desc() if newest_first else column for column in _KEY)).limit(bindparam("limit"))
 
 
-def _is(name: str) -> ColumnElement[bool]:
+def _is(name: str, *columns: str) -> ColumnElement[bool]:
     wanted = bindparam(name, type_=Text())
-    return or_(wanted == "", _E[name] == wanted)
+    return or_(wanted == "", *(_E[column] == wanted for column in columns or (name,)))
+
+
+_MATCHES = (_is("event"), _is("actor"), _is("subject"), _is("user", "actor", "subject"))
 
 
 def _page(*, newest_first: bool) -> Select[Any]:
-    return _between(select(*_ROW).where(_is("event"), _is("actor"), _is("subject")), newest_first=newest_first)
+    return _between(select(*_ROW).where(*_MATCHES), newest_first=newest_first)
 
 
 def _horizon(*, newest_first: bool) -> Select[Any]:
@@ -93,6 +115,8 @@ _ALL_NEWEST, _ALL_OLDEST = (crossing(_page(newest_first=newest), because=_WHY) f
 _ALL_FAR_NEWEST, _ALL_FAR_OLDEST = (
     crossing(_horizon(newest_first=newest), Place, because=_WHY) for newest in (True, False)
 )
+_COUNT = bound(select(func.count()).select_from(audit_events).where(_inside(), *_MATCHES), _Count)
+_PLACE = bound(select(*_KEY).where(_E.sequence == bindparam("number")), Place)
 
 
 class _Range(NamedTuple):
@@ -144,10 +168,27 @@ async def page_across(store: Store, wanted: Wanted, first: int, after: Place | N
     return await _paged(store, asked, first, after)
 
 
+async def total(store: TenantStore, wanted: Wanted) -> int | None:
+    """How many there are; None: more events than ``STEP * STEPS`` would have to be looked at."""
+    asked = _Asked(wanted._replace(order=OLDEST_FIRST), _MINE_OLDEST, _MINE_FAR_OLDEST)
+    found, here = 0, wanted.span
+    for _ in range(STEPS):
+        counted, left = await store.read(lambda unit: _count(unit, asked, here))  # noqa: B023 - awaited at once
+        found += counted
+        if left is None:
+            return found
+        here = left
+    return None
+
+
+async def place_of_number(store: TenantStore, number: int) -> Place | None:
+    """Where the event with that number stands; None: it is gone, or never was."""
+    return await store.read(lambda unit: unit.first(_PLACE, number=number))
+
+
 async def _paged(store: Any, asked: _Asked, first: int, after: Place | None) -> Page:
-    wanted, newest = asked.wanted, asked.newest_first
-    low = Place(max(wanted.since, _LEAST + 1) - 1, _MOST, _MOST)
-    high = Place(wanted.until, _LEAST, _LEAST)
+    newest = asked.newest_first
+    low, high = asked.wanted.span
     if after is not None:
         low, high = (low, min(high, after)) if newest else (max(low, after), high)
     found: list[Found] = []
@@ -166,14 +207,23 @@ async def _paged(store: Any, asked: _Asked, first: int, after: Place | None) -> 
 
 def _step(unit: Any, asked: _Asked, whole: _Range, limit: int) -> tuple[list[Found], _Range | None]:
     """What the next step finds, and what is left behind it. ``unit``: of the kind that the statements are for."""
-    wanted, here, left = asked.wanted, whole, None
-    if not wanted.is_any:
-        far: Place | None = unit.first(asked.horizon, **whole.values, limit=1, offset=STEP)
-        if far is not None and asked.newest_first:
-            here, left = _Range(far, whole.high), _Range(whole.low, far._replace(sequence=far.sequence + 1))
-        elif far is not None:
-            here, left = _Range(whole.low, far), _Range(far._replace(sequence=far.sequence - 1), whole.high)
-    texts = {"event": wanted.event, "actor": wanted.actor, "subject": wanted.subject}
-    rows = unit.all(asked.rows, **here.values, **texts, limit=limit)
+    here, left = (whole, None) if asked.wanted.is_any else _split(unit, asked, whole)
+    rows = unit.all(asked.rows, **here.values, **asked.wanted.texts, limit=limit)
     names = names_of(unit, [row[0] for row in rows])
     return [Found(row[0], names.get(row[0]), Link(*row[1:])) for row in rows], left
+
+
+def _count(unit: TenantUnit, asked: _Asked, whole: _Range) -> tuple[int, _Range | None]:
+    here, left = _split(unit, asked, whole)
+    counted = unit.first(_COUNT, **here.values, **asked.wanted.texts)
+    return counted.events if counted else 0, left
+
+
+def _split(unit: Any, asked: _Asked, whole: _Range) -> tuple[_Range, _Range | None]:
+    """The next ``STEP`` events, and those behind them."""
+    far: Place | None = unit.first(asked.horizon, **whole.values, limit=1, offset=STEP)
+    if far is None:
+        return whole, None
+    if asked.newest_first:
+        return _Range(far, whole.high), _Range(whole.low, far._replace(sequence=far.sequence + 1))
+    return _Range(whole.low, far), _Range(far._replace(sequence=far.sequence - 1), whole.high)

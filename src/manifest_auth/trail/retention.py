@@ -10,11 +10,10 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, select
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.store import Store, SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import Store, SystemUnit, TenantUnit, bound, crossing, upsert
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 
 BATCH = 1000

@@ -30,6 +30,7 @@ class AuditQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
     event: Annotated[Text, Meta(description="What happened, like `signed_in`.")] = ""
     actor: Annotated[Text, Meta(description="Who acted: `user:7`, `admin:1`, `anonymous`, `system`.")] = ""
     subject: Annotated[Text, Meta(description="Whom it concerns, like `user:7`.")] = ""
+    user: Annotated[int, Meta(ge=0, le=2**53, description="Number of a user: who acted, or whom it concerns.")] = 0
     since: Time = ""
     until: Time = ""
 
@@ -65,7 +66,13 @@ def wanted(query: AuditQuery) -> Wanted:
         times["since"] = moment(query.since, "from")
     if query.until:
         times["until"] = moment(query.until, "to")
-    return Wanted(event_named(query.event, "event"), query.actor, query.subject, order=query.order, **times)
+    user = user_named(query.user)
+    return Wanted(event_named(query.event, "event"), query.actor, query.subject, user, order=query.order, **times)
+
+
+def user_named(number: int) -> str:
+    """A user as events name one; 0: any."""
+    return f"user:{number}" if number else ""
 
 
 def event_named(name: str, field: str) -> str:

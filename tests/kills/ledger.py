@@ -1,0 +1,101 @@
+"""What clients were told, and whether the store still says the same."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+
+#: Begins the id of every request of the crowd; the audit trail keeps it.
+MARK = "kill-"
+Key = tuple[Any, ...]
+_EVENTS = f"SELECT request_id, event FROM audit_events WHERE request_id LIKE '{MARK}%'"
+#: What is in the store, as (kind, of what, value).
+_STATE = {
+    "session": "SELECT id, CASE WHEN ended_at IS NULL THEN 'open' ELSE 'ended' END FROM sessions",
+    "e-mail": "SELECT id, email FROM users",
+    "roles": "SELECT id, roles FROM users",
+    "client": "SELECT identifier, name FROM tenants",
+    "job": "SELECT id, status FROM jobs",
+    "steps done": "SELECT id, done FROM jobs",
+    "record": "SELECT job_id, number, text FROM job_records",
+    "file": "SELECT id, sha256 FROM files",
+}
+
+
+class Lost(AssertionError):
+    """A success that a client saw is not there."""
+
+
+@dataclass
+class Ledger:
+    """``events``: by the id of the request that was answered. ``values``: what each thing may be now; more than one
+    thing where the latest request was never answered."""
+
+    events: dict[str, str] = field(default_factory=dict)
+    values: dict[Key, set[Any]] = field(default_factory=dict)
+    round: int = 0
+    _rounds: dict[Any, int] = field(default_factory=dict)
+    _touched: set[Key] = field(default_factory=set)
+
+    @property
+    def size(self) -> int:
+        return len(self.events) + len(self.values)
+
+    def event(self, request: str, event: str) -> None:
+        """A success that leaves this event in the audit trail."""
+        self.events[request] = event
+        self._rounds[request] = self.round
+
+    def is_now(self, key: Key, value: Any) -> None:
+        """A success that made it so."""
+        self.values[key] = {value}
+        self._touched.add(key)
+        self._rounds[key] = self.round
+
+    def may_be(self, key: Key, value: Any) -> None:
+        """Is being asked for: from now on it was done or it was not, until there is an answer."""
+        self.values[key].add(value)
+        self._touched.add(key)
+
+    async def check(self, url: str) -> None:
+        """Raises Lost, naming all that is missing. What changes while the store is read is left to the next check."""
+        told, told_values = dict(self.events), {key: set(values) for key, values in self.values.items()}
+        self._touched.clear()
+        events, *state = await _rows(url, [_EVENTS, *_STATE.values()])
+        recorded = set(events)
+        found = {(kind, *row[:-1]): row[-1] for kind, rows in zip(_STATE, state, strict=True) for row in rows}
+        missing = [
+            f"event {event} of request {request}, answered in round {self._rounds[request]}"
+            for request, event in told.items()
+            if (request, event) not in recorded
+        ]
+        missing += [
+            f"{key} is {found.get(key)!r} and not {values}, answered in round {self._rounds[key]}"
+            for key, values in told_values.items()
+            if key not in self._touched and found.get(key) not in values
+        ]
+        if missing:
+            raise Lost(f"in round {self.round}, {len(missing)} of {self.size}:\n" + "\n".join(missing[:20]))
+
+
+async def _rows(url: str, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+    if url.startswith("sqlite"):
+        return await asyncio.to_thread(_rows_of_sqlite, url, statements)
+    remote = await asyncpg.connect(url)
+    try:
+        return [[tuple(row) for row in await remote.fetch(statement)] for statement in statements]
+    finally:
+        await remote.close()
+
+
+def _rows_of_sqlite(url: str, statements: Sequence[str]) -> list[list[tuple[Any, ...]]]:
+    raw = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)
+    try:
+        return [raw.execute(statement).fetchall() for statement in statements]
+    finally:
+        raw.close()

@@ -1,0 +1,108 @@
+"""What every kind of kill has in common: a store, a crowd, what is looked at after each start, and the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from manifest_auth.app import build_house, opened
+from manifest_auth.operations import demo
+from manifest_auth.settings import load
+from tests.kills import actors
+from tests.kills.crowd import Crowd
+from tests.kills.ledger import Ledger, Lost
+from tests.kills.victim import Victim
+from tests.processes.wire import AUTH, NODE, bearer
+from tests.support.house import FAST
+from tests.support.server import DEMO_PASSWORD, command, free_port
+
+#: One hash worker, so that a start is quick; refresh tokens that are dead at once when another one took over.
+GIVEN: dict[str, str] = {**NODE, "MANIFEST_REFRESH_GRACE": "0", "MANIFEST_HASH_WORKERS": "1"}
+START_S = 60.0  # no start takes that long, on whatever machine
+
+
+def chance_of(seed: str) -> random.Random:
+    """Chance that can be had again: the seed is told when the test fails."""
+    print(f"seed: {seed}")
+    return random.Random(seed)
+
+
+async def filled(url: str) -> None:
+    """Makes the store, with the demo's people in it."""
+    settings = load({**FAST, "MANIFEST_DATABASE_URL": url, "MANIFEST_DEMO_PASSWORD": DEMO_PASSWORD})
+    async with opened(build_house(settings)) as house:
+        await demo.fill(house)
+
+
+def victims(folder: Path, url: str, count: int, **given: str) -> list[Victim]:
+    return [Victim(folder, url, free_port(), {**GIVEN, **given}) for _ in range(count)]
+
+
+async def until_ready(victim: Victim, path: str = "/healthz") -> float:
+    """How many seconds its start took, from now. Fails when it ended: then it needed a hand."""
+    began = time.monotonic()
+    async with httpx2.AsyncClient() as http:
+        while time.monotonic() - began < START_S:
+            with contextlib.suppress(httpx2.HTTPError):
+                if (await http.get(victim.base + path, timeout=2)).status_code == 200 and victim.status() is None:
+                    return time.monotonic() - began
+            assert victim.status() is None, f"the start needs a hand: {victim.status()}\n{victim.said()}"
+            await asyncio.sleep(0.01)
+    raise AssertionError(f"the start never came to its end:\n{victim.said()}")
+
+
+@contextlib.asynccontextmanager
+async def at_work(url: str, nodes: list[Victim], chance: random.Random, **options: Any) -> AsyncIterator[Crowd]:
+    """The nodes started, and a crowd at work on them; both are stopped at the end."""
+    crowd = Crowd([node.base for node in nodes], Ledger(), chance, **options)
+    try:
+        for node in nodes:
+            node.start()
+        for node in nodes:
+            await until_ready(node)
+        template = await actors.published_template(crowd)
+        crowd.begin(*actors.everybody(crowd, template))
+        yield crowd
+    finally:
+        await crowd.leave()
+        for node in nodes:
+            node.stop()
+
+
+async def look(crowd: Crowd, url: str, base: str) -> None:
+    """All that was answered is in the store; the newest sessions still open, and those that ended stay shut."""
+    crowd.trouble()
+    held, ended = list(crowd.signed_in), list(crowd.signed_out)
+    await crowd.ledger.check(url)
+    async with httpx2.AsyncClient(base_url=base, timeout=20) as http:
+        for session, token in held:
+            status = (await http.get(f"{AUTH}/me", headers=bearer(token))).status_code
+            if status != 200 and crowd.ledger.values["session", session] == {"open"}:
+                raise Lost(f"in round {crowd.ledger.round}: session {session} was answered and is {status} now")
+        for token in ended:
+            status = (await http.get(f"{AUTH}/me", headers=bearer(token))).status_code
+            if status != 401:
+                raise Lost(f"in round {crowd.ledger.round}: a session that was signed out is {status} now")
+
+
+async def until_successes(crowd: Crowd, count: int) -> None:
+    """So many more answers, to see that the crowd goes on."""
+    wanted, deadline = crowd.successes + count, time.monotonic() + START_S
+    while crowd.successes < wanted:
+        crowd.trouble()
+        assert time.monotonic() < deadline, "the crowd gets no answers any more"
+        await asyncio.sleep(0.01)
+
+
+async def the_chain_verifies(folder: Path, url: str) -> None:
+    """As an operator proves it."""
+    proof = command(folder, url, "audit", "verify")
+    out, errors = await asyncio.to_thread(proof.communicate, timeout=90)
+    assert proof.returncode == 0, out + errors

@@ -1,0 +1,175 @@
+"""``kill -9`` while a store of an earlier schema is upgraded, fifty times on each database (section 12).
+
+Clients try to sign in from the first moment on. Afterwards the next start, or the other node that was started at the
+same moment, upgrades by itself; every row is there, and people sign in as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from manifest_auth import trail
+from manifest_auth.store import migrate, open_store
+from tests.kills import actors, marks, used_stores
+from tests.kills.crowd import Crowd
+from tests.kills.ledger import Ledger
+from tests.kills.rounds import GIVEN, chance_of, until_ready, until_successes
+from tests.kills.used_stores import UsedStore
+from tests.kills.victim import KILLS, Victim
+from tests.support.postgres import Postgres
+from tests.support.server import free_port
+
+pytestmark = pytest.mark.timeout(900)
+PEOPLE = ("author@acme.example", "operator@acme.example")  # of every store
+#: Which schema is upgraded; none: a server starts on nothing, and its first start is killed.
+SCHEMAS = (*used_stores.MADE_FROM, None)
+
+
+class Round:
+    """One store, one kill, and what comes after."""
+
+    def __init__(self, folder: Path, url: str, used: UsedStore | None, crowd: Crowd) -> None:
+        self.folder, self.url, self.used, self.crowd = folder, url, used, crowd
+        demo = ("serve", "--demo") if used is None else ("serve",)
+        self.nodes = [self._victim(demo) for _ in range(2)]
+        crowd.bases = [node.base for node in self.nodes]
+        self.upgrade = self._victim(("db", "upgrade"))
+
+    def _victim(self, arguments: tuple[str, ...]) -> Victim:
+        port = free_port()
+        given = {**GIVEN, marks.VARIABLE: str(self.folder / f"mark-{port}")}
+        if self.used is None and self.url.startswith("sqlite"):
+            given["MANIFEST_SECRET_KEY"] = ""  # made by the first start, in the data folder
+        return Victim(self.folder, self.url, port, given, arguments, marks.upgrade)
+
+    def stage(self, victim: Victim) -> str:
+        """How far its upgrade had come."""
+        path = Path(victim.given[marks.VARIABLE])
+        return path.read_text() if path.exists() else ""
+
+    async def until(self, *stages: str) -> Victim:
+        """The one of those running whose upgrade has come so far."""
+        while True:
+            for victim in (*self.nodes, self.upgrade):
+                if self.stage(victim) in stages:
+                    return victim
+            await asyncio.sleep(0.001)
+
+    async def kill(self, moment: str, times: Times) -> str:
+        """Kills somebody at a moment. How far the upgrade had come: `begun` is inside of it; `over`: the command was
+        done before, and nobody was killed."""
+        chance, [first, second] = self.crowd.chance, self.nodes
+        victim = self.upgrade if chance.random() < 0.2 and self.used is not None else first
+        victim.start()
+        if victim is first and chance.random() < 0.3:
+            second.start()
+        if moment == "inside":
+            victim = await asyncio.wait_for(self.until("begun", "made"), 60)
+            await asyncio.sleep(chance.uniform(0, times.upgrade * 0.8))
+        else:
+            await asyncio.sleep(chance.uniform(0, times.start))
+        if victim.status() is not None:
+            return "over"
+        victim.kill()
+        times.learn(moment, stage := self.stage(victim))
+        return stage
+
+    async def next_start(self) -> Victim:
+        """The other node, where it was started; or the same command again. By itself, in both cases."""
+        node = next((node for node in self.nodes if node.starts and node.status() is None), self.nodes[0])
+        if node.starts == 0 or node.status() is not None:
+            node.start()
+        await until_ready(node)
+        return node
+
+    async def look(self) -> None:
+        """The schema is the newest, every row and every success is there, and the chains verify."""
+        await until_successes(self.crowd, 6)
+        await self.crowd.end()
+        assert await migrate.current_version(self.url) == migrate.HEAD
+        await self.crowd.ledger.check(self.url)
+        if self.used is not None:
+            await self.used.is_whole(self.url)
+        store = open_store(self.url, 2)
+        await store.open()
+        try:
+            for chain in await trail.all_chains(store):
+                assert (await trail.verify(store, chain, lambda _: None)).faults == []
+        finally:
+            await store.close()
+
+
+class Times:
+    """How long a start takes here, and the upgrade in it; in seconds."""
+
+    def __init__(self) -> None:
+        self.start, self.upgrade = 0.5, 0.1
+
+    def learn(self, moment: str, stage: str) -> None:
+        """A machine is now fast, now slow: moments come later after a kill that came early, and the reverse."""
+        if moment == "inside":
+            self.upgrade *= 1.2 if stage == "begun" else 0.6
+        else:
+            self.start *= 0.8 if stage == "made" else 1.2
+
+    async def measure(self, one: Round) -> None:
+        [node, _] = one.nodes
+        began = time.monotonic()
+        node.start()
+        await one.until("begun", "made")
+        begun = time.monotonic()
+        await one.until("made")
+        self.upgrade = time.monotonic() - begun
+        await until_ready(node)
+        self.start = (time.monotonic() - began) * 1.1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Postgres) -> None:
+    used: dict[str | None, UsedStore] = {}
+    for old in used_stores.MADE_FROM:
+        empty = postgres.fresh_database() if kind == "postgresql" else f"sqlite:///{tmp_path / f'{old}.db'}"
+        used[old] = await used_stores.make(old, empty)
+    chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
+    times: dict[str | None, Times] = {}
+    stages: Counter[str] = Counter()
+    for number in itertools.count():
+        if stages.total() - stages["over"] == KILLS:
+            break
+        schema = SCHEMAS[number % len(SCHEMAS)]
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        crowd = Crowd([], Ledger(), chance, allowed=frozenset({"OVERLOADED"}))
+        url = await _address(kind, folder, used.get(schema), postgres)
+        one = Round(folder, url, used.get(schema), crowd)
+        crowd.begin(*(actors.visitor(crowd, email) for email in PEOPLE))
+        try:
+            if schema not in times:  # the first of each is not killed
+                times[schema] = Times()
+                await times[schema].measure(one)
+            else:
+                behind = stages["begun"] < 0.5 * stages.total()
+                moment = "inside" if behind or chance.random() < 0.5 else "whenever"
+                stages[await one.kill(moment, times[schema])] += 1
+                await one.next_start()
+            await one.look()
+        finally:
+            await crowd.leave()
+            for victim in (*one.nodes, one.upgrade):
+                if victim.starts and victim.status() is None:
+                    victim.kill()
+    print(f"{stages}, {[(s, round(t.start, 2), round(t.upgrade, 2)) for s, t in times.items()]}")
+    assert stages["begun"] >= KILLS * 0.3, "few kills hit an upgrade"
+
+
+async def _address(kind: str, folder: Path, used: UsedStore | None, postgres: Postgres) -> str:
+    if used is not None:
+        return await used.copy(folder, postgres)
+    return postgres.fresh_database() if kind == "postgresql" else f"sqlite:///{folder / 'm.db'}"

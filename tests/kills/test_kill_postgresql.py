@@ -1,0 +1,85 @@
+"""``kill -9`` of PostgreSQL, fifty times, while clients work (section 12).
+
+Of the postmaster, or of one backend, after which the postmaster ends all of them. The server is never touched: it comes
+back by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.kills.crowd import Crowd
+from tests.kills.rounds import (
+    at_work,
+    chance_of,
+    filled,
+    look,
+    the_chain_verifies,
+    until_ready,
+    until_successes,
+    victims,
+)
+from tests.kills.victim import KILLS
+from tests.support.postgres import Postgres
+
+pytestmark = pytest.mark.timeout(900)
+VICTIMS = ("postmaster", "postmaster", "backend")
+
+
+async def kill(what: str, server: Postgres, url: str) -> None:
+    """Kills and, where nobody else does, starts PostgreSQL again."""
+    if what == "backend":
+        assert server.kill_backend(url), "nobody was connected"
+        return
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start_again)
+
+
+async def at_a_moment(crowd: Crowd) -> None:
+    """Whenever, or in the very moment in which an answer is in."""
+    await asyncio.sleep(crowd.chance.uniform(0.02, 0.5))
+    if crowd.chance.random() < 0.5:
+        return
+    answered = asyncio.Event()
+    crowd.on_success = answered.set
+    await asyncio.wait_for(answered.wait(), 30)
+    crowd.on_success = None
+
+
+async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_path: Path) -> None:
+    url = own_postgres.fresh_database()
+    await filled(url)
+    [node] = victims(tmp_path, url, 1)
+    chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
+    killed: Counter[str] = Counter()
+    answered_between = 0
+    # A commit whose answer was lost may stand, so those who are told to come back are in doubt like those cut off.
+    async with at_work(url, [node], chance, allowed=frozenset({"OVERLOADED"})) as crowd:
+        await until_successes(crowd, 20)
+        for number in range(1, KILLS + 1):
+            before, crowd.ledger.round = crowd.successes, number
+            await at_a_moment(crowd)
+            answered_between += crowd.successes > before
+            what = chance.choice(VICTIMS)
+            await kill(what, own_postgres, url)
+            killed[what] += 1
+            await until_successes(crowd, 5)
+            await until_ready(node, "/readyz")
+            await look(crowd, url, node.base)
+        await until_successes(crowd, 20)
+        await crowd.end()
+        await look(crowd, url, node.base)
+        assert node.status() is None
+        assert node.starts == 1
+        node.stop()
+        await the_chain_verifies(tmp_path, url)
+    assert killed.total() == KILLS
+    assert answered_between > KILLS * 0.8
+    assert set(crowd.cut) == {"OVERLOADED"}, "the server itself was away"
+    assert crowd.cut.total() > KILLS, "few clients were at work when the kills came"
+    print(f"{killed} {crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {crowd.cut}")

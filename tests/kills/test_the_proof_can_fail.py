@@ -1,0 +1,95 @@
+"""Servers that are broken on purpose, and stores that somebody changed: what the other tests look at tells."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifest_auth.store import migrate
+from tests.kills import actors, broken, used_stores
+from tests.kills.crowd import Crowd, Cut
+from tests.kills.ledger import Ledger, Lost
+from tests.kills.rounds import filled, look, the_chain_verifies, until_ready, until_successes, victims
+from tests.kills.test_kill_a_migration import Round
+from tests.kills.test_kill_the_server import killed_at
+
+
+async def only_sign_in(crowd: Crowd) -> None:
+    while crowd.goes_on:
+        try:
+            await actors.sign_in(crowd, "author@acme.example")
+        except Cut:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("how", "actor", "named"),
+    [
+        (broken.answers_before_the_commit, only_sign_in, "event signed_in of request kill-"),
+        (
+            broken.forgets_events,
+            lambda crowd: actors.visitor(crowd, "viewer@acme.example"),
+            "event signed_out of request",
+        ),
+    ],
+)
+async def test_a_lost_success_is_named(tmp_path: Path, how: Any, actor: Any, named: str) -> None:
+    url = f"sqlite:///{tmp_path / 'm.db'}"
+    await filled(url)
+    [node] = victims(tmp_path, url, 1)
+    node.first = how
+    crowd = Crowd([node.base], Ledger(), random.Random(1))
+    try:
+        node.start()
+        await until_ready(node)
+        crowd.begin(actor(crowd))
+        await until_successes(crowd, 10)
+        await killed_at("answer", crowd, [node], 1)
+        node.start()
+        await until_ready(node)
+        with pytest.raises(Lost, match=named):
+            await look(crowd, url, node.base)
+    finally:
+        await crowd.leave()
+        node.stop()
+
+
+async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
+    used = await used_stores.make("0001", f"sqlite:///{tmp_path / 'old.db'}")
+    (tmp_path / "copy").mkdir()
+    crowd = Crowd([], Ledger(), random.Random(1))
+    one = Round(tmp_path / "copy", await used.copy(tmp_path / "copy"), used, crowd)
+    for node in one.nodes:
+        node.first = broken.upgrades_by_halves
+    one.nodes[0].start()
+    await one.until("begun")
+    tables = sqlite3.connect(used_stores.file_of(one.url))
+    while not tables.execute("SELECT 1 FROM sqlite_master WHERE name = 'providers'").fetchall():
+        await asyncio.sleep(0.001)
+    tables.close()
+    one.nodes[0].kill()
+    with pytest.raises(AssertionError, match="the start needs a hand"):
+        await one.next_start()
+    await crowd.leave()
+
+
+async def test_a_row_that_an_upgrade_lost_and_an_event_that_somebody_changed_are_seen(tmp_path: Path) -> None:
+    used = await used_stores.make("0003", f"sqlite:///{tmp_path / 'old.db'}")
+    url = await used.copy(tmp_path)
+    await migrate.upgrade(url)
+    await used.is_whole(url)
+    await the_chain_verifies(tmp_path, url)
+    raw = sqlite3.connect(used_stores.file_of(url))
+    with raw:
+        raw.execute("UPDATE users SET title = 'Another' WHERE id = 10777")
+        raw.execute("UPDATE audit_events SET actor = 'user:9' WHERE tenant_id = 1 AND sequence = 77")
+    raw.close()
+    with pytest.raises(AssertionError, match="10777"):
+        await used.is_whole(url)
+    with pytest.raises(AssertionError, match="77"):
+        await the_chain_verifies(tmp_path, url)

@@ -1,0 +1,131 @@
+"""Large stores of every earlier schema, made once, and copies of them to be upgraded and killed."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from alembic import command
+from sqlalchemy import Connection, MetaData, insert, text
+
+from manifest_auth import audit
+from tests.storage import old_stores
+from tests.support.postgres import Postgres
+
+#: Each is made of rows that a release of that schema wrote (``store_SCHEMA.json``); no release wrote one of 0002 that
+#: was kept, so that one is 0001's, upgraded.
+MADE_FROM = {"0001": "0001", "0002": "0001", "0003": "0003"}
+MANY = 6000  # users, and as many sessions: an upgrade takes long enough to be hit
+EVENTS = 1500  # more in the chain of the first client
+Rows = dict[str, Counter[tuple[Any, ...]]]
+#: What signing in changes in rows that were there before.
+_TOUCHED = {("users", "last_sign_in_at"), ("known_origins", "seen_at")}
+_MOVING = {"audit_heads", "throttles"}  # the chain's end is proved by itself; counters go on
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class UsedStore:
+    """``columns``: of each table, those that the old schema had."""
+
+    schema: str
+    url: str
+    columns: dict[str, list[str]]
+    rows: Rows
+
+    async def copy(self, folder: Path, postgres: Postgres | None = None) -> str:
+        """The address of a copy, which nobody has used."""
+        if self.url.startswith("sqlite"):
+            copy = folder / "m.db"
+            shutil.copyfile(file_of(self.url), copy)
+            return f"sqlite:///{copy}"
+        assert postgres is not None
+        name = f"copy_{next(_numbers)}_{self.schema}"
+        postgres.server.psql(f'CREATE DATABASE "{name}" TEMPLATE "{_name(self.url)}"')
+        return str(postgres.server.get_uri(name))
+
+    async def is_whole(self, url: str) -> None:
+        """Every row is there as it was. What was added since does not count."""
+        now = await _rows(url, self.columns)
+        gone = {table: list((rows - now[table]).elements())[:3] for table, rows in self.rows.items()}
+        assert not any(gone.values()), {table: rows for table, rows in gone.items() if rows}
+
+
+async def make(schema: str, url: str) -> UsedStore:
+    """The tables of that schema, the rows that a release left in them, and many more."""
+    old = old_stores.read(MADE_FROM[schema])
+    await old.make(url)
+    await old_stores.within(url, lambda connection: _fill(connection, old))
+    if schema != old.schema:
+        await old_stores.within(url, lambda connection: command.upgrade(old_stores.alembic(connection), schema))
+    columns: dict[str, list[str]] = await old_stores.within(url, _columns)
+    return UsedStore(schema, url, columns, await _rows(url, columns))
+
+
+def _fill(connection: Connection, old: old_stores.OldStore) -> None:
+    there = MetaData()
+    there.reflect(connection)
+    user = next(row for row in old.named("users") if row["tenant_id"] == 1)
+    session = next(row for row in old.named("sessions") if row["tenant_id"] == 1)
+    keys = [f"many-{number}@acme.example" for number in range(MANY)]
+    users = [{**user, "id": 10_000 + n, "email": key, "email_key": key} for n, key in enumerate(keys)]
+    connection.execute(insert(there.tables["users"]), users)
+    sessions = [{**session, "id": f"s{n:021}", "cookie_hash": key, "user_id": 10_000 + n} for n, key in enumerate(keys)]
+    connection.execute(insert(there.tables["sessions"]), sessions)
+    newest = max((row for row in old.named("audit_events") if row["tenant_id"] == 1), key=lambda row: row["sequence"])
+    events = list(_chained(newest))
+    connection.execute(insert(there.tables["audit_events"]), events)
+    heads = there.tables["audit_heads"]
+    end = {"sequence": events[-1]["sequence"], "hash": events[-1]["hash"]}
+    connection.execute(heads.update().where(heads.c.tenant_id == 1).values(end))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT setval(pg_get_serial_sequence('users', 'id'), {10_000 + MANY})"))
+
+
+def _chained(newest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for _ in range(EVENTS):
+        added = {**newest, "sequence": newest["sequence"] + 1, "previous_hash": newest["hash"]}
+        newest = {**added, "hash": audit.digest(1, added)}
+        yield newest
+
+
+def _columns(connection: Connection) -> dict[str, list[str]]:
+    there = MetaData()
+    there.reflect(connection)
+    return {
+        table.name: [f'"{c.name}"' for c in table.columns if (table.name, c.name) not in _TOUCHED]
+        for table in there.sorted_tables
+        if table.name not in {*_MOVING, "alembic_version"}
+    }
+
+
+async def _rows(url: str, columns: dict[str, list[str]]) -> Rows:
+    asked = {table: f"SELECT {', '.join(names)} FROM {table}" for table, names in columns.items()}
+    if url.startswith("sqlite"):
+        raw = sqlite3.connect(file_of(url))
+        try:
+            return {table: Counter(raw.execute(statement).fetchall()) for table, statement in asked.items()}
+        finally:
+            raw.close()
+    remote = await asyncpg.connect(url)
+    try:
+        return {table: Counter(map(tuple, await remote.fetch(statement))) for table, statement in asked.items()}
+    finally:
+        await remote.close()
+
+
+def file_of(url: str) -> str:
+    """Of a store in SQLite."""
+    return url.removeprefix("sqlite:///")
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.strip("/")

@@ -1,0 +1,138 @@
+"""That there is a backup is noted in the store: shown to system admins, ``doctor`` and Prometheus, in the trail."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifest_auth.cli.main import main
+from manifest_auth.operations import sweeping
+from manifest_auth.operations.noting import note_backup
+from manifest_auth.store import StoreUnavailable
+from manifest_auth.store.migrate import upgrade
+from tests.operations.made import settings_of
+from tests.support.disk import room_for
+from tests.support.house import SECRET_KEY, App
+from tests.support.postgres import Postgres
+
+DAY_MS = 86_400_000
+STATUS = "/api/admin/status"
+
+
+class Command:
+    """``manifest-auth`` in this process, on one store: its exit status and what it printed."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._capsys = folder, capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        shown = self._capsys.readouterr()
+        return int(str(ended.value.code)), shown.out + shown.err
+
+    def done(self, *arguments: str) -> str:
+        status, text = self(*arguments)
+        assert status == 0, text
+        return text
+
+    def told(self) -> str:
+        """The line of ``doctor``."""
+        [line] = [line for line in self("doctor")[1].splitlines() if "backup:" in line]
+        return line
+
+    def noted(self, name: str = "data") -> list[int]:
+        """Of which moment the last backup is, as the store says."""
+        rows = self.change("SELECT value FROM installation WHERE name = 'last_backup'", name)
+        return [int(value) for (value,) in rows]
+
+    def change(self, statement: str, name: str = "data") -> list[Any]:
+        """A statement by hand."""
+        raw = sqlite3.connect(self.folder / name / "manifest-auth.db", isolation_level=None)
+        try:
+            return raw.execute(statement).fetchall()
+        finally:
+            raw.close()
+
+
+@pytest.fixture
+def command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MANIFEST_SECRET_KEY", SECRET_KEY)
+    monkeypatch.setenv("MANIFEST_DATA_DIR", str(tmp_path / "data"))
+    made = Command(tmp_path, capsys)
+    made.done("db", "upgrade")
+    return made
+
+
+def test_a_backup_is_noted_once_it_is_whole(command: Command) -> None:
+    assert "none was ever noted" in command.told()
+    before = int(time.time() * 1000)
+    command.done("backup", "saved.tar")
+    [at] = command.noted()
+    assert before <= at <= int(time.time() * 1000)
+    assert "backup: the last one is of 20" in command.told()
+    assert "not as recorded" not in command.done("audit", "verify")
+    exported = command.done("audit", "export", "--client", "0").splitlines()
+    [event] = [json.loads(line) for line in exported if "backed_up" in line]
+    assert (event["event"], event["actor"]) == ("backed_up", "system")
+    assert command("backup", "saved.tar")[0] == 1  # it is there already
+    assert command.noted() == [at]
+    command.done("restore", "saved.tar", "--data-dir", "new")
+    assert command.noted("new") == []  # the note came after the moment that was saved
+
+
+def test_a_note_alone_is_enough_and_an_old_one_is_told_of(command: Command) -> None:
+    assert command.done("backup", "--note").startswith("Noted: a backup of 20")
+    [at] = command.noted()
+    command.change(f"UPDATE installation SET value = '{at - 3 * DAY_MS}' WHERE name = 'last_backup'")
+    assert "backup: none for 3 days" in command.told()
+    assert command("backup")[0] == 2
+    assert command("backup", "--note", "x.tar")[0] == 2
+
+
+async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path)
+    await upgrade(settings.database)
+    store = tmp_path / "data" / "manifest-auth.db"
+    with room_for(store.stat().st_size // 2), pytest.raises(StoreUnavailable):
+        await note_backup(settings, 5, by="x" * store.stat().st_size)
+
+
+def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command) -> None:
+    """A store that a newer release upgraded stands for all that take no note."""
+    command.change("UPDATE alembic_version SET version_num = '9999'")
+    assert "The backup is whole, but it could not be noted" in command.done("backup", "saved.tar")
+    assert (command.folder / "saved.tar").exists()
+    assert command("backup", "--note")[0] == 1
+
+
+async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
+    assert (await app.get(STATUS, token=await app.admin_token())).data["lastBackupAt"] is None
+    name = "manifest_last_backup_timestamp_seconds"
+    await sweeping.watch_backups(app.house)
+    assert app.house.metrics.registry.get_sample_value(name) == 0
+    await note_backup(app.house.settings, app.clock.ms, by="note")
+    await sweeping.watch_backups(app.house)
+    assert app.house.metrics.registry.get_sample_value(name) == app.clock.ms / 1000
+    status = (await app.get(STATUS, token=await app.admin_token())).data
+    assert status["lastBackupAt"] == status["now"]
+
+
+def test_on_postgresql_it_is_noted_by_hand_and_not_on_a_standby(
+    command: Command, monkeypatch: pytest.MonkeyPatch, postgres: Postgres
+) -> None:
+    url = postgres.fresh_database()
+    monkeypatch.setenv("MANIFEST_DATABASE_URL", url)
+    assert command("backup", "--note")[0] == 1  # there is nothing yet
+    command.done("db", "upgrade")
+    assert command.done("backup", "--note").startswith("Noted: ")
+    monkeypatch.setenv("MANIFEST_DATABASE_URL", f"{url}{'&' if '?' in url else '?'}default_transaction_read_only=on")
+    status, text = command("backup", "--note")
+    assert (status, len(text.splitlines())) == (1, 1)
+    assert "read-only" in text
