@@ -37,6 +37,7 @@ def _admin_plane() -> None:
         sa.PrimaryKeyConstraint("admin_id", "key", name=op.f("pk_admin_recovery_codes")),
     )
     op.add_column("tenants", sa.Column("delete_at", sa.BigInteger(), nullable=True))
+    op.add_column("tenants", sa.Column("suspended_by_deletion", sa.Integer(), nullable=True))
     op.add_column("providers", sa.Column("disabled_by_admin", sa.Integer(), nullable=True))
     op.create_index(op.f("ix_known_origins_origin"), "known_origins", ["origin"], unique=False)
     op.create_index(
