@@ -122,7 +122,7 @@ def secret_keys(settings: Settings, random: Random) -> SecretKeys:
             _make(path, random)
         return SecretKeys(_read(path), path)
     except OSError as error:
-        raise SettingsError(f"MANIFEST_DATA_DIR: {error}") from error
+        raise SettingsError(f"MANIFEST_DATA_DIR: {error.filename}: {error.strerror}") from error
 
 
 def put_new_key_first(path: Path, random: Random) -> None:

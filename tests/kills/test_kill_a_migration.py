@@ -165,6 +165,8 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
             for victim in (*one.nodes, one.upgrade):
                 if victim.starts and victim.status() is None:
                     victim.kill()
+            if kind == "postgresql":
+                used_stores.drop(url, postgres)
     print(f"{stages}, {[(s, round(t.start, 2), round(t.upgrade, 2)) for s, t in times.items()]}")
     assert stages["begun"] >= KILLS * 0.3, "few kills hit an upgrade"
 

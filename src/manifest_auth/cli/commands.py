@@ -9,6 +9,7 @@ import getpass
 import os
 import socket
 import sys
+import time
 from urllib.parse import urlsplit
 
 from manifest_auth import admins, audit, passwords, settings, tenants
@@ -23,6 +24,10 @@ from manifest_auth.store import SystemUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
 from manifest_auth.text import check_line
+
+#: How often, and with what pause, a port that is in use is tried before the start is refused: five seconds.
+PORT_TRIES = 50
+PORT_PAUSE_S = 0.1
 
 
 class Refused(Exception):
@@ -49,16 +54,23 @@ def serve(given: argparse.Namespace) -> None:
 
 
 def _check_address(field: str, host: str, port: int) -> None:
-    """Raises SettingsError for an address that is not one of this machine, Refused for one that is in use."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise Refused(f"{variable(field)}: {host}:{port} is in use by another program") from None
-        raise SettingsError(f"{variable(field)}: cannot listen on {host}:{port}: {error.strerror}") from None
+    """Raises SettingsError for an address that is not one of this machine, Refused for one that stays in use.
+
+    A web process that was just being started when the one above it was killed keeps the port until it has loaded.
+    """
+    for tries_left in reversed(range(PORT_TRIES)):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsError(f"{variable(field)}: cannot listen on {host}:{port}: {error.strerror}") from None
+            if not tries_left:
+                raise Refused(f"{variable(field)}: {host}:{port} is in use by another program") from None
+            time.sleep(PORT_PAUSE_S)
 
 
 async def _try_out(loaded: Settings) -> None:

@@ -25,6 +25,20 @@ class SchemaTooNew(Exception):
     """The store was upgraded by a newer release."""
 
 
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+
+async def server_clock(url: str) -> int | None:
+    """What time PostgreSQL thinks it is, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
+    if url.startswith("sqlite:"):
+        return None
+    raw = await _connected(url)
+    try:
+        return int(await raw.fetchval(_NOW))
+    finally:
+        await raw.close()
+
+
 async def current_version(url: str) -> str | None:
     """The revision of the store, or None when it is empty. Raises :class:`StoreUnavailable`."""
     if url.startswith("sqlite:"):
@@ -47,16 +61,22 @@ async def current_version(url: str) -> str | None:
             with_version.close()
     import asyncpg
 
-    try:
-        raw = await asyncpg.connect(url, timeout=5)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from error
+    raw = await _connected(url)
     try:
         return str(await raw.fetchval(_VERSION))
     except asyncpg.UndefinedTableError:
         return None
     finally:
         await raw.close()
+
+
+async def _connected(url: str) -> Any:
+    import asyncpg
+
+    try:
+        return await asyncpg.connect(url, timeout=5)
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise StoreUnavailable(f"PostgreSQL: {error or type(error).__name__}") from error
 
 
 async def upgrade(url: str) -> bool:
