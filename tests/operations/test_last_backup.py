@@ -97,7 +97,7 @@ def test_a_note_alone_is_enough_and_an_old_one_is_told_of(command: Command) -> N
 
 
 async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
+    settings = settings_of(tmp_path, MANIFEST_SECRET_KEY=SECRET_KEY)
     await upgrade(settings.database, the_keys)
     store = tmp_path / "data" / "manifest-auth.db"
     with room_for(store.stat().st_size // 2), pytest.raises(StoreUnavailable):
