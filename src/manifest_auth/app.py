@@ -181,8 +181,8 @@ class Application:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The house opened, and its background work under way."""
-        async with opened(self.house):
-            settings = self.house.settings
+        settings = self.house.settings
+        async with self.house.metrics.shown(several=settings.workers > 1), opened(self.house):
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.house.metrics.registry)
             self.house.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
