@@ -105,7 +105,7 @@ def _write(unit: SystemUnit, hashes: dict[str, str], now: int) -> None:
         tenant = tenants.create(unit, identifier, name, TenantSettings(), now)
         bound = unit.of(tenant.id)
         detail = {"identifier": identifier, "name": name, "settings": tenant.settings}
-        audit.record(bound, origin, Event.CLIENT_CREATED, f"client:{tenant.id}", **detail)
+        audit.record_creation(unit, tenant.id, origin, **detail)
         for client, email, role in accounts():
             if client == identifier:
                 first, last = _NAMES[role]
