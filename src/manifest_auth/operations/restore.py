@@ -99,6 +99,8 @@ def _unpacking(places: _Places) -> Iterator[None]:
     new = [path for path in made if not path.exists()]
     for path in made:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for path in new:
+        _give(path, path.parent)
     _clear(places)
     try:
         if places.files is not None and any(path.name != "lost+found" for path in places.files.iterdir()):
@@ -144,6 +146,7 @@ def _unpack_files(archive: Archive, folder: Path | None, progress: Progress) -> 
 
 def _put_into_place(places: _Places) -> None:
     """Each step is on the disk before the next one begins."""
+    _hand_over(places)
     places.store_waits.rename(places.store_proved)
     _sync(places.store.parent)
     if places.files is not None and places.files_wait is not None and places.files_wait.exists():
@@ -156,6 +159,23 @@ def _put_into_place(places: _Places) -> None:
         _sync(places.key.parent)
     places.store_proved.rename(places.store)
     _sync(places.store.parent)
+
+
+def _hand_over(places: _Places) -> None:
+    """Whoever the folders belong to gets what is put into them."""
+    _give(places.store_waits, places.store.parent)
+    if places.key_waits.exists():
+        _give(places.key_waits, places.key.parent)
+    if places.files is not None and places.files_wait is not None and places.files_wait.exists():
+        for path in places.files_wait.rglob("*"):
+            _give(path, places.files)
+
+
+def _give(path: Path, like: Path) -> None:
+    """Root restores for the user that the server runs as, who must be able to read it."""
+    if os.geteuid() == 0:
+        owner = like.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _sync(folder: Path) -> None:

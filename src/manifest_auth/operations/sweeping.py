@@ -56,6 +56,7 @@ async def run(house: House) -> None:
     while True:
         is_clean = True
         try:
+            house.sealer.look_again()
             await licence.watch(house)
             await watch_backups(house)
             if turn:
