@@ -120,13 +120,6 @@ def test_only_an_empty_place_is_restored_into(there: str, saved: Path, tmp_path:
     assert path.read_text() == "mine"
 
 
-def test_what_a_killed_restore_left_does_not_stop_the_next(saved: Path, tmp_path: Path) -> None:
-    (tmp_path / "data" / ".files.restoring").mkdir(parents=True)
-    (tmp_path / "data" / ".manifest-auth.db.restoring").write_text("half")
-    restore(settings_of(tmp_path), saved, quiet)
-    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["files", "manifest-auth.db"]
-
-
 def test_no_backup_is_written_over(folder: Path) -> None:
     (folder / "saved.tar").write_text("the one of yesterday")
     assert run(folder, "backup", "saved.tar").line == "saved.tar is there already"

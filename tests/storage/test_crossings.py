@@ -15,9 +15,9 @@ ROOM = SOURCE / "store"
 CROSSING = {
     "admin/installation.py": 2,  # a system admin is told how many users and sessions there are
     "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
+    "operations/expiring.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "operations/reencrypting.py": 1,  # the installation's key seals what is secret of every tenant
     "operations/signing_anew.py": 1,  # the installation's key signs the ends of all chains
-    "operations/sweeping.py": 2,  # rows past their time are dropped, whatever tenant they belong to
     "providers/providers.py": 3,  # by entity id, by name, by e-mail domain: whoever asks has no tenant yet
     "sessions/foreign.py": 1,  # a token of another system names an identity, the identity the tenant
     "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
