@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, update
-from tests.support.house import PASSWORD, SECRET_KEY
+from tests.support.house import PASSWORD, SECRET_KEY, the_keys
 from tests.support.postgres import Postgres
 
 from bench import work_rows as rows
@@ -181,7 +181,7 @@ class Side:
 async def side(folder: Path, url: str, clients: list[Client], client: Client) -> AsyncIterator[Side]:
     """A filled store, served."""
     began = time.perf_counter()
-    await upgrade(url)
+    await upgrade(url, the_keys)
     if url.startswith("sqlite"):
         rows.fill_sqlite(url.removeprefix("sqlite:///"), clients)
     else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
     from manifest_auth.oidc import Client as OidcClient
     from manifest_auth.outgoing import Outgoing
     from manifest_auth.passwords import Hasher
+    from manifest_auth.refusals import Refusals
     from manifest_auth.sealing import Sealer
     from manifest_auth.sessions import Principals
     from manifest_auth.sign_in.entra import EntraTokens
@@ -48,6 +49,7 @@ class House:
     entra: EntraTokens
     files: Keeper
     mail: Mail
+    refusals: Refusals
     started_at: int  # when this process built it
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
-from manifest_auth import identify
+from manifest_auth import identify, refusals
 from manifest_auth.context import Context, House
 from manifest_auth.errors import (
     Forbidden,
@@ -81,6 +81,7 @@ class FrontDoor:
             head.check()  # once the route is known: it says in which form a refusal is answered
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
+            await refusals.note(ctx, refusal, pattern)
             answer = self._refused(ctx, method, pattern, refusal, route, head)
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")

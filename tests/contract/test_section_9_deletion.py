@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam, select
 
 from manifest_auth import trail
 from manifest_auth.operations import deleting
 from manifest_auth.operations.deleting import sweep_clients
-from manifest_auth.store import SystemUnit
-from manifest_auth.store.tables import TENANT_OWNED, files
+from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files
 from manifest_auth.trail import retention
 from tests.storage.rows import add, everything
 from tests.support.admin_desk import Desk, desk, events
@@ -43,6 +44,12 @@ async def client(by: Desk, name: str = "") -> dict[str, Any]:
     return made
 
 
+_HEADS = crossing(
+    select(audit_heads.c.gone_at).where(audit_heads.c.tenant_id == bindparam("of")),
+    because="the test looks for what is left",
+)
+
+
 async def fill(app: App, client_id: int) -> None:
     """A row in each table of clients."""
 
@@ -54,13 +61,26 @@ async def fill(app: App, client_id: int) -> None:
 
 
 async def left(app: App, client_id: int) -> dict[str, int]:
-    """How many rows there are in each table that has any."""
+    """How many rows there are in each table that has any, but for the end of a trail that is said to be gone."""
 
     def work(unit: SystemUnit) -> dict[str, int]:
-        return {table.name: len(everything(unit, table, client_id)) for table in TENANT_OWNED}
+        found = {table.name: len(everything(unit, table, client_id)) for table in TENANT_OWNED}
+        return {**found, "audit_heads": sum(gone is None for (gone,) in unit.all(_HEADS, of=client_id))}
 
     counted = await app.house.store.read(work)
     return {name: count for name, count in counted.items() if count}
+
+
+async def test_the_end_of_its_trail_stays_and_says_that_it_is_gone(root: Desk) -> None:
+    app, made = root.app, await client(root)
+    check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
+    end = (await trail.verify(app.house.store, made["id"], lambda _: None)).end
+    app.clock.advance(DAYS * 86_400)
+    while await left(app, made["id"]):
+        await sweep(app)
+    assert end.sequence == 2
+    for verdict in await trail.verify_all(app.house.store, lambda _: None, {made["id"]: end}):
+        assert (verdict.chain, verdict.faults) == (verdict.chain, [])
 
 
 async def sweep(app: App) -> None:

@@ -21,6 +21,8 @@ from tests.support.processes import ending_with_us
 BASE, IMAGE = "localhost/base", "localhost/manifest-auth"
 _MOUNTED = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/include", "/usr/share")
 _LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))
+# As little as can be: its root file system read-only, no capability.
+_BOUND = ("--network=host", "--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--pull=never")
 _NEEDED = "on Debian and Ubuntu: apt-get install podman runc gcc python3-dev python3-venv"
 
 
@@ -41,6 +43,8 @@ class Engine:
     folder: Path
 
     def __post_init__(self) -> None:
+        missing = [name for name in ("podman", "runc", "gcc", "useradd", "/usr/bin/python3") if not shutil.which(name)]
+        assert not missing, f"{missing}: {_NEEDED}"
         driver = "overlay" if "overlay" in Path("/proc/filesystems").read_text() else "vfs"  # which copies all
         (self.folder / "storage.conf").write_text(
             f'[storage]\ndriver = "{driver}"\ngraphroot = "{self.folder}/graph"\nrunroot = "{self.folder}/run"\n'
@@ -65,10 +69,8 @@ class Engine:
         assert done.returncode == status, f"{arguments}: {done.returncode}\n{(done.stdout + done.stderr)[-3000:]}"
         return done.stdout
 
-    def import_base(self) -> None:
+    def _import_base(self) -> None:
         """Makes the base image."""
-        missing = [name for name in ("podman", "runc", "gcc", "useradd", "/usr/bin/python3") if not shutil.which(name)]
-        assert not missing, f"{missing}: {_NEEDED}"
         base = self.folder / "base"
         for name in ("usr/local/bin", "etc/ssl/certs", "var/lib", "root", "opt", "proc", "sys", "dev", "run", "tmp"):
             (base / name).mkdir(parents=True)
@@ -95,19 +97,34 @@ class Engine:
         subprocess.run(["tar", "-C", str(base), "-cf", str(archive), "."], check=True)
         self.do("import", "--quiet", str(archive), BASE)
 
+    def refusal(self) -> str:
+        """Makes the base image. Gives why this machine starts no container at all, be it one that does nothing; empty
+        when it does."""
+        nothing = self.folder / "nothing"
+        nothing.write_text(f"FROM {BASE}\nRUN true\n")
+        try:
+            self._import_base()
+            self._build(nothing, f"{BASE}-tried")
+            self.do("run", "--rm", *_BOUND, *_limits(), *_mounts(), f"{BASE}-tried", "true")
+        except AssertionError as error:
+            return str(error)
+        return ""
+
     def build(self) -> None:
         """As the container file says at its beginning, with our base image."""
+        self._build(ROOT / "deploy" / "Containerfile", IMAGE)
+
+    def _build(self, file: Path, image: str) -> None:
         given = ["--isolation=chroot", "--network=host", "--layers=false", "--pull=never", *_limits(), *_mounts()]
         given += ["--format", "docker", "--build-arg", f"BASE={BASE}"]
-        self.do("build", *given, "-f", str(ROOT / "deploy" / "Containerfile"), "-t", IMAGE, str(ROOT))
+        self.do("build", *given, "-f", str(file), "-t", image, str(ROOT))
 
     def inspect(self, what: str) -> Any:
         return json.loads(self.do("inspect", what))[0]
 
     def run(self, name: str, volume: str, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         """A container that may do as little as can be: its root file system read-only, no capability, a volume."""
-        given = ["--rm", f"--name={name}", "--network=host", "--read-only", "--cap-drop=all", *_limits(), *_mounts()]
-        given += ["--security-opt=no-new-privileges", "--pull=never", f"--volume={volume}:/data"]
+        given = ["--rm", f"--name={name}", *_BOUND, *_limits(), *_mounts(), f"--volume={volume}:/data"]
         given += [f"--env={key}={value}" for key, value in settings.items()]
         command = ending_with_us(self.command("run", *given, IMAGE, *arguments), "TERM")
         log = (self.folder / f"{name}.log").open("ab")

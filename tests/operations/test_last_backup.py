@@ -17,7 +17,7 @@ from manifest_auth.store import StoreUnavailable
 from manifest_auth.store.migrate import upgrade
 from tests.operations.made import settings_of
 from tests.support.disk import room_for
-from tests.support.house import SECRET_KEY, App
+from tests.support.house import SECRET_KEY, App, the_keys
 from tests.support.postgres import Postgres
 
 DAY_MS = 86_400_000
@@ -98,7 +98,7 @@ def test_a_note_alone_is_enough_and_an_old_one_is_told_of(command: Command) -> N
 
 async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
-    await upgrade(settings.database)
+    await upgrade(settings.database, the_keys)
     store = tmp_path / "data" / "manifest-auth.db"
     with room_for(store.stat().st_size // 2), pytest.raises(StoreUnavailable):
         await note_backup(settings, 5, by="x" * store.stat().st_size)

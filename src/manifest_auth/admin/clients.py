@@ -90,7 +90,7 @@ async def _create(ctx: Context, call: Call[ClientBody]) -> Answer:
     def work(unit: SystemUnit) -> Tenant:
         tenant = tenants.create(unit, body.identifier, body.name, body.settings, ctx.now)
         detail = {"identifier": tenant.identifier, "name": tenant.name}
-        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_CREATED, f"client:{tenant.id}", **detail)
+        audit.record_creation(unit, tenant.id, ctx, **detail)
         return tenant
 
     return ok(wire(await ctx.house.store.write(work)), status=201)

@@ -16,9 +16,12 @@ from manifest_auth import admins, audit, passwords, settings, tenants
 from manifest_auth.accounts import Draft, add
 from manifest_auth.app import build_house, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
+from manifest_auth.clock import Random
 from manifest_auth.context import House
+from manifest_auth.licence import NoSeat
 from manifest_auth.operations import demo
 from manifest_auth.permissions import Role, mask_of
+from manifest_auth.sealing import secret_keys
 from manifest_auth.settings import Settings, SettingsError, variable
 from manifest_auth.store import SystemUnit
 from manifest_auth.store.migrate import upgrade
@@ -97,7 +100,8 @@ def _base(loaded: Settings) -> str:
 
 async def db_upgrade(_given: argparse.Namespace) -> None:
     """Brings the schema up to date."""
-    done = await upgrade(settings.load().database)
+    loaded = settings.load()
+    done = await upgrade(loaded.database, lambda: secret_keys(loaded, Random()))
     print("The schema was upgraded." if done else "The schema is up to date.")
 
 
@@ -123,10 +127,7 @@ async def client_create(given: argparse.Namespace) -> None:
         def work(unit: SystemUnit) -> int:
             name = given.name or given.identifier
             tenant = tenants.create(unit, given.identifier, name, TenantSettings(), house.clock.now_ms())
-            bound = unit.of(tenant.id)
-            audit.record(
-                bound, origin_of(house), Event.CLIENT_CREATED, f"client:{tenant.id}", identifier=given.identifier
-            )
+            audit.record_creation(unit, tenant.id, origin_of(house), identifier=given.identifier)
             return tenant.id
 
         print(f"Client {given.identifier} has number {await house.store.write(work)}.")
@@ -145,9 +146,13 @@ async def user_create(given: argparse.Namespace) -> None:
         stored = await passwords.first_hash(house.hasher, password, None, rules, words)
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
-        made = await house.store.of(tenant.id).write(
-            lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence)
-        )
+        store = house.store.of(tenant.id)
+        try:
+            made = await store.write(lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence))
+        except NoSeat as refusal:  # the act was rolled back, so this is a unit of work of its own
+            why = refusal.message
+            await store.write(lambda unit: audit.record(unit, origin_of(house), Event.SEAT_REFUSED, why=why))
+            raise
         print(f"User {given.email} has number {made.id}.")
 
 

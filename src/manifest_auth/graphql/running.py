@@ -14,8 +14,9 @@ from types import CoroutineType
 from typing import Any, NamedTuple, TypeGuard
 
 import orjson
-from graphql import ExecutionResult, GraphQLError, OperationType, execute
+from graphql import ExecutionResult, FieldNode, GraphQLError, OperationType, execute
 
+from manifest_auth import refusals
 from manifest_auth.context import Context
 from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
 from manifest_auth.graphql import cost, limits, plan
@@ -112,6 +113,9 @@ async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> 
         return _request_error(result.errors, kind, ctx)  # variables that do not fit, before anything ran
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
+        for found in result.errors:
+            if isinstance(found.original_error, Refusal):
+                await refusals.note(ctx, found.original_error, f"{PATH} {_field(found)}")
         body["errors"] = [_wire(error, ctx) for error in result.errors]
     return _answer(200, body, kind)
 
@@ -130,6 +134,12 @@ async def _in_time(result: Awaitable[Any]) -> Any:
         return await asyncio.wait_for(asyncio.ensure_future(result), DEADLINE_S)
     except TimeoutError:
         return None
+
+
+def _field(error: GraphQLError) -> str:
+    """The field of the schema, not what a document calls it: callers could make up as many names as they like."""
+    node = error.nodes[0] if error.nodes else None
+    return str(node.name.value) if isinstance(node, FieldNode) else ""
 
 
 def _too_slow() -> GraphQLError:
