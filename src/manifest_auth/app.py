@@ -20,6 +20,7 @@ from manifest_auth.admin import licence as admin_licence
 from manifest_auth.admin import providers as admin_providers
 from manifest_auth.admin import trail as admin_trail
 from manifest_auth.admin import users as admin_users
+from manifest_auth.admins import AdminRange
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
 from manifest_auth.files import open_keeper
@@ -97,6 +98,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         keys=keys,
         verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
+        admin_range=AdminRange(settings, store),
         licence=Gate(settings, store, clock),
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),

@@ -104,9 +104,11 @@ async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
         await note_backup(settings, 5, by="x" * store.stat().st_size)
 
 
-def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command) -> None:
-    """A store that a newer release upgraded stands for all that take no note."""
-    command.change("UPDATE alembic_version SET version_num = '9999'")
+@pytest.mark.parametrize("schema", ["9999", "0004"])
+def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command, schema: str) -> None:
+    """A store that a newer release upgraded stands for all that take no note; an older one is backed up before it is
+    upgraded, and what is recorded in it could not be signed."""
+    command.change(f"UPDATE alembic_version SET version_num = '{schema}'")
     assert "The backup is whole, but it could not be noted" in command.done("backup", "saved.tar")
     assert (command.folder / "saved.tar").exists()
     assert command("backup", "--note")[0] == 1

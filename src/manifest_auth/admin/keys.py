@@ -65,7 +65,7 @@ def wire(key: KeySeen, now: int) -> dict[str, Any]:
     return {
         "id": key.id,
         "purpose": key.purpose,
-        "algorithm": key.algorithm,
+        "algorithm": tokens.REFRESH_ALGORITHM if key.purpose.endswith("refresh") else key.algorithm,
         "state": "expired" if over else "signing" if key.retired_at is None else "verifying",
         "createdAt": when(key.created_at),
         "retiredAt": when(key.retired_at) if key.retired_at else None,
@@ -94,8 +94,8 @@ async def _rotate(ctx: Context, call: Call[RotateBody]) -> Answer:
     purposes = tuple(Purpose) if call.body.purpose is UNSET else (Purpose(str(call.body.purpose)),)
 
     def work(unit: SystemUnit) -> None:
-        ctx.house.keys.rotate(unit, purposes)
-        audit.record_installation(unit, ctx, Event.KEYS_ROTATED, purposes=[p.value for p in purposes])
+        keys = ctx.house.keys.rotate(unit, purposes)
+        audit.record_installation(unit, ctx, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys)
 
     await ctx.house.store.write(work)
     await ctx.house.keys.refresh()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -15,6 +14,7 @@ from manifest_auth.admin.lists import Asked, Filters, TextPage
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.settings import plain_address
 from manifest_auth.sign_in import held
 from manifest_auth.sign_in.held import Held
 from manifest_auth.store import SystemUnit
@@ -105,10 +105,10 @@ def _check(given: dict[str, str]) -> None:
     if not given:
         raise ValidationError(details=[("address", "Name an account or an address; DELETE lets all go")])
     if address := given.get("address"):
-        try:
-            given["address"] = str(ipaddress.ip_address(address))
-        except ValueError:
-            raise ValidationError(details=[("address", "Not an IP address")]) from None
+        plain = plain_address(address)
+        if plain is None:
+            raise ValidationError(details=[("address", "Not an IP address")])
+        given["address"] = plain
 
 
 def _let_go(unit: SystemUnit, ctx: Context, given: dict[str, str]) -> int:

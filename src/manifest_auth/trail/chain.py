@@ -14,9 +14,6 @@ import orjson
 
 from manifest_auth.audit import BEGINNING, INSTALLATION, Event, Point, digest
 
-#: With what a chain begins, as long as retention has not cut it.
-_FIRST = {INSTALLATION: frozenset({Event.KEYS_MADE.value, Event.ADMIN_CREATED.value})}
-_FIRST_OF_A_CLIENT = frozenset({Event.CLIENT_CREATED.value})
 MOST_FAULTS = 100  # that are told of one chain; more are counted
 MOST_SEARCHES = 10  # of a whole chain for an event's true place
 
@@ -92,8 +89,6 @@ class Walk:
             self.tell(self.last.sequence + 1, "missing", events)
         if self._is(link, link.sequence):
             self._shift = 0
-            if link.sequence == 1 and link.event not in _FIRST.get(self._chain, _FIRST_OF_A_CLIENT):
-                self.tell(1, "beginning", "is not such an event as a chain begins with: earlier ones were taken away")
             if whole and link.previous_hash != self.last.hash:
                 self._does_not_follow(link)
             if link.event == Event.AUDIT_SWEPT.value:
