@@ -98,7 +98,7 @@ FEW = 2000  # single bytes that make an answer
 HOSTILE = {
     "a body over the cap": (Answer(body=b"x" * (MIB + 1)), "too large"),
     "an endless body": (Answer(chunks=(b"x" * 65536, 10_000, 0)), "too large"),
-    # Each counts as 512: a megabyte of them would keep the processor busy. The next test shows that fewer are an answer.
+    # Each counts as 512: a megabyte of them would keep the processor busy. Half as many are an answer, see below.
     "some thousand single bytes": (Answer(chunks=(b"x", 2 * FEW, 0)), "too large"),
     "a length that is not kept": (Answer(body=b"{}", length=10), "no answer in time"),
     "a length beyond all bounds": (Answer(body=b"{}", length=2**60), "no answer in time"),
