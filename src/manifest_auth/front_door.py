@@ -24,6 +24,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.permissions import permissions_of
+from manifest_auth.sealing import CannotOpen
 from manifest_auth.settings import proxy_networks
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.web import Answer, Call, Door, Head, Header, Route, RouteTable, refuse, session_cookie
@@ -41,6 +42,7 @@ _MAX_AGENT = 200
 _ADMIN = "/api/admin"
 _OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
 _UNROUTED = "(none)"
+_PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
 
 
 class FrontDoor:
@@ -84,8 +86,12 @@ class FrontDoor:
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
             answer = self._refused(ctx, method, pattern, busy, route, head)
-        except Exception:
-            house.log.exception("internal_error", request_id=ctx.request_id, method=method, route=pattern)
+        except Exception as error:
+            told: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
+            if isinstance(error, CannotOpen):  # nobody's bug: a stack of ours would tell the operator nothing
+                house.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
+            else:
+                house.log.exception("internal_error", **told)
             answer = (
                 route.refused(InternalError(), ctx.request_id, head)
                 if route

@@ -117,13 +117,13 @@ class Sealer:
         nonce = self._random.bytes(12)
         return _VERSION + nonce + self.keys.newest().encrypt(nonce, value, row.encode())
 
-    def open(self, sealed: bytes, row: str) -> bytes:
-        """The value again. Raises :class:`CannotOpen`."""
+    def open(self, sealed: bytes, row: str, owner: str = "") -> bytes:
+        """The value again. Raises :class:`CannotOpen`, which names the row and, for whoever looks for it, ``owner``."""
         opened = self._open(self.keys.all(), sealed, row)
         if opened is None and self.keys.look_again():
             opened = self._open(self.keys.all(), sealed, row)
         if opened is None:
-            raise CannotOpen(row)
+            raise CannotOpen(f"{row} ({owner})" if owner else row)
         return opened
 
     def renew(self, sealed: bytes, row: str) -> bytes | None:
