@@ -73,6 +73,7 @@ class Event(enum.Enum):
     LICENSE_INSTALLED = "license_installed"
     LICENSE_REFUSED = "license_refused"
     BACKED_UP = "backed_up"
+    RESTORED = "restored"
     AUDIT_SWEPT = "audit_swept"
 
 
