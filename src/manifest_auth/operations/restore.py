@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from manifest_auth.clock import Clock
 from manifest_auth.files import folder_of, path_of
+from manifest_auth.last_backup import RESTORED
 from manifest_auth.operations.archive import FILES, KEY, STORE, Manifest, Member, NotPossible, Progress
 from manifest_auth.operations.backup import ON_POSTGRES
 from manifest_auth.operations.unpacking import Archive, opened
@@ -81,6 +84,12 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
                 raise NotPossible(f"{places.key} is there already and is another key")
         _unpack_files(archive, places.files_wait, progress)
         ended = copying.end_sessions(places.store_waits) if end_sessions else 0
+        told = {
+            "at": Clock().now_ms(),
+            "backup_of": manifest.made_at,
+            "sessions_ended": ended if end_sessions else None,
+        }
+        copying.note(places.store_waits, RESTORED, json.dumps(told))
         _put_into_place(places)
     needs_key = settings.secret_key is None and not places.key.exists()
     return Proof(manifest, found, ended, needs_key)
