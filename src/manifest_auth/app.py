@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manifest_auth import __version__, logs, oidc
+from manifest_auth import __version__, last_backup, logs, oidc
 from manifest_auth.admin import admins as admin_admins
 from manifest_auth.admin import client_sessions, clients, identities, own_routes, session_routes, throttles
 from manifest_auth.admin import installation as admin_installation
@@ -20,6 +20,7 @@ from manifest_auth.admin import licence as admin_licence
 from manifest_auth.admin import providers as admin_providers
 from manifest_auth.admin import trail as admin_trail
 from manifest_auth.admin import users as admin_users
+from manifest_auth.admins import AdminRange
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
 from manifest_auth.files import open_keeper
@@ -97,6 +98,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         keys=keys,
         verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
+        admin_range=AdminRange(settings, store),
         licence=Gate(settings, store, clock),
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
@@ -134,6 +136,7 @@ async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
     starting = asyncio.create_task(house.hasher.start()) if hashing else None
     try:
         await house.keys.load()
+        await last_backup.record_restore(house.store, house.clock.now_ms())
         if starting is not None:
             await starting
         yield house
@@ -179,8 +182,8 @@ class Application:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The house opened, and its background work under way."""
-        async with opened(self.house):
-            settings = self.house.settings
+        settings = self.house.settings
+        async with self.house.metrics.shown(several=settings.workers > 1), opened(self.house):
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.house.metrics.registry)
             self.house.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")

@@ -67,6 +67,7 @@ class Event(enum.Enum):
     ADMIN_DISABLED = "admin_disabled"
     ADMIN_ENABLED = "admin_enabled"
     ADMIN_PASSWORD_RESET = "admin_password_reset"
+    SECOND_FACTOR_BEGUN = "second_factor_begun"
     SECOND_FACTOR_ENROLLED = "second_factor_enrolled"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     RECOVERY_CODES_MADE = "recovery_codes_made"
@@ -80,6 +81,7 @@ class Event(enum.Enum):
     LICENSE_REFUSED = "license_refused"
     LICENSE_STATE_CHANGED = "license_state_changed"
     BACKED_UP = "backed_up"
+    RESTORED = "restored"
     AUDIT_SWEPT = "audit_swept"
 
 

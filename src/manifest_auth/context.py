@@ -11,6 +11,7 @@ from manifest_auth.settings import Settings
 if TYPE_CHECKING:  # the floors above: the house holds them, this floor only names their types
     from structlog.typing import FilteringBoundLogger
 
+    from manifest_auth.admins import AdminRange
     from manifest_auth.files import Keeper
     from manifest_auth.licence import Gate
     from manifest_auth.mail import Mail
@@ -42,6 +43,7 @@ class House:
     keys: KeyRing
     verified: VerifiedTokens
     principals: Principals
+    admin_range: AdminRange
     licence: Gate
     outgoing: Outgoing
     oidc: OidcClient

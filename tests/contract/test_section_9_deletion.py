@@ -118,6 +118,25 @@ async def test_it_can_be_taken_back_until_the_last_moment(root: Desk) -> None:
     check_success(await root.app.sign_in("ann@going.example", GOOD, made["identifier"]))
 
 
+async def test_taking_a_deletion_back_leaves_the_suspension_from_before(root: Desk) -> None:
+    made = await client(root)
+    suspended = check_success(await root.post(f"{BASE}/{made['id']}/suspend"))
+    root.app.clock.advance(60)
+    check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
+    data = check_success(await root.post(f"{BASE}/{made['id']}/restore"))
+    assert (data["suspendedAt"], data["deleteAt"]) == (suspended["suspendedAt"], None)
+    assert check_success(await root.get(f"{BASE}/{made['id']}")) == data
+    reply = await root.app.sign_in("ann@going.example", GOOD, made["identifier"])
+    check_refusal(reply, 403, "ACCOUNT_DISABLED")
+    told = [detail for event, _, _, detail in await events(root.app, made["id"]) if event == "client_restored"]
+    assert [detail["after"] for detail in told] == [{"suspendedAt": suspended["suspendedAt"], "deleteAt": None}]
+    check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
+    for _ in range(2):  # the second lets it in
+        data = check_success(await root.post(f"{BASE}/{made['id']}/restore"))
+    assert data["suspendedAt"] is None
+    check_refusal(await root.post(f"{BASE}/{made['id']}/restore"), 409, "CONFLICT")
+
+
 async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: Desk) -> None:
     app, made, other = root.app, await client(root), await client(root)
     for one in (made, other):

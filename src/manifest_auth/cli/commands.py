@@ -26,6 +26,7 @@ from manifest_auth.settings import Settings, SettingsError, variable
 from manifest_auth.store import SystemUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
+from manifest_auth.text import check_line
 
 #: How often, and with what pause, a port that is in use is tried before the start is refused: five seconds.
 PORT_TRIES = 50
@@ -125,9 +126,10 @@ async def client_create(given: argparse.Namespace) -> None:
     async with opened(build_house(settings.load()), hashing=False) as house:
 
         def work(unit: SystemUnit) -> int:
-            name = given.name or given.identifier
+            name = check_line(given.name or given.identifier, "name", 200)
             tenant = tenants.create(unit, given.identifier, name, TenantSettings(), house.clock.now_ms())
-            audit.record_creation(unit, tenant.id, origin_of(house), identifier=given.identifier)
+            detail = {"identifier": tenant.identifier, "name": tenant.name, "settings": tenant.settings}
+            audit.record_creation(unit, tenant.id, origin_of(house), **detail)
             return tenant.id
 
         print(f"Client {given.identifier} has number {await house.store.write(work)}.")

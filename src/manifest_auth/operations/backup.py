@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import io
 import os
 import shutil
 import tarfile
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,6 +22,8 @@ from manifest_auth.operations.archive import (
     FORMAT,
     KEY,
     MANIFEST,
+    MOST_FILES,
+    MOST_MANIFEST,
     STORE,
     Manifest,
     Member,
@@ -30,6 +35,7 @@ from manifest_auth.sealing import secret_keys
 from manifest_auth.settings import Settings
 from manifest_auth.store import copying
 
+_HALF = ".manifest-auth-backup-"
 ON_POSTGRES = (
     "the store is a PostgreSQL database: back it up with pg_dump and restore it with pg_restore, "
     "see docs/operations.md, Backup"
@@ -47,8 +53,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
         raise NotPossible(f"{target} is there already")
     _check_space(settings, source, target)
     began = Clock().now_ms()
-    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=f".{target.name}-") as name:  # mode 0700
-        folder = Path(name)
+    with _beside(target.absolute().parent) as folder:
         copy = folder / STORE
         copying.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
         progress("checking the copy", 0, None)
@@ -62,6 +67,28 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
         (folder / "tar").rename(target)
     _sync(target.absolute().parent)
     return manifest
+
+
+@contextlib.contextmanager
+def _beside(parent: Path) -> Iterator[Path]:
+    """A folder for what is not whole yet, gone afterwards. Those of backups that were killed are cleared before: the
+    kernel let go of their locks."""
+    for path in parent.glob(f"{_HALF}*"):
+        with contextlib.suppress(OSError), _locked(path):
+            shutil.rmtree(path)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=_HALF) as name, _locked(Path(name)):  # mode 0700
+        yield Path(name)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Raises OSError where another process has it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _source(settings: Settings) -> Path:
@@ -96,7 +123,10 @@ def _write(
         members[STORE] = add(archive, STORE, copy, lambda done: progress("writing the store, bytes", done, size))
         place = folder_of(settings)
         if place is not None:
-            _add_files(archive, place, copying.files(copy), members, lost, progress)
+            rows = copying.files(copy)
+            if len(rows) > MOST_FILES:
+                raise NotPossible(f"{len(rows):,} uploaded files are more than the {MOST_FILES:,} of one backup")
+            _add_files(archive, place, rows, members, lost, progress)
         if with_secret_key:
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
             members[KEY] = add(archive, KEY, folder / KEY, lambda _: None)
@@ -106,6 +136,8 @@ def _write(
             "here" if place is not None else settings.files, lost, members,
         )  # fmt: skip
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+        if len(text) > MOST_MANIFEST:
+            raise NotPossible(f"the manifest has {len(text):,} bytes, more than {MOST_MANIFEST:,}")
         head = tarfile.TarInfo(MANIFEST)
         head.size, head.mode = len(text), 0o600
         archive.addfile(head, io.BytesIO(text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from manifest_auth.outgoing import Outgoing, Reply, Unreachable
-from manifest_auth.settings import Settings
+from manifest_auth.settings import Settings, admin_networks, proxy_networks
 
 _ALIVE = {"success": True, "data": {"status": "alive"}}
 _NO_SERVER = (502, 503, 504)
@@ -20,11 +20,20 @@ async def address(settings: Settings) -> list[tuple[str, str]]:
             advice = "name that in it, 127.0.0.1 for one on this machine"
             found.append(("note", "proxy: MANIFEST_TRUSTED_PROXIES is empty; behind a proxy, every caller seems to "
                                   f"come from its address: {advice}"))  # fmt: skip
-        return found
+        return [*found, *_proxy_in_range(settings)]
     if settings.is_loopback:
         return [("note", f"public address: {url} reaches this machine only")]
     return [("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
                     "and set MANIFEST_PUBLIC_URL to https://…")]  # fmt: skip
+
+
+def _proxy_in_range(settings: Settings) -> list[tuple[str, str]]:
+    """What a proxy sends without naming somebody comes from itself."""
+    proxies, admins = proxy_networks(settings), admin_networks(settings)
+    if not any(one.version == other.version and one.overlaps(other) for one in proxies for other in admins):
+        return []
+    return [("note", "proxy: MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES; what one sends "
+                     "without X-Forwarded-For passes. Leave them out")]  # fmt: skip
 
 
 async def _reached(settings: Settings) -> tuple[str, str]:

@@ -24,10 +24,12 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
+from manifest_auth.settings import plain_address
 from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
 
 DAY_MS = 86_400_000
+KEPT_MS = 2 * DAY_MS  # without a touch: longer than any counter remembers
 HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: no more consecutive failures than that without a long pause
 
 
@@ -126,7 +128,6 @@ _CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
 _FORGIVE = unowned(
     update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
 )
-_SWEEP = unowned(delete(throttles).where(_T.updated_at < bindparam("before")))
 
 _O = known_origins.c
 _KNOWN = bound(
@@ -148,21 +149,22 @@ def _hash(*parts: object) -> str:
 
 
 def network_of(address: str) -> str:
-    """The address as it is counted: IPv6 by /64, since one subscriber has that many of them."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+    """The address as it is counted: IPv6 by /64, since one subscriber has that many of them. What is no address is
+    counted as it is: all who come from none that can be read, together."""
+    plain = plain_address(address)
+    if plain is None:
         return address
-    if parsed.version == 6:
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return address
+    return str(ipaddress.ip_network((plain, 64), strict=False)) if ":" in plain else plain
+
+
+def is_somewhere(address: str) -> bool:
+    """Whether it tells anything of where somebody is: callers whose address cannot be read share one name."""
+    return plain_address(address) is not None
 
 
 def is_among(address: str, addresses: Iterable[str]) -> bool:
     """Whether the address counts as one of those."""
-    return network_of(address) in map(network_of, addresses)
+    return is_somewhere(address) and network_of(address) in map(network_of, addresses)
 
 
 def device_origin(device: str) -> str:
@@ -278,8 +280,3 @@ def _uncount(unit: SystemUnit, counters: Counters) -> None:
 def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
     """That user signed in from there."""
     unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
-
-
-def sweep(unit: SystemUnit, now: int) -> int:
-    """Drops counters that nobody touched for two days. How many."""
-    return unit.change(_SWEEP, before=now - 2 * DAY_MS)

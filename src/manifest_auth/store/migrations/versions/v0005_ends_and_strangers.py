@@ -1,4 +1,5 @@
-"""The ends of the audit trail's chains, and where they begin, carry MACs under a key of the secret key."""
+"""The ends of the audit trail's chains, and where they begin, carry MACs under a key of the secret key. Who switched a
+provider off; whether a device is known anywhere; whether a client was suspended before it was to be deleted."""
 
 from __future__ import annotations
 
@@ -37,6 +38,11 @@ def upgrade() -> None:
     op.add_column("audit_heads", sa.Column("gone_at", sa.BigInteger(), nullable=True))
     op.add_column("audit_heads", sa.Column("doubts", sa.Text(), nullable=False, server_default=""))
     op.add_column("audit_heads", sa.Column("mac", sa.Text(), nullable=False, server_default=""))
+    op.add_column("tenants", sa.Column("suspended_by_deletion", sa.Integer(), nullable=True))
+    tenants = sa.table("tenants", sa.column("delete_at", BIG), sa.column("suspended_by_deletion", sa.Integer()))
+    op.execute(sa.update(tenants).where(tenants.c.delete_at.is_not(None)).values(suspended_by_deletion=1))
+    op.add_column("providers", sa.Column("disabled_by_admin", sa.Integer(), nullable=True))
+    op.create_index(op.f("ix_known_origins_origin"), "known_origins", ["origin"], unique=False)
     op.add_column("audit_anchors", sa.Column("mac", sa.Text(), nullable=False, server_default=""))
     _sign(op.get_bind())
 
