@@ -18,6 +18,7 @@ from manifest_auth.operations import backup
 from manifest_auth.operations.archive import NotPossible
 from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
+from manifest_auth.own_folder import own_folder
 from tests.operations.made import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import environment
 
@@ -128,6 +129,18 @@ def test_a_backup_that_is_ended_leaves_nothing_or_the_next_one_clears_it(
     assert len(list(tmp_path.glob(".*"))) == (0 if number == signal.SIGTERM else 1)
     back_up(settings_of(tmp_path), tmp_path / "again.tar", quiet)
     assert names(tmp_path) == ["again.tar", "data"]
+
+
+def test_a_folder_of_its_own_takes_away_what_killed_processes_left_and_nothing_else(tmp_path: Path) -> None:
+    """Of metrics of several web processes, too."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "mine-link").symlink_to(tmp_path / "other")
+    with own_folder("mine-", tmp_path) as first:
+        (tmp_path / "mine-dead" / "inside").mkdir(parents=True)
+        with own_folder("mine-", tmp_path) as second:
+            assert names(tmp_path) == sorted([first.name, second.name, "mine-link", "other"])
+            assert second.stat().st_mode & 0o777 == 0o700
+    assert names(tmp_path) == ["mine-link", "other"]
 
 
 def _back_up_beside(folder: Path) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import io
 import os
 import shutil
 import tarfile
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -31,6 +27,7 @@ from manifest_auth.operations.archive import (
     Progress,
     add,
 )
+from manifest_auth.own_folder import own_folder
 from manifest_auth.sealing import secret_keys
 from manifest_auth.settings import Settings
 from manifest_auth.store import copying
@@ -53,7 +50,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
         raise NotPossible(f"{target} is there already")
     _check_space(settings, source, target)
     began = Clock().now_ms()
-    with _beside(target.absolute().parent) as folder:
+    with own_folder(_HALF, target.absolute().parent) as folder:
         copy = folder / STORE
         copying.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
         progress("checking the copy", 0, None)
@@ -67,28 +64,6 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
         (folder / "tar").rename(target)
     _sync(target.absolute().parent)
     return manifest
-
-
-@contextlib.contextmanager
-def _beside(parent: Path) -> Iterator[Path]:
-    """A folder for what is not whole yet, gone afterwards. Those of backups that were killed are cleared before: the
-    kernel let go of their locks."""
-    for path in parent.glob(f"{_HALF}*"):
-        with contextlib.suppress(OSError), _locked(path):
-            shutil.rmtree(path)
-    with tempfile.TemporaryDirectory(dir=parent, prefix=_HALF) as name, _locked(Path(name)):  # mode 0700
-        yield Path(name)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Raises OSError where another process has it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _source(settings: Settings) -> Path:
