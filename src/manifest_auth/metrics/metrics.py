@@ -1,7 +1,11 @@
-"""The metrics of one process. Children are looked up once and kept: looking up costs more than counting."""
+"""The metrics of one process. Children are looked up once and kept: looking up costs more than counting.
+
+What every request counts goes through :class:`HotPath`; what is rare is written at once, and survives ``kill -9``.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -10,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 
 from manifest_auth.errors import Replay
 from manifest_auth.metrics import exposing, words
+from manifest_auth.metrics.counting import HotPath, Tally, Timing
 from manifest_auth.metrics.words import Cache, CacheResult, Call, CallResult, Door, Failure, Limit, Method, Result, Unit
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a line more for each child, which nobody asks for
@@ -26,16 +31,18 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         exposing.Processes(self.registry)
-        self._requests = self._histogram(
+        self._hot = HotPath(self.registry)
+        self._requests = self._hot.histogram(
             "manifest_request_seconds",
             "Time to answer, by method, route pattern and status; its count is the number of requests",
             ["method", "route", "status"],
+            _SECONDS,
         )
-        self._answered: dict[tuple[str, str, int], Histogram] = {}
+        self._answered: dict[tuple[str, str, int], Timing] = {}
         self._sign_ins = self._counters(
             "manifest_sign_ins", "Attempts to sign in, by method and result", method=Method, result=Result
         )
-        self._refreshes = self._counters(
+        self._refreshes = self._hot.counters(
             "manifest_refreshes", "Refreshes by result", result=Literal["ok", "reused", "refused"]
         )
         self._replays = self._counters(
@@ -50,25 +57,23 @@ class Metrics:
             "manifest_hash_refused", "Hashes that the full queue refused", registry=self.registry
         )
         self.hash_seconds = self._histogram("manifest_hash_seconds", "Time from asking for a hash to having it")
-        self._cached = self._counters(
+        self._cached = self._hot.counters(
             "manifest_cache", "What was looked up in memory, and found or not", cache=Cache, result=CacheResult
         )
-        units = Histogram(
+        units = self._hot.histogram(
             "manifest_store_seconds",
             "Time of units of work, from asking for one to its answer, durable where it writes",
             ["unit"],
-            buckets=_STORE_SECONDS,
-            registry=self.registry,
+            _STORE_SECONDS,
         )
-        waits = Histogram(
+        waits = self._hot.histogram(
             "manifest_store_wait_seconds",
             "The part of that before the unit began: waiting for a turn, a connection, a lock",
             ["unit"],
-            buckets=_STORE_SECONDS,
-            registry=self.registry,
+            _STORE_SECONDS,
         )
-        self.store_seconds: dict[Unit, Histogram] = {unit: units.labels(unit) for unit in get_args(Unit)}
-        self.store_wait: dict[Unit, Histogram] = {unit: waits.labels(unit) for unit in ("write", "read")}
+        self.store_seconds: dict[Unit, Timing] = {unit: units.labels(unit) for unit in get_args(Unit)}
+        self.store_wait: dict[Unit, Timing] = {unit: waits.labels(unit) for unit in ("write", "read")}
         self._store_failures = self._counters(
             "manifest_store_failures", "Units of work that the store did not carry out", unit=Unit, why=Failure
         )
@@ -112,7 +117,7 @@ class Metrics:
         """Counts one attempt that the throttle refused. ``limit``: the counter that holds longest."""
         self._throttled[door, limit].inc()
 
-    def cache(self, cache: Cache, result: CacheResult) -> Counter:
+    def cache(self, cache: Cache, result: CacheResult) -> Tally:
         """The counter of one answer of one cache, to be kept by whoever asks it often."""
         return self._cached[cache, result]
 
@@ -166,8 +171,15 @@ class Metrics:
             states.labels(known).set(known == state)
 
     def render(self, *, everybody: bool = False) -> bytes:
-        """The text exposition: of this process, or of all web processes of the server together."""
-        return exposing.render(exposing.everybody() if everybody else self.registry)
+        """The text exposition: of this process, or of all web processes of the server together. From any thread."""
+        if not everybody:
+            return exposing.render(self.registry)
+        self._hot.hand_over()
+        return exposing.render(exposing.everybody())
+
+    def shown(self, *, several: bool) -> contextlib.AbstractAsyncContextManager[None]:
+        """While the application runs. ``several``: other processes show what this one counts; else it is asked."""
+        return self._hot.shown_to_others() if several else contextlib.nullcontext()
 
     def _counters(self, name: str, told: str, **lists: Any) -> dict[tuple[str, ...], Counter]:
         """A counter's children, for every combination of the words that its labels may hold."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hmac
 
@@ -25,11 +26,14 @@ async def _healthz(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _readyz(ctx: Context, call: Call[None]) -> Answer:
-    """Ready: the store answers. Its schema was brought up to date before the first request was accepted."""
+    """Ready: the store answers. Its schema was brought up to date before the first request was accepted. A key file
+    that cannot be read is told, and takes no node out: what the keys from before sealed opens."""
     try:
         await ctx.house.store.ping()
     except StoreUnavailable as error:
         raise Overloaded("The store is not reachable", retry_after=1, reason=str(error)) from error
+    if ctx.house.sealer.look_again() is not None:
+        return ok({"status": "ready", "warnings": ["The secret key file was replaced and cannot be read: see the log"]})
     return ok({"status": "ready"})
 
 
@@ -44,7 +48,8 @@ async def _metrics(ctx: Context, call: Call[None]) -> Answer:
             raise InvalidToken(reason="metrics token")
     elif not settings.is_loopback:
         raise NotFound()
-    return Answer(200, ctx.house.metrics.render(everybody=settings.workers > 1), (_TEXT, NO_STORE))
+    body = await asyncio.to_thread(ctx.house.metrics.render, everybody=settings.workers > 1)  # some ten milliseconds
+    return Answer(200, body, (_TEXT, NO_STORE))
 
 
 async def _jwks(ctx: Context, call: Call[None]) -> Answer:

@@ -91,8 +91,7 @@ class Store(ABC):
     async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None: ...
 
     async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
-        """Runs a unit and observes how long it took, and how long until it began: some 2 µs, with several web
-        processes some 9 µs, beside units that take a hundred or more."""
+        """Runs a unit and observes how long it took, and how long until it began."""
         began, waited = time.perf_counter(), -1.0
 
         def work_and_time(unit: SystemUnit) -> T:
