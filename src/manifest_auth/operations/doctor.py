@@ -119,8 +119,10 @@ async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncI
     try:
         version = await current_version(settings.database)
     except StoreUnavailable as error:
-        advice = "; see that it runs, and MANIFEST_DATABASE_URL" if settings.on_postgres else ""
-        yield Finding("bad", f"store: {error}{advice}")
+        advice = "see that it runs, and MANIFEST_DATABASE_URL"
+        if not settings.on_postgres:
+            advice = "see MANIFEST_DATABASE_URL; of a store that is damaged keep the file, and restore a backup"
+        yield Finding("bad", f"store: {error}; {advice}")
         return
     if version is None:
         yield Finding("note", f"store: {kind} is empty; the first start makes the tables")
