@@ -12,7 +12,7 @@ from manifest_auth.sealing import CannotOpen, Sealer
 from manifest_auth.store import Store
 from manifest_auth.store.tables import sealed_for
 
-SECONDS = 20.0  # a million values are open within; what is left is looked at by `keys reencrypt`
+SECONDS = 20.0  # of an operator who waits; what is left is looked at by `keys reencrypt`
 NAMED = 10  # rows of each column; the others are counted
 _PUT_BACK = "put the key that sealed it behind the others (docs/operations.md, Secret key)"
 #: What to do where that key is lost.
