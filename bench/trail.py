@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, update
+from tests.support.house import MACS, SECRET_KEY, the_keys
 
 from manifest_auth import audit
-from manifest_auth.audit import BEGINNING
+from manifest_auth.audit import Event, Origin, Point
 from manifest_auth.store import Store, SystemUnit, cell, crossing, given, open_store, rows
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import audit_events, audit_heads
+from manifest_auth.trail_heads import Head, made
 
 CHAIN = 1
 BATCH = 5000
@@ -34,15 +36,16 @@ _FILL = crossing(
     because="the bench fills a chain faster than requests would",
 )
 _HEAD = crossing(
-    insert(audit_heads).values(tenant_id=CHAIN, sequence=bindparam("sequence"), hash=bindparam("hash")),
+    update(audit_heads)
+    .where(audit_heads.c.tenant_id == CHAIN)
+    .values({name: bindparam(name) for name in Head._fields}),
     because="the bench fills a chain faster than requests would",
 )
 
 
-def events(count: int) -> Iterator[dict[str, Any]]:
+def events(before: Point, count: int) -> Iterator[dict[str, Any]]:
     """Such as sign-ins leave."""
-    before = BEGINNING
-    for number in range(1, count + 1):
+    for number in range(before.sequence + 1, count + 1):
         detail = {"method": "password", "session": f"{number:022}"}
         values: dict[str, Any] = {
             "tenant_id": CHAIN,
@@ -64,13 +67,21 @@ def events(count: int) -> Iterator[dict[str, Any]]:
 async def fill(store: Store, count: int) -> None:
     some: list[list[Any]] = []
     last: dict[str, Any] = {}
+    origin = Origin(1_700_000_000_000, "system", "", "bench")
+
+    def begin(unit: SystemUnit) -> Head:
+        audit.record_installation(unit, origin, Event.KEYS_MADE)
+        audit.record_creation(unit, CHAIN, origin)
+        return audit.lock(unit.of(CHAIN))
+
+    begun = await store.write(begin)
 
     async def put() -> None:
         text = rows(some)
         await store.write(lambda unit: unit.change(_FILL, rows=text))
         some.clear()
 
-    for last in events(count):
+    for last in events(Point(begun.sequence, begun.hash), count):
         some.append([last[name] for name in _COLUMNS])
         if len(some) == BATCH:
             await put()
@@ -78,7 +89,8 @@ async def fill(store: Store, count: int) -> None:
         await put()
 
     def head(unit: SystemUnit) -> None:
-        unit.change(_HEAD, sequence=last["sequence"], hash=last["hash"])
+        after = begun._replace(sequence=last["sequence"], hash=last["hash"], at=last["at"])
+        unit.change(_HEAD, **made(MACS, CHAIN, after)._asdict())
 
     await store.write(head)
 
@@ -88,7 +100,7 @@ def measured(url: str, *arguments: str) -> tuple[float, float]:
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "manifest_auth", *arguments],
-        env={**os.environ, "MANIFEST_DATABASE_URL": url},
+        env={**os.environ, "MANIFEST_DATABASE_URL": url, "MANIFEST_SECRET_KEY": SECRET_KEY},
         stdout=subprocess.DEVNULL,
     )
     _, status, used = os.wait4(process.pid, 0)
@@ -97,8 +109,8 @@ def measured(url: str, *arguments: str) -> tuple[float, float]:
 
 
 async def prepare(url: str, count: int) -> None:
-    await upgrade(url)
-    store = open_store(url, 2)
+    await upgrade(url, the_keys)
+    store = open_store(url, 2, macs=MACS)
     await store.open()
     try:
         await fill(store, count)

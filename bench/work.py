@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, update
-from tests.support.house import PASSWORD, SECRET_KEY
+from tests.support.house import PASSWORD, SECRET_KEY, the_keys
 from tests.support.postgres import Postgres
 
 from bench import work_rows as rows
@@ -32,8 +32,7 @@ from bench.readings import Broken, say
 from bench.work_rows import Client, Size
 from manifest_auth import settings
 from manifest_auth.app import Application, build_house
-from manifest_auth.graphql.arguments import Page, cursor
-from manifest_auth.store import crossing
+from manifest_auth.store import After, crossing, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
 
@@ -63,8 +62,7 @@ def _after(of: str, sort: str, value: Callable[[Client, int], Any]) -> Variables
     def variables(client: Client, dice: random.Random) -> dict[str, Any]:
         number = dice.randrange(getattr(client.size, of))
         first = {"users": client.user, "templates": client.template, "jobs": client.job}[of]
-        page = Page(of, 50, sort, False, None)
-        return {"after": cursor(page, value(client, number), first + number)}
+        return {"after": cursors.write(of, sort, After(value(client, number), first + number))}
 
     return variables
 
@@ -181,7 +179,7 @@ class Side:
 async def side(folder: Path, url: str, clients: list[Client], client: Client) -> AsyncIterator[Side]:
     """A filled store, served."""
     began = time.perf_counter()
-    await upgrade(url)
+    await upgrade(url, the_keys)
     if url.startswith("sqlite"):
         rows.fill_sqlite(url.removeprefix("sqlite:///"), clients)
     else:

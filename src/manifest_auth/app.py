@@ -20,6 +20,7 @@ from manifest_auth.admin import licence as admin_licence
 from manifest_auth.admin import providers as admin_providers
 from manifest_auth.admin import trail as admin_trail
 from manifest_auth.admin import users as admin_users
+from manifest_auth.admins import AdminRange
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
 from manifest_auth.files import open_keeper
@@ -34,7 +35,8 @@ from manifest_auth.operations import routes as operations_routes
 from manifest_auth.operations import sweeping
 from manifest_auth.outgoing import Outgoing
 from manifest_auth.passwords import Hasher
-from manifest_auth.sealing import Sealer, secret_keys
+from manifest_auth.refusals import Refusals
+from manifest_auth.sealing import Macs, Sealer, secret_keys
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
 from manifest_auth.sign_in import identity_routes, link_routes, provider_routes
@@ -79,8 +81,9 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
     """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
     metrics = Metrics()
-    store = open_store(settings.database, settings.database_pool, metrics)
-    sealer = Sealer(secret_keys(settings, random), random)
+    secrets = secret_keys(settings, random)
+    store = open_store(settings.database, settings.database_pool, metrics, Macs(secrets))
+    sealer = Sealer(secrets, random)
     keys = KeyRing(store, sealer, settings, clock, random)
     outgoing, clouds, log = Outgoing(settings, metrics), _clouds(settings), logs.build(settings.log_level)
     return House(
@@ -95,6 +98,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         keys=keys,
         verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
+        admin_range=AdminRange(settings, store),
         licence=Gate(settings, store, clock),
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
@@ -102,6 +106,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         entra=EntraTokens(),
         files=open_keeper(settings),
         mail=Mail(_mail_server(settings), clock, random, log, metrics),
+        refusals=Refusals(clock),
         started_at=clock.now_ms(),
     )
 
@@ -126,7 +131,7 @@ async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
 
     Raises StoreUnavailable, SchemaTooNew, CannotOpen (a wrong secret key).
     """
-    await upgrade(house.settings.database)
+    await upgrade(house.settings.database, lambda: house.sealer.keys)
     await house.store.open()
     starting = asyncio.create_task(house.hasher.start()) if hashing else None
     try:
@@ -177,8 +182,8 @@ class Application:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """The house opened, and its background work under way."""
-        async with opened(self.house):
-            settings = self.house.settings
+        settings = self.house.settings
+        async with self.house.metrics.shown(several=settings.workers > 1), opened(self.house):
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.house.metrics.registry)
             self.house.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")

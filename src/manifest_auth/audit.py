@@ -1,7 +1,7 @@
 """The audit trail: what happened, in the same transaction as the act, chained so that a removed or altered event shows.
 
 Each tenant has a chain of its own; the installation's acts stand in chain 0. An event's hash covers its members and the
-hash of the event before it. Secrets never go into ``detail``.
+hash of the event before it; the chain's head carries a MAC (:mod:`.trail_heads`). Secrets never go into ``detail``.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from sqlalchemy import bindparam, insert, select, update
 from manifest_auth.context import Context
 from manifest_auth.store import SystemUnit, TenantUnit, bound, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
+from manifest_auth.trail_heads import NOTHING, Head, followed, is_ours, made
 
 INSTALLATION = 0
+#: A clock that is set back by less gives the time of the chain's last event, so that the order of times is that of the
+#: numbers on nodes whose clocks differ. One that was ahead by more was wrong: then true times are worth more.
+MOST_SKEW_MS = 60_000
 
 
 class Event(enum.Enum):
     SIGNED_IN = "signed_in"
     SIGN_IN_FAILED = "sign_in_failed"
     SIGN_IN_REFUSED = "sign_in_refused"
+    ACCESS_REFUSED = "access_refused"
+    SEAT_REFUSED = "seat_refused"
     THROTTLED = "throttled"
     EVENTS_LEFT_OUT = "events_left_out"
     SIGNED_OUT = "signed_out"
@@ -61,6 +67,7 @@ class Event(enum.Enum):
     ADMIN_DISABLED = "admin_disabled"
     ADMIN_ENABLED = "admin_enabled"
     ADMIN_PASSWORD_RESET = "admin_password_reset"
+    SECOND_FACTOR_BEGUN = "second_factor_begun"
     SECOND_FACTOR_ENROLLED = "second_factor_enrolled"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     RECOVERY_CODES_MADE = "recovery_codes_made"
@@ -72,6 +79,7 @@ class Event(enum.Enum):
     SECRETS_REENCRYPTED = "secrets_reencrypted"
     LICENSE_INSTALLED = "license_installed"
     LICENSE_REFUSED = "license_refused"
+    LICENSE_STATE_CHANGED = "license_state_changed"
     BACKED_UP = "backed_up"
     RESTORED = "restored"
     AUDIT_SWEPT = "audit_swept"
@@ -85,20 +93,15 @@ class Point(NamedTuple):
 
 
 #: Before the first event.
-BEGINNING = Point(0, "0" * 64)
+BEGINNING = Point(NOTHING.sequence, NOTHING.hash)
 
-
-_HEAD = bound(select(audit_heads.c.sequence, audit_heads.c.hash).with_for_update(), Point)
+_H = audit_heads.c
+_GIVEN: dict[str, Any] = {name: bindparam(name) for name in Head._fields}
+_HEAD = bound(select(*(_H[name] for name in Head._fields)).with_for_update(), Head)
 _START = bound(  # of two who begin a chain at once, the second waits for the first
-    upsert(audit_heads)
-    .values(sequence=BEGINNING.sequence, hash=BEGINNING.hash)
-    .on_conflict_do_nothing(index_elements=["tenant_id"])
+    upsert(audit_heads).values(_GIVEN).on_conflict_do_nothing(index_elements=["tenant_id"])
 )
-_ADVANCE = bound(
-    update(audit_heads)
-    .where(audit_heads.c.sequence == bindparam("before"))
-    .values(sequence=bindparam("sequence"), hash=bindparam("hash"))
-)
+_ADVANCE = bound(update(audit_heads).where(_H.sequence == bindparam("before")).values(_GIVEN))
 COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
 _APPEND = bound(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
 
@@ -119,13 +122,17 @@ def origin_of(ctx: Context) -> Origin:
 def record(unit: TenantUnit, origin: Context | Origin, event: Event, subject: str = "", **detail: Any) -> None:
     """Appends one event to the chain of the unit's tenant. ``subject``: whom it concerns, like ``user:7``.
 
-    The chain's head is locked until the transaction ends, so events of one tenant are in one order on every node.
+    The chain's head is locked until the transaction ends, so events of one tenant are in one order on every node; the
+    time is taken behind the lock.
     """
-    who = origin if isinstance(origin, Origin) else origin_of(origin)
     head = lock(unit)
+    if head.gone_at is not None and is_ours(unit.macs, unit.tenant_id, head):
+        return  # the client was deleted with its trail while this request was under way
+    who = origin if isinstance(origin, Origin) else origin_of(origin)
+    at = head.at if who.at < head.at <= who.at + MOST_SKEW_MS else who.at
     values: dict[str, Any] = {
         "sequence": head.sequence + 1,
-        "at": who.at,
+        "at": at,
         "event": event.value,
         "actor": who.actor,
         "subject": subject,
@@ -135,18 +142,42 @@ def record(unit: TenantUnit, origin: Context | Origin, event: Event, subject: st
         "previous_hash": head.hash,
     }
     values["hash"] = digest(unit.tenant_id, values)
-    unit.change(_ADVANCE, before=head.sequence, sequence=values["sequence"], hash=values["hash"])
+    _put(unit, head, head._replace(sequence=values["sequence"], hash=values["hash"], at=at))
     unit.change(_APPEND, **values)
 
 
-def lock(unit: TenantUnit) -> Point:
+def record_creation(unit: SystemUnit, tenant_id: int, origin: Context | Origin, **detail: Any) -> None:
+    """Begins the chain of a client that was created in this transaction, with that event.
+
+    Chains are tied to each other in the order in which they began, so that none can be taken away whole. A chain that
+    begins in any other way stays in doubt.
+    """
+    installation, own = unit.of(INSTALLATION), unit.of(tenant_id)
+    newest = lock(installation)
+    begun = made(own.macs, tenant_id, NOTHING._replace(previous_chain=newest.previous_chain))
+    own.change(_START, **begun._asdict())
+    _put(installation, newest, newest._replace(previous_chain=tenant_id))
+    record(own, origin, Event.CLIENT_CREATED, f"client:{tenant_id}", **detail)
+
+
+def end(unit: TenantUnit, now: int) -> None:
+    """Says of a chain that its events went with its client; its head stays."""
+    head = lock(unit)
+    _put(unit, head, head._replace(gone_at=now))
+
+
+def lock(unit: TenantUnit) -> Head:
     """The head of the unit's chain, which nobody else changes until the transaction ends."""
     head = unit.first(_HEAD)
     if head is None:
-        unit.change(_START)
+        unit.change(_START, **NOTHING._asdict())  # without a MAC: nobody begins a chain but record_creation
         head = unit.first(_HEAD)
         assert head is not None
     return head
+
+
+def _put(unit: TenantUnit, head: Head, after: Head) -> None:
+    unit.change(_ADVANCE, before=head.sequence, **followed(unit.macs, unit.tenant_id, head, after)._asdict())
 
 
 def record_installation(

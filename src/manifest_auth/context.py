@@ -11,6 +11,7 @@ from manifest_auth.settings import Settings
 if TYPE_CHECKING:  # the floors above: the house holds them, this floor only names their types
     from structlog.typing import FilteringBoundLogger
 
+    from manifest_auth.admins import AdminRange
     from manifest_auth.files import Keeper
     from manifest_auth.licence import Gate
     from manifest_auth.mail import Mail
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
     from manifest_auth.oidc import Client as OidcClient
     from manifest_auth.outgoing import Outgoing
     from manifest_auth.passwords import Hasher
+    from manifest_auth.refusals import Refusals
     from manifest_auth.sealing import Sealer
     from manifest_auth.sessions import Principals
     from manifest_auth.sign_in.entra import EntraTokens
@@ -41,6 +43,7 @@ class House:
     keys: KeyRing
     verified: VerifiedTokens
     principals: Principals
+    admin_range: AdminRange
     licence: Gate
     outgoing: Outgoing
     oidc: OidcClient
@@ -48,6 +51,7 @@ class House:
     entra: EntraTokens
     files: Keeper
     mail: Mail
+    refusals: Refusals
     started_at: int  # when this process built it
 
 

@@ -82,6 +82,19 @@ class AccountDisabled(Refusal):
     keeps_writes = True
 
 
+class MfaRequired(Refusal):
+    code, status, sentence = "MFA_REQUIRED", 401, "A second factor is required"
+    when = (
+        "A system admin's password was right, and a code of the second factor is due: missing, wrong or used before. "
+        "`details` name the member that takes it; `error.challenge` continues the sign-in for five minutes."
+    )
+    keeps_writes = True
+
+    def __init__(self, challenge: str, details: Sequence[tuple[str, str]], reason: str, replay: Replay | None) -> None:
+        super().__init__(details=details, reason=reason, replay=replay)
+        self.challenge = challenge
+
+
 class LicenseRequired(Refusal):
     code, status, sentence = "LICENSE_REQUIRED", 403, "A license is required"
     when = "On-premise mode and no valid licence is installed."
@@ -165,6 +178,7 @@ REFUSALS: tuple[type[Refusal], ...] = (
     TokenExpired,
     Forbidden,
     AccountDisabled,
+    MfaRequired,
     LicenseRequired,
     LicenseExpired,
     LicenseInvalid,

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
-from manifest_auth import identify
+from manifest_auth import identify, refusals
 from manifest_auth.context import Context, House
 from manifest_auth.errors import (
     Forbidden,
@@ -24,13 +24,13 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.permissions import permissions_of
-from manifest_auth.settings import admin_networks, proxy_networks
+from manifest_auth.sealing import CannotOpen
+from manifest_auth.settings import proxy_networks
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.web import Answer, Call, Door, Head, Header, Page, Route, RouteTable, refuse, session_cookie
+from manifest_auth.web import Answer, Call, Door, Head, Header, Route, RouteTable, refuse, session_cookie
 from manifest_auth.web.answers import HSTS, SECURITY
-from manifest_auth.web.body import check_media_type, convert, from_texts, parse
-from manifest_auth.web.head import client_address, is_listed, request_id
-from manifest_auth.web.routes import query_values
+from manifest_auth.web.body import check_media_type, convert, parse
+from manifest_auth.web.head import client_address, request_id
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -38,11 +38,11 @@ Send = Callable[[Message], Awaitable[None]]
 
 #: Extension of the scope by which our own server takes a whole answer at once, see ``serving.py``.
 WHOLE = "manifest_auth.whole"
-_NO_PAGE = Page()
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
 _OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
 _UNROUTED = "(none)"
+_PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
 
 
 class FrontDoor:
@@ -52,7 +52,6 @@ class FrontDoor:
         self._house = house
         self._table = table
         self._proxies = proxy_networks(house.settings)
-        self._admin_networks = admin_networks(house.settings)
         always = (*SECURITY, HSTS) if house.settings.secure_cookies else SECURITY
         self._always: tuple[Header, ...] = always
         self._log_all = house.settings.log_requests == "all"
@@ -74,19 +73,25 @@ class FrontDoor:
         route: Route | None = None
         try:
             _check_target(scope, head)
-            if self._admin_networks and scope["path"].startswith(_ADMIN):
-                self._check_admin_address(ctx)
+            if scope["path"].startswith(_ADMIN) and not await house.admin_range.admits(ctx.address):
+                # To everybody else nothing is there, so that nobody sees what to come back for.
+                raise NotFound(reason="the admin plane is not for that address")
             route, path = self._table.find(method, scope["path"])
             pattern = route.path
             head.check()  # once the route is known: it says in which form a refusal is answered
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
+            await refusals.note(ctx, refusal, pattern)
             answer = self._refused(ctx, method, pattern, refusal, route, head)
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
             answer = self._refused(ctx, method, pattern, busy, route, head)
-        except Exception:
-            house.log.exception("internal_error", request_id=ctx.request_id, method=method, route=pattern)
+        except Exception as error:
+            told: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
+            if isinstance(error, CannotOpen):  # nobody's bug: a stack of ours would tell the operator nothing
+                house.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
+            else:
+                house.log.exception("internal_error", **told)
             answer = (
                 route.refused(InternalError(), ctx.request_id, head)
                 if route
@@ -111,11 +116,6 @@ class FrontDoor:
         if self._log_all or (self._log_changes and method not in ("GET", "HEAD") and pattern != "/api/client/graphql"):
             house.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
                            ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
-
-    def _check_admin_address(self, ctx: Context) -> None:
-        """To everybody else nothing is there, so that nobody sees what to come back for. Raises NotFound."""
-        if not is_listed(ctx.address, self._admin_networks):
-            raise NotFound(reason="MANIFEST_ADMIN_ADDRESSES does not list the address")
 
     async def _handle(
         self, ctx: Context, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
@@ -143,8 +143,7 @@ class FrontDoor:
         elif head.content_length not in (None, "0"):
             await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
         query: bytes = scope["query_string"]
-        page = from_texts(query_values(query), Page) if route.paged else _NO_PAGE
-        parameters = from_texts(query_values(query), route.query) if route.query is not None else None
+        page, parameters = route.read_query(query)
         return await route.handler(ctx, Call(head, body, page, path, query, parameters))
 
     def _refused(

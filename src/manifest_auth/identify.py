@@ -6,7 +6,8 @@ door has its own verifier, so an admin's token opens nothing of a client's, nor 
 
 from __future__ import annotations
 
-from manifest_auth import admins, sessions, tenants
+from manifest_auth import admins, refusals, sessions, tenants
+from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import AdminCaller, Context, UserCaller
 from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.sessions import Principal
@@ -34,9 +35,7 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
             check_same_site(method, head, house.settings, principal.client, listed)
         by_cookie = True
     named = head.client_id
-    if named is not None and named != principal.client and named != str(principal.tenant_id):
-        raise Forbidden(reason="X-Client-ID disagrees with the credential")
-    return UserCaller(
+    caller = UserCaller(
         principal.session_id,
         principal.tenant_id,
         principal.client,
@@ -52,10 +51,18 @@ async def user(ctx: Context, method: str, head: Head) -> UserCaller:
         principal.created_at,
         by_cookie,
     )
+    if named is not None and named != principal.client and named != str(principal.tenant_id):
+        ctx.caller = caller  # who it is that is refused
+        raise Forbidden(reason="X-Client-ID disagrees with the credential")
+    return caller
 
 
 async def _by_token(ctx: Context, token: str, now: int) -> Principal:
-    verified = await ctx.house.verified.verify(Purpose.ACCESS, token, now)
+    try:
+        verified = await ctx.house.verified.verify(Purpose.ACCESS, token, now)
+    except InvalidToken:
+        await _note_admins(ctx, token, now)
+        raise
     principal = await ctx.house.principals.by_session(verified.session_id)
     if principal is None or not principal.is_alive(now):
         raise InvalidToken(reason="session, user or client is not alive")
@@ -68,11 +75,36 @@ async def admin(ctx: Context, head: Head) -> AdminCaller:
     """The system admin behind a request, by bearer only. Raises Unauthenticated, InvalidToken, TokenExpired."""
     if head.authorization is None:
         raise Unauthenticated()
-    verified = await ctx.house.verified.verify(Purpose.ADMIN_ACCESS, bearer(head.authorization), ctx.now)
+    token, now = bearer(head.authorization), ctx.now
+    try:
+        verified = await ctx.house.verified.verify(Purpose.ADMIN_ACCESS, token, now)
+    except InvalidToken:
+        await _note_users(ctx, token, now)
+        raise
     session = await ctx.house.store.look_up(admins.BY_SESSION, id=verified.session_id)
     if session is None or not session.is_alive(ctx.now) or session.admin_id != verified.subject_id:
         raise InvalidToken(reason="session or admin is not alive")
     return AdminCaller(session.session_id, session.admin_id, session.username, bool(session.limited))
+
+
+async def _note_users(ctx: Context, token: str, now: int) -> None:
+    """A user's good token, at the admins' door."""
+    found = ctx.house.verified.signed_for(Purpose.ACCESS, token, now)
+    principal = None if found is None else await ctx.house.principals.by_session(found.session_id)
+    if principal is not None and principal.is_alive(now):
+        actor, why = f"user:{principal.user_id}", "a user's token at the admins' door"
+        await refusals.put(ctx, principal.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/admin")
+
+
+async def _note_admins(ctx: Context, token: str, now: int) -> None:
+    """A system admin's good token, at the clients' door."""
+    found = ctx.house.verified.signed_for(Purpose.ADMIN_ACCESS, token, now)
+    if found is None:
+        return
+    session = await ctx.house.store.look_up(admins.BY_SESSION, id=found.session_id)
+    if session is not None and session.is_alive(now):
+        actor, why = f"admin:{session.admin_id}", "a system admin's token at the clients' door"
+        await refusals.put(ctx, INSTALLATION, actor, Event.ACCESS_REFUSED, why, "/api/client")
 
 
 def bearer(authorization: str) -> str:

@@ -3,6 +3,8 @@
 A sealed value is ``version(1) || nonce(12) || ciphertext+tag``. The associated data names table, row and column, so a
 value moved to another row does not open. The newest key seals; a value that an older one sealed opens as well, until
 ``keys reencrypt`` has sealed it anew (``docs/decisions/0026-secret-key-rotation.md``).
+
+What is no secret but must be ours carries a MAC instead, under a key of its own that is derived from the secret key.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ import base64
 import binascii
 import contextlib
 import fcntl
+import hashlib
+import hmac
 import logging
 import os
 import re
@@ -21,12 +25,15 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from manifest_auth.clock import Random
 from manifest_auth.settings import Secret, Settings, SettingsError
 
 _LOG = logging.getLogger(__name__)
 _VERSION = b"\x01"
+_FOR_MACS = b"manifest-auth/mac/1"  # HKDF's label (RFC 5869): a MAC says nothing of what is encrypted, and the reverse
 KEY_FILE = "secret.key"
 
 
@@ -57,6 +64,15 @@ class SecretKeys:
         """What values may have been sealed with."""
         return self._ciphers
 
+    def newest_mac_key(self) -> bytes:
+        """What new MACs are made with."""
+        self.look_again()
+        return self._mac_keys[0]
+
+    def all_mac_keys(self) -> list[bytes]:
+        """What MACs may have been made with."""
+        return self._mac_keys
+
     @property
     def texts(self) -> list[str]:
         """As they stand in the setting or in the file."""
@@ -83,35 +99,36 @@ class SecretKeys:
     def _take(self, keys: Sequence[bytes]) -> None:
         self._keys = tuple(keys)
         self._ciphers = [AESGCM(key) for key in keys]
+        self._mac_keys = [HKDF(SHA256(), 32, None, _FOR_MACS).derive(key) for key in keys]
 
 
 class Sealer:
     def __init__(self, keys: SecretKeys, random: Random) -> None:
-        self._keys = keys
+        self.keys = keys
         self._random = random
 
     def look_again(self) -> str | None:
         """Learns of a key file that was replaced. Why it cannot be read, where that is so."""
-        self._keys.look_again()
-        return self._keys.trouble
+        self.keys.look_again()
+        return self.keys.trouble
 
     def seal(self, value: bytes, row: str) -> bytes:
         """Encrypts ``value`` for one row, named like ``signing_keys/KID/secret``."""
         nonce = self._random.bytes(12)
-        return _VERSION + nonce + self._keys.newest().encrypt(nonce, value, row.encode())
+        return _VERSION + nonce + self.keys.newest().encrypt(nonce, value, row.encode())
 
-    def open(self, sealed: bytes, row: str) -> bytes:
-        """The value again. Raises :class:`CannotOpen`."""
-        opened = self._open(self._keys.all(), sealed, row)
-        if opened is None and self._keys.look_again():
-            opened = self._open(self._keys.all(), sealed, row)
+    def open(self, sealed: bytes, row: str, owner: str = "") -> bytes:
+        """The value again. Raises :class:`CannotOpen`, which names the row and, for whoever looks for it, ``owner``."""
+        opened = self._open(self.keys.all(), sealed, row)
+        if opened is None and self.keys.look_again():
+            opened = self._open(self.keys.all(), sealed, row)
         if opened is None:
-            raise CannotOpen(row)
+            raise CannotOpen(f"{row} ({owner})" if owner else row)
         return opened
 
     def renew(self, sealed: bytes, row: str) -> bytes | None:
         """The value sealed with the newest key, None when it is already. Raises :class:`CannotOpen`."""
-        if self._open([self._keys.newest()], sealed, row) is not None:
+        if self._open([self.keys.newest()], sealed, row) is not None:
             return None
         return self.seal(self.open(sealed, row), row)
 
@@ -125,21 +142,51 @@ class Sealer:
         return None
 
 
-def secret_keys(settings: Settings, random: Random) -> SecretKeys:
+class Macs:
+    """Codes that only who has the secret key can make: keyed BLAKE2b (RFC 7693), 64 hexadecimal digits."""
+
+    def __init__(self, keys: SecretKeys) -> None:
+        self._keys = keys
+
+    def make(self, message: bytes) -> str:
+        """The code of a message, under the newest key."""
+        return _mac(self._keys.newest_mac_key(), message)
+
+    def fits(self, message: bytes, mac: object) -> bool:
+        """Whether the code was made of this message, under any of the keys."""
+        if not isinstance(mac, str) or not mac.isascii():
+            return False
+        return self._fits(message, mac) or (self._keys.look_again() and self._fits(message, mac))
+
+    def is_newest(self, message: bytes, mac: str) -> bool:
+        """Whether it was made under the newest key."""
+        return hmac.compare_digest(self.make(message), mac)
+
+    def _fits(self, message: bytes, mac: str) -> bool:
+        return any(hmac.compare_digest(_mac(key, message), mac) for key in self._keys.all_mac_keys())
+
+
+def _mac(key: bytes, message: bytes) -> str:
+    return hashlib.blake2b(message, key=key, digest_size=32).hexdigest()
+
+
+def secret_keys(settings: Settings, random: Random, *, make: bool = True) -> SecretKeys:
     """The keys of ``MANIFEST_SECRET_KEY``, or of the file in the data folder, made when absent (SQLite only).
 
-    Raises :class:`SettingsError` for a short, malformed or placeholder-like key.
+    Raises :class:`SettingsError` for a short, malformed or placeholder-like key; unless ``make``, for none at all.
     """
     if settings.secret_key is not None:
         return SecretKeys(_parse(settings.secret_key, "MANIFEST_SECRET_KEY"))
     path = Path(settings.data_dir) / KEY_FILE
+    if not make and not path.exists():
+        raise SettingsError(f"{path} is not there: this needs the secret key that the store was made with")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _make(path, random)
         return SecretKeys(_read(path), path)
     except OSError as error:
-        raise SettingsError(f"MANIFEST_DATA_DIR: {error}") from error
+        raise SettingsError(f"MANIFEST_DATA_DIR: {error.filename}: {error.strerror}") from error
 
 
 def put_new_key_first(path: Path, random: Random) -> None:

@@ -128,6 +128,11 @@ def _is_web(url: SplitResult) -> bool:
     return bool(host) and (url.scheme == "https" or (url.scheme == "http" and is_loopback_host(host)))
 
 
+#: The first and the last time that can be written.
+EARLIEST = -30_610_224_000_000  # the year 1000: earlier ones would lack digits
+LATEST = 253_402_300_799_999  # the end of the year 9999
+
+
 @lru_cache(maxsize=4096)
 def when(at: int) -> str:
     """A time of the store (milliseconds) as RFC 3339 text in UTC."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from manifest_auth.passwords import builds, worker
 from manifest_auth.store.migrate import upgrade
+from tests.support.house import the_keys
 
 #: Library → what it is for.
 ON_DEMAND = {
@@ -22,9 +23,11 @@ ON_DEMAND = {
     "boto3": "a bucket",
     "cryptography.x509": "SAML, and what joserfc reads",
     "email.policy": "letters",
+    "graphql": "the first query",
     "httpcore2": "calls to providers",
     "joserfc": "ES256 and the keys of providers; HS256 is the HMAC of the standard library",
     "lxml": "SAML",
+    "manifest_auth.graphql.running": "the first query",
     "manifest_auth.operations.backup": "a command",
     "manifest_auth.operations.doctor": "a command",
     "manifest_auth.operations.reencrypting": "a command",
@@ -61,7 +64,7 @@ def _loaded(program: str, folder: Path) -> set[str]:
 
 
 async def test_a_server_loads_no_more_than_each_of_its_kind_needs(tmp_path: Path) -> None:
-    await upgrade(f"sqlite:///{tmp_path / 'manifest-auth.db'}")
+    await upgrade(f"sqlite:///{tmp_path / 'manifest-auth.db'}", the_keys)
     found = _loaded(_SERVE, tmp_path)
     assert {"sqlalchemy", "manifest_auth.cli.commands", "uvicorn"} <= found
     assert {name: why for name, why in ON_DEMAND.items() if name in found} == {}

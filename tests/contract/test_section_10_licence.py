@@ -157,7 +157,7 @@ async def test_a_bad_key_is_invalid_and_changes_nothing(premises: App, installed
     assert (await app.sign_in()).status == (200 if installed else 403)
 
 
-@pytest.mark.parametrize("value", [None, 1, True, [], {}, "", "x" * 16385])
+@pytest.mark.parametrize("value", [None, 1, True, [], {}, ""])
 async def test_a_key_that_is_no_text_is_a_validation_error(premises: App, value: Any) -> None:
     check_refusal(await install(premises, value), 400, "VALIDATION_ERROR")
     check_refusal(await premises.post(PATH, {}, token=await premises.admin_token()), 400, "VALIDATION_ERROR")

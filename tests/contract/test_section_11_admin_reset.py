@@ -41,7 +41,7 @@ def test_a_second_factor_or_password_that_is_lost_is_no_end(tmp_path: Path, data
         token = _sign_in(server)[1]["token"]
         secret = _call(server, "second-factor", {"password": DEMO_PASSWORD}, token)[1]["secret"]
         code = pyotp.TOTP(secret).at(Clock().now_ms() // 1000)
-        assert _call(server, "second-factor/confirm", {"otp": code}, token)[0] == 200
+        assert _call(server, "second-factor/confirm", {"password": DEMO_PASSWORD, "otp": code}, token)[0] == 200
         assert _sign_in(server)[0] == 401
         status, said, _ = _reset(tmp_path, database_url, "admin")
         assert (status, said) == (0, ["System admin admin: the second factor is gone, 1 sessions were ended."])

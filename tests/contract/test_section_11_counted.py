@@ -13,7 +13,7 @@ from manifest_auth.store import StoreUnavailable, SystemUnit, open_store, sqlite
 from manifest_auth.store.migrate import upgrade
 from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.crew import new_crew
-from tests.support.house import App, running
+from tests.support.house import App, running, the_keys
 from tests.support.managing import accept, invited
 from tests.support.single_sign_on import sign_ins
 
@@ -119,7 +119,7 @@ async def test_units_of_work_are_timed_and_what_waits_too_long_is_busy(
     monkeypatch.setattr(sqlite, "BUSY_MS", 200)
     monkeypatch.setitem(sqlite.connect.__kwdefaults__, "busy_ms", 200)  # type: ignore[arg-type]
     url = f"sqlite:///{tmp_path / 'm.db'}"
-    await upgrade(url)
+    await upgrade(url, the_keys)
     store = open_store(url, 1)
     await store.open()
     registry = store._metrics.registry

@@ -76,7 +76,10 @@ def test_another_secret_key_stops_every_other_command(folder: Path) -> None:
 def test_plain_http_for_others_is_bad(folder: Path) -> None:
     [finding] = bad(run(folder, "doctor", MANIFEST_PUBLIC_URL="http://auth.example.com"))
     assert finding.startswith("public address: http://auth.example.com is plain http")
-    assert bad(run(folder, "doctor", MANIFEST_PUBLIC_URL="https://auth.example.com")) == []
+    lists = {"MANIFEST_TRUSTED_PROXIES": "::ffff:10.9.0.1", "MANIFEST_ADMIN_ADDRESSES": "10.9.0.0/16"}
+    result = run(folder, "doctor", MANIFEST_PUBLIC_URL="https://auth.example.com", **lists)
+    assert bad(result) == []
+    assert "MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES" in result.out
 
 
 def test_rate_limits_off_is_bad(folder: Path) -> None:

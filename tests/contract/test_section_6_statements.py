@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type, parse
 
-from manifest_auth.graphql import cost, http
+from manifest_auth.graphql import cost, running
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, assignments, job_moves, job_steps, records
@@ -72,7 +72,7 @@ async def test_a_list_of_a_hundred_with_everything_below(
 ) -> None:
     """All at once, so that what it costs is left out of account."""
     monkeypatch.setattr(cost, "MAX_COST", 10**7)
-    monkeypatch.setattr(http, "DEADLINE_S", 60.0)
+    monkeypatch.setattr(running, "DEADLINE_S", 60.0)
     kind = get_named_type(operations()[name][1].type)
     assert isinstance(kind, GraphQLObjectType)
     assert SCHEMA.query_type is not None

@@ -23,6 +23,7 @@ OPEN = {
     ("GET", "/welcome"), ("POST", "/api/client/auth/link"), ("POST", "/api/client/auth/invitations/accept"),
     ("POST", "/api/client/auth/password/reset"), ("POST", "/api/client/auth/password/forgot"),
     ("POST", "/api/admin/auth/sign-in"), ("POST", "/api/admin/auth/refresh"),
+    ("POST", "/api/admin/auth/sign-in/continue"),
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/.well-known/jwks.json"),
     ("GET", "/openapi.json"), ("GET", "/docs"), ("GET", "/explorer"), ("GET", "/power-apps.json"),
 }  # fmt: skip

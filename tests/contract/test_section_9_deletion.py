@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam, select
 
 from manifest_auth import trail
 from manifest_auth.operations import deleting
 from manifest_auth.operations.deleting import sweep_clients
-from manifest_auth.store import SystemUnit
-from manifest_auth.store.tables import TENANT_OWNED, files
+from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files
 from manifest_auth.trail import retention
 from tests.storage.rows import add, everything
 from tests.support.admin_desk import Desk, desk, events
@@ -43,6 +44,12 @@ async def client(by: Desk, name: str = "") -> dict[str, Any]:
     return made
 
 
+_HEADS = crossing(
+    select(audit_heads.c.gone_at).where(audit_heads.c.tenant_id == bindparam("of")),
+    because="the test looks for what is left",
+)
+
+
 async def fill(app: App, client_id: int) -> None:
     """A row in each table of clients."""
 
@@ -54,13 +61,26 @@ async def fill(app: App, client_id: int) -> None:
 
 
 async def left(app: App, client_id: int) -> dict[str, int]:
-    """How many rows there are in each table that has any."""
+    """How many rows there are in each table that has any, but for the end of a trail that is said to be gone."""
 
     def work(unit: SystemUnit) -> dict[str, int]:
-        return {table.name: len(everything(unit, table, client_id)) for table in TENANT_OWNED}
+        found = {table.name: len(everything(unit, table, client_id)) for table in TENANT_OWNED}
+        return {**found, "audit_heads": sum(gone is None for (gone,) in unit.all(_HEADS, of=client_id))}
 
     counted = await app.house.store.read(work)
     return {name: count for name, count in counted.items() if count}
+
+
+async def test_the_end_of_its_trail_stays_and_says_that_it_is_gone(root: Desk) -> None:
+    app, made = root.app, await client(root)
+    check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
+    end = (await trail.verify(app.house.store, made["id"], lambda _: None)).end
+    app.clock.advance(DAYS * 86_400)
+    while await left(app, made["id"]):
+        await sweep(app)
+    assert end.sequence == 2
+    for verdict in await trail.verify_all(app.house.store, lambda _: None, {made["id"]: end}):
+        assert (verdict.chain, verdict.faults) == (verdict.chain, [])
 
 
 async def sweep(app: App) -> None:
@@ -96,6 +116,25 @@ async def test_it_can_be_taken_back_until_the_last_moment(root: Desk) -> None:
     root.token = (await root.again()).token
     check_success(await root.get(f"{BASE}/{made['id']}"))
     check_success(await root.app.sign_in("ann@going.example", GOOD, made["identifier"]))
+
+
+async def test_taking_a_deletion_back_leaves_the_suspension_from_before(root: Desk) -> None:
+    made = await client(root)
+    suspended = check_success(await root.post(f"{BASE}/{made['id']}/suspend"))
+    root.app.clock.advance(60)
+    check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
+    data = check_success(await root.post(f"{BASE}/{made['id']}/restore"))
+    assert (data["suspendedAt"], data["deleteAt"]) == (suspended["suspendedAt"], None)
+    assert check_success(await root.get(f"{BASE}/{made['id']}")) == data
+    reply = await root.app.sign_in("ann@going.example", GOOD, made["identifier"])
+    check_refusal(reply, 403, "ACCOUNT_DISABLED")
+    told = [detail for event, _, _, detail in await events(root.app, made["id"]) if event == "client_restored"]
+    assert [detail["after"] for detail in told] == [{"suspendedAt": suspended["suspendedAt"], "deleteAt": None}]
+    check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
+    for _ in range(2):  # the second lets it in
+        data = check_success(await root.post(f"{BASE}/{made['id']}/restore"))
+    assert data["suspendedAt"] is None
+    check_refusal(await root.post(f"{BASE}/{made['id']}/restore"), 409, "CONFLICT")
 
 
 async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: Desk) -> None:

@@ -105,6 +105,10 @@ async def test_the_list_is_paged_and_sorted(root: Desk) -> None:
 
 
 async def test_what_is_no_key_or_purpose_is_refused(root: Desk) -> None:
+    kinds = {
+        key["purpose"]: key["algorithm"] for key in check_success(await root.get(f"{KEYS}?state=signing"))["items"]
+    }
+    assert kinds == {"access": "HS256", "refresh": "BLAKE2b", "admin-access": "HS256", "admin-refresh": "BLAKE2b"}
     check_refusal(await root.post(f"{KEYS}/nothing/retire", {}), 404, "NOT_FOUND")
     check_refusal(await root.post(f"{KEYS}/rotate", {"purpose": "licence"}), 400, "VALIDATION_ERROR")
 
@@ -117,4 +121,4 @@ async def test_every_act_stands_in_the_trail(root: Desk) -> None:
     assert (retired, subject) == ("key_retired", f"key:{old}")
     assert detail["before"] == {"retired_at": None, "expires_at": None}
     assert detail["after"]["expires_at"] == root.app.clock.now_ms()
-    assert (rotated, actor, more) == ("keys_rotated", f"admin:{root.id}", {"purposes": ["refresh"]})
+    assert (rotated, actor, more) == ("keys_rotated", f"admin:{root.id}", more | {"purposes": ["refresh"]})

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from manifest_auth.cli.main import parser
-from manifest_auth.metrics import Metrics
+from manifest_auth.metrics import Call, CallResult, Metrics
 from manifest_auth.settings import Settings
 from tests.architecture.links import ROOT
 from tests.interop.peers import install
@@ -45,6 +46,8 @@ def metrics() -> Metrics:
     made.license("valid", 1.0, {"full": (1, 2)})
     made.runs("1", "1", "sqlite")
     made.answered("GET", "/", 200, 0.1)
+    for call, result in itertools.product(get_args(Call), get_args(CallResult)):
+        made.called(call, result, 0.1)
     return made
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, parse
 
-from manifest_auth.graphql import cost, http
+from manifest_auth.graphql import cost, http, running
 from manifest_auth.graphql.schema import SCHEMA
 from tests.support.house import App
 
@@ -64,10 +64,10 @@ DEAR = """query($n: Int) { jobs(first: $n) { id steps { number title records { n
 async def test_what_costs_too_much_is_refused_before_it_runs(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     token = (await app.sign_in(client="acme")).data["token"]
 
-    def running(*_arguments: Any, **_options: Any) -> Any:
+    def executing(*_arguments: Any, **_options: Any) -> Any:
         raise AssertionError("it ran")
 
-    monkeypatch.setattr(http, "execute", running)
+    monkeypatch.setattr(running, "execute", executing)
     accept = {"Accept": "application/graphql-response+json"}
     body = {"query": DEAR, "variables": {"n": 100}}
     reply = await app.post(http.PATH, body, token=token, headers=accept)

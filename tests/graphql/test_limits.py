@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import execute, validate
 
-from manifest_auth.graphql import documents, http, limits, plan
+from manifest_auth.graphql import documents, limits, plan, running
 from tests.support.house import App
 
 
@@ -31,7 +31,7 @@ class Calls:
             return short(*arguments)
 
         monkeypatch.setattr(documents, "validate", validating)
-        monkeypatch.setattr(http, "execute", executing)
+        monkeypatch.setattr(running, "execute", executing)
         monkeypatch.setattr(plan, "run", planned)
 
 

@@ -17,6 +17,7 @@ from tests.kills.ledger import Ledger, Lost
 from tests.kills.rounds import filled, look, the_chain_verifies, until_ready, until_successes, victims
 from tests.kills.test_kill_a_migration import Round
 from tests.kills.test_kill_the_server import killed_at
+from tests.support.house import the_keys
 
 
 async def only_sign_in(crowd: Crowd) -> None:
@@ -81,7 +82,7 @@ async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
 async def test_a_row_that_an_upgrade_lost_and_an_event_that_somebody_changed_are_seen(tmp_path: Path) -> None:
     used = await used_stores.make("0003", f"sqlite:///{tmp_path / 'old.db'}")
     url = await used.copy(tmp_path)
-    await migrate.upgrade(url)
+    await migrate.upgrade(url, the_keys)
     await used.is_whole(url)
     await the_chain_verifies(tmp_path, url)
     raw = sqlite3.connect(used_stores.file_of(url))

@@ -7,9 +7,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.licence.desk import DAY, STRANGER, install, key, state
+from manifest_auth.base64url import encode
+from manifest_auth.licence import Seats
+from manifest_auth.licence.licence import VERSION
+from tests.licence.desk import DAY, STRANGER, VENDOR, install, key, licence, state
 from tests.support.house import App
 
 
@@ -30,6 +34,12 @@ def now(app: App) -> int:
     return app.clock.ms // 1000
 
 
+def signed(content: bytes) -> str:
+    """The vendor's signature over anything."""
+    text = f"{VERSION}.{encode(content)}"
+    return f"{text}.{encode(VENDOR.sign(text.encode()))}"
+
+
 FORGERIES: dict[str, Callable[[App], str]] = {
     "signed by another key": lambda app: key(app, STRANGER),
     "more seats": lambda app: altered(key(app), seats={"full": 10_000}),
@@ -48,7 +58,18 @@ FORGERIES: dict[str, Callable[[App], str]] = {
     "another version": lambda app: key(app).replace("MANIFEST1", "MANIFEST2"),
     "no version": lambda app: key(app).partition(".")[2],
     "a JWT without a signature": lambda _: "eyJhbGciOiJub25lIn0.e30.",
-    "huge": lambda app: key(app) + "A" * 10_000,
+    "long": lambda app: key(app) + "A" * 10_000,
+    "longer": lambda app: key(app) + "A" * 17_000,
+    "huge": lambda app: key(app) + "A" * 1_000_000,
+    "signed, not UTF-8": lambda app: signed(b'{"id":"\xff"}'),
+    "signed, no JSON": lambda app: signed(b"{"),
+    "signed, deep": lambda app: signed(b"[" * 5000),
+    "signed, more seats than there are numbers": lambda app: key(app, seats=Seats(full=2**64)),
+    "signed, a member twice": lambda app: signed(
+        msgspec.json.encode(licence(now(app)))[:-1] + b',"customer":"Initech Ltd"}'
+    ),
+    "signed, a text for a number": lambda app: signed(b'{"id":"L","customer":"C","issuedAt":"1","expiresAt":2}'),
+    "resets the clock of anybody": lambda app: key(app, resets_clock=True),
     "padded": lambda app: key(app) + "==",
     "space inside": lambda app: key(app).replace(".", " .", 1),
     "not ASCII": lambda app: key(app).replace("M", "Ｍ", 1),

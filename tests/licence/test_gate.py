@@ -99,3 +99,32 @@ async def test_only_a_system_admin_may_install(premise: App, token: str | None) 
     reply = await premise.post(PATH, {"licenseKey": key(premise)}, token=token)
     assert reply.status == 401
     assert await state(premise) == "missing"
+
+
+async def test_no_key_that_had_expired_is_installed_by_a_clock_set_back(premise: App) -> None:
+    await install(premise, key(premise, id="first"))
+    short = key(premise, id="short", expires_at=premise.clock.ms // 1000 + 90 * DAY)
+    premise.clock.advance(130 * DAY)
+    await premise.house.licence.note_time()
+    premise.clock.advance(-130 * DAY)
+    assert (await install(premise, short)).code == "LICENSE_INVALID"
+    assert (await premise.get(PATH, token=await premise.admin_token())).data["licenseId"] == "first"
+
+
+async def test_a_clock_that_ran_ahead_is_forgiven_by_the_vendor_once(premise: App) -> None:
+    await install(premise, key(premise, id="first"))
+    premise.clock.advance(40_000 * DAY)
+    await premise.house.licence.note_time()
+    premise.clock.advance(-40_000 * DAY)
+    assert await state(premise) == "expired"
+    assert (await install(premise, key(premise, id="second"))).code == "LICENSE_INVALID"
+    number = (await premise.get(PATH, token=await premise.admin_token())).data["installationId"]
+    reset = key(premise, id="third", installation=number, resets_clock=True)
+    data = (await install(premise, reset)).data
+    assert (data["state"], data["warning"]) == ("valid", None)
+    assert (await premise.sign_in(client="acme")).status == 200
+    premise.clock.advance(100 * DAY)
+    await premise.house.licence.note_time()
+    premise.clock.advance(-100 * DAY)
+    assert (await install(premise, reset)).code == "LICENSE_INVALID"
+    assert (await premise.get(PATH, token=await premise.admin_token())).data["warning"].endswith("seen here")

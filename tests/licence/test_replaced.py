@@ -81,6 +81,7 @@ async def test_every_install_is_in_the_trail_with_what_it_grants(premise: App) -
     assert [event for event, _ in events] == ["license_installed", "license_refused"]
     assert events[0][1]["seats"] == {"full": 1, "operate": 2, "connect": 3}
     assert events[0][1]["revokes"] == ["L-6"]
+    assert (events[0][1]["replaces"], events[0][1]["features"], events[0][1]["graceDays"]) == (None, ["sso"], 14)
     assert events[1][1] == {"why": "revoked"}
     assert not any(text in detail for text in ("MANIFEST1", "eyJ") for _, detail in rows)
 

@@ -18,7 +18,7 @@ from manifest_auth.store import open_store
 from tests.interop.microsoft.world import World
 from tests.licence.desk import PUBLIC, install, key
 from tests.licence.seating import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
-from tests.support.accounts import act_on, new_client, new_user
+from tests.support.accounts import act_on, new_client, new_user, trail
 from tests.support.commands import run
 from tests.support.house import SECRET_KEY, App
 from tests.support.people import member, oidc_provider, roles_line, session_of, user_of, users_of
@@ -177,6 +177,7 @@ async def test_the_command_line_is_refused_in_one_line(world: World, database_ur
     assert done.status == 1
     assert done.line.startswith(FULL_SENTENCE)
     assert await users_of(app, client) == {}
+    assert (await trail(app, client))[-1].event == "seat_refused"
     await fit(app, connect=1)
     assert run(tmp_path, *command, given="kestrel-harbor-21-violet\n", **settings).status == 0
 

@@ -22,7 +22,7 @@ from manifest_auth.store.tables import installation
 from tests.operations.made import settings_of
 from tests.support.admin_desk import events
 from tests.support.disk import room_for
-from tests.support.house import SECRET_KEY, App
+from tests.support.house import SECRET_KEY, App, the_keys
 from tests.support.postgres import Postgres
 
 DAY_MS = 86_400_000
@@ -127,16 +127,18 @@ def test_a_note_alone_is_enough_and_an_old_one_is_told_of(command: Command) -> N
 
 
 async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
-    await upgrade(settings.database)
+    settings = settings_of(tmp_path, MANIFEST_SECRET_KEY=SECRET_KEY)
+    await upgrade(settings.database, the_keys)
     store = tmp_path / "data" / "manifest-auth.db"
     with room_for(store.stat().st_size // 2), pytest.raises(StoreUnavailable):
         await note_backup(settings, 5, by="x" * store.stat().st_size)
 
 
-def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command) -> None:
-    """A store that a newer release upgraded stands for all that take no note."""
-    command.change("UPDATE alembic_version SET version_num = '9999'")
+@pytest.mark.parametrize("schema", ["9999", "0004"])
+def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command, schema: str) -> None:
+    """A store that a newer release upgraded stands for all that take no note; an older one is backed up before it is
+    upgraded, and what is recorded in it could not be signed."""
+    command.change(f"UPDATE alembic_version SET version_num = '{schema}'")
     assert "The backup is whole, but it could not be noted" in command.done("backup", "saved.tar")
     assert (command.folder / "saved.tar").exists()
     assert command("backup", "--note")[0] == 1

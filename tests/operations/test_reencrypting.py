@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import LargeBinary, bindparam, insert, select, update
 
-from manifest_auth import admins
+from manifest_auth import admins, audit, trail
+from manifest_auth.audit import Event, Origin
 from manifest_auth.clock import Random
 from manifest_auth.operations import reencrypting
 from manifest_auth.operations.reencrypting import SEALED, Report, Sealed, reencrypt
-from manifest_auth.sealing import CannotOpen, Sealer, SecretKeys, put_new_key_first, secret_keys
+from manifest_auth.sealing import CannotOpen, Macs, Sealer, SecretKeys, put_new_key_first, secret_keys
 from manifest_auth.settings import SettingsError, load
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
@@ -56,21 +57,15 @@ async def sealed(app: App, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lis
 
 
 def _set_keys(app: App, *keys: bytes) -> None:
-    app.house.sealer._keys = SecretKeys(keys)
+    app.house.sealer.keys = SecretKeys(keys)
+    app.house.store.macs = Macs(app.house.sealer.keys)
 
 
 def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
     table = part.column.table
     if table.name == "signing_keys":
         return  # the ring has made some; a row that is no key would stop it
-    if table in TENANT_OWNED:
-        values: dict[str, Any] = {"tenant_id": tenant_id}
-        others = rows.others_for(unit, table, tenant_id)
-    else:  # of a system admin
-        values = {}
-        others = {"system_admins": admins.create(unit, f"admin-{next(_numbers)}", "x", 1)}
-    values |= {c.name: rows.value_for(c, others) for c in rows.needed(table)} | {part.column.name: b"?"}
-    unit.change(crossing(insert(table).values({name: bindparam(name) for name in values}), because=_WHY), **values)
+    add_as_it_is(unit, part, tenant_id, b"?")
     statement = select(*(table.c[name] for name in part.shown)).where(part.column == bindparam("mark"))
     [found] = [
         dict(zip(part.shown, row, strict=True)) for row in unit.all(crossing(statement, because=_WHY), mark=b"?")
@@ -78,6 +73,19 @@ def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
     value = one(OLD).seal(b"value of " + part.name.encode(), sealed_for(part.column, **found))
     change = update(table).where(part.column == bindparam("mark")).values({part.column: bindparam("value")})
     unit.change(crossing(change, because=_WHY), mark=b"?", value=value)
+
+
+def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
+    """A new row with that value in the sealed column, which nobody sealed."""
+    table = part.column.table
+    if table in TENANT_OWNED:
+        values: dict[str, Any] = {"tenant_id": tenant_id}
+        others = rows.others_for(unit, table, tenant_id)
+    else:  # of a system admin
+        values = {}
+        others = {"system_admins": admins.create(unit, f"admin-{next(_numbers)}", "x", 1)}
+    values |= {c.name: rows.value_for(c, others) for c in rows.needed(table)} | {part.column.name: value}
+    unit.change(crossing(insert(table).values({name: bindparam(name) for name in values}), because=_WHY), **values)
 
 
 async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
@@ -118,6 +126,45 @@ async def test_all_is_sealed_anew_and_nobody_is_signed_out(app: App, sealed: lis
     for keys in sealed:
         assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
     assert await app.house.keys.refresh() is False
+
+
+async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: list[Keys]) -> None:
+    store, chains = app.house.store, [0, app.ids["acme"]]
+    await trail.sweep(store, before=1, now=app.clock.now_ms())
+    _set_keys(app, NEW, OLD)
+    report = await reencrypt(app.house, quiet)
+    assert report.renewed["audit_heads.mac"] >= 2
+    _set_keys(app, NEW)
+    for chain in chains:
+        assert (await trail.verify(store, chain, lambda _: None)).faults == []
+
+
+async def test_an_older_key_that_was_taken_away_too_early_is_told_and_can_be_put_back(app: App) -> None:
+    """What was recorded meanwhile carries the doubt along, and loses it when the key is there again."""
+    acme, store = app.ids["acme"], app.house.store
+
+    async def faults() -> list[str]:
+        return [fault.kind for fault in (await trail.verify(store, acme, lambda _: None)).faults]
+
+    assert await faults() == []
+    _set_keys(app, NEW)
+    assert await faults() == ["head"]
+    await record(app, acme)
+    await record(app, acme)
+    assert await faults() == ["head"]
+    assert f"audit_heads/{acme}" in (await reencrypt(app.house, quiet)).lost
+    _set_keys(app, NEW, OLD)
+    assert await faults() == []
+    assert (await reencrypt(app.house, quiet)).lost == []
+    _set_keys(app, NEW)
+    assert await faults() == []
+    _set_keys(app, OLD, NEW)
+    await reencrypt(app.house, quiet)
+
+
+async def record(app: App, chain: int) -> None:
+    origin = Origin(app.clock.now_ms(), "system", "", "test")
+    await app.house.store.of(chain).write(lambda unit: audit.record(unit, origin, Event.SIGNED_OUT))
 
 
 async def test_a_second_time_there_is_nothing_to_do(app: App, sealed: list[Keys]) -> None:

@@ -82,7 +82,7 @@ def test_the_host_and_port_of_the_command_line_count(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert '"event":"started"' in process.stderr.readline()
         busy = run(tmp_path, "serve", "--port", str(port))
-        for _ in range(200):  # it listens right after that line
+        for _ in range(20):  # it listens right after that line
             if busy.status == 1:
                 break
             busy = run(tmp_path, "serve", "--port", str(port))

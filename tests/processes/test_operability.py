@@ -64,6 +64,11 @@ def value(text: str, name: str, **labels: str) -> float:
     return total
 
 
+def living(port: int) -> set[str]:
+    """The web processes that there are, by their numbers."""
+    return set(re.findall(r'^process_cpu_seconds_total\{pid="(\d+)"}', ask(port, "/metrics").text, re.MULTILINE))
+
+
 def test_readiness_follows_the_store_and_health_does_not(tmp_path: Path) -> None:
     own = Postgres()
     try:
@@ -89,16 +94,26 @@ def test_readiness_follows_the_store_and_health_does_not(tmp_path: Path) -> None
 
 
 def test_several_web_processes_are_counted_together(tmp_path: Path) -> None:
+    """Also: what a process counted is handed over before it ends in good order."""
     port = free_port()
-    own = f"127.0.0.1:{port}"
+    own, route = f"127.0.0.1:{port}", "/api/client/auth/sign-in"
+
+    def answered(path_port: int) -> float:
+        text = ask(path_port, "/metrics").text
+        return value(text, "manifest_request_seconds_count", method="POST", route=route, status="200")
+
     with served(tmp_path, MANIFEST_WORKERS="2", MANIFEST_METRICS_LISTEN=own, MANIFEST_RATE_LIMITS="off") as server:
         for _ in range(10):
             assert sign_in(server).status == 200
-        for path_port, path in ((server.port, "/metrics"), (port, "/metrics")):
-            text = ask(path_port, path).text
-            assert value(text, "manifest_sign_ins_total", method="password") == 10
-            route = "/api/client/auth/sign-in"
-            assert value(text, "manifest_request_seconds_count", method="POST", route=route, status="200") == 10
+        for path_port in (server.port, port):
+            assert value(ask(path_port, "/metrics").text, "manifest_sign_ins_total", method="password") == 10
+            until(lambda: answered(path_port) == 10, 5)  # noqa: B023 - called at once
+        first = living(port)
+        assert sign_in(server).status == 200
+        for pid in first:
+            os.kill(int(pid), signal.SIGTERM)
+        until(lambda: not first & living(port))
+        assert answered(port) == 11
 
 
 def test_a_web_process_that_dies_takes_what_it_measured_along_and_leaves_what_it_counted(tmp_path: Path) -> None:
@@ -110,17 +125,14 @@ def test_a_web_process_that_dies_takes_what_it_measured_along_and_leaves_what_it
     stale = scratch / "counter_1.db"
     stale.write_bytes(b"of an earlier run, and not to be read")
 
-    def living() -> set[str]:
-        return set(re.findall(r'^process_cpu_seconds_total\{pid="(\d+)"}', ask(port, "/metrics").text, re.MULTILINE))
-
     with served(tmp_path, **settings) as server:
-        until(lambda: len(living()) == 2)
+        until(lambda: len(living(port)) == 2)
         for _ in range(4):
             assert sign_in(server).status == 200
-        before, first = ask(port, "/metrics").text, living()
+        before, first = ask(port, "/metrics").text, living(port)
         victim = int(min(first))
         os.kill(victim, signal.SIGKILL)
-        until(lambda: len(living()) == 2 and living() != first)
+        until(lambda: len(living(port)) == 2 and living(port) != first)
         until(lambda: value(ask(port, "/metrics").text, limit) == value(before, limit))
         assert sign_in(server).status == 200
         after = ask(port, "/metrics").text

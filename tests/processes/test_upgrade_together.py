@@ -20,7 +20,7 @@ from manifest_auth.sealing import KEY_FILE, secret_keys
 from manifest_auth.settings import load
 from manifest_auth.store import migrate
 from tests.processes.wire import NODE, Node
-from tests.support.house import FAST
+from tests.support.house import FAST, the_keys
 from tests.support.postgres import Postgres
 from tests.support.server import DEMO_PASSWORD, command, environment, free_port, launch, start, stop, wait_for
 
@@ -41,7 +41,7 @@ def upgrade(*given):
     print("half way", flush=True)
     time.sleep(60)
 command.upgrade = upgrade
-asyncio.run(migrate.upgrade(sys.argv[1]))
+asyncio.run(migrate.upgrade(sys.argv[1], lambda: secret_keys(load(), Random())))
 """
 
 
@@ -119,11 +119,11 @@ async def test_killed_half_way_the_old_schema_is_whole(fresh: str, tmp_path: Pat
     out, errors = waiting.communicate(timeout=60)
     assert (waiting.returncode, out) == (0, "The schema was upgraded.\n"), errors
     assert await migrate.current_version(fresh) == migrate.HEAD
-    assert await migrate.upgrade(fresh) is False
+    assert await migrate.upgrade(fresh, the_keys) is False
 
 
 async def _make_newer(url: str) -> None:
-    await migrate.upgrade(url)
+    await migrate.upgrade(url, the_keys)
     change = "UPDATE alembic_version SET version_num = '9999'"
     if url.startswith("sqlite"):
         import sqlite3

@@ -21,6 +21,8 @@ from manifest_auth.store import Store, StoreUnavailable, SystemUnit, migrate, op
 from manifest_auth.store.sqlite import BUSY_MS, connect
 from manifest_auth.store.tables import metadata
 from manifest_auth.store.tables import tenants as tenants_table
+from tests.storage import old_stores
+from tests.support.house import the_keys
 
 
 def _versions() -> ScriptDirectory:
@@ -36,6 +38,13 @@ def test_head_is_the_newest_revision_and_the_only_end() -> None:
 def test_every_revision_is_reachable_and_in_the_folder() -> None:
     files = {p.stem[1:5] for p in (Path(migrate.__file__).parent / "migrations" / "versions").glob("v*.py")}
     assert {r.revision for r in _versions().walk_revisions()} == files
+
+
+def test_there_is_a_used_store_of_every_earlier_schema_and_a_test_that_upgrades_it() -> None:
+    earlier = {r.revision for r in _versions().walk_revisions()} - {migrate.HEAD}
+    assert set(old_stores.SCHEMAS) == earlier
+    tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_upgrade_of_a_used_store*.py"))
+    assert {schema for schema in earlier if f'old_stores.read("{schema}")' in tests} == earlier
 
 
 def _differences(connection: Connection) -> list[Any]:
@@ -63,15 +72,15 @@ async def test_the_upgraded_schema_is_the_one_of_the_tables_page(store: Store, d
 
 async def test_an_upgraded_store_has_nothing_left_to_upgrade(store: Store, database_url: str) -> None:
     assert await migrate.current_version(database_url) == migrate.HEAD
-    assert await migrate.upgrade(database_url) is False
+    assert await migrate.upgrade(database_url, the_keys) is False
 
 
 async def test_a_schema_of_a_newer_release_is_refused_and_left_alone(database_url: str) -> None:
-    await migrate.upgrade(database_url)
+    await migrate.upgrade(database_url, the_keys)
     await _set_version(database_url, migrate.HEAD, "9999")
     try:
         with pytest.raises(migrate.SchemaTooNew, match=rf"9999.*{migrate.HEAD}"):
-            await migrate.upgrade(database_url)
+            await migrate.upgrade(database_url, the_keys)
         assert await migrate.current_version(database_url) == "9999"
     finally:
         await _set_version(database_url, "9999", migrate.HEAD)
@@ -93,14 +102,14 @@ async def _set_version(database_url: str, before: str, after: str) -> None:
 async def test_addresses_that_only_the_driver_understands_are_upgraded_too(postgres: Any) -> None:
     """Hosted PostgreSQL hands out addresses with such parameters."""
     url = f"{postgres.fresh_database()}&sslmode=disable"
-    assert await migrate.upgrade(url) is True
-    assert await migrate.upgrade(url) is False
+    assert await migrate.upgrade(url, the_keys) is True
+    assert await migrate.upgrade(url, the_keys) is False
 
 
 async def test_a_store_that_cannot_be_reached_is_said_to_be_so(tmp_path: Path) -> None:
     nobody = "postgresql://postgres@127.0.0.1:1/none"
     with pytest.raises(StoreUnavailable):
-        await migrate.upgrade(nobody)
+        await migrate.upgrade(nobody, the_keys)
     with pytest.raises(StoreUnavailable):
         await open_store(nobody, 2).open()
 
@@ -109,7 +118,7 @@ async def test_a_file_that_is_no_store_is_said_to_be_so(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("This is no database. " * 100)
     with pytest.raises(StoreUnavailable, match=r"notes\.txt"):
-        await migrate.upgrade(f"sqlite:///{path}")
+        await migrate.upgrade(f"sqlite:///{path}", the_keys)
     assert path.read_text().startswith("This is no database.")
 
 
@@ -131,7 +140,7 @@ def test_sqlite_connections_have_their_pragmas(tmp_path: Path, readonly: bool) -
 
 async def test_every_connection_of_the_store_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"sqlite:///{tmp_path / 'y.db'}"
-    await migrate.upgrade(url)
+    await migrate.upgrade(url, the_keys)
     opened: list[sqlite3.Connection] = []
     real = sqlite3.connect
 

@@ -17,7 +17,7 @@ from manifest_auth.store import crossing, migrate
 from manifest_auth.store.tables import audit_events, audit_heads
 from tests.storage import old_stores
 from tests.storage.old_stores import Rows, as_a_set
-from tests.support.house import App, running
+from tests.support.house import App, running, the_keys
 
 OLD = old_stores.read("0001")
 KEYS = OLD.keys
@@ -27,7 +27,7 @@ KEYS = OLD.keys
 async def kept(database_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
     await OLD.make(database_url)
-    assert await migrate.upgrade(database_url) is True
+    assert await migrate.upgrade(database_url, the_keys) is True
     assert await migrate.current_version(database_url) == migrate.HEAD
     return await OLD.found(database_url)
 

@@ -19,7 +19,7 @@ from manifest_auth.store import crossing, migrate
 from manifest_auth.store.tables import audit_events, sealed_for
 from tests.storage import old_stores
 from tests.storage.old_stores import Rows, as_a_set
-from tests.support.house import App, running
+from tests.support.house import App, running, the_keys
 from tests.support.jobs import READ
 from tests.support.managing import NEW
 
@@ -32,7 +32,7 @@ _WHY = "the test reads everything"
 async def kept(database_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
     await OLD.make(database_url)
-    assert await migrate.upgrade(database_url) is True
+    assert await migrate.upgrade(database_url, the_keys) is True
     return await OLD.found(database_url)
 
 

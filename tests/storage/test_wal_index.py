@@ -15,6 +15,7 @@ from manifest_auth.store import Store, SystemUnit, open_store
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.wal_index import WalIndex
 from tests.storage.test_units_of_work import ADD, FIND, Value
+from tests.support.house import the_keys
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[Store]:
-    await upgrade(f"sqlite:///{path}")
+    await upgrade(f"sqlite:///{path}", the_keys)
     opened = open_store(f"sqlite:///{path}", 2)
     await opened.open()
     yield opened

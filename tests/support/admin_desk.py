@@ -85,7 +85,9 @@ async def enrolled(of: Desk) -> Phone:
     """The admin has a second factor from now on. The clock goes on, so that the next code is a new one."""
     made = check_success(await of.post(f"{AUTH}/second-factor", {"password": PASSWORD}), 201)
     phone = Phone(of.app, made["secret"])
-    confirmed = check_success(await of.post(f"{AUTH}/second-factor/confirm", {"otp": phone.code()}))
+    confirmed = check_success(
+        await of.post(f"{AUTH}/second-factor/confirm", {"password": PASSWORD, "otp": phone.code()})
+    )
     phone.recovery_codes = tuple(confirmed["recoveryCodes"])
     of.app.clock.advance(30)
     return phone

@@ -11,18 +11,22 @@ from typing import Any
 
 import httpx2
 
-from manifest_auth import admins, tenants, users
+from manifest_auth import admins, audit, tenants, users
 from manifest_auth.app import Application, build_house
+from manifest_auth.audit import Origin
 from manifest_auth.clock import Clock
 from manifest_auth.context import House
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
+from manifest_auth.sealing import Macs, SecretKeys
 from manifest_auth.settings import Settings, load
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
 
 PASSWORD = "kestrel-harbor-21-violet"
 SECRET_KEY = "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+_KEYS = SecretKeys([bytes.fromhex(SECRET_KEY)])
+MACS = Macs(_KEYS)
 #: Small enough that hundreds of hashes cost nothing; every other setting is the default.
 FAST = {
     "MANIFEST_ARGON2_MEMORY": "64",
@@ -30,6 +34,11 @@ FAST = {
     "MANIFEST_LOG_LEVEL": "error",
     "MANIFEST_SECRET_KEY": SECRET_KEY,
 }
+
+
+def the_keys() -> SecretKeys:
+    """What an upgrade of the schema asks for."""
+    return _KEYS
 
 
 class FrozenClock(Clock):
@@ -153,6 +162,7 @@ async def fill(house: House) -> dict[str, int]:
         now = house.clock.now_ms()
         for name in ("acme", "globex"):
             tenant = tenants.create(unit, name, name.title(), TenantSettings(), now)
+            audit.record_creation(unit, tenant.id, Origin(now, "system", "", "tests"), identifier=name)
             ids[name] = tenant.id
             for role, slug in SLUGS.items():
                 user = users.create(

@@ -12,7 +12,7 @@ from manifest_auth.trail import retention
 from tests.support.accounts import new_client, new_user
 from tests.support.accounts import trail as events_of
 from tests.support.house import running
-from tests.trail.conftest import Chain
+from tests.trail.conftest import Chain, begun
 
 DAY = 86_400
 
@@ -29,7 +29,7 @@ async def test_old_events_go_and_the_rest_is_whole(store: Store, chain: Chain) -
 async def test_it_is_an_event_itself(store: Store, chain: Chain) -> None:
     noted = await chain.verdict()
     await trail.sweep(store, before=6_000, now=50_000)
-    lines = [line async for _, some in trail.export(store, [chain.number]) for line in some]
+    lines = [line async for some in trail.export(store, [chain.number]) for line in some.lines]
     assert b'"audit_swept"' in lines[-1]
     assert b'"sequence":5' in lines[-1].partition(b'"detail":')[2]
     assert b'"at":"1970-01-01T00:00:50.000Z"' in lines[-1]
@@ -67,9 +67,7 @@ async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.
 
 async def test_many_chains_are_all_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "CHAINS", 2)
-    others = [Chain(store, chain.url, chain.number + 10_000 + n) for n in range(5)]
-    for other in others:
-        await other.grow(9)
+    others = [await begun(store, chain.url, chain.number + 10_000 + n) for n in range(5)]
     await trail.sweep(store, before=6_000, now=50_000)
     for one in (chain, *others):
         assert (await one.verdict()).start.sequence == 5

@@ -12,7 +12,7 @@ from manifest_auth import audit, trail
 from manifest_auth.store import Store, crossing
 from manifest_auth.store.tables import audit_events
 from manifest_auth.trail import stored
-from tests.trail.conftest import Chain
+from tests.trail.conftest import Chain, begun
 
 _EVENTS = "audit_events WHERE tenant_id = {c}"
 _SET = "UPDATE audit_events SET"
@@ -90,13 +90,27 @@ ACTS: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
             f"DELETE FROM {_EVENTS} AND sequence = 9",
             "UPDATE audit_heads SET sequence = 8 WHERE tenant_id = {c}",
         ],
-        [(8, "altered")],
+        [(8, "altered"), (8, "head")],
     ),
-    "the head altered": (["UPDATE audit_heads SET hash = 'x' WHERE tenant_id = {c}"], [(9, "altered")]),
+    "the head altered": (["UPDATE audit_heads SET hash = 'x' WHERE tenant_id = {c}"], [(9, "altered"), (9, "head")]),
+    "the head's MAC removed": (["UPDATE audit_heads SET mac = '' WHERE tenant_id = {c}"], [(9, "head")]),
+    "the head's time altered": (["UPDATE audit_heads SET at = at + 1 WHERE tenant_id = {c}"], [(9, "head")]),
+    "the end cut off, and the head mended": (
+        [
+            f"DELETE FROM {_EVENTS} AND sequence > 5",
+            "UPDATE audit_heads SET sequence = 5, hash = (SELECT hash FROM audit_events WHERE tenant_id = {c} AND"
+            " sequence = 5) WHERE tenant_id = {c}",
+        ],
+        [(5, "head")],
+    ),
+    "all of it taken for that of a deleted client": (
+        [f"DELETE FROM {_EVENTS}", "UPDATE audit_heads SET gone_at = 1 WHERE tenant_id = {c}"],
+        [(1, "cut-off"), (9, "head")],
+    ),
     "an anchor made up to hide that the beginning is gone": (
         [
-            "INSERT INTO audit_anchors (tenant_id, sequence, hash)"
-            " SELECT tenant_id, sequence, hash FROM audit_events WHERE tenant_id = {c} AND sequence = 3",
+            "INSERT INTO audit_anchors (tenant_id, sequence, hash, mac)"
+            " SELECT tenant_id, sequence, hash, '' FROM audit_events WHERE tenant_id = {c} AND sequence = 3",
             f"DELETE FROM {_EVENTS} AND sequence <= 3",
         ],
         [(3, "anchor")],
@@ -126,13 +140,32 @@ async def test_so_is_the_last_one(chain: Chain) -> None:
     assert await chain.faults() == [(9, "altered")]
 
 
-async def test_what_was_rewritten_whole_contradicts_what_was_noted_earlier(chain: Chain) -> None:
+async def _rewrite(chain: Chain, first: int, actor: str) -> None:
+    """What somebody does who knows the recipe of hashes and has no key: rewrites all from there on, and the head."""
+    before = await _hash_of(chain, first - 1)
+    for number in range(first, 10):
+        event = {**await _stored(chain, number), "previous_hash": before, "actor": actor}
+        before = audit.digest(chain.number, event)
+        given = f"actor = '{actor}', previous_hash = '{event['previous_hash']}', hash = '{before}'"
+        await chain.by_hand(f"{_SET} {given} {_AT} {number}")
+    await chain.by_hand(f"UPDATE audit_heads SET hash = '{before}' WHERE tenant_id = {{c}}")
+
+
+async def test_what_was_rewritten_with_its_head_lacks_the_key(chain: Chain) -> None:
     noted = (await chain.verdict()).end
-    await _rehash(chain, 9, actor="user:99")
-    new = await _hash_of(chain, 9)
-    await chain.by_hand(f"UPDATE audit_heads SET hash = '{new}' WHERE tenant_id = {{c}}")
-    assert (await chain.verdict()).faults == []  # nothing in the store itself tells of it
-    assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(9, "altered")]
+    await _rewrite(chain, 5, "user:99")
+    assert await chain.faults() == [(9, "head")]
+    assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(9, "altered"), (9, "head")]
+
+
+async def test_the_next_event_makes_no_good_of_it(chain: Chain) -> None:
+    """A server that goes on recording signs its own events, and never what somebody put before them."""
+    await _rewrite(chain, 5, "user:99")
+    await chain.grow(2, at=20_000)
+    assert await chain.faults() == [(9, "head")]
+    await chain.by_hand("UPDATE audit_heads SET doubts = '' WHERE tenant_id = {c}")
+    await chain.grow(2, at=30_000)
+    assert await chain.faults() == [(11, "head")]
 
 
 async def test_so_does_an_end_that_was_cut_off_with_its_record(chain: Chain) -> None:
@@ -141,14 +174,29 @@ async def test_so_does_an_end_that_was_cut_off_with_its_record(chain: Chain) -> 
         f"DELETE FROM {_EVENTS} AND sequence > 7",
         f"UPDATE audit_heads SET sequence = 7, hash = '{await _hash_of(chain, 7)}' WHERE tenant_id = {{c}}",
     )
-    assert (await chain.verdict()).faults == []
-    assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(8, "cut-off")]
+    assert await chain.faults() == [(7, "head")]
+    assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(7, "head"), (8, "cut-off")]
     await chain.grow(3)
-    assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(9, "altered")]
+    assert await chain.faults() == [(7, "head")]
+    assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(7, "head"), (9, "altered")]
+
+
+async def test_a_chain_that_is_set_back_to_an_older_end_contradicts_what_was_noted_later(chain: Chain) -> None:
+    """The limit of a MAC: what was true once, and was kept by somebody, is still signed. A note elsewhere tells."""
+    names = ("sequence", "hash", "at", "previous_chain", "doubts", "mac")
+    [row] = await chain.rows(f"SELECT {', '.join(names)} FROM audit_heads WHERE tenant_id = {{c}}")
+    await chain.grow(2, at=20_000)
+    noted = (await chain.verdict()).end
+    old = ", ".join(f"{name} = '{value}'" for name, value in zip(names, row, strict=True))
+    await chain.by_hand(
+        f"DELETE FROM {_EVENTS} AND sequence > 9", f"UPDATE audit_heads SET {old} WHERE tenant_id = {{c}}"
+    )
+    assert await chain.faults() == []
+    assert [(f.sequence, f.kind) for f in (await chain.verdict(noted)).faults] == [(10, "cut-off")]
 
 
 async def test_many_faults_are_told_in_part_and_counted(chain: Chain) -> None:
-    await chain.grow(150)
+    await chain.grow(150, at=20_000)
     await chain.by_hand("UPDATE audit_events SET actor = 'nobody' WHERE tenant_id = {c}")
     verdict = await chain.verdict()
     assert (len(verdict.faults), verdict.untold) == (100, 59)
@@ -156,8 +204,7 @@ async def test_many_faults_are_told_in_part_and_counted(chain: Chain) -> None:
 
 async def test_chains_are_apart(store: Store, chain: Chain) -> None:
     """An event of one chain does not pass in another."""
-    other = Chain(store, chain.url, chain.number + 100_000)
-    await other.grow(9)
+    other = await begun(store, chain.url, chain.number + 100_000)
     await chain.by_hand(
         f"DELETE FROM {_EVENTS} AND sequence = 9",
         f"UPDATE audit_events SET tenant_id = {{c}} WHERE tenant_id = {other.number} AND sequence = 9",
@@ -180,9 +227,10 @@ async def test_those_who_record_at_once_make_one_chain(store: Store, database_ur
     """The very first events of a chain as well, when nobody has begun it yet."""
     for number in range(chain.number + 400_000, chain.number + 400_005):
         together = Chain(store, database_url, number)
-        await asyncio.gather(*(together.grow(3) for _ in range(12)))
+        await asyncio.gather(together.begin(), *(together.grow(3) for _ in range(12)))
         verdict = await together.verdict()
-        assert (verdict.events, verdict.faults) == (36, [])
+        assert verdict.events == 37
+        assert [fault.kind for fault in verdict.faults if fault.kind != "beginning"] == []
 
 
 async def test_a_chain_is_proved_while_others_record(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:

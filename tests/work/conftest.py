@@ -13,6 +13,7 @@ from manifest_auth.store.migrate import upgrade
 from manifest_auth.work import Actor
 from tests.storage.conftest import Pair, pair, store
 from tests.support import work
+from tests.support.house import the_keys
 from tests.support.shop import Shop
 from tests.support.world import World
 
@@ -23,7 +24,7 @@ __all__ = ["pair", "store", "world"]
 def world(tmp_path: Path) -> Iterator[World]:
     url = f"sqlite:///{tmp_path / 'm.db'}"
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(upgrade(url))
+    loop.run_until_complete(upgrade(url, the_keys))
     store = open_store(url, 1)
     loop.run_until_complete(store.open())
     yield World(loop, store)

@@ -12,6 +12,7 @@ import pytest
 from manifest_auth.store import Bound, Unowned
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.work import assignments, job_log, job_steps, jobs, records
+from tests.support.house import the_keys
 
 #: Statement: the index that it searches, and by which columns.
 LOOKS_UP: list[tuple[Bound[Any], str]] = [
@@ -56,7 +57,7 @@ WALKED = [f"tenant_id=? AND {name}" for name in ("name_key", "priority", "change
 def opened(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
     path: Path = tmp_path_factory.mktemp("store") / "m.db"
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(upgrade(f"sqlite:///{path}"))
+    loop.run_until_complete(upgrade(f"sqlite:///{path}", the_keys))
     loop.close()
     return sqlite3.connect(path)
 

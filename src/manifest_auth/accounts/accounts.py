@@ -100,7 +100,8 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
     links.close(unit, user.id, who.now)
     providers.drop_tokens(unit, user.id)
-    audit.record(unit, who, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended)
+    change = {"before": {"deactivated": False}, "after": {"deactivated": True}}
+    audit.record(unit, who, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended, **change)
     return user._replace(deactivated_at=who.now)
 
 
@@ -110,7 +111,8 @@ def restore(unit: TenantUnit, who: Context, user_id: int) -> User:
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
     users.restore(unit, who.house.licence, user)
-    audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}")
+    change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
+    audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
     return user._replace(deactivated_at=None)
 
 

@@ -59,8 +59,10 @@ def _made(unit: TenantUnit, ctx: Context, user: User, purpose: Purpose, event: E
     if user.deactivated_at is not None:
         raise Conflict("The user is deactivated")
     token = ctx.house.random.text(24)
+    closed = links.close(unit, user.id, ctx.now, purpose)
     expires_at = links.make(unit, user.id, purpose, token, ctx.caller.actor, ctx.now)
-    audit.record(unit, ctx, event, f"user:{user.id}", expires=when(expires_at))
+    change = {"before": {"openLinks": closed}, "after": {"openLinks": 1}}
+    audit.record(unit, ctx, event, f"user:{user.id}", expires=when(expires_at), **change)
     return Made(user, purpose, token, expires_at)
 
 

@@ -16,10 +16,11 @@ from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.settings import DAY
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
-from manifest_auth.text import check_name, when
+from manifest_auth.text import check_line, when
 from manifest_auth.web import Answer, Call, Door, Route, ok
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
+NAME = 200
+Name = Annotated[str, Meta(min_length=1, max_length=NAME)]
 _NOTHING_NEW = TenantSettings()
 
 
@@ -60,7 +61,7 @@ class ClientsQuery(msgspec.Struct, frozen=True):
 
 class ClientsData(msgspec.Struct, frozen=True, rename="camel"):
     items: tuple[ClientData, ...]
-    next_cursor: int | None
+    next_cursor: str | None
 
 
 def wire(tenant: Tenant) -> dict[str, Any]:
@@ -85,12 +86,12 @@ def by_name(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
 
 async def _create(ctx: Context, call: Call[ClientBody]) -> Answer:
     body = call.body
-    check_name(body.name, "name")
+    check_line(body.name, "name", NAME)
 
     def work(unit: SystemUnit) -> Tenant:
         tenant = tenants.create(unit, body.identifier, body.name, body.settings, ctx.now)
-        detail = {"identifier": tenant.identifier, "name": tenant.name}
-        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_CREATED, f"client:{tenant.id}", **detail)
+        detail = {"identifier": tenant.identifier, "name": tenant.name, "settings": tenant.settings}
+        audit.record_creation(unit, tenant.id, ctx, **detail)
         return tenant
 
     return ok(wire(await ctx.house.store.write(work)), status=201)
@@ -105,7 +106,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             tenants.LISTING,
             Asked(page.first, page.after, asked.sort),
             Filters(asked.state).search(page.q),
-            find=lambda tenant_id: tenants.find(unit, str(tenant_id)),
             value_of=lambda t, sort: {"IDENTIFIER": t.identifier, "NAME": t.name, "CREATED": t.created_at}[sort],
         )
 
@@ -122,7 +122,7 @@ async def _change(ctx: Context, call: Call[ClientChange]) -> Answer:
 
     def work(unit: SystemUnit) -> Tenant:
         before = by_name(unit, call.path["client"], lock=True)
-        name = before.name if body.name is UNSET else check_name(str(body.name), "name")
+        name = before.name if body.name is UNSET else check_line(str(body.name), "name", NAME)
         settings = tenants.settings_of(before.settings)
         if isinstance(body.settings, TenantSettingsChange):
             settings = tenants.merge(settings, body.settings)
@@ -140,8 +140,10 @@ async def _suspend(ctx: Context, call: Call[None]) -> Answer:
         if not tenants.suspend(unit, tenant, ctx.now):
             raise Conflict("The client is suspended already")
         ended = sessions.end_tenant(unit.of(tenant.id), "client_suspended", ctx.now)
-        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_SUSPENDED, f"client:{tenant.id}", sessions_ended=ended)
-        return tenant._replace(suspended_at=ctx.now)
+        suspended = tenant._replace(suspended_at=ctx.now)
+        detail = {"before": _state(tenant), "after": _state(suspended), "sessions_ended": ended}
+        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_SUSPENDED, f"client:{tenant.id}", **detail)
+        return suspended
 
     return ok(wire(await ctx.house.store.write(work)))
 
@@ -153,11 +155,8 @@ async def _restore(ctx: Context, call: Call[None]) -> Answer:
             raise Conflict("The client is not suspended")
         if tenant.delete_at is not None and tenant.delete_at <= ctx.now:
             raise Conflict("The time to take the deletion back is over")
-        tenants.restore(unit, tenant)
-        detail = {
-            "before": _state(tenant),
-            "after": _state(restored := tenant._replace(suspended_at=None, delete_at=None)),
-        }
+        restored = tenants.restore(unit, tenant)
+        detail = {"before": _state(tenant), "after": _state(restored)}
         audit.record(unit.of(tenant.id), ctx, Event.CLIENT_RESTORED, f"client:{tenant.id}", **detail)
         return restored
 
@@ -200,7 +199,8 @@ ROUTES = (
           refusals=(NotFound,)),
     Route("POST", f"{_ONE}/suspend", _suspend, Door.ADMIN, "Suspend a client: its users are refused at once",
           None, ClientData, refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a suspended client in again; takes a deletion back",
+    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN,
+          "Let a suspended client in again; of one marked for deletion, take that back alone",
           None, ClientData, refusals=(NotFound, Conflict)),
     Route("DELETE", _ONE, _delete, Door.ADMIN,
           "Suspend a client, and delete it for good once the time to take that back is over", None, ClientData,

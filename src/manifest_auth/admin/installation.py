@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy import bindparam, func, select
 
 from manifest_auth import __version__, audit, last_backup
-from manifest_auth.admins import managing, second_factor
+from manifest_auth.admins import addresses, managing, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict
+from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.settings import is_listed, networks_of, variable
 from manifest_auth.store import SystemUnit, crossing, unowned
 from manifest_auth.store.migrate import HEAD
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
@@ -52,19 +53,33 @@ class StatusData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class InstallationBody(msgspec.Struct, frozen=True, rename="camel"):
-    """Members that are left out stay as they are."""
+    """Members that are left out stay as they are. ``adminAddresses``: networks that may reach the admin plane, comma
+    separated, your own among them; empty: no limit but the environment's. The environment's settings may be sent as
+    they were read, and are not changed here."""
 
     second_factor_required: bool | UnsetType = UNSET
+    admin_addresses: Annotated[str, Meta(max_length=2000)] | UnsetType = UNSET
+    environment_admin_addresses: str | UnsetType = UNSET
+    client_deletion_days: int | UnsetType = UNSET
+    client_deletion_audit: str | UnsetType = UNSET
 
 
 class InstallationData(msgspec.Struct, frozen=True, rename="camel"):
-    """``adminAddresses``, ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment, shown
-    here."""
+    """``adminAddresses``: as system admins settled it. ``environmentAdminAddresses``, which holds beside it,
+    ``clientDeletionDays`` and ``clientDeletionAudit`` are settings of the environment, shown here."""
 
     second_factor_required: bool
     admin_addresses: str
+    environment_admin_addresses: str
     client_deletion_days: int
     client_deletion_audit: str
+
+
+_ENVIRONMENT = {
+    "environment_admin_addresses": "admin_addresses",
+    "client_deletion_days": "client_deletion_days",
+    "client_deletion_audit": "client_deletion_audit",
+}
 
 
 class _Count(NamedTuple):
@@ -154,7 +169,8 @@ def _settled(unit: SystemUnit, ctx: Context) -> dict[str, Any]:
     settings = ctx.house.settings
     return {
         "secondFactorRequired": second_factor.is_required(unit),
-        "adminAddresses": settings.admin_addresses,
+        "adminAddresses": addresses.addresses(unit),
+        "environmentAdminAddresses": settings.admin_addresses,
         "clientDeletionDays": settings.client_deletion_days,
         "clientDeletionAudit": settings.client_deletion_audit,
     }
@@ -165,20 +181,45 @@ async def _show(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _change(ctx: Context, call: Call[InstallationBody]) -> Answer:
-    required = call.body.second_factor_required
+    required, networks = _asked(ctx, call.body)
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         managing.acting(unit, ctx)
-        before = second_factor.is_required(unit)
-        if isinstance(required, bool) and required != before:
+        before = _settled(unit, ctx)
+        if required is not None and required != before["secondFactorRequired"]:
             if required and not second_factor.has_one(unit, ctx.admin.admin_id):
                 raise Conflict("Enrol a second factor yourself first")
             second_factor.require(unit, required)
-            change = {"before": before, "after": required}
-            audit.record_installation(unit, ctx, Event.INSTALLATION_CHANGED, "", secondFactorRequired=change)
-        return _settled(unit, ctx)
+        if networks is not None and networks != before["adminAddresses"]:
+            if networks and not is_listed(ctx.address, networks_of(networks)):
+                raise Conflict(f"Your own address ({ctx.address}) is not in these networks: you would be shut out")
+            addresses.limit(unit, networks)
+        after = _settled(unit, ctx)
+        changes = {
+            name: {"before": before[name], "after": after[name]} for name in after if after[name] != before[name]
+        }
+        if changes:
+            audit.record_installation(unit, ctx, Event.INSTALLATION_CHANGED, "", **changes)
+        return after
 
     return ok(await ctx.house.store.write(work))
+
+
+def _asked(ctx: Context, body: InstallationBody) -> tuple[bool | None, str | None]:
+    """Whether a second factor is required, and the networks as they are stored; None: as it is. Raises ValidationError,
+    also for a body by which nothing could change: an answer that all is well would tell somebody that it has."""
+    given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
+    if not given:
+        raise ValidationError("Name something to settle: secondFactorRequired or adminAddresses")
+    for name, setting in _ENVIRONMENT.items():
+        if name in given and given[name] != getattr(ctx.house.settings, setting):
+            wire = InstallationBody.__struct_encode_fields__[InstallationBody.__struct_fields__.index(name)]
+            raise ValidationError(details=[(wire, f"Is set in the environment: {variable(setting)}")])
+    networks = given.get("admin_addresses")
+    try:
+        return given.get("second_factor_required"), None if networks is None else addresses.written(networks.strip())
+    except ValueError as error:
+        raise ValidationError(details=[("adminAddresses", str(error))]) from None
 
 
 ROUTES = (
@@ -187,6 +228,6 @@ ROUTES = (
     Route("GET", "/api/admin/settings", _show, Door.ADMIN, "What is settled for the installation", None,
           InstallationData),
     Route("PATCH", "/api/admin/settings", _change, Door.ADMIN,
-          "Settle something for the installation: whether system admins need a second factor", InstallationBody,
+          "Settle whether system admins need a second factor, and from where they may come", InstallationBody,
           InstallationData, limit=AUTH_LIMIT, refusals=(Conflict,)),
 )  # fmt: skip

@@ -9,19 +9,19 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import audit, tokens
 from manifest_auth.admin import lists
-from manifest_auth.admin.lists import Asked, Filters, TextPage
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import when
 from manifest_auth.tokens import KeySeen, Purpose
-from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh"]
 
 
-class KeysQuery(TextPage, frozen=True):
+class KeysQuery(Paging, frozen=True):
     """Query parameters of the list."""
 
     sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "CREATED_DESC"
@@ -65,7 +65,7 @@ def wire(key: KeySeen, now: int) -> dict[str, Any]:
     return {
         "id": key.id,
         "purpose": key.purpose,
-        "algorithm": key.algorithm,
+        "algorithm": tokens.REFRESH_ALGORITHM if key.purpose.endswith("refresh") else key.algorithm,
         "state": "expired" if over else "signing" if key.retired_at is None else "verifying",
         "createdAt": when(key.created_at),
         "retiredAt": when(key.retired_at) if key.retired_at else None,
@@ -82,7 +82,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             tokens.LISTING,
             Asked(asked.first, asked.after, asked.sort),
             Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now),
-            find=lambda key_id: tokens.seen_key(unit, key_id),
             value_of=lambda key, _sort: key.created_at,
         )
 
@@ -94,8 +93,8 @@ async def _rotate(ctx: Context, call: Call[RotateBody]) -> Answer:
     purposes = tuple(Purpose) if call.body.purpose is UNSET else (Purpose(str(call.body.purpose)),)
 
     def work(unit: SystemUnit) -> None:
-        ctx.house.keys.rotate(unit, purposes)
-        audit.record_installation(unit, ctx, Event.KEYS_ROTATED, purposes=[p.value for p in purposes])
+        keys = ctx.house.keys.rotate(unit, purposes)
+        audit.record_installation(unit, ctx, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys)
 
     await ctx.house.store.write(work)
     await ctx.house.keys.refresh()

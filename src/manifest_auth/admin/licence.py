@@ -14,11 +14,13 @@ from manifest_auth.errors import LicenseInvalid
 from manifest_auth.licence import Overview
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import when
-from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.web import Answer, Call, Door, Route, ok
 
 
 class LicenceBody(msgspec.Struct, frozen=True, rename="camel"):
-    license_key: Annotated[str, Meta(min_length=1, max_length=16384)]
+    """Whatever is no key gets the same answer, so its length is bounded by the body alone."""
+
+    license_key: Annotated[str, Meta(min_length=1)]
 
 
 class SeatsData(msgspec.Struct, frozen=True):
@@ -72,13 +74,24 @@ def wire(found: Overview, now: int) -> dict[str, Any]:
 def put_in_force(unit: SystemUnit, house: House, origin: Context | Origin, text: str) -> None:
     """Installs a key, and writes down that it was or why it was not. Raises LicenseInvalid."""
     try:
-        made = house.licence.install(unit, text, house.clock.now_ms())
+        made, replaced = house.licence.install(unit, text, house.clock.now_ms())
     except LicenseInvalid as refusal:
         audit.record_installation(unit, origin, Event.LICENSE_REFUSED, why=refusal.reason)
         refusal.keeps_writes = True  # nothing but the audit event was written
         raise
-    detail = {"license": made.id, "customer": made.customer, "seats": msgspec.to_builtins(made.seats),
-              "expires": when(made.expires_ms), "revokes": made.revokes}  # fmt: skip
+    detail = {
+        "license": made.id,
+        "replaces": replaced,
+        "customer": made.customer,
+        "seats": msgspec.to_builtins(made.seats),
+        "features": made.features,
+        "issued": when(made.issued_at * 1000),
+        "expires": when(made.expires_ms),
+        "graceDays": made.grace_days,
+        "installation": made.installation,
+        "revokes": made.revokes,
+        "resetsClock": made.resets_clock,
+    }
     audit.record_installation(unit, origin, Event.LICENSE_INSTALLED, **detail)
 
 
@@ -98,6 +111,6 @@ async def _show(ctx: Context, call: Call[None]) -> Answer:
 _PATH = "/api/admin/license-on-prem"
 ROUTES = (
     Route("POST", _PATH, _install, Door.ADMIN, "Install an on-premise licence key", LicenceBody, LicenceData,
-          limit=AUTH_LIMIT, refusals=(LicenseInvalid,)),
+          refusals=(LicenseInvalid,)),
     Route("GET", _PATH, _show, Door.ADMIN, "The state of the licence", None, LicenceData),
 )  # fmt: skip

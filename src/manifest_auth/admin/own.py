@@ -57,8 +57,9 @@ async def _proven(ctx: Context, shown: Shown, work: Callable[[SystemUnit, Admin]
         if fresh.password_hash != stored:
             raise InvalidCredentials("The password was changed meanwhile", keeps_writes=False)
         check_code(unit, ctx, fresh, shown.otp)
-        throttle.succeeded(unit, counters)
-        return work(unit, fresh)
+        done = work(unit, fresh)
+        throttle.succeeded(unit, counters)  # not where the work itself finds something wrong
+        return done
 
     return await house.store.write(then)
 
@@ -99,23 +100,32 @@ async def change_password(ctx: Context, shown: Shown, new: str) -> None:
 async def enrol(ctx: Context, shown: Shown) -> str:
     """A new secret that waits for its first code. Raises as :func:`_proven`, and Conflict."""
     house = ctx.house
-    return await _proven(
-        ctx, shown, lambda unit, me: second_factor.start(unit, house.sealer, house.random, me.id, ctx.now)
-    )
+
+    def work(unit: SystemUnit, me: Admin) -> str:
+        audit.record_installation(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"admin:{me.id}")
+        return second_factor.start(unit, house.sealer, house.random, me.id, ctx.now)
+
+    return await _proven(ctx, shown, work)
 
 
-async def confirm(ctx: Context, otp: str) -> tuple[str, ...]:
-    """The recovery codes. The other sessions, which no code opened, end. Raises Conflict, ValidationError."""
-    house, me = ctx.house, ctx.admin.admin_id
+async def confirm(ctx: Context, password: str, otp: str) -> tuple[str, ...]:
+    """The recovery codes. The other sessions, which no code opened, end. A wrong code is an attempt like a wrong
+    password. Raises as :func:`_proven`, and Conflict, ValidationError."""
+    house = ctx.house
 
-    def work(unit: SystemUnit) -> tuple[str, ...]:
-        managing.acting(unit, ctx)
-        codes = second_factor.confirm(unit, house.sealer, house.random, me, otp, ctx.now)
-        ended = managing.end_all(unit, me, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
-        audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me}", sessions_ended=ended)
+    def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
+        try:
+            codes = second_factor.confirm(unit, house.sealer, house.random, me.id, otp, ctx.now)
+        except ValidationError as wrong:
+            wrong.keeps_writes = True
+            why = "wrong first code"
+            audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, f"admin:{me.id}", why=why)
+            raise
+        ended = managing.end_all(unit, me.id, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
+        audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me.id}", sessions_ended=ended)
         return codes
 
-    return await house.store.write(work)
+    return await _proven(ctx, Shown(password, None), work)
 
 
 async def new_codes(ctx: Context, shown: Shown) -> tuple[str, ...]:

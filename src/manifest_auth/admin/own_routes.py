@@ -34,7 +34,8 @@ class AdminPasswordBody(msgspec.Struct, frozen=True, rename="camel"):
     otp: Otp | UnsetType = UNSET
 
 
-class CodeBody(msgspec.Struct, frozen=True):
+class FirstCodeBody(msgspec.Struct, frozen=True):
+    password: Password
     otp: Otp
 
 
@@ -89,8 +90,8 @@ async def _enrol(ctx: Context, call: Call[ProofBody]) -> Answer:
     return ok({"secret": secret, "uri": second_factor.address(secret, ctx.admin.username, host)}, status=201)
 
 
-async def _confirm(ctx: Context, call: Call[CodeBody]) -> Answer:
-    return ok({"recoveryCodes": await own.confirm(ctx, call.body.otp)})
+async def _confirm(ctx: Context, call: Call[FirstCodeBody]) -> Answer:
+    return ok({"recoveryCodes": await own.confirm(ctx, call.body.password, call.body.otp)})
 
 
 async def _codes(ctx: Context, call: Call[ProofBody]) -> Answer:
@@ -113,7 +114,7 @@ ROUTES = (
           ProofBody, SecretData, limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
     Route("POST", f"{_FACTOR}/confirm", _confirm, Door.ADMIN,
           "Confirm it by a first code; ten recovery codes are shown once, one's other sessions end",
-          CodeBody, RecoveryCodesData, limit=AUTH_LIMIT, refusals=(Conflict,)),
+          FirstCodeBody, RecoveryCodesData, limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
     Route("POST", f"{_FACTOR}/recovery-codes", _codes, Door.ADMIN, "Ten new recovery codes in place of those before",
           ProofBody, RecoveryCodesData, limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
     Route("POST", f"{_FACTOR}/remove", _remove, Door.ADMIN, "Remove one's second factor, unless one is required",

@@ -41,12 +41,18 @@ def _step(unit: TenantUnit, ctx: Context, provider: Provider, *, by_admin: bool)
     is_last = len(given) <= STEP
     if not is_last and provider.disabled_at is None:
         providers.switch(unit, provider, on=False, by_admin=by_admin, now=ctx.now)
-        event, members = Event.PROVIDER_SWITCHED_OFF, {"name": provider.name, "sessions_ended": ended}
-        audit.record(unit, ctx, event, f"provider:{provider.id}", **members)
+        change = {"before": {"on": True}, "after": {"on": False}, "sessions_ended": ended}
+        event = Event.PROVIDER_SWITCHED_OFF
+        audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **change)
         return False
     granting.take_back(unit, ctx, given[:STEP])
     if is_last:
         providers.remove(unit, provider)
-        event, members = Event.PROVIDER_DELETED, {"name": provider.name, "sessions_ended": ended}
-        audit.record(unit, ctx, event, f"provider:{provider.id}", **members)
+        before = {
+            "displayName": provider.display_name,
+            "on": provider.disabled_at is None,
+            "settings": provider.settings,
+        }
+        members = {"name": provider.name, "before": before, "sessions_ended": ended}
+        audit.record(unit, ctx, Event.PROVIDER_DELETED, f"provider:{provider.id}", **members)
     return is_last

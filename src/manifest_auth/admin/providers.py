@@ -93,7 +93,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             providers.LISTING,
             Asked(page.first, page.after, asked.sort),
             Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(page.q),
-            find=lambda provider_id: providers.find_by_id(unit, provider_id),
             value_of=lambda provider, _sort: provider.name,
         )
 
@@ -143,7 +142,8 @@ async def _switch(ctx: Context, call: Call[None], *, on: bool) -> Answer:
         after = providers.switch(unit, provider, on=on, by_admin=is_admin(ctx), now=ctx.now)
         ended = 0 if on else sessions.end_provider(unit, provider.id, "provider_switched_off", ctx.now)
         event = Event.PROVIDER_SWITCHED_ON if on else Event.PROVIDER_SWITCHED_OFF
-        audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, sessions_ended=ended)
+        change = {"before": {"on": not on}, "after": {"on": on}, "sessions_ended": ended}
+        audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **change)
         return after
 
     return ok(await _write(ctx, call, work))

@@ -13,6 +13,7 @@ from manifest_auth.errors import (
     AccountDisabled,
     InvalidCredentials,
     InvalidToken,
+    MfaRequired,
     Overloaded,
     RateLimited,
     TokenExpired,
@@ -25,12 +26,19 @@ Otp = Annotated[
 
 
 class AdminSignInBody(msgspec.Struct, frozen=True):
-    """``otp``: for those with a second factor; without it, or with a wrong one, ``details`` of the refusal name it once
-    the password was right."""
+    """``otp``: for those with a second factor; without it, or with a wrong one, a right password is answered
+    `MFA_REQUIRED`."""
 
     username: Annotated[str, Meta(min_length=1, max_length=64)]
     password: Annotated[str, Meta(min_length=1, max_length=256)]
     otp: Otp | UnsetType = UNSET
+
+
+class AdminChallengeBody(msgspec.Struct, frozen=True):
+    """``challenge``: of the answer `MFA_REQUIRED`."""
+
+    challenge: Annotated[str, Meta(min_length=1, max_length=1024)]
+    otp: Otp
 
 
 class AdminRefreshBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,6 +75,14 @@ async def _sign_in(ctx: Context, call: Call[AdminSignInBody]) -> Answer:
     signed_in = await sign_in.sign_in(
         ctx, call.body.username, call.body.password, None if call.body.otp is UNSET else str(call.body.otp)
     )
+    return _answer(signed_in)
+
+
+async def _go_on(ctx: Context, call: Call[AdminChallengeBody]) -> Answer:
+    return _answer(await sign_in.go_on(ctx, call.body.challenge, call.body.otp))
+
+
+def _answer(signed_in: sign_in.SignedIn) -> Answer:
     pair = signed_in.pair
     return ok(
         {
@@ -97,7 +113,10 @@ _BASE = "/api/admin/auth"
 ROUTES = (
     Route("POST", f"{_BASE}/sign-in", _sign_in, Door.OPEN, "Sign in as a system admin",
           AdminSignInBody, AdminSignInData, limit=AUTH_LIMIT,
-          refusals=(InvalidCredentials, AccountDisabled, RateLimited, Overloaded)),
+          refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded)),
+    Route("POST", f"{_BASE}/sign-in/continue", _go_on, Door.OPEN,
+          "Finish a sign-in as a system admin by a code of the second factor", AdminChallengeBody, AdminSignInData,
+          limit=AUTH_LIMIT, refusals=(MfaRequired, InvalidToken, TokenExpired, AccountDisabled, RateLimited)),
     Route("POST", f"{_BASE}/refresh", _refresh, Door.OPEN, "Get new tokens for a system admin's refresh token",
           AdminRefreshBody, AdminRefreshData, limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired)),
     Route("POST", f"{_BASE}/sign-out", _sign_out, Door.ADMIN, "End this session", None, AdminNothing, limit=AUTH_LIMIT),

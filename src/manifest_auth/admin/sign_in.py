@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from manifest_auth import admins, audit, tokens
+from manifest_auth.admin import challenge
 from manifest_auth.admin.own import check_code
 from manifest_auth.admins import Admin
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, Overloaded
+from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, MfaRequired, Overloaded
 from manifest_auth.sign_in import strangers, throttle
 from manifest_auth.sign_in.counting import counted, refresh_counted
 from manifest_auth.sign_in.finish import Replaced
@@ -28,14 +29,36 @@ class SignedIn(NamedTuple):
 async def sign_in(ctx: Context, username: str, password: str, otp: str | None = None) -> SignedIn:
     """``otp``: a code of the second factor, where the admin has one.
 
-    Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded.
+    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
     return await counted(ctx, METHOD, _sign_in(ctx, username, password, otp))
 
 
-async def _sign_in(ctx: Context, username: str, password: str, otp: str | None) -> SignedIn:
+async def go_on(ctx: Context, text: str, otp: str) -> SignedIn:
+    """Finishes a sign-in by the challenge that it was given and a code. An attempt like any other for the throttle.
+
+    Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
+    """
+    return await counted(ctx, METHOD, _go_on(ctx, text, otp))
+
+
+async def _go_on(ctx: Context, text: str, otp: str) -> SignedIn:
+    shown = challenge.take(ctx, text)
+    found, counters = await _counted(ctx, shown.username)
+    if found is None:
+        raise InvalidToken(reason="the challenge is over")
+
+    def tail(unit: SystemUnit) -> SignedIn:
+        fresh = admins.get_locked(unit, found.id)
+        challenge.check(shown, fresh)
+        return _finish(unit, ctx, counters, fresh, otp, text)
+
+    return await ctx.house.store.write(tail)
+
+
+async def _counted(ctx: Context, username: str) -> tuple[Admin | None, Counters]:
+    """Who that is, once the attempt is counted. Raises RateLimited."""
     house = ctx.house
-    house.hasher.check_room()
 
     def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, Wait | None]:
         admin = admins.find(unit, username)
@@ -52,6 +75,12 @@ async def _sign_in(ctx: Context, username: str, password: str, otp: str | None) 
     admin, counters, wait = await house.store.write(find_and_count)
     if wait:
         raise throttle.refusal(ctx, METHOD, wait)
+    return admin, counters
+
+
+async def _sign_in(ctx: Context, username: str, password: str, otp: str | None) -> SignedIn:
+    ctx.house.hasher.check_room()
+    admin, counters = await _counted(ctx, username)
     while True:
         try:
             return await _prove_and_finish(ctx, counters, admin, password, otp)
@@ -77,22 +106,34 @@ async def _prove_and_finish(
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
             raise Replaced(fresh.password_hash)
-        if fresh.disabled_at is not None:
-            audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, f"admin:{found.id}", method="admin")
-            raise AccountDisabled()
-        factor = check_code(unit, ctx, fresh, otp)
-        throttle.succeeded(unit, counters)
-        session_id, refresh_id, ends_at = admins.open_session(unit, ctx, found.id)
-        admins.signed_in(unit, found.id, ctx.now)
-        detail = {"method": "admin", "session": session_id, "second_factor": factor}
-        audit.record_installation(unit, ctx, Event.SIGNED_IN, f"admin:{found.id}", **detail)
-        holder = tokens.Subject(session_id, found.id, "", ends_at)
-        return SignedIn(fresh, tokens.pair(house, tokens.admins_kind(house), holder, refresh_id, None, ctx.now))
+        return _finish(unit, ctx, counters, fresh, otp)
 
     signed_in = await house.store.write(tail)
     if proof.outdated:
         await _rehash(ctx, found, password)
     return signed_in
+
+
+def _finish(
+    unit: SystemUnit, ctx: Context, counters: Counters, admin: Admin, otp: str | None, held: str = ""
+) -> SignedIn:
+    """For one whose password was right. ``held``: the challenge that was shown, which another one does not outlive.
+    Without a right code the attempt stays counted. Raises AccountDisabled, MfaRequired."""
+    house, subject = ctx.house, f"admin:{admin.id}"
+    if admin.disabled_at is not None:
+        audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, subject, method="admin")
+        raise AccountDisabled()
+    try:
+        factor = check_code(unit, ctx, admin, otp)
+    except InvalidCredentials as due:
+        raise MfaRequired(held or challenge.give(ctx, admin), due.details, due.reason, due.replay) from None
+    throttle.succeeded(unit, counters)
+    session_id, refresh_id, ends_at = admins.open_session(unit, ctx, admin.id)
+    admins.signed_in(unit, admin.id, ctx.now)
+    detail = {"method": "admin", "session": session_id, "second_factor": factor}
+    audit.record_installation(unit, ctx, Event.SIGNED_IN, subject, **detail)
+    holder = tokens.Subject(session_id, admin.id, "", ends_at)
+    return SignedIn(admin, tokens.pair(house, tokens.admins_kind(house), holder, refresh_id, None, ctx.now))
 
 
 async def _rehash(ctx: Context, admin: Admin, password: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -11,18 +10,19 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import admins, audit, users
 from manifest_auth.admin import lists
 from manifest_auth.admin.clients import by_name
-from manifest_auth.admin.lists import Asked, Filters, TextPage
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.settings import plain_address
 from manifest_auth.sign_in import held
 from manifest_auth.sign_in.held import Held
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import email_key, when
-from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
 
 
-class ThrottlesQuery(TextPage, frozen=True):
+class ThrottlesQuery(Paging, frozen=True):
     """Query parameters of the list."""
 
     sort: Annotated[
@@ -76,7 +76,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             held.LISTING,
             Asked(asked.first, asked.after, asked.sort),
             Filters(now=ctx.now),
-            find=lambda key: held.find(unit, key),
             value_of=lambda row, sort: row.failures if sort == "FAILURES" else row.allowed_at,
         )
 
@@ -105,10 +104,10 @@ def _check(given: dict[str, str]) -> None:
     if not given:
         raise ValidationError(details=[("address", "Name an account or an address; DELETE lets all go")])
     if address := given.get("address"):
-        try:
-            given["address"] = str(ipaddress.ip_address(address))
-        except ValueError:
-            raise ValidationError(details=[("address", "Not an IP address")]) from None
+        plain = plain_address(address)
+        if plain is None:
+            raise ValidationError(details=[("address", "Not an IP address")])
+        given["address"] = plain
 
 
 def _let_go(unit: SystemUnit, ctx: Context, given: dict[str, str]) -> int:

@@ -1,7 +1,8 @@
 """System admins: who they are, their sessions and second factors. Owns ``system_admins``, ``admin_sessions``,
-``admin_second_factors`` and ``admin_recovery_codes``. Knows no tenant."""
+``admin_second_factors`` and ``admin_recovery_codes``, and from where they may come. Knows no tenant."""
 
-from manifest_auth.admins import managing, second_factor
+from manifest_auth.admins import addresses, managing, second_factor
+from manifest_auth.admins.addresses import AdminRange
 from manifest_auth.admins.admins import (
     BY_SESSION,
     Admin,
@@ -21,7 +22,9 @@ from manifest_auth.admins.admins import (
 __all__ = [
     "BY_SESSION",
     "Admin",
+    "AdminRange",
     "AdminSession",
+    "addresses",
     "addresses_of",
     "advance",
     "create",

@@ -1,4 +1,5 @@
-"""``admin reset NAME``: for system admins who cannot get in, and whom no other system admin can help."""
+"""``admin reset NAME`` and ``admin addresses``: for system admins who cannot get in, and whom no other system admin can
+help."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import argparse
 from typing import Any
 
 from manifest_auth import admins, audit, settings
-from manifest_auth.admins import managing, second_factor
+from manifest_auth.admins import addresses, managing, second_factor
 from manifest_auth.app import build_house, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
@@ -22,6 +23,38 @@ def add_to(actions: Any) -> None:
     reset.add_argument("--new-password", action="store_true", help="make a random password, and show it once")
     reset.add_argument("--enable", action="store_true", help="let a disabled one in again")
     reset.set_defaults(run=admin_reset)
+    limit = actions.add_parser(
+        "addresses", help="show from where the admin plane can be reached, or set it, for those who are shut out"
+    )
+    to = limit.add_mutually_exclusive_group()
+    to.add_argument("networks", nargs="?", help="like 10.0.0.0/8,2001:db8::/32; in place of those that are set")
+    to.add_argument("--anywhere", action="store_true", help="no limit but MANIFEST_ADMIN_ADDRESSES")
+    limit.set_defaults(run=admin_addresses)
+
+
+async def admin_addresses(given: argparse.Namespace) -> None:
+    """Says what holds now. A running server follows within a second."""
+    try:
+        wanted = addresses.written(given.networks.strip()) if given.networks is not None else None
+    except ValueError as error:
+        raise Refused(f"networks: {error}") from None
+    if wanted == "":
+        raise Refused("networks: none is named; --anywhere takes the limit away")
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        origin = origin_of(house)
+
+        def work(unit: SystemUnit) -> str:
+            before, after = addresses.addresses(unit), "" if given.anywhere else wanted
+            if after is not None and after != before:
+                addresses.limit(unit, after)
+                change = {"before": before, "after": after}
+                audit.record_installation(unit, origin, Event.INSTALLATION_CHANGED, "", adminAddresses=change)
+            return addresses.addresses(unit)
+
+        now = await house.store.write(work)
+        outer = house.settings.admin_addresses
+    print(f"Set by system admins: {now or 'anywhere'}.")
+    print(f"Set by MANIFEST_ADMIN_ADDRESSES: {outer or 'anywhere'}. Both must let an address in.")
 
 
 async def admin_reset(given: argparse.Namespace) -> None:

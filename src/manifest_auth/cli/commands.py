@@ -9,19 +9,28 @@ import getpass
 import os
 import socket
 import sys
+import time
 from urllib.parse import urlsplit
 
 from manifest_auth import admins, audit, passwords, settings, tenants
 from manifest_auth.accounts import Draft, add
 from manifest_auth.app import build_house, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
+from manifest_auth.clock import Random
 from manifest_auth.context import House
+from manifest_auth.licence import NoSeat
 from manifest_auth.operations import demo
 from manifest_auth.permissions import Role, mask_of
+from manifest_auth.sealing import secret_keys
 from manifest_auth.settings import Settings, SettingsError, variable
 from manifest_auth.store import SystemUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
+from manifest_auth.text import check_line
+
+#: How often, and with what pause, a port that is in use is tried before the start is refused: five seconds.
+PORT_TRIES = 50
+PORT_PAUSE_S = 0.1
 
 
 class Refused(Exception):
@@ -48,16 +57,23 @@ def serve(given: argparse.Namespace) -> None:
 
 
 def _check_address(field: str, host: str, port: int) -> None:
-    """Raises SettingsError for an address that is not one of this machine, Refused for one that is in use."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise Refused(f"{variable(field)}: {host}:{port} is in use by another program") from None
-        raise SettingsError(f"{variable(field)}: cannot listen on {host}:{port}: {error.strerror}") from None
+    """Raises SettingsError for an address that is not one of this machine, Refused for one that stays in use.
+
+    A web process that was just being started when the one above it was killed keeps the port until it has loaded.
+    """
+    for tries_left in reversed(range(PORT_TRIES)):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise SettingsError(f"{variable(field)}: cannot listen on {host}:{port}: {error.strerror}") from None
+            if not tries_left:
+                raise Refused(f"{variable(field)}: {host}:{port} is in use by another program") from None
+            time.sleep(PORT_PAUSE_S)
 
 
 async def _try_out(loaded: Settings) -> None:
@@ -85,7 +101,8 @@ def _base(loaded: Settings) -> str:
 
 async def db_upgrade(_given: argparse.Namespace) -> None:
     """Brings the schema up to date."""
-    done = await upgrade(settings.load().database)
+    loaded = settings.load()
+    done = await upgrade(loaded.database, lambda: secret_keys(loaded, Random()))
     print("The schema was upgraded." if done else "The schema is up to date.")
 
 
@@ -109,12 +126,10 @@ async def client_create(given: argparse.Namespace) -> None:
     async with opened(build_house(settings.load()), hashing=False) as house:
 
         def work(unit: SystemUnit) -> int:
-            name = given.name or given.identifier
+            name = check_line(given.name or given.identifier, "name", 200)
             tenant = tenants.create(unit, given.identifier, name, TenantSettings(), house.clock.now_ms())
-            bound = unit.of(tenant.id)
-            audit.record(
-                bound, origin_of(house), Event.CLIENT_CREATED, f"client:{tenant.id}", identifier=given.identifier
-            )
+            detail = {"identifier": tenant.identifier, "name": tenant.name, "settings": tenant.settings}
+            audit.record_creation(unit, tenant.id, origin_of(house), **detail)
             return tenant.id
 
         print(f"Client {given.identifier} has number {await house.store.write(work)}.")
@@ -133,9 +148,13 @@ async def user_create(given: argparse.Namespace) -> None:
         stored = await passwords.first_hash(house.hasher, password, None, rules, words)
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
-        made = await house.store.of(tenant.id).write(
-            lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence)
-        )
+        store = house.store.of(tenant.id)
+        try:
+            made = await store.write(lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence))
+        except NoSeat as refusal:  # the act was rolled back, so this is a unit of work of its own
+            why = refusal.message
+            await store.write(lambda unit: audit.record(unit, origin_of(house), Event.SEAT_REFUSED, why=why))
+            raise
         print(f"User {given.email} has number {made.id}.")
 
 

@@ -38,8 +38,8 @@ async def rotate(_given: argparse.Namespace) -> None:
     async with opened(build_house(settings.load()), hashing=False) as house:
 
         def work(unit: SystemUnit) -> None:
-            house.keys.rotate(unit)
-            audit.record_installation(unit, origin_of(house), Event.KEYS_ROTATED)
+            keys = house.keys.rotate(unit)
+            audit.record_installation(unit, origin_of(house), Event.KEYS_ROTATED, purposes=list(keys), keys=keys)
 
         await house.store.write(work)
     print("New keys sign from now on; the old ones verify until all that they signed has expired.")

@@ -34,11 +34,13 @@ def add_to(groups: Any) -> None:
     issue.add_argument("--days", type=_whole(1, 36_500), required=True, help="days until it expires")
     issue.add_argument("--grace-days", type=_whole(0, 365), default=licence.GRACE_DAYS)
     for kind in ("full", "operate", "connect"):
-        issue.add_argument(f"--{kind}", type=_whole(0, 10**9), default=0, metavar="SEATS")
+        issue.add_argument(f"--{kind}", type=_whole(0, licence.MAX_SEATS), default=0, metavar="SEATS")
     issue.add_argument("--feature", action="append", default=[], help="repeatable")
     issue.add_argument("--installation", help="bind it to one installation, by its installationId")
     revoke = "an earlier licence that is accepted no longer where this one is installed; repeatable"
     issue.add_argument("--revoke", action="append", default=[], metavar="ID", help=revoke)
+    reset = "where the clock once ran ahead: forget the newest time that was seen; needs --installation, works once"
+    issue.add_argument("--resets-clock", action="store_true", help=reset)
     issue.set_defaults(run=_issue)
     inspect = group.add_parser("inspect", help="check and show the licence on standard input")
     inspect.set_defaults(run=_inspect)
@@ -80,6 +82,7 @@ def _issue(given: argparse.Namespace) -> None:
         installation=given.installation,
         grace_days=given.grace_days,
         revokes=tuple(given.revoke),
+        resets_clock=given.resets_clock,
     )
     text = licence.sign(made, private)
     try:

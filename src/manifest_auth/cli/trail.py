@@ -16,11 +16,15 @@ from manifest_auth import settings, trail
 from manifest_auth.audit import Point
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.progress import Progress
-from manifest_auth.settings import SettingsError
+from manifest_auth.clock import Random
+from manifest_auth.sealing import Macs, SecretKeys, secret_keys
+from manifest_auth.settings import Settings, SettingsError
 from manifest_auth.store import Store, SystemUnit, open_store
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.text import moment
 from manifest_auth.trail import Span, Verdict
+
+MOST_TOLD = 100  # unreadable events, line by line
 
 
 def add_to(groups: Any) -> None:
@@ -34,8 +38,8 @@ def add_to(groups: Any) -> None:
     verify.set_defaults(run=_verify)
     export = group.add_parser("export", help="write events as JSON Lines")
     _client(export)
-    export.add_argument("--since", type=_time, default=Span().since, metavar="TIME", help="like 2026-01-31T09:30:00Z")
-    export.add_argument("--until", type=_time, default=Span().until, metavar="TIME", help="not this one and no later")
+    export.add_argument("--since", type=_time, metavar="TIME", help="like 2026-01-31T09:30:00Z")
+    export.add_argument("--until", type=_time, metavar="TIME", help="not this one and no later")
     export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
     export.set_defaults(run=_export)
 
@@ -65,11 +69,11 @@ async def _verify(given: argparse.Namespace) -> int:
 
 async def _of_store(client: str | None, show: Progress, known: Mapping[int, Point]) -> list[Verdict]:
     count = _Count(show, "proving events")
-    async with _opened() as store:
-        chains = await _chains(store, client)
+    async with _opened(settings.load(), with_key=True) as store:
         if client is None:
-            chains = sorted({*chains, *known})
-        return [await trail.verify(store, chain, count, known.get(chain)) for chain in chains]
+            return await trail.verify_all(store, count, known)
+        [chain] = await _chains(store, client)
+        return [await trail.verify(store, chain, count, known.get(chain))]
 
 
 def _of_file(path: Path, show: Progress, known: Mapping[int, Point]) -> list[Verdict]:
@@ -142,18 +146,26 @@ def _whose(verdict: Verdict) -> str:
     return f"client {verdict.client or verdict.chain}"
 
 
-async def _export(given: argparse.Namespace) -> None:
-    async with _opened() as store:
+async def _export(given: argparse.Namespace) -> int:
+    """Exit status 1 when an event holds what no event can hold; it is written all the same, marked."""
+    async with _opened(settings.load(), with_key=False) as store:
         chains = await _chains(store, given.client)
-        written = 0
+        written, unreadable = 0, []
         with _target(given.output) as target, Progress() as show:
             count = _Count(show, "exporting: looked at")
-            async for looked_at, lines in trail.export(store, chains, Span(given.since, given.until)):
-                target.writelines(lines)
-                written += len(lines)
-                count(looked_at)
+            async for some in trail.export(store, chains, Span(given.since, given.until)):
+                target.writelines(some.lines)
+                written += len(some.lines)
+                unreadable += [(some.chain, number) for number in some.unreadable]
+                count(some.looked_at)
     if given.output:
         print(f"{written} events are in {given.output}.")
+    for chain, number in unreadable[:MOST_TOLD]:
+        what = "was altered by hand and holds what no event can hold: see `unreadable` in its line"
+        print(f"manifest-auth: event {number} of chain {chain} {what}", file=sys.stderr)
+    if len(unreadable) > MOST_TOLD:
+        print(f"manifest-auth: {len(unreadable) - MOST_TOLD} more", file=sys.stderr)
+    return 1 if unreadable else 0
 
 
 @contextlib.contextmanager
@@ -189,11 +201,15 @@ async def _chains(store: Store, client: str | None) -> list[int]:
 
 
 @contextlib.asynccontextmanager
-async def _opened() -> AsyncIterator[Store]:
-    """The store alone: no key is read or made for it."""
-    loaded = settings.load()
-    await upgrade(loaded.database)
-    store = open_store(loaded.database, loaded.database_pool)
+async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
+    """The store alone. No key is made for it, and none is read where none is needed."""
+
+    def keys() -> SecretKeys:
+        return secret_keys(loaded, Random(), make=False)
+
+    macs = Macs(keys()) if with_key else None
+    await upgrade(loaded.database, keys)
+    store = open_store(loaded.database, loaded.database_pool, macs=macs)
     await store.open()
     try:
         yield store

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from graphql import GraphQLField, GraphQLObjectType
 
-from manifest_auth.graphql import arguments, cost, http, limits
+from manifest_auth.graphql import arguments, cost, limits, running
 from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.permissions import HOLDERS, Permission, Role
 from manifest_auth.work import MOST_ROWS
@@ -71,7 +71,7 @@ def graphql_page() -> str:
         repeats=limits.MAX_REPEATS,
         rows=f"{MOST_ROWS:,}",
         cost=f"{cost.MAX_COST:,}",
-        deadline=f"{http.DEADLINE_S:g}",
+        deadline=f"{running.DEADLINE_S:g}",
     )
     text = (Path(__file__).parent / "schema.graphql").read_text("utf-8")
     return f"{intro}{_table()}\n## The schema\n\n```graphql\n{text}```\n"

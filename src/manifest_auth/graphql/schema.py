@@ -2,7 +2,7 @@
 
 Who may ask for a field stands in the schema text itself (``@needs``, ``@anyone``) and nowhere else: the permission is
 checked before the resolver runs, and written into the field's description. A field at the root that says neither, a
-resolver without a field and a list whose size nobody knows stop the start.
+resolver without a field and a list whose size nobody knows let no schema be built.
 """
 
 from __future__ import annotations

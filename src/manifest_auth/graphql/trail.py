@@ -19,6 +19,7 @@ from manifest_auth.trail import (
     Wanted,
     cursor,
     event_named,
+    legible,
     place_of,
     place_of_number,
     user_named,
@@ -39,13 +40,15 @@ class AuditEvent(NamedTuple):
     requestId: str  # noqa: N815 - the wire's name
     detail: str
     hash: str
+    unreadable: tuple[str, ...]
 
 
 def _event(found: Found) -> AuditEvent:
-    one = found.link
+    one, unreadable = legible(found.link)
     return AuditEvent(
-        one.sequence, one.at, one.event, one.actor, one.subject, one.address, one.request_id, one.detail, one.hash
-    )
+        one.sequence, one.at, one.event, one.actor, one.subject, one.address, one.request_id, one.detail, one.hash,
+        unreadable,
+    )  # fmt: skip
 
 
 class _Asked(NamedTuple):

@@ -5,6 +5,7 @@ from manifest_auth.licence.gate import Gate, Overview, Standing, State, warning
 from manifest_auth.licence.licence import (
     DAY_MS,
     GRACE_DAYS,
+    MAX_SEATS,
     BadLicence,
     Licence,
     Seats,
@@ -21,6 +22,7 @@ __all__ = [
     "ALLOWED",
     "DAY_MS",
     "GRACE_DAYS",
+    "MAX_SEATS",
     "UNCOUNTED",
     "BadLicence",
     "Counter",

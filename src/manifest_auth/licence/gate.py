@@ -58,6 +58,7 @@ _PUT = unowned(
         },
     )
 )
+_RESET = unowned(update(licences).where(_L.id == 1).values(latest_seen_at=bindparam("now")))
 _SEEN = unowned(
     update(licences).where(_L.id == 1, _L.latest_seen_at < bindparam("now")).values(latest_seen_at=bindparam("now"))
 )
@@ -79,6 +80,13 @@ class Standing(NamedTuple):
     state: State
     licence: Licence | None = None
     is_set_back: bool = False
+
+
+class Installed(NamedTuple):
+    """``replaced``: the id of the licence that was in force before."""
+
+    licence: Licence
+    replaced: str | None
 
 
 class Overview(NamedTuple):
@@ -164,15 +172,20 @@ class Gate:
             now = self._clock.now_ms()
             await self._store.write(lambda unit: unit.change(_SEEN, now=now))
 
-    def install(self, unit: SystemUnit, text: str, now: int) -> Licence:
-        """Checks a key and puts it in force in place of any other. Raises LicenseInvalid and changes nothing."""
+    def install(self, unit: SystemUnit, text: str, now: int) -> Installed:
+        """Checks a key and puts it in force in place of any other. Raises LicenseInvalid and changes nothing.
+
+        What counts is the newest time that was ever seen, so that a clock set back lets no expired key in. A key that
+        resets the clock is for a clock that once ran ahead: it counts from now, and is taken once."""
         try:
             licence = verify(text, self._keys)
         except BadLicence as error:
             raise LicenseInvalid(reason=str(error)) from None
-        if licence.issued_at * 1000 > now + SKEW_MS or licence.expires_at * 1000 <= now:
-            raise LicenseInvalid(reason="not valid at this time")
         row = unit.first(_INSTALLING)
+        held = unit.first(_FIND)
+        latest = now if held is None or licence.resets_clock else max(now, held.latest_seen_at)
+        if licence.issued_at * 1000 > latest + SKEW_MS or licence.expires_ms <= latest:
+            raise LicenseInvalid(reason="not valid at this time")
         if licence.installation is not None and (row is None or row.value != licence.installation):
             raise LicenseInvalid(reason="bound to another installation")
         if licence.id in licence.revokes or unit.first(_IS_REVOKED, license_id=licence.id) is not None:
@@ -180,8 +193,12 @@ class Gate:
         for revoked in licence.revokes:
             unit.change(_REVOKE, license_id=revoked, revoked_by=licence.id, now=now)
         unit.change(_PUT, license_key=text, now=now)
+        if licence.resets_clock:
+            unit.change(_RESET, now=now)
+            unit.change(_REVOKE, license_id=licence.id, revoked_by=licence.id, now=now)
         self._known = None
-        return licence
+        before = self._judge(held, now).licence if held is not None else None
+        return Installed(licence, before.id if before is not None else None)
 
     def _judge(self, row: _Row, now: int) -> Standing:
         try:

@@ -7,7 +7,8 @@ algorithm is part of the version in front, so a key cannot choose it. ``docs/on-
 from __future__ import annotations
 
 import base64
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -20,7 +21,9 @@ VERSION = "MANIFEST1"
 MAX_LENGTH = 8192
 GRACE_DAYS = 14
 DAY_MS = 86_400_000
+MAX_SEATS = 10**9
 _LATEST = 250_000_000_000  # the year 9892: with its grace time still a date
+_Count = Annotated[int, Meta(ge=0, le=MAX_SEATS)]
 
 
 class BadLicence(Exception):
@@ -30,13 +33,14 @@ class BadLicence(Exception):
 class Seats(msgspec.Struct, frozen=True):
     """Seats for each licence type."""
 
-    full: Annotated[int, Meta(ge=0)] = 0
-    operate: Annotated[int, Meta(ge=0)] = 0
-    connect: Annotated[int, Meta(ge=0)] = 0
+    full: _Count = 0
+    operate: _Count = 0
+    connect: _Count = 0
 
 
 class Licence(msgspec.Struct, frozen=True, rename="camel"):
-    """What a key grants. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are accepted no longer."""
+    """What a key grants. Times in seconds since 1970 UTC. ``revokes``: ids of licences that are accepted no longer.
+    ``resets_clock``: the newest time that the installation ever saw was wrong, and is forgotten."""
 
     id: Annotated[str, Meta(min_length=1, max_length=100)]
     customer: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -47,6 +51,7 @@ class Licence(msgspec.Struct, frozen=True, rename="camel"):
     installation: str | None = None
     grace_days: Annotated[int, Meta(ge=0, le=365)] = GRACE_DAYS
     revokes: tuple[Annotated[str, Meta(min_length=1, max_length=100)], ...] = ()
+    resets_clock: bool = False
 
     @property
     def expires_ms(self) -> int:
@@ -80,9 +85,13 @@ def verify(text: str, public_keys: list[Ed25519PublicKey]) -> Licence:
     if not any(_signed_by(key, raw, signed.encode()) for key in public_keys):
         raise BadLicence("signature")
     try:
-        return msgspec.json.decode(content, type=Licence)
-    except msgspec.MsgspecError as error:
+        json.loads(content, object_pairs_hook=_once)  # msgspec takes the last of two members of one name
+        found = msgspec.json.decode(content, type=Licence)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise BadLicence(f"members: {error}") from None
+    if found.resets_clock and found.installation is None:
+        raise BadLicence("members: what resets the clock must be bound to an installation")
+    return found
 
 
 def public_key(text: str) -> Ed25519PublicKey:
@@ -102,6 +111,13 @@ def generate() -> tuple[str, str]:
         base64.b64encode(private.private_bytes_raw()).decode(),
         base64.b64encode(private.public_key().public_bytes_raw()).decode(),
     )
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a member stands there twice")
+    return found
 
 
 def _signed_by(key: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 from manifest_auth.context import House
 from manifest_auth.licence.gate import Overview
 from manifest_auth.licence.licence import DAY_MS, Seats
+from manifest_auth.licence.telling import tell
 
 _NONE = Seats()
 
@@ -21,6 +22,7 @@ async def watch(house: House) -> None:
     measure(house, found)
     if found.standing.is_set_back and not gate.said_set_back:
         house.log.warning("clock_set_back", reason="the clock is behind the newest time that was seen here")
+    await tell(house.store, found.standing, house.clock.now_ms())
     gate.said_set_back = found.standing.is_set_back
 
 

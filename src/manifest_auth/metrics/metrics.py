@@ -1,17 +1,23 @@
-"""The metrics of one process. Children are looked up once and kept: looking up costs more than counting."""
+"""The metrics of one process. Children are looked up once and kept: looking up costs more than counting.
+
+What every request counts goes through :class:`HotPath`; what is rare is written at once, and survives ``kill -9``.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from manifest_auth.errors import Replay
 from manifest_auth.metrics import exposing, words
+from manifest_auth.metrics.counting import HotPath, Tally, Timing
 from manifest_auth.metrics.words import Cache, CacheResult, Call, CallResult, Door, Failure, Limit, Method, Result, Unit
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a line more for each child, which nobody asks for
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 #: From a key read in memory to one that waited for a lock as long as SQLite does.
 _STORE_SECONDS = (0.0001, 0.0005, *_SECONDS, 10.0)
@@ -25,16 +31,18 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         exposing.Processes(self.registry)
-        self._requests = self._histogram(
+        self._hot = HotPath(self.registry)
+        self._requests = self._hot.histogram(
             "manifest_request_seconds",
             "Time to answer, by method, route pattern and status; its count is the number of requests",
             ["method", "route", "status"],
+            _SECONDS,
         )
-        self._answered: dict[tuple[str, str, int], Histogram] = {}
+        self._answered: dict[tuple[str, str, int], Timing] = {}
         self._sign_ins = self._counters(
             "manifest_sign_ins", "Attempts to sign in, by method and result", method=Method, result=Result
         )
-        self._refreshes = self._counters(
+        self._refreshes = self._hot.counters(
             "manifest_refreshes", "Refreshes by result", result=Literal["ok", "reused", "refused"]
         )
         self._replays = self._counters(
@@ -49,25 +57,23 @@ class Metrics:
             "manifest_hash_refused", "Hashes that the full queue refused", registry=self.registry
         )
         self.hash_seconds = self._histogram("manifest_hash_seconds", "Time from asking for a hash to having it")
-        self._cached = self._counters(
+        self._cached = self._hot.counters(
             "manifest_cache", "What was looked up in memory, and found or not", cache=Cache, result=CacheResult
         )
-        units = Histogram(
+        units = self._hot.histogram(
             "manifest_store_seconds",
             "Time of units of work, from asking for one to its answer, durable where it writes",
             ["unit"],
-            buckets=_STORE_SECONDS,
-            registry=self.registry,
+            _STORE_SECONDS,
         )
-        waits = Histogram(
+        waits = self._hot.histogram(
             "manifest_store_wait_seconds",
             "The part of that before the unit began: waiting for a turn, a connection, a lock",
             ["unit"],
-            buckets=_STORE_SECONDS,
-            registry=self.registry,
+            _STORE_SECONDS,
         )
-        self.store_seconds: dict[Unit, Histogram] = {unit: units.labels(unit) for unit in get_args(Unit)}
-        self.store_wait: dict[Unit, Histogram] = {unit: waits.labels(unit) for unit in ("write", "read")}
+        self.store_seconds: dict[Unit, Timing] = {unit: units.labels(unit) for unit in get_args(Unit)}
+        self.store_wait: dict[Unit, Timing] = {unit: waits.labels(unit) for unit in ("write", "read")}
         self._store_failures = self._counters(
             "manifest_store_failures", "Units of work that the store did not carry out", unit=Unit, why=Failure
         )
@@ -76,9 +82,7 @@ class Metrics:
             "Time that calls to identity providers took, by what they were for and result",
             ["call", "result"],
         )
-        self._calls: dict[tuple[str, str], Histogram] = {
-            pair: self._called.labels(*pair) for pair in itertools.product(get_args(Call), get_args(CallResult))
-        }
+        self._calls: dict[tuple[Call, CallResult], Histogram] = {}  # few of many: each is a dozen of lines
         self._mails = self._counters("manifest_mails", "Letters by result", result=Literal["ok", "failed"])
         self._swept = self._counters("manifest_swept_rows", "Rows whose time was over, dropped", what=words.Swept)
         self._build = self._gauge(
@@ -113,7 +117,7 @@ class Metrics:
         """Counts one attempt that the throttle refused. ``limit``: the counter that holds longest."""
         self._throttled[door, limit].inc()
 
-    def cache(self, cache: Cache, result: CacheResult) -> Counter:
+    def cache(self, cache: Cache, result: CacheResult) -> Tally:
         """The counter of one answer of one cache, to be kept by whoever asks it often."""
         return self._cached[cache, result]
 
@@ -123,7 +127,10 @@ class Metrics:
 
     def called(self, call: Call, result: CallResult, seconds: float) -> None:
         """Counts one call to an identity provider; both words are of short lists, and neither names the provider."""
-        self._calls[call, result].observe(seconds)
+        child = self._calls.get((call, result))
+        if child is None:
+            child = self._calls[call, result] = self._called.labels(call, result)
+        child.observe(seconds)
 
     def mailed(self, result: Literal["ok", "failed"]) -> None:
         """Counts one letter."""
@@ -164,8 +171,15 @@ class Metrics:
             states.labels(known).set(known == state)
 
     def render(self, *, everybody: bool = False) -> bytes:
-        """The text exposition: of this process, or of all web processes of the server together."""
-        return exposing.render(exposing.everybody() if everybody else self.registry)
+        """The text exposition: of this process, or of all web processes of the server together. From any thread."""
+        if not everybody:
+            return exposing.render(self.registry)
+        self._hot.hand_over()
+        return exposing.render(exposing.everybody())
+
+    def shown(self, *, several: bool) -> contextlib.AbstractAsyncContextManager[None]:
+        """While the application runs. ``several``: other processes show what this one counts; else it is asked."""
+        return self._hot.shown_to_others() if several else contextlib.nullcontext()
 
     def _counters(self, name: str, told: str, **lists: Any) -> dict[tuple[str, ...], Counter]:
         """A counter's children, for every combination of the words that its labels may hold."""

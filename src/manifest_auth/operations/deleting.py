@@ -18,7 +18,7 @@ from manifest_auth import audit, tenants, trail
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
 from manifest_auth.store import Bound, SystemUnit, bound, cell, given, rows
-from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events, audit_heads, files, metadata
+from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events, files, metadata
 from manifest_auth.tenants import Tenant
 
 ROUND_S = 5.0
@@ -56,7 +56,7 @@ def _walk(table: Table) -> _Walk:
     )
 
 
-_TRAIL = (audit_events, audit_anchors, audit_heads)
+_TRAIL = (audit_events, audit_anchors)  # the head stays: it tells that there was a chain, and that it may be gone
 _DROP_TRAIL = [bound(delete(table)) for table in _TRAIL]
 
 
@@ -120,8 +120,10 @@ def _drop(unit: SystemUnit, house: House, tenant: Tenant) -> None:
         return  # another process was first
     own = unit.of(tenant.id)
     end = audit.lock(own)
-    for statement in () if _keeps(house) else _DROP_TRAIL:  # what the last cut left
-        own.change(statement)
+    if not _keeps(house):
+        for statement in _DROP_TRAIL:  # what the last cut left
+            own.change(statement)
+        audit.end(own, now)
     detail = {"identifier": tenant.identifier, "name": tenant.name, "events": end.sequence, "hash": end.hash}
     origin = Origin(now, "system", "", "sweeping")
     audit.record_installation(

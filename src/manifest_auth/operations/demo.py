@@ -104,7 +104,8 @@ def _write(unit: SystemUnit, hashes: dict[str, str], now: int) -> None:
     for identifier, name in (("acme", "Acme Corporation"), ("globex", "Globex Corporation")):
         tenant = tenants.create(unit, identifier, name, TenantSettings(), now)
         bound = unit.of(tenant.id)
-        audit.record(bound, origin, Event.CLIENT_CREATED, f"client:{tenant.id}", identifier=identifier)
+        detail = {"identifier": identifier, "name": name, "settings": tenant.settings}
+        audit.record_creation(unit, tenant.id, origin, **detail)
         for client, email, role in accounts():
             if client == identifier:
                 first, last = _NAMES[role]

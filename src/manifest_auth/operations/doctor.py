@@ -5,24 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from manifest_auth.clock import Clock, Random
+from manifest_auth.clock import Random
 from manifest_auth.files import FilesUnavailable, open_keeper
 from manifest_auth.mail import NotSent, server_of, try_out
+from manifest_auth.operations.doctor_address import address
+from manifest_auth.operations.doctor_clock import compared, plausible
 from manifest_auth.operations.doctor_licence import licence_findings
-from manifest_auth.operations.doctor_places import integrity, places
+from manifest_auth.operations.doctor_places import integrity, places, unusable, who
+from manifest_auth.operations.doctor_sealed import sealed_findings
 from manifest_auth.operations.noting import backup_finding
 from manifest_auth.passwords import builds
-from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_keys
+from manifest_auth.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.settings import Settings, SettingsError
 from manifest_auth.store import StoreUnavailable, open_store
 from manifest_auth.store.migrate import HEAD, current_version
 
 _MAIL_SECONDS = 5.0
-_EARLIEST = 1_767_225_600  # 2026-01-01: a clock before that is wrong
 
 
 class Finding(NamedTuple):
@@ -32,56 +34,52 @@ class Finding(NamedTuple):
     text: str
 
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """The findings, one after the other. Changes nothing."""
-    yield _clock()
-    for finding in (*_secret(settings), *_address(settings), _hashing()):
-        yield finding
-    yield await _mail(settings)
-    yield await _files(settings)
-    for level, text in places(settings):
+def _unseen(_what: str, _done: int) -> None:
+    """Nobody looks."""
+
+
+async def examine(settings: Settings, show: Callable[[str, int], None] = _unseen) -> AsyncIterator[Finding]:
+    """The findings, one after the other. Changes nothing. ``show`` is told how far long looks have come."""
+    yield Finding(*plausible())
+    why = unusable(settings)
+    if why:  # what lies in there would be found missing or wrong for this reason alone
+        yield Finding("bad", f"data folder: {why}")
+    else:
+        for finding in _secret(settings):
+            yield finding
+    for level, text in await address(settings):
         yield Finding(level, text)
-    async for finding in _store(settings):
+    if settings.rate_limits == "off":
+        yield Finding("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it")
+    yield _hashing()
+    yield await _mail(settings)
+    if not why:
+        yield await _files(settings)
+        for level, text in places(settings):
+            yield Finding(level, text)
+    elif not settings.on_postgres:
+        return
+    async for finding in _store(settings, show):
         yield finding
-
-
-def _clock() -> Finding:
-    if Clock().now_ms() // 1000 < _EARLIEST:
-        return Finding("bad", "clock: it is set to the past; tokens will be refused. Set it, better by NTP")
-    return Finding("ok", "clock: plausible")
 
 
 def _secret(settings: Settings) -> list[Finding]:
     path = Path(settings.data_dir) / KEY_FILE
     if settings.secret_key is None and not path.exists():
-        return [Finding("note", f"secret key: {path} does not exist yet and will be made at the first start")]
+        return [Finding("note", f"secret key: {path} does not exist yet; the first start on an empty store makes it")]
+    me = who(os.getuid())
+    if settings.secret_key is None and not os.access(path, os.R_OK):
+        return [Finding("bad", f"secret key: {path} belongs to {who(path.stat().st_uid)}, and {me} cannot read it; "
+                               f"run: chown {me} {path}")]  # fmt: skip
     try:
-        secret_keys(settings, Random())
+        secret_keys(settings, Random(), make=False)
     except SettingsError as error:
         return [Finding("bad", f"secret key: {error}")]
     found = [Finding("ok", "secret key: present")]
     if settings.secret_key is None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         found.append(Finding("bad", f"secret key: others can read {path}; run: chmod 600 {path}"))
     if settings.secret_key is None and path.stat().st_uid != os.getuid():
-        found.append(Finding("bad", f"secret key: {path} belongs to another user; run: chown {os.getuid()} {path}"))
-    return found
-
-
-def _address(settings: Settings) -> list[Finding]:
-    found = []
-    if settings.secure_cookies:
-        found.append(Finding("ok", f"public address: {settings.public_url}"))
-        if not settings.trusted_proxies:
-            found.append(Finding("note", "proxy: MANIFEST_TRUSTED_PROXIES is empty; behind a proxy, every caller seems "
-                                         "to come from the proxy's address"))  # fmt: skip
-    elif settings.is_loopback:
-        found.append(Finding("note", f"public address: {settings.public_url} reaches this machine only"))
-    else:
-        url = settings.public_url
-        found.append(Finding("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. "
-                                    "Put TLS in front and set MANIFEST_PUBLIC_URL to https://…"))  # fmt: skip
-    if settings.rate_limits == "off":
-        found.append(Finding("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it"))
+        found.append(Finding("bad", f"secret key: {path} belongs to {who(path.stat().st_uid)}; run: chown {me} {path}"))
     return found
 
 
@@ -104,7 +102,8 @@ async def _mail(settings: Settings) -> Finding:
     except ValueError as error:
         return Finding("bad", f"mail: {error}")
     except NotSent as error:
-        return Finding("bad", f"mail: the server of MANIFEST_SMTP_URL does not take mail: {error}")
+        return Finding("bad", f"mail: the server of MANIFEST_SMTP_URL does not take mail ({error}); see its address, "
+                              "user and password, and whether a firewall lets it out")  # fmt: skip
     return Finding("ok", f"mail: {server.host}:{server.port} takes mail")
 
 
@@ -115,12 +114,13 @@ async def _files(settings: Settings) -> Finding:
         return Finding("bad", f"files: {error}; see MANIFEST_FILES")
 
 
-async def _store(settings: Settings) -> AsyncIterator[Finding]:
+async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncIterator[Finding]:
     kind = "PostgreSQL" if settings.on_postgres else settings.database
     try:
         version = await current_version(settings.database)
     except StoreUnavailable as error:
-        yield Finding("bad", f"store: {error}")
+        advice = "; see that it runs, and MANIFEST_DATABASE_URL" if settings.on_postgres else ""
+        yield Finding("bad", f"store: {error}{advice}")
         return
     if version is None:
         yield Finding("note", f"store: {kind} is empty; the first start makes the tables")
@@ -139,17 +139,15 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
     store = open_store(settings.database, 2)
     await store.open()
     try:
-        for level, text in (await backup_finding(store), *await licence_findings(settings, store)):
+        said = [*await compared(settings, store), await backup_finding(store), *await licence_findings(settings, store)]
+        for level, text in said:
             yield Finding(level, text)
-        from manifest_auth.clock import Clock
-        from manifest_auth.tokens import KeyRing
-
-        ring = KeyRing(store, Sealer(secret_keys(settings, Random()), Random()), settings, Clock(), Random())
-        await ring.refresh()
-        yield Finding("ok", "signing keys: they open with the secret key")
-    except SettingsError:
-        return  # the secret key is no key, as was said before
-    except CannotOpen:
-        yield Finding("bad", "signing keys: the secret key is not the one that this store was made with; restore it")
+        sealer = Sealer(secret_keys(settings, Random(), make=False), Random())
+        for level, text in await sealed_findings(store, sealer, show):
+            yield Finding(level, text)
+    except SettingsError as error:
+        if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
+            yield Finding("bad", f"secret key: {error}; put it back, as it stands in a backup")
+        # Else the secret key is no key, as was said before.
     finally:
         await store.close()

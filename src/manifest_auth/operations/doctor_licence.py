@@ -10,6 +10,7 @@ from manifest_auth.settings import Settings, SettingsError
 from manifest_auth.store import Store
 
 _INSTALL = "install one: manifest-auth license install"
+_BEHIND = "set it, better by NTP, or, if it is right, ask for a licence that resets the clock (docs/on-premise.md)"
 _LEVELS = {State.VALID: "ok", State.GRACE: "note", State.EXPIRED: "bad", State.MISSING: "bad"}
 
 
@@ -34,5 +35,5 @@ async def licence_findings(settings: Settings, store: Store) -> list[tuple[str, 
     elif not any(msgspec.structs.astuple(free(held.seats, used))):
         results.append(("note", "seats: all are taken; nobody new is let in"))
     if standing.is_set_back:
-        results.append(("bad", "clock: it is behind the newest time that was seen here; set it, better by NTP"))
+        results.append(("bad", f"clock: it is behind the newest time that was seen here; {_BEHIND}"))
     return results

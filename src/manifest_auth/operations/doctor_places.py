@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 import stat
 from pathlib import Path
@@ -13,6 +14,35 @@ from manifest_auth.settings import Settings
 from manifest_auth.store import copying
 
 SCARCE, TOO_LITTLE = 1024, 200  # MiB
+
+
+def who(uid: int) -> str:
+    """A user's name, or the number where it has none, as in a container."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def unusable(settings: Settings) -> str:
+    """Why this user cannot use the data folder, and what to do; empty when it can, or may make it."""
+    folder, me = Path(settings.data_dir).absolute(), who(os.getuid())
+    try:
+        if not folder.exists():
+            there = next(path for path in folder.parents if path.exists())
+            if os.access(there, os.W_OK | os.X_OK):
+                return ""
+            return f"{folder} is not there, and {me} may not make it; run: install -d -m 700 -o {me} {folder}"
+        if not folder.is_dir():
+            return f"{folder} is no folder; see MANIFEST_DATA_DIR"
+        owner = folder.stat().st_uid
+    except OSError as error:
+        return f"{me} does not get at {folder} ({error.strerror}); run this as the user whose it is, or move it"
+    if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return ""
+    if owner == os.getuid():
+        return f"{folder} cannot be written; see its mode, and whether it is mounted read-only"
+    return f"{folder} belongs to {who(owner)}; run this as {who(owner)}, or: chown -R {me} {folder}"
 
 
 def places(settings: Settings) -> list[tuple[str, str]]:
@@ -44,7 +74,8 @@ async def integrity(settings: Settings) -> list[tuple[str, str]]:
 def _folder(path: Path) -> list[tuple[str, str]]:
     found = path.stat()
     if found.st_uid != os.getuid():
-        return _bad(f"{path} belongs to another user; run this as that user, or: chown -R {os.getuid()} {path}")
+        return _bad(f"{path} belongs to {who(found.st_uid)}; run this as {who(found.st_uid)}, or: "
+                    f"chown -R {who(os.getuid())} {path}")  # fmt: skip
     if found.st_mode & stat.S_IRWXO:
         return _bad(f"anybody on this machine gets into {path}; run: chmod 700 {path}")
     if found.st_mode & stat.S_IWGRP:
@@ -55,7 +86,8 @@ def _folder(path: Path) -> list[tuple[str, str]]:
 def _file(path: Path) -> list[tuple[str, str]]:
     found = path.stat()
     if found.st_uid != os.getuid():
-        return _bad(f"{path} belongs to another user; run this as that user, or: chown {os.getuid()} {path}")
+        return _bad(f"{path} belongs to {who(found.st_uid)}; run this as {who(found.st_uid)}, or: "
+                    f"chown {who(os.getuid())} {path}")  # fmt: skip
     if path.absolute().parent.stat().st_mode & stat.S_IXOTH and found.st_mode & stat.S_IRWXO:
         return _bad(f"anybody on this machine can read {path} and all password hashes; run: chmod 600 {path}")
     return []

@@ -6,10 +6,11 @@ from typing import Any
 
 from manifest_auth import last_backup
 from manifest_auth.audit import Origin
-from manifest_auth.clock import Clock
+from manifest_auth.clock import Clock, Random
 from manifest_auth.last_backup import DAY_MS, OLD_MS
 from manifest_auth.operations.archive import NotPossible
-from manifest_auth.settings import Settings
+from manifest_auth.sealing import Macs, secret_keys
+from manifest_auth.settings import Settings, SettingsError
 from manifest_auth.store import Store, open_store
 from manifest_auth.store.migrate import HEAD, current_version
 from manifest_auth.text import when
@@ -18,12 +19,18 @@ _MAKE = "make one with manifest-auth backup, or note it with backup --note"
 
 
 async def note_backup(settings: Settings, at: int, **detail: Any) -> None:
-    """``at``: of which moment the backup is, milliseconds. The schema is left as it is, since one backs up before an
-    upgrade. Raises NotPossible, StoreUnavailable, which say nothing against the backup itself."""
+    """``at``: of which moment the backup is, milliseconds. A store of an older schema is left as it is, since one backs
+    up before an upgrade. Raises NotPossible, StoreUnavailable, which say nothing against the backup itself."""
     version = await current_version(settings.database)
     if version is None or version > HEAD:
         raise NotPossible(f"the store's schema is {version}, this release knows up to {HEAD}")
-    store = open_store(settings.database, 1)
+    if version != HEAD:
+        raise NotPossible(f"its schema is {version}; after the upgrade, backup --note notes it")
+    try:
+        macs = Macs(secret_keys(settings, Random(), make=False))
+    except SettingsError as error:
+        raise NotPossible(str(error)) from error
+    store = open_store(settings.database, 1, macs=macs)
     await store.open()
     try:
         origin = Origin(Clock().now_ms(), "system", "", "command-line")

@@ -181,6 +181,7 @@ def _failure() -> dict[str, Any]:
             "code": {"enum": [r.code for r in REFUSALS]},
             "requestId": _TEXT,
             "details": _DETAILS,
+            "challenge": {**_TEXT, "description": "With `MFA_REQUIRED` alone: continues the sign-in."},
         },
     }
     return {

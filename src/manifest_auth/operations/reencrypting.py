@@ -1,7 +1,7 @@
 """Seals anew, with the newest secret key, whatever an older one sealed: in small units of work, while servers run.
 
-Every column that is sealed says so in its table (``store/tables/columns.py``), so none is forgotten. Whoever is broken
-off begins again and finds less to do.
+Every column that is sealed says so in its table (``store/tables/columns.py``), so none is forgotten; MACs of the audit
+trail are made anew beside. Whoever is broken off begins again and finds less to do.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Select, bindparam, select, tuple_, update
 
 from manifest_auth.context import House
+from manifest_auth.operations.signing_anew import ANCHORS, HEADS, Signed, sign_some
 from manifest_auth.sealing import CannotOpen
 from manifest_auth.store import SystemUnit, crossing, unowned
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
@@ -83,6 +84,8 @@ async def reencrypt(house: House, progress: Callable[[str, int], None]) -> Repor
         report.seen, report.lost, before = 0, [], sum(report.renewed.values())
         for sealed in SEALED:
             await _walk(house, sealed, report, progress)
+        for table in (HEADS, ANCHORS):
+            await _sign(house, table, report, progress)
         if sum(report.renewed.values()) == before:
             return report
     report.is_unfinished = True
@@ -118,3 +121,17 @@ def _step(unit: SystemUnit, house: House, sealed: Sealed, after: dict[str, Any] 
         if fresh is not None:
             renewed += unit.change(sealed.change, before=before, renewed=fresh, **sealed.key_of(row, "of"))
     return _Step(rows, renewed, lost)
+
+
+async def _sign(house: House, table: Signed, report: Report, progress: Callable[[str, int], None]) -> None:
+    after, count = -1, 0
+    while True:
+        step = await sign_some(house.store, table, after)
+        count += len(step.chains)
+        report.seen += len(step.chains)
+        report.renewed[table.name] = report.renewed.get(table.name, 0) + step.renewed
+        report.lost += step.lost
+        progress(table.name, count)
+        if not step.chains:
+            return
+        after = step.chains[-1]

@@ -1,5 +1,6 @@
 """The settings of a process: every knob with its default and its sentence, and how they are read."""
 
+from manifest_auth.settings.addresses import UNKNOWN, Network, is_listed, networks_of, plain_address
 from manifest_auth.settings.hosts import is_loopback_host
 from manifest_auth.settings.loading import admin_networks, load, proxy_networks
 from manifest_auth.settings.values import (
@@ -21,13 +22,18 @@ __all__ = [
     "MAX_FILE",
     "MINUTE",
     "PREFIX",
+    "UNKNOWN",
+    "Network",
     "Seconds",
     "Secret",
     "Settings",
     "SettingsError",
     "admin_networks",
+    "is_listed",
     "is_loopback_host",
     "load",
+    "networks_of",
+    "plain_address",
     "proxy_networks",
     "variable",
 ]

@@ -4,7 +4,6 @@ by ``MANIFEST_CONFIG``, then defaults. A wrong or unknown setting stops the star
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 import tomllib
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from manifest_auth.settings.addresses import Network, networks_of
 from manifest_auth.settings.hosts import is_loopback_host
 from manifest_auth.settings.values import PREFIX, Secret, Settings, SettingsError, variable
 
@@ -106,16 +106,11 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_REFRESH_TOKEN_TTL: must not be shorter than MANIFEST_ACCESS_TOKEN_TTL")
 
 
-def proxy_networks(settings: Settings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+def proxy_networks(settings: Settings) -> tuple[Network, ...]:
     """The networks of ``trusted_proxies``. Raises ValueError."""
-    return _networks(settings.trusted_proxies)
+    return networks_of(settings.trusted_proxies)
 
 
-def admin_networks(settings: Settings) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+def admin_networks(settings: Settings) -> tuple[Network, ...]:
     """The networks of ``admin_addresses``. Raises ValueError."""
-    return _networks(settings.admin_addresses)
-
-
-def _networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    parts = (p.strip() for p in text.split(","))
-    return tuple(ipaddress.ip_network(p, strict=False) for p in parts if p)
+    return networks_of(settings.admin_addresses)

@@ -97,7 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         str,
         _about(
             "Addresses or networks, comma separated, from which `/api/admin` can be reached; to all others it is "
-            "`NOT_FOUND`. Empty: everywhere."
+            "`NOT_FOUND`. Empty: everywhere. What system admins settle can only narrow it."
         ),
     ] = ""
     client_deletion_days: Annotated[

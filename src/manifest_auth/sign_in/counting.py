@@ -14,6 +14,7 @@ from manifest_auth.errors import (
     Forbidden,
     InvalidCredentials,
     InvalidToken,
+    MfaRequired,
     Overloaded,
     ProviderUnavailable,
     RateLimited,
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 #: The reason of a refusal that asks for the second factor: the password was right.
 NO_CODE = "no code"
-_FAILED = (InvalidCredentials, InvalidToken, TokenExpired, SsoFailed, ProviderUnavailable, Forbidden)
+_FAILED = (InvalidCredentials, MfaRequired, InvalidToken, TokenExpired, SsoFailed, ProviderUnavailable, Forbidden)
 _RESULTS: tuple[tuple[tuple[type[Exception], ...], Result], ...] = (
     ((AccountDisabled,), "refused"),
     ((RateLimited,), "throttled"),
@@ -67,6 +68,6 @@ def begun(_: object) -> None:
 
 
 def _result(error: Exception) -> Result | None:
-    if isinstance(error, InvalidCredentials) and error.reason == NO_CODE:
+    if isinstance(error, MfaRequired) and error.reason == NO_CODE:
         return "second_factor"
     return next((result for kinds, result in _RESULTS if isinstance(error, kinds)), None)

@@ -65,8 +65,9 @@ def finish(
     opened = sessions.open_session(bound, ctx, user.id, identity.method, identity.provider_id)
     users.signed_in(bound, user.id, ctx.now)
     new_device = None if device else ctx.house.random.text(16)
-    for origin in (throttle.device_origin(device or new_device or ""), throttle.address_origin(ctx.address)):
-        throttle.remember(bound, user.id, origin, ctx.now)
+    throttle.remember(bound, user.id, throttle.device_origin(device or new_device or ""), ctx.now)
+    if throttle.is_somewhere(ctx.address):
+        throttle.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id}
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id

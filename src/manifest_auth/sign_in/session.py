@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import audit, links, sessions, tenants, tokens, users
+from manifest_auth import audit, links, refusals, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, NotFound, ValidationError
@@ -44,7 +44,11 @@ async def _refresh(ctx: Context, text: str, named: str | None) -> Pair:
     house, now = ctx.house, ctx.now
     kind = tokens.users_kind(house)
     shown = await tokens.read_refresh(house, kind, text, now)
-    principal = _alive(await sessions.look_up(house.store, shown.session_id), now)
+    seen = await sessions.look_up(house.store, shown.session_id)
+    if seen is not None and now < seen.ends_at and not seen.is_alive(now):
+        actor, why = f"user:{seen.user_id}", "refresh: session, user or client is not alive"
+        await refusals.put(ctx, seen.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/client/auth/refresh")
+    principal = _alive(seen, now)
     if not agrees(named, Whose(principal.client, principal.tenant_id)):
         raise Forbidden(reason="X-Client-ID disagrees with the refresh token")
     strict = tenants.settings_of(principal.tenant_settings).refresh_strict

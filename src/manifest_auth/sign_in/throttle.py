@@ -24,6 +24,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
+from manifest_auth.settings import plain_address
 from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
 
@@ -148,21 +149,22 @@ def _hash(*parts: object) -> str:
 
 
 def network_of(address: str) -> str:
-    """The address as it is counted: IPv6 by /64, since one subscriber has that many of them."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
+    """The address as it is counted: IPv6 by /64, since one subscriber has that many of them. What is no address is
+    counted as it is: all who come from none that can be read, together."""
+    plain = plain_address(address)
+    if plain is None:
         return address
-    if parsed.version == 6:
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return address
+    return str(ipaddress.ip_network((plain, 64), strict=False)) if ":" in plain else plain
+
+
+def is_somewhere(address: str) -> bool:
+    """Whether it tells anything of where somebody is: callers whose address cannot be read share one name."""
+    return plain_address(address) is not None
 
 
 def is_among(address: str, addresses: Iterable[str]) -> bool:
     """Whether the address counts as one of those."""
-    return network_of(address) in map(network_of, addresses)
+    return is_somewhere(address) and network_of(address) in map(network_of, addresses)
 
 
 def device_origin(device: str) -> str:

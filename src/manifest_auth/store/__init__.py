@@ -5,8 +5,10 @@ cursor or SQL text.
 """
 
 from manifest_auth.metrics import Metrics
+from manifest_auth.sealing import Macs
+from manifest_auth.store.cursors import After
 from manifest_auth.store.given import cell, given, rows
-from manifest_auth.store.listing import After, Listing, among, among_pairs, numbers, pairs
+from manifest_auth.store.listing import Listing, among, among_pairs, numbers, pairs
 from manifest_auth.store.statements import (
     Bound,
     Crossing,
@@ -50,12 +52,15 @@ __all__ = [
 ]
 
 
-def open_store(url: str, pool_size: int, metrics: Metrics | None = None) -> Store:
-    """The store of a database address; not connected yet. PostgreSQL's driver is loaded only when it is used."""
+def open_store(url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> Store:
+    """The store of a database address; not connected yet. PostgreSQL's driver is loaded only when it is used.
+
+    ``macs``: of the secret key, without which nothing is recorded in the audit trail.
+    """
     if url.startswith("sqlite:"):
         from manifest_auth.store.sqlite import SqliteStore
 
-        return SqliteStore(url, metrics)
+        return SqliteStore(url, metrics, macs)
     from manifest_auth.store.postgres import PostgresStore
 
-    return PostgresStore(url, pool_size, metrics)
+    return PostgresStore(url, pool_size, metrics, macs)

@@ -2,27 +2,44 @@
 
 SQLite: ``BEGIN EXCLUSIVE`` is taken before the version is read. PostgreSQL: an advisory lock in the transaction. All
 revisions and the new version commit together, so a process killed in the middle leaves the old schema whole. A schema
-that is newer than the program is refused. Alembic is loaded only when there is something to do.
+that is newer than the program is refused. Alembic is loaded only when there is something to do, and so is the secret
+key, which some revisions want.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
+from manifest_auth.sealing import SecretKeys
 from manifest_auth.store.store import StoreUnavailable
 
 #: The newest revision in ``migrations/versions``; a test holds it to the folder.
-HEAD = "0004"
+HEAD = "0005"
 LOCK = 0x6D616E69  # any number, the same in every process
 _VERSION = "SELECT version_num FROM alembic_version"
 
 
 class SchemaTooNew(Exception):
     """The store was upgraded by a newer release."""
+
+
+_NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
+
+async def server_clock(url: str) -> int | None:
+    """What time PostgreSQL thinks it is, in milliseconds since 1970; None on SQLite. Raises StoreUnavailable."""
+    if url.startswith("sqlite:"):
+        return None
+    raw = await _connected(url)
+    try:
+        return int(await raw.fetchval(_NOW))
+    finally:
+        await raw.close()
 
 
 async def current_version(url: str) -> str | None:
@@ -47,10 +64,7 @@ async def current_version(url: str) -> str | None:
             with_version.close()
     import asyncpg
 
-    try:
-        raw = await asyncpg.connect(url, timeout=5)
-    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from error
+    raw = await _connected(url)
     try:
         return str(await raw.fetchval(_VERSION))
     except asyncpg.UndefinedTableError:
@@ -59,12 +73,25 @@ async def current_version(url: str) -> str | None:
         await raw.close()
 
 
-async def upgrade(url: str) -> bool:
-    """Upgrades the store. True when there was something to do. Raises :class:`SchemaTooNew`, `StoreUnavailable`."""
+async def _connected(url: str) -> Any:
+    import asyncpg
+
+    try:
+        return await asyncpg.connect(url, timeout=5)
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise StoreUnavailable(f"PostgreSQL: {error or type(error).__name__}") from error
+
+
+async def upgrade(url: str, keys: Callable[[], SecretKeys]) -> bool:
+    """Upgrades the store. True when there was something to do. ``keys``: asked only then.
+
+    Raises :class:`SchemaTooNew`, `StoreUnavailable`, CannotOpen (a wrong secret key), and what ``keys`` raises; then
+    nothing was done.
+    """
     if await current_version(url) == HEAD:
         return False
     if url.startswith("sqlite:"):
-        return _upgrade_sqlite(url)
+        return _upgrade_sqlite(url, keys)
     import asyncpg
     from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -76,12 +103,12 @@ async def upgrade(url: str) -> bool:
     try:
         async with engine.begin() as connection:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-            return await connection.run_sync(_run)
+            return await connection.run_sync(_run, keys)
     finally:
         await engine.dispose()
 
 
-def _upgrade_sqlite(url: str) -> bool:
+def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys]) -> bool:
     import sqlite3
 
     from manifest_auth.store.sqlite import connect
@@ -103,18 +130,18 @@ def _upgrade_sqlite(url: str) -> bool:
 
     try:
         with engine.begin() as connection:
-            return _run(connection)
+            return _run(connection, keys)
     finally:
         engine.dispose()
 
 
-def _run(connection: Connection) -> bool:
+def _run(connection: Connection, keys: Callable[[], SecretKeys]) -> bool:
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    config = Config(attributes={"connection": connection})
+    config = Config(attributes={"connection": connection, "keys": keys})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     found = MigrationContext.configure(connection).get_current_revision()
     if found == HEAD:

@@ -19,6 +19,7 @@ from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
 from manifest_auth.errors import Conflict
 from manifest_auth.metrics import Failure, Metrics
+from manifest_auth.sealing import Macs
 from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
@@ -55,8 +56,8 @@ _GONE = (
 class PostgresConnection(Connection):
     """The transaction that is open on one asyncpg connection. Its methods run inside a greenlet."""
 
-    def __init__(self, raw: Any) -> None:
-        super().__init__()
+    def __init__(self, raw: Any, macs: Macs | None) -> None:
+        super().__init__(macs)
         self._raw = raw
 
     def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
@@ -85,8 +86,8 @@ class PostgresStore(Store):
 
     remembers = True
 
-    def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None) -> None:
-        super().__init__(metrics)
+    def __init__(self, url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
+        super().__init__(metrics, macs)
         self._url = url
         self._size = pool_size
         self._pool: Any = None
@@ -146,7 +147,7 @@ class PostgresStore(Store):
 
     async def _attempt(self, work: Work[T]) -> T:
         async with self._acquire() as raw:
-            connection = PostgresConnection(raw)
+            connection = PostgresConnection(raw, self.macs)
             transaction = raw.transaction()
             await transaction.start()
             try:
@@ -164,11 +165,11 @@ class PostgresStore(Store):
 
     async def _change_one(self, work: Work[int]) -> int:
         async with self._acquire() as raw:  # no BEGIN: PostgreSQL makes a transaction of a lone statement by itself
-            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
+            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
 
     async def _read(self, work: Work[T]) -> T:
         async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
-            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw)))
+            return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
 
     async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None:
         compiled = statement.postgres

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
 from manifest_auth.metrics import Metrics
+from manifest_auth.sealing import Macs
 from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
 from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
@@ -43,12 +44,22 @@ _THE_STORE = _BUSY | frozenset(
 class SqliteConnection(Connection):
     """The transaction that is open on one sqlite3 connection."""
 
-    def __init__(self, raw: sqlite3.Connection) -> None:
-        super().__init__()
+    def __init__(self, raw: sqlite3.Connection, macs: Macs | None) -> None:
+        super().__init__(macs)
         self._raw = raw
 
     def fetch(self, statement: Statement[Any], values: dict[str, Any]) -> Sequence[Any]:
-        return self._execute(statement, values).fetchall()
+        try:
+            return self._execute(statement, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith("Could not decode to UTF-8"):
+                raise _unavailable(error) from error
+        # Somebody put bytes that are no UTF-8 into a text, by hand. They come as what no text of ours can be.
+        self._raw.text_factory = _any_text
+        try:
+            return self._execute(statement, values).fetchall()
+        finally:
+            self._raw.text_factory = str
 
     def change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
         return self._execute(statement, values).rowcount
@@ -71,6 +82,10 @@ def _unavailable(error: sqlite3.Error) -> Exception:
     if code not in _THE_STORE:
         return error
     return StoreUnavailable(str(error), "busy" if code in _BUSY else "unavailable")
+
+
+def _any_text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def _lower(text: str | None) -> str | None:
@@ -97,8 +112,8 @@ def connect(
 class SqliteStore(Store):
     """One file. Other processes may use it at the same time; each commit is seen by the next read of each."""
 
-    def __init__(self, url: str, metrics: Metrics | None = None) -> None:
-        super().__init__(metrics)
+    def __init__(self, url: str, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
+        super().__init__(metrics, macs)
         self.path = url.removeprefix("sqlite:///")
         self._look: sqlite3.Connection
         self._quick: sqlite3.Connection
@@ -118,7 +133,7 @@ class SqliteStore(Store):
             self._quick.execute("PRAGMA wal_autocheckpoint=0")
             self._checkpointer = Checkpointer(connect(self.path))
             self._writer = Worker("store-write", connect(self.path), self._write_group)
-            self._reader = Worker("store-read", connect(self.path, readonly=True), _read_group)
+            self._reader = Worker("store-read", connect(self.path, readonly=True), self._read_group)
             self._syncer = Syncer(f"{self.path}-wal")
             self._index = WalIndex(self.path)
         except (OSError, sqlite3.Error) as error:
@@ -176,7 +191,7 @@ class SqliteStore(Store):
         """Commits all short units that came in since the last turn of the loop, and has the log synced."""
         group, self._group = self._group, []
         try:
-            announced = _run(self._quick, group)
+            announced = _run(self._quick, group, self.macs)
         except StoreUnavailable:  # somebody else is writing: the writer thread can wait for them, the loop cannot
             for job in group:
                 self._writer.jobs.put(job)
@@ -190,32 +205,33 @@ class SqliteStore(Store):
         self._checkpointer.count(len(group))
 
     def _write_group(self, raw: sqlite3.Connection, group: list[Job]) -> None:
-        if announced := _run(raw, group):
+        if announced := _run(raw, group, self.macs):
             self._loop.call_soon_threadsafe(self._deliver, announced)
 
+    def _read_group(self, raw: sqlite3.Connection, group: list[Job]) -> None:
+        for job in group:
+            raw.execute("BEGIN")
+            try:
+                job.result = job.work(SystemUnit(SqliteConnection(raw, self.macs)))
+            except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
+                job.error = error
+            finally:
+                raw.execute("ROLLBACK")
 
-def _read_group(raw: sqlite3.Connection, group: list[Job]) -> None:
-    for job in group:
-        raw.execute("BEGIN")
-        try:
-            job.result = job.work(SystemUnit(SqliteConnection(raw)))
-        except BaseException as error:  # noqa: BLE001 - handed to the one who waits for this unit
-            job.error = error
-        finally:
-            raw.execute("ROLLBACK")
 
-
-def _run(raw: sqlite3.Connection, group: list[Job]) -> list[Announcement]:
+def _run(raw: sqlite3.Connection, group: list[Job], macs: Macs | None) -> list[Announcement]:
     """One transaction for all of a group. When one of several units has to be rolled back, the group runs again with a
     savepoint for each, so that it takes nothing of the others with it: units are plain functions and can run twice.
 
     Raises StoreUnavailable, and nothing was done, when another connection holds the lock.
     """
-    announced = _attempt(raw, group, savepoints=False)
-    return _attempt(raw, group, savepoints=True) or [] if announced is None else announced
+    announced = _attempt(raw, group, macs, savepoints=False)
+    return _attempt(raw, group, macs, savepoints=True) or [] if announced is None else announced
 
 
-def _attempt(raw: sqlite3.Connection, group: list[Job], *, savepoints: bool) -> list[Announcement] | None:
+def _attempt(
+    raw: sqlite3.Connection, group: list[Job], macs: Macs | None, *, savepoints: bool
+) -> list[Announcement] | None:
     try:
         raw.execute("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
@@ -224,7 +240,7 @@ def _attempt(raw: sqlite3.Connection, group: list[Job], *, savepoints: bool) -> 
     try:
         for job in group:
             job.result = job.error = None
-            connection = SqliteConnection(raw)
+            connection = SqliteConnection(raw, macs)
             if savepoints:
                 raw.execute("SAVEPOINT unit")
             try:

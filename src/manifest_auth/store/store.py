@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from manifest_auth.metrics import Failure, Metrics, Unit
+from manifest_auth.sealing import Macs
 from manifest_auth.store.statements import Bound, Crossing, Unowned
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
@@ -30,8 +31,9 @@ class Store(ABC):
     #: Whether changes of what was read before are announced; otherwise :meth:`version` alone tells of them.
     remembers: bool = False
 
-    def __init__(self, metrics: Metrics | None = None) -> None:
+    def __init__(self, metrics: Metrics | None = None, macs: Macs | None = None) -> None:
         self._metrics = metrics or Metrics()
+        self.macs = macs
         self._listeners: list[Callable[[Announcement], None]] = []
 
     @abstractmethod
@@ -89,8 +91,7 @@ class Store(ABC):
     async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None: ...
 
     async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
-        """Runs a unit and observes how long it took, and how long until it began: some 2 µs, with several web
-        processes some 9 µs, beside units that take a hundred or more."""
+        """Runs a unit and observes how long it took, and how long until it began."""
         began, waited = time.perf_counter(), -1.0
 
         def work_and_time(unit: SystemUnit) -> T:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from manifest_auth.sealing import Macs
 from manifest_auth.store.statements import TENANT, Bound, Crossing, Statement, UnboundStatement, Unowned
 
 R = TypeVar("R")
@@ -21,6 +22,10 @@ class Announcement(NamedTuple):
 
     kind: str
     key: str
+
+
+class WithoutKey(Exception):
+    """Somebody would write what wants the secret key. A programming error."""
 
 
 class Connection(ABC):
@@ -38,8 +43,9 @@ class Connection(ABC):
         """Delivers after the commit, to this process and to every other node."""
         self.announced.append(announcement)
 
-    def __init__(self) -> None:
+    def __init__(self, macs: Macs | None) -> None:
         self.announced: list[Announcement] = []
+        self.macs = macs
 
 
 class _Unit:
@@ -61,6 +67,13 @@ class _Unit:
 
     def _change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
         return self._connection.change(statement, self._values(statement, values))
+
+    @property
+    def macs(self) -> Macs:
+        """What the store was opened with, to sign rows that must be ours."""
+        if self._connection.macs is None:
+            raise WithoutKey("this store was opened without the secret key")
+        return self._connection.macs
 
     def announce(self, kind: str, key: object) -> None:
         """See :class:`Announcement`."""

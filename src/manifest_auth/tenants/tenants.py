@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, unowned
@@ -74,11 +74,24 @@ _CHANGE = unowned(
 _SUSPEND = unowned(
     update(tenants).where(_C.id == bindparam("id"), _C.suspended_at.is_(None)).values(suspended_at=bindparam("now"))
 )
-_RESTORE = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None, delete_at=None))
+_RESTORE = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
+_TAKE_BACK = unowned(
+    update(tenants)
+    .where(_C.id == bindparam("id"))
+    .values(
+        suspended_at=case((_C.suspended_by_deletion == 1, None), else_=_C.suspended_at),
+        delete_at=None,
+        suspended_by_deletion=None,
+    )
+)
 _MARK = unowned(
     update(tenants)
     .where(_C.id == bindparam("id"))
-    .values(delete_at=bindparam("until"), suspended_at=func.coalesce(_C.suspended_at, bindparam("now")))
+    .values(
+        delete_at=bindparam("until"),
+        suspended_at=func.coalesce(_C.suspended_at, bindparam("now")),
+        suspended_by_deletion=case((_C.suspended_at.is_(None), 1), else_=0),
+    )
 )
 _DUE = unowned(_ALL.where(_C.delete_at <= bindparam("now")).order_by(_C.delete_at, _C.id).limit(10), Tenant)
 _DROP = unowned(delete(tenants).where(_C.id == bindparam("id"), _C.delete_at <= bindparam("now")))
@@ -132,10 +145,12 @@ def suspend(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
     return unit.change(_SUSPEND, id=tenant.id, now=now) == 1
 
 
-def restore(unit: SystemUnit, tenant: Tenant) -> None:
-    """Takes a deletion back, too."""
-    unit.change(_RESTORE, id=tenant.id)
+def restore(unit: SystemUnit, tenant: Tenant) -> Tenant:
+    """Takes a deletion back, and the suspension that came with it; one from before stays. What is not marked for
+    deletion is let in again."""
+    unit.change(_RESTORE if tenant.delete_at is None else _TAKE_BACK, id=tenant.id)
     unit.announce("tenant", tenant.id)
+    return get(unit, tenant.id)
 
 
 def mark(unit: SystemUnit, tenant: Tenant, delete_at: int, now: int) -> Tenant:

@@ -13,10 +13,12 @@ from manifest_auth.tokens.issue import (
     users_kind,
 )
 from manifest_auth.tokens.keys import LISTING, KeyRing, KeySeen, Purpose, find_key, seen_key
+from manifest_auth.tokens.refresh import ALGORITHM as REFRESH_ALGORITHM
 from manifest_auth.tokens.refresh import Shown
 
 __all__ = [
     "LISTING",
+    "REFRESH_ALGORITHM",
     "KeyRing",
     "KeySeen",
     "Kind",

@@ -147,6 +147,14 @@ class VerifiedTokens:
             raise TokenExpired(reason="access token")
         return found
 
+    def signed_for(self, purpose: Purpose, token: str, now_ms: int) -> Verified | None:
+        """What a token says that was shown for another purpose and refused, if it is one of ours for this purpose."""
+        payload = self._signed_by_us(purpose, token) if len(token) <= MAX_LENGTH and _COMPACT.match(token) else None
+        with contextlib.suppress(InvalidToken):
+            found = None if payload is None else self._claims(purpose, payload, now_ms)
+            return found if found is not None and found.exp * 1000 > now_ms else None
+        return None
+
     async def _verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
         if len(token) > MAX_LENGTH or not _COMPACT.match(token):
             raise InvalidToken(reason="access token: shape")

@@ -174,12 +174,17 @@ class KeyRing:
                 self._look = None
         return self.generation != before
 
-    def rotate(self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose) -> None:
-        """New keys. The old ones verify until everything that they signed has expired."""
+    def rotate(self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose) -> dict[str, dict[str, Any]]:
+        """New keys. The old ones verify until everything that they signed has expired. By purpose, for the audit trail:
+        which signed before, and which signs now."""
+        signing = [row for row in unit.all(_ALL) if row.retired_at is None]
+        changes = {}
         for purpose in purposes:
-            self._rotate(unit, purpose)
+            before = [row.id for row in signing if row.purpose == purpose.value]
+            changes[purpose.value] = {"before": before, "after": self._rotate(unit, purpose)}
         unit.change(_SWEEP, now=self._clock.now_ms())
         unit.announce("keys", "")
+        return changes
 
     def retire(self, unit: SystemUnit, row: KeyRow, *, at_once: bool) -> bool:
         """The key signs nothing more, and ``at_once`` verifies nothing more either; where it signed, a new one is made
@@ -239,7 +244,8 @@ class KeyRing:
         }
         return (seconds[purpose] + 120) * 1000
 
-    def _rotate(self, unit: SystemUnit, purpose: Purpose) -> None:
+    def _rotate(self, unit: SystemUnit, purpose: Purpose) -> str:
+        """The new key's id."""
         now = self._clock.now_ms()
         unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=now + self._lifetime_ms(purpose))
         key_id, algorithm = self._random.text(9), self._algorithm(purpose)
@@ -258,6 +264,7 @@ class KeyRing:
             secret=self._sealer.seal(secret, sealed_for(_K.secret, id=key_id)),
             created_at=now,
         )
+        return key_id
 
     def _take(self, rows: list[KeyRow]) -> None:
         self._stale = False

@@ -20,6 +20,7 @@ from manifest_auth.base64url import decode, encode
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.sessions import Chain
 
+ALGORITHM = "BLAKE2b"  # whatever the key's row says
 _PREFIX = "mrt_"
 _VERSION = b"\x01"
 _LENGTH = 1 + 16 + 12 + 12 + 8

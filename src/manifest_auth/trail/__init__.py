@@ -1,12 +1,14 @@
 """What became of the audit trail that :mod:`..audit` writes: proved, listed, handed out, and cut back by retention.
 
-Hands over: :func:`verify`, :func:`verify_export`, :func:`export`, :func:`page`, :func:`page_across`, :func:`total` and
-:func:`sweep`.
+Hands over: :func:`verify`, :func:`verify_all`, :func:`verify_export`, :func:`export`, :func:`page`,
+:func:`page_across`, :func:`total` and :func:`sweep`.
 Never: a change of an event.
 """
 
 from manifest_auth.trail.chain import Fault, Link, Walk
-from manifest_auth.trail.exporting import Span, export
+from manifest_auth.trail.exporting import Lines, Span, export
+from manifest_auth.trail.legible import legible
+from manifest_auth.trail.proving_exports import verify_export
 from manifest_auth.trail.reading import (
     NEWEST_FIRST,
     OLDEST_FIRST,
@@ -19,8 +21,9 @@ from manifest_auth.trail.reading import (
     total,
 )
 from manifest_auth.trail.retention import cut, sweep
-from manifest_auth.trail.verifying import Verdict, verify, verify_export
-from manifest_auth.trail.whose import INSTALLATION, all_chains, chain_named
+from manifest_auth.trail.ties import all_chains
+from manifest_auth.trail.verifying import Verdict, verify, verify_all
+from manifest_auth.trail.whose import INSTALLATION, chain_named
 from manifest_auth.trail.wire import (
     AuditEventsData,
     AuditQuery,
@@ -40,6 +43,7 @@ __all__ = [
     "AuditQuery",
     "Fault",
     "Found",
+    "Lines",
     "Link",
     "Place",
     "Span",
@@ -52,6 +56,7 @@ __all__ = [
     "cut",
     "event_named",
     "export",
+    "legible",
     "page",
     "page_across",
     "place_of",
@@ -60,6 +65,7 @@ __all__ = [
     "total",
     "user_named",
     "verify",
+    "verify_all",
     "verify_export",
     "wanted",
     "wire",

@@ -6,47 +6,98 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import orjson
+from sqlalchemy import BigInteger, bindparam, func, select
 
-from manifest_auth.store import Store, SystemUnit
+from manifest_auth.store import Store, SystemUnit, bound
+from manifest_auth.store.tables import audit_events
 from manifest_auth.text import when
 from manifest_auth.trail.chain import Link
+from manifest_auth.trail.legible import Legible, legible
 from manifest_auth.trail.stored import BEFORE_ALL, links_after
 from manifest_auth.trail.whose import names_of
 
 
 class Span(NamedTuple):
-    """A time, milliseconds; ``until`` is no part of it."""
+    """A time, milliseconds; ``until`` is no part of it. None: from the beginning, to the end."""
 
-    since: int = -(2**63)
-    until: int = 2**63 - 1
-
-    def holds(self, at: int) -> bool:
-        return self.since <= at < self.until
+    since: int | None = None
+    until: int | None = None
 
 
-async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> AsyncIterator[tuple[int, list[bytes]]]:  # noqa: B008 - immutable
-    """Some lines at a time, and how many events were looked at for them. Chain by chain, in the order of numbers: the
-    order of times may differ where a clock was set back."""
+class _Ends(NamedTuple):
+    """Numbers of the first and the last event of a time; None when there is no event."""
+
+    first: int | None
+    last: int | None
+
+
+class Lines(NamedTuple):
+    """``looked_at``: events; ``unreadable``: numbers of those of the chain that hold what no event holds."""
+
+    chain: int
+    looked_at: int
+    lines: list[bytes]
+    unreadable: list[int]
+
+
+_E = audit_events.c
+_ENDS = bound(
+    select(func.min(_E.sequence), func.max(_E.sequence)).where(
+        _E.at >= bindparam("since", type_=BigInteger()), _E.at < bindparam("until", type_=BigInteger())
+    ),
+    _Ends,
+)
+
+
+async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> AsyncIterator[Lines]:  # noqa: B008 - immutable
+    """Some lines at a time. Chain by chain, in the order of numbers and without a gap: from the first event of that
+    time to the last one, and whatever stands between them, though a clock that was set back gave it another time."""
     for chain in chains:
-        after = BEFORE_ALL
+        after, last = BEFORE_ALL, None
+        if span != Span():
+            ends = await store.read(lambda unit: _ends(unit, chain, span))  # noqa: B023 - awaited at once
+            if ends.first is None:
+                continue
+            after, last = ends.first - 1, ends.last
         while True:
             name, links, goes_on = await store.read(lambda unit: _read(unit, chain, after))  # noqa: B023 - awaited at once
-            yield len(links), [_line(chain, name, link) for link in links if span.holds(link.at)]
-            if not goes_on:
+            within = [link for link in links if last is None or link.sequence <= last]
+            shown = [legible(link) for link in within]
+            lines = [_line(chain, name, one) for one in shown]
+            yield Lines(chain, len(links), lines, [one.link.sequence for one in shown if one.unreadable])
+            if not goes_on or len(within) < len(links):
                 break
             after = links[-1].sequence
+
+
+def _ends(unit: SystemUnit, chain: int, span: Span) -> _Ends:
+    since = BEFORE_ALL if span.since is None else span.since
+    until = 2**63 - 1 if span.until is None else span.until
+    found = unit.of(chain).first(_ENDS, since=since, until=until)
+    assert found is not None
+    return found
 
 
 def _read(unit: SystemUnit, chain: int, after: int) -> tuple[str | None, list[Link], bool]:
     return names_of(unit, [chain]).get(chain), *links_after(unit.of(chain), after)
 
 
-def _line(chain: int, client: str | None, link: Link) -> bytes:
-    return orjson.dumps({"chain": chain, **members(client, link), "previousHash": link.previous_hash}) + b"\n"
+def _line(chain: int, client: str | None, shown: Legible) -> bytes:
+    return orjson.dumps(line_of(chain, client, shown)) + b"\n"
+
+
+def line_of(chain: int, client: str | None, shown: Legible) -> dict[str, Any]:
+    """What stands in a line of an export."""
+    return {"chain": chain, **_members(client, shown), "previousHash": shown.link.previous_hash}
 
 
 def members(client: str | None, link: Link) -> dict[str, Any]:
     """An event on the wire."""
+    return _members(client, legible(link))
+
+
+def _members(client: str | None, shown: Legible) -> dict[str, Any]:
+    link = shown.link
     return {
         "client": client,
         "sequence": link.sequence,
@@ -56,13 +107,7 @@ def members(client: str | None, link: Link) -> dict[str, Any]:
         "subject": link.subject,
         "address": link.address,
         "requestId": link.request_id,
-        "detail": _detail(link.detail),
+        "detail": orjson.loads(link.detail),
         "hash": link.hash,
+        **({"unreadable": shown.unreadable} if shown.unreadable else {}),
     }
-
-
-def _detail(text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except ValueError:  # somebody altered it: the proof says so, and it is handed out as it is
-        return text

@@ -1,13 +1,13 @@
 """Retention: removes a chain's oldest events and keeps the rest provable.
 
 What is removed is always the chain's beginning. In the same transaction the anchor is put on the last event that went,
-and an event says so: who moves the anchor by hand, in order to hide what was cut off, contradicts that event.
+with a MAC, and an event says so: who moves the anchor by hand, in order to hide what was cut off, contradicts both.
 """
 
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, select
 
@@ -15,6 +15,7 @@ from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.store import Store, SystemUnit, TenantUnit, bound, crossing, upsert
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
+from manifest_auth.trail_heads import anchor_mac
 
 BATCH = 1000
 CHAINS = 200
@@ -38,13 +39,8 @@ _OLDEST = bound(
     _Old,
 )
 _DROP = bound(delete(audit_events).where(_E.sequence <= bindparam("last")))
-_PUT = bound(
-    upsert(audit_anchors)
-    .values(sequence=bindparam("sequence"), hash=bindparam("hash"))
-    .on_conflict_do_update(
-        index_elements=["tenant_id"], set_={"sequence": bindparam("sequence"), "hash": bindparam("hash")}
-    )
-)
+_ANCHOR: dict[str, Any] = {name: bindparam(name) for name in ("sequence", "hash", "mac")}
+_PUT = bound(upsert(audit_anchors).values(_ANCHOR).on_conflict_do_update(index_elements=["tenant_id"], set_=_ANCHOR))
 _CHAINS = crossing(
     select(audit_heads.c.tenant_id)
     .where(audit_heads.c.tenant_id > bindparam("after"))
@@ -89,6 +85,7 @@ def _cut(unit: TenantUnit, origin: Origin, before: int) -> int:
         return 0
     last = gone[-1]
     unit.change(_DROP, last=last.sequence)
-    unit.change(_PUT, sequence=last.sequence, hash=last.hash)
+    mac = anchor_mac(unit.macs, unit.tenant_id, last.sequence, last.hash)
+    unit.change(_PUT, sequence=last.sequence, hash=last.hash, mac=mac)
     audit.record(unit, origin, Event.AUDIT_SWEPT, sequence=last.sequence, hash=last.hash, events=len(gone))
     return len(gone)

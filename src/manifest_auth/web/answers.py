@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from manifest_auth.errors import InvalidToken, MethodNotAllowed, Refusal, TokenExpired
+from manifest_auth.errors import InvalidToken, MethodNotAllowed, MfaRequired, Refusal, TokenExpired
 
 Header = tuple[bytes, bytes]
 
@@ -70,6 +70,8 @@ def refuse(refusal: Refusal, request_id: str) -> Answer:
     error: dict[str, Any] = {"message": refusal.message, "code": refusal.code, "requestId": request_id}
     if refusal.details:
         error["details"] = [{"field": field, "message": message} for field, message in refusal.details]
+    if isinstance(refusal, MfaRequired):
+        error["challenge"] = refusal.challenge
     return Answer(
         refusal.status,
         orjson.dumps({"success": False, "error": error}),

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import re
 from collections.abc import Iterable
 
 from manifest_auth.clock import Random
 from manifest_auth.errors import ValidationError
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from manifest_auth.settings import UNKNOWN, Network, is_listed, plain_address
 
 _SLOTS = {
     b"authorization": "authorization",
@@ -100,36 +97,22 @@ def request_id(shown: str | None, random: Random) -> str:
 
 
 def client_address(peer: str, head: Head, proxies: tuple[Network, ...]) -> str:
-    """The address that the request comes from: the peer's, unless the peer is a listed proxy; then the last one in
-    ``X-Forwarded-For`` that is no listed proxy itself. What does not parse as an address ends the walk."""
-    if not proxies or head.forwarded_for is None or not _listed(peer, proxies):
-        return peer
-    found = peer
+    """The address that the request comes from, in its plain form: the peer's, unless the peer is a listed proxy; then
+    the last one in ``X-Forwarded-For`` that is no listed proxy itself.
+
+    What cannot be read is ``unknown``, with the peer or proxy that it comes by: such a caller is in no network, and all
+    of them are throttled together. The walk never falls back to a proxy's own address, which may be one that is let in.
+    """
+    found = plain_address(peer)
+    if found is None:
+        return UNKNOWN
+    if head.forwarded_for is None or not is_listed(found, proxies):
+        return found
     for part in reversed(head.forwarded_for.split(",")):
-        text = part.strip()
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            break
-        found = str(address)
-        if not _listed(found, proxies):
+        before = plain_address(part)
+        if before is None:
+            return f"{UNKNOWN} by {found}"
+        found = before
+        if not is_listed(found, proxies):
             break
     return found
-
-
-def is_listed(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether the address is in one of the networks; an IPv4 one in the dress of an IPv6 one counts as what it is. What
-    is no address is in none."""
-    with contextlib.suppress(ValueError):
-        parsed = ipaddress.ip_address(address)
-        mapped = getattr(parsed, "ipv4_mapped", None)
-        return _listed(str(mapped or parsed), networks)
-    return False
-
-
-def _listed(text: str, proxies: tuple[Network, ...]) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return any(address in network for network in proxies)

@@ -78,6 +78,7 @@ tenants = Table(
     at("created_at"),
     at("suspended_at", nullable=True),
     at("delete_at", nullable=True),  # marked for deletion: from then on it is taken away for good
+    Column("suspended_by_deletion", Integer),  # 1: it was not suspended before it was marked; null: not marked
     sqlite_autoincrement=True,
 )
 

@@ -12,6 +12,11 @@ audit_heads = Table(
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
+    at("at"),  # of the last event
+    Column("previous_chain", BigInteger, nullable=False),  # that was begun before; of chain 0: the last one of all
+    at("gone_at", nullable=True),  # when the client's events went with the client
+    Column("doubts", Text, nullable=False),  # earlier heads that no key of the time had made, see trail_heads
+    Column("mac", Text, nullable=False),  # over all the others
     info=OWNED,
 )
 
@@ -40,5 +45,6 @@ audit_anchors = Table(  # the last event of a chain that retention removed: what
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
+    Column("mac", Text, nullable=False),
     info=OWNED,
 )

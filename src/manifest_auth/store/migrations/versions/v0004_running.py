@@ -16,8 +16,7 @@ def upgrade() -> None:
 
 
 def _admin_plane() -> None:
-    """The second factor of system admins; when a client is deleted; the list of a client's sessions;
-    whether a device is known; who switched a provider off."""
+    """The second factor of system admins; when a client is deleted; the list of a client's sessions."""
     op.create_table(
         "admin_second_factors",
         sa.Column("admin_id", BIG, autoincrement=False, nullable=False),
@@ -37,8 +36,6 @@ def _admin_plane() -> None:
         sa.PrimaryKeyConstraint("admin_id", "key", name=op.f("pk_admin_recovery_codes")),
     )
     op.add_column("tenants", sa.Column("delete_at", sa.BigInteger(), nullable=True))
-    op.add_column("providers", sa.Column("disabled_by_admin", sa.Integer(), nullable=True))
-    op.create_index(op.f("ix_known_origins_origin"), "known_origins", ["origin"], unique=False)
     op.create_index(
         op.f("ix_sessions_tenant_id_created_at_id"), "sessions", ["tenant_id", "created_at", "id"], unique=False
     )

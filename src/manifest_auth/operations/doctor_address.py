@@ -1,0 +1,66 @@
+"""What ``doctor`` says of the public address: whether it is safe, and who answers there."""
+
+from __future__ import annotations
+
+import msgspec
+
+from manifest_auth.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.settings import Settings, admin_networks, proxy_networks
+
+_ALIVE = {"success": True, "data": {"status": "alive"}}
+_NO_SERVER = (502, 503, 504)
+
+
+async def address(settings: Settings) -> list[tuple[str, str]]:
+    """Levels and texts. An https address is called once, for as long as a sign-in's calls to providers may take."""
+    url = settings.public_url
+    if settings.secure_cookies:
+        found = [await _reached(settings)]
+        if not settings.trusted_proxies:
+            advice = "name that in it, 127.0.0.1 for one on this machine"
+            found.append(("note", "proxy: MANIFEST_TRUSTED_PROXIES is empty; behind a proxy, every caller seems to "
+                                  f"come from its address: {advice}"))  # fmt: skip
+        return [*found, *_proxy_in_range(settings)]
+    if settings.is_loopback:
+        return [("note", f"public address: {url} reaches this machine only")]
+    return [("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
+                    "and set MANIFEST_PUBLIC_URL to https://…")]  # fmt: skip
+
+
+def _proxy_in_range(settings: Settings) -> list[tuple[str, str]]:
+    """What a proxy sends without naming somebody comes from itself."""
+    proxies, admins = proxy_networks(settings), admin_networks(settings)
+    if not any(one.version == other.version and one.overlaps(other) for one in proxies for other in admins):
+        return []
+    return [("note", "proxy: MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES; what one sends "
+                     "without X-Forwarded-For passes. Leave them out")]  # fmt: skip
+
+
+async def _reached(settings: Settings) -> tuple[str, str]:
+    """Not reached is no more than a note: it may not be served yet, and not every network leads back to itself."""
+    name = f"public address: {settings.public_url}"
+    # The operator's own address, wherever it leads.
+    outgoing = Outgoing(msgspec.structs.replace(settings, outgoing_private="on"))
+    try:
+        reply = await outgoing.get(f"{settings.public_url}/healthz")
+    except Unreachable as error:
+        if "TLS: " in str(error):
+            return "bad", f"{name}: browsers will refuse it ({error}); mend the proxy's certificate"
+        return "note", f"{name} is not reached from here ({error}); see that name, firewall and proxy lead people here"
+    finally:
+        await outgoing.close()
+    if _is_alive(reply):
+        return "ok", f"{name} leads to a running server"
+    if reply.status in _NO_SERVER:
+        return (
+            "note",
+            f"{name}: its proxy reaches no server (status {reply.status}); start it, or see where it sends to",
+        )
+    return "bad", f"{name}: something else answers there (status {reply.status}); see where the proxy sends to"
+
+
+def _is_alive(reply: Reply) -> bool:
+    try:
+        return reply.status == 200 and reply.json() == _ALIVE
+    except ValueError:
+        return False

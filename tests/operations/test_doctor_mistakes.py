@@ -1,0 +1,205 @@
+"""``doctor`` where somebody made a common mistake: one line that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manifest_auth.clock import Clock
+from manifest_auth.operations import doctor, doctor_clock
+from manifest_auth.operations.doctor import examine
+from manifest_auth.operations.doctor_address import address
+from manifest_auth.operations.doctor_places import unusable
+from manifest_auth.settings import load
+from tests.outgoing.test_names import certificate
+from tests.support.commands import done, run
+from tests.support.house import SECRET_KEY
+from tests.support.oidc_socket import Answer, Asked, Socket
+from tests.support.postgres import Postgres
+from tests.support.server import free_port
+
+NOBODY = 65534
+ALIVE = b'{"success":true,"data":{"status":"alive"}}'
+only_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else for a moment")
+
+
+async def findings(folder: Path, level: str, **given: str) -> list[str]:
+    """What ``doctor`` says of that level, in this process."""
+    settings = load({"MANIFEST_DATA_DIR": str(folder / "data"), **given})
+    return [finding.text async for finding in examine(settings) if finding.level == level]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An installation of ours, in a place where others could get to."""
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        done(Path(place), "client", "create", "initech")
+        yield Path(place)
+
+
+def as_nobody(asked: Callable[[], Any]) -> Any:
+    """The answer of a user without rights, in a process of its own."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+            os.write(theirs, json.dumps(asked()).encode())
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return json.loads(text)
+
+
+@only_root
+def test_a_data_folder_of_somebody_else(folder: Path) -> None:
+    data = folder / "data"
+    settings = load({"MANIFEST_DATA_DIR": str(data)})
+    assert as_nobody(lambda: unusable(settings)) == (
+        f"{data} belongs to root; run this as root, or: chown -R nobody {data}"
+    )
+    folder.chmod(0o700)
+    said = as_nobody(lambda: unusable(settings))
+    assert said.startswith(f"nobody does not get at {data} (Permission denied); run this as the user")
+    folder.chmod(0o755)
+    os.chown(data, NOBODY, NOBODY)
+    assert as_nobody(lambda: unusable(settings)) == ""
+    data.chmod(0o500)
+    said = as_nobody(lambda: unusable(settings))
+    assert said == f"{data} cannot be written; see its mode, and whether it is mounted read-only"
+
+
+@only_root
+def test_a_data_folder_that_cannot_be_made(folder: Path) -> None:
+    settings = load({"MANIFEST_DATA_DIR": str(folder / "some" / "where")})
+    place = folder / "some" / "where"
+    assert as_nobody(lambda: unusable(settings)) == (
+        f"{place} is not there, and nobody may not make it; run: install -d -m 700 -o nobody {place}"
+    )
+
+
+@only_root
+def test_a_secret_key_of_somebody_else(folder: Path) -> None:
+    data = folder / "data"
+    os.chown(data, NOBODY, NOBODY)
+    settings = load({"MANIFEST_DATA_DIR": str(data)})
+    [[level, text]] = as_nobody(lambda: doctor._secret(settings))
+    key = data / "secret.key"
+    assert (level, text) == (
+        "bad", f"secret key: {key} belongs to root, and nobody cannot read it; run: chown nobody {key}",
+    )  # fmt: skip
+
+
+async def test_of_a_data_folder_that_is_a_file_nothing_more_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    assert await findings(tmp_path, "bad") == [f"data folder: {tmp_path / 'data'} is no folder; see MANIFEST_DATA_DIR"]
+
+
+@pytest.fixture
+def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Socket]:
+    """Something that speaks TLS at the public address; its certificate is trusted."""
+    shown, context = certificate(tmp_path, "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(shown))
+    with Socket(context) as socket:
+        threading.Thread(target=socket.serve, daemon=True).start()
+        yield socket
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "said"),
+    [
+        (Answer(body=ALIVE), "ok", "leads to a running server"),
+        (Answer(502), "note", "its proxy reaches no server (status 502); start it, or see where it sends to"),
+        (Answer(404), "bad", "something else answers there (status 404); see where the proxy sends to"),
+        (Answer(body=b"<h1>It works!</h1>"), "bad", "something else answers there (status 200)"),
+        (Answer(302, {"Location": "https://elsewhere.example/"}), "note", "redirected to https://elsewhere.example/"),
+    ],
+)
+async def test_what_answers_at_the_public_address(proxy: Socket, answer: Answer, level: str, said: str) -> None:
+    asked: list[str] = []
+
+    def answered(request: Asked) -> Answer:
+        asked.append(request.path)
+        return answer
+
+    proxy.answer = answered
+    url = f"https://localhost:{proxy.port}"
+    [found, _] = await address(load({"MANIFEST_PUBLIC_URL": url}))
+    assert (found[0], asked) == (level, ["/healthz"])
+    assert found[1].startswith(f"public address: {url}")
+    assert said in found[1]
+
+
+async def test_a_public_address_whose_certificate_browsers_refuse(
+    proxy: Socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    [(level, text), _] = await address(load({"MANIFEST_PUBLIC_URL": f"https://localhost:{proxy.port}"}))
+    assert level == "bad"
+    assert "browsers will refuse it" in text
+    assert text.endswith("mend the proxy's certificate")
+
+
+async def test_a_public_address_that_nobody_serves() -> None:
+    for name in (f"localhost:{free_port()}", "nowhere.invalid"):
+        [(level, text), (_, proxies)] = await address(load({"MANIFEST_PUBLIC_URL": f"https://{name}"}))
+        assert level == "note"
+        assert text.startswith(f"public address: https://{name} is not reached from here (")
+        assert proxies.startswith("proxy: MANIFEST_TRUSTED_PROXIES is empty")
+    trusting = {"MANIFEST_PUBLIC_URL": "https://nowhere.invalid", "MANIFEST_TRUSTED_PROXIES": "127.0.0.1"}
+    assert len(await address(load(trusting))) == 1
+
+
+class Wrong(Clock):
+    """A clock that is so many seconds off."""
+
+    def __init__(self, seconds: int) -> None:
+        self._ms = seconds * 1000
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self._ms
+
+
+async def test_a_clock_that_is_behind_what_was_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seconds, is_bad in ((-20, False), (3600, False), (-3600, True)):
+        monkeypatch.setattr(doctor_clock, "Clock", lambda seconds=seconds: Wrong(seconds))
+        found = [text for text in await findings(folder, "bad") if text.startswith("clock: ")]
+        assert bool(found) == is_bad, seconds
+        assert all("behind 20" in text and text.endswith("set it, better by NTP") for text in found)
+
+
+async def test_a_clock_that_is_not_that_of_postgresql(
+    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
+    done(tmp_path, "client", "create", "initech", **given)
+    for seconds, said in ((0, ""), (3600, "s ahead of PostgreSQL's; set both"), (-3600, "s behind PostgreSQL's")):
+        monkeypatch.setattr(doctor_clock, "Clock", lambda seconds=seconds: Wrong(seconds))
+        found = [text for text in await findings(tmp_path, "bad", **given) if text.startswith("clock: ")]
+        assert len(found) == bool(said)
+        assert all(said in text for text in found)
+
+
+def test_mail_and_postgresql_that_are_not_there(tmp_path: Path) -> None:
+    nobody = f"127.0.0.1:{free_port()}"
+    given = {"MANIFEST_SMTP_URL": f"smtp://{nobody}", "MANIFEST_MAIL_FROM": "a@b.example"}
+    given |= {"MANIFEST_DATABASE_URL": f"postgresql://u:secret@{nobody}/m", "MANIFEST_SECRET_KEY": SECRET_KEY}
+    result = run(tmp_path, "doctor", **given)
+    assert (result.status, result.err) == (1, "")
+    mail, store = (line for line in result.out.splitlines() if line.startswith(" BAD "))
+    assert "Connection refused); see its address" in mail
+    assert store.endswith("; see that it runs, and MANIFEST_DATABASE_URL")
+    assert "secret" not in store
