@@ -49,7 +49,7 @@ async def test_the_way_there_and_the_way_back(schema: str, tmp_path: Path) -> No
 def _all(folder: Path) -> list[str]:
     store = sqlite3.connect(folder / "manifest-auth.db")
     try:
-        return list(store.iterdump())
+        return [line for line in store.iterdump() if "'restored'," not in line]  # what a restore notes itself
     finally:
         store.close()
 
