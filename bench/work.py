@@ -32,8 +32,7 @@ from bench.readings import Broken, say
 from bench.work_rows import Client, Size
 from manifest_auth import settings
 from manifest_auth.app import Application, build_house
-from manifest_auth.graphql.arguments import Page, cursor
-from manifest_auth.store import crossing
+from manifest_auth.store import After, crossing, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
 
@@ -63,8 +62,7 @@ def _after(of: str, sort: str, value: Callable[[Client, int], Any]) -> Variables
     def variables(client: Client, dice: random.Random) -> dict[str, Any]:
         number = dice.randrange(getattr(client.size, of))
         first = {"users": client.user, "templates": client.template, "jobs": client.job}[of]
-        page = Page(of, 50, sort, False, None)
-        return {"after": cursor(page, value(client, number), first + number)}
+        return {"after": cursors.write(of, sort, After(value(client, number), first + number))}
 
     return variables
 

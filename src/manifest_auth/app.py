@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manifest_auth import __version__, logs, oidc
+from manifest_auth import __version__, last_backup, logs, oidc
 from manifest_auth.admin import admins as admin_admins
 from manifest_auth.admin import client_sessions, clients, identities, own_routes, session_routes, throttles
 from manifest_auth.admin import installation as admin_installation
@@ -136,6 +136,7 @@ async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
     starting = asyncio.create_task(house.hasher.start()) if hashing else None
     try:
         await house.keys.load()
+        await last_backup.record_restore(house.store, house.clock.now_ms())
         if starting is not None:
             await starting
         yield house

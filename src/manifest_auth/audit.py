@@ -81,6 +81,7 @@ class Event(enum.Enum):
     LICENSE_REFUSED = "license_refused"
     LICENSE_STATE_CHANGED = "license_state_changed"
     BACKED_UP = "backed_up"
+    RESTORED = "restored"
     AUDIT_SWEPT = "audit_swept"
 
 

@@ -24,13 +24,13 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.permissions import permissions_of
+from manifest_auth.sealing import CannotOpen
 from manifest_auth.settings import proxy_networks
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.web import Answer, Call, Door, Head, Header, Page, Route, RouteTable, refuse, session_cookie
+from manifest_auth.web import Answer, Call, Door, Head, Header, Route, RouteTable, refuse, session_cookie
 from manifest_auth.web.answers import HSTS, SECURITY
-from manifest_auth.web.body import check_media_type, convert, from_texts, parse
+from manifest_auth.web.body import check_media_type, convert, parse
 from manifest_auth.web.head import client_address, request_id
-from manifest_auth.web.routes import query_values
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -38,11 +38,11 @@ Send = Callable[[Message], Awaitable[None]]
 
 #: Extension of the scope by which our own server takes a whole answer at once, see ``serving.py``.
 WHOLE = "manifest_auth.whole"
-_NO_PAGE = Page()
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
 _OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
 _UNROUTED = "(none)"
+_PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
 
 
 class FrontDoor:
@@ -86,8 +86,12 @@ class FrontDoor:
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
             answer = self._refused(ctx, method, pattern, busy, route, head)
-        except Exception:
-            house.log.exception("internal_error", request_id=ctx.request_id, method=method, route=pattern)
+        except Exception as error:
+            told: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
+            if isinstance(error, CannotOpen):  # nobody's bug: a stack of ours would tell the operator nothing
+                house.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
+            else:
+                house.log.exception("internal_error", **told)
             answer = (
                 route.refused(InternalError(), ctx.request_id, head)
                 if route
@@ -139,8 +143,7 @@ class FrontDoor:
         elif head.content_length not in (None, "0"):
             await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
         query: bytes = scope["query_string"]
-        page = from_texts(query_values(query), Page) if route.paged else _NO_PAGE
-        parameters = from_texts(query_values(query), route.query) if route.query is not None else None
+        page, parameters = route.read_query(query)
         return await route.handler(ctx, Call(head, body, page, path, query, parameters))
 
     def _refused(

@@ -1,19 +1,25 @@
-"""When the installation was backed up last. Backups are made from outside, so whoever makes one notes it here."""
+"""When the installation was backed up last, and that it was restored. Both are done from outside: who does it notes it.
+
+A restored store may have an older schema and no key yet: its restore is noted in a row, of which the next start makes
+an event of the audit trail.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, select
+import msgspec
+from sqlalchemy import bindparam, delete, select
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.store import SystemUnit, unowned, upsert
+from manifest_auth.store import Store, SystemUnit, unowned, upsert
 from manifest_auth.store.tables import installation
 
 DAY_MS = 86_400_000
 OLD_MS = 2 * DAY_MS  # daily backups, and one that failed
 _NAME = "last_backup"
+RESTORED = "restored"
 
 
 class Noted(NamedTuple):
@@ -33,6 +39,36 @@ _NOTE = unowned(
     .values(name=_NAME, value=bindparam("value"))
     .on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")})
 )
+
+
+class _Restored(NamedTuple):
+    """``value``: JSON, what is to be said about the restore."""
+
+    value: str
+
+
+_FIND_RESTORED = unowned(select(installation.c.value).where(installation.c.name == RESTORED), _Restored)
+_TAKE_RESTORED = unowned(delete(installation).where(installation.c.name == RESTORED))
+
+
+async def record_restore(store: Store, now: int) -> None:
+    """Records a restore that was noted since the last start. Of processes that start together one does."""
+
+    def work(unit: SystemUnit) -> None:
+        noted = unit.first(_FIND_RESTORED)
+        if noted is not None and unit.change(_TAKE_RESTORED):
+            audit.record_installation(unit, Origin(now, "system", "", "start"), Event.RESTORED, "", **_detail(noted))
+
+    if await store.look_up(_FIND_RESTORED) is not None:
+        await store.write(work)
+
+
+def _detail(noted: _Restored) -> dict[str, Any]:
+    """What was noted; written by hand on PostgreSQL, so it may be anything."""
+    try:
+        return {"note": msgspec.json.decode(noted.value, type=dict[str, int | str | bool | None])}
+    except msgspec.MsgspecError:
+        return {"note": noted.value[:200]}
 
 
 def note(unit: SystemUnit, origin: Origin, at: int, **detail: Any) -> None:

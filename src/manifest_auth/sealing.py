@@ -15,8 +15,10 @@ import contextlib
 import fcntl
 import hashlib
 import hmac
+import logging
 import os
 import re
+import stat
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +31,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from manifest_auth.clock import Random
 from manifest_auth.settings import Secret, Settings, SettingsError
 
+_LOG = logging.getLogger(__name__)
 _VERSION = b"\x01"
 _FOR_MACS = b"manifest-auth/mac/1"  # HKDF's label (RFC 5869): a MAC says nothing of what is encrypted, and the reverse
 KEY_FILE = "secret.key"
@@ -48,6 +51,8 @@ class SecretKeys:
     def __init__(self, keys: Sequence[bytes], path: Path | None = None) -> None:
         self.path = path
         self._seen: tuple[int, int, int] | None = None
+        #: Why the file, which was replaced, cannot be read; the keys from before are in use then.
+        self.trouble: str | None = None
         self._take(keys)
 
     def newest(self) -> AESGCM:
@@ -74,14 +79,21 @@ class SecretKeys:
         return [key.hex() for key in self._keys]
 
     def look_again(self) -> bool:
-        """Reads a file that was replaced. True when it holds other keys now; what cannot be read changes nothing."""
+        """Reads a file that was replaced. True when it holds other keys now; what cannot be read changes nothing, is
+        logged, and tried again."""
         found = _state(self.path)
         if self.path is None or found in (None, self._seen):
             return False
         before = self._keys
-        with contextlib.suppress(OSError, ValueError, SettingsError):
+        try:
             self._take(_read(self.path))
-            self._seen = found
+        except (OSError, ValueError, SettingsError) as error:
+            trouble = str(error) if isinstance(error, OSError | SettingsError) else f"{self.path}: is no text"
+            if trouble != self.trouble:
+                _LOG.error("secret_key_unreadable: %s; the keys from before are still in use", trouble)
+            self.trouble = trouble
+            return False
+        self._seen, self.trouble = found, None
         return self._keys != before
 
     def _take(self, keys: Sequence[bytes]) -> None:
@@ -95,18 +107,23 @@ class Sealer:
         self.keys = keys
         self._random = random
 
+    def look_again(self) -> str | None:
+        """Learns of a key file that was replaced. Why it cannot be read, where that is so."""
+        self.keys.look_again()
+        return self.keys.trouble
+
     def seal(self, value: bytes, row: str) -> bytes:
         """Encrypts ``value`` for one row, named like ``signing_keys/KID/secret``."""
         nonce = self._random.bytes(12)
         return _VERSION + nonce + self.keys.newest().encrypt(nonce, value, row.encode())
 
-    def open(self, sealed: bytes, row: str) -> bytes:
-        """The value again. Raises :class:`CannotOpen`."""
+    def open(self, sealed: bytes, row: str, owner: str = "") -> bytes:
+        """The value again. Raises :class:`CannotOpen`, which names the row and, for whoever looks for it, ``owner``."""
         opened = self._open(self.keys.all(), sealed, row)
         if opened is None and self.keys.look_again():
             opened = self._open(self.keys.all(), sealed, row)
         if opened is None:
-            raise CannotOpen(row)
+            raise CannotOpen(f"{row} ({owner})" if owner else row)
         return opened
 
     def renew(self, sealed: bytes, row: str) -> bytes | None:
@@ -173,7 +190,8 @@ def secret_keys(settings: Settings, random: Random, *, make: bool = True) -> Sec
 
 
 def put_new_key_first(path: Path, random: Random) -> None:
-    """A new key before those of the file, which is replaced as a whole. Two that do so one after the other lose none.
+    """A new key before those of the file, which is replaced as a whole and keeps its owner, group and mode: the server
+    can read it, whoever did this. Two that do so one after the other lose none.
 
     Raises OSError, SettingsError.
     """
@@ -181,11 +199,19 @@ def put_new_key_first(path: Path, random: Random) -> None:
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         texts = [random.bytes(32).hex(), *(key.hex() for key in _read(path))]
+        before = path.stat()
         with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{KEY_FILE}-", delete=False) as file:
-            file.write("".join(f"{text}\n" for text in texts))  # mode 0600
-            file.flush()
-            os.fsync(file.fileno())
-        Path(file.name).replace(path)
+            whole = Path(file.name)
+            try:
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+                file.write("".join(f"{text}\n" for text in texts))
+                file.flush()
+                os.fsync(file.fileno())
+                whole.replace(path)
+            except BaseException:
+                whole.unlink()
+                raise
         os.fsync(folder)
     finally:
         os.close(folder)

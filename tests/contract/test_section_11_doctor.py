@@ -157,6 +157,7 @@ def test_a_store_that_others_can_read_is_bad(folder: Path) -> None:
     place.chmod(0o711)
     store = place / "m.db"
     (folder / "data" / "manifest-auth.db").rename(store)
+    store.chmod(0o644)
     findings = bad(run(folder, "doctor", MANIFEST_DATABASE_URL=f"sqlite:///{store}"))
     assert any(f"can read {store}" in finding and f"chmod 600 {store}" in finding for finding in findings)
 

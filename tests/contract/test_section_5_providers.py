@@ -232,7 +232,7 @@ async def test_a_client_has_fifty_at_most(admin: Editor) -> None:
 async def test_the_list_is_paged_and_searchable(desk: Editor) -> None:
     for name, display in (("okta", "Acme Okta"), ("entra", "Acme's Entra"), ("partner_x", "50% Partner"), ("ad", "")):
         await desk.make(name=name, **({"displayName": display} if display else {}))
-    shown, cursor = [], 0
+    shown, cursor = [], ""
     while cursor is not None:
         page = check_success(await desk.send("GET", f"?first=3&after={cursor}"))
         shown.append([one["name"] for one in page["items"]])
@@ -257,7 +257,7 @@ async def test_the_list_is_sorted_and_filtered(desk: Editor) -> None:
         ("kind=oidc&sort=NAME", ["entra", "okta", "partner"]), ("kind=saml", []),
     ):  # fmt: skip
         shown: list[str] = []
-        cursor = 0
+        cursor = ""
         while cursor is not None:
             page = check_success(await desk.send("GET", f"?first=2&after={cursor}&{query}"))
             shown += [one["name"] for one in page["items"]]

@@ -64,8 +64,12 @@ PLACES = {
 #: Conditions find nothing instead.
 FILTERS = {
     f"{name}.filter.{member}": thing
-    for name in ("jobs", "jobsPage")
-    for member, thing in (("templateId", "template"), ("assignedUserId", "operator"))
+    for names, member, thing in (
+        (("jobs", "jobsPage"), "templateId", "template"),
+        (("jobs", "jobsPage"), "assignedUserId", "operator"),
+        (("auditEvents", "auditEventsPage"), "userId", "operator"),
+    )
+    for name in names
 }
 #: Numbers that name nothing by themselves; `assetId` is another system's.
 MERE_NUMBERS = {"first", "after", "revision", "stepNumber", "assetId"}
@@ -191,7 +195,8 @@ async def test_conditions_on_what_is_anothers_find_nothing(
     ours: Crew, theirs: Crew, own: Things, foreign: Things, place: str
 ) -> None:
     name, _, member = place.split(".")
-    inner = "total nextCursor items { id }" if name.endswith("Page") else "id"
+    told = "sequence" if name.startswith("audit") else "id"
+    inner = f"total nextCursor items {{ {told} }}" if name.endswith("Page") else told
     nothing = {"total": 0, "nextCursor": None, "items": []} if name.endswith("Page") else []
     for number in (getattr(foreign, FILTERS[place]), NEVER):
         assert await ours.ask("Admin", document(name, inner), filter={member: number}) == nothing

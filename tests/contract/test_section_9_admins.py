@@ -134,7 +134,7 @@ async def test_the_list_is_paged_filtered_searched_and_sorted(root: Desk) -> Non
     for name in ("paged-c", "Paged-a", "paged-b"):
         check_success(await root.post(ADMINS, {"username": name}), 201)
     found: list[str] = []
-    cursor = 0
+    cursor = ""
     while cursor is not None:
         page = check_success(await root.get(f"{ADMINS}?q=PAGED&sort=USERNAME&first=2&after={cursor}"))
         found += [admin["username"] for admin in page["items"]]

@@ -78,7 +78,7 @@ async def test_the_end_of_its_trail_stays_and_says_that_it_is_gone(root: Desk) -
     app.clock.advance(DAYS * 86_400)
     while await left(app, made["id"]):
         await sweep(app)
-    assert end.sequence == 2
+    assert end.sequence == 3
     for verdict in await trail.verify_all(app.house.store, lambda _: None, {made["id"]: end}):
         assert (verdict.chain, verdict.faults) == (verdict.chain, [])
 

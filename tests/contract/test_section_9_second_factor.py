@@ -79,7 +79,7 @@ async def test_of_those_who_show_one_code_at_once_one_is_in(me: Desk) -> None:
     for otp in (phone.code(), phone.recovery_codes[0]):
         statuses = await asyncio.gather(*(in_again(me, otp) for _ in range(4)))
         assert sorted(statuses) == [200, 401, 401, 401]
-        me.app.clock.advance(86_400)  # the throttle forgets
+        me.app.clock.advance(86_401)  # the throttle forgets after more than a day, and not after a day
 
 
 @pytest.mark.parametrize(("steps", "status"), [(-2, 401), (-1, 200), (1, 200), (2, 401)])

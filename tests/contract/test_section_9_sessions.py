@@ -123,7 +123,7 @@ async def test_clients_are_sorted_and_filtered(root: Desk) -> None:
     for sort, letters in expected.items():
         for order, want in ((sort, letters), (f"{sort}_DESC", letters[::-1])):
             found: list[str] = []
-            cursor = 0
+            cursor = ""
             while cursor is not None:
                 path = f"/api/admin/clients?q=sorted-&sort={order}&first=2&after={cursor}"
                 page = check_success(await root.get(path))
@@ -144,7 +144,7 @@ async def test_users_are_sorted_and_filtered(root: Desk) -> None:
     emails = [user["email"] for user in await listed(root, f"{base}?sort=EMAIL&first=100")]
     assert emails == sorted(emails)
     found: list[str] = []
-    cursor = 0
+    cursor = ""
     while cursor is not None:
         page = check_success(await root.get(f"{base}?sort=EMAIL_DESC&first=3&after={cursor}"))
         found += [user["email"] for user in page["items"]]

@@ -209,7 +209,7 @@ async def test_a_foreign_id_is_like_one_that_never_existed(app: App, admin: str)
 async def test_a_list_is_paged_searched_and_holds_one_clients_users_only(app: App, admin: str) -> None:
     made = [(await create(app, admin, f"paged-{n}@acme.example", lastName="Ångström"))["id"] for n in range(5)]
     found: list[int] = []
-    cursor = 0
+    cursor = ""
     while cursor is not None:
         data = check_success(await app.get(f"{BASE}?first=2&after={cursor}&q=PAGED-", token=admin))
         assert len(data["items"]) <= 2

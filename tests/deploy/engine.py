@@ -132,5 +132,8 @@ class Engine:
             return subprocess.Popen(command, env=self._seen, stdout=log, stderr=log)
 
     def stop(self) -> None:
-        """Ends what still runs."""
+        """Ends what still runs, and lets go of the storage, which podman leaves mounted."""
         self.do("rm", "--all", "--force", "--time=0")
+        mounted = self.folder / "graph" / "overlay"
+        if mounted.is_mount():
+            subprocess.run(["umount", str(mounted)], check=True)

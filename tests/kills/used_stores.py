@@ -13,16 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
-from alembic import command
 from sqlalchemy import Connection, MetaData, insert, text
 
 from manifest_auth import audit
 from tests.storage import old_stores
 from tests.support.postgres import Postgres
 
-#: Each is made of rows that a release of that schema wrote (``store_SCHEMA.json``); no release wrote one of 0002 that
-#: was kept, so that one is 0001's, upgraded.
-MADE_FROM = {"0001": "0001", "0002": "0001", "0003": "0003"}
+#: Each is made of rows that a release of that schema wrote (``store_SCHEMA.json``).
+SCHEMAS = old_stores.SCHEMAS
 MANY = 6000  # users, and as many sessions: an upgrade takes long enough to be hit
 EVENTS = 1500  # more in the chain of the first client
 Rows = dict[str, Counter[tuple[Any, ...]]]
@@ -66,11 +64,9 @@ def drop(url: str, postgres: Postgres) -> None:
 
 async def make(schema: str, url: str) -> UsedStore:
     """The tables of that schema, the rows that a release left in them, and many more."""
-    old = old_stores.read(MADE_FROM[schema])
+    old = old_stores.read(schema)
     await old.make(url)
     await old_stores.within(url, lambda connection: _fill(connection, old))
-    if schema != old.schema:
-        await old_stores.within(url, lambda connection: command.upgrade(old_stores.alembic(connection), schema))
     columns: dict[str, list[str]] = await old_stores.within(url, _columns)
     return UsedStore(schema, url, columns, await _rows(url, columns))
 

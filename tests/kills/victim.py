@@ -106,11 +106,14 @@ class Victim:
             time.sleep(0.002)
         return status
 
-    def kill(self) -> None:
-        """``kill -9``. Fails when it had ended by itself."""
+    def kill(self, *, may_be_done: bool = False) -> bool:
+        """``kill -9``. Fails when it had ended by itself; False: a command that ``may_be_done`` was, and well."""
         os.kill(self.pid, signal.SIGKILL)
         status = self.wait()
+        if may_be_done and status == 0:
+            return False
         assert status == -signal.SIGKILL, f"it had ended by itself with {status}:\n{self.said()}"
+        return True
 
     def stop(self) -> None:
         """Ends it in good order, if it runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import resource
 import shutil
 import sqlite3
 import tarfile
@@ -14,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations.archive import MANIFEST, NotPossible
+from manifest_auth.operations import backup, unpacking
+from manifest_auth.operations.archive import MANIFEST, MOST_FILES, MOST_MANIFEST, NotPossible
 from manifest_auth.operations.restore import restore
 from manifest_auth.store import migrate
 from tests.operations.made import KEYS, quiet, settings_of
@@ -72,6 +74,8 @@ SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "a newer schema": (_in_manifest("schema", "9999"), "upgrade the program"),
     "another schema": (_in_manifest("schema", "0001"), "not those of the manifest"),
     "another format": (_in_manifest("format", 2), "upgrade the program"),
+    "another format with other members": (
+        lambda m: m.update({MANIFEST: b'{"format": 2, "hitherto": "unknown"}'}), "upgrade the program"),
     "other counts": (_in_manifest("rows", {"users": 7}), "not those of the manifest"),
     "other heads": (_in_manifest("chains", {"0": [1, "0" * 64]}), "not those of the manifest"),
     "rows taken out": (_forged, "not those of the manifest"),
@@ -92,6 +96,54 @@ def test_what_was_altered_is_refused_and_leaves_nothing(
         restore(settings_of(tmp_path), archive, quiet)
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert not Path("../evil").exists()
+
+
+def test_a_header_is_not_taken_into_memory(saved: Path, tmp_path: Path) -> None:
+    """An extended header says its size itself; here 3 GB, of which the file is sparse."""
+    archive = tmp_path / "saved.tar"
+    head = tarfile.TarInfo("x")
+    head.type, head.size = tarfile.XHDTYPE, 3 * 10**9
+    with archive.open("wb") as made:
+        made.write(head.tobuf(tarfile.USTAR_FORMAT))
+        made.seek(head.size + (-head.size) % 512, 1)
+        made.write(saved.read_bytes())
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(NotPossible, match="header of more than 1 MiB"):
+        restore(settings_of(tmp_path), archive, quiet)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+
+
+def test_a_store_of_more_than_8_gib_has_such_a_header_and_is_read(saved: Path, tmp_path: Path) -> None:
+    with tarfile.open(saved) as tar:
+        members = {m.name: tar.extractfile(m).read() for m in tar}  # type: ignore[union-attr]
+    with tarfile.open(tmp_path / "saved.tar", "w") as tar:
+        for name, data in members.items():
+            head = tarfile.TarInfo(name)
+            head.size, head.pax_headers = len(data), {"size": str(len(data))}
+            tar.addfile(head, io.BytesIO(data))
+    restore(settings_of(tmp_path), tmp_path / "saved.tar", quiet)
+
+
+def test_what_cannot_be_restored_is_not_backed_up(
+    made: Path, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One bound for both, told before the dear part: no file is copied."""
+    monkeypatch.setattr(backup, "MOST_FILES", 1)
+    monkeypatch.setattr(backup, "_add_files", None)
+    with pytest.raises(NotPossible, match="2 uploaded files are more than the 1 of one backup"):
+        backup.back_up(settings_of(made), tmp_path / "x.tar", quiet)
+    monkeypatch.undo()
+    for module in (backup, unpacking):
+        monkeypatch.setattr(module, "MOST_MANIFEST", 100)
+    with pytest.raises(NotPossible, match="more than 100"):
+        backup.back_up(settings_of(made), tmp_path / "x.tar", quiet)
+    with pytest.raises(NotPossible, match="more than 100"):
+        restore(settings_of(tmp_path), saved, quiet)
+    assert not (tmp_path / "data").exists()
+    assert not list(tmp_path.glob("*.tar"))
+    longest = len(f' "files/zz/{"z" * 64}": {{\n   "size": {10**13},\n   "sha256": "{"0" * 64}"\n  }},\n')
+    assert 320 * MOST_FILES <= MOST_MANIFEST
+    assert longest + 80 < 320
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.99])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ from manifest_auth.operations.doctor_address import address
 from manifest_auth.operations.doctor_places import unusable
 from manifest_auth.settings import load
 from tests.outgoing.test_names import certificate
-from tests.support.commands import done, run
+from tests.support.commands import done, environment, run
 from tests.support.house import SECRET_KEY
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.postgres import Postgres
@@ -179,6 +181,56 @@ async def test_a_clock_that_is_behind_what_was_recorded(folder: Path, monkeypatc
         found = [text for text in await findings(folder, "bad") if text.startswith("clock: ")]
         assert bool(found) == is_bad, seconds
         assert all("behind 20" in text and text.endswith("set it, better by NTP") for text in found)
+
+
+def test_a_clock_in_the_far_future(monkeypatch: pytest.MonkeyPatch) -> None:
+    for years, level in ((0, "ok"), (10, "ok"), (74, "bad"), (-30, "bad")):
+        monkeypatch.setattr(doctor_clock, "Clock", lambda years=years: Wrong(years * 31_556_952))
+        found, text = doctor_clock.plausible()
+        assert found == level, years
+        assert text.startswith("clock: ")
+
+
+@pytest.mark.parametrize(
+    ("networks", "named"),
+    [
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("127.0.0.1, 128.0.0.0/1,::/0", "128.0.0.0/1, ::/0"),
+        ("10.0.0.0/8, fd00::/16, ::1", ""),
+    ],
+)
+async def test_proxies_that_are_everybody(networks: str, named: str) -> None:
+    given = {"MANIFEST_PUBLIC_URL": "https://nowhere.invalid", "MANIFEST_TRUSTED_PROXIES": networks}
+    found = [text for level, text in await address(load(given)) if level == "bad"]
+    assert [text.partition(":")[0] for text in found] == (["proxy"] if named else [])
+    assert all(f"holds {named}: " in text and text.endswith("Name your proxies") for text in found)
+
+
+@pytest.mark.parametrize("umask", ["000", "022", "077"])
+def test_a_store_is_its_owners_alone_whatever_the_umask(tmp_path: Path, umask: str) -> None:
+    command = f'umask {umask}; exec "$0" -m manifest_auth client create initech'
+    settings = environment(tmp_path)
+    subprocess.run(["/bin/sh", "-c", command, sys.executable], env=settings, cwd=tmp_path, check=True)
+    made = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "data").iterdir() if path.is_file()}
+    assert made.keys() >= {"manifest-auth.db", "secret.key"}
+    assert set(made.values()) == {"0o600"}
+
+
+def test_a_group_that_gets_at_folder_and_store(folder: Path) -> None:
+    data, store = folder / "data", folder / "data" / "manifest-auth.db"
+    data.chmod(0o750)
+    store.chmod(0o640)
+    found = [line for line in run(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
+    assert [line.partition("its group ")[2].split(str(data))[0] for line in found] == ["gets into ", "can read "]
+    assert found[0].endswith(f"run: chmod 700 {data}")
+    assert found[1].endswith(f"run: chmod 600 {store}*")
+
+
+def test_a_store_that_is_something_else(folder: Path) -> None:
+    (folder / "data" / "manifest-auth.db").write_bytes(b"something else " * 1000)
+    found = [line for line in run(folder, "doctor").out.splitlines() if line.startswith(" BAD ")]
+    assert len(found) == 1
+    assert "file is not a database; see MANIFEST_DATABASE_URL; of a store that is damaged keep the file" in found[0]
 
 
 async def test_a_clock_that_is_not_that_of_postgresql(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import time
@@ -9,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam, insert
 
+from manifest_auth import last_backup
 from manifest_auth.cli.main import main
 from manifest_auth.operations import sweeping
 from manifest_auth.operations.noting import note_backup
-from manifest_auth.store import StoreUnavailable
+from manifest_auth.store import StoreUnavailable, unowned
 from manifest_auth.store.migrate import upgrade
+from manifest_auth.store.tables import installation
 from tests.operations.made import settings_of
+from tests.support.admin_desk import events
 from tests.support.disk import room_for
 from tests.support.house import SECRET_KEY, App, the_keys
 from tests.support.postgres import Postgres
@@ -87,6 +92,31 @@ def test_a_backup_is_noted_once_it_is_whole(command: Command) -> None:
     assert command.noted("new") == []  # the note came after the moment that was saved
 
 
+@pytest.mark.parametrize("how", [[], ["--end-sessions"]])
+def test_a_restore_stands_in_the_trail_once(how: list[str], command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    command.done("backup", "saved.tar")
+    command.done("restore", "saved.tar", "--data-dir", "new", *how)
+    monkeypatch.setenv("MANIFEST_DATA_DIR", str(command.folder / "new"))
+    for _ in range(2):
+        command.done("keys", "rotate")
+    exported = [json.loads(line) for line in command.done("audit", "export", "--client", "0").splitlines()]
+    [event] = [event for event in exported if event["event"] == "restored"]
+    note = event["detail"]["note"] if isinstance(event["detail"], dict) else json.loads(event["detail"])["note"]
+    assert note["backup_of"] <= note["at"]
+    assert note["sessions_ended"] == (0 if how else None)
+    assert "not as recorded" not in command.done("audit", "verify")
+
+
+@pytest.mark.parametrize(("written", "told"), [('{"by": "pg_restore"}', {"by": "pg_restore"}), ("by hand", "by hand")])
+async def test_of_processes_that_start_together_one_records_a_restore(app: App, written: str, told: Any) -> None:
+    put = unowned(insert(installation).values(name=last_backup.RESTORED, value=bindparam("value")))
+    await app.house.store.write(lambda unit: unit.change(put, value=written))
+    await asyncio.gather(*(last_backup.record_restore(app.house.store, 5) for _ in range(3)))
+    found = [detail for event, _, _, detail in await events(app) if event == "restored"]
+    assert found[-1] == {"note": told}
+    assert len([detail for detail in found if detail == {"note": told}]) == 1
+
+
 def test_a_note_alone_is_enough_and_an_old_one_is_told_of(command: Command) -> None:
     assert command.done("backup", "--note").startswith("Noted: a backup of 20")
     [at] = command.noted()
@@ -97,7 +127,7 @@ def test_a_note_alone_is_enough_and_an_old_one_is_told_of(command: Command) -> N
 
 
 async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
-    settings = settings_of(tmp_path)
+    settings = settings_of(tmp_path, MANIFEST_SECRET_KEY=SECRET_KEY)
     await upgrade(settings.database, the_keys)
     store = tmp_path / "data" / "manifest-auth.db"
     with room_for(store.stat().st_size // 2), pytest.raises(StoreUnavailable):

@@ -65,14 +65,7 @@ def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
     table = part.column.table
     if table.name == "signing_keys":
         return  # the ring has made some; a row that is no key would stop it
-    if table in TENANT_OWNED:
-        values: dict[str, Any] = {"tenant_id": tenant_id}
-        others = rows.others_for(unit, table, tenant_id)
-    else:  # of a system admin
-        values = {}
-        others = {"system_admins": admins.create(unit, f"admin-{next(_numbers)}", "x", 1)}
-    values |= {c.name: rows.value_for(c, others) for c in rows.needed(table)} | {part.column.name: b"?"}
-    unit.change(crossing(insert(table).values({name: bindparam(name) for name in values}), because=_WHY), **values)
+    add_as_it_is(unit, part, tenant_id, b"?")
     statement = select(*(table.c[name] for name in part.shown)).where(part.column == bindparam("mark"))
     [found] = [
         dict(zip(part.shown, row, strict=True)) for row in unit.all(crossing(statement, because=_WHY), mark=b"?")
@@ -80,6 +73,19 @@ def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
     value = one(OLD).seal(b"value of " + part.name.encode(), sealed_for(part.column, **found))
     change = update(table).where(part.column == bindparam("mark")).values({part.column: bindparam("value")})
     unit.change(crossing(change, because=_WHY), mark=b"?", value=value)
+
+
+def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
+    """A new row with that value in the sealed column, which nobody sealed."""
+    table = part.column.table
+    if table in TENANT_OWNED:
+        values: dict[str, Any] = {"tenant_id": tenant_id}
+        others = rows.others_for(unit, table, tenant_id)
+    else:  # of a system admin
+        values = {}
+        others = {"system_admins": admins.create(unit, f"admin-{next(_numbers)}", "x", 1)}
+    values |= {c.name: rows.value_for(c, others) for c in rows.needed(table)} | {part.column.name: value}
+    unit.change(crossing(insert(table).values({name: bindparam(name) for name in values}), because=_WHY), **values)
 
 
 async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:

@@ -19,6 +19,8 @@ from manifest_auth.store import migrate
 from manifest_auth.store.tables import metadata
 
 _MIGRATIONS = Path(migrate.__file__).parent / "migrations"
+#: Of which schemas there is a store; a test holds that none is missing.
+SCHEMAS = tuple(sorted(path.stem[-4:] for path in Path(__file__).parent.glob("store_*.json")))
 Rows = dict[str, list[dict[str, Any]]]
 
 

@@ -15,16 +15,18 @@ ROOM = SOURCE / "store"
 CROSSING = {
     "admin/installation.py": 2,  # a system admin is told how many users and sessions there are
     "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
+    "operations/expiring.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "operations/reencrypting.py": 1,  # the installation's key seals what is secret of every tenant
-    "operations/sweeping.py": 2,  # rows past their time are dropped, whatever tenant they belong to
+    "operations/signing_anew.py": 1,  # the installation's key signs the ends of all chains
     "providers/providers.py": 3,  # by entity id, by name, by e-mail domain: whoever asks has no tenant yet
     "sessions/foreign.py": 1,  # a token of another system names an identity, the identity the tenant
     "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
     "sign_in/codes.py": 1,  # a one-time code names the tenant
     "sign_in/flows.py": 2,  # by `state`, by request id: the answer of a provider names the sign-in, that the tenant
-    "trail/reading.py": 2,  # system admins read the trail of all clients
+    "trail/reading.py": 3,  # system admins read the trail of all clients
     "trail/retention.py": 1,  # retention looks at all chains in turn
-    "trail/whose.py": 1,  # which chains there are, for who proves them
+    "trail/ties.py": 1,  # what the installation's chain says of the ends of all others
+    "trail/whose.py": 2,  # which chains there are, for who proves them
     "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
     "users/users.py": 1,  # a sign-in that names no client
 }

@@ -21,6 +21,7 @@ from manifest_auth.store import Store, StoreUnavailable, SystemUnit, migrate, op
 from manifest_auth.store.sqlite import BUSY_MS, connect
 from manifest_auth.store.tables import metadata
 from manifest_auth.store.tables import tenants as tenants_table
+from tests.storage import old_stores
 from tests.support.house import the_keys
 
 
@@ -37,6 +38,13 @@ def test_head_is_the_newest_revision_and_the_only_end() -> None:
 def test_every_revision_is_reachable_and_in_the_folder() -> None:
     files = {p.stem[1:5] for p in (Path(migrate.__file__).parent / "migrations" / "versions").glob("v*.py")}
     assert {r.revision for r in _versions().walk_revisions()} == files
+
+
+def test_there_is_a_used_store_of_every_earlier_schema_and_a_test_that_upgrades_it() -> None:
+    earlier = {r.revision for r in _versions().walk_revisions()} - {migrate.HEAD}
+    assert set(old_stores.SCHEMAS) == earlier
+    tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_upgrade_of_a_used_store*.py"))
+    assert {schema for schema in earlier if f'old_stores.read("{schema}")' in tests} == earlier
 
 
 def _differences(connection: Connection) -> list[Any]:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import Select, Table
 
 from manifest_auth import users
+from manifest_auth.operations.expiring import EXPIRING, Expiring
 from manifest_auth.store import Bound, Listing, Store
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import Statement
@@ -90,7 +91,7 @@ async def planner(store: Store, database_url: str) -> AsyncIterator[Planner]:
 
 
 #: Steps that read what belongs to nobody in particular: a parameter's list, or what was found before.
-_GIVEN = re.compile(r"json_each|json_array_elements|SUBQUERY|CTE|materialize", re.IGNORECASE)
+_GIVEN = re.compile(r"json_each|given_|json_array_elements|SUBQUERY|CTE|materialize", re.IGNORECASE)
 
 
 def whole(plan: list[str]) -> list[str]:
@@ -163,6 +164,14 @@ async def test_what_is_looked_up_is_found_by_its_key(planner: Planner, name: str
     plan = await planner.plan(LOOK_UPS[name])
     assert whole(plan) == []
     assert [step for step in plan if step.endswith("(tenant_id=?)")] == []
+
+
+@pytest.mark.parametrize("table", EXPIRING, ids=lambda table: table.what)
+async def test_what_expired_is_found_by_time_and_dropped_by_key(planner: Planner, table: Expiring) -> None:
+    """However much of it there is, and however much has not expired."""
+    for statement in (table.find, table.drop):
+        plan = await planner.plan(statement)
+        assert (whole(plan), unsorted(plan)) == ([], []), plan
 
 
 async def test_postgresql_expects_large_clients(planner: Planner) -> None:

@@ -19,8 +19,11 @@ from tests.contract import test_section_5_codes as codes
 from tests.contract import test_section_5_link_consent as linking
 from tests.contract import test_section_5_link_lists as unlinking
 from tests.contract import test_section_5_saml_replay as replays
+from tests.contract import test_section_5_strangers as strangers
+from tests.contract import test_section_9_challenge as factors
 from tests.licence import test_replaced as licences
 from tests.licence import test_told as told
+from tests.operations import test_last_backup as backups
 from tests.support.accounts import keys_of, new_user
 from tests.support.admin_desk import ADMINS, AUTH, Desk, another, desk, enrolled, events
 from tests.support.crew import Crew, new_crew
@@ -29,7 +32,7 @@ from tests.support.managing import NEW, accept, invited, reset, started_reset
 
 GOOD = "granite-otter-47-lantern"
 CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
-#: Those that want a provider or a licence: the test that looks for their rows.
+#: Those that want a provider, a licence or another process: the test that looks for their rows.
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
     Event.SIGN_IN_CODE_REUSED: codes.test_a_code_that_is_shown_again_ends_the_session_that_it_began,
@@ -38,6 +41,10 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.LICENSE_INSTALLED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_REFUSED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_STATE_CHANGED: told.test_the_grace_time_and_the_end_are_told_once_for_all_nodes,
+    Event.EVENTS_LEFT_OUT: strangers.test_junk_from_one_address_leaves_a_few_events_and_then_their_number,
+    Event.SECOND_FACTOR_BEGUN: factors.test_enrolling_is_counted_and_recorded_like_a_password,
+    Event.RESTORED: backups.test_of_processes_that_start_together_one_records_a_restore,
+    Event.BACKED_UP: backups.test_a_backup_is_noted_once_it_is_whole,
     Event.SEAT_REFUSED: told.test_a_seat_that_is_not_there,
 }
 

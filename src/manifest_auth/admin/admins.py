@@ -50,7 +50,7 @@ class AdminData(msgspec.Struct, frozen=True, rename="camel"):
 
 class AdminsData(msgspec.Struct, frozen=True, rename="camel"):
     items: tuple[AdminData, ...]
-    next_cursor: int | None
+    next_cursor: str | None
 
 
 class AdminMadeData(msgspec.Struct, frozen=True):
@@ -84,7 +84,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             managing.LISTING,
             Asked(page.first, page.after, asked.sort),
             Filters(asked.state).search(page.q.casefold()),
-            find=lambda admin_id: managing.find_listed(unit, admin_id),
             value_of=lambda admin, _sort: admin.username.casefold(),
         )
 

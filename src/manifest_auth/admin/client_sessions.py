@@ -10,17 +10,17 @@ from msgspec import Meta
 from manifest_auth import audit, sessions, users
 from manifest_auth.admin import lists
 from manifest_auth.admin.clients import by_name
-from manifest_auth.admin.lists import Asked, Filters, TextPage
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import NotFound
 from manifest_auth.sessions import SessionSeen
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import when
-from manifest_auth.web import Answer, Call, Door, Route, ok
+from manifest_auth.web import Answer, Call, Door, Paging, Route, ok
 
 
-class SessionsQuery(TextPage, frozen=True):
+class SessionsQuery(Paging, frozen=True):
     """Query parameters of the list."""
 
     q: Annotated[str, Meta(max_length=200, description="Only those whose address or browser contains this.")] = ""
@@ -79,7 +79,6 @@ def _rows(ctx: Context, unit: TenantUnit, asked: SessionsQuery, user_id: int | N
         sessions.LISTING,
         Asked(asked.first, asked.after, asked.sort),
         filters,
-        find=lambda session_id: sessions.find_seen(unit, session_id),
         value_of=lambda row, _sort: row.created_at,
     )
     emails = {user.id: user.email for user in users.get_many(unit, [row.user_id for row in found.items])}

@@ -61,7 +61,7 @@ class ClientsQuery(msgspec.Struct, frozen=True):
 
 class ClientsData(msgspec.Struct, frozen=True, rename="camel"):
     items: tuple[ClientData, ...]
-    next_cursor: int | None
+    next_cursor: str | None
 
 
 def wire(tenant: Tenant) -> dict[str, Any]:
@@ -106,7 +106,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             tenants.LISTING,
             Asked(page.first, page.after, asked.sort),
             Filters(asked.state).search(page.q),
-            find=lambda tenant_id: tenants.find(unit, str(tenant_id)),
             value_of=lambda t, sort: {"IDENTIFIER": t.identifier, "NAME": t.name, "CREATED": t.created_at}[sort],
         )
 

@@ -5,11 +5,14 @@ Both open or close a way into the account, so only an Admin (or a system admin) 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 from manifest_auth import accounts, audit, providers, sessions, tenants, users
+from manifest_auth.admin import lists
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.admin.providers import client_of
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
@@ -17,7 +20,7 @@ from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import IdentityRow
 from manifest_auth.sign_in import granting
-from manifest_auth.sign_in.identity_routes import IdentitiesData, Unlinked, wire
+from manifest_auth.sign_in.identity_routes import IdentityData, Unlinked, wire
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import when
 from manifest_auth.web import Answer, Call, Door, Route, ok
@@ -32,12 +35,37 @@ class InvitationData(msgspec.Struct, frozen=True, rename="camel"):
     expires_at: str
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
-    def work(unit: SystemUnit) -> list[IdentityRow]:
-        bound, _ = client_of(unit, ctx, call)
-        return providers.list_identities(bound, users.get(bound, call.id("user")).id)
+class IdentitiesQuery(msgspec.Struct, frozen=True):
+    """Query parameters of the list."""
 
-    return ok(wire(await ctx.house.store.read(work)))
+    sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "ID"
+    how: Annotated[
+        Literal["", "created", "created-unvouched", "invitation", "consent", "directory", "domain"],
+        Meta(description="Only those that came to be linked so."),
+    ] = ""
+
+
+class UserIdentitiesData(msgspec.Struct, frozen=True, rename="camel"):
+    items: tuple[IdentityData, ...]
+    next_cursor: str | None
+
+
+async def _list(ctx: Context, call: Call[None]) -> Answer:
+    page, asked = call.page, call.parameters
+
+    def work(unit: SystemUnit) -> lists.Rows[IdentityRow]:
+        bound, _ = client_of(unit, ctx, call)
+        user = users.get(bound, call.id("user"))
+        return lists.read(
+            bound,
+            providers.IDENTITIES,
+            Asked(page.first, page.after, asked.sort),
+            Filters("how" if asked.how else None, of_user=user.id, of_how=asked.how).search(page.q),
+            value_of=lambda row, _sort: row.created_at,
+        )
+
+    found = await ctx.house.store.read(work)
+    return ok({**wire(found.items), "nextCursor": found.next_cursor})
 
 
 async def _unlink(ctx: Context, call: Call[None]) -> Answer:
@@ -70,8 +98,8 @@ async def _invite(ctx: Context, call: Call[None]) -> Answer:
 def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
     may: dict[str, Any] = {"permission": permission}
     return (
-        Route("GET", f"{base}/identities", _list, door, "A user's identities at providers", None, IdentitiesData,
-              refusals=(NotFound,), **may),
+        Route("GET", f"{base}/identities", _list, door, "A user's identities at providers", None,
+              UserIdentitiesData, paged=True, query=IdentitiesQuery, refusals=(NotFound,), **may),
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, door,
               "Unlink an identity from a user; ends the user's sessions", None, Unlinked, refusals=(NotFound,), **may),
         Route("POST", f"{base}/invitation", _invite, door,

@@ -9,19 +9,19 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import audit, tokens
 from manifest_auth.admin import lists
-from manifest_auth.admin.lists import Asked, Filters, TextPage
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import when
 from manifest_auth.tokens import KeySeen, Purpose
-from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh"]
 
 
-class KeysQuery(TextPage, frozen=True):
+class KeysQuery(Paging, frozen=True):
     """Query parameters of the list."""
 
     sort: Annotated[Literal["ID", "ID_DESC", "CREATED", "CREATED_DESC"], Meta(description="Order.")] = "CREATED_DESC"
@@ -82,7 +82,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             tokens.LISTING,
             Asked(asked.first, asked.after, asked.sort),
             Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now),
-            find=lambda key_id: tokens.seen_key(unit, key_id),
             value_of=lambda key, _sort: key.created_at,
         )
 

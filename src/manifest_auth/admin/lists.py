@@ -1,12 +1,9 @@
-"""Lists of the admin plane: a page of a :class:`Listing`, which begins behind the row that ``after`` names."""
+"""Lists of the admin plane: a page of a :class:`Listing`, which begins where its cursor says."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
-
-import msgspec
-from msgspec import Meta
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit
@@ -15,19 +12,12 @@ from manifest_auth.text import like
 R = TypeVar("R")
 
 
-class TextPage(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
-    """As :class:`manifest_auth.web.Page`, for rows whose ids are texts."""
-
-    first: Annotated[int, Meta(ge=1, le=100, description="Items in a page.")] = 50
-    after: Annotated[str, Meta(max_length=100, description="`nextCursor` of the page before.")] = ""
-
-
 class Asked(NamedTuple):
-    """What is asked for of a list. ``after``: the id of the last row of the page before, or nothing; ``sort``: a name
-    of the listing's sorts, with ``_DESC`` for the other way round."""
+    """What is asked for of a list. ``after``: the cursor of the page before, or nothing; ``sort``: a name of the
+    listing's sorts, with ``_DESC`` for the other way round."""
 
     first: int
-    after: int | str
+    after: str
     sort: str
 
 
@@ -45,7 +35,7 @@ class Filters:
 
 class Rows(NamedTuple, Generic[R]):
     items: list[R]
-    next_cursor: Any
+    next_cursor: str | None
 
 
 def read(
@@ -54,21 +44,15 @@ def read(
     asked: Asked,
     filters: Filters,
     *,
-    find: Callable[[Any], R | None],
     value_of: Callable[[R, str], Any],
 ) -> Rows[R]:
-    """A page. ``find``: a row by its id; ``value_of``: what a row is sorted by. Raises ValidationError for a row that
-    does not exist (any more)."""
+    """A page. ``value_of``: what a row is sorted by, where that is not its id. Raises ValidationError for a cursor of
+    another list or order."""
+    try:
+        after = listing.after(asked.after, asked.sort)
+    except ValueError:
+        raise ValidationError(details=[("after", "Not a cursor of this list and order")]) from None
     sort = asked.sort.removesuffix("_DESC")
-    after: After | None = None
-    if asked.after:
-        if sort == "ID":
-            after = After(asked.after, asked.after)
-        else:
-            last = find(asked.after)
-            if last is None:
-                raise ValidationError(details=[("after", "Not a cursor of this list")])
-            after = After(value_of(last, sort), asked.after)
     rows = listing.page(
         unit,
         first=asked.first + 1,
@@ -78,7 +62,8 @@ def read(
         filters=filters.names,
         **filters.values,
     )
-    more = len(rows) > asked.first
-    items = rows[: asked.first]
-    last_id: Any = items[-1] if more else None
-    return Rows(items, last_id.id if more else None)
+    if len(rows) <= asked.first:
+        return Rows(rows, None)
+    last: Any = rows[asked.first - 1]
+    value = last.id if sort == "ID" else value_of(last, sort)
+    return Rows(rows[: asked.first], listing.cursor(asked.sort, After(value, last.id)))

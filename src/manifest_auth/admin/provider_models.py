@@ -89,7 +89,7 @@ class ProviderData(Settings, frozen=True, rename="camel", kw_only=True):
 
 class ProvidersData(msgspec.Struct, frozen=True, rename="camel"):
     items: tuple[ProviderData, ...]
-    next_cursor: int | None
+    next_cursor: str | None
 
 
 class FindingData(msgspec.Struct, frozen=True):

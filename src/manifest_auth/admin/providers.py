@@ -93,7 +93,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             providers.LISTING,
             Asked(page.first, page.after, asked.sort),
             Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(page.q),
-            find=lambda provider_id: providers.find_by_id(unit, provider_id),
             value_of=lambda provider, _sort: provider.name,
         )
 

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import admins, audit, users
 from manifest_auth.admin import lists
 from manifest_auth.admin.clients import by_name
-from manifest_auth.admin.lists import Asked, Filters, TextPage
+from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, ValidationError
@@ -19,10 +19,10 @@ from manifest_auth.sign_in import held
 from manifest_auth.sign_in.held import Held
 from manifest_auth.store import SystemUnit
 from manifest_auth.text import email_key, when
-from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
 
 
-class ThrottlesQuery(TextPage, frozen=True):
+class ThrottlesQuery(Paging, frozen=True):
     """Query parameters of the list."""
 
     sort: Annotated[
@@ -76,7 +76,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             held.LISTING,
             Asked(asked.first, asked.after, asked.sort),
             Filters(now=ctx.now),
-            find=lambda key: held.find(unit, key),
             value_of=lambda row, sort: row.failures if sort == "FAILURES" else row.allowed_at,
         )
 

@@ -21,13 +21,13 @@ class AdminAuditQuery(AuditQuery, frozen=True):
 
 async def _list(ctx: Context, call: Call[None]) -> Answer:
     query: AdminAuditQuery = call.parameters
-    asked, after, store = wanted(query), place_of(query.after, query.order), ctx.house.store
+    asked, after, store = wanted(query), place_of(query.after, query.direction), ctx.house.store
     if query.client:
         chain = await store.read(lambda unit: trail.chain_named(unit, query.client))
         found, goes_on = await trail.page(store.of(chain), asked, query.first, after)
     else:
         found, goes_on = await trail.page_across(store, asked, query.first, after)
-    return ok(wire(found, goes_on, query.order))
+    return ok(wire(found, goes_on, query.direction))
 
 
 ROUTES = (

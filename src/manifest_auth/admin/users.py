@@ -90,7 +90,7 @@ class UserData(msgspec.Struct, frozen=True, rename="camel"):
 
 class UsersData(msgspec.Struct, frozen=True, rename="camel"):
     items: tuple[UserData, ...]
-    next_cursor: int | None
+    next_cursor: str | None
 
 
 class ResetData(msgspec.Struct, frozen=True, rename="camel"):
@@ -146,7 +146,6 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             users.LISTING,
             Asked(page.first, page.after, asked.sort),
             Filters(asked.state, "role" if role else None, role=role).search(page.q),
-            find=lambda user_id: users.find(bound, user_id),
             value_of=lambda user, sort: email_key(user.email) if sort == "EMAIL" else user.last_name,
         )
 

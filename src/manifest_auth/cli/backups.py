@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +45,7 @@ def _backup(given: argparse.Namespace) -> int:
     if given.note:
         return _note(loaded)
     try:
-        with Progress() as show:
+        with _tidy(), Progress() as show:
             manifest = back_up(loaded, given.file, show, with_secret_key=given.with_secret_key)
     except NotPossible as error:
         raise Refused(str(error)) from error
@@ -67,6 +71,21 @@ def _backup(given: argparse.Namespace) -> int:
     return 1 if manifest.lost else 0
 
 
+@contextlib.contextmanager
+def _tidy() -> Iterator[None]:
+    """On SIGTERM and SIGHUP, too, what is half done is cleared away before the end."""
+
+    def end(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _note(loaded: settings.Settings) -> int:
     now = Clock().now_ms()
     try:
@@ -80,7 +99,7 @@ def _note(loaded: settings.Settings) -> int:
 def _restore(given: argparse.Namespace) -> None:
     loaded = settings.load(data_dir=given.data_dir)
     try:
-        with Progress() as show:
+        with _tidy(), Progress() as show:
             proof = restore(loaded, given.file, show, end_sessions=given.end_sessions)
     except NotPossible as error:
         raise Refused(str(error)) from error

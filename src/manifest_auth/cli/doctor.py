@@ -10,9 +10,11 @@ from typing import Any
 from manifest_auth import providers, settings, tenants
 from manifest_auth.admin.provider_test import examine as examine_provider
 from manifest_auth.app import build_house, opened
+from manifest_auth.cli.progress import Progress
 from manifest_auth.context import Context, House
 from manifest_auth.operations.doctor import Finding, examine
 from manifest_auth.providers import Provider
+from manifest_auth.sealing import CannotOpen
 from manifest_auth.settings import Settings
 from manifest_auth.store import SystemUnit
 from manifest_auth.store.migrate import HEAD, current_version
@@ -39,8 +41,9 @@ async def _doctor(given: argparse.Namespace) -> int:
         bad = bad or finding.level == "bad"
         print(f"{_SIGNS[finding.level]}  {finding.text}", flush=True)
 
-    async for finding in examine(loaded):
-        show(finding)
+    with Progress() as progress:
+        async for finding in examine(loaded, progress):
+            show(finding)
     if given.providers and not bad and await current_version(loaded.database) == HEAD:
         async for finding in _providers(loaded):
             show(finding)
@@ -77,7 +80,10 @@ def _page(unit: SystemUnit, after: int) -> list[Tenant]:
 
 async def _one(house: House, client: str, provider: Provider) -> list[Finding]:
     name = f"provider {provider.name} of {client}"
-    said = [f async for f in examine_provider(Context(house, "command-line", "", ""), provider) if f.level != "ok"]
+    try:
+        said = [f async for f in examine_provider(Context(house, "command-line", "", ""), provider) if f.level != "ok"]
+    except CannotOpen as error:
+        return [Finding("bad", f"{name}: no secret key opens {error}; run doctor without --providers")]
     advice = f"see manifest-auth provider test {provider.name} --client {client}"
     if not said:
         return [Finding("ok", f"{name}: it answers as it should")]

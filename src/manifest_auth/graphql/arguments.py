@@ -3,14 +3,10 @@ variables that they did not set."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any, NamedTuple
 
-import orjson
-
 from manifest_auth.errors import ValidationError
-from manifest_auth.store import After
+from manifest_auth.store import After, Listing
 from manifest_auth.text import check_line, check_prose
 
 FIRST = 50
@@ -20,19 +16,26 @@ _MAX_ID = 2**31 - 1
 
 
 class Page(NamedTuple):
-    """What is asked for of a list. ``of``: its name; ``sort``: that of the order, without ``_DESC``."""
+    """What is asked for of a list. ``sort``: the name of the order, without ``_DESC``."""
 
-    of: str
     first: int
     sort: str
     descending: bool
     after: After | None
 
+    @property
+    def order(self) -> str:
+        return f"{self.sort}_DESC" if self.descending else self.sort
 
-def page(of: str, first: int | None, after: str | None, sort: str | None) -> Page:
+
+def page(of: Listing[Any], first: int | None, after: str | None, sort: str | None) -> Page:
     """Raises ValidationError: a page that is too large, a cursor that is none or belongs to another list or order."""
     order = sort or "ID"
-    return Page(of, size(first), order.removesuffix("_DESC"), order.endswith("_DESC"), _cursor(after, of, order))
+    try:
+        begins = of.after(after or "", order)
+    except ValueError:
+        raise ValidationError(details=[("after", "Not a cursor of this list and order")]) from None
+    return Page(size(first), order.removesuffix("_DESC"), order.endswith("_DESC"), begins)
 
 
 def size(first: int | None, usual: int = FIRST) -> int:
@@ -48,41 +51,6 @@ def start(after: int | None) -> int:
     if after is not None and after < 0:
         raise ValidationError(details=[("after", "Must not be negative")])
     return after or 0
-
-
-def cursor(page: Page, value: Any, key: int) -> str:
-    """Where the next page begins: opaque to callers."""
-    order = f"{page.sort}_DESC" if page.descending else page.sort
-    return base64.urlsafe_b64encode(orjson.dumps([page.of, order, value, key])).decode().rstrip("=")
-
-
-def _cursor(text: str | None, of: str, order: str) -> After | None:
-    if text is None or text == "":
-        return None
-    wrong = ValidationError(details=[("after", "Not a cursor of this list and order")])
-    if len(text) > 4096:
-        raise wrong
-    if text.isascii() and text.isdecimal() and len(text) < 19 and order in ("ID", "ID_DESC"):
-        return After(int(text), int(text))  # the plain list tells no cursor: there the last item's id serves
-    try:
-        found = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error):
-        raise wrong from None
-    if not isinstance(found, list) or len(found) != 4 or found[:2] != [of, order]:
-        raise wrong
-    _, _, value, key = found
-    if type(value) not in (str, int) or type(key) is not int or not 0 <= key < 2**63:
-        raise wrong
-    is_text = isinstance(value, str)
-    if is_text != (order.removesuffix("_DESC") in TEXT_SORTS):
-        raise wrong
-    if "\0" in value if is_text else not -(2**63) <= value < 2**63:
-        raise wrong
-    return After(value, key)
-
-
-#: Orders whose sort value is a text; all others sort by a number.
-TEXT_SORTS = frozenset({"EMAIL", "LAST_NAME", "NAME"})
 
 
 def search(text: str) -> str:

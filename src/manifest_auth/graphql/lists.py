@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from manifest_auth.context import Context
 from manifest_auth.graphql import arguments
 from manifest_auth.graphql.arguments import Page
-from manifest_auth.store import Listing
+from manifest_auth.store import After, Listing
 
 R = TypeVar("R")
 
@@ -58,7 +58,7 @@ class ListOf(Generic[R]):
         next_cursor = None
         if last is not None:
             key: Any = last
-            next_cursor = arguments.cursor(page, self._sort_values[page.sort](last), key.id)
+            next_cursor = self._listing.cursor(page.order, After(self._sort_values[page.sort](last), key.id))
 
         async def read_total() -> int:
             return await ctx.store.read(lambda unit: self._listing.total(unit, filters.names, **filters.values))
@@ -66,7 +66,7 @@ class ListOf(Generic[R]):
         return Paged([self._wire(row) for row in rows], next_cursor, read_total)
 
     def _asked(self, given: dict[str, Any]) -> tuple[Page, Filters]:
-        page = arguments.page(self._listing.name, given.get("first"), given.get("after"), given.get("sort"))
+        page = arguments.page(self._listing, given.get("first"), given.get("after"), given.get("sort"))
         wanted = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
         return page, self._filters(wanted)
 

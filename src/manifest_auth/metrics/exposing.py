@@ -1,8 +1,8 @@
 """How ``/metrics`` is shown: of one process, or of several web processes of one server added up.
 
 Several processes count into files of a folder that the server makes at its start and takes away at its end, so nothing
-of an earlier run is added. What a process counted stays when it dies, or counters would fall; what it measured, like
-hashes that wait, goes with it.
+of an earlier run is added; one of a server that was killed, the next start takes away. What a process counted stays
+when it dies, or counters would fall; what it measured, like hashes that wait, goes with it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
+
+from manifest_auth.own_folder import own_folder
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _PID = re.compile(r"_(\d+)\.db\Z")
@@ -77,8 +78,8 @@ def listen(address: str, registry: CollectorRegistry) -> None:
 @contextlib.contextmanager
 def share() -> Iterator[None]:
     """Processes that are started meanwhile count into one new folder."""
-    with tempfile.TemporaryDirectory(prefix="manifest-auth-metrics-", ignore_cleanup_errors=True) as folder:
-        os.environ[_FOLDER] = folder
+    with own_folder("manifest-auth-metrics-") as folder:
+        os.environ[_FOLDER] = str(folder)
         yield
 
 

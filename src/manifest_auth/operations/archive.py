@@ -15,6 +15,9 @@ import msgspec
 from manifest_auth.store.copying import Contents, Head
 
 FORMAT = 1
+#: What a manifest may be: backups with more are not made, and archives with more are not read.
+MOST_MANIFEST = 1024 * 1024 * 1024
+MOST_FILES = MOST_MANIFEST // 320  # a file has 200 bytes in it, and 80 more when it was lost
 STORE, MANIFEST, KEY, FILES = "manifest-auth.db", "manifest.json", "secret.key", "files"
 NAME = re.compile(rf"{STORE}|{MANIFEST}|{KEY}|{FILES}/[a-z0-9_-]{{2}}/[A-Za-z0-9_-]{{8,64}}")
 _PART = 1024 * 1024

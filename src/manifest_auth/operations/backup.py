@@ -6,7 +6,6 @@ import io
 import os
 import shutil
 import tarfile
-import tempfile
 from pathlib import Path
 
 import msgspec
@@ -19,6 +18,8 @@ from manifest_auth.operations.archive import (
     FORMAT,
     KEY,
     MANIFEST,
+    MOST_FILES,
+    MOST_MANIFEST,
     STORE,
     Manifest,
     Member,
@@ -26,10 +27,12 @@ from manifest_auth.operations.archive import (
     Progress,
     add,
 )
+from manifest_auth.own_folder import own_folder
 from manifest_auth.sealing import secret_keys
 from manifest_auth.settings import Settings
 from manifest_auth.store import copying
 
+_HALF = ".manifest-auth-backup-"
 ON_POSTGRES = (
     "the store is a PostgreSQL database: back it up with pg_dump and restore it with pg_restore, "
     "see docs/operations.md, Backup"
@@ -47,8 +50,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
         raise NotPossible(f"{target} is there already")
     _check_space(settings, source, target)
     began = Clock().now_ms()
-    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=f".{target.name}-") as name:  # mode 0700
-        folder = Path(name)
+    with own_folder(_HALF, target.absolute().parent) as folder:
         copy = folder / STORE
         copying.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
         progress("checking the copy", 0, None)
@@ -96,7 +98,10 @@ def _write(
         members[STORE] = add(archive, STORE, copy, lambda done: progress("writing the store, bytes", done, size))
         place = folder_of(settings)
         if place is not None:
-            _add_files(archive, place, copying.files(copy), members, lost, progress)
+            rows = copying.files(copy)
+            if len(rows) > MOST_FILES:
+                raise NotPossible(f"{len(rows):,} uploaded files are more than the {MOST_FILES:,} of one backup")
+            _add_files(archive, place, rows, members, lost, progress)
         if with_secret_key:
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
             members[KEY] = add(archive, KEY, folder / KEY, lambda _: None)
@@ -106,6 +111,8 @@ def _write(
             "here" if place is not None else settings.files, lost, members,
         )  # fmt: skip
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
+        if len(text) > MOST_MANIFEST:
+            raise NotPossible(f"the manifest has {len(text):,} bytes, more than {MOST_MANIFEST:,}")
         head = tarfile.TarInfo(MANIFEST)
         head.size, head.mode = len(text), 0o600
         archive.addfile(head, io.BytesIO(text))

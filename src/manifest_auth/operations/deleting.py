@@ -18,7 +18,7 @@ from manifest_auth import audit, tenants, trail
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
 from manifest_auth.store import Bound, SystemUnit, bound, cell, given, rows
-from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events, files, metadata
+from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events, audit_heads, files, metadata
 from manifest_auth.tenants import Tenant
 
 ROUND_S = 5.0
@@ -64,7 +64,8 @@ _DROP_TRAIL = [bound(delete(table)) for table in _TRAIL]
 def _walks() -> list[_Walk]:
     """Tables of clients, those first that point at others. Some fifty statements, made when a client is taken away:
     few processes ever do."""
-    return [_walk(table) for table in reversed(metadata.sorted_tables) if table in TENANT_OWNED - {*_TRAIL}]
+    left = TENANT_OWNED - {*_TRAIL, audit_heads}
+    return [_walk(table) for table in reversed(metadata.sorted_tables) if table in left]
 
 
 async def sweep_clients(house: House) -> None:

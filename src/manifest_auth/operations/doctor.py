@@ -5,20 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from manifest_auth.clock import Clock, Random
+from manifest_auth.clock import Random
 from manifest_auth.files import FilesUnavailable, open_keeper
 from manifest_auth.mail import NotSent, server_of, try_out
 from manifest_auth.operations.doctor_address import address
 from manifest_auth.operations.doctor_clock import compared, plausible
 from manifest_auth.operations.doctor_licence import licence_findings
 from manifest_auth.operations.doctor_places import integrity, places, unusable, who
+from manifest_auth.operations.doctor_sealed import sealed_findings
 from manifest_auth.operations.noting import backup_finding
 from manifest_auth.passwords import builds
-from manifest_auth.sealing import KEY_FILE, CannotOpen, Sealer, secret_keys
+from manifest_auth.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.settings import Settings, SettingsError
 from manifest_auth.store import StoreUnavailable, open_store
 from manifest_auth.store.migrate import HEAD, current_version
@@ -33,8 +34,12 @@ class Finding(NamedTuple):
     text: str
 
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """The findings, one after the other. Changes nothing."""
+def _unseen(_what: str, _done: int) -> None:
+    """Nobody looks."""
+
+
+async def examine(settings: Settings, show: Callable[[str, int], None] = _unseen) -> AsyncIterator[Finding]:
+    """The findings, one after the other. Changes nothing. ``show`` is told how far long looks have come."""
     yield Finding(*plausible())
     why = unusable(settings)
     if why:  # what lies in there would be found missing or wrong for this reason alone
@@ -54,20 +59,20 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding(level, text)
     elif not settings.on_postgres:
         return
-    async for finding in _store(settings):
+    async for finding in _store(settings, show):
         yield finding
 
 
 def _secret(settings: Settings) -> list[Finding]:
     path = Path(settings.data_dir) / KEY_FILE
     if settings.secret_key is None and not path.exists():
-        return [Finding("note", f"secret key: {path} does not exist yet and will be made at the first start")]
+        return [Finding("note", f"secret key: {path} does not exist yet; the first start on an empty store makes it")]
     me = who(os.getuid())
     if settings.secret_key is None and not os.access(path, os.R_OK):
         return [Finding("bad", f"secret key: {path} belongs to {who(path.stat().st_uid)}, and {me} cannot read it; "
                                f"run: chown {me} {path}")]  # fmt: skip
     try:
-        secret_keys(settings, Random())
+        secret_keys(settings, Random(), make=False)
     except SettingsError as error:
         return [Finding("bad", f"secret key: {error}")]
     found = [Finding("ok", "secret key: present")]
@@ -109,13 +114,15 @@ async def _files(settings: Settings) -> Finding:
         return Finding("bad", f"files: {error}; see MANIFEST_FILES")
 
 
-async def _store(settings: Settings) -> AsyncIterator[Finding]:
+async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncIterator[Finding]:
     kind = "PostgreSQL" if settings.on_postgres else settings.database
     try:
         version = await current_version(settings.database)
     except StoreUnavailable as error:
-        advice = "; see that it runs, and MANIFEST_DATABASE_URL" if settings.on_postgres else ""
-        yield Finding("bad", f"store: {error}{advice}")
+        advice = "see that it runs, and MANIFEST_DATABASE_URL"
+        if not settings.on_postgres:
+            advice = "see MANIFEST_DATABASE_URL; of a store that is damaged keep the file, and restore a backup"
+        yield Finding("bad", f"store: {error}; {advice}")
         return
     if version is None:
         yield Finding("note", f"store: {kind} is empty; the first start makes the tables")
@@ -137,14 +144,12 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
         said = [*await compared(settings, store), await backup_finding(store), *await licence_findings(settings, store)]
         for level, text in said:
             yield Finding(level, text)
-        from manifest_auth.tokens import KeyRing
-
-        ring = KeyRing(store, Sealer(secret_keys(settings, Random()), Random()), settings, Clock(), Random())
-        await ring.refresh()
-        yield Finding("ok", "signing keys: they open with the secret key")
-    except SettingsError:
-        return  # the secret key is no key, as was said before
-    except CannotOpen:
-        yield Finding("bad", "signing keys: the secret key is not the one that this store was made with; restore it")
+        sealer = Sealer(secret_keys(settings, Random(), make=False), Random())
+        for level, text in await sealed_findings(store, sealer, show):
+            yield Finding(level, text)
+    except SettingsError as error:
+        if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
+            yield Finding("bad", f"secret key: {error}; put it back, as it stands in a backup")
+        # Else the secret key is no key, as was said before.
     finally:
         await store.close()

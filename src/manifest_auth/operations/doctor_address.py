@@ -8,6 +8,7 @@ from manifest_auth.outgoing import Outgoing, Reply, Unreachable
 from manifest_auth.settings import Settings, admin_networks, proxy_networks
 
 _ALIVE = {"success": True, "data": {"status": "alive"}}
+_LEAST_PREFIX = {4: 8, 6: 16}  # 10.0.0.0/8 is somebody's own network, and so is an IPv6 /16 or smaller
 _NO_SERVER = (502, 503, 504)
 
 
@@ -20,11 +21,20 @@ async def address(settings: Settings) -> list[tuple[str, str]]:
             advice = "name that in it, 127.0.0.1 for one on this machine"
             found.append(("note", "proxy: MANIFEST_TRUSTED_PROXIES is empty; behind a proxy, every caller seems to "
                                   f"come from its address: {advice}"))  # fmt: skip
-        return [*found, *_proxy_in_range(settings)]
+        return [*found, *_everybody(settings), *_proxy_in_range(settings)]
     if settings.is_loopback:
         return [("note", f"public address: {url} reaches this machine only")]
     return [("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
                     "and set MANIFEST_PUBLIC_URL to https://…")]  # fmt: skip
+
+
+def _everybody(settings: Settings) -> list[tuple[str, str]]:
+    """Networks of strangers: they are larger than any network that somebody has for himself."""
+    wide = [str(one) for one in proxy_networks(settings) if one.prefixlen < _LEAST_PREFIX[one.version]]
+    if not wide:
+        return []
+    return [("bad", f"proxy: MANIFEST_TRUSTED_PROXIES holds {', '.join(wide)}: callers from there say themselves where "
+                    "they come from, and throttles hold nobody. Name your proxies")]  # fmt: skip
 
 
 def _proxy_in_range(settings: Settings) -> list[tuple[str, str]]:

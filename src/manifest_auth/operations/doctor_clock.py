@@ -10,6 +10,7 @@ from manifest_auth.text import when
 from manifest_auth.trail import NEWEST_FIRST, Wanted, page_across
 
 _EARLIEST_MS = 1_767_225_600_000  # 2026-01-01: a clock before that is wrong
+_LATEST_MS = 2_398_377_600_000  # 2046-01-01: a clock after that is wrong too
 _APART_MS = 30_000  # more is no network and no busy machine
 _SET = "set it, better by NTP"
 
@@ -18,6 +19,8 @@ def plausible() -> tuple[str, str]:
     """Level and text of the first look."""
     if Clock().now_ms() < _EARLIEST_MS:
         return "bad", f"clock: it is set to the past; tokens will be refused; {_SET}"
+    if Clock().now_ms() > _LATEST_MS:
+        return "bad", f"clock: it is set to the far future; whatever ends has ended; {_SET}"
     return "ok", "clock: plausible"
 
 

@@ -78,8 +78,9 @@ def _folder(path: Path) -> list[tuple[str, str]]:
                     f"chown -R {who(os.getuid())} {path}")  # fmt: skip
     if found.st_mode & stat.S_IRWXO:
         return _bad(f"anybody on this machine gets into {path}; run: chmod 700 {path}")
-    if found.st_mode & stat.S_IWGRP:
-        return _bad(f"its group can change {path}; run: chmod 700 {path}")
+    if found.st_mode & stat.S_IRWXG:
+        may = "can change" if found.st_mode & stat.S_IWGRP else "gets into"
+        return _bad(f"its group {may} {path}; run: chmod 700 {path}")
     return []
 
 
@@ -88,8 +89,13 @@ def _file(path: Path) -> list[tuple[str, str]]:
     if found.st_uid != os.getuid():
         return _bad(f"{path} belongs to {who(found.st_uid)}; run this as {who(found.st_uid)}, or: "
                     f"chown {who(os.getuid())} {path}")  # fmt: skip
-    if path.absolute().parent.stat().st_mode & stat.S_IXOTH and found.st_mode & stat.S_IRWXO:
-        return _bad(f"anybody on this machine can read {path} and all password hashes; run: chmod 600 {path}")
+    into = path.absolute().parent.stat().st_mode
+    for whose, way, reads in (
+        ("anybody on this machine", stat.S_IXOTH, stat.S_IRWXO),
+        ("its group", stat.S_IXGRP, stat.S_IRWXG),
+    ):
+        if into & way and found.st_mode & reads:
+            return _bad(f"{whose} can read {path} and all password hashes; run: chmod 600 {path}*")
     return []
 
 

@@ -26,11 +26,14 @@ async def _healthz(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _readyz(ctx: Context, call: Call[None]) -> Answer:
-    """Ready: the store answers. Its schema was brought up to date before the first request was accepted."""
+    """Ready: the store answers. Its schema was brought up to date before the first request was accepted. A key file
+    that cannot be read is told, and takes no node out: what the keys from before sealed opens."""
     try:
         await ctx.house.store.ping()
     except StoreUnavailable as error:
         raise Overloaded("The store is not reachable", retry_after=1, reason=str(error)) from error
+    if ctx.house.sealer.look_again() is not None:
+        return ok({"status": "ready", "warnings": ["The secret key file was replaced and cannot be read: see the log"]})
     return ok({"status": "ready"})
 
 

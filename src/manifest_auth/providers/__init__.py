@@ -6,6 +6,7 @@ here (:class:`Identity`), and which roles its groups give. Never: a call to a pr
 
 from manifest_auth.providers.identities import (
     ALIAS,
+    IDENTITIES,
     Given,
     How,
     Identity,
@@ -61,6 +62,7 @@ from manifest_auth.providers.settings import (
 
 __all__ = [
     "ALIAS",
+    "IDENTITIES",
     "KINDS",
     "LISTING",
     "Attributes",

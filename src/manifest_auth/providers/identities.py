@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Integer, Select, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from manifest_auth.errors import NotFound
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import Listing, TenantUnit, bound
 from manifest_auth.store.tables import identities, providers
 
 
@@ -121,17 +121,29 @@ _OTHERS = bound(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.
 _UNVOUCHED = bound(
     select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == How.CREATED_UNVOUCHED.value), _Id
 )
-_LIST = bound(
+_OF_USER = (
     select(
         _C.id, providers.c.name, providers.c.display_name, providers.c.kind, _C.subject, _C.email, _C.how,
         _C.created_at, _C.last_sign_in_at,
     )
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(_IS_ALIAS))
-    .order_by(_C.id)
-    .limit(100),
-    IdentityRow,
 )  # fmt: skip
+_LIST = bound(_OF_USER.order_by(_C.id).limit(100), IdentityRow)
+#: Those of one user; ``of_user`` is to be given. Filters take ``like``, see :func:`manifest_auth.text.like`.
+IDENTITIES = Listing(
+    _OF_USER,
+    IdentityRow,
+    key=_C.id,
+    sorts={"ID": _C.id, "CREATED": _C.created_at},
+    filters={
+        "search": or_(
+            func.lower(_C.subject).like(bindparam("like"), escape="\\"),
+            func.lower(_C.email).like(bindparam("like"), escape="\\"),
+        ),
+        "how": _C.how == bindparam("of_how"),
+    },
+)
 _UNLINK = bound(
     delete(identities)
     .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(_IS_ALIAS))

@@ -249,10 +249,10 @@ def replace_secrets(unit: TenantUnit, sealer: Sealer, provider: Provider, secret
 
 
 def open_secrets(sealer: Sealer, provider: Provider) -> Secrets:
-    """The secrets again. Raises CannotOpen."""
+    """The secrets again. Raises CannotOpen, which names the provider."""
     if provider.secrets is None:
         return Secrets()
-    opened = sealer.open(provider.secrets, _row(provider.tenant_id, provider.id))
+    opened = sealer.open(provider.secrets, _row(provider.tenant_id, provider.id), f"provider {provider.name}")
     return msgspec.json.decode(opened, type=Secrets)
 
 

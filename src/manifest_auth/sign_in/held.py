@@ -33,7 +33,6 @@ class _Origin(NamedTuple):
 
 
 _ALL = select(_T.key, _T.failures, _T.allowed_at, _T.updated_at)
-_BY_KEY = unowned(_ALL.where(_T.key == bindparam("key")), Held)
 #: Those that hold somebody back; ``now`` is to be given.
 LISTING = Listing(
     _ALL.where(_T.allowed_at > bindparam("now", type_=BigInteger())),
@@ -46,10 +45,6 @@ LISTING = Listing(
 _CLEAR_ALL = unowned(delete(throttles))
 _CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
 _ORIGINS = bound(select(_O.origin).where(_O.user_id == bindparam("user_id")), _Origin)
-
-
-def find(unit: SystemUnit, key: str) -> Held | None:
-    return unit.first(_BY_KEY, key=key)
 
 
 def clear_all(unit: SystemUnit) -> int:

@@ -29,6 +29,7 @@ from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
 
 DAY_MS = 86_400_000
+KEPT_MS = 2 * DAY_MS  # without a touch: longer than any counter remembers
 HARD_CEILING = 100  # NIST SP 800-63B-4, 3.2.2: no more consecutive failures than that without a long pause
 
 
@@ -127,7 +128,6 @@ _CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
 _FORGIVE = unowned(
     update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
 )
-_SWEEP = unowned(delete(throttles).where(_T.updated_at < bindparam("before")))
 
 _O = known_origins.c
 _KNOWN = bound(
@@ -280,8 +280,3 @@ def _uncount(unit: SystemUnit, counters: Counters) -> None:
 def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
     """That user signed in from there."""
     unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
-
-
-def sweep(unit: SystemUnit, now: int) -> int:
-    """Drops counters that nobody touched for two days. How many."""
-    return unit.change(_SWEEP, before=now - 2 * DAY_MS)

@@ -6,8 +6,9 @@ cursor or SQL text.
 
 from manifest_auth.metrics import Metrics
 from manifest_auth.sealing import Macs
+from manifest_auth.store.cursors import After
 from manifest_auth.store.given import cell, given, rows
-from manifest_auth.store.listing import After, Listing, among, among_pairs, numbers, pairs
+from manifest_auth.store.listing import Listing, among, among_pairs, numbers, pairs
 from manifest_auth.store.statements import (
     Bound,
     Crossing,

@@ -97,6 +97,12 @@ def end_sessions(store: Path) -> int:
         )
 
 
+def note(store: Path, name: str, value: str) -> None:
+    """Writes a fact about the whole installation."""
+    with _opened(store.absolute().as_uri()) as found:
+        found.execute("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", (name, value))
+
+
 @contextlib.contextmanager
 def _opened(address: str) -> Iterator[sqlite3.Connection]:
     try:

@@ -18,17 +18,12 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NULLTYPE
 
+from manifest_auth.store import cursors
+from manifest_auth.store.cursors import After
 from manifest_auth.store.statements import Bound, UnboundStatement, Unowned, bound, unowned
 from manifest_auth.store.unit import SystemUnit, TenantUnit
 
 R = TypeVar("R")
-
-
-class After(NamedTuple):
-    """Where a page begins: behind the row with this sort value and id."""
-
-    value: Any
-    id: Any
 
 
 class _Count(NamedTuple):
@@ -74,6 +69,21 @@ class Listing(Generic[R]):
         where = {} if after is None else {"after_value": after.value, "after_id": after.id}
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
         return self._mine(unit).all(statement, limit=first, **where, **values)
+
+    def cursor(self, order: str, after: After) -> str:
+        """What a caller goes on with. ``order``: a name of ``sorts``, with ``_DESC`` for the other way round."""
+        return cursors.write(self.name, order, after)
+
+    def after(self, cursor: str, order: str) -> After | None:
+        """Where a page begins; None for an empty text: at the beginning. Where the order is by a number that is the
+        id, that alone will do. Raises ValueError for what is no cursor of this list and order."""
+        if not cursor:
+            return None
+        sort = self.sorts[order.removesuffix("_DESC")]
+        if sort is self._key and _kind(sort) is int and cursor.isascii() and cursor.isdecimal() and len(cursor) < 20:
+            number = min(int(cursor), 2**63 - 1)
+            return After(number, number)
+        return cursors.read(cursor, self.name, order, value=_kind(sort), key=_kind(self._key))
 
     def total(self, unit: TenantUnit | SystemUnit, filters: frozenset[str] = frozenset(), **values: Any) -> int:
         """How many rows there are on all pages: reads all of them."""
@@ -124,6 +134,10 @@ class Listing(Generic[R]):
             known = bound(query, _Count) if self._owned else unowned(query, _Count)
             self._counts[names] = known
         return known
+
+
+def _kind(column: Column[Any]) -> type:
+    return int if isinstance(column.type, Integer) else str
 
 
 class _by_value(FunctionElement[Any]):  # noqa: N801 - a function of SQL

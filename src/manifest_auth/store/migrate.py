@@ -8,6 +8,7 @@ key, which some revisions want.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,8 @@ def _upgrade_sqlite(url: str, keys: Callable[[], SecretKeys]) -> bool:
     path = url.removeprefix("sqlite:///")
     try:
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not Path(path).exists():  # for its owner alone, whatever the umask; SQLite gives the log files the same mode
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connect(path).close()
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(f"{path}: {error}") from error

@@ -13,8 +13,8 @@ from manifest_auth.web import Answer, Call, Door, Route, ok
 async def _list(ctx: Context, call: Call[None]) -> Answer:
     query: AuditQuery = call.parameters
     asked = wanted(query)
-    found, goes_on = await page(ctx.store, asked, query.first, place_of(query.after, query.order))
-    return ok(wire(found, goes_on, query.order))
+    found, goes_on = await page(ctx.store, asked, query.first, place_of(query.after, query.direction))
+    return ok(wire(found, goes_on, query.direction))
 
 
 ROUTES = (

@@ -14,7 +14,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import ValidationError
 from manifest_auth.text import moment
 from manifest_auth.trail.exporting import members
-from manifest_auth.trail.reading import Found, Place, Wanted
+from manifest_auth.trail.reading import NEWEST_FIRST, OLDEST_FIRST, Found, Place, Wanted
 
 _EVENTS = frozenset(event.value for event in Event)
 Text = Annotated[str, Meta(max_length=100)]
@@ -26,13 +26,21 @@ class AuditQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
 
     first: Annotated[int, Meta(ge=1, le=100, description="Events in a page, at most.")] = 50
     after: Annotated[str, Meta(max_length=200, description="`nextCursor` of the page before.")] = ""
-    order: Annotated[Literal["newest", "oldest"], Meta(description="Which come first.")] = "newest"
+    sort: Annotated[Literal["", "TIME", "TIME_DESC"], Meta(description="Order; the newest first if left out.")] = ""
+    order: Annotated[Literal["", "newest", "oldest"], Meta(description="The same in words, in place of `sort`.")] = ""
     event: Annotated[Text, Meta(description="What happened, like `signed_in`.")] = ""
     actor: Annotated[Text, Meta(description="Who acted: `user:7`, `admin:1`, `anonymous`, `system`.")] = ""
     subject: Annotated[Text, Meta(description="Whom it concerns, like `user:7`.")] = ""
     user: Annotated[int, Meta(ge=0, le=2**53, description="Number of a user: who acted, or whom it concerns.")] = 0
     since: Time = ""
     until: Time = ""
+
+    @property
+    def direction(self) -> str:
+        """Of :class:`Wanted`. Raises ValidationError when both words are given."""
+        if self.sort and self.order:
+            raise ValidationError(details=[("order", "Give sort alone")])
+        return OLDEST_FIRST if self.sort == "TIME" or self.order == OLDEST_FIRST else NEWEST_FIRST
 
 
 class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
@@ -69,7 +77,7 @@ def wanted(query: AuditQuery) -> Wanted:
     if query.until:
         times["until"] = moment(query.until, "to")
     user = user_named(query.user)
-    return Wanted(event_named(query.event, "event"), query.actor, query.subject, user, order=query.order, **times)
+    return Wanted(event_named(query.event, "event"), query.actor, query.subject, user, order=query.direction, **times)
 
 
 def user_named(number: int) -> str:

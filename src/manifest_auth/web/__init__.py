@@ -19,7 +19,7 @@ from manifest_auth.web.answers import (
 from manifest_auth.web.body import check_media_type, convert, parse, parse_form
 from manifest_auth.web.cookies import DEVICE, SESSION, check_same_site, device_cookie, flow_cookie, session_cookie
 from manifest_auth.web.head import Head
-from manifest_auth.web.routes import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Call, Door, Page, Route, RouteTable
+from manifest_auth.web.routes import AUTH_LIMIT, BODY_LIMIT, SAML_LIMIT, Call, Door, Page, Paging, Route, RouteTable
 
 __all__ = [
     "AUTH_LIMIT",
@@ -36,6 +36,7 @@ __all__ = [
     "Head",
     "Header",
     "Page",
+    "Paging",
     "Route",
     "RouteTable",
     "check_media_type",

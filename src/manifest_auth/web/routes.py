@@ -14,6 +14,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.permissions import Permission
 from manifest_auth.web.answers import Answer, refuse
+from manifest_auth.web.body import from_texts
 from manifest_auth.web.head import Head
 
 B = TypeVar("B")
@@ -33,12 +34,20 @@ class Door(enum.Enum):
     ADMIN = "admin"  # a system admin
 
 
-class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=False):
+class Paging(msgspec.Struct, frozen=True):
     """Query parameters of every list."""
 
     first: Annotated[int, Meta(ge=1, le=100, description="Items in a page.")] = 50
-    after: Annotated[int, Meta(ge=0, le=_MAX_ID, description="`nextCursor` of the page before.")] = 0
+    after: Annotated[str, Meta(max_length=4096, description="`nextCursor` of the page before.")] = ""
+
+
+class Page(Paging, frozen=True):
+    """Those of a list that can be searched."""
+
     q: Annotated[str, Meta(max_length=200, description="Only items that contain this text.")] = ""
+
+
+NO_PAGE = Page()
 
 
 @dataclass(slots=True)
@@ -90,6 +99,7 @@ class Route:
     query: type[msgspec.Struct] | None = None  # wire model of the query parameters
     refused: Refused = _in_the_envelope
     gated: bool = field(default=False, init=False)  # behind the licence gate
+    parameters: frozenset[str] = field(default=frozenset(), init=False)  # of the query, those that are known
 
     @property
     def enveloped(self) -> bool:
@@ -98,6 +108,20 @@ class Route:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gated", self.path.startswith("/api/client/"))
+        models = (*((Page,) if self.paged else ()), *((self.query,) if self.query else ()))
+        object.__setattr__(self, "parameters", frozenset(n for m in models for n in m.__struct_encode_fields__))
+
+    def read_query(self, query: bytes) -> tuple[Page, Any]:
+        """Page and parameters. One that is unknown would be a filter or an order that somebody believes in: it is
+        refused, but not where anybody comes in: browsers, links and providers add words of their own there. Raises
+        ValidationError."""
+        if not self.parameters:
+            return NO_PAGE, None
+        values = query_values(query)
+        if self.door is not Door.OPEN and (unknown := values.keys() - self.parameters):
+            raise ValidationError(details=[(min(unknown)[:64] or "query", "There is no such parameter")])
+        page = from_texts(values, Page) if self.paged else NO_PAGE
+        return page, from_texts(values, self.query) if self.query is not None else None
 
 
 class RouteTable:

@@ -1,0 +1,107 @@
+"""``doctor`` opens all that is sealed and names what no key opens; a request that needs it says so in the log."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, update
+
+from manifest_auth import logs
+from manifest_auth.operations import doctor_sealed, reencrypting
+from manifest_auth.operations.doctor_sealed import sealed_findings
+from manifest_auth.operations.reencrypting import SEALED, Sealed
+from manifest_auth.store import crossing
+from manifest_auth.store.tables import providers as providers_table
+from tests.operations.test_reencrypting import add_as_it_is
+from tests.support.accounts import new_client
+from tests.support.commands import done, run
+from tests.support.house import App
+from tests.support.single_sign_on import add_provider
+
+_WHY = "the test breaks what it likes"
+BROKEN = b"\x01" + bytes(40)
+OIDC = {"issuer": "https://idp.example", "clientId": "x", "clientSecret": "s3cret"}
+
+
+def unseen(_what: str, _done: int) -> None:
+    """Nobody looks."""
+
+
+async def spoil(app: App, part: Sealed, count: int) -> None:
+    """That many new rows whose value nobody sealed."""
+    for _ in range(count):
+        await app.house.store.write(lambda unit: add_as_it_is(unit, part, app.ids.get("acme", 1), BROKEN))
+
+
+async def clear(app: App, part: Sealed) -> None:
+    """Away with them."""
+    gone = crossing(part.column.table.delete().where(part.column == bindparam("broken")), because=_WHY)
+    await app.house.store.write(lambda unit: unit.change(gone, broken=BROKEN))
+
+
+@pytest.mark.parametrize("part", SEALED, ids=[part.name for part in SEALED])
+async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.MonkeyPatch, part: Sealed) -> None:
+    monkeypatch.setattr(reencrypting, "STEP", 3)
+    monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(one.column) for one in SEALED))
+    store, sealer = app.house.store, app.house.sealer
+    [(level, text)] = await sealed_findings(store, sealer, unseen)
+    assert (level, text[:12]) == ("ok", "signing keys")
+    await spoil(app, part, 12)
+    try:
+        [(level, text)] = await sealed_findings(store, sealer, unseen)
+        assert level == "bad"
+        assert text.startswith(f"sealed values: no secret key opens {part.column.table.name}/")
+        assert text.count(f"/{part.column.name}") == doctor_sealed.NAMED
+        assert " and 2 more; put the key that sealed it behind the others" in text
+        assert doctor_sealed._LOST[part.name] in text
+    finally:
+        await clear(app, part)
+
+
+async def test_it_ends_in_time_and_says_what_it_did_not_see(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reencrypting, "STEP", 1)
+    monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(one.column) for one in SEALED))
+    shown: list[int] = []
+    moments = iter([0.0, 0.0, doctor_sealed.SECONDS])
+    monkeypatch.setattr(doctor_sealed, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    [(level, text)] = await sealed_findings(app.house.store, app.house.sealer, lambda _, count: shown.append(count))
+    assert level == "note"
+    assert "1 were looked at; of signing_keys.secret not all; `keys reencrypt` looks at all" in text
+    assert shown == [1]
+
+
+async def test_a_provider_whose_secret_does_not_open(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = await new_client(app)
+    made = await add_provider(app, client, oidc=OIDC, name="broken")
+    column = providers_table.c
+    change = update(providers_table).where(column.id == bindparam("of")).values(secrets=bindparam("to"))
+    spoiled = crossing(change, because=_WHY)
+    await app.house.store.write(lambda unit: unit.change(spoiled, of=made["id"], to=BROKEN))
+    log = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(log))
+    monkeypatch.setattr(app.house, "log", logs.build("error"))
+    reply = await app.get(f"/api/client/auth/oidc?provider=broken&client={client}")
+    assert (reply.status, reply.code) == (500, "INTERNAL_ERROR")
+    lines: list[dict[str, Any]] = [json.loads(line) for line in log.getvalue().splitlines()]
+    [line] = [line for line in lines if line["event"] == "sealed_value_does_not_open"]
+    assert line["row"].endswith(f"/{made['id']}/secrets (provider broken)")
+    assert "manifest-auth doctor" in line["advice"]
+    assert "exception" not in line
+    gone = await app.send("DELETE", f"/api/admin/clients/{client}/providers/broken", token=await app.admin_token())
+    assert gone.status == 200  # as doctor says
+
+
+def test_a_key_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    done(tmp_path, "client", "create", "initech")
+    key = tmp_path / "data" / "secret.key"
+    key.unlink()
+    result = run(tmp_path, "doctor")
+    assert result.status == 1
+    assert f" BAD   secret key: {key} is not there" in result.out
+    assert not key.exists()
