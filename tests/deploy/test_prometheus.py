@@ -19,6 +19,7 @@ from tests.licence.desk import PUBLIC, VENDOR, licence
 from tests.processes.test_single_sign_on_nodes import RETURN_TO, Desk, by_address, by_form, by_json, furnished
 from tests.processes.wire import AUTH, AUTHOR, NODE, Node, bearer
 from tests.support.commands import done
+from tests.support.house import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, free_port, served
 from tests.support.single_sign_on import authn_request
 
@@ -102,7 +103,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
                 "MANIFEST_MAIL_FROM": "Manifest <no-reply@auth.example>"}  # fmt: skip
     with served(folder, **settings) as server, scraping(folder, DEPLOY / "alerts.yml", listen) as prometheus:
         node = Node(server)
-        done(folder, "backup", "--note", MANIFEST_DATA_DIR=str(folder / "data"))
+        done(folder, "backup", "--note", MANIFEST_DATA_DIR=str(folder / "data"), MANIFEST_SECRET_KEY=SECRET_KEY)
         licensed(node)
         with furnished((node, node)) as desk:
             node.admin("POST", "/clients/globex/providers", {"name": "gone", "oidc": {
