@@ -136,7 +136,7 @@ async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
     starting = asyncio.create_task(house.hasher.start()) if hashing else None
     try:
         await house.keys.load()
-        await last_backup.record_restore(house.store, house.clock.now_ms())
+        await last_backup.record_noted(house.store, house.clock.now_ms())
         if starting is not None:
             await starting
         yield house

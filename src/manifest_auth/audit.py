@@ -82,6 +82,7 @@ class Event(enum.Enum):
     LICENSE_STATE_CHANGED = "license_state_changed"
     BACKED_UP = "backed_up"
     RESTORED = "restored"
+    SCHEMA_UPGRADED = "schema_upgraded"
     AUDIT_SWEPT = "audit_swept"
 
 

@@ -41,29 +41,34 @@ _NOTE = unowned(
 )
 
 
-class _Restored(NamedTuple):
-    """``value``: JSON, what is to be said about the restore."""
+class _Noted(NamedTuple):
+    """``value``: JSON, what is to be said."""
 
     value: str
 
 
-_FIND_RESTORED = unowned(select(installation.c.value).where(installation.c.name == RESTORED), _Restored)
-_TAKE_RESTORED = unowned(delete(installation).where(installation.c.name == RESTORED))
+#: Rows of ``installation`` that the next start makes an event of.
+_EVENTS = {RESTORED: Event.RESTORED, "schema_upgraded": Event.SCHEMA_UPGRADED}
+_FIND_NOTED = unowned(select(installation.c.value).where(installation.c.name == bindparam("name")), _Noted)
+_TAKE_NOTED = unowned(delete(installation).where(installation.c.name == bindparam("name")))
 
 
-async def record_restore(store: Store, now: int) -> None:
-    """Records a restore that was noted since the last start. Of processes that start together one does."""
+async def record_noted(store: Store, now: int) -> None:
+    """Records a restore and an upgrade that were noted since the last start. Of processes that start together one
+    does."""
 
-    def work(unit: SystemUnit) -> None:
-        noted = unit.first(_FIND_RESTORED)
-        if noted is not None and unit.change(_TAKE_RESTORED):
-            audit.record_installation(unit, Origin(now, "system", "", "start"), Event.RESTORED, "", **_detail(noted))
+    def work(unit: SystemUnit, name: str) -> None:
+        noted = unit.first(_FIND_NOTED, name=name)
+        if noted is not None and unit.change(_TAKE_NOTED, name=name):
+            origin = Origin(now, "system", "", "start")
+            audit.record_installation(unit, origin, _EVENTS[name], "", **_detail(noted))
 
-    if await store.look_up(_FIND_RESTORED) is not None:
-        await store.write(work)
+    for name in _EVENTS:
+        if await store.look_up(_FIND_NOTED, name=name) is not None:
+            await store.write(lambda unit: work(unit, name))  # noqa: B023 - awaited at once
 
 
-def _detail(noted: _Restored) -> dict[str, Any]:
+def _detail(noted: _Noted) -> dict[str, Any]:
     """What was noted; written by hand on PostgreSQL, so it may be anything."""
     try:
         return {"note": msgspec.json.decode(noted.value, type=dict[str, int | str | bool | None])}

@@ -49,6 +49,10 @@ def test_a_second_factor_or_password_that_is_lost_is_no_end(tmp_path: Path, data
         status, said, _ = _reset(tmp_path, database_url, "ADMIN", "--new-password", "--enable")
         assert (status, said[:-1]) == (0, ["System admin ADMIN: the password is a new one, 1 sessions were ended."])
         assert _sign_in(server)[0] == 401
+        while _sign_in(server, "wrong")[0] != 429:
+            pass
+        assert _sign_in(server, said[-1])[0] == 429
+        assert _reset(tmp_path, database_url, "admin")[0] == 0
         assert _sign_in(server, said[-1])[0] == 200
         status, said, err = _reset(tmp_path, database_url, "nobody")
         assert (status, said, err) == (1, [], "manifest-auth: there is no system admin nobody\n")

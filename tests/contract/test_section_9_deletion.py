@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, update
 
 from manifest_auth import trail
 from manifest_auth.operations import deleting
 from manifest_auth.operations.deleting import sweep_clients
-from manifest_auth.store import SystemUnit, crossing
-from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files
+from manifest_auth.store import SystemUnit, crossing, unowned
+from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files, tenants
 from manifest_auth.trail import retention
 from tests.storage.rows import add, everything
 from tests.support.admin_desk import Desk, desk, events
@@ -158,6 +158,20 @@ async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: 
     again = await client(root, made["identifier"])
     assert again["id"] != made["id"]
     check_success(await app.sign_in("ann@going.example", GOOD, made["identifier"]))
+
+
+async def test_a_mark_that_somebody_made_by_hand_takes_no_client_away(root: Desk) -> None:
+    """Who can write the store, and has no key, does not get a trail erased and signed as gone."""
+    made, marked = await client(root), await client(root)
+    path = f"{BASE}/{marked['identifier']}"
+    check_success(await root.send("DELETE", path))
+    check_success(await root.post(f"{path}/restore"))
+    change = {"delete_at": 1, "suspended_at": 1}
+    by_hand = unowned(update(tenants).where(tenants.c.id >= made["id"]).values(**change))
+    await root.app.house.store.write(lambda unit: unit.change(by_hand))
+    await sweep_clients(root.app.house)
+    for identifier in (made["identifier"], marked["identifier"]):
+        check_success(await root.get(f"{BASE}/{identifier}"))
 
 
 async def test_its_files_go_from_where_they_lie(root: Desk, tmp_path: Path) -> None:

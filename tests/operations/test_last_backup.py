@@ -111,7 +111,7 @@ def test_a_restore_stands_in_the_trail_once(how: list[str], command: Command, mo
 async def test_of_processes_that_start_together_one_records_a_restore(app: App, written: str, told: Any) -> None:
     put = unowned(insert(installation).values(name=last_backup.RESTORED, value=bindparam("value")))
     await app.house.store.write(lambda unit: unit.change(put, value=written))
-    await asyncio.gather(*(last_backup.record_restore(app.house.store, 5) for _ in range(3)))
+    await asyncio.gather(*(last_backup.record_noted(app.house.store, 5) for _ in range(3)))
     found = [detail for event, _, _, detail in await events(app) if event == "restored"]
     assert found[-1] == {"note": told}
     assert len([detail for detail in found if detail == {"note": told}]) == 1

@@ -24,6 +24,7 @@ from tests.contract import test_section_9_challenge as factors
 from tests.licence import test_replaced as licences
 from tests.licence import test_told as told
 from tests.operations import test_last_backup as backups
+from tests.operations import test_upgrade_in_the_trail as upgrades
 from tests.support.accounts import keys_of, new_user
 from tests.support.admin_desk import ADMINS, AUTH, Desk, another, desk, enrolled, events
 from tests.support.crew import Crew, new_crew
@@ -44,6 +45,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.EVENTS_LEFT_OUT: strangers.test_junk_from_one_address_leaves_a_few_events_and_then_their_number,
     Event.SECOND_FACTOR_BEGUN: factors.test_enrolling_is_counted_and_recorded_like_a_password,
     Event.RESTORED: backups.test_of_processes_that_start_together_one_records_a_restore,
+    Event.SCHEMA_UPGRADED: upgrades.test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one,
     Event.BACKED_UP: backups.test_a_backup_is_noted_once_it_is_whole,
     Event.SEAT_REFUSED: told.test_a_seat_that_is_not_there,
 }

@@ -157,7 +157,10 @@ async def _restore(ctx: Context, call: Call[None]) -> Answer:
             raise Conflict("The time to take the deletion back is over")
         restored = tenants.restore(unit, tenant)
         detail = {"before": _state(tenant), "after": _state(restored)}
-        audit.record(unit.of(tenant.id), ctx, Event.CLIENT_RESTORED, f"client:{tenant.id}", **detail)
+        event, subject = Event.CLIENT_RESTORED, f"client:{tenant.id}"
+        audit.record(unit.of(tenant.id), ctx, event, subject, **detail)
+        if tenant.delete_at is not None:  # as where the deletion began, see operations/deleting.py
+            audit.record_installation(unit, ctx, event, subject, identifier=tenant.identifier, **detail)
         return restored
 
     return ok(wire(await ctx.house.store.write(work)))

@@ -11,13 +11,15 @@ from manifest_auth.admins import addresses, managing, second_factor
 from manifest_auth.app import build_house, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.sign_in import held
 from manifest_auth.store import SystemUnit
 
 
 def add_to(actions: Any) -> None:
     """Adds the command to those of ``admin``."""
     reset = actions.add_parser(
-        "reset", help="take a system admin's second factor away and end the sessions, for one who cannot get in"
+        "reset",
+        help="take a system admin's second factor, sessions and throttle's pauses away, for one who cannot get in",
     )
     reset.add_argument("name")
     reset.add_argument("--new-password", action="store_true", help="make a random password, and show it once")
@@ -82,6 +84,11 @@ async def admin_reset(given: argparse.Namespace) -> None:
                 detail = {"before": {"disabled": True}, "after": {"disabled": False}}
                 audit.record_installation(unit, origin, Event.ADMIN_ENABLED, subject, **detail)
                 done.append("the account is enabled")
+            known = admins.addresses_of(unit, admin.id)
+            held.clear_admin(unit, given.name, known, None)
+            for address in known:
+                held.clear_address(unit, address)
+            audit.record_installation(unit, origin, Event.THROTTLES_CLEARED, subject)
             audit.record_installation(unit, origin, Event.SIGNED_OUT_ALL, subject, sessions=ended)
             return [*done, f"{ended} sessions were ended"]
 

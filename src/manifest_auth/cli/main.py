@@ -86,6 +86,11 @@ def _password(command: argparse.ArgumentParser) -> None:
     command.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
 
+def _of_the_store(error: Exception) -> bool:
+    """Whether a driver or SQLAlchemy raised it, which are loaded only where they are used."""
+    return type(error).__module__.partition(".")[0] in ("sqlite3", "asyncpg", "sqlalchemy")
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs one command. Exit status: 0 done, 1 refused, 2 wrong usage or setting."""
     words = sys.argv[1:] if arguments is None else arguments
@@ -105,6 +110,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
     except CannotOpen:
         _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 1)
+    except Exception as error:
+        if not _of_the_store(error):
+            raise
+        _fail(f"the store is not as this release left it: {str(error).splitlines()[0]}; see manifest-auth doctor", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
     sys.exit(result or 0)

@@ -17,10 +17,10 @@ from manifest_auth.audit import Point
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.progress import Progress
 from manifest_auth.clock import Random
-from manifest_auth.sealing import Macs, SecretKeys, secret_keys
+from manifest_auth.sealing import Macs, secret_keys
 from manifest_auth.settings import Settings, SettingsError
 from manifest_auth.store import Store, SystemUnit, open_store
-from manifest_auth.store.migrate import upgrade
+from manifest_auth.store.migrate import HEAD, current_version
 from manifest_auth.text import moment
 from manifest_auth.trail import Span, Verdict
 
@@ -202,13 +202,14 @@ async def _chains(store: Store, client: str | None) -> list[int]:
 
 @contextlib.asynccontextmanager
 async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
-    """The store alone. No key is made for it, and none is read where none is needed."""
-
-    def keys() -> SecretKeys:
-        return secret_keys(loaded, Random(), make=False)
-
-    macs = Macs(keys()) if with_key else None
-    await upgrade(loaded.database, keys)
+    """The store alone. No key is made for it, and none is read where none is needed. It is not brought to the newest
+    schema either: an upgrade signs what it finds, and whoever asks whether that is right wants to know it before."""
+    found = await current_version(loaded.database)
+    if found is None:
+        raise Refused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
+    if found < HEAD:
+        raise Refused(f"the store's schema is {found}, this release's {HEAD}: run manifest-auth db upgrade first")
+    macs = Macs(secret_keys(loaded, Random(), make=False)) if with_key else None
     store = open_store(loaded.database, loaded.database_pool, macs=macs)
     await store.open()
     try:

@@ -188,8 +188,10 @@ class Gate:
             raise LicenseInvalid(reason="not valid at this time")
         if licence.installation is not None and (row is None or row.value != licence.installation):
             raise LicenseInvalid(reason="bound to another installation")
-        if licence.id in licence.revokes or unit.first(_IS_REVOKED, license_id=licence.id) is not None:
-            raise LicenseInvalid(reason="revoked")
+        revoked_by = unit.first(_IS_REVOKED, license_id=licence.id)
+        if licence.id in licence.revokes or revoked_by is not None:
+            used = licence.resets_clock and revoked_by is not None and revoked_by.value == licence.id
+            raise LicenseInvalid(reason="it reset the clock before, and works once" if used else "revoked")
         for revoked in licence.revokes:
             unit.change(_REVOKE, license_id=revoked, revoked_by=licence.id, now=now)
         unit.change(_PUT, license_key=text, now=now)

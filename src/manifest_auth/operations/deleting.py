@@ -17,7 +17,7 @@ from sqlalchemy import Table, bindparam, delete, select, tuple_
 from manifest_auth import audit, tenants, trail
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
-from manifest_auth.store import Bound, SystemUnit, bound, cell, given, rows
+from manifest_auth.store import Bound, SystemUnit, TenantUnit, bound, cell, given, rows
 from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events, audit_heads, files, metadata
 from manifest_auth.tenants import Tenant
 
@@ -72,9 +72,38 @@ async def sweep_clients(house: House) -> None:
     """Goes on with the clients whose time is over, for at most :data:`ROUND_S` seconds."""
     until = time.monotonic() + ROUND_S
     for tenant in await house.store.read(lambda unit: tenants.due(unit, house.clock.now_ms())):
+        if not await _was_ordered(house, tenant):
+            house.log.error("client_deletion_unexplained", client=tenant.identifier, reason="no event begins it")
+            continue
         if not await _empty(house, tenant, until):
             return
         await house.store.write(lambda unit: _drop(unit, house, tenant))  # noqa: B023 - awaited at once
+
+
+class _Event(NamedTuple):
+    event: str
+
+
+_E = audit_events.c
+_OF_DELETION = (_E.event == Event.CLIENT_DELETION_STARTED.value) | (_E.event == Event.CLIENT_RESTORED.value)
+_ORDER = bound(
+    select(_E.event).where(_E.subject == bindparam("subject"), _OF_DELETION).order_by(_E.sequence.desc()).limit(1),
+    _Event,
+)
+_BEGINS_LATER = bound(select(audit_anchors.c.hash), _Event)
+
+
+async def _was_ordered(house: House, tenant: Tenant) -> bool:
+    """Whether the installation's trail tells of it, or retention may have taken that away: a mark that somebody put
+    into the row by hand takes no client away."""
+
+    def work(unit: TenantUnit) -> bool:
+        found = unit.first(_ORDER, subject=f"client:{tenant.id}")
+        if found is None:
+            return unit.first(_BEGINS_LATER) is not None
+        return found.event == Event.CLIENT_DELETION_STARTED.value
+
+    return await house.store.of(audit.INSTALLATION).read(work)
 
 
 async def _empty(house: House, tenant: Tenant, until: float) -> bool:

@@ -22,6 +22,8 @@ from manifest_auth.store.store import StoreUnavailable
 #: The newest revision in ``migrations/versions``; a test holds it to the folder.
 HEAD = "0005"
 LOCK = 0x6D616E69  # any number, the same in every process
+#: The row of ``installation`` that tells of an upgrade until it stands in the audit trail.
+UPGRADED = "schema_upgraded"
 _VERSION = "SELECT version_num FROM alembic_version"
 
 
@@ -153,4 +155,8 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys]) -> bool:
     if found is not None and found not in known:
         raise SchemaTooNew(f"the store's schema is {found}, this release knows up to {HEAD}: upgrade the program")
     command.upgrade(config, "head")
+    if found is not None:  # the next start records it in the audit trail
+        put = text("INSERT INTO installation (name, value) VALUES (:name, :value)")
+        connection.execute(text("DELETE FROM installation WHERE name = :name"), {"name": UPGRADED})
+        connection.execute(put, {"name": UPGRADED, "value": f'{{"before":"{found}","after":"{HEAD}"}}'})
     return True
