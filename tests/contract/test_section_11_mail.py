@@ -87,7 +87,8 @@ def test_doctor_tries_the_mail_server_and_says_what_is_wrong(tmp_path: Path) -> 
         assert (status, line) == (0, f"  ok   mail: 127.0.0.1:{server.port} takes mail")
         wrong = {name: value.replace("secret-word", "wrong-word") for name, value in server.settings.items()}
         status, line = findings(tmp_path, **wrong)
-        assert (status, "SMTPAuthenticationError: 535" in line, "word" in line) == (1, True, False)
+        assert (status, "SMTPAuthenticationError: 535" in line) == (1, True)
+        assert not [word for word in ("wrong-word", "secret-word") if word in line]
         assert server.letters == []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
