@@ -14,6 +14,7 @@ from manifest_auth.accounts import Draft
 from manifest_auth.audit import Origin
 from manifest_auth.licence import ALLOWED, Gate, NoSeat, Seats, free, seats
 from manifest_auth.permissions import Role, mask_of
+from manifest_auth.sealing import Macs
 from manifest_auth.store import open_store
 from tests.interop.microsoft.world import World
 from tests.licence.desk import PUBLIC, install, key
@@ -125,7 +126,7 @@ async def test_twenty_at_once_over_two_processes_do_not_get_past(world: World, d
     app, client = world.app, await new_client(world.app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     await fit(app, connect=3)
-    other = open_store(database_url, 4)
+    other = open_store(database_url, 4, macs=Macs(app.house.sealer.keys))
     await other.open()
     try:
         gates = [app.house.licence, Gate(app.house.settings, other, app.clock)]
