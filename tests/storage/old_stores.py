@@ -64,7 +64,9 @@ class OldStore:
         for name in self.rows:
             table = metadata.tables[name]
             rows = connection.execute(select(table).order_by(*table.primary_key.columns))
-            found[name] = [dict(row._mapping) for row in rows]
+            found[name] = [
+                dict(row._mapping) for row in rows if migrate.UPGRADED not in row
+            ]  # what an upgrade notes of itself
         return found
 
 

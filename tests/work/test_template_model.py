@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
-from manifest_auth import tenants
+from manifest_auth import invisible, tenants
 from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
@@ -27,7 +27,11 @@ from tests.support.world import World
 _numbers = itertools.count(1)
 WHO = st.integers(0, 1)
 WORDS = st.sampled_from(["", "Because", "Two\nlines"])
-TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=5).filter(str.strip)
+TEXTS = (
+    st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=5)
+    .filter(str.strip)
+    .filter(lambda text: not invisible.misplaced(text))
+)
 STEPS = st.lists(st.builds(NewStep, TEXTS, TEXTS, st.booleans()), max_size=3)
 LEADS = {
     "edit": {"DRAFT": "DRAFT"},
