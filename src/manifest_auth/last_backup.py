@@ -1,7 +1,6 @@
-"""When the installation was backed up last, and that it was restored. Both are done from outside: who does it notes it.
-
-A restored store may have an older schema and no key yet: its restore is noted in a row, of which the next start makes
-an event of the audit trail.
+"""When the installation was backed up last, and that it was restored or upgraded. Each is done from outside:
+who does it notes it. Such a store may have an older schema and no key yet, so a restore and an upgrade are noted in a
+row, of which the next start makes an event of the audit trail.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from sqlalchemy import bindparam, delete, select
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.store import Store, SystemUnit, unowned, upsert
+from manifest_auth.store.migrate import UPGRADED
 from manifest_auth.store.tables import installation
 
 DAY_MS = 86_400_000
@@ -48,7 +48,7 @@ class _Noted(NamedTuple):
 
 
 #: Rows of ``installation`` that the next start makes an event of.
-_EVENTS = {RESTORED: Event.RESTORED, "schema_upgraded": Event.SCHEMA_UPGRADED}
+_EVENTS = {RESTORED: Event.RESTORED, UPGRADED: Event.SCHEMA_UPGRADED}
 _FIND_NOTED = unowned(select(installation.c.value).where(installation.c.name == bindparam("name")), _Noted)
 _TAKE_NOTED = unowned(delete(installation).where(installation.c.name == bindparam("name")))
 

@@ -36,6 +36,13 @@ class OldStore:
         """The rows that a table had."""
         return self.rows[table]
 
+    def is_as_it_was(self, table: str, rows: list[dict[str, Any]]) -> None:
+        """All rows of that time and no others, in the columns of that time."""
+        before = self.named(table)
+        names = set(before[0]) if before else set()
+        after = [{name: value for name, value in row.items() if name in names} for row in rows]
+        assert as_a_set(after) == as_a_set(before)
+
     async def make(self, url: str) -> None:
         """The tables of that schema, from nothing, and the rows."""
         await within(url, self._make)

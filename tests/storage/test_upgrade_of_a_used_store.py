@@ -16,7 +16,7 @@ from manifest_auth import audit
 from manifest_auth.store import crossing, migrate
 from manifest_auth.store.tables import audit_events, audit_heads
 from tests.storage import old_stores
-from tests.storage.old_stores import Rows, as_a_set
+from tests.storage.old_stores import Rows
 from tests.support.house import App, running, the_keys
 
 OLD = old_stores.read("0001")
@@ -41,10 +41,7 @@ async def app(database_url: str, kept: Any) -> AsyncIterator[App]:
 
 @pytest.mark.parametrize("table", OLD.rows)
 def test_every_row_is_there_as_it_was(kept: Rows, table: str) -> None:
-    before = OLD.named(table)
-    names = set(before[0]) if before else set()
-    after = [{name: value for name, value in row.items() if name in names} for row in kept[table]]
-    assert as_a_set(after) == as_a_set(before)
+    OLD.is_as_it_was(table, kept[table])
 
 
 def test_the_store_was_used(kept: Any) -> None:

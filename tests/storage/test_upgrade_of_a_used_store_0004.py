@@ -16,7 +16,7 @@ from manifest_auth import trail
 from manifest_auth.sealing import CannotOpen, SecretKeys
 from manifest_auth.store import migrate, open_store
 from tests.storage import old_stores
-from tests.storage.old_stores import Rows, as_a_set
+from tests.storage.old_stores import Rows
 from tests.support.admin_desk import Phone, sign_in
 from tests.support.house import MACS, App, running, the_keys
 from tests.trail.conftest import Chain
@@ -50,9 +50,7 @@ async def app(database_url: str, kept: Any) -> AsyncIterator[App]:
 
 @pytest.mark.parametrize("table", OLD.rows)
 def test_every_row_is_there_as_it_was(kept: Rows, table: str) -> None:
-    before = OLD.named(table)
-    after = [{name: value for name, value in row.items() if name in before[0]} for row in kept[table]]
-    assert as_a_set(after) == as_a_set(before)
+    OLD.is_as_it_was(table, kept[table])
 
 
 def test_the_ends_are_signed_and_tied_to_each_other(kept: Rows) -> None:

@@ -111,8 +111,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except CannotOpen:
         _fail("MANIFEST_SECRET_KEY: not the key that this store was made with", 1)
     except Exception as error:
-        if not _of_the_store(error):
-            raise
+        if words[0] == "serve" or not _of_the_store(error):
+            raise  # a server's own fault wants its trace
         _fail(f"the store is not as this release left it: {str(error).splitlines()[0]}; see manifest-auth doctor", 2)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
