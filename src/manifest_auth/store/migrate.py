@@ -20,7 +20,7 @@ from manifest_auth.sealing import SecretKeys
 from manifest_auth.store.store import StoreUnavailable
 
 #: The newest revision in ``migrations/versions``; a test holds it to the folder.
-HEAD = "0005"
+HEAD = "0006"
 LOCK = 0x6D616E69  # any number, the same in every process
 #: The row of ``installation`` that tells of an upgrade until it stands in the audit trail.
 UPGRADED = "schema_upgraded"

@@ -5,6 +5,14 @@ a table that belongs to a tenant has a ``tenant_id`` and says so in ``info``, an
 touch it that is not bound to one tenant. Ids are never reused.
 """
 
+from manifest_auth.store.tables.claims import (
+    directory_claims,
+    directory_owners,
+    directory_proofs,
+    domain_claims,
+    domain_owners,
+    provider_names,
+)
 from manifest_auth.store.tables.columns import metadata, sealed_for
 from manifest_auth.store.tables.installation import (
     admin_sessions,
@@ -17,6 +25,7 @@ from manifest_auth.store.tables.installation import (
     tenants,
     throttles,
 )
+from manifest_auth.store.tables.mailing import email_changes, queued_mails
 from manifest_auth.store.tables.people import known_origins, password_history, sessions, users
 from manifest_auth.store.tables.providers import (
     identities,
@@ -52,6 +61,12 @@ __all__ = [
     "audit_anchors",
     "audit_events",
     "audit_heads",
+    "directory_claims",
+    "directory_owners",
+    "directory_proofs",
+    "domain_claims",
+    "domain_owners",
+    "email_changes",
     "files",
     "identities",
     "installation",
@@ -67,7 +82,9 @@ __all__ = [
     "metadata",
     "password_history",
     "provider_domains",
+    "provider_names",
     "providers",
+    "queued_mails",
     "refused_tokens",
     "revoked_licences",
     "sealed_for",

@@ -29,6 +29,11 @@ def at(name: str, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, nullable=nullable)
 
 
+def time(name: str, nullable: bool = False) -> Column[int]:
+    """As :func:`at`, for a STRICT table of SQLite, which knows ``INTEGER`` alone."""
+    return Column(name, BigInt, nullable=nullable)
+
+
 def tenant(**options: Any) -> Column[int]:
     """Whose row it is."""
     return Column("tenant_id", BigInt, ForeignKey("tenants.id"), nullable=False, **options)

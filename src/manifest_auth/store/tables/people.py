@@ -23,9 +23,10 @@ users = Table(
     at("created_at"),
     at("deactivated_at", nullable=True),
     at("last_sign_in_at", nullable=True),
+    at("email_proved_at", nullable=True),  # when a link in an e-mail to this very address was followed
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
-    Index(None, "tenant_id", "id"),
+    Index(None, "tenant_id", "id", unique=True),  # what foreign keys that begin with the client point at
     Index(None, "tenant_id", "last_name", "id"),
     *(
         only(f"ix_users_deactivated_{name}", "deactivated_at", "tenant_id", name, "id")

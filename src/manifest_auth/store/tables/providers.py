@@ -58,6 +58,9 @@ identities = Table(  # (provider, subject) is a user; nothing else says who a pr
     Column("how", Text, nullable=False),  # how it was linked, see providers.How
     Column("email", Text, nullable=False),  # as the provider said last; for people to read
     Column("granted", Integer, nullable=False),  # bit mask of the roles that this provider's groups added
+    Column("vouched", Integer, nullable=False, server_default="0"),  # 1: the provider vouched for `email`
+    at("confirmed_at", nullable=True),  # an Admin said that this is the user's
+    Column("confirmed_by", Text),
     at("created_at"),
     at("last_sign_in_at"),
     UniqueConstraint("provider_id", "subject"),
@@ -81,6 +84,8 @@ sign_in_flows = Table(
     Column("challenge", Text, nullable=False),  # the app's own PKCE challenge for its one-time code, or empty
     Column("link_session_id", Text),  # a signed-in user links a provider to the own account
     Column("invitation_id", BigInt),
+    Column("redirect_uri", Text, nullable=False, server_default=""),  # where the answer must come to
+    Column("iss_required", Integer, nullable=False, server_default="0"),  # 1: and it must name its issuer (RFC 9207)
     at("expires_at"),
     Index(None, "expires_at"),
     Index(None, "provider_id"),

@@ -1,0 +1,105 @@
+"""Tables of what a client claims beyond itself: e-mail domains, Microsoft directories, the bare name of a provider.
+
+A claim is the client's row. That it counts for the whole installation is another row, keyed by the domain or directory
+alone, so the database itself keeps two clients from owning one; that row goes with the claim.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, ForeignKeyConstraint, Index, Integer, Table, Text
+
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, sealed, tenant, time
+
+domain_claims = Table(
+    "domain_claims",
+    metadata,
+    tenant(primary_key=True),
+    Column("domain", Text, primary_key=True),  # lower case
+    Column("token", Text, nullable=False),  # of the DNS record; random, never changes
+    Column("state", Text, nullable=False),  # `pending`, `proved`, `failing`, `lapsed`
+    Column("proof", Text),  # `dns`, `vouched`, `upgrade`; null while there was none
+    Column("contested", Integer, nullable=False),  # 1: another client holds the domain, or shows its record as well
+    Column("claimed_by", Text, nullable=False),  # as the audit trail names an actor
+    Column("reason", Text, nullable=False),  # of a vouching; else empty
+    time("claimed_at"),
+    time("proved_at", nullable=True),
+    time("checked_at", nullable=True),
+    time("failing_since", nullable=True),
+    Column("notices", Integer, nullable=False),  # how many e-mails told of the failing record
+    time("next_check_at", nullable=True),  # null: never checked by itself; moved on by the process that checks
+    Index(None, "domain"),
+    Index(None, "next_check_at"),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+domain_owners = Table(  # whose claim on a domain counts
+    "domain_owners",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    Column("tenant_id", BigInt, nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "domain"], ["domain_claims.tenant_id", "domain_claims.domain"], ondelete="CASCADE"
+    ),
+    Index(None, "tenant_id", "domain"),
+    sqlite_strict=True,
+)
+
+directory_claims = Table(
+    "directory_claims",
+    metadata,
+    tenant(primary_key=True),
+    Column("directory", Text, primary_key=True),  # a GUID in lower case
+    Column("cloud", Text, nullable=False),  # a name of microsoft.clouds; empty: the installation's
+    Column("state", Text, nullable=False),  # `pending`, `proved`
+    Column("proof", Text),  # `sign-in`, `vouched`, `granted`, `upgrade`; null while there was none
+    Column("claimed_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),  # of a vouching or a grant; else empty
+    Column("proved_by", Text, nullable=False),  # `oid` of the directory's administrator who signed in; else empty
+    time("claimed_at"),
+    time("proved_at", nullable=True),
+    Index(None, "directory"),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+directory_owners = Table(  # whose own claim on a directory counts; a system admin grants it to others
+    "directory_owners",
+    metadata,
+    Column("directory", Text, primary_key=True),
+    Column("tenant_id", BigInt, nullable=False),
+    ForeignKeyConstraint(
+        ["tenant_id", "directory"],
+        ["directory_claims.tenant_id", "directory_claims.directory"],
+        ondelete="CASCADE",
+    ),
+    Index(None, "tenant_id", "directory"),
+    sqlite_strict=True,
+)
+
+directory_proofs = Table(  # a sign-in of a directory's administrator that is under way
+    "directory_proofs",
+    metadata,
+    tenant(primary_key=True),
+    Column("key", Text, primary_key=True),  # SHA-256 of `state`
+    Column("directory", Text, nullable=False),
+    Column("browser", Text, nullable=False),  # SHA-256 of the cookie that the browser must bring back; empty: used
+    Column("session_id", Text, nullable=False),  # who began it
+    Column("provider_id", BigInt),  # whose application is used; null: the operator's
+    sealed("secrets", "directory_proofs/{key}/secrets"),  # nonce and PKCE verifier
+    Column("return_to", Text, nullable=False),
+    time("expires_at"),
+    Index(None, "key"),
+    Index(None, "expires_at"),
+    info=OWNED,
+    sqlite_strict=True,
+)
+
+provider_names = Table(  # whose provider a sign-in means that names no client
+    "provider_names",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("tenant_id", BigInt, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Index(None, "tenant_id"),
+    sqlite_strict=True,
+)
