@@ -144,7 +144,7 @@ def _own_address(settings: str) -> str:
 
 
 def _claim_domains(store: Any, now: int) -> None:
-    """What one client alone claimed counts from now on; what several did counts for none of them until one proves it."""
+    """What one client alone claimed counts from now on; what several did counts for none until one proves it."""
     found = store.execute(sa.text("SELECT DISTINCT tenant_id, domain FROM provider_domains ORDER BY tenant_id, domain"))
     rows, random = [(row.tenant_id, row.domain) for row in found], Random()
     claim = sa.text(
