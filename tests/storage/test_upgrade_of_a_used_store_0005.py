@@ -153,8 +153,13 @@ async def test_who_was_linked_by_saml_gets_in(app: App) -> None:
     idp = Idp(KEYS["saml"]["issuer"])
     idp.key = load_pem_private_key(KEYS["saml"]["key"].encode(), None)  # type: ignore[assignment]
     idp.certificate_der = base64.b64decode(KEYS["saml"]["certificate"])
-    says = {"name_id": "saml-sub", "attributes": {"email": "approver@acme.example"}, "now_ms": app.clock.now_ms()}
-    response = idp.response(entity_id("acme"), ACS, **says)
+    response = idp.response(
+        entity_id("acme"),
+        ACS,
+        name_id="saml-sub",
+        attributes={"email": "approver@acme.example"},
+        now_ms=app.clock.now_ms(),
+    )
     reply = await app.post("/api/client/auth/okta-saml", {"samlResponse": response})
     assert reply.data["user"]["email"] == "approver@acme.example"
 
