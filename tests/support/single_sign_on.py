@@ -22,7 +22,7 @@ from tests.support.saml_idp import Idp
 _numbers = itertools.count(1)
 BASE = "http://127.0.0.1:8080"
 ACS = f"{BASE}/api/client/auth/okta-saml"
-CALLBACK = f"{BASE}/api/client/auth/oidc/callback"
+SHARED_CALLBACK = f"{BASE}/api/client/auth/oidc/callback"
 RETURN_TO = "https://app.acme.example/in"
 SLEEP = 20.0  # seconds that a slow provider takes
 
@@ -30,6 +30,11 @@ SLEEP = 20.0  # seconds that a slow provider takes
 def entity_id(client: str) -> str:
     """Our name towards the providers of a client."""
     return f"{ACS}/metadata?client={client}"
+
+
+def callback(client: str, provider: str) -> str:
+    """Where an OpenID provider of a client sends the browser back to."""
+    return f"{SHARED_CALLBACK}/{client}/{provider}"
 
 
 async def add_provider(app: App, client: str, **members: Any) -> dict[str, Any]:

@@ -166,7 +166,9 @@ def wire(ctx: Context, client: str, provider: Provider) -> dict[str, Any]:
 
 def _ourselves(ctx: Context, client: str, provider: Provider, secrets: Secrets) -> dict[str, Any]:
     if provider.kind == "oidc":
-        return {"callbackUrl": oidc.callback_of(ctx, provider)}
+        addresses = oidc.callbacks_of(ctx, client, provider)
+        shared = {"sharedCallbackUrl": addresses.shared} if addresses.shared is not None else {}
+        return {"callbackUrl": addresses.own, **shared}
     if provider.kind == "dynamics":
         return {"callbackUrl": dynamics.callback_of(ctx)}
     if provider.kind == "entra":

@@ -4,6 +4,7 @@ Hands over claims that were verified; whose they are is for others to say. Keeps
 knows neither tenants nor the store, and never shows a provider's own words to a person.
 """
 
+from manifest_auth.oidc.callback import Callback, CallbackAddresses
 from manifest_auth.oidc.client import Client
 from manifest_auth.oidc.discovery import address_of
 from manifest_auth.oidc.examine import Finding
@@ -20,6 +21,8 @@ __all__ = [
     "SET_UP",
     "Answer",
     "Authorization",
+    "Callback",
+    "CallbackAddresses",
     "Client",
     "Discovered",
     "Finding",

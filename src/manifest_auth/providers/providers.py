@@ -187,12 +187,14 @@ def create(
     unit: TenantUnit, sealer: Sealer, name: str, display_name: str, settings: Settings, secrets: Secrets,
     *, by_admin: bool, now: int,
 ) -> Provider:  # fmt: skip
-    """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict."""
+    """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict,
+    Forbidden."""
     if not _NAME.match(name):
         raise ValidationError(
             details=[("name", "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores")]
         )
     check(settings)
+    _check_mark(None, settings, by_admin)
     _one_by_one(unit)
     count = unit.first(_COUNT)
     if count is not None and count.id >= MOST:
@@ -217,14 +219,15 @@ def change(
 
     Whoever can change a provider decides whom it says people are. So one whose settings a User Admin changed reaches no
     Admin's account until an Admin has confirmed it (``docs/decisions/0018-providers-and-rank.md``). Raises
-    ValidationError.
+    ValidationError, Forbidden.
     """
     check(settings)
     if settings.kind != provider.kind:
         raise ValidationError(details=[(settings.kind, "The kind of a provider does not change")])
+    _check_mark(provider.rules, settings, by_admin)
     _check_issuer(unit, settings, provider.id)
     text = msgspec.json.encode(settings).decode()
-    reaches = by_admin or (bool(provider.reaches_admins) and text == provider.settings)
+    reaches = by_admin or (bool(provider.reaches_admins) and settings == provider.rules)
     # A sign-in that began under the old settings finds another `changed_at`, even within the same millisecond.
     changed_at = max(now, provider.changed_at + 1)
     unit.change(
@@ -280,6 +283,15 @@ def _one_by_one(unit: TenantUnit) -> None:
     """Whoever makes a provider of this client waits until the one before has done so, in whichever process: what may
     be there depends on what is there. (The entity id of one that is there does not change.)"""
     tenants.get(unit, unit.tenant_id, lock=True)
+
+
+def _check_mark(before: Settings | None, after: Settings, by_admin: bool) -> None:
+    """Only an Admin lets a provider use the shared callback address, and only as the issuer that it is."""
+    if by_admin or after.oidc is None or not after.oidc.shared_callback:
+        return
+    had = before.oidc if before is not None else None
+    if had is None or not had.shared_callback or had.issuer != after.oidc.issuer:
+        raise Forbidden("Only an Admin gives a provider the shared callback address: set oidc.sharedCallback to false")
 
 
 def _check_issuer(unit: TenantUnit, settings: Settings, own_id: int | None) -> None:

@@ -45,9 +45,12 @@ class OidcSettings(msgspec.Struct, frozen=True, rename="camel"):
         bool,
         Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all."),
     ] = False
-    own_callback: Annotated[
+    shared_callback: Annotated[
         bool,
-        Meta(description="The callback address names this provider; for those that send no `iss` (RFC 9207)."),
+        Meta(
+            description="The shared callback address is used while the provider announces `iss` (RFC 9207). Only an "
+            "Admin or a system admin sets it; new providers need it not."
+        ),
     ] = False
 
 

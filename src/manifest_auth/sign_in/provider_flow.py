@@ -15,6 +15,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
 from manifest_auth.links import Purpose
 from manifest_auth.metrics import Method, Result
+from manifest_auth.oidc import Callback
 from manifest_auth.providers import Provider
 from manifest_auth.sign_in import codes, finish, flows, matching, strangers, throttle
 from manifest_auth.sign_in.counting import begun, counted
@@ -94,7 +95,7 @@ def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
     return Chosen(tenant, found, wish)
 
 
-async def begin(ctx: Context, chosen: Chosen, *, asks: bool = False) -> Begun:
+async def begin(ctx: Context, chosen: Chosen, callback: Callback | None) -> Begun:
     """A new sign-in, see :func:`flows.begin`. Raises RateLimited where strangers left too many unfinished."""
     provider = chosen.provider
 
@@ -103,7 +104,7 @@ async def begin(ctx: Context, chosen: Chosen, *, asks: bool = False) -> Begun:
         if is_strangers and (wait := strangers.begins(unit, ctx, chosen.wish.device)):
             strangers.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
-        return flows.begin(unit, ctx, provider.id, chosen.wish, asks=asks)
+        return flows.begin(unit, ctx, provider.id, chosen.wish, callback)
 
     started = await ctx.house.store.of(provider.tenant_id).write_quickly(work)
     if isinstance(started, Begun):

@@ -167,8 +167,16 @@ async def _oidc(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _oidc_callback(ctx: Context, call: Call[None]) -> Answer:
+    return await _oidc_answer(ctx, call, oidc.own_callback(ctx, call.path["client"], call.path["provider"]))
+
+
+async def _oidc_shared_callback(ctx: Context, call: Call[None]) -> Answer:
+    return await _oidc_answer(ctx, call, oidc.shared_callback(ctx))
+
+
+async def _oidc_answer(ctx: Context, call: Call[None], came_to: str) -> Answer:
     q: CallbackQuery = call.parameters
-    returned = oidc.Returned(q.state, q.code, q.iss, q.error, call.path.get("number", ""), q.error_description)
+    returned = oidc.Returned(q.state, q.code, q.iss, q.error, came_to, q.error_description)
     flow, outcome = await oidc.end(ctx, returned, call.head.cookie, browser_of(call.head))
     return _sent_on(ctx, outcome, 302, _unbind(ctx, flow, cross_site=False))
 
@@ -183,7 +191,7 @@ async def _dynamics(ctx: Context, call: Call[None]) -> Answer:
 
 async def _dynamics_callback(ctx: Context, call: Call[None]) -> Answer:
     q: CallbackQuery = call.parameters
-    returned = oidc.Returned(q.state, q.code, q.iss, q.error, "", q.error_description)
+    returned = oidc.Returned(q.state, q.code, q.iss, q.error, dynamics.callback_of(ctx), q.error_description)
     flow, outcome = await dynamics.end(ctx, returned, call.head.cookie, browser_of(call.head))
     return _sent_on(ctx, outcome, 302, _unbind(ctx, flow, cross_site=False))
 
@@ -278,10 +286,10 @@ ROUTES = (
           DiscoverBody, DiscoverData, limit=AUTH_LIMIT, query=ClientQuery),
     Route("GET", f"{_BASE}/oidc", _oidc, Door.OPEN, "Sign in at an OpenID provider: redirects to it",
           status=302, query=StartQuery, refusals=_BEGINS),
-    Route("GET", f"{_BASE}/oidc/callback", _oidc_callback, Door.OPEN, "Where OpenID providers send the browser back to",
-          status=302, query=CallbackQuery, refusals=_ENDS),
-    Route("GET", f"{_BASE}/oidc/callback/{{number}}", _oidc_callback, Door.OPEN,
-          "The same for a provider with a callback address of its own", status=302, query=CallbackQuery,
+    Route("GET", f"{oidc.CALLBACK}/{{client}}/{{provider}}", _oidc_callback, Door.OPEN,
+          "Where an OpenID provider sends the browser back to", status=302, query=CallbackQuery, refusals=_ENDS),
+    Route("GET", oidc.CALLBACK, _oidc_shared_callback, Door.OPEN,
+          "The same for providers with `sharedCallback` that announce `iss`", status=302, query=CallbackQuery,
           refusals=_ENDS),
     Route("GET", dynamics.PATH, _dynamics, Door.OPEN, "Sign in with Microsoft Dynamics: redirects to the directory",
           status=302, query=StartQuery, refusals=_BEGINS),

@@ -85,7 +85,7 @@ async def _begin(ctx: Context, chosen: Chosen, *, redirect_only: bool) -> tuple[
     settings = _settings(provider)
     posts = settings.binding == "post" and not redirect_only
     destination = settings.post_url if posts else settings.redirect_url
-    started = await provider_flow.begin(ctx, chosen, asks=True)
+    started = await provider_flow.begin(ctx, chosen, None)
     request = saml.authn_request(
         started.request_id, ctx.now, destination, entity_id(ctx, chosen.tenant.identifier), acs(ctx)
     )
