@@ -39,7 +39,7 @@ from manifest_auth.refusals import Refusals
 from manifest_auth.sealing import Macs, Sealer, secret_keys
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
-from manifest_auth.sign_in import identity_routes, link_routes, provider_routes
+from manifest_auth.sign_in import callback_routes, identity_routes, link_routes, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.sign_in.entra import EntraTokens
 from manifest_auth.store import open_store
@@ -52,6 +52,7 @@ from manifest_auth.work import routes as work_routes
 ROUTES = (
     *sign_in_routes.ROUTES,
     *provider_routes.ROUTES,
+    *callback_routes.ROUTES,
     *identity_routes.ROUTES,
     *link_routes.ROUTES,
     *graphql_http.ROUTES,

@@ -64,9 +64,12 @@ class OurselvesData(msgspec.Struct, frozen=True, rename="camel"):
     """What to type in at the provider."""
 
     callback_url: str | UnsetType = UNSET
-    shared_callback_url: Annotated[
-        str, Meta(description="In place of `callbackUrl` while the provider, being marked for it, announces `iss`.")
-    ] | UnsetType = UNSET
+    shared_callback_url: (
+        Annotated[
+            str, Meta(description="In place of `callbackUrl` while the provider, being marked for it, announces `iss`.")
+        ]
+        | UnsetType
+    ) = UNSET
     entity_id: str | UnsetType = UNSET
     acs_url: str | UnsetType = UNSET
     metadata_url: str | UnsetType = UNSET

@@ -183,8 +183,8 @@ async def _delete(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _test(ctx: Context, call: Call[None]) -> Answer:
-    provider, _ = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    findings = [finding async for finding in examine(ctx, provider)]
+    provider, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
+    findings = [finding async for finding in examine(ctx, client, provider, by_admin=is_admin(ctx))]
     works = all(finding.level != "bad" for finding in findings)
     return ok({"works": works, "findings": [{"level": f.level, "text": f.text} for f in findings]})
 

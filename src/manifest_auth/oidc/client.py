@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import quote, urlencode
 
-from manifest_auth.clock import Clock
-from manifest_auth.oidc import discovery, examine, id_token, keys, token_endpoint, userinfo
+from manifest_auth.clock import Clock, Random
+from manifest_auth.oidc import authorization, discovery, examine, id_token, keys, token_endpoint, userinfo
+from manifest_auth.oidc.callback import Callback, CallbackAddresses
 from manifest_auth.oidc.kept import Kept
 from manifest_auth.oidc.records import Answer, Authorization, Discovered, Redeemed, Registration
 from manifest_auth.oidc.refused import Refused
+from manifest_auth.oidc.registration_check import CallbackState, Finding, callback_state
 from manifest_auth.outgoing import Outgoing
 
 _STALE_MS = 24 * 60 * 60 * 1000
@@ -34,23 +35,8 @@ class Client:
         return await self._documents.get(issuer, self._until(deadline))
 
     def authorization_address(self, found: Discovered, registration: Registration, asked: Authorization) -> str:
-        """Where the browser is sent (OpenID Connect Core, section 3.1.2.1; RFC 7636). A query that the endpoint's
-        address has already is kept (RFC 6749, section 3.1)."""
-        scopes = dict.fromkeys(("openid", *registration.scopes))
-        query = {
-            "response_type": "code",
-            "client_id": registration.client_id,
-            "redirect_uri": asked.redirect_uri,
-            "scope": " ".join(scopes),
-            "state": asked.state,
-            "nonce": asked.nonce,
-            "code_challenge": asked.challenge,
-            "code_challenge_method": "S256",
-            "login_hint": asked.login_hint,
-            "prompt": asked.prompt,
-        }
-        given = urlencode({name: text for name, text in query.items() if text is not None}, quote_via=quote)
-        return f"{found.authorization_endpoint}{'&' if '?' in found.authorization_endpoint else '?'}{given}"
+        """Where the browser is sent."""
+        return authorization.address(found, registration, asked)
 
     async def redeem(
         self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: float | None = None
@@ -79,10 +65,21 @@ class Client:
             told = userinfo.together(told, info)
         return Redeemed(told, tokens.access_token, tokens.refresh_token)
 
-    async def examine(self, registration: Registration, redirect_uri: str) -> list[examine.Finding]:
-        """What is right and what is wrong with a provider, for whoever configures it. Raises nothing."""
+    def examine(
+        self, registration: Registration, addresses: CallbackAddresses, random: Random, outgoing: Outgoing | None = None
+    ) -> AsyncIterator[Finding]:
+        """What is right and what is wrong with a provider, for whoever configures it, told as it is found. Raises
+        nothing but what ``outgoing`` adds."""
         address = self._at(registration.issuer)
-        return await examine.examine(self._outgoing, self._tokens, registration, redirect_uri, address)
+        return examine.examine(outgoing or self._outgoing, random, registration, addresses, address)
+
+    async def callback(
+        self, registration: Registration, addresses: CallbackAddresses, random: Random
+    ) -> tuple[Callback, CallbackState]:
+        """The callback address that a sign-in would use now, and whether the provider has it registered."""
+        found = await self.discover(registration.issuer)
+        chosen = addresses.chosen(found)
+        return chosen, await callback_state(self._outgoing, random, found, registration, chosen.redirect_uri)
 
     def _until(self, deadline: float | None) -> float:
         return self._outgoing.deadline() if deadline is None else deadline

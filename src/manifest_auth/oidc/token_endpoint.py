@@ -12,6 +12,8 @@ from manifest_auth.outgoing import Outgoing, Reply, Unreachable
 _METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
 _TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can carry
 _MOST = 1000
+#: Complaints about the code, so not about who shows it. Glewlwyd says ``invalid_code`` with 403.
+ABOUT_CODE = frozenset({"invalid_grant", "invalid_code"})
 
 
 class Tokens(NamedTuple):
@@ -59,7 +61,7 @@ class TokenEndpoint:
         at who asks before it looks at the code, so the first try loses nothing.
         """
         known = (found.token_endpoint, registration.client_id)
-        first, *others = sorted(_methods(found, registration), key=lambda name: name != self._chosen.get(known))
+        first, *others = self._in_order(found, registration)
         reply = await self._ask_by(first, found, registration, answer, deadline)
         for method in others:
             if not is_about_client(reply):
@@ -68,6 +70,15 @@ class TokenEndpoint:
             if not is_about_client(reply):
                 self._remember(known, method)
         return reply
+
+    def method(self, found: Discovered, registration: Registration) -> str:
+        """How the client authenticates, as :class:`Registration` names it: as found by :meth:`ask`."""
+        chosen = self._in_order(found, registration)[0]
+        return next(name for name, method in _METHODS.items() if method == chosen)
+
+    def _in_order(self, found: Discovered, registration: Registration) -> list[str]:
+        chosen = self._chosen.get((found.token_endpoint, registration.client_id))
+        return sorted(_methods(found, registration), key=lambda name: name != chosen)
 
     def _remember(self, known: tuple[str, str], method: str) -> None:
         while len(self._chosen) >= _MOST:
@@ -109,7 +120,8 @@ def error_of(reply: Reply) -> str | None:
 def is_about_client(reply: Reply) -> bool:
     """Whether id, secret or the way to send them were refused. Beside what the RFC says, Keycloak says
     ``unauthorized_client`` with 401 to that, and Glewlwyd with 403."""
-    return reply.status in (401, 403) or error_of(reply) == "invalid_client"
+    error = error_of(reply)
+    return error == "invalid_client" or (reply.status in (401, 403) and error not in ABOUT_CODE)
 
 
 def _object(reply: Reply) -> dict[str, Any]:

@@ -6,7 +6,8 @@ nothing of what the answers mean.
 """
 
 from manifest_auth.outgoing.addresses import split
+from manifest_auth.outgoing.discreet import Discreet, Withheld
 from manifest_auth.outgoing.outgoing import Outgoing
 from manifest_auth.outgoing.reply import Reply, Unreachable, parse
 
-__all__ = ["Outgoing", "Reply", "Unreachable", "parse", "split"]
+__all__ = ["Discreet", "Outgoing", "Reply", "Unreachable", "Withheld", "parse", "split"]

@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 from manifest_auth.metrics import Call, CallResult, Metrics
 from manifest_auth.outgoing.addresses import literal_refusal, refusal, split
 from manifest_auth.outgoing.names import Names, Resolve, system
-from manifest_auth.outgoing.reply import Reply, Unreachable
+from manifest_auth.outgoing.reply import NotPublic, Reply, Unreachable
 from manifest_auth.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Outgoing:
     """The calls of one process. Nothing is loaded or opened before the first one."""
 
     def __init__(self, settings: Settings, metrics: Metrics | None = None, resolve: Resolve = system) -> None:
-        self._seconds, self._is_private_allowed = settings.provider_timeout, settings.calls_private
+        self._seconds, self._private = settings.provider_timeout, settings.private_targets
         self.metrics, self._names = metrics or Metrics(), Names(resolve)
         self._wire: Wire | None = None
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
@@ -38,7 +38,7 @@ class Outgoing:
 
     def check(self, url: str) -> None:
         """Raises ValueError for an address that may never be called, with a sentence for whoever configured it."""
-        if why := literal_refusal(split(url).host, self._is_private_allowed):
+        if why := literal_refusal(split(url).host, self._private):
             raise ValueError(f"may not be called: {why}")
 
     async def get(
@@ -54,6 +54,10 @@ class Outgoing:
         Raises Unreachable, also for an address that may not be called.
         """
         return await self._ask("GET", url, headers or {}, None, deadline, call)
+
+    async def look(self, url: str, *, deadline: float | None = None, call: Call = "other") -> Reply:
+        """As :meth:`get`, where a redirect is an answer too. It is not followed."""
+        return await self._ask("GET", url, {}, None, deadline, call, redirects=True)
 
     async def post_form(
         self,
@@ -79,19 +83,21 @@ class Outgoing:
         self._names.close()
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float | None, call: Call
-    ) -> Reply:
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float | None, call: Call,
+        redirects: bool = False,
+    ) -> Reply:  # fmt: skip
         result: CallResult = "unreachable"
         began = time.perf_counter()
         try:
-            reply = await self._in_turn(method, url, headers, body, self.deadline() if deadline is None else deadline)
+            until = self.deadline() if deadline is None else deadline
+            reply = await self._in_turn(method, url, headers, body, until, redirects)
             result = "ok" if reply.status < 300 else "refused"
         finally:
             self.metrics.called(call, result, time.perf_counter() - began)
         return reply
 
     async def _in_turn(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float, redirects: bool
     ) -> Reply:
         try:
             target = split(url)
@@ -102,9 +108,11 @@ class Outgoing:
         try:
             async with asyncio.timeout_at(deadline), turn:
                 left = deadline - asyncio.get_running_loop().time()
-                return await self._opened().exchange(method, target, sent, body, left)
+                return await self._opened().exchange(method, target, sent, body, left, redirects)
         except TimeoutError:
             raise Unreachable(f"{target.authority}: no answer in time") from None
+        except NotPublic as error:
+            raise NotPublic(f"{target.authority}: {error}", target.authority) from None
         except Unreachable as error:
             raise Unreachable(f"{target.authority}: {error}") from None
 
@@ -112,5 +120,5 @@ class Outgoing:
         if self._wire is None:
             from manifest_auth.outgoing.wire import Wire
 
-            self._wire = Wire(self._names, lambda host, address: refusal(host, address, self._is_private_allowed))
+            self._wire = Wire(self._names, lambda host, address: refusal(host, address, self._private))
         return self._wire

@@ -16,7 +16,7 @@ import httpcore2
 
 from manifest_auth.outgoing.addresses import Target
 from manifest_auth.outgoing.names import Names
-from manifest_auth.outgoing.reply import Reply, Unreachable
+from manifest_auth.outgoing.reply import NotPublic, Reply, Unreachable
 
 MAX_BODY = 1024 * 1024
 MOST_CONNECTIONS = 256
@@ -42,24 +42,37 @@ class Wire:
         )
 
     async def exchange(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+        redirects: bool = False,
     ) -> Reply:
-        """One request, one answer. Raises Unreachable; a time-out of the whole is the caller's."""
+        """One request, one answer. ``redirects``: one that sends elsewhere is an answer too. Raises Unreachable; a
+        time-out of the whole is the caller's."""
         with _told():
             try:
-                return await self._once(method, target, headers, body, seconds)
+                return await self._once(method, target, headers, body, seconds, redirects)
             except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
                 if method != "GET":  # RFC 9110, section 9.2.2: a code is redeemed once
                     raise
                 # A connection that the other side was about to close; the next one is new or fails as well.
-                return await self._once(method, target, headers, body, seconds)
+                return await self._once(method, target, headers, body, seconds, redirects)
 
     async def close(self) -> None:
         """Ends all connections."""
         await self._pool.aclose()
 
     async def _once(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+        redirects: bool,
     ) -> Reply:
         url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
@@ -68,7 +81,7 @@ class Wire:
         )
         async with exchange as answer:
             received = _joined(answer.headers)
-            if 300 <= answer.status < 400:
+            if 300 <= answer.status < 400 and not redirects:
                 raise Unreachable(f"redirected to {_without_query(received.get('location', 'nowhere'))}")
             if received.get("content-encoding", "identity").lower() != "identity":
                 raise Unreachable("compressed its answer, though asked not to")
@@ -93,7 +106,7 @@ class _CheckedBackend(httpcore2.AnyIOBackend):
         why = {address: self._refusal(host, address) for address in addresses}
         allowed = [address for address in addresses if not why[address]][:_MOST_TRIED]
         if not allowed:
-            raise Unreachable("; ".join(why.values()))
+            raise NotPublic("; ".join(why.values()))
         until = time.monotonic() + (timeout or 0)
         for others in range(len(allowed) - 1, -1, -1):
             share = (until - time.monotonic()) / (others + 1)
@@ -148,7 +161,7 @@ def _told() -> Iterator[None]:
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
         raise Unreachable(f"broken answer: {_innermost(error)}") from None
     except OSError as error:  # the name was looked up by us
-        raise Unreachable(f"the name cannot be looked up: {error}") from None
+        raise NotPublic(f"the name cannot be looked up: {error}") from None
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -57,6 +57,7 @@ from manifest_auth.providers.settings import (
     Secrets,
     Settings,
     check,
+    check_provider_name,
     settings_of,
 )
 
@@ -82,6 +83,7 @@ __all__ = [
     "Unlinked",
     "change",
     "check",
+    "check_provider_name",
     "claims_unvouched",
     "create",
     "drop_tokens",

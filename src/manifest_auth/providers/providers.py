@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import msgspec
@@ -12,7 +11,7 @@ from sqlalchemy import func as sql
 from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.providers.identities import forget_all
-from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
+from manifest_auth.providers.settings import Secrets, Settings, check, check_mark, check_provider_name, settings_of
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import (
@@ -25,7 +24,6 @@ from manifest_auth.store.tables import (
 )
 from manifest_auth.store.tables import tenants as tenants_table
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 MOST = 50
 
 
@@ -189,12 +187,9 @@ def create(
 ) -> Provider:  # fmt: skip
     """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict,
     Forbidden."""
-    if not _NAME.match(name):
-        raise ValidationError(
-            details=[("name", "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores")]
-        )
+    check_provider_name(name)
     check(settings)
-    _check_mark(None, settings, by_admin)
+    check_mark(None, settings, by_admin)
     _one_by_one(unit)
     count = unit.first(_COUNT)
     if count is not None and count.id >= MOST:
@@ -224,7 +219,7 @@ def change(
     check(settings)
     if settings.kind != provider.kind:
         raise ValidationError(details=[(settings.kind, "The kind of a provider does not change")])
-    _check_mark(provider.rules, settings, by_admin)
+    check_mark(provider.rules, settings, by_admin)
     _check_issuer(unit, settings, provider.id)
     text = msgspec.json.encode(settings).decode()
     reaches = by_admin or (bool(provider.reaches_admins) and settings == provider.rules)
@@ -283,15 +278,6 @@ def _one_by_one(unit: TenantUnit) -> None:
     """Whoever makes a provider of this client waits until the one before has done so, in whichever process: what may
     be there depends on what is there. (The entity id of one that is there does not change.)"""
     tenants.get(unit, unit.tenant_id, lock=True)
-
-
-def _check_mark(before: Settings | None, after: Settings, by_admin: bool) -> None:
-    """Only an Admin lets a provider use the shared callback address, and only as the issuer that it is."""
-    if by_admin or after.oidc is None or not after.oidc.shared_callback:
-        return
-    had = before.oidc if before is not None else None
-    if had is None or not had.shared_callback or had.issuer != after.oidc.issuer:
-        raise Forbidden("Only an Admin gives a provider the shared callback address: set oidc.sharedCallback to false")
 
 
 def _check_issuer(unit: TenantUnit, settings: Settings, own_id: int | None) -> None:

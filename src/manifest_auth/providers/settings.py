@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.errors import ValidationError
+from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.text import check_return_address, check_web_address
 
@@ -17,6 +17,8 @@ _DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 KINDS = ("oidc", "saml", "dynamics", "entra")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
+
+_PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000)]
 Word = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -190,6 +192,23 @@ class Secrets(msgspec.Struct, frozen=True):
 def settings_of(text: str) -> Settings:
     """The settings of a stored text."""
     return msgspec.json.decode(text, type=Settings)
+
+
+def check_provider_name(name: str) -> None:
+    """Raises ValidationError."""
+    if not _PROVIDER_NAME.match(name):
+        sentence = "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores"
+        raise ValidationError(details=[("name", sentence)])
+
+
+def check_mark(before: Settings | None, after: Settings, by_admin: bool) -> None:
+    """Only an Admin lets a provider use the shared callback address, and only for the issuer that it has then. Raises
+    Forbidden."""
+    if by_admin or after.oidc is None or not after.oidc.shared_callback:
+        return
+    had = before.oidc if before is not None else None
+    if had is None or not had.shared_callback or had.issuer != after.oidc.issuer:
+        raise Forbidden("Only an Admin gives a provider the shared callback address: set oidc.sharedCallback to false")
 
 
 def check(settings: Settings) -> None:

@@ -3,6 +3,7 @@
 from manifest_auth.settings.addresses import UNKNOWN, Network, is_listed, networks_of, plain_address
 from manifest_auth.settings.hosts import is_loopback_host
 from manifest_auth.settings.loading import admin_networks, load, proxy_networks
+from manifest_auth.settings.private_targets import PrivateTargets
 from manifest_auth.settings.values import (
     DAY,
     HOUR,
@@ -24,6 +25,7 @@ __all__ = [
     "PREFIX",
     "UNKNOWN",
     "Network",
+    "PrivateTargets",
     "Seconds",
     "Secret",
     "Settings",

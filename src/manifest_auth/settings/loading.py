@@ -95,6 +95,10 @@ def _check(settings: Settings) -> None:
             networks(settings)
         except ValueError as error:
             raise SettingsError(f"{variable(field)}: {error}") from None
+    try:
+        _ = settings.private_targets
+    except ValueError as error:
+        raise SettingsError(f"{variable('outgoing_private')}: {error}") from None
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.settings.hosts import is_loopback_host
+from manifest_auth.settings.private_targets import PrivateTargets, listed
 
 PREFIX = "MANIFEST_"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -157,10 +158,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = ""
     demo_password: Annotated[Secret | None, _about("One password for all demo accounts of `serve --demo`.")] = None
     outgoing_private: Annotated[
-        Literal["auto", "on", "off"],
+        str,
         _about(
-            "Whether identity providers at private, link-local or loopback addresses may be called; "
-            "`auto`: on premise, and while the public address is loopback."
+            "Whether identity providers at private, link-local or loopback addresses may be called: `on`, `off`, or a "
+            "list of hosts and networks like `idp.corp.example, 10.1.0.0/16`; `auto`: on premise, and while the public "
+            "address is loopback."
         ),
     ] = "auto"
     provider_timeout: Annotated[
@@ -216,12 +218,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.introspection == "on" or (self.introspection == "auto" and self.is_loopback)
 
     @property
-    def calls_private(self) -> bool:
-        """Whether providers at addresses that are not public may be called. Where strangers are tenants, they name the
-        providers, and must not reach the network that this server stands in."""
-        if self.outgoing_private != "auto":
-            return self.outgoing_private == "on"
-        return self.deployment == "on-premise" or self.is_loopback
+    def private_targets(self) -> PrivateTargets:
+        """Which providers at addresses that are not public may be called. Where anyone can be a tenant, tenants name
+        the providers, and must not reach the network that this server stands in. Raises ValueError."""
+        if self.outgoing_private == "auto":
+            return PrivateTargets(self.deployment == "on-premise" or self.is_loopback)
+        if self.outgoing_private in ("on", "off"):
+            return PrivateTargets(self.outgoing_private == "on")
+        return listed(self.outgoing_private)
 
 
 def variable(field: str) -> str:
