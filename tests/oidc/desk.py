@@ -15,7 +15,8 @@ from manifest_auth.outgoing import Outgoing
 from tests.support.house import FrozenClock
 from tests.support.oidc_op import Op, b64, half_hash, signed
 
-CALLBACK = "https://auth.example.com/api/client/auth/oidc/callback"
+SHARED = "https://auth.example.com/api/client/auth/oidc/callback"
+CALLBACK = f"{SHARED}/acme/company"
 VERIFIER = "verifier-" * 6
 EMAIL = frozenset({"email"})
 NOTHING: frozenset[str] = frozenset()
@@ -45,7 +46,7 @@ class Desk:
         back = self.op.visit(self.client.authorization_address(found, registration, asked))
         query = dict(parse_qsl(urlsplit(back).query))
         assert query["state"] == asked.state
-        return Answer(query["code"], VERIFIER, nonce, CALLBACK, query.get("iss"))
+        return Answer(query["code"], VERIFIER, nonce, CALLBACK)
 
     async def sign_in(self, wants: frozenset[str] = NOTHING, **changes: Any) -> dict[str, Any]:
         """The claims that a whole sign-in ends with."""
@@ -98,4 +99,4 @@ class Desk:
         return signed(self.header() if header is None else header, claims, self.op.key, self.op.alg)
 
 
-__all__ = ["CALLBACK", "EMAIL", "NOTHING", "VERIFIER", "Desk", "half_hash"]
+__all__ = ["CALLBACK", "EMAIL", "NOTHING", "SHARED", "VERIFIER", "Desk", "half_hash"]

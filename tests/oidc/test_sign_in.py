@@ -87,20 +87,6 @@ async def test_a_provider_may_send_iss_without_announcing_it(desk: Desk) -> None
     await desk.sign_in()
 
 
-async def test_an_announced_iss_that_is_missing_is_refused_before_anything_is_asked(desk: Desk) -> None:
-    desk.op.redirect["iss"] = None
-    assert "no iss" in (await desk.refusal()).reason
-    assert desk.op.count("token") == 0
-
-
-@pytest.mark.parametrize("iss", ["https://evil.example", "", "{}/", "{} "])
-async def test_another_iss_in_the_redirect_is_refused_before_anything_is_asked(desk: Desk, iss: str) -> None:
-    answer = (await desk.begin())._replace(iss=iss.format(desk.op.issuer))
-    with pytest.raises(Exception, match="redirect: iss"):
-        await desk.client.redeem(desk.registration(), answer, EMAIL)
-    assert desk.op.count("token") == 0
-
-
 LEGAL = {
     "audience as a list": {"aud": ["manifest"]},
     "several audiences, and we are the authorized one": {"aud": ["api", "manifest"], "azp": "manifest"},
