@@ -121,7 +121,11 @@ async def test_a_sign_in_ends_at_its_own_callback_alone(world: World) -> None:
         browser = Browser(world.app)
         started = await browser.start("oidc", client=provider.client, provider=made["name"])
         back = op.visit(started.headers["location"])
-        check_nobody_got_in(await browser.send("GET", back.replace(f"oidc/callback/{provider.client}/{made['name']}", "ms-dynamics/callback")))
+        check_nobody_got_in(
+            await browser.send(
+                "GET", back.replace(f"oidc/callback/{provider.client}/{made['name']}", "ms-dynamics/callback")
+            )
+        )
         assert op.count("token") == 0
     assert world.microsoft.count("token") == 0
 

@@ -45,7 +45,9 @@ async def test_only_a_plain_true_announces_iss(desk: Desk, announced: object) ->
         ("", ISSUER, False),
     ],
 )
-def test_an_answer_fits_by_its_address_and_its_issuer(came_to: str, iss: str | None, fits: bool, required: bool) -> None:
+def test_an_answer_fits_by_its_address_and_its_issuer(
+    came_to: str, iss: str | None, fits: bool, required: bool
+) -> None:
     assert Callback(CALLBACK, required).fits(came_to, iss, lambda: ISSUER) is fits
 
 

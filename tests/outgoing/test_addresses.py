@@ -194,7 +194,7 @@ def test_a_list_allows_the_hosts_and_networks_that_it_names_and_no_others(
     ["", " ", ",", "yes", "true", "10.0.0.0/33", "10.0.0", "0x7f000001", "a b", "on,10.0.0.0/8", "*.corp", "a/b", "-a"],
 )
 def test_a_list_that_is_none_stops_the_start(text: str) -> None:
-    with pytest.raises(SettingsError, match="^MANIFEST_OUTGOING_PRIVATE: "):
+    with pytest.raises(SettingsError, match=r"^MANIFEST_OUTGOING_PRIVATE: "):
         load({**HOSTED, "MANIFEST_OUTGOING_PRIVATE": text})
 
 

@@ -10,12 +10,11 @@ from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.microsoft import Cloud, examine
 from manifest_auth.oidc import Finding
-from manifest_auth.outgoing import Outgoing
 from manifest_auth.providers import DynamicsSettings, EntraSettings, Provider
 from manifest_auth.sign_in import directory, dynamics
 
 
-async def findings(ctx: Context, provider: Provider, outgoing: Outgoing) -> AsyncIterator[Finding]:
+async def findings(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
     """One after the other. Changes nothing."""
     settings = provider.rules.dynamics or provider.rules.entra
     assert settings is not None
@@ -26,13 +25,13 @@ async def findings(ctx: Context, provider: Provider, outgoing: Outgoing) -> Asyn
         return
     name = ctx.house.microsoft.clouds.name_of(settings.cloud)
     yield Finding("ok", f"The cloud is {name}: login at {cloud.login}, Graph at {cloud.graph}.")
-    for found in await examine.directory(outgoing, cloud, settings.directory):
+    for found in await examine.directory(ctx.house.outgoing, cloud, settings.directory):
         yield found
     secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
     of_kind = (
-        _dynamics(ctx, outgoing, settings, cloud, secret)
+        _dynamics(ctx, settings, cloud, secret)
         if isinstance(settings, DynamicsSettings)
-        else _entra(ctx, outgoing, settings, cloud, secret)
+        else _entra(ctx, settings, cloud, secret)
     )
     async for found in of_kind:
         yield found
@@ -41,9 +40,9 @@ async def findings(ctx: Context, provider: Provider, outgoing: Outgoing) -> Asyn
 
 
 async def _dynamics(
-    ctx: Context, outgoing: Outgoing, settings: DynamicsSettings, cloud: Cloud, secret: str | None
+    ctx: Context, settings: DynamicsSettings, cloud: Cloud, secret: str | None
 ) -> AsyncIterator[Finding]:
-    callback = dynamics.callback_of(ctx)
+    outgoing, callback = ctx.house.outgoing, dynamics.callback_of(ctx)
     grant = {**examine.CODE, "redirect_uri": callback}
     yield await examine.application(outgoing, cloud, settings.directory, settings.client_id, secret, grant)
     yield await examine.environment(outgoing, cloud, settings.organization, settings.directory)
@@ -51,9 +50,8 @@ async def _dynamics(
     yield Finding("note", f"The app registration needs the redirect address {callback} {permission}.")
 
 
-async def _entra(
-    ctx: Context, outgoing: Outgoing, settings: EntraSettings, cloud: Cloud, secret: str | None
-) -> AsyncIterator[Finding]:
+async def _entra(ctx: Context, settings: EntraSettings, cloud: Cloud, secret: str | None) -> AsyncIterator[Finding]:
+    outgoing = ctx.house.outgoing
     if settings.graph_tokens or settings.ask_graph:
         yield await examine.graph(outgoing, cloud)
     if not settings.client_id:

@@ -18,17 +18,21 @@ async def examine(
 ) -> AsyncIterator[Finding]:
     """Fetches everything anew, tries to redeem a code that does not exist, and asks for a sign-in that may show nothing.
     Raises nothing but what ``outgoing`` adds. ``address``: where the issuer's document is."""
+    if addresses.shared is None:
+        yield _address(addresses.own, addresses)
     try:
         outgoing.check(address)
         document = await discovery.fetch(outgoing, address)
     except ValueError as error:
         yield Finding("bad", f"The issuer {registration.issuer} {error}.")
-        yield _unsure(addresses)
+        for finding in _unsure(addresses):
+            yield finding
         return
     except Unreachable as error:
         hint = "Is the issuer right? It is what stands before /.well-known/openid-configuration."
         yield Finding("bad", f"The provider's description cannot be fetched: {error}. {hint}")
-        yield _unsure(addresses)
+        for finding in _unsure(addresses):
+            yield finding
         return
     yield Finding("ok", f"The provider's description is at {address}.")
     for finding in (*_issuer(registration.issuer, document), *_abilities(registration, document)):
@@ -37,7 +41,8 @@ async def examine(
     for fault in faults:
         yield Finding("bad", f"In the provider's description {fault}.")
     if faults:
-        yield _unsure(addresses)
+        for finding in _unsure(addresses):
+            yield finding
         return
     found = discovery.read(outgoing, registration.issuer, {**document, "issuer": registration.issuer})
     redirect_uri = addresses.chosen(found).redirect_uri
@@ -93,18 +98,21 @@ async def _keys(outgoing: Outgoing, found: Discovered) -> Finding:
     return Finding("ok", f"The provider publishes {usable} usable {'key' if usable == 1 else 'keys'}.")
 
 
-def _unsure(addresses: CallbackAddresses) -> Finding:
-    """The address to register, while the provider's description is not there."""
-    if addresses.shared is None:
-        return Finding("note", f"The callback address to register is {addresses.own}, its own.")
-    shared = f"{addresses.shared}, the shared one, if the provider announces iss (RFC 9207)"
-    return Finding("note", f"The callback address to register is {shared}; else {addresses.own}, its own.")
+def _unsure(addresses: CallbackAddresses) -> Iterator[Finding]:
+    """The address to register of a provider that is marked, while its description is not there."""
+    if addresses.shared is not None:
+        shared = f"{addresses.shared}, the shared one, if the provider announces iss (RFC 9207)"
+        yield Finding("note", f"The callback address to register is {shared}; else {addresses.own}, its own.")
+
+
+def _address(chosen: str, addresses: CallbackAddresses) -> Finding:
+    which = "its own" if chosen == addresses.own else "the shared one"
+    return Finding("ok", f"The callback address to register is {chosen}, {which}.")
 
 
 def _callback(addresses: CallbackAddresses, found: Discovered) -> Iterator[Finding]:
-    chosen = addresses.chosen(found).redirect_uri
-    which = "its own" if chosen == addresses.own else "the shared one"
-    yield Finding("ok", f"The callback address to register is {chosen}, {which}.")
+    if addresses.shared is not None:
+        yield _address(addresses.chosen(found).redirect_uri, addresses)
     if found.returns_iss:
         yield Finding("ok", "The provider announces iss (RFC 9207): every answer must name its issuer.")
     elif addresses.shared is not None:
