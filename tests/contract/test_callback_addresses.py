@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import bindparam, update
 
+from manifest_auth import providers, tenants
+from manifest_auth.store import bound
+from manifest_auth.store.tables import providers as table
 from tests.support.accounts import new_client
+from tests.support.editors import WHO, editor
+from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import (
@@ -27,6 +34,8 @@ from tests.support.single_sign_on import (
 
 ELSEWHERE = "the answer came to another callback address"
 MARKED = {"sharedCallback": True}
+ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
+SET_SETTINGS = bound(update(table).where(table.c.name == bindparam("of_name")).values(settings=bindparam("text")))
 
 
 @pytest.fixture(autouse=True)
@@ -205,3 +214,67 @@ async def test_an_error_too_must_come_to_the_right_address(app: App, op: Op, sen
     check_nobody_got_in(await browser.send("GET", address.replace(callback(client, made["name"]), SHARED_CALLBACK)))
     check_nobody_got_in(await browser.send("GET", address))
     assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE, "redirect: access_denied"]
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_only_an_admin_marks_a_provider_for_the_shared_address(app: App, op: Op, who: str) -> None:
+    desk = await editor(app, who, await new_client(app))
+    may = who != "User Admin"
+    oidc = {"issuer": op.issuer, "clientId": op.client_id}
+    made = await desk.create("marked", oidc={**oidc, **MARKED}, **ROLES)
+    unmarked = await desk.make(name="unmarked", oidc=oidc, **ROLES)
+    assert unmarked["oidc"]["sharedCallback"] is False
+    marked = await desk.send("PATCH", "/unmarked", {"oidc": MARKED})
+    if may:
+        assert check_success(made, 201)["oidc"]["sharedCallback"] is True
+        assert check_success(marked)["serviceProvider"]["sharedCallbackUrl"] == SHARED_CALLBACK
+    else:
+        for refused in (made, marked):
+            assert "Only an Admin" in check_refusal(refused, 403, "FORBIDDEN")["message"]
+        assert check_success(await desk.send("GET", "/unmarked"))["oidc"]["sharedCallback"] is False
+
+
+async def test_a_user_admin_keeps_and_takes_a_mark_but_moves_none_to_another_issuer(app: App, op: Op) -> None:
+    client = await new_client(app)
+    made = await add_oidc(app, op, client, MARKED)
+    desk = await editor(app, "User Admin", client)
+    one = f"/{made['name']}"
+    assert check_success(await desk.send("PATCH", one, {"displayName": "Company"}))["reachesAdmins"] is True
+    changed = check_success(await desk.send("PATCH", one, {"oidc": {"groupClaim": "teams", **MARKED}}))
+    assert (changed["oidc"]["sharedCallback"], changed["reachesAdmins"]) == (True, False)
+    moved = {"issuer": "https://other.example", "clientSecret": "x"}
+    check_refusal(await desk.send("PATCH", one, {"oidc": moved}), 403, "FORBIDDEN")
+    taken = check_success(await desk.send("PATCH", one, {"oidc": {"sharedCallback": False}}))
+    assert taken["serviceProvider"] == {"callbackUrl": callback(client, made["name"])}
+    check_refusal(await desk.send("PATCH", one, {"oidc": MARKED}), 403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("member", [{"sharedCallback": True}, {"ownCallback": True}, {"ownCallback": False}, {}])
+@pytest.mark.parametrize("sends_iss", [True, False])
+async def test_a_provider_that_an_upgrade_left_signs_people_in(
+    app: App, op: Op, member: dict[str, bool], sends_iss: bool
+) -> None:
+    """At the shared address where it is marked and announces `iss`, else once its own is registered. A member that is
+    gone is read over."""
+    op.without_iss = not sends_iss
+    client = await new_client(app)
+    made = await add_oidc(app, op, client)
+
+    def as_stored(unit: Any) -> None:
+        tenant = tenants.find(unit, client)
+        assert tenant is not None
+        unit = unit.of(tenant.id)
+        settings = json.loads(providers.get(unit, made["name"]).settings)
+        del settings["oidc"]["sharedCallback"]
+        settings["oidc"] |= member
+        unit.change(SET_SETTINGS, of_name=made["name"], text=json.dumps(settings, separators=(",", ":")))
+
+    await app.house.store.write(as_stored)
+    address = SHARED_CALLBACK if sends_iss and member.get("sharedCallback") else callback(client, made["name"])
+    op.registered = {address}
+    browser, back = await begun(app, op, client)
+    assert back.startswith(f"{address}?")
+    await gets_in(browser, back)
+    desk = await editor(app, "User Admin", client)
+    same = check_success(await desk.send("PATCH", f"/{made['name']}", {"displayName": "Company"}))
+    assert (same["reachesAdmins"], "ownCallback" in same["oidc"]) == (True, False)

@@ -1,4 +1,4 @@
-"""``provider add|list|test|callbacks``: a client's identity providers from the command line, by the server's own verbs."""
+"""``provider add|list|test|callbacks``: identity providers from the command line, by the server's own operations."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def add_to(groups: Any) -> None:
 async def add(given: argparse.Namespace) -> None:
     """Makes a provider and prints what to type in there; or prints the address that it will have."""
     if given.print_callback:
-        return await _print_callback(given)
+        await _print_callback(given)
+        return
     body = convert(_body(given), ProviderBody)
     async with opened(build_house(settings.load()), hashing=False) as house:
         ctx = _context(house)

@@ -16,7 +16,7 @@ from manifest_auth.outgoing import Outgoing, Unreachable
 async def examine(
     outgoing: Outgoing, random: Random, registration: Registration, addresses: CallbackAddresses, address: str
 ) -> AsyncIterator[Finding]:
-    """Fetches everything anew, tries to redeem a code that does not exist, and asks for a sign-in that may show nothing.
+    """Fetches everything anew, tries to redeem a code that does not exist, and asks for a sign-in without a page.
     Raises nothing but what ``outgoing`` adds. ``address``: where the issuer's document is."""
     if addresses.shared is None:
         yield _address(addresses.own, addresses)

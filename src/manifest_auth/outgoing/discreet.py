@@ -25,8 +25,8 @@ class Discreet(Outgoing):
     """As ``inner`` for public addresses. For all others every call raises :class:`Withheld`: a status, a redirect, a
     broken answer and a refused connection there cannot be told apart, since no caller ever sees them.
 
-    Public addresses are called by connections of its own that lead nowhere else, so a name that changes its mind between
-    two look-ups tells nothing either.
+    Public addresses are called by connections of its own that lead nowhere else, so a name that leads elsewhere at the
+    second look-up tells nothing either.
     """
 
     def __init__(self, settings: Settings, inner: Outgoing, resolve: Resolve = system) -> None:
