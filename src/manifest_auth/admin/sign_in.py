@@ -96,8 +96,9 @@ async def _prove_and_finish(
     proof = await throttle.prove(ctx, counters, admin.password_hash if admin else None, password)
     if admin is None or not proof.matches:
         subject = f"admin:{admin.id}" if admin else ""
-        await house.store.write(
-            lambda unit: audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, subject, method="admin")
+        installation = audit.INSTALLATION
+        await house.store.of(installation).write(
+            lambda unit: strangers.record(unit, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
         )
         raise InvalidCredentials("Invalid username or password")
     found = admin

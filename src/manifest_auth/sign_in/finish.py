@@ -12,7 +12,7 @@ from manifest_auth import audit, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled
-from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in import strangers, throttle
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tokens import Pair
@@ -91,7 +91,7 @@ def check_in(
     if proof is not None and user.password_hash != proof:
         raise Replaced(user.password_hash)
     if user.deactivated_at is not None or tenant.suspended_at is not None:
-        audit.record(bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled")
+        strangers.record(bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled")
         raise AccountDisabled()
     return tenant, user
 

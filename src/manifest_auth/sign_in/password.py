@@ -137,7 +137,7 @@ def _known_origin(
 def _failed(unit: SystemUnit, ctx: Context, attempt: Attempt, shown: Shown) -> None:
     chain = unit.of(attempt.tenant.id if attempt.tenant else audit.INSTALLATION)
     subject = f"user:{attempt.user.id}" if attempt.user else ""
-    audit.record(chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=shown.client or "")
+    strangers.record(chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=shown.client or "")
 
 
 async def _rehash(ctx: Context, tenant_id: int, user_id: int, stored: str, password: str) -> None:

@@ -191,7 +191,7 @@ async def complete(
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
         except SsoFailed as refusal:
-            record_failure(bound, ctx, provider, refusal)
+            record_failure(bound, ctx, provider, refusal, proved=True)
             raise
         return user.id
 
@@ -253,10 +253,12 @@ def _code(unit: SystemUnit, ctx: Context, provider: Provider, user_id: int, flow
     return codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
 
 
-def record_failure(unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed) -> None:
-    """Writes down why somebody did not get in."""
+def record_failure(
+    unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed, *, proved: bool = False
+) -> None:
+    """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
     detail = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
-    strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
+    strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
 
 
 def record_refusal(unit: TenantUnit, ctx: Context, provider: Provider, why: str) -> None:

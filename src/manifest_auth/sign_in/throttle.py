@@ -2,7 +2,7 @@
 
 Three counters can be asked, each with free attempts and then growing pauses that decay; none ever locks for good:
 
-* the address (IPv6 by /64), whatever accounts it tries;
+* the address, whatever accounts it tries: IPv6 by the networks around it, /64, /56 and /48, each with a counter;
 * the account as strangers try it, from everywhere together;
 * the account from this one origin: a stranger's address, or a device or address that signed in to it before.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, case, delete, select, update
@@ -56,22 +56,27 @@ ACCOUNT = Policy(free=10, longest_ms=15 * 60_000, memory_ms=DAY_MS)
 ADDRESS = Policy(free=50, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
 
 
+#: IPv6 is counted by each of these. A subscriber has a /64 at least, a household usually a /56 and a company a /48
+#: (RIPE-690), so a counter of the narrowest alone would leave one of them 65,536 budgets.
+PREFIXES = (64, 56, 48)
+
+
 class Counter(NamedTuple):
     key: str
     policy: Policy
 
 
 class Counters(NamedTuple):
-    """The counters of one attempt; ``account`` is absent for an origin that signed in before, ``address`` for a device
-    that did."""
+    """The counters of one attempt; ``account`` is absent for an origin that signed in before, ``address``, which are
+    those of the networks around it, for a device that did."""
 
-    address: Counter | None
+    address: tuple[Counter, ...]
     origin: Counter
     account: Counter | None
 
     def all(self) -> list[Counter]:
-        """In one order everywhere, so that two transactions never wait for each other."""
-        return sorted((c for c in self if c is not None), key=lambda c: c.key)
+        """In their one order, see :func:`in_order`."""
+        return in_order((*self.address, self.origin, *([self.account] if self.account else [])))
 
 
 class Held(NamedTuple):
@@ -148,13 +153,43 @@ def _hash(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def network_of(address: str) -> str:
-    """The address as it is counted: IPv6 by /64, since one subscriber has that many of them. What is no address is
-    counted as it is: all who come from none that can be read, together."""
+def networks_of(address: str) -> tuple[str, ...]:
+    """What an address is counted by, the narrowest first: itself, or of IPv6 the networks around it. What is no address
+    is counted as it is: all who come from none that can be read, together."""
     plain = plain_address(address)
     if plain is None:
-        return address
-    return str(ipaddress.ip_network((plain, 64), strict=False)) if ":" in plain else plain
+        return (address,)
+    if ":" not in plain:
+        return (plain,)
+    return tuple(str(ipaddress.ip_network((plain, prefix), strict=False)) for prefix in PREFIXES)
+
+
+def network_of(address: str) -> str:
+    """The narrowest network that an address is counted by: where one subscriber is."""
+    return networks_of(address)[0]
+
+
+def widened(free: int, step: int) -> int:
+    """The budget of a network that is ``step`` wider than the narrowest: half as much again for each. More people
+    may share it, and many fewer than it has narrow ones: what it has without end are addresses, not people."""
+    return free * (2 + step) // 2
+
+
+def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tuple[Counter, ...]:
+    """The counters of an address, one for each of its networks: ``key_of`` gives each its key. A wider one has more
+    free attempts and shorter pauses, since more people who did nothing wait for it."""
+    return tuple(
+        Counter(
+            key_of(network),
+            policy._replace(free=widened(policy.free, step), longest_ms=policy.longest_ms >> step),
+        )
+        for step, network in enumerate(networks_of(address))
+    )
+
+
+def in_order(counters: Iterable[Counter]) -> list[Counter]:
+    """In one order everywhere, so that two transactions never wait for each other."""
+    return sorted(counters, key=lambda c: c.key)
 
 
 def is_somewhere(address: str) -> bool:
@@ -190,10 +225,15 @@ def counters(door: Door, account: str, address: str, known: str | None) -> Count
     here = address_origin(address)
     whence = known or here
     return Counters(
-        Counter(_hash(door, "from", network_of(address)), ADDRESS) if whence == here else None,
+        address_counters(door, address) if whence == here else (),
         Counter(_hash(door, "pair", account, whence), ORIGIN),
         None if known else Counter(_hash(door, "account", account), ACCOUNT),
     )
+
+
+def address_counters(door: Door, address: str, policy: Policy = ADDRESS) -> tuple[Counter, ...]:
+    """Those of an address at a door, whatever accounts it tries."""
+    return by_address(policy, lambda network: _hash(door, "from", network), address)
 
 
 def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
@@ -205,13 +245,15 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
     if held is None:
         return None
     limit: Limit = "origin"
-    if held.by in (counters.address, counters.account):
-        limit = "address" if held.by == counters.address else "account"
+    if held.by == counters.account:
+        limit = "account"
+    elif held.by in counters.address:
+        limit = "address"
     return Wait(held.ms, limit)
 
 
 def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Held | None:
-    """As :func:`count`; the counters are in the order of their keys."""
+    """As :func:`count`; the counters are :func:`in_order`."""
     held: Held | None = None
     for counter in counters:
         row = unit.first(_FIND, key=counter.key) or unit.first(_START, key=counter.key, now=now)
@@ -254,7 +296,7 @@ def span_key(*parts: object, now: int, span_s: int) -> str:
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
     """The attempt was right: its counters start anew; the address keeps what it owes for other accounts."""
     for counter in counters.all():
-        if counter == counters.address:
+        if counter in counters.address:
             forgive(unit, counter.key)
         else:
             unit.change(_CLEAR, key=counter.key)
