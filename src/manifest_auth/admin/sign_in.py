@@ -53,6 +53,7 @@ async def _go_on(ctx: Context, text: str, otp: str) -> SignedIn:
         challenge.check(shown, fresh)
         return _finish(unit, ctx, counters, fresh, otp, text)
 
+    await ctx.house.keys.look()  # what is given out is signed with a key that counts
     return await ctx.house.store.write(tail)
 
 
@@ -109,6 +110,7 @@ async def _prove_and_finish(
             raise Replaced(fresh.password_hash)
         return _finish(unit, ctx, counters, fresh, otp)
 
+    await house.keys.look()
     signed_in = await house.store.write(tail)
     if proof.outdated:
         await _rehash(ctx, found, password)
