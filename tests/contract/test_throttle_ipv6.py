@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.sign_in import strangers
-from manifest_auth.sign_in.throttle import network_of, networks_of
+from manifest_auth.sign_in.networks import network_of, networks_of
 from tests.contract.test_section_3_throttle import DAY, PROXY, WRONG, guess
 from tests.support.accounts import hashes_counted, new_client, new_user, trail
 from tests.support.envelope import check_refusal
@@ -31,9 +31,9 @@ async def another_day(app: App) -> None:
     app.clock.advance(2 * DAY)
 
 
-def subnets(count: int, prefix: int = 0x2001_0DB8_0001, step: int = 1) -> list[str]:
-    """One address in each of so many /64s of a /48; ``step``: how far apart the /64s are."""
-    return [f"{prefix >> 32:x}:{prefix >> 16 & 0xFFFF:x}:{prefix & 0xFFFF:x}:{n * step:x}::{n + 1:x}" for n in range(count)]
+def subnets(count: int, site: int = 1, step: int = 1) -> list[str]:
+    """One address in each of so many /64s of a /48, which is that site's; ``step``: how far apart the /64s are."""
+    return [f"2001:db8:{site:x}:{n * step:x}::{n + 1:x}" for n in range(count)]
 
 
 async def hashed(app: App, sources: list[str]) -> int:
@@ -75,7 +75,7 @@ async def test_a_network_that_waits_leaves_those_beside_it_their_own(app: App) -
 
 
 async def test_wider_networks_wait_less(app: App) -> None:
-    await hashed(app, subnets(150, 0x2001_0DB8_0005, 256))
+    await hashed(app, subnets(150, 5, 256))
     waits = 0
     for number in range(12):
         reply = await guess(app, f"late-{number}@acme.example", "2001:db8:5:ffff::1")
@@ -89,21 +89,21 @@ async def test_wider_networks_wait_less(app: App) -> None:
 async def test_a_device_that_signed_in_before_gets_in_from_a_network_that_waits(app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
     device = (await guess(app, email, "2001:db8:6:1::1", PASSWORD)).cookie("device")
-    await hashed(app, subnets(150, 0x2001_0DB8_0006, 256))
+    await hashed(app, subnets(150, 6, 256))
     assert (await guess(app, "viewer@acme.example", "2001:db8:6:1::1", PASSWORD)).status == 429
     assert (await guess(app, email, "2001:db8:6:1::1", PASSWORD, device)).status == 200
 
 
 async def test_right_passwords_use_up_no_network(app: App) -> None:
     _, email = await new_user(app, password=PASSWORD)
-    for source in subnets(3, 0x2001_0DB8_0007):
+    for source in subnets(3, 7):
         for _ in range(3):
             assert (await guess(app, email, source, PASSWORD)).status == 200
-    assert await hashed(app, subnets(150, 0x2001_0DB8_0007)) == FREE[1]
+    assert await hashed(app, subnets(150, 7)) == FREE[1]
 
 
 async def test_an_address_that_is_let_go_is_let_go_with_its_networks(app: App) -> None:
-    await hashed(app, subnets(150, 0x2001_0DB8_0008, 256))
+    await hashed(app, subnets(150, 8, 256))
     here = "2001:db8:8:7700::1"
     assert (await guess(app, "viewer@acme.example", here, PASSWORD)).status == 429
     body = {"address": here}
@@ -122,9 +122,9 @@ async def forgot(app: App, number: int, address: str) -> Reply:
     return await app.post("/api/client/auth/password/forgot", body, headers=headers)
 
 
-@pytest.mark.parametrize(("ask", "third"), [(admin_guess, 0x2001_0DB8_0009), (forgot, 0x2001_0DB8_000A)])
-async def test_the_other_ways_in_count_networks_too(app: App, ask: object, third: int) -> None:
-    replies = [await ask(app, number, source) for number, source in enumerate(subnets(150, third, 256))]  # type: ignore[operator]
+@pytest.mark.parametrize(("ask", "site"), [(admin_guess, 9), (forgot, 0xA)])
+async def test_the_other_ways_in_count_networks_too(app: App, ask: object, site: int) -> None:
+    replies = [await ask(app, number, source) for number, source in enumerate(subnets(150, site, 256))]  # type: ignore[operator]
     assert [reply.status == 429 for reply in replies].count(False) == FREE[2]
 
 
@@ -137,7 +137,7 @@ async def okta(app: App, monkeypatch: pytest.MonkeyPatch) -> SamlProvider:
 
 
 async def test_events_are_counted_by_networks_too(app: App, okta: SamlProvider) -> None:
-    for source in subnets(30, 0x2001_0DB8_000B, 256):
+    for source in subnets(30, 0xB, 256):
         headers = {"X-Forwarded-For": source}
         check_refusal(await okta.call(okta.response(sign="none"), headers=headers), 401, "SSO_FAILED")
     assert [e.event for e in await trail(app, okta.client)].count("sign_in_failed") == 8
@@ -148,8 +148,8 @@ async def test_sign_ins_that_are_begun_are_counted_by_networks_too(app: App, okt
         path = f"/api/client/auth/okta-saml?client={okta.client}&provider={okta.name}"
         return (await Browser(app).send("GET", path, headers={"X-Forwarded-For": source})).status
 
-    assert [await start(s) for s in subnets(10, 0x2001_0DB8_000C)] == [302] * 6 + [429] * 4
-    assert [await start(s) for s in subnets(4, 0x2001_0DB8_000C, 256)] == [429, 302, 302, 429]
+    assert [await start(s) for s in subnets(10, 0xC)] == [302] * 6 + [429] * 4
+    assert [await start(s) for s in subnets(4, 0xC, 256)] == [429, 302, 302, 429]
 
 
 class Visitor(Browser):

@@ -17,7 +17,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.settings import HOUR
-from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in import networks, throttle
 from manifest_auth.sign_in.flows import LIFE_S
 from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 from manifest_auth.store import TenantUnit
@@ -43,9 +43,7 @@ BEGINNINGS = Policy(free=500, longest_ms=5_000, memory_ms=LIFE_S * 1000, ceiling
 DOOR: Door = "sso"
 
 
-def record(
-    unit: TenantUnit, ctx: Context, event: Event, subject: str, *, proved: bool = False, **detail: Any
-) -> None:
+def record(unit: TenantUnit, ctx: Context, event: Event, subject: str, *, proved: bool = False, **detail: Any) -> None:
     """Records an event that anybody may cause, as long as there are not too many of its class. Of those that are left
     out the first, the second, the fourth, the eighth … is told as how many there were so far in this span. ``proved``:
     the caller was found to be somebody, whatever the event is."""
@@ -77,8 +75,8 @@ def _budgets(unit: TenantUnit, ctx: Context, what: EventClass, subject: str) -> 
     def key(network: str) -> str:
         return throttle.span_key("events", unit.tenant_id, what.value, whose, network, now=ctx.now, span_s=EVENTS_S)
 
-    for step, network in enumerate(throttle.networks_of(ctx.address)):
-        yield "address", key(network), throttle.widened(EVENTS_FROM_ADDRESS, step)
+    for step, network in enumerate(networks.networks_of(ctx.address)):
+        yield "address", key(network), networks.widened(EVENTS_FROM_ADDRESS, step)
     yield ("account" if whose else "client"), key(""), EVENTS_IN_CLIENT
 
 

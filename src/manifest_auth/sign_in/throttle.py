@@ -14,7 +14,6 @@ what was typed, so accounts that do not exist are counted exactly like those tha
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -24,7 +23,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
-from manifest_auth.settings import plain_address
+from manifest_auth.sign_in.networks import network_of, networks_of, widened
 from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
 
@@ -54,11 +53,6 @@ ORIGIN = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY_MS)
 ACCOUNT = Policy(free=10, longest_ms=15 * 60_000, memory_ms=DAY_MS)
 # No ceiling: many people may share an address, and one of them must not shut the others out.
 ADDRESS = Policy(free=50, longest_ms=60_000, memory_ms=60 * 60_000, ceiling=None)
-
-
-#: IPv6 is counted by each of these. A subscriber has a /64 at least, a household usually a /56 and a company a /48
-#: (RIPE-690), so a counter of the narrowest alone would leave one of them 65,536 budgets.
-PREFIXES = (64, 56, 48)
 
 
 class Counter(NamedTuple):
@@ -149,30 +143,9 @@ _REMEMBER = bound(
 )
 
 
-def _hash(*parts: object) -> str:
+def key_of(*parts: object) -> str:
+    """A counter's key: a hash of what it counts."""
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def networks_of(address: str) -> tuple[str, ...]:
-    """What an address is counted by, the narrowest first: itself, or of IPv6 the networks around it. What is no address
-    is counted as it is: all who come from none that can be read, together."""
-    plain = plain_address(address)
-    if plain is None:
-        return (address,)
-    if ":" not in plain:
-        return (plain,)
-    return tuple(str(ipaddress.ip_network((plain, prefix), strict=False)) for prefix in PREFIXES)
-
-
-def network_of(address: str) -> str:
-    """The narrowest network that an address is counted by: where one subscriber is."""
-    return networks_of(address)[0]
-
-
-def widened(free: int, step: int) -> int:
-    """The budget of a network that is ``step`` wider than the narrowest: half as much again for each. More people
-    may share it, and many fewer than it has narrow ones: what it has without end are addresses, not people."""
-    return free * (2 + step) // 2
 
 
 def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tuple[Counter, ...]:
@@ -192,22 +165,12 @@ def in_order(counters: Iterable[Counter]) -> list[Counter]:
     return sorted(counters, key=lambda c: c.key)
 
 
-def is_somewhere(address: str) -> bool:
-    """Whether it tells anything of where somebody is: callers whose address cannot be read share one name."""
-    return plain_address(address) is not None
-
-
-def is_among(address: str, addresses: Iterable[str]) -> bool:
-    """Whether the address counts as one of those."""
-    return is_somewhere(address) and network_of(address) in map(network_of, addresses)
-
-
 def device_origin(device: str) -> str:
-    return _hash("device", device)
+    return key_of("device", device)
 
 
 def address_origin(address: str) -> str:
-    return _hash("address", network_of(address))
+    return key_of("address", network_of(address))
 
 
 def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
@@ -226,14 +189,14 @@ def counters(door: Door, account: str, address: str, known: str | None) -> Count
     whence = known or here
     return Counters(
         address_counters(door, address) if whence == here else (),
-        Counter(_hash(door, "pair", account, whence), ORIGIN),
-        None if known else Counter(_hash(door, "account", account), ACCOUNT),
+        Counter(key_of(door, "pair", account, whence), ORIGIN),
+        None if known else Counter(key_of(door, "account", account), ACCOUNT),
     )
 
 
 def address_counters(door: Door, address: str, policy: Policy = ADDRESS) -> tuple[Counter, ...]:
     """Those of an address at a door, whatever accounts it tries."""
-    return by_address(policy, lambda network: _hash(door, "from", network), address)
+    return by_address(policy, lambda network: key_of(door, "from", network), address)
 
 
 def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
@@ -290,7 +253,7 @@ def forgive(unit: SystemUnit | TenantUnit, key: str) -> None:
 
 def span_key(*parts: object, now: int, span_s: int) -> str:
     """The key of a counter that begins anew with each span of time. Swept like all others."""
-    return _hash(*parts, "span", now // (span_s * 1000))
+    return key_of(*parts, "span", now // (span_s * 1000))
 
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
