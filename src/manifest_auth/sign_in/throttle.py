@@ -265,13 +265,14 @@ def succeeded(unit: SystemUnit, counters: Counters) -> None:
             unit.change(_CLEAR, key=counter.key)
 
 
-async def prove(ctx: Context, counters: Counters, stored: str | None, password: str) -> Proof:
+async def prove(ctx: Context, counters: Counters, stored: str | None, password: str, decoy: str | None = None) -> Proof:
     """The verdict of the hash on a counted attempt. One that found the queue full was never tried, and is no failure.
+    ``decoy``: see :meth:`Hasher.verify`.
 
     Raises Overloaded.
     """
     try:
-        return await ctx.house.hasher.verify(stored, password)
+        return await ctx.house.hasher.verify(stored, password, decoy)
     except Overloaded:
         await ctx.house.store.write(lambda unit: _uncount(unit, counters))
         raise
