@@ -97,8 +97,8 @@ class Hasher:
         return f"$argon2id$v=19$m={m},t={t},p={p}${_b64(salt)}${_b64(tag)}"
 
     async def verify(self, stored: str | None, password: str, decoy: str | None = None) -> Proof:
-        """Exactly one hash, whatever is stored. For nothing, or for what is no hash, the work is that of ``decoy``, else
-        that of today's settings, and never a match. Raises Overloaded."""
+        """Exactly one hash, whatever is stored. For nothing, or for what is no hash, the work is that of ``decoy``,
+        else that of today's settings, and never a match. Raises Overloaded."""
         if stored is not None and _is_hash(stored):
             return await self._verify(stored, password)
         if decoy is not None and _is_hash(decoy):

@@ -121,7 +121,7 @@ def _find(unit: SystemUnit, claim: Claim) -> tuple[Tenant | None, User | None]:
     if claim.client is not None:
         tenant = tenants.find(unit, claim.client)
         return tenant, users.find_by_email(unit.of(tenant.id), claim.email) if tenant else None
-    user = users.find_where_last_signed_in(unit, claim.email)
+    user = users.find_without_client(unit, claim.email, throttle.device_origin(claim.device) if claim.device else "")
     return (tenants.get(unit, user.tenant_id), user) if user else (None, None)
 
 
