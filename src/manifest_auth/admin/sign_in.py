@@ -11,7 +11,7 @@ from manifest_auth.admins import Admin
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, MfaRequired, Overloaded
-from manifest_auth.sign_in import networks, strangers, throttle
+from manifest_auth.sign_in import strangers, throttle
 from manifest_auth.sign_in.counting import counted, refresh_counted
 from manifest_auth.sign_in.finish import Replaced
 from manifest_auth.sign_in.throttle import Counters, Wait
@@ -64,7 +64,7 @@ async def _counted(ctx: Context, username: str) -> tuple[Admin | None, Counters]
     def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, Wait | None]:
         admin = admins.find(unit, username)
         seen = admins.addresses_of(unit, admin.id) if admin else []
-        known = throttle.address_origin(ctx.address) if networks.is_among(ctx.address, seen) else None
+        known = throttle.address_origin(ctx.address) if throttle.is_among(ctx.address, seen) else None
         counters = throttle.counters(METHOD, username.casefold(), ctx.address, known)
         wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
         if wait:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
 
 from manifest_auth.settings import plain_address
 
@@ -37,8 +36,3 @@ def widened(free: int, step: int) -> int:
 def is_somewhere(address: str) -> bool:
     """Whether it tells anything of where somebody is: callers whose address cannot be read share one name."""
     return plain_address(address) is not None
-
-
-def is_among(address: str, addresses: Iterable[str]) -> bool:
-    """Whether the address counts as one of those."""
-    return is_somewhere(address) and network_of(address) in map(network_of, addresses)

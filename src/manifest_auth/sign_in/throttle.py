@@ -23,7 +23,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
-from manifest_auth.sign_in.networks import network_of, networks_of, widened
+from manifest_auth.sign_in.networks import is_somewhere, network_of, networks_of, widened
 from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
 
@@ -163,6 +163,11 @@ def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tu
 def in_order(counters: Iterable[Counter]) -> list[Counter]:
     """In one order everywhere, so that two transactions never wait for each other."""
     return sorted(counters, key=lambda c: c.key)
+
+
+def is_among(address: str, addresses: Iterable[str]) -> bool:
+    """Whether the address counts as one of those."""
+    return is_somewhere(address) and network_of(address) in map(network_of, addresses)
 
 
 def device_origin(device: str) -> str:

@@ -13,14 +13,14 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.clock import Clock, Random
 from manifest_auth.sealing import Sealer
 from manifest_auth.settings import Settings
-from manifest_auth.store import Announcement, Listing, Store, SystemUnit, unowned, upsert
+from manifest_auth.store import Announcement, Store, SystemUnit, unowned, upsert
 from manifest_auth.store.tables import installation, sealed_for, signing_keys
 
 if TYPE_CHECKING:
@@ -41,17 +41,6 @@ class KeyRow(NamedTuple):
     purpose: str
     algorithm: str
     secret: bytes
-    created_at: int
-    retired_at: int | None
-    expires_at: int | None
-
-
-class KeySeen(NamedTuple):
-    """A key without its secret."""
-
-    id: str
-    purpose: str
-    algorithm: str
     created_at: int
     retired_at: int | None
     expires_at: int | None
@@ -101,22 +90,6 @@ _EXPIRE = unowned(
 _LOCKED = unowned(
     select(*(_K[name] for name in KeyRow._fields)).where(_K.id == bindparam("id")).with_for_update(), KeyRow
 )
-_ALL_SEEN = select(*(_K[name] for name in KeySeen._fields))
-_SEEN = unowned(_ALL_SEEN.where(_K.id == bindparam("id")), KeySeen)
-#: What there is to see of keys; never their secrets.
-LISTING = Listing(
-    _ALL_SEEN,
-    KeySeen,
-    key=_K.id,
-    sorts={"ID": _K.id, "CREATED": _K.created_at},
-    filters={
-        "purpose": _K.purpose == bindparam("of_purpose"),
-        "signing": _K.retired_at.is_(None),
-        "verifying": and_(_K.retired_at.is_not(None), _K.expires_at > bindparam("now", type_=BigInteger())),
-        "expired": _K.expires_at <= bindparam("now", type_=BigInteger()),
-    },
-    owned=False,
-)
 _SWEEP = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
 _STAMP = "keys"
 _I = installation.c
@@ -133,11 +106,6 @@ _CHANGE_STAMP = unowned(update(installation).where(_I.name == _STAMP).values(val
 def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
     """A key's row, locked."""
     return unit.first(_LOCKED, id=key_id)
-
-
-def seen_key(unit: SystemUnit, key_id: str) -> KeySeen | None:
-    """A key without its secret."""
-    return unit.first(_SEEN, id=key_id)
 
 
 def _read(unit: SystemUnit) -> _Seen:
