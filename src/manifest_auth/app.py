@@ -42,6 +42,7 @@ from manifest_auth.settings import Settings, SettingsError, load, variable
 from manifest_auth.sign_in import callback_routes, identity_routes, link_routes, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.sign_in.entra import EntraTokens
+from manifest_auth.sign_in.saml_threads import SamlThreads
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tokens import KeyRing, VerifiedTokens
@@ -105,6 +106,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
+        saml_threads=SamlThreads(),
         files=open_keeper(settings),
         mail=Mail(_mail_server(settings), clock, random, log, metrics),
         refusals=Refusals(clock),
@@ -146,6 +148,7 @@ async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
             await asyncio.wait([starting])
         await house.mail.close()
         await house.hasher.close()
+        house.saml_threads.close()
         await house.outgoing.close()
         await house.store.close()
 

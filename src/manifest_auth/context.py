@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
     from manifest_auth.sealing import Sealer
     from manifest_auth.sessions import Principals
     from manifest_auth.sign_in.entra import EntraTokens
+    from manifest_auth.sign_in.saml_threads import SamlThreads
     from manifest_auth.store import Store, TenantStore
     from manifest_auth.tokens import KeyRing, VerifiedTokens
 
@@ -49,6 +50,7 @@ class House:
     oidc: OidcClient
     microsoft: Microsoft
     entra: EntraTokens
+    saml_threads: SamlThreads
     files: Keeper
     mail: Mail
     refusals: Refusals

@@ -163,7 +163,7 @@ class ProviderUnavailable(Refusal):
 
 class Overloaded(Refusal):
     code, status, sentence = "OVERLOADED", 503, "The server is busy, try again shortly"
-    when = "The queue of the password hash is full; requests that need no hash go on. `Retry-After` is set."
+    when = "The queue of the password hash, or of SAML responses, is full; other requests go on. `Retry-After` is set."
 
 
 class InternalError(Refusal):

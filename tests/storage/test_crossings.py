@@ -28,7 +28,7 @@ CROSSING = {
     "trail/ties.py": 1,  # what the installation's chain says of the ends of all others
     "trail/whose.py": 2,  # which chains there are, for who proves them
     "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
-    "users/users.py": 1,  # a sign-in that names no client
+    "users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
 }
 
 

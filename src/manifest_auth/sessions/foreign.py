@@ -63,6 +63,7 @@ _SELECT: Any = (
         _T.name,
         _T.settings,
         _T.suspended_at,
+        null().label("keys"),  # of ours, which sign nothing of others
     )
     .select_from(
         identities.join(users, _U.id == _I.user_id)

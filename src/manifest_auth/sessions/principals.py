@@ -118,7 +118,7 @@ class Principals:
         elif announcement.kind == "user":
             for session_id in list(self._of_user.get(int(announcement.key), ())):
                 self._drop(session_id)
-        elif announcement.kind in ("tenant", "all"):
+        elif announcement.kind in ("tenant", "keys", "all"):
             self._forget_all()
 
     def _forget_all(self) -> None:

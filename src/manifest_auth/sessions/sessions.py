@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from manifest_auth.context import Context
 from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
-from manifest_auth.store.tables import sessions, sign_in_codes, tenants, users
+from manifest_auth.store.tables import installation, sessions, sign_in_codes, tenants, users
 
 TOUCH_EVERY_MS = 60_000
 _S, _U, _T = sessions.c, users.c, tenants.c
@@ -51,6 +51,7 @@ class Principal(NamedTuple):
     client_name: str
     tenant_settings: str
     suspended_at: int | None
+    keys: str | None  # the stamp of the signing keys, as of this read
 
     @property
     def chain(self) -> Chain:
@@ -64,6 +65,8 @@ class Principal(NamedTuple):
         )
 
 
+#: The signing keys' stamp (:mod:`manifest_auth.tokens.keys`): read here, it costs no statement of its own.
+KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
 _PRINCIPAL = select(
     _S.id,
     _S.tenant_id,
@@ -87,6 +90,7 @@ _PRINCIPAL = select(
     _T.name,
     _T.settings,
     _T.suspended_at,
+    KEYS,
 ).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
 
 _WHY = "the credential names the session, and the session names the tenant"

@@ -21,7 +21,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden, SsoFailed, ValidationError
 from manifest_auth.metrics import Method
 from manifest_auth.permissions import Role
-from manifest_auth.sign_in import finish
+from manifest_auth.sign_in import finish, strangers
 from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
@@ -100,7 +100,8 @@ def _exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: finish.Brow
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
-        audit.record(tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=found.session_id or "")
+        session_id = found.session_id or ""
+        strangers.record(tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=session_id)
         raise SsoFailed(_OVER, reason="one-time code: shown a second time", replay="one_time_code")
     if not agrees(shown.named, Whose(tenants.get(unit, found.tenant_id).identifier, found.tenant_id)):
         raise Forbidden(reason="X-Client-ID disagrees with the one-time code")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import links, providers, sessions, tenants
 from manifest_auth.audit import Event
@@ -192,7 +192,7 @@ async def complete(
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
         except SsoFailed as refusal:
-            record_failure(bound, ctx, provider, refusal)
+            record_failure(bound, ctx, provider, refusal, proved=True)
             raise
         return user.id
 
@@ -254,15 +254,17 @@ def _code(unit: SystemUnit, ctx: Context, provider: Provider, user_id: int, flow
     return codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
 
 
-def record_failure(unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed) -> None:
-    """Writes down why somebody did not get in."""
-    detail = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
-    strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
+def record_failure(
+    unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed, *, proved: bool = False
+) -> None:
+    """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
+    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
+    strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
 
 
 def record_refusal(unit: TenantUnit, ctx: Context, provider: Provider, why: str) -> None:
     """Writes down why somebody who proved to be there did not get in."""
-    detail = {"method": provider.kind, "provider": provider.id, "why": why}
+    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
     strangers.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
 
 

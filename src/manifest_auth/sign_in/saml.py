@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manifest_auth import providers, tenants
 from manifest_auth.audit import Event
@@ -17,7 +18,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.metrics import Method
 from manifest_auth.providers import Provider, SamlSettings
-from manifest_auth.sign_in import flows, provider_flow, replays, strangers
+from manifest_auth.sign_in import flows, provider_flow, replays, strangers, unverified
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
@@ -101,17 +102,29 @@ async def _begin(ctx: Context, chosen: Chosen, *, redirect_only: bool) -> tuple[
 async def end(
     ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
-    """Judges a response. Raises SsoFailed, AccountDisabled, ValidationError when there is none in it."""
-    return await counted(ctx, METHOD, _end(ctx, received, cookie_of, browser), lambda ended: ended[1].result)
+    """Judges a response.
+
+    Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, ValidationError when there is none in it.
+    """
+    return await counted(ctx, METHOD, _in_its_place(ctx, received, cookie_of, browser), lambda ended: ended[1].result)
+
+
+async def _in_its_place(
+    ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
+) -> tuple[Flow | None, Outcome]:
+    with ctx.house.saml_threads.place():  # before it is counted: what was never tried is no attempt
+        return await _end(ctx, received, cookie_of, browser)
 
 
 async def _end(
     ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
+    taken = await unverified.take(ctx, received.relay_state, cookie_of)
+    await ctx.house.saml_threads.run(_load)
     from manifest_auth import saml
 
     try:
-        shown = saml.read(received.response)
+        shown = await ctx.house.saml_threads.run(lambda: saml.read(received.response))
         found = await ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
@@ -132,11 +145,17 @@ async def _end(
         if flow is not None and not flows.take(unit, flow):
             raise SsoFailed(reason="the request was answered before", replay="saml_response")
         if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
-            detail = {"provider": provider.id, "assertion": assertion.id[:256]}
+            detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
             strangers.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
             raise SsoFailed(reason="replay: the assertion was used before", replay="saml_assertion")
+        taken.was_right(unit)
 
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
+
+
+def _load() -> None:
+    """Reads the libraries in: hundreds of milliseconds, before the first response."""
+    import manifest_auth.saml  # noqa: F401
 
 
 def _candidates(
@@ -191,7 +210,8 @@ async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[
         try:
             request_id = candidate.flow.request_id if candidate.flow else None
             policy = policy_of(ctx, candidate.provider, candidate.client)
-            return candidate, saml.verify(shown, policy, request_id, ctx.now)
+            verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
+            return candidate, await ctx.house.saml_threads.run(verifying)
         except saml.Refused as error:
             reasons.append(str(error))
     if len(found) == 1:
