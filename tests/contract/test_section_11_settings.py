@@ -68,6 +68,8 @@ WRONG: list[tuple[str, str]] = [
     ("FILE_LIMIT", "1023"),
     ("FILE_LIMIT", "2000000000"),
     ("FILE_LIMIT", "1 MiB"),
+    ("UPLOAD_QUOTA", "1023"),
+    ("UPLOAD_QUOTA", "10 GiB"),
     ("FILES", "s3:///prefix"),
     ("FILES", "https://bucket.example"),
     ("FILES_ENDPOINT", "ftp://s3.example"),

@@ -194,6 +194,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files_access_key: Annotated[str, _about("Access key of the bucket; empty: where boto3 finds one.")] = ""
     files_secret_key: Annotated[Secret | None, _about("Secret of the access key.")] = None
     file_limit: Annotated[int, _about("Bytes that an uploaded file may have.", ge=1024, le=MAX_FILE)] = 20 * 1024 * 1024
+    upload_quota: Annotated[
+        int, _about("Bytes that the uploaded files of one client may have together.", ge=1024, le=2**60)
+    ] = 10 * 1024 * 1024 * 1024
     shutdown_grace: Annotated[
         Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
     ] = 20
