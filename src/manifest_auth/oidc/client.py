@@ -69,12 +69,12 @@ class Client:
         signed = id_token.read(tokens.id_token, found.algorithms)
         key = await self._key_of(signed, found, deadline)
         now = self._clock.now_ms()
-        expected = id_token.Expected(found.issuer, registration.client_id, answer.nonce, now)
+        expected = id_token.Expected(found.issuer, registration.client_id, answer.nonce, now, registration.audiences)
         claims = id_token.claims_of(signed, expected)
         id_token.check_access_token(claims, signed.algorithm, key, tokens.access_token)
         told = {name: value for name, value in claims.items() if value is not None}
         if found.userinfo_endpoint and wants - told.keys():
-            info = await self._userinfo(found, registration.client_id, tokens.access_token, deadline)
+            info = await self._userinfo(found, registration, tokens.access_token, deadline)
             userinfo.check(info, claims["sub"])
             told = userinfo.together(told, info)
         return Redeemed(told, tokens.access_token, tokens.refresh_token)
@@ -103,7 +103,7 @@ class Client:
             return id_token.verifying_key(signed, keys.of_issuer(newer, issuer))
 
     async def _userinfo(
-        self, found: Discovered, client_id: str, access_token: str, deadline: Deadline
+        self, found: Discovered, registration: Registration, access_token: str, deadline: Deadline
     ) -> dict[str, Any]:
         assert found.userinfo_endpoint is not None
         reply = await userinfo.fetch(self._outgoing, found.userinfo_endpoint, access_token, deadline)
@@ -115,7 +115,7 @@ class Client:
         except Refused as error:
             raise Refused(f"userinfo: {error.reason.removeprefix('ID token: ')}") from None
         claims = userinfo.read(signed.payload)
-        userinfo.check_signed(claims, found.issuer, client_id)
+        userinfo.check_signed(claims, found.issuer, registration.client_id, registration.audiences)
         return claims
 
 

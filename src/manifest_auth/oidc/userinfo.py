@@ -47,9 +47,12 @@ def check(claims: dict[str, Any], sub: str) -> None:
         raise Refused("userinfo is about somebody else")
 
 
-def check_signed(claims: dict[str, Any], issuer: str, client_id: str) -> None:
+def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: tuple[str, ...]) -> None:
     """A signed answer names issuer and audience, which must be the right ones (section 5.3.2)."""
-    if claims.get("iss") != issuer or not id_token.is_for(claims.get("aud"), client_id):
+    audience = claims.get("aud")
+    if claims.get("iss") != issuer or not id_token.is_for(audience, client_id):
+        raise Refused("userinfo: signed by or for somebody else")
+    if id_token.foreign_audiences(claims["aud"], client_id, trusted):
         raise Refused("userinfo: signed by or for somebody else")
 
 

@@ -104,7 +104,8 @@ def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
         scopes.append("offline_access")
     secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
     issuer = cloud.issuer_v2(settings.directory)
-    return oidc.Registration(issuer, settings.client_id, secret, tuple(scopes), "post" if secret else "none")
+    how = "post" if secret else "none"
+    return oidc.Registration(issuer, settings.client_id, secret, tuple(scopes), how, settings.audiences)
 
 
 def _alias(found: Organization) -> str:

@@ -168,7 +168,12 @@ def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
     settings = _settings(provider)
     secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
     return oidc.Registration(
-        settings.issuer, settings.client_id, secret, settings.scopes, settings.client_authentication
+        settings.issuer,
+        settings.client_id,
+        secret,
+        settings.scopes,
+        settings.client_authentication,
+        settings.audiences,
     )
 
 

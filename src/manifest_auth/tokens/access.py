@@ -30,8 +30,8 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """The claims of our own tokens; all are required and typed strictly. A system admin's has no ``client``. None that we
-    sign has an ``nbf``; one that has it is held to it."""
+    """The claims of our own tokens; all are required and typed strictly. A system admin's has no ``client``. None
+    that we sign has an ``nbf``; one that has it is held to it."""
 
     iss: str
     aud: str
