@@ -131,7 +131,10 @@ class MethodNotAllowed(Refusal):
 
 class PayloadTooLarge(Refusal):
     code, status, sentence = "PAYLOAD_TOO_LARGE", 413, "Request body is too large"
-    when = "The body is over the limit of the route (64 KiB for auth routes, 1 MiB elsewhere)."
+    when = (
+        "The body is over the limit of the route (64 KiB for auth routes, 1 MiB elsewhere), or a file takes more room "
+        "than its client has left."
+    )
 
 
 class UnsupportedMediaType(Refusal):

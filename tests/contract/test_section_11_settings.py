@@ -57,6 +57,7 @@ WRONG: list[tuple[str, str]] = [
     ("METRICS_LISTEN", "9100x"),
     ("METRICS_LISTEN", "127.0.0.1:70000"),
     ("INTROSPECTION", "yes"),
+    ("INSECURE_PUBLIC_URL", "yes"),
     ("SHUTDOWN_GRACE", "0"),
     ("OUTGOING_PRIVATE", "yes"),
     ("PROVIDER_TIMEOUT", "0.4"),
@@ -67,6 +68,8 @@ WRONG: list[tuple[str, str]] = [
     ("FILE_LIMIT", "1023"),
     ("FILE_LIMIT", "2000000000"),
     ("FILE_LIMIT", "1 MiB"),
+    ("UPLOAD_QUOTA", "1023"),
+    ("UPLOAD_QUOTA", "10 GiB"),
     ("FILES", "s3:///prefix"),
     ("FILES", "https://bucket.example"),
     ("FILES_ENDPOINT", "ftp://s3.example"),
@@ -200,7 +203,7 @@ START: list[tuple[dict[str, str], str]] = [
     ({"MANIFEST_DATABASE_URL": "postgresql://localhost/x"}, "MANIFEST_SECRET_KEY: required with PostgreSQL"),
     ({"MANIFEST_DEPLOYMENT": "on-premise"}, "MANIFEST_LICENSE_PUBLIC_KEY: required"),
     ({"MANIFEST_DEPLOYMENT": "on-premise", "MANIFEST_LICENSE_PUBLIC_KEY": "abc"}, "MANIFEST_LICENSE_PUBLIC_KEY"),
-    ({"MANIFEST_HOST": "999.1.1.1"}, "MANIFEST_HOST: cannot listen"),
+    ({"MANIFEST_HOST": "999.1.1.1", **REMOTE}, "MANIFEST_HOST: cannot listen"),
     ({"MANIFEST_METRICS_LISTEN": "192.0.2.9:9100"}, "MANIFEST_METRICS_LISTEN: cannot listen"),
 ]
 

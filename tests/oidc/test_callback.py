@@ -6,6 +6,7 @@ import pytest
 
 from manifest_auth.oidc import Callback, CallbackAddresses
 from tests.oidc.desk import CALLBACK, SHARED, Desk
+from tests.support.outgoing import TENANT
 
 ISSUER = "https://idp.example"
 
@@ -18,7 +19,7 @@ async def test_the_shared_address_is_for_marked_providers_that_announce_iss(
     desk: Desk, marked: bool, announced: bool, address: str
 ) -> None:
     desk.op.without_iss = not announced
-    found = await desk.client.discover(desk.op.issuer)
+    found = await desk.client.discover(desk.op.issuer, desk.outgoing.deadline(TENANT))
     chosen = CallbackAddresses(CALLBACK, SHARED if marked else None).chosen(found)
     assert chosen == Callback(address, iss_required=announced)
 
@@ -26,7 +27,7 @@ async def test_the_shared_address_is_for_marked_providers_that_announce_iss(
 @pytest.mark.parametrize("announced", ["true", 1, [True], {}, False, None])
 async def test_only_a_plain_true_announces_iss(desk: Desk, announced: object) -> None:
     desk.op.announced["authorization_response_iss_parameter_supported"] = announced
-    found = await desk.client.discover(desk.op.issuer)
+    found = await desk.client.discover(desk.op.issuer, desk.outgoing.deadline(TENANT))
     assert CallbackAddresses(CALLBACK, SHARED).chosen(found) == Callback(CALLBACK, iss_required=False)
 
 

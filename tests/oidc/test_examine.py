@@ -11,12 +11,13 @@ from manifest_auth.oidc import CallbackAddresses, Finding
 from tests.oidc.desk import CALLBACK, SHARED, Desk
 from tests.support.oidc_op import new_key
 from tests.support.oidc_socket import Answer
+from tests.support.outgoing import TENANT
 
 
 async def found(desk: Desk, *, marked: bool = False, **changes: Any) -> dict[str, list[str]]:
     """The sentences, by level."""
     addresses = CallbackAddresses(CALLBACK, SHARED if marked else None)
-    findings = [one async for one in desk.client.examine(desk.registration(**changes), addresses, Random())]
+    findings = [one async for one in desk.client.examine(desk.registration(**changes), addresses, Random(), TENANT)]
     assert findings
     assert all(isinstance(finding, Finding) and finding.text.endswith(".") for finding in findings)
     return {level: [f.text for f in findings if f.level == level] for level in ("ok", "note", "bad")}

@@ -96,7 +96,7 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
     user = rank.managed(unit, who, user_id, admins=True, own="Nobody deactivates themselves")
     if not users.deactivate(unit, user, who.now):
         raise Conflict("The user is deactivated already")
-    # A code is told that the account is disabled, and used up by that.
+    # A code is told that the account is disabled, and used up by that; one that is not shown is void after a restore.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
     links.close(unit, user.id, who.now)
     providers.drop_tokens(unit, user.id)
@@ -111,6 +111,7 @@ def restore(unit: TenantUnit, who: Context, user_id: int) -> User:
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
     users.restore(unit, who.house.licence, user)
+    sessions.take_codes_back(unit, user.id)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
     return user._replace(deactivated_at=None)

@@ -42,7 +42,8 @@ async def _examine(ctx: Context, client: str, provider: Provider, outgoing: Outg
     saml = provider.rules.saml
     if provider.kind == "oidc":
         registration, addresses = oidc.registration_of(ctx, provider), oidc.callbacks_of(ctx, client, provider)
-        async for found in ctx.house.oidc.examine(registration, addresses, ctx.house.random, outgoing):
+        examined = ctx.house.oidc.examine(registration, addresses, ctx.house.random, provider.tenant_id, outgoing)
+        async for found in examined:
             yield found
     elif saml is None:
         # Where Microsoft's clouds are, the operator says.
@@ -51,7 +52,7 @@ async def _examine(ctx: Context, client: str, provider: Provider, outgoing: Outg
     else:
         for finding in _certificates(ctx, saml):
             yield finding
-        yield await _sign_on(outgoing, saml)
+        yield await _sign_on(outgoing, provider.tenant_id, saml)
     if not provider.rules.group_roles and not provider.rules.default_roles and provider.rules.create_users:
         yield Finding("bad", "It creates users but gives no role: set groupRoles or defaultRoles")
 
@@ -83,10 +84,10 @@ def _certificates(ctx: Context, settings: SamlSettings) -> list[Finding]:
     return found
 
 
-async def _sign_on(outgoing: Outgoing, settings: SamlSettings) -> Finding:
+async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -> Finding:
     address = settings.post_url if settings.binding == "post" else settings.redirect_url
     try:
-        reply = await outgoing.get(address, call="other")
+        reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="other")
     except Unreachable as error:
         where = "people's browsers must reach it"
         if "redirect" in str(error):  # a sign-on page may well send the browser on

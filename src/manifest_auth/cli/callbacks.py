@@ -58,7 +58,7 @@ async def _line(house: House, client: str, provider: Provider) -> Line:
     addresses = openid.callbacks_of(ctx, client, provider)
     try:
         registration = openid.registration_of(ctx, provider)
-        callback, state = await house.oidc.callback(registration, addresses, house.random)
+        callback, state = await house.oidc.callback(registration, addresses, house.random, provider.tenant_id)
     except (Unreachable, oidc.Refused, CannotOpen) as error:
         unsure = f"; if it announces no iss, register {addresses.own}" if addresses.shared else ""
         return Line(addresses.own, f"unknown: {error}{unsure}")

@@ -10,19 +10,25 @@ from manifest_auth.oidc import discovery, keys
 from manifest_auth.oidc.callback import CallbackAddresses
 from manifest_auth.oidc.records import Discovered, Registration
 from manifest_auth.oidc.registration_check import Finding, callback_state, client_finding
-from manifest_auth.outgoing import Outgoing, Unreachable
+from manifest_auth.outgoing import Deadline, Outgoing, Unreachable
 
 
 async def examine(
-    outgoing: Outgoing, random: Random, registration: Registration, addresses: CallbackAddresses, address: str
+    outgoing: Outgoing,
+    random: Random,
+    registration: Registration,
+    addresses: CallbackAddresses,
+    address: str,
+    tenant_id: int,
 ) -> AsyncIterator[Finding]:
     """Fetches everything anew, tries to redeem a code that does not exist, and asks for a sign-in without a page.
-    Raises nothing but what ``outgoing`` adds. ``address``: where the issuer's document is."""
+    Raises nothing but what ``outgoing`` adds. ``address``: where the issuer's document is. Each step has the whole
+    budget of a sign-in of the client."""
     if addresses.shared is None:
         yield _address(addresses.own, addresses)
     try:
         outgoing.check(address)
-        document = await discovery.fetch(outgoing, address)
+        document = await discovery.fetch(outgoing, address, outgoing.deadline(tenant_id))
     except ValueError as error:
         yield Finding("bad", f"The issuer {registration.issuer} {error}.")
         for finding in _unsure(addresses):
@@ -46,11 +52,11 @@ async def examine(
         return
     found = discovery.read(outgoing, registration.issuer, {**document, "issuer": registration.issuer})
     redirect_uri = addresses.chosen(found).redirect_uri
-    yield await _keys(outgoing, found)
-    yield await client_finding(outgoing, random, found, registration, redirect_uri)
+    yield await _keys(outgoing, found, outgoing.deadline(tenant_id))
+    yield await client_finding(outgoing, random, found, registration, redirect_uri, outgoing.deadline(tenant_id))
     for finding in _callback(addresses, found):
         yield finding
-    yield await _registered(outgoing, random, found, registration, redirect_uri)
+    yield await _registered(outgoing, random, found, registration, redirect_uri, outgoing.deadline(tenant_id))
 
 
 def _issuer(configured: str, document: dict[str, Any]) -> Iterator[Finding]:
@@ -87,9 +93,9 @@ def _abilities(registration: Registration, document: dict[str, Any]) -> Iterator
         yield Finding("note", f"The provider does not list these scopes: {', '.join(missing)}.")
 
 
-async def _keys(outgoing: Outgoing, found: Discovered) -> Finding:
+async def _keys(outgoing: Outgoing, found: Discovered, deadline: Deadline) -> Finding:
     try:
-        published = await keys.fetch(outgoing, found.jwks_uri)
+        published = await keys.fetch(outgoing, found.jwks_uri, deadline)
     except Unreachable as error:
         return Finding("bad", f"The provider's keys cannot be read: {error}.")
     usable = sum(any(key.fits(name) for name in found.algorithms) for key in published)
@@ -123,9 +129,14 @@ def _callback(addresses: CallbackAddresses, found: Discovered) -> Iterator[Findi
 
 
 async def _registered(
-    outgoing: Outgoing, random: Random, found: Discovered, registration: Registration, redirect_uri: str
+    outgoing: Outgoing,
+    random: Random,
+    found: Discovered,
+    registration: Registration,
+    redirect_uri: str,
+    deadline: Deadline,
 ) -> Finding:
-    state, why = await callback_state(outgoing, random, found, registration, redirect_uri)
+    state, why = await callback_state(outgoing, random, found, registration, redirect_uri, deadline)
     if state == "registered":
         return Finding("ok", "The callback address is registered at the provider.")
     if state == "not registered":

@@ -13,6 +13,7 @@ class Registration(NamedTuple):
     client_secret: str | None
     scopes: tuple[str, ...] = ("openid",)
     authentication: str = "auto"
+    audiences: tuple[str, ...] = ()  # whom an ID token may be for besides us
 
     def __repr__(self) -> str:
         return f"Registration({self.issuer!r}, {self.client_id!r}, ***)"

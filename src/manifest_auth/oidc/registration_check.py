@@ -13,7 +13,7 @@ from manifest_auth.clock import Random
 from manifest_auth.oidc import authorization
 from manifest_auth.oidc.records import Answer, Authorization, Discovered, Registration
 from manifest_auth.oidc.token_endpoint import ABOUT_CODE, TokenEndpoint, error_of, is_about_client
-from manifest_auth.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.outgoing import Deadline, Outgoing, Reply, Unreachable
 
 #: A code that no one was given, with a verifier as long as RFC 7636, section 4.1, asks for.
 _BOGUS = ("a-code-that-was-never-given", "0123456789-0123456789-0123456789-0123456789")
@@ -35,14 +35,19 @@ class CallbackState(NamedTuple):
 
 
 async def callback_state(
-    outgoing: Outgoing, random: Random, found: Discovered, registration: Registration, redirect_uri: str
+    outgoing: Outgoing,
+    random: Random,
+    found: Discovered,
+    registration: Registration,
+    redirect_uri: str,
+    deadline: Deadline,
 ) -> CallbackState:
     """Whether the callback address is registered: an authorization request that may show the person nothing
     (``prompt=none``, OpenID Connect Core, section 3.1.2.1) is answered at that address alone. Raises nothing."""
     challenge = base64url.encode(hashlib.sha256(random.bytes(32)).digest())
     asked = Authorization(random.text(), random.text(), challenge, redirect_uri, prompt="none")
     try:
-        reply = await outgoing.look(authorization.address(found, registration, asked))
+        reply = await outgoing.look(authorization.address(found, registration, asked), deadline=deadline)
     except Unreachable as error:
         return CallbackState("unknown", str(error))
     location = reply.headers.get("location", "")
@@ -56,13 +61,18 @@ async def callback_state(
 
 
 async def client_finding(
-    outgoing: Outgoing, random: Random, found: Discovered, registration: Registration, redirect_uri: str
+    outgoing: Outgoing,
+    random: Random,
+    found: Discovered,
+    registration: Registration,
+    redirect_uri: str,
+    deadline: Deadline,
 ) -> Finding:
     """Whether client id and secret are right. Most providers look at the client before they look at the code; one that
     complains of the code even to a client that is made up looked at no client. Raises nothing."""
     tokens, answer = TokenEndpoint(outgoing), Answer(*_BOGUS, nonce="", redirect_uri=redirect_uri)
     try:
-        reply = await tokens.ask(found, registration, answer)
+        reply = await tokens.ask(found, registration, answer, deadline)
     except Unreachable as error:
         return Finding("bad", f"The token endpoint cannot be used: {error}.")
     complaint = error_of(reply)
@@ -75,7 +85,7 @@ async def client_finding(
         return Finding("note", f"Whether the client id and secret are right cannot be told: {said}.")
     made_up = _made_up(registration, random)._replace(authentication=tokens.method(found, registration))
     try:
-        told_to_anyone = _same(reply, await TokenEndpoint(outgoing).ask(found, made_up, answer))
+        told_to_anyone = _same(reply, await TokenEndpoint(outgoing).ask(found, made_up, answer, deadline))
     except Unreachable as error:
         return Finding("note", f"Whether the client id and secret are right cannot be told: {error}.")
     if told_to_anyone:

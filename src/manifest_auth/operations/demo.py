@@ -16,7 +16,7 @@ from manifest_auth.context import House
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.settings import SettingsError, is_loopback_host
+from manifest_auth.settings import Settings, SettingsError, is_loopback_host
 from manifest_auth.store import SystemUnit, unowned
 from manifest_auth.store.tables import installation, system_admins
 from manifest_auth.store.tables import tenants as tenants_table
@@ -52,9 +52,8 @@ _MARK = unowned(select(installation.c.value).where(installation.c.name == "demo"
 _SET_MARK = unowned(insert(installation).values(name="demo", value=bindparam("value")))
 
 
-def check_allowed(house: House) -> None:
+def check_allowed(settings: Settings) -> None:
     """Raises SettingsError for an address that is not loopback."""
-    settings = house.settings
     if not settings.is_loopback or not is_loopback_host(settings.host):
         raise SettingsError("--demo: only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
 
@@ -69,7 +68,7 @@ def accounts() -> list[tuple[str, str, Role]]:
 
 async def fill(house: House) -> dict[str, str] | None:
     """Fills an empty store. The passwords by account name, or None when the demo filled it before. Raises NotEmpty."""
-    check_allowed(house)
+    check_allowed(house.settings)
     if await house.store.read(_is_filled):
         return None
     given = house.settings.demo_password.reveal() if house.settings.demo_password else None

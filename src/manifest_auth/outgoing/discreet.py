@@ -8,7 +8,7 @@ import msgspec
 
 from manifest_auth.metrics import Call
 from manifest_auth.outgoing.names import Resolve, system
-from manifest_auth.outgoing.outgoing import Outgoing
+from manifest_auth.outgoing.outgoing import Deadline, Outgoing
 from manifest_auth.outgoing.reply import NotPublic, Reply, Unreachable
 from manifest_auth.settings import Settings
 
@@ -37,16 +37,15 @@ class Discreet(Outgoing):
         self._inner.check(url)
 
     async def _ask(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: float | None, call: Call,
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline, call: Call,
         redirects: bool = False,
     ) -> Reply:  # fmt: skip
-        until = self.deadline() if deadline is None else deadline
         try:
-            return await super()._ask(method, url, headers, body, until, call, redirects)
+            return await super()._ask(method, url, headers, body, deadline, call, redirects)
         except NotPublic as error:
             host = error.host
         try:
-            await self._inner.look(url, deadline=until, call=call)
+            await self._inner.look(url, deadline=deadline, call=call)
         except Unreachable:
             raise Withheld(host, reached=False) from None
         raise Withheld(host, reached=True)

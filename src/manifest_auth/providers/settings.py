@@ -32,6 +32,12 @@ class GroupRoles(msgspec.Struct, frozen=True):
     roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=7)]
 
 
+Audiences = Annotated[
+    tuple[Word, ...],
+    Meta(max_length=20, description="Audiences besides `clientId` that its ID tokens may name (`aud`)."),
+]
+
+
 class OidcSettings(msgspec.Struct, frozen=True, rename="camel"):
     """An OpenID provider and how this server is known there."""
 
@@ -47,6 +53,7 @@ class OidcSettings(msgspec.Struct, frozen=True, rename="camel"):
         bool,
         Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all."),
     ] = False
+    audiences: Audiences = ()
     shared_callback: Annotated[
         bool,
         Meta(
@@ -108,6 +115,7 @@ class DynamicsSettings(msgspec.Struct, frozen=True, rename="camel"):
     cloud: CloudName = ""
     group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
     trust_email: TrustEmail = False
+    audiences: Audiences = ()
     keep_tokens: Annotated[bool, Meta(description="Microsoft's tokens are kept, encrypted.")] = False
 
 

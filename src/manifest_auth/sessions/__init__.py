@@ -21,6 +21,7 @@ from manifest_auth.sessions.sessions import (
     look_up,
     open_session,
     read,
+    take_codes_back,
     touch,
 )
 
@@ -50,5 +51,6 @@ __all__ = [
     "open_session",
     "read",
     "refuse_foreign",
+    "take_codes_back",
     "touch",
 ]

@@ -147,6 +147,7 @@ _END_USER = bound(
 _TAKE_BACK = bound(
     delete(sign_in_codes).where(sign_in_codes.c.user_id == bindparam("of_user"), sign_in_codes.c.used_at.is_(None))
 )
+_TAKE_ALL_BACK = bound(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
 _END_TENANT = bound(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
 _END_PROVIDER = bound(
     update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
@@ -247,8 +248,16 @@ def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str =
     sessions that were ended."""
     unit.announce("user", user_id)
     if codes:
-        unit.change(_TAKE_BACK, of_user=user_id)
+        take_codes_back(unit, user_id)
     return len(unit.all(_END_USER, of_user=user_id, but=but, reason=reason, now=now))
+
+
+def take_codes_back(unit: TenantUnit, user_id: int | None = None) -> None:
+    """Voids the one-time codes that nobody exchanged yet: of a user, or of all users of the tenant."""
+    if user_id is None:
+        unit.change(_TAKE_ALL_BACK)
+    else:
+        unit.change(_TAKE_BACK, of_user=user_id)
 
 
 def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:

@@ -110,6 +110,19 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_REFRESH_TOKEN_TTL: must not be shorter than MANIFEST_ACCESS_TOKEN_TTL")
 
 
+def check_listener(settings: Settings) -> None:
+    """Raises SettingsError where other machines reach the listener, the public address is meant for this machine or is
+    plain http, and no one said that this is wanted: what such an address opens, it opens to all of them."""
+    if is_loopback_host(settings.host) or settings.insecure_public_url == "allowed":
+        return
+    if settings.is_loopback or not settings.secure_cookies:
+        raise SettingsError(
+            f"MANIFEST_PUBLIC_URL: {settings.public_url} is not safe while others reach the listener on "
+            f"{settings.host or 'all addresses'}; set it to the https address that browsers use, or set "
+            "MANIFEST_INSECURE_PUBLIC_URL=allowed"
+        )
+
+
 def proxy_networks(settings: Settings) -> tuple[Network, ...]:
     """The networks of ``trusted_proxies``. Raises ValueError."""
     return networks_of(settings.trusted_proxies)

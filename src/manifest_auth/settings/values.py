@@ -56,6 +56,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _about("Address under which people and programs reach this server; subdomains of it name clients."),
     ] = "http://127.0.0.1:8080"
     host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
+    insecure_public_url: Annotated[
+        Literal["refused", "allowed"],
+        _about(
+            "`allowed`: the server starts although other machines reach the address to listen on and the public "
+            "address is plain http or loopback. Cookies of plain http are not `Secure`; a loopback public address "
+            "opens `/metrics` and GraphQL introspection to everyone who reaches the listener."
+        ),
+    ] = "refused"
     port: Annotated[int, _about("Port to listen on.", ge=0, le=65535)] = 8080
     workers: Annotated[int, _about("Number of web processes.", ge=1, le=64)] = 1
     data_dir: Annotated[str, _about("Folder of the SQLite store and the secret key.")] = "./data"
@@ -188,6 +196,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files_access_key: Annotated[str, _about("Access key of the bucket; empty: where boto3 finds one.")] = ""
     files_secret_key: Annotated[Secret | None, _about("Secret of the access key.")] = None
     file_limit: Annotated[int, _about("Bytes that an uploaded file may have.", ge=1024, le=MAX_FILE)] = 20 * 1024 * 1024
+    upload_quota: Annotated[
+        int, _about("Bytes that the uploaded files of one client may have together.", ge=1024, le=2**60)
+    ] = 10 * 1024 * 1024 * 1024
     shutdown_grace: Annotated[
         Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
     ] = 20
@@ -203,7 +214,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def secure_cookies(self) -> bool:
-        return not self.public_url.startswith("http://")
+        return self.public_url[:7].lower() != "http://"
 
     @property
     def database(self) -> str:

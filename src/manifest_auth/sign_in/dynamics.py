@@ -73,7 +73,7 @@ async def _ask(
     ctx: Context, provider: Provider, settings: DynamicsSettings, flow: Flow, returned: Returned
 ) -> tuple[Person, bytes]:
     house = ctx.house
-    cloud, deadline = directory.cloud_of(ctx, settings), house.outgoing.deadline()
+    cloud, deadline = directory.cloud_of(ctx, settings), house.outgoing.deadline(provider.tenant_id)
     nonce, verifier = flows.open_secrets(house.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
     try:
@@ -106,7 +106,8 @@ def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
         scopes.append("offline_access")
     secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
     issuer = cloud.issuer_v2(settings.directory)
-    return oidc.Registration(issuer, settings.client_id, secret, tuple(scopes), "post" if secret else "none")
+    how = "post" if secret else "none"
+    return oidc.Registration(issuer, settings.client_id, secret, tuple(scopes), how, settings.audiences)
 
 
 def _alias(found: Organization) -> str:

@@ -24,7 +24,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.metrics import Method
 from manifest_auth.microsoft import Accepted, Claims, Profile, Refused, Throttled
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.outgoing import Deadline, Unreachable
 from manifest_auth.providers import EntraSettings, Provider
 from manifest_auth.sessions import Foreign
 from manifest_auth.sign_in import directory, finish, matching, provider_flow
@@ -180,7 +180,7 @@ async def _proven(ctx: Context, token: str, fitting: _Fitting) -> Person:
 
 async def _genuine(ctx: Context, token: str, fitting: _Fitting) -> Person:
     """Raises Refused, Unreachable, TokenExpired, AccountDisabled, SsoFailed."""
-    calls, deadline = ctx.house.microsoft, ctx.house.outgoing.deadline()
+    calls, deadline = ctx.house.microsoft, ctx.house.outgoing.deadline(fitting.provider.tenant_id)
     cloud, claims, settings = fitting.accepted.cloud, fitting.claims, fitting.settings
     profile: Profile | None = None
     if cloud.is_graph(claims.audience):
@@ -203,7 +203,7 @@ async def _genuine(ctx: Context, token: str, fitting: _Fitting) -> Person:
     return directory.person_of(claims.everything, settings, profile)
 
 
-async def _on_behalf(ctx: Context, token: str, fitting: _Fitting, deadline: float) -> Profile:
+async def _on_behalf(ctx: Context, token: str, fitting: _Fitting, deadline: Deadline) -> Profile:
     """What Graph says of the caller of a genuine token for our own application. Raises Unreachable, and SsoFailed: that
     our secret is over, or that nobody consented, is not the caller's fault."""
     calls, cloud, settings = ctx.house.microsoft, fitting.accepted.cloud, fitting.settings

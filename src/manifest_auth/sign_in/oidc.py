@@ -72,7 +72,7 @@ async def begin_at(
     """As :func:`begin`, for every kind of provider that speaks OpenID Connect; counts nothing."""
     provider, house = chosen.provider, ctx.house
     try:
-        found = await house.oidc.discover(registration.issuer, house.outgoing.deadline())
+        found = await house.oidc.discover(registration.issuer, house.outgoing.deadline(provider.tenant_id))
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
@@ -142,9 +142,8 @@ async def _redeem(ctx: Context, provider: Provider, flow: Flow, returned: Return
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
     wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
     try:
-        claims = await ctx.house.oidc.redeem(
-            registration_of(ctx, provider), answer, frozenset(wants - {""}), ctx.house.outgoing.deadline()
-        )
+        deadline = ctx.house.outgoing.deadline(provider.tenant_id)
+        claims = await ctx.house.oidc.redeem(registration_of(ctx, provider), answer, frozenset(wants - {""}), deadline)
     except Unreachable as error:
         await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
         raise ProviderUnavailable(reason=str(error)) from error
@@ -178,7 +177,12 @@ def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
     settings = _settings(provider)
     secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
     return oidc.Registration(
-        settings.issuer, settings.client_id, secret, settings.scopes, settings.client_authentication
+        settings.issuer,
+        settings.client_id,
+        secret,
+        settings.scopes,
+        settings.client_authentication,
+        settings.audiences,
     )
 
 

@@ -90,7 +90,7 @@ def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
             replay="one_time_link" if used else None,
         )
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
-    challenge = codes.check_challenge(asked.challenge)
+    challenge = codes.check_challenge(asked.challenge, is_needed=not _is_web(return_to))
     wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)
     return Chosen(tenant, found, wish)
 

@@ -64,7 +64,7 @@ class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
         Literal["cookie", "code"], Meta(description="`code`: the return address gets a one-time code for `exchange`.")
     ] = "cookie"
     code_challenge: Annotated[
-        str, Meta(max_length=43, description="S256 challenge (RFC 7636) that `exchange` must answer.")
+        str, Meta(max_length=43, description="S256 challenge (RFC 7636) for `exchange`; an app's own scheme needs it.")
     ] = ""
     invitation: Annotated[str, Meta(max_length=100, description="Token of an open invitation.")] = ""
     login_hint: Annotated[str, Meta(max_length=254, description="Handed on to the provider.")] = ""
