@@ -63,7 +63,7 @@ async def test_every_answer_there_looks_the_same(user_admin: Editor, op: Op) -> 
 
 async def test_so_does_all_that_does_not_answer(user_admin: Editor, op: Op) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        ports = {"nothing listens": free_port(), "nobody answers": silent.getsockname()[1]}
+        ports = {"nothing listens": free_port(), "no answer comes": silent.getsockname()[1]}
         for port in ports.values():
             oidc = {"issuer": f"http://127.0.0.1:{port}", "clientId": "x"}
             told = await said_of(user_admin, oidc=oidc, defaultRoles=["Viewer"])

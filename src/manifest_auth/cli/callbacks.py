@@ -19,7 +19,7 @@ from manifest_auth.sign_in import oidc as openid
 
 
 class Line(NamedTuple):
-    """What is printed of one provider. ``act``: what somebody must do, or empty."""
+    """What is printed of one provider. ``act``: what the client must do, or empty."""
 
     address: str
     state: str

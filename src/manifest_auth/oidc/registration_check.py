@@ -1,4 +1,4 @@
-"""Whether a provider knows us: our callback address, and our client id and secret. Nobody signs in for it.
+"""Whether a provider knows us: our callback address, and our client id and secret. No one signs in for it.
 
 The provider is asked for what it must refuse, and how it refuses tells. What it does not look at is never vouched for.
 """
@@ -21,7 +21,7 @@ _TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that are 
 
 
 class Finding(NamedTuple):
-    """``ok``: as it should be; ``note``: worth knowing; ``bad``: nobody can sign in like this."""
+    """``ok``: as it should be; ``note``: worth knowing; ``bad``: no one can sign in like this."""
 
     level: Literal["ok", "note", "bad"]
     text: str
