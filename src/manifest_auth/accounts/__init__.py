@@ -13,7 +13,7 @@ from manifest_auth.accounts.accounts import (
     restore,
     set_roles,
 )
-from manifest_auth.accounts.invitations import Handed, Made, hand_over, invite, start_reset
+from manifest_auth.accounts.invitations import Handed, Made, hand_over, invite, make_link, start_reset
 from manifest_auth.accounts.rank import managed
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "end_sessions",
     "hand_over",
     "invite",
+    "make_link",
     "managed",
     "restore",
     "set_roles",

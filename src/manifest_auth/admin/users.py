@@ -94,9 +94,11 @@ class UsersData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ResetData(msgspec.Struct, frozen=True, rename="camel"):
-    """``link``: with which the user chooses a new password; null when it was mailed to the user."""
+    """``link``: with which the user chooses a new password; null wherever mail is set up. ``sent``: whether the mail
+    server took the e-mail with the link; one that it did not take is tried again for an hour."""
 
     link: str | None
+    sent: bool
     expires_at: str
 
 
@@ -192,14 +194,13 @@ async def _end_sessions(ctx: Context, call: Call[None]) -> Answer:
 async def _reset(ctx: Context, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
-    def work(unit: SystemUnit) -> tuple[accounts.Made, str]:
+    def work(unit: SystemUnit) -> accounts.Made:
         tenant = by_name(unit, call.path["client"])
         by_password = tenants.settings_of(tenant.settings).password_sign_in
-        return accounts.start_reset(unit.of(tenant.id), ctx, user_id, by_password=by_password), tenant.name
+        return accounts.start_reset(unit.of(tenant.id), ctx, user_id, by_password=by_password)
 
-    made, client = await ctx.house.store.write(work)
-    handed = await accounts.hand_over(ctx, made, client)
-    return ok({"link": handed.link, "expiresAt": when(handed.expires_at)}, status=201)
+    handed = await accounts.hand_over(ctx, await ctx.house.store.write(work))
+    return ok({"link": handed.link, "sent": handed.sent, "expiresAt": when(handed.expires_at)}, status=201)
 
 
 _BASE = "/api/admin/clients/{client}/users"

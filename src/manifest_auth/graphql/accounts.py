@@ -28,6 +28,7 @@ class _Handed(NamedTuple):
 
     user: Person
     link: str | None
+    sent: bool
     expiresAt: int  # noqa: N815 - the wire's name
 
 
@@ -58,8 +59,8 @@ def _draft(members: dict[str, Any]) -> Draft:
 
 
 async def _hand_over(ctx: Context, made: Made) -> _Handed:
-    handed = await accounts.hand_over(ctx, made, ctx.user.client_name)
-    return _Handed(person(handed.user), handed.link, handed.expires_at)
+    handed = await accounts.hand_over(ctx, made)
+    return _Handed(person(handed.user), handed.link, handed.sent, handed.expires_at)
 
 
 async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> _Handed:  # noqa: A002 - the wire's name

@@ -1,6 +1,6 @@
 """Mail to people, over SMTP, where the operator set a server up. Hands over :class:`Mail` and the letters it sends.
 
-Never: who gets a letter, or why. A letter that could not be sent is told to whoever wanted it sent, not kept.
+Never: who gets a letter, or why. What could not be sent is told to the caller, not kept: ``mail_queue`` keeps it.
 """
 
 from manifest_auth.mail.letters import Letter, invitation, reset
