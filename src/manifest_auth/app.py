@@ -39,7 +39,7 @@ from manifest_auth.refusals import Refusals
 from manifest_auth.sealing import Macs, Sealer, secret_keys
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
-from manifest_auth.sign_in import identity_routes, link_routes, provider_routes
+from manifest_auth.sign_in import address_routes, identity_routes, link_routes, link_start, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.sign_in.entra import EntraTokens
 from manifest_auth.store import open_store
@@ -54,6 +54,8 @@ ROUTES = (
     *provider_routes.ROUTES,
     *identity_routes.ROUTES,
     *link_routes.ROUTES,
+    *link_start.ROUTES,
+    *address_routes.ROUTES,
     *graphql_http.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,

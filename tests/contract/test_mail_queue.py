@@ -128,9 +128,11 @@ async def test_after_an_hour_it_is_given_up_and_the_trail_says_so(crew: Crew, po
 
 
 async def test_a_server_that_is_gone_costs_no_e_mail(crew: Crew, post: MailServer) -> None:
-    crew.app.house.mail._server = crew.app.house.mail._server._replace(port=closed_port())  # type: ignore[union-attr]
+    mail = crew.app.house.mail
+    assert mail._server is not None
+    mail._server = mail._server._replace(port=closed_port())
     assert (await invite(crew))["sent"] is False
-    crew.app.house.mail._server = crew.app.house.mail._server._replace(port=post.port)  # type: ignore[union-attr]
+    mail._server = mail._server._replace(port=post.port)
     crew.app.clock.advance(2 * MINUTE)
     await mail_queue.sweep(crew.app.house)
     check_success(await accept(crew.app, post.letters[0].token))

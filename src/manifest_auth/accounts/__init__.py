@@ -5,6 +5,7 @@ plane and the command line call the same ones. Never: signing anybody in, or cho
 """
 
 from manifest_auth.accounts.accounts import (
+    Changed,
     Draft,
     add,
     change,
@@ -17,6 +18,7 @@ from manifest_auth.accounts.invitations import Handed, Made, hand_over, invite, 
 from manifest_auth.accounts.rank import managed
 
 __all__ = [
+    "Changed",
     "Draft",
     "Handed",
     "Made",

@@ -92,11 +92,11 @@ def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
 
 
 def is_an_admins(unit: TenantUnit, actor: str) -> bool:
-    """Whether somebody whom the trail names so is a system admin, or an Admin here today: a link to an Admin's account
-    counts only then, be it that the user became Admin after it was made."""
+    """Whether the actor whom the trail names so is a system admin, the command line, or an Admin here today: a link to
+    an Admin's account counts only then, be it that the user became Admin after it was made."""
     kind, _, number = actor.partition(":")
     maker = users.find(unit, int(number)) if kind == "user" else None
-    return kind == "admin" or (
+    return kind in ("admin", "system") or (
         maker is not None and maker.deactivated_at is None and bool(maker.roles & Role.ADMIN.bit)
     )
 

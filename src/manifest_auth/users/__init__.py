@@ -1,5 +1,7 @@
-"""The people of a tenant. Owns ``users`` and ``password_history``. Never computes a hash, never opens a session."""
+"""The people of a tenant. Owns ``users``, ``password_history`` and ``email_changes``. Never computes a hash, never
+opens a session."""
 
+from manifest_auth.users import email_changes
 from manifest_auth.users.users import (
     LISTING,
     User,
@@ -14,11 +16,15 @@ from manifest_auth.users.users import (
     get_many,
     is_last_admin,
     list_page,
+    password_is_proved,
+    prove_email,
     rehash,
     restore,
+    set_email,
     set_password,
     set_roles,
     signed_in,
+    void_password,
 )
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "change",
     "create",
     "deactivate",
+    "email_changes",
     "find",
     "find_by_email",
     "find_where_last_signed_in",
@@ -35,9 +42,13 @@ __all__ = [
     "get_many",
     "is_last_admin",
     "list_page",
+    "password_is_proved",
+    "prove_email",
     "rehash",
     "restore",
+    "set_email",
     "set_password",
     "set_roles",
     "signed_in",
+    "void_password",
 ]

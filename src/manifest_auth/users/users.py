@@ -17,6 +17,8 @@ from manifest_auth.text import check_email, check_name, email_key, like
 
 
 class User(NamedTuple):
+    """``email_proved_at``: when a link in an e-mail to this very address was followed; None: never."""
+
     id: int
     tenant_id: int
     email: str
@@ -30,6 +32,7 @@ class User(NamedTuple):
     deactivated_at: int | None
     last_sign_in_at: int | None
     description: str
+    email_proved_at: int | None
 
 
 class _Id(NamedTuple):
@@ -75,7 +78,7 @@ _NEW = (
     "password_changed_at",
 )  # fmt: skip
 _ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), _Id)
-_CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description")
+_CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description", "email_proved_at")
 _CHANGE = bound(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
@@ -88,8 +91,13 @@ _SIGNED_IN = bound(update(users).where(_C.id == bindparam("id")).values(last_sig
 _SET_PASSWORD = bound(
     update(users)
     .where(_C.id == bindparam("id"))
-    .values(password_hash=bindparam("new_hash"), password_changed_at=bindparam("now"))
+    .values(
+        password_hash=bindparam("new_hash"),
+        password_changed_at=bindparam("changed_at"),
+        email_proved_at=bindparam("proved_at"),
+    )
 )
+_PROVE_EMAIL = bound(update(users).where(_C.id == bindparam("id")).values(email_proved_at=bindparam("now")))
 _REHASH = bound(
     update(users)
     .where(_C.id == bindparam("id"), _C.password_hash == bindparam("old_hash"))
@@ -198,8 +206,9 @@ def change(
     title: str,
     description: str | None = None,
 ) -> User:
-    """Raises ValidationError, Conflict when the new address is taken in this tenant."""
+    """Another address is not proved. Raises ValidationError, Conflict when it is taken in this tenant."""
     _check_names(first_name, last_name, title)
+    proved_at = user.email_proved_at if email == user.email else None
     about = user.description if description is None else description
     if email != user.email:
         check_email(email)
@@ -215,9 +224,37 @@ def change(
         new_last_name=last_name,
         new_title=title,
         new_description=about,
+        new_email_proved_at=proved_at,
     )
     unit.announce("user", user.id)
-    return user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
+    changed = user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
+    return changed._replace(email_proved_at=proved_at)
+
+
+def set_email(unit: TenantUnit, user: User, email: str, now: int) -> User:
+    """Another address, whose mailbox was just proved. Raises Conflict when it is taken in this tenant."""
+    names = {"first_name": user.first_name, "last_name": user.last_name, "title": user.title}
+    return prove_email(unit, change(unit, user, email=email, **names), now)
+
+
+def prove_email(unit: TenantUnit, user: User, now: int) -> User:
+    """A link in an e-mail to the user's present address was followed, and no password chosen with it. An address that
+    was proved before stays proved since then."""
+    if user.email_proved_at is not None:
+        return user
+    proved_at = _apart(now, user.password_changed_at)
+    unit.change(_PROVE_EMAIL, id=user.id, now=proved_at)
+    return user._replace(email_proved_at=proved_at)
+
+
+def password_is_proved(user: User) -> bool:
+    """Whether the password was chosen by a link that was e-mailed to the user's present address. The two moments are
+    one then, and never otherwise: what sets one of them alone keeps apart from the other."""
+    return user.password_hash is not None and user.password_changed_at == user.email_proved_at
+
+
+def _apart(now: int, other: int | None) -> int:
+    return now + 1 if now == other else now
 
 
 def set_roles(unit: TenantUnit, counter: Counter, user: User, roles: int) -> User:
@@ -251,11 +288,24 @@ def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
     unit.change(_SIGNED_IN, id=user_id, now=now)
 
 
-def set_password(unit: TenantUnit, user: User, password_hash: str, now: int) -> None:
-    """Stores the new hash and keeps the old one for the history rule."""
+def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, by_emailed_link: bool = False) -> None:
+    """Stores the new hash and keeps the old one for the history rule. ``by_emailed_link``: see
+    :func:`password_is_proved`."""
+    _keep_former(unit, user, now)
+    proved_at = now if by_emailed_link else user.email_proved_at
+    changed_at = now if by_emailed_link else _apart(now, proved_at)
+    unit.change(_SET_PASSWORD, id=user.id, new_hash=password_hash, changed_at=changed_at, proved_at=proved_at)
+
+
+def void_password(unit: TenantUnit, user: User, now: int) -> None:
+    """Leaves the user without a password; the old one stays in the history."""
+    _keep_former(unit, user, now)
+    unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
+
+
+def _keep_former(unit: TenantUnit, user: User, now: int) -> None:
     if user.password_hash:
         unit.change(_KEEP_OLD, user_id=user.id, password_hash=user.password_hash, now=now)
-    unit.change(_SET_PASSWORD, id=user.id, new_hash=password_hash, now=now)
 
 
 def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
