@@ -18,7 +18,7 @@ from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role
 from manifest_auth.settings import DAY
 from manifest_auth.sign_in import current_password, granting, throttle
-from manifest_auth.sign_in.session import Whose, agrees
+from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant

@@ -18,9 +18,9 @@ from manifest_auth.links import Link, Purpose
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.sign_in import finish, granting, new_password, strangers, throttle
+from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
-from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.sign_in.throttle import Counters
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant

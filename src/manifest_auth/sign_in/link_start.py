@@ -17,12 +17,12 @@ from manifest_auth.metrics import Method
 from manifest_auth.providers import Provider
 from manifest_auth.sign_in import chosen, dynamics, oidc, password, saml, saml_form
 from manifest_auth.sign_in.answers import browser_of
+from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.flows import Begun
 from manifest_auth.sign_in.identity_routes import LinkData
 from manifest_auth.sign_in.link_routes import Token
 from manifest_auth.sign_in.provider_flow import Asked, Chosen, choose
 from manifest_auth.sign_in.provider_routes import bind
-from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok, page

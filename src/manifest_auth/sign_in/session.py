@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth import audit, links, refusals, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
@@ -11,24 +9,13 @@ from manifest_auth.errors import Forbidden, InvalidToken, NotFound, ValidationEr
 from manifest_auth.links import Purpose
 from manifest_auth.sessions import Principal, SessionRow
 from manifest_auth.sign_in import current_password, entra, new_password
+from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.counting import refresh_counted
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tokens import Pair, Shown
 from manifest_auth.tokens.refresh import Verdict, judge
 
 LIST_LIMIT = 100
-
-
-class Whose(NamedTuple):
-    """Whose session a refresh token turned out to be."""
-
-    client: str
-    tenant_id: int
-
-
-def agrees(named: str | None, whose: Whose) -> bool:
-    """Whether ``X-Client-ID`` agrees with the credential's tenant, by identifier or number."""
-    return named is None or named == whose.client or named == str(whose.tenant_id)
 
 
 async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
