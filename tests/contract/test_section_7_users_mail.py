@@ -124,13 +124,22 @@ async def test_a_server_that_refuses_brings_no_link_into_any_answer(
     assert (await directory(crew, user_id))["email"] == body()["email"]
 
 
-async def test_a_reset_of_ones_own_address_that_changed_goes_to_the_new_one(crew: Crew, post: MailServer) -> None:
+async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_one_close(
+    crew: Crew, post: MailServer
+) -> None:
     user_id = (await crew.ask("Admin", INVITE, input=body()))["user"]["id"]
+    invitation = post.letters[0].token
     change = 'mutation($id: Int!) { updateUser(id: $id, input: {email: "new@engines.example"}) { id } }'
     await crew.ask("Admin", change, id=user_id)
     await crew.ask("Admin", RESET, id=user_id)
-    assert post.letters[-1].recipients == ["new@engines.example"]
-    assert (await accept(crew.app, post.letters[0].token)).code == "INVALID_TOKEN"
+    assert post.letters[-1].recipients == [body()["email"]]  # nobody confirmed the new one
+    [asked] = [letter for letter in post.letters if letter.recipients == ["new@engines.example"]]
+    check_success(await crew.app.post("/api/client/auth/email/confirm", {"token": asked.token}))
+    assert (await accept(crew.app, invitation)).code == "INVALID_TOKEN"
+    await crew.ask("Admin", RESET, id=user_id)
+    [link] = [letter for letter in post.letters if letter.message["Subject"].endswith("choose a new password")][1:]
+    assert link.recipients == ["new@engines.example"]
+    check_success(await reset(crew.app, link.token))
 
 
 async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, app: App) -> None:
