@@ -16,7 +16,7 @@ from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, Reply, running
 from tests.support.mail_server import MailServer, Received
-from tests.support.managing import NEW, UPDATE, accept, events, reset
+from tests.support.managing import NEW, SET_ROLES, UPDATE, accept, events, reset
 from tests.support.statements import counted_statements
 
 ADDRESS, CONFIRM, UNDO, LOOK = (f"/api/client/auth/{path}" for path in ("email", "email/confirm", "email/undo", "link"))
@@ -406,9 +406,20 @@ async def test_a_user_admin_never_changes_an_admins_address(crew: Crew, post: Ma
     new = f"planted@{crew.client}.example"
     await crew.ask("User Admin", UPDATE, id=user_id, input={"email": new})
     link = (await told(crew.app, post))[new].token
-    await crew.ask("Admin", 'mutation($id: Int!) { setUserRoles(userId: $id, roles: ["Admin"]) { id } }', id=user_id)
+    await crew.ask("Admin", SET_ROLES, id=user_id, roles=["Admin"])
     check_refusal(await confirm(crew.app, link), 401, "INVALID_TOKEN")
     assert (await stored(crew, user_id)).email == old
+
+
+async def test_who_becomes_an_admin_cannot_be_put_back_to_a_planted_address(crew: Crew, post: MailServer) -> None:
+    user_id, planted, _ = await person(crew)
+    boss = f"boss@{crew.client}.example"
+    await crew.ask("User Admin", UPDATE, id=user_id, input={"email": boss})
+    check_success(await confirm(crew.app, (await told(crew.app, post))[boss].token))
+    back = (await told(crew.app, post))[planted].token
+    await crew.ask("Admin", SET_ROLES, id=user_id, roles=["Admin"])
+    check_refusal(await undo(crew.app, back), 401, "INVALID_TOKEN")
+    assert (await stored(crew, user_id)).email == boss
 
 
 async def test_nobody_gets_round_the_own_password(crew: Crew) -> None:

@@ -83,9 +83,11 @@ def no_seat(error: NoSeat) -> SsoFailed:
 
 
 def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
-    """What a User Admin has in hand of this account ends for good: open links that one made, and sessions through a
-    provider that opens no Admin's account. Roles count at once in every open session."""
+    """What a User Admin has in hand of this account ends for good: open links that one made, other addresses and the
+    way back to former ones, and sessions through a provider that opens no Admin's account. Roles count at once in every
+    open session."""
     links.close_made_by(unit, user.id, ctx.now, but=lambda maker: is_an_admins(unit, maker))
+    users.email_changes.close_all(unit, user.id, ctx.now)  # the old mailbox may be that of who planted the account
     for provider in providers.list_all(unit):
         if not provider.reaches_admins:
             sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)
