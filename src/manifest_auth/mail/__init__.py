@@ -9,6 +9,7 @@ from manifest_auth.mail.letters import (
     email_changed,
     email_confirm,
     email_taken,
+    email_undone,
     invitation,
     reset,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "email_changed",
     "email_confirm",
     "email_taken",
+    "email_undone",
     "invitation",
     "reset",
     "server_of",
