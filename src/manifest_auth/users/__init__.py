@@ -2,6 +2,16 @@
 opens a session."""
 
 from manifest_auth.users import email_changes
+from manifest_auth.users.credentials import (
+    former_hashes,
+    password_is_proved,
+    prove_email,
+    rehash,
+    set_email,
+    set_password,
+    void_password,
+)
+from manifest_auth.users.email_changes import EmailChange
 from manifest_auth.users.users import (
     LISTING,
     User,
@@ -11,24 +21,18 @@ from manifest_auth.users.users import (
     find,
     find_by_email,
     find_where_last_signed_in,
-    former_hashes,
     get,
     get_many,
     is_last_admin,
     list_page,
-    password_is_proved,
-    prove_email,
-    rehash,
     restore,
-    set_email,
-    set_password,
     set_roles,
     signed_in,
-    void_password,
 )
 
 __all__ = [
     "LISTING",
+    "EmailChange",
     "User",
     "change",
     "create",
