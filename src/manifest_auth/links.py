@@ -33,7 +33,8 @@ LIFE_S = {Purpose.INVITATION: 72 * HOUR, Purpose.RESET: 30 * MINUTE}
 
 class Link(NamedTuple):
     """``invited_by``: as the audit trail names who made it (``user:5``, ``admin:1``); the user itself, for one that was
-    asked for at its own address."""
+    asked for at its own address. ``emailed``: 1 where it went to the user's address and was shown to no one, so that
+    who follows it reads that mailbox."""
 
     id: int
     tenant_id: int
@@ -42,6 +43,7 @@ class Link(NamedTuple):
     invited_by: str
     expires_at: int
     used_at: int | None
+    emailed: int
 
     def is_open(self, purpose: Purpose, now: int) -> bool:
         """Whether it is good for that, now."""
@@ -54,7 +56,7 @@ class _Id(NamedTuple):
 
 _C = invitations.c
 _OPEN = (_C.used_at.is_(None), _C.expires_at > bindparam("now"))
-_NEW = ("user_id", "purpose", "key", "invited_by", "created_at", "expires_at")
+_NEW = ("user_id", "purpose", "key", "invited_by", "emailed", "created_at", "expires_at")
 _ADD = bound(insert(invitations).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
 _CLOSING = update(invitations).where(_C.user_id == bindparam("of_user"), *_OPEN).values(expires_at=bindparam("now"))
 _CLOSE_ALL = bound(_CLOSING)
@@ -76,9 +78,9 @@ def _key(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def make(unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: str, now: int) -> int:
-    """Opens a link under a random token; earlier ones of the user for the same purpose close. When it expires, in
-    milliseconds."""
+def make(unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: str, now: int, *, emailed: bool) -> int:
+    """Opens a link under a random token; earlier ones of the user for the same purpose close. ``emailed``: whether it
+    goes to the user's own address and nowhere else. When it expires, in milliseconds."""
     close(unit, user_id, now, purpose)
     expires_at = now + LIFE_S[purpose] * 1000
     unit.first(
@@ -87,6 +89,7 @@ def make(unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: 
         purpose=purpose.value,
         key=_key(token),
         invited_by=made_by,
+        emailed=int(emailed),
         created_at=now,
         expires_at=expires_at,
     )

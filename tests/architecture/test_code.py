@@ -52,6 +52,7 @@ _SIDE_DOORS = {
     "manifest_auth.sign_in.directory": "whoever sets a provider up of Microsoft tries the cloud that it is in",
     "manifest_auth.sign_in.entra": "the house holds what the process knows of Entra tokens; its type is named there",
     "manifest_auth.sign_in.saml_threads": "the house holds the thread of SAML responses; its type is named there",
+    "manifest_auth.sign_in.another_address": "those who manage a user ask for another address by the same rule",
     "manifest_auth.sign_in.granting": "what goes with a link, and who is out when somebody becomes Admin, is one rule",
     "manifest_auth.sign_in.identity_routes": "an admin's list of somebody's identities has the form of one's own",
 }

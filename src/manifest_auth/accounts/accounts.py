@@ -10,10 +10,11 @@ from manifest_auth.accounts import rank
 from manifest_auth.accounts.rank import Who
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.licence import Counter
+from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.sign_in import granting
+from manifest_auth.sign_in import another_address, granting
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
 
@@ -30,6 +31,13 @@ class Draft(NamedTuple):
     last_name: str = ""
     title: str = ""
     description: str = ""
+
+
+class Changed(NamedTuple):
+    """``mails``: to send after the commit."""
+
+    user: User
+    mails: tuple[Queued | None, ...]
 
 
 def _now(who: Who) -> int:
@@ -58,18 +66,29 @@ def add(
     return user
 
 
-def change(unit: TenantUnit, who: Who, user_id: int, given: Mapping[str, str]) -> User:
-    """Changes what is given (:data:`CHANGEABLE`), leaves the rest. Another address closes the links that went to the
-    one before. Raises NotFound, Forbidden, ValidationError, Conflict when the address is taken."""
+def change(unit: TenantUnit, who: Context, user_id: int, given: Mapping[str, str]) -> Changed:
+    """Changes what is given (:data:`CHANGEABLE`), leaves the rest. Another address takes effect when its mailbox
+    confirms; where no mail is set up, at once: it is not proved then, and closes the links that went to the one before.
+    Raises NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
     user = rank.managed(unit, who, user_id)
+    other = given.get("email", user.email)
+    started: another_address.Started | None = None
+    if other != user.email:
+        if rank.manager(unit, who).user_id == user.id:
+            raise Forbidden("Change your own address with your current password")
+        if who.house.mail.is_set_up:
+            started = another_address.start(unit, who, user, other)
+            given = {name: value for name, value in given.items() if name != "email"}
     before = {name: getattr(user, name) for name in CHANGEABLE}
     after = users.change(unit, user, **{**before, **given})
     if after.email != user.email:
-        links.close(unit, user.id, _now(who))
-    changed = {name: value for name, value in given.items() if value != before[name]}
-    detail = {"before": {name: before[name] for name in changed}, "after": changed}
-    audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
-    return after
+        links.close(unit, user.id, who.now)
+        users.email_changes.close_pending(unit, user.id, who.now)
+    if given or started is None:
+        changed = {name: value for name, value in given.items() if value != before[name]}
+        detail = {"before": {name: before[name] for name in changed}, "after": changed}
+        audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
+    return Changed(after, started.mails if started else ())
 
 
 def set_roles(unit: TenantUnit, who: Context, user_id: int, roles: int) -> User:
@@ -99,6 +118,7 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
     # A code is told that the account is disabled, and used up by that; one that is not shown is void after a restore.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
     links.close(unit, user.id, who.now)
+    users.email_changes.close_pending(unit, user.id, who.now)
     providers.drop_tokens(unit, user.id)
     change = {"before": {"deactivated": False}, "after": {"deactivated": True}}
     audit.record(unit, who, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended, **change)

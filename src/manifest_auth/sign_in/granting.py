@@ -83,20 +83,22 @@ def no_seat(error: NoSeat) -> SsoFailed:
 
 
 def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
-    """What a User Admin has in hand of this account ends for good: open links that one made, and sessions through a
-    provider that opens no Admin's account. Roles count at once in every open session."""
+    """What a User Admin has in hand of this account ends for good: open links that one made, other addresses and the
+    way back to former ones, and sessions through a provider that opens no Admin's account. Roles count at once in every
+    open session."""
     links.close_made_by(unit, user.id, ctx.now, but=lambda maker: is_an_admins(unit, maker))
+    users.email_changes.close_all(unit, user.id, ctx.now)  # the old mailbox may be that of who planted the account
     for provider in providers.list_all(unit):
         if not provider.reaches_admins:
             sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)
 
 
 def is_an_admins(unit: TenantUnit, actor: str) -> bool:
-    """Whether somebody whom the trail names so is a system admin, or an Admin here today: a link to an Admin's account
-    counts only then, be it that the user became Admin after it was made."""
+    """Whether the actor whom the trail names so is a system admin, the command line, or an Admin here today: a link to
+    an Admin's account counts only then, be it that the user became Admin after it was made."""
     kind, _, number = actor.partition(":")
     maker = users.find(unit, int(number)) if kind == "user" else None
-    return kind == "admin" or (
+    return kind in ("admin", "system") or (
         maker is not None and maker.deactivated_at is None and bool(maker.roles & Role.ADMIN.bit)
     )
 

@@ -1,5 +1,17 @@
-"""The people of a tenant. Owns ``users`` and ``password_history``. Never computes a hash, never opens a session."""
+"""The people of a tenant. Owns ``users``, ``password_history`` and ``email_changes``. Never computes a hash, never
+opens a session."""
 
+from manifest_auth.users import email_changes
+from manifest_auth.users.credentials import (
+    former_hashes,
+    password_is_proved,
+    prove_email,
+    rehash,
+    set_email,
+    set_password,
+    void_password,
+)
+from manifest_auth.users.email_changes import EmailChange
 from manifest_auth.users.users import (
     LISTING,
     User,
@@ -9,24 +21,23 @@ from manifest_auth.users.users import (
     find,
     find_by_email,
     find_without_client,
-    former_hashes,
     get,
     get_many,
     is_last_admin,
     list_page,
-    rehash,
     restore,
-    set_password,
     set_roles,
     signed_in,
 )
 
 __all__ = [
     "LISTING",
+    "EmailChange",
     "User",
     "change",
     "create",
     "deactivate",
+    "email_changes",
     "find",
     "find_by_email",
     "find_without_client",
@@ -35,9 +46,13 @@ __all__ = [
     "get_many",
     "is_last_admin",
     "list_page",
+    "password_is_proved",
+    "prove_email",
     "rehash",
     "restore",
+    "set_email",
     "set_password",
     "set_roles",
     "signed_in",
+    "void_password",
 ]
