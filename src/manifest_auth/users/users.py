@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import Counter
@@ -30,6 +30,18 @@ class User(NamedTuple):
     deactivated_at: int | None
     last_sign_in_at: int | None
     description: str
+    email_proved_at: int | None
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the account is an active Admin's."""
+        return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)
+
+    @property
+    def chose_by_mail(self) -> bool:
+        """Whether the password was chosen by a link that was e-mailed to the present address: that act proves the
+        address and sets the password at one time."""
+        return self.password_hash is not None and self.password_changed_at == self.email_proved_at
 
 
 class _Id(NamedTuple):
@@ -79,24 +91,23 @@ _CHANGED = ("email", "email_key", "first_name", "last_name", "title", "descripti
 _CHANGE = bound(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
-_SET_ROLES = bound(update(users).where(_C.id == bindparam("id")).values(roles=bindparam("new_roles")))
-_DEACTIVATE = bound(
-    update(users).where(_C.id == bindparam("id"), _C.deactivated_at.is_(None)).values(deactivated_at=bindparam("now"))
-)
-_RESTORE = bound(update(users).where(_C.id == bindparam("id")).values(deactivated_at=None))
 _SIGNED_IN = bound(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
 _SET_PASSWORD = bound(
     update(users)
     .where(_C.id == bindparam("id"))
     .values(password_hash=bindparam("new_hash"), password_changed_at=bindparam("now"))
 )
+_DROP_PASSWORD = bound(
+    update(users).where(_C.id == bindparam("id")).values(password_hash=None, password_changed_at=None)
+)
+_DROP_FORMER = bound(delete(password_history).where(password_history.c.user_id == bindparam("user_id")))
 _REHASH = bound(
     update(users)
     .where(_C.id == bindparam("id"), _C.password_hash == bindparam("old_hash"))
     .values(password_hash=bindparam("new_hash"))
 )
 # Locks the tenant's active Admins, so that two who each remove the other cannot both succeed.
-_ACTIVE_ADMINS = bound(
+ACTIVE_ADMINS = bound(
     select(_C.id)
     .where(_C.roles.bitwise_and(Role.ADMIN.bit) != 0, _C.deactivated_at.is_(None))
     .order_by(_C.id)
@@ -123,7 +134,7 @@ def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = Fa
     """``lock``: nobody else changes the row until the transaction ends. ``admins``: nor those of the active Admins,
     locked first and in one order, so that two who each remove the other wait for one another. Raises NotFound."""
     if admins:
-        unit.all(_ACTIVE_ADMINS)
+        unit.all(ACTIVE_ADMINS)
     found = unit.first(_LOCKED if lock else _BY_ID, id=user_id)
     if found is None:
         raise NotFound()
@@ -220,31 +231,11 @@ def change(
     return user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
 
 
-def set_roles(unit: TenantUnit, counter: Counter, user: User, roles: int) -> User:
-    """Counts from the next request on. Raises Conflict when it would leave the tenant without an active Admin, NoSeat
-    when the licence has no seat for these roles."""
-    if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
-        _keep_an_admin(unit, user)
-    if user.deactivated_at is None:
-        counter.seat(unit, user.roles, roles)
-    unit.change(_SET_ROLES, id=user.id, new_roles=roles)
-    unit.announce("user", user.id)
-    return user._replace(roles=roles)
-
-
-def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
-    """False when it was done already. Raises Conflict for the tenant's last active Admin."""
-    if user.roles & Role.ADMIN.bit and user.deactivated_at is None:
-        _keep_an_admin(unit, user)
-    unit.announce("user", user.id)
-    return unit.change(_DEACTIVATE, id=user.id, now=now) == 1
-
-
-def restore(unit: TenantUnit, counter: Counter, user: User) -> None:
-    """Of a user who is deactivated. Raises NoSeat."""
-    counter.seat(unit, 0, user.roles)
-    unit.change(_RESTORE, id=user.id)
-    unit.announce("user", user.id)
+def drop_password(unit: TenantUnit, user: User) -> User:
+    """Takes the password away with all those before it."""
+    unit.change(_DROP_PASSWORD, id=user.id)
+    unit.change(_DROP_FORMER, user_id=user.id)
+    return user._replace(password_hash=None, password_changed_at=None)
 
 
 def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
@@ -267,16 +258,6 @@ def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
 def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
     """Same password, today's settings. False when the password was changed meanwhile."""
     return unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) == 1
-
-
-def is_last_admin(unit: TenantUnit, user: User) -> bool:
-    """Whether no other active Admin is left beside this one. Locks them; ask for the user with ``admins`` before."""
-    return not [row for row in unit.all(_ACTIVE_ADMINS) if row.id != user.id]
-
-
-def _keep_an_admin(unit: TenantUnit, user: User) -> None:
-    if is_last_admin(unit, user):
-        raise Conflict("The last active Admin of a client cannot be removed")
 
 
 def _check_names(first_name: str, last_name: str, title: str) -> None:
