@@ -42,6 +42,7 @@ class Link(NamedTuple):
     invited_by: str
     expires_at: int
     used_at: int | None
+    emailed: int
 
     def is_open(self, purpose: Purpose, now: int) -> bool:
         """Whether it is good for that, now."""

@@ -174,7 +174,7 @@ def _set(unit: SystemUnit, ctx: Context, found: Found, fresh: str) -> None:
     if not links.use(bound, found.link, ctx.now):
         raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
     links.close(bound, user.id, ctx.now)
-    users.set_password(bound, user, fresh, ctx.now)
+    users.set_password(bound, user, fresh, ctx.now, emailed=bool(found.link.emailed))
     ended = sessions.end_all(bound, user.id, _EVENTS[found.purpose].value, ctx.now)
     detail: dict[str, Any] = {"made_by": found.link.invited_by, "sessions_ended": ended}
     audit.record(bound, ctx, _EVENTS[found.purpose], f"user:{user.id}", **detail)

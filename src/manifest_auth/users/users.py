@@ -31,6 +31,7 @@ class User(NamedTuple):
     last_sign_in_at: int | None
     description: str
     email_proved_at: int | None
+    password_emailed_to: str | None
 
     @property
     def is_admin(self) -> bool:
@@ -39,9 +40,8 @@ class User(NamedTuple):
 
     @property
     def chose_by_mail(self) -> bool:
-        """Whether the password was chosen by a link that was e-mailed to the present address: that act proves the
-        address and sets the password at one time."""
-        return self.password_hash is not None and self.password_changed_at == self.email_proved_at
+        """Whether the password was chosen by a link that was e-mailed to the present, proved address."""
+        return self.email_proved_at is not None and self.password_emailed_to == email_key(self.email)
 
 
 class _Id(NamedTuple):
@@ -95,10 +95,16 @@ _SIGNED_IN = bound(update(users).where(_C.id == bindparam("id")).values(last_sig
 _SET_PASSWORD = bound(
     update(users)
     .where(_C.id == bindparam("id"))
-    .values(password_hash=bindparam("new_hash"), password_changed_at=bindparam("now"))
+    .values(
+        password_hash=bindparam("new_hash"),
+        password_changed_at=bindparam("now"),
+        password_emailed_to=bindparam("emailed_to"),
+    )
 )
 _DROP_PASSWORD = bound(
-    update(users).where(_C.id == bindparam("id")).values(password_hash=None, password_changed_at=None)
+    update(users)
+    .where(_C.id == bindparam("id"))
+    .values(password_hash=None, password_changed_at=None, password_emailed_to=None)
 )
 _DROP_FORMER = bound(delete(password_history).where(password_history.c.user_id == bindparam("user_id")))
 _REHASH = bound(
@@ -235,18 +241,25 @@ def drop_password(unit: TenantUnit, user: User) -> User:
     """Takes the password away with all those before it."""
     unit.change(_DROP_PASSWORD, id=user.id)
     unit.change(_DROP_FORMER, user_id=user.id)
-    return user._replace(password_hash=None, password_changed_at=None)
+    return user._replace(password_hash=None, password_changed_at=None, password_emailed_to=None)
 
 
 def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
     unit.change(_SIGNED_IN, id=user_id, now=now)
 
 
-def set_password(unit: TenantUnit, user: User, password_hash: str, now: int) -> None:
-    """Stores the new hash and keeps the old one for the history rule."""
+def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, emailed: bool = False) -> None:
+    """Stores the new hash and keeps the old one for the history rule. ``emailed``: it was chosen by a link that was
+    e-mailed to the user's address and shown to no one else."""
     if user.password_hash:
         unit.change(_KEEP_OLD, user_id=user.id, password_hash=user.password_hash, now=now)
-    unit.change(_SET_PASSWORD, id=user.id, new_hash=password_hash, now=now)
+    unit.change(
+        _SET_PASSWORD,
+        id=user.id,
+        new_hash=password_hash,
+        now=now,
+        emailed_to=email_key(user.email) if emailed else None,
+    )
 
 
 def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
