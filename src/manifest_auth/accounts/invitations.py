@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import audit, links, mail
+from manifest_auth import audit, links, mail, tenants
 from manifest_auth.accounts import rank
-from manifest_auth.audit import Event
-from manifest_auth.context import Context
+from manifest_auth.accounts.rank import Who
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import Context, House
 from manifest_auth.errors import Conflict
 from manifest_auth.links import Purpose
 from manifest_auth.store import TenantUnit
@@ -63,6 +64,20 @@ def _made(unit: TenantUnit, ctx: Context, user: User, purpose: Purpose, event: E
     expires_at = links.make(unit, user.id, purpose, token, ctx.caller.actor, ctx.now)
     change = {"before": {"openLinks": closed}, "after": {"openLinks": 1}}
     audit.record(unit, ctx, event, f"user:{user.id}", expires=when(expires_at), **change)
+    return Made(user, purpose, token, expires_at)
+
+
+def way_in(unit: TenantUnit, who: Who, house: House, user: User) -> Made:
+    """A link for an Admin to whose account no way in is left: to choose a new password or, where the client lets nobody
+    in with one, to come in through a provider. Whoever may give the role may do this."""
+    by_password = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).password_sign_in
+    purpose = Purpose.RESET if by_password else Purpose.INVITATION
+    event = Event.PASSWORD_RESET_STARTED if by_password else Event.USER_INVITED
+    now, actor = (who.at, who.actor) if isinstance(who, Origin) else (who.now, who.caller.actor)
+    token = house.random.text(24)
+    life_s = links.LIFE_S[Purpose.INVITATION]
+    expires_at = links.make(unit, user.id, purpose, token, actor, now, life_s)
+    audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), after={"openLinks": 1})
     return Made(user, purpose, token, expires_at)
 
 

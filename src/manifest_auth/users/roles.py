@@ -33,7 +33,7 @@ _RESTORE = bound(update(users).where(*_AS_JUDGED).values(deactivated_at=None))
 
 class Voids(Protocol):
     """Ends all ways into an account that others may have planted, beside the password, which :func:`set_roles` and
-    :func:`restore` take away themselves. Runs when an active user gains the role Admin."""
+    :func:`restore` take away themselves. Runs when an active user gains the role Admin; ``user``: as it was before."""
 
     def __call__(self, unit: TenantUnit, user: User) -> None: ...
 
@@ -72,7 +72,7 @@ def _written(unit: TenantUnit, statement: Bound[Any], user: User, after: User, v
     if user.is_admin or not after.is_admin:
         return after
     after = drop_password(unit, after)
-    voids(unit, after)
+    voids(unit, user)
     return after
 
 
