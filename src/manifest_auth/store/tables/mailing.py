@@ -30,6 +30,7 @@ email_changes = Table(  # another address: takes effect when its mailbox confirm
     Column("key", Text, primary_key=True),  # SHA-256 of the token that went to the new address
     Column("user_id", BigInt, nullable=False),
     Column("old_email", Text, nullable=False),
+    time("old_proved_at", nullable=True),  # since when the old address was proved, if it was
     Column("new_email", Text, nullable=False),
     Column("started_by", Text, nullable=False),  # as the audit trail names an actor
     Column("undo_key", Text),  # SHA-256 of the token that went to the old address

@@ -128,6 +128,7 @@ invitations = Table(  # one-time links: to come in for the first time, or to cho
     Column("purpose", Text, nullable=False, server_default="invitation"),  # or `reset`
     Column("key", Text, nullable=False, unique=True),  # SHA-256 of the invitation's token
     Column("invited_by", Text, nullable=False),
+    Column("emailed", Integer, nullable=False, server_default="0"),  # 1: shown to no one, e-mailed to the user
     at("created_at"),
     at("expires_at"),
     at("used_at", nullable=True),

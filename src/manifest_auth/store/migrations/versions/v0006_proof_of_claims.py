@@ -47,6 +47,7 @@ def _columns() -> None:
     op.add_column("identities", sa.Column("vouched", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("identities", sa.Column("confirmed_at", sa.BigInteger(), nullable=True))
     op.add_column("identities", sa.Column("confirmed_by", sa.Text(), nullable=True))
+    op.add_column("invitations", sa.Column("emailed", sa.Integer(), nullable=False, server_default="0"))
     op.execute(sa.text("UPDATE identities SET vouched = 1 WHERE how IN ('domain', 'created')"))
     op.add_column("sign_in_flows", sa.Column("redirect_uri", sa.Text(), nullable=False, server_default=""))
     op.add_column("sign_in_flows", sa.Column("iss_required", sa.Integer(), nullable=False, server_default="0"))
@@ -128,7 +129,8 @@ def _mail() -> None:
     )
     _table(
         "email_changes", ("tenant_id", "key"),
-        _number("tenant_id"), _text("key"), _number("user_id"), _text("old_email"), _text("new_email"),
+        _number("tenant_id"), _text("key"), _number("user_id"), _text("old_email"),
+        _number("old_proved_at", null=True), _text("new_email"),
         _text("started_by"), _text("undo_key", null=True), _number("created_at"), _number("expires_at"),
         _number("confirmed_at", null=True), _number("closed_at", null=True), _number("undo_expires_at", null=True),
         _of_tenant("email_changes"), user,
