@@ -140,10 +140,10 @@ def _find_account(
         return None, How.DOMAIN
     if not (_owns(provider, person) and person.vouched):
         raise _refused("an account has this address, and the provider does not vouch for it", _NO_ACCOUNT)
-    if providers.has_subject(unit, provider.id, found.id):
-        raise _refused("the account with this address belongs to another subject of the provider", _NO_ACCOUNT)
     if providers.claims_unvouched(unit, found.id):
         raise _refused("the account with this address was made without anybody vouching for the address")
+    if providers.has_subject(unit, provider.id, found.id):
+        raise _refused("the account with this address belongs to another subject of the provider", _NO_ACCOUNT)
     return found, How.DOMAIN
 
 
