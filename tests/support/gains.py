@@ -33,7 +33,7 @@ _CLAIM = bound(
 _OWNER = unowned(
     upsert(domain_owners)
     .values(domain=bindparam("domain"), tenant_id=bindparam("of_tenant"))
-    .on_conflict_do_nothing(index_elements=["domain"])
+    .on_conflict_do_update(index_elements=["domain"], set_={"tenant_id": bindparam("of_tenant")})
 )
 _CHANGING = {"key": "k", "user_id": 1, "old_email": "", "new_email": "", "started_by": "", "created_at": 1,
              "expires_at": 1}  # fmt: skip
@@ -57,7 +57,7 @@ async def within(app: App, client: str, work: Callable[[TenantUnit], Any]) -> An
 
 
 async def domain_counts(app: App, client: str, domain: str = "") -> None:
-    """From now on the client's claim on a domain counts: CLIENT.example, unless one is named."""
+    """From now on the client's claim on a domain counts, and nobody else's: CLIENT.example, unless one is named."""
 
     def work(unit: TenantUnit) -> None:
         unit.change(_CLAIM, domain=domain or f"{client}.example")
