@@ -131,6 +131,26 @@ def test_every_room_has_a_door_sign_and_every_file_says_what_it_is_for() -> None
     assert not silent
 
 
+def _written(path: Path) -> set[str]:
+    """The columns of ``users`` that statements of a file set."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values"):
+            continue
+        if any(ast.unparse(inner) in ("update(users)", "update(users_table)") for inner in ast.walk(node.func)):
+            found |= {word.arg or "" for word in node.keywords} | {ast.unparse(given) for given in node.args}
+    return found
+
+
+def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account() -> None:
+    """A user who is there gains the role Admin nowhere else, so no path to it forgets what others may have planted."""
+    writers = {_name(path) for path in FILES if _written(path) & {"roles", "deactivated_at"}}
+    assert writers == {"users/roles.py"}
+    others = {_name(path): _written(path) for path in FILES if _written(path) and _name(path) != "users/roles.py"}
+    assert set(others) == {"users/users.py"}
+    assert not [written for written in others["users/users.py"] if "roles" in written or "deactivated" in written]
+
+
 def _modules(node: ast.ImportFrom) -> Iterator[str]:
     """The modules that an import brings in: the one it names, or those whose names it takes. A door sign may hand out
     something that is called like one of its files (the table ``providers``)."""

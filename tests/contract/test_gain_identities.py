@@ -174,7 +174,7 @@ async def test_as_many_as_there_are_go(app: App) -> None:
         assert await rise(planted) == []
 
 
-async def test_groups_give_admin_to_nobody_who_is_not_known_beyond_doubt_and_the_rest_all_the_same(app: App) -> None:
+async def test_groups_give_admin_to_nobody_whose_identity_is_not_proved(app: App) -> None:
     async with company_of(app) as (crew, company):
         planted = await invited(crew, company)
         browser = await company.sign_in("guest", "else@mail.example", groups=["bosses", "ops"])

@@ -14,7 +14,7 @@ from manifest_auth.context import AdminCaller, Context, House
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.licence import Counter
 from manifest_auth.permissions import role_names
-from manifest_auth.sign_in.voiding import Gain
+from manifest_auth.sign_in import voiding
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
 
@@ -105,14 +105,14 @@ def set_roles(unit: TenantUnit, who: Who, user_id: int, roles: int, *, house: Ho
     _check_roles(roles)
     user = rank.managed(unit, who, user_id, admins=True, own="Nobody changes their own roles")
     rank.check_grants(unit, who, user.roles, roles)
-    gain = Gain(who, _path(who), _actor(who))
+    gain = voiding.Gain(who, _path(who), _actor(who))
     after = users.set_roles(unit, _house(who, house).licence, user, roles, gain)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
     audit.record(unit, who, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
     return _changed(unit, who, _house(who, house), after, gain)
 
 
-def _changed(unit: TenantUnit, who: Who, house: House, user: User, gain: Gain) -> Changed:
+def _changed(unit: TenantUnit, who: Who, house: House, user: User, gain: voiding.Gain) -> Changed:
     return Changed(user, invitations.way_in(unit, who, house, user) if gain.shuts_out else None)
 
 
@@ -140,7 +140,7 @@ def restore(unit: TenantUnit, who: Context, user_id: int) -> Changed:
     user = rank.managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
-    gain = Gain(who, "restored", _actor(who))
+    gain = voiding.Gain(who, "restored", _actor(who))
     after = users.restore(unit, who.house.licence, user, gain)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
