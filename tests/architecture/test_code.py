@@ -51,7 +51,8 @@ _SIDE_DOORS = {
     "manifest_auth.sign_in.dynamics": "whoever sets a provider up is told, and tries, how we are known there",
     "manifest_auth.sign_in.directory": "whoever sets a provider up of Microsoft tries the cloud that it is in",
     "manifest_auth.sign_in.entra": "the house holds what the process knows of Entra tokens; its type is named there",
-    "manifest_auth.sign_in.granting": "what goes with a link, and who is out when somebody becomes Admin, is one rule",
+    "manifest_auth.sign_in.granting": "what goes with a link is one rule",
+    "manifest_auth.sign_in.voiding": "what ends when a user becomes an Admin is one rule, whoever gives the role",
     "manifest_auth.sign_in.identity_routes": "an admin's list of somebody's identities has the form of one's own",
 }
 #: The shell puts the house together, so it knows the parts of rooms; web is the vocabulary of routes, in five files.

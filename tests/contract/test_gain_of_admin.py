@@ -159,7 +159,7 @@ async def test_of_fifty_sign_ins_that_race_with_the_gain_no_session_is_from_befo
         admin, client = await crew.member("Admin"), crew.client
         app.clock.advance(3600)
         signing = [asyncio.create_task(app.sign_in(planted.email, CHOSEN, client)) for _ in range(25)]
-        gaining = asyncio.create_task(PATHS["set_user_roles"](planted, Path()))
+        gaining = asyncio.ensure_future(PATHS["set_user_roles"](planted, Path()))
         signing += [asyncio.create_task(app.sign_in(planted.email, CHOSEN, client)) for _ in range(25)]
         replies = await asyncio.gather(*signing)
         await gaining
