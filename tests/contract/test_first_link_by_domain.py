@@ -13,7 +13,8 @@ from manifest_auth.store import bound
 from manifest_auth.store.tables import invitations, users
 from tests.support.accounts import keys_of, new_client, new_user, opened_by
 from tests.support.crew import Crew
-from tests.support.gains import CHOSEN, Planted, domain_counts, within
+from tests.support.domains import domain_counts, within
+from tests.support.gains import CHOSEN, Planted
 from tests.support.house import PASSWORD, App
 from tests.support.managing import NEW, RENEW, RESET, accept, events, reset
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, user_of

@@ -11,7 +11,8 @@ import pytest
 from tests.support import commands
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew
-from tests.support.gains import CHOSEN, PATHS, Planted, domain_counts, somebody
+from tests.support.domains import domain_counts
+from tests.support.gains import CHOSEN, PATHS, Planted, somebody
 from tests.support.house import SECRET_KEY, App, running
 from tests.support.mail_server import MailServer
 from tests.support.managing import reset

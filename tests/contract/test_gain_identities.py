@@ -14,8 +14,9 @@ from manifest_auth.store import bound, unowned
 from manifest_auth.store.tables import domain_owners, users
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew
+from tests.support.domains import domain_counts, within
 from tests.support.envelope import check_refusal, check_success
-from tests.support.gains import BOSSES, PATHS, Planted, domain_counts, somebody, within
+from tests.support.gains import BOSSES, PATHS, Planted, somebody
 from tests.support.house import App
 from tests.support.managing import events
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of

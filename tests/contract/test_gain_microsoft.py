@@ -8,7 +8,8 @@ from tests.contract.test_section_5_dynamics_tokens import KEPT, given_by, rows
 from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew
-from tests.support.gains import CHOSEN, domain_counts
+from tests.support.domains import domain_counts
+from tests.support.gains import CHOSEN
 from tests.support.managing import RENEW, RESET, reset, token_in
 from tests.support.people import set_roles
 

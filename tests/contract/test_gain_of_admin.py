@@ -13,15 +13,8 @@ from manifest_auth.clock import Clock
 from tests.contract.test_section_5_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew
-from tests.support.gains import (
-    BOSSES,
-    CHOSEN,
-    PATHS,
-    Planted,
-    domain_counts,
-    plant_all,
-    somebody,
-)
+from tests.support.domains import domain_counts
+from tests.support.gains import BOSSES, CHOSEN, PATHS, Planted, plant_all, somebody
 from tests.support.house import App
 from tests.support.managing import RESET, events, reset
 from tests.support.oidc_op import provider

@@ -10,12 +10,12 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select
 
-from manifest_auth import tenants
-from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
-from manifest_auth.store.tables import domain_claims, domain_owners, email_changes, known_origins
+from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store.tables import email_changes, known_origins
 from tests.support import commands
 from tests.support.accounts import Keys, act_on, new_user, opened_by
 from tests.support.crew import Crew
+from tests.support.domains import within
 from tests.support.house import SECRET_KEY, App, Reply
 from tests.support.managing import RENEW, RESET, RESTORE, SET_ROLES, accept, reset, token_in
 from tests.support.people import OidcProvider, set_roles
@@ -24,17 +24,6 @@ from tests.support.single_sign_on import Browser
 BOSSES = [{"group": "bosses", "roles": ["Admin"]}]
 CHOSEN = "granite-otter-47-lantern"  # by whoever planted it
 
-_CLAIM = bound(
-    upsert(domain_claims)
-    .values(domain=bindparam("domain"), token="", state="proved", proof="vouched", contested=0, claimed_by="admin:1",
-            reason="a test of many words", claimed_at=1, proved_at=1, notices=0)
-    .on_conflict_do_nothing(index_elements=["tenant_id", "domain"])
-)  # fmt: skip
-_OWNER = unowned(
-    upsert(domain_owners)
-    .values(domain=bindparam("domain"), tenant_id=bindparam("of_tenant"))
-    .on_conflict_do_update(index_elements=["domain"], set_={"tenant_id": bindparam("of_tenant")})
-)
 _CHANGING = {"key": "k", "user_id": 1, "old_email": "", "new_email": "", "started_by": "", "created_at": 1,
              "expires_at": 1}  # fmt: skip
 _CHANGE = bound(insert(email_changes).values({name: bindparam(name) for name in _CHANGING}))
@@ -43,27 +32,6 @@ _OPEN_CHANGES = bound(
     select(func.count()).select_from(email_changes).where(_E.user_id == bindparam("of_user"), _E.closed_at.is_(None))
 )
 _DEVICES = bound(select(func.count()).select_from(known_origins).where(_O.user_id == bindparam("of_user")))
-
-
-async def within(app: App, client: str, work: Callable[[TenantUnit], Any]) -> Any:
-    """A unit of work of a client."""
-
-    def run(unit: SystemUnit) -> Any:
-        tenant = tenants.find(unit, client)
-        assert tenant is not None
-        return work(unit.of(tenant.id))
-
-    return await app.house.store.write(run)
-
-
-async def domain_counts(app: App, client: str, domain: str = "") -> None:
-    """From now on the client's claim on a domain counts, and nobody else's: CLIENT.example, unless one is named."""
-
-    def work(unit: TenantUnit) -> None:
-        unit.change(_CLAIM, domain=domain or f"{client}.example")
-        unit.change(_OWNER, domain=domain or f"{client}.example", of_tenant=unit.tenant_id)
-
-    await within(app, client, work)
 
 
 @dataclass

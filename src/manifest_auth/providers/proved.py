@@ -27,6 +27,7 @@ class _Known(NamedTuple):
     email: str
     vouched: int
     confirmed_at: int | None
+    granted: int
     disabled_at: int | None
     reaches_admins: int
     settings: str
@@ -40,9 +41,18 @@ class _Gone(NamedTuple):
     provider_id: int
 
 
+class Sifted(NamedTuple):
+    """What became of a user's identities: ids of those that stay, how many went, and the mask of the roles that only
+    groups of these had added."""
+
+    kept: Sequence[int]
+    gone: int
+    granted: int
+
+
 _C, _P, _O = identities.c, providers.c, domain_owners.c
 _OF_USER = bound(
-    select(_C.id, _C.email, _C.vouched, _C.confirmed_at, _P.disabled_at, _P.reaches_admins, _P.settings)
+    select(_C.id, _C.email, _C.vouched, _C.confirmed_at, _C.granted, _P.disabled_at, _P.reaches_admins, _P.settings)
     .select_from(identities.join(providers, _P.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .order_by(_C.id),
@@ -80,25 +90,25 @@ def is_proved(unit: TenantUnit, provider: Provider, identity: Identity, address:
     """Whether an identity is the user's beyond doubt, by what its provider says now. ``present``: the user's address
     here."""
     known = _Known(
-        identity.id, address.email, int(address.vouched), identity.confirmed_at, provider.disabled_at,
-        provider.reaches_admins, provider.settings,
+        identity.id, address.email, int(address.vouched), identity.confirmed_at, identity.granted,
+        provider.disabled_at, provider.reaches_admins, provider.settings,
     )  # fmt: skip
     return _is_proved(unit, known, present)
 
 
-def unlink_unproved(unit: TenantUnit, user_id: int, present: str, *, but: int = 0) -> tuple[Sequence[int], int]:
-    """Unlinks the user's identities that are not proved, ``but`` one, with what Microsoft's tokens are kept of them.
-    The ids of those that stay, and how many went."""
-    kept, gone = list[int](), 0
+def unlink_unproved(unit: TenantUnit, user_id: int, present: str, *, but: int = 0) -> Sifted:
+    """Unlinks the user's identities that are not proved, ``but`` one, with what Microsoft's tokens are kept of them."""
+    kept, gone, stay, go = list[int](), 0, 0, 0
     unit.announce("user", user_id)  # who calls with a token of theirs is looked for anew
     for known in unit.all(_OF_USER, of_user=user_id):
         if known.id == but or _is_proved(unit, known, present):
             kept.append(known.id)
+            stay |= known.granted
         elif row := unit.first(_UNLINK, id=known.id, of_user=user_id):
             forget_aliases(unit, row.provider_id, user_id)
             drop_tokens(unit, user_id, row.provider_id)
-            gone += 1
-    return kept, gone
+            gone, go = gone + 1, go | known.granted
+    return Sifted(kept, gone, go & ~stay)
 
 
 def confirm(unit: TenantUnit, user_id: int, identity_id: int, by: str, now: int) -> None:

@@ -49,7 +49,18 @@ def grant(
     gain = voiding.gain_by_groups(ctx, provider, identity)
     after = _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id, gain)
     providers.seen(unit, identity, address, granted, ctx.now)
+    if gain.voided is not None and (gone := gain.voided.granted & ~mapped):
+        after = _set_roles(unit, ctx, after, after.roles & ~gone, provider.id, gain)
     return after
+
+
+def begin_anew(unit: TenantUnit, ctx: Context, provider: Provider, user_id: int) -> User:
+    """The user, before a person is linked to it by the address alone: what others had of the account ends, with the
+    roles that groups of theirs had added."""
+    user = users.get(unit, user_id, lock=True, admins=True)
+    after, voided = voiding.drop_credentials(unit, ctx, provider, user)
+    roles = after.roles & ~_but_the_last_admin(unit, after, voided.granted)
+    return _set_roles(unit, ctx, after, roles, provider.id, Gain(ctx, "linked", ""))  # which gives nothing
 
 
 def _but_withheld(

@@ -18,7 +18,7 @@ from manifest_auth.licence import NoSeat
 from manifest_auth.links import Purpose
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Address, How, Identity, Provider
-from manifest_auth.sign_in import granting, voiding
+from manifest_auth.sign_in import granting
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import check_email, clean_name, email_key
 from manifest_auth.users import User
@@ -113,7 +113,7 @@ def _first_time(
         granting.check_seat(unit, ctx, user, mapped)
     granting.check_rank(provider, user.roles)
     if how is How.DOMAIN:
-        user = voiding.drop_credentials(unit, ctx, provider, user.id)
+        user = granting.begin_anew(unit, ctx, provider, user.id)
     address = _address(provider, person)
     identity = providers.link(unit, provider.id, person.subject, user.id, how, address, granted, ctx.now)
     audit.record(

@@ -31,25 +31,27 @@ _CLOSE_CHANGES = bound(
 
 
 class Voided(NamedTuple):
-    """What ended. ``kept``: ids of the identities that stay."""
+    """What ended. ``kept``: ids of the identities that stay; ``granted``: mask of the roles that only groups of those
+    had added that went."""
 
     kept: Sequence[int]
+    granted: int
     counts: dict[str, Any]
 
 
 def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0) -> Voided:
     """Ends all ways into the account except the password, and the identities that are proved (``but``: that one too).
     ``user``: locked. ``reason``: why its sessions ended."""
-    kept, unlinked = providers.unlink_unproved(unit, user.id, user.email, but=but)
+    sifted = providers.unlink_unproved(unit, user.id, user.email, but=but)
     counts = {
         "sessions": sessions.end_all(unit, user.id, reason, now),
         "flows": flows.end_of(unit, user.id),
         "links": links.close(unit, user.id, now),
         "address_changes": unit.change(_CLOSE_CHANGES, of_user=user.id, now=now),
         "devices": throttle.forget(unit, user.id),
-        "identities": unlinked,
+        "identities": sifted.gone,
     }
-    return Voided(kept, counts)
+    return Voided(sifted.kept, sifted.granted, counts)
 
 
 @dataclass(slots=True)
@@ -82,13 +84,12 @@ def gain_by_groups(ctx: Context, provider: Provider, identity: Identity) -> Gain
     return Gain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
 
 
-def drop_credentials(unit: TenantUnit, ctx: Context, provider: Provider, user_id: int) -> User:
+def drop_credentials(unit: TenantUnit, ctx: Context, provider: Provider, user: User) -> tuple[User, Voided]:
     """Before a person is linked to the account by the address alone: whoever had the account before the owner of the
     address came keeps no way in. A password stays that was chosen by a link in an e-mail to that address."""
-    user = users.get(unit, user_id, lock=True)
     drops = user.password_hash is not None and not user.chose_by_mail
     after = users.drop_password(unit, user) if drops else user
     voided = void(unit, user, "linked_by_domain", ctx.now)
     detail = {"provider": provider.id, "void": {**voided.counts, "password": drops}}
     audit.record(unit, ctx, Event.CREDENTIALS_DROPPED, f"user:{user.id}", **detail, identities_kept=len(voided.kept))
-    return after
+    return after, voided
