@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manifest_auth import __version__, last_backup, logs, oidc
+from manifest_auth import __version__, last_backup, logs, mail_queue, oidc
 from manifest_auth.admin import admins as admin_admins
 from manifest_auth.admin import client_sessions, clients, identities, own_routes, session_routes, throttles
 from manifest_auth.admin import installation as admin_installation
@@ -39,7 +39,7 @@ from manifest_auth.refusals import Refusals
 from manifest_auth.sealing import Macs, Sealer, secret_keys
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
-from manifest_auth.sign_in import identity_routes, link_routes, provider_routes
+from manifest_auth.sign_in import address_routes, identity_routes, link_routes, link_start, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.sign_in.entra import EntraTokens
 from manifest_auth.store import open_store
@@ -54,6 +54,8 @@ ROUTES = (
     *provider_routes.ROUTES,
     *identity_routes.ROUTES,
     *link_routes.ROUTES,
+    *link_start.ROUTES,
+    *address_routes.ROUTES,
     *graphql_http.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
@@ -187,15 +189,18 @@ class Application:
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.house.metrics.registry)
             self.house.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
-            chores = asyncio.create_task(sweeping.run(self.house), name="sweeping")
+            chores = [
+                asyncio.create_task(sweeping.run(self.house), name="sweeping"),
+                asyncio.create_task(mail_queue.run(self.house), name="mail-queue"),
+            ]
             settle_garbage()
             self.house.log.info("started", pid=os.getpid(), hashing=self.house.hasher.build)
             try:
                 yield
             finally:
-                chores.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await chores
+                for chore in chores:
+                    chore.cancel()
+                await asyncio.gather(*chores, return_exceptions=True)
 
 
 def settle_garbage() -> None:

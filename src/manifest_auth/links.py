@@ -32,7 +32,8 @@ LIFE_S = {Purpose.INVITATION: 72 * HOUR, Purpose.RESET: 30 * MINUTE}
 
 class Link(NamedTuple):
     """``invited_by``: as the audit trail names who made it (``user:5``, ``admin:1``); the user itself, for one that was
-    asked for at its own address."""
+    asked for at its own address. ``emailed``: 1 where it went to the user's address and was shown to no one, so that
+    who follows it reads that mailbox."""
 
     id: int
     tenant_id: int
@@ -54,7 +55,7 @@ class _Id(NamedTuple):
 
 _C = invitations.c
 _OPEN = (_C.used_at.is_(None), _C.expires_at > bindparam("now"))
-_NEW = ("user_id", "purpose", "key", "invited_by", "created_at", "expires_at")
+_NEW = ("user_id", "purpose", "key", "invited_by", "emailed", "created_at", "expires_at")
 _ADD = bound(insert(invitations).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
 _CLOSING = update(invitations).where(_C.user_id == bindparam("of_user"), *_OPEN).values(expires_at=bindparam("now"))
 _CLOSE_ALL = bound(_CLOSING)
@@ -75,10 +76,12 @@ def _key(token: str) -> str:
 
 
 def make(
-    unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: str, now: int, life_s: int | None = None
-) -> int:
-    """Opens a link under a random token; earlier ones of the user for the same purpose close. ``life_s``: in place of
-    the purpose's own. When it expires, in milliseconds."""
+    unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: str, now: int, *, emailed: bool,
+    life_s: int | None = None,
+) -> int:  # fmt: skip
+    """Opens a link under a random token; earlier ones of the user for the same purpose close. ``emailed``: whether it
+    goes to the user's own address and nowhere else. ``life_s``: in place of the purpose's own. When it expires, in
+    milliseconds."""
     close(unit, user_id, now, purpose)
     expires_at = now + (life_s or LIFE_S[purpose]) * 1000
     unit.first(
@@ -87,6 +90,7 @@ def make(
         purpose=purpose.value,
         key=_key(token),
         invited_by=made_by,
+        emailed=int(emailed),
         created_at=now,
         expires_at=expires_at,
     )

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from manifest_auth.clock import Clock
 from tests.browser.driver import Chromium
 from tests.support.managing import INVITE, NEW, RESET
+from tests.support.oidc_op import provider
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 OVER = "This link does not work any more"
@@ -202,24 +204,43 @@ def test_the_clients_own_rule_is_shown_and_what_comes_next(desk: Desk, browser: 
 
 
 def test_where_passwords_are_not_used_the_provider_is_the_way_in(desk: Desk, browser: Chromium) -> None:
-    oidc = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
-    made = {"name": "company", "displayName": "The <b>Company</b>", "oidc": oidc}
-    assert desk.send("POST", "/api/admin/clients/acme/providers", made, desk.admin)["success"]
-    link = desk.invite("sso@page.example")
-    browser.open(link)
-    browser.shows("Continue with The <b>Company</b>")
-    assert browser.value("document.querySelector('#form').checkVisibility()")
-    desk.settle(passwordSignIn=False)
-    try:
+    with provider(Clock()) as op:
+        oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
+        made = {"name": "company", "displayName": "The <b>Company</b>", "oidc": oidc}
+        assert desk.send("POST", "/api/admin/clients/acme/providers", made, desk.admin)["success"]
+        link = desk.invite("sso@page.example")
+        token = link.partition("#")[2]
         browser.open(link)
-        browser.shows("Passwords are not used here")
-        assert not browser.value("document.querySelector('#form').checkVisibility()")
-        address = browser.value("document.querySelector('a.way').href")
-        assert address.startswith(f"{desk.server.base}/api/client/auth/oidc?client=acme&provider=company&invitation=")
-        assert address.endswith(link.partition("#")[2])
+        browser.shows("Continue with The <b>Company</b>")
+        assert browser.value("document.querySelector('#form').checkVisibility()")
+        desk.settle(passwordSignIn=False)
+        try:
+            browser.open(link)
+            browser.shows("Passwords are not used here")
+            assert not browser.value("document.querySelector('#form').checkVisibility()")
+            browser.press("button.way")
+            browser.until("location.pathname == '/api/client/auth/me'")  # by way of the provider
+            browser.shows("sso@page.example")
+            assert [address for address in browser.requests if address.startswith(op.issuer)]
+            assert token not in str(browser.requests)
+            assert token not in desk.server.output.read_text()
+        finally:
+            desk.settle(passwordSignIn=True)
+            desk.send("DELETE", "/api/admin/clients/acme/providers/company", None, desk.admin)
+
+
+def test_a_provider_that_is_gone_is_said(desk: Desk, browser: Chromium) -> None:
+    oidc = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
+    made = {"name": "gone", "displayName": "Gone", "oidc": oidc}
+    assert desk.send("POST", "/api/admin/clients/acme/providers", made, desk.admin)["success"]
+    try:
+        browser.open(desk.invite("no-way@page.example"))
+        browser.shows("Continue with Gone")
+        browser.press("button.way")
+        refused(browser, "The identity provider cannot be reached")
+        assert browser.value("document.querySelector('#form').checkVisibility()")  # a password is still a way in
     finally:
-        desk.settle(passwordSignIn=True)
-        desk.send("DELETE", "/api/admin/clients/acme/providers/company", None, desk.admin)
+        desk.send("DELETE", "/api/admin/clients/acme/providers/gone", None, desk.admin)
 
 
 def test_what_is_typed_can_be_shown_and_password_managers_understand_the_form(desk: Desk, browser: Chromium) -> None:

@@ -13,7 +13,7 @@ from tests.support.house import App
 BASE = "/api/admin/clients/acme/users"
 GOOD = "granite-otter-47-lantern"
 MEMBERS = {"id", "email", "firstName", "lastName", "title", "roles", "hasPassword", "createdAt", "deactivatedAt",
-           "lastSignInAt"}  # fmt: skip
+           "lastSignInAt", "emailProvedAt", "pendingEmail"}  # fmt: skip
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ ROOM = SOURCE / "store"
 CROSSING = {
     "admin/installation.py": 2,  # a system admin is told how many users and sessions there are
     "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
+    "mail_queue/queue.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
     "operations/expiring.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "operations/reencrypting.py": 1,  # the installation's key seals what is secret of every tenant
     "operations/signing_anew.py": 1,  # the installation's key signs the ends of all chains
@@ -28,6 +29,7 @@ CROSSING = {
     "trail/ties.py": 1,  # what the installation's chain says of the ends of all others
     "trail/whose.py": 2,  # which chains there are, for who proves them
     "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
+    "users/email_changes.py": 1,  # whoever follows a link to another address shows its token, which names the tenant
     "users/users.py": 1,  # a sign-in that names no client
 }
 

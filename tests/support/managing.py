@@ -9,7 +9,7 @@ from tests.support.crew import Crew
 from tests.support.house import App, Reply
 
 USER = "{ id email firstName lastName title description isActive roles { name } }"
-_LINK = f"{{ user {USER} link expiresAt }}"
+_LINK = f"{{ user {USER} link sent expiresAt }}"
 INVITE = f"mutation($input: InviteUserInput!) {{ inviteUser(input: $input) {_LINK} }}"
 RENEW = f"mutation($id: Int!) {{ renewInvitation(userId: $id) {_LINK} }}"
 ADD = f"mutation($input: AddUserInput!) {{ addUser(input: $input) {USER} }}"

@@ -5,6 +5,7 @@ plane and the command line call the same ones. Never: signing anybody in, or cho
 """
 
 from manifest_auth.accounts.accounts import (
+    Admitted,
     Changed,
     Draft,
     add,
@@ -14,10 +15,11 @@ from manifest_auth.accounts.accounts import (
     restore,
     set_roles,
 )
-from manifest_auth.accounts.invitations import Handed, Made, hand_over, invite, start_reset
+from manifest_auth.accounts.invitations import Handed, Made, hand_over, invite, make_link, start_reset
 from manifest_auth.accounts.rank import check_is_admin, managed
 
 __all__ = [
+    "Admitted",
     "Changed",
     "Draft",
     "Handed",
@@ -29,6 +31,7 @@ __all__ = [
     "end_sessions",
     "hand_over",
     "invite",
+    "make_link",
     "managed",
     "restore",
     "set_roles",

@@ -11,10 +11,12 @@ from manifest_auth.accounts.invitations import Made
 from manifest_auth.accounts.rank import Who
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import AdminCaller, Context, House
-from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.licence import Counter
+from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import role_names
-from manifest_auth.sign_in import voiding
+from manifest_auth.sign_in import another_address, voiding
+from manifest_auth.sign_in.another_address import Started
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
 
@@ -34,6 +36,13 @@ class Draft(NamedTuple):
 
 
 class Changed(NamedTuple):
+    """``mails``: to send after the commit."""
+
+    user: User
+    mails: tuple[Queued | None, ...]
+
+
+class Admitted(NamedTuple):
     """``made``: the link with which a new Admin comes in, where no other way is left; to be handed over."""
 
     user: User
@@ -84,21 +93,32 @@ def add(
     return user
 
 
-def change(unit: TenantUnit, who: Who, user_id: int, given: Mapping[str, str]) -> User:
-    """Changes what is given (:data:`CHANGEABLE`), leaves the rest. Another address closes the links that went to the
-    one before. Raises NotFound, Forbidden, ValidationError, Conflict when the address is taken."""
+def change(unit: TenantUnit, who: Context, user_id: int, given: Mapping[str, str]) -> Changed:
+    """Changes what is given (:data:`CHANGEABLE`), leaves the rest. Another address takes effect when its mailbox
+    confirms; where no mail is set up, at once: it is not proved then, and closes the links that went to the one before.
+    Raises NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
     user = rank.managed(unit, who, user_id)
+    other = given.get("email", user.email)
+    started: Started | None = None
+    if other != user.email:
+        if rank.manager(unit, who).user_id == user.id:
+            raise Forbidden("Change your own address with your current password")
+        if who.house.mail.is_set_up:
+            started = another_address.start(unit, who, user, other)
+            given = {name: value for name, value in given.items() if name != "email"}
     before = {name: getattr(user, name) for name in CHANGEABLE}
     after = users.change(unit, user, **{**before, **given})
     if after.email != user.email:
-        links.close(unit, user.id, _now(who))
-    changed = {name: value for name, value in given.items() if value != before[name]}
-    detail = {"before": {name: before[name] for name in changed}, "after": changed}
-    audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
-    return after
+        links.close(unit, user.id, who.now)
+        users.email_changes.close_pending(unit, user.id, who.now)
+    if given or started is None:
+        changed = {name: value for name, value in given.items() if value != before[name]}
+        detail = {"before": {name: before[name] for name in changed}, "after": changed}
+        audit.record(unit, who, Event.USER_CHANGED, f"user:{user.id}", **detail)
+    return Changed(after, started.mails if started else ())
 
 
-def set_roles(unit: TenantUnit, who: Who, user_id: int, roles: int, *, house: House | None = None) -> Changed:
+def set_roles(unit: TenantUnit, who: Who, user_id: int, roles: int, *, house: House | None = None) -> Admitted:
     """Counts from the user's next request on; who gains the role Admin by it comes in anew. ``house``: of the command
     line. Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is
     left for these roles."""
@@ -109,11 +129,11 @@ def set_roles(unit: TenantUnit, who: Who, user_id: int, roles: int, *, house: Ho
     after = users.set_roles(unit, _house(who, house).licence, user, roles, gain)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
     audit.record(unit, who, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-    return _changed(unit, who, _house(who, house), after, gain)
+    return _admitted(unit, who, _house(who, house), after, gain)
 
 
-def _changed(unit: TenantUnit, who: Who, house: House, user: User, gain: voiding.Gain) -> Changed:
-    return Changed(user, invitations.way_in(unit, who, house, user) if gain.shuts_out else None)
+def _admitted(unit: TenantUnit, who: Who, house: House, user: User, gain: voiding.Gain) -> Admitted:
+    return Admitted(user, invitations.way_in(unit, who, house, user) if gain.shuts_out else None)
 
 
 def _check_roles(roles: int) -> None:
@@ -129,13 +149,14 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
     # A code is told that the account is disabled, and used up by that.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
     links.close(unit, user.id, who.now)
+    users.email_changes.close_pending(unit, user.id, who.now)
     providers.drop_tokens(unit, user.id)
     change = {"before": {"deactivated": False}, "after": {"deactivated": True}}
     audit.record(unit, who, Event.USER_DEACTIVATED, f"user:{user.id}", sessions_ended=ended, **change)
     return user._replace(deactivated_at=who.now)
 
 
-def restore(unit: TenantUnit, who: Context, user_id: int) -> Changed:
+def restore(unit: TenantUnit, who: Context, user_id: int) -> Admitted:
     """An Admin who is let in again comes in anew. Raises NotFound, Forbidden, Conflict, also when no seat is left."""
     user = rank.managed(unit, who, user_id)
     if user.deactivated_at is None:
@@ -144,7 +165,7 @@ def restore(unit: TenantUnit, who: Context, user_id: int) -> Changed:
     after = users.restore(unit, who.house.licence, user, gain)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
-    return _changed(unit, who, who.house, after, gain)
+    return _admitted(unit, who, who.house, after, gain)
 
 
 def end_sessions(unit: TenantUnit, who: Context, user_id: int) -> int:

@@ -1,49 +1,53 @@
 """One-time links for others: made in the transaction of the act, handed over after its commit.
 
-Where mail is set up the link goes to the user's own address and nobody else sees it. Only where it could not be sent is
-it given to whoever asked.
+Where mail is set up the link goes to the user's own address and to no one else, whether or not the mail server takes
+the e-mail now. Only where none is set up it is shown to the one who asked.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import audit, links, mail, tenants
+from manifest_auth import audit, links, mail, mail_queue, tenants
 from manifest_auth.accounts import rank
 from manifest_auth.accounts.rank import Who
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context, House
 from manifest_auth.errors import Conflict
 from manifest_auth.links import Purpose
+from manifest_auth.mail_queue import Queued
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import when
 from manifest_auth.users import User
 
-_LETTERS = {Purpose.INVITATION: mail.invitation, Purpose.RESET: mail.reset}
+_EMAILS = {Purpose.INVITATION: mail.invitation, Purpose.RESET: mail.reset}
 
 
 class Made(NamedTuple):
-    """A link that is in the store, and its token, which is not."""
+    """A link that is in the store. ``token``, which is not: None where it goes by e-mail, as ``queued``."""
 
     user: User
     purpose: Purpose
-    token: str
+    token: str | None
     expires_at: int
+    queued: Queued | None
 
 
 class Handed(NamedTuple):
-    """What is told to whoever asked. ``token`` and ``link`` None: it was mailed to the user."""
+    """What the one who asked is told. ``token`` and ``link``: None wherever mail is set up; ``sent``: whether the mail
+    server took the e-mail. One that it did not take is tried again for an hour."""
 
     user: User
     token: str | None
     link: str | None
     expires_at: int
+    sent: bool
 
 
 def invite(unit: TenantUnit, ctx: Context, user_id: int) -> Made:
     """A link to come in for the first time; an earlier one closes. Raises NotFound, Forbidden, Conflict."""
     user = rank.managed(unit, ctx, user_id)
-    return _made(unit, ctx, user, Purpose.INVITATION, Event.USER_INVITED)
+    return make_link(unit, ctx, ctx.house, user, Purpose.INVITATION)
 
 
 def start_reset(unit: TenantUnit, ctx: Context, user_id: int, *, by_password: bool) -> Made:
@@ -53,42 +57,45 @@ def start_reset(unit: TenantUnit, ctx: Context, user_id: int, *, by_password: bo
     user = rank.managed(unit, ctx, user_id, own=own)
     if not by_password:
         raise Conflict("Passwords are not used in this client")
-    return _made(unit, ctx, user, Purpose.RESET, Event.PASSWORD_RESET_STARTED)
+    return make_link(unit, ctx, ctx.house, user, Purpose.RESET)
 
 
-def _made(unit: TenantUnit, ctx: Context, user: User, purpose: Purpose, event: Event) -> Made:
+def make_link(
+    unit: TenantUnit, who: Who, house: House, user: User, purpose: Purpose, *, is_shown: bool | None = None,
+    is_way_in: bool = False,
+) -> Made:  # fmt: skip
+    """A link for a user whom ``who`` may manage; an earlier one for the same purpose closes. ``is_shown``: to the one
+    who asked, in place of an e-mail; None: where no mail is set up. ``is_way_in``: the only one, so that it lives as
+    long as an invitation. Raises Conflict for a deactivated user."""
     if user.deactivated_at is not None:
         raise Conflict("The user is deactivated")
-    token = ctx.house.random.text(24)
-    closed = links.close(unit, user.id, ctx.now, purpose)
-    expires_at = links.make(unit, user.id, purpose, token, ctx.caller.actor, ctx.now)
+    actor, now = (who.actor, who.at) if isinstance(who, Origin) else (who.caller.actor, who.now)
+    shown = not house.mail.is_set_up if is_shown is None else is_shown
+    token, life_s = house.random.text(24), links.LIFE_S[Purpose.INVITATION if is_way_in else purpose]
+    closed = links.close(unit, user.id, now, purpose)
+    expires_at = links.make(unit, user.id, purpose, token, actor, now, emailed=not shown, life_s=life_s)
     change = {"before": {"openLinks": closed}, "after": {"openLinks": 1}}
-    audit.record(unit, ctx, event, f"user:{user.id}", expires=when(expires_at), **change)
-    return Made(user, purpose, token, expires_at)
+    event = Event.USER_INVITED if purpose is Purpose.INVITATION else Event.PASSWORD_RESET_STARTED
+    audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), shown=shown, **change)
+    if shown:
+        return Made(user, purpose, token, expires_at, None)
+    client = tenants.get(unit, unit.tenant_id).name
+    email = (mail.way_in if is_way_in else _EMAILS[purpose])(
+        user.email, client, links.address(house.settings.public_url, token)
+    )
+    queued = mail_queue.add(unit, house, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
+    return Made(user, purpose, None, expires_at, queued)
 
 
 def way_in(unit: TenantUnit, who: Who, house: House, user: User) -> Made:
-    """A link for an Admin to whose account no way in is left: to choose a new password or, where the client lets nobody
-    in with one, to come in through a provider. Whoever may give the role may do this."""
+    """A link for a new Admin to whose account no way in is left: to choose a new password or, where the client lets
+    nobody in with one, to come in through a provider. Who may give the role may do this."""
     by_password = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).password_sign_in
-    purpose = Purpose.RESET if by_password else Purpose.INVITATION
-    event = Event.PASSWORD_RESET_STARTED if by_password else Event.USER_INVITED
-    now, actor = (who.at, who.actor) if isinstance(who, Origin) else (who.now, who.caller.actor)
-    token = house.random.text(24)
-    life_s = links.LIFE_S[Purpose.INVITATION]
-    expires_at = links.make(unit, user.id, purpose, token, actor, now, life_s)
-    audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), after={"openLinks": 1})
-    return Made(user, purpose, token, expires_at)
+    return make_link(unit, who, house, user, Purpose.RESET if by_password else Purpose.INVITATION, is_way_in=True)
 
 
-async def hand_over(ctx: Context, made: Made, client: str) -> Handed:
-    """Mails the link, or gives it back. ``client``: its full name. Nothing is open in the store meanwhile."""
-    house = ctx.house
-    link = links.address(house.settings.public_url, made.token)
-    if house.mail.is_set_up:
-        if ctx.mail_until is None:
-            ctx.mail_until = house.mail.deadline()
-        letter = _LETTERS[made.purpose](made.user.email, client, link)
-        if await house.mail.send(letter, ctx.mail_until, ctx.request_id):
-            return Handed(made.user, None, None, made.expires_at)
-    return Handed(made.user, made.token, link, made.expires_at)
+async def hand_over(ctx: Context, made: Made) -> Handed:
+    """Sends the link, or gives it back where no mail is set up. Nothing is open in the store meanwhile."""
+    [sent] = await mail_queue.send_now(ctx, made.queued)
+    link = links.address(ctx.house.settings.public_url, made.token) if made.token else None
+    return Handed(made.user, made.token, link, made.expires_at, sent)

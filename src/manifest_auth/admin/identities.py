@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import accounts, audit, providers, sessions, tenants, users
+from manifest_auth import accounts, audit, providers, sessions, users
 from manifest_auth.admin import lists
 from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.admin.providers import client_of
@@ -28,10 +28,12 @@ from manifest_auth.web import Answer, Call, Door, Route, ok
 
 class InvitationData(msgspec.Struct, frozen=True, rename="camel"):
     """``link``: where the user chooses a first password or a provider; ``token``: the same, for the address that begins
-    a sign-in at a provider, as ``invitation=``. Shown once; both null when the link was mailed to the user."""
+    a sign-in at a provider, as ``invitation=``. Shown once; both null wherever mail is set up. ``sent``: whether the
+    mail server took the e-mail with the link; one that it did not take is tried again for an hour."""
 
     token: str | None
     link: str | None
+    sent: bool
     expires_at: str
 
 
@@ -101,13 +103,12 @@ async def _confirm(ctx: Context, call: Call[None]) -> Answer:
 async def _invite(ctx: Context, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
-    def work(unit: SystemUnit) -> tuple[accounts.Made, str]:
+    def work(unit: SystemUnit) -> accounts.Made:
         bound, _ = client_of(unit, ctx, call)
-        return accounts.invite(bound, ctx, user_id), tenants.get(unit, bound.tenant_id).name
+        return accounts.invite(bound, ctx, user_id)
 
-    made, client = await ctx.house.store.write(work)
-    handed = await accounts.hand_over(ctx, made, client)
-    data = {"token": handed.token, "link": handed.link, "expiresAt": when(handed.expires_at)}
+    handed = await accounts.hand_over(ctx, await ctx.house.store.write(work))
+    data = {"token": handed.token, "link": handed.link, "sent": handed.sent, "expiresAt": when(handed.expires_at)}
     return ok(data, status=201)
 
 

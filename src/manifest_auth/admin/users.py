@@ -6,19 +6,19 @@ Everything after the client was found runs in a unit of work that is bound to it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import accounts, passwords, tenants, users
-from manifest_auth.accounts import Changed, Draft
+from manifest_auth import accounts, mail_queue, passwords, tenants, users
+from manifest_auth.accounts import Admitted, Draft
 from manifest_auth.admin import lists
 from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded
+from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import email_key, when
@@ -76,8 +76,13 @@ class UsersQuery(msgspec.Struct, frozen=True):
 
 
 class UserData(msgspec.Struct, frozen=True, rename="camel"):
+    """``emailProvedAt``: since when the address is known to be the user's: a link was followed from its mailbox.
+    ``pendingEmail``: another address, which waits until its mailbox confirms it."""
+
     id: int
     email: str
+    email_proved_at: str | None
+    pending_email: str | None
     first_name: str
     last_name: str
     title: str
@@ -101,9 +106,11 @@ class UsersData(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ResetData(msgspec.Struct, frozen=True, rename="camel"):
-    """``link``: with which the user chooses a new password; null when it was mailed to the user."""
+    """``link``: with which the user chooses a new password; null wherever mail is set up. ``sent``: whether the mail
+    server took the e-mail with the link; one that it did not take is tried again for an hour."""
 
     link: str | None
+    sent: bool
     expires_at: str
 
 
@@ -111,10 +118,12 @@ class EndedSessions(msgspec.Struct, frozen=True):
     ended: int
 
 
-def wire(user: User) -> dict[str, Any]:
+def wire(user: User, pending_email: str | None = None) -> dict[str, Any]:
     return {
         "id": user.id,
         "email": user.email,
+        "emailProvedAt": when(user.email_proved_at) if user.email_proved_at else None,
+        "pendingEmail": pending_email,
         "firstName": user.first_name,
         "lastName": user.last_name,
         "title": user.title,
@@ -124,6 +133,12 @@ def wire(user: User) -> dict[str, Any]:
         "deactivatedAt": when(user.deactivated_at) if user.deactivated_at else None,
         "lastSignInAt": when(user.last_sign_in_at) if user.last_sign_in_at else None,
     }
+
+
+def _shown(unit: TenantUnit, ctx: Context, found: Sequence[User]) -> list[dict[str, Any]]:
+    """Users as JSON, with the addresses that wait to be confirmed."""
+    pending = users.email_changes.pending_of(unit, [user.id for user in found], ctx.now)
+    return [wire(user, pending.get(user.id)) for user in found]
 
 
 async def _create(ctx: Context, call: Call[UserBody]) -> Answer:
@@ -145,25 +160,29 @@ async def _create(ctx: Context, call: Call[UserBody]) -> Answer:
 async def _list(ctx: Context, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
-    def work(unit: SystemUnit) -> lists.Rows[User]:
+    def work(unit: SystemUnit) -> dict[str, Any]:
         bound = unit.of(by_name(unit, call.path["client"]).id)
         role = Role(asked.role).bit if asked.role else 0
-        return lists.read(
+        rows = lists.read(
             bound,
             users.LISTING,
             Asked(page.first, page.after, asked.sort),
             Filters(asked.state, "role" if role else None, role=role).search(page.q),
             value_of=lambda user, sort: email_key(user.email) if sort == "EMAIL" else user.last_name,
         )
+        return {"items": _shown(bound, ctx, rows.items), "nextCursor": rows.next_cursor}
 
-    found = await ctx.house.store.read(work)
-    return ok({"items": [wire(u) for u in found.items], "nextCursor": found.next_cursor})
+    return ok(await ctx.house.store.read(work))
 
 
 async def _get(ctx: Context, call: Call[None]) -> Answer:
     user_id = call.id("user")
-    found = await ctx.house.store.read(lambda unit: users.get(unit.of(by_name(unit, call.path["client"]).id), user_id))
-    return ok(wire(found))
+
+    def work(unit: SystemUnit) -> dict[str, Any]:
+        bound = unit.of(by_name(unit, call.path["client"]).id)
+        return _shown(bound, ctx, [users.get(bound, user_id)])[0]
+
+    return ok(await ctx.house.store.read(work))
 
 
 async def _on_user(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], T]) -> T:
@@ -172,20 +191,34 @@ async def _on_user(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int
     return await ctx.house.store.write(lambda unit: act(unit.of(by_name(unit, call.path["client"]).id), user_id))
 
 
+async def _answer(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], User]) -> Answer:
+    """As :func:`_on_user`; answers with the user as it is afterwards."""
+    return ok(await _on_user(ctx, call, lambda unit, user_id: _shown(unit, ctx, [act(unit, user_id)])[0]))
+
+
 async def _change(ctx: Context, call: Call[UserChange]) -> Answer:
     body = call.body
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
-    return ok(wire(await _on_user(ctx, call, lambda unit, user: accounts.change(unit, ctx, user, given))))
+
+    def act(unit: TenantUnit, user_id: int) -> tuple[dict[str, Any], accounts.Changed]:
+        changed = accounts.change(unit, ctx, user_id, given)
+        return _shown(unit, ctx, [changed.user])[0], changed
+
+    shown, changed = await _on_user(ctx, call, act)
+    mail_queue.send_soon(ctx.house, ctx.request_id, *changed.mails)
+    return ok(shown)
 
 
-async def _admit(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], Changed]) -> Answer:
+async def _admit(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], Admitted]) -> Answer:
     """Does what may make somebody an Admin, and hands the link over that one may need."""
-    changed = await _on_user(ctx, call, act)
-    link = None
-    if changed.made is not None:
-        tenant = await ctx.house.store.read(lambda unit: by_name(unit, call.path["client"]))
-        link = (await accounts.hand_over(ctx, changed.made, tenant.name)).link
-    return ok({**wire(changed.user), "link": link})
+
+    def work(unit: TenantUnit, user_id: int) -> tuple[dict[str, Any], accounts.Made | None]:
+        admitted = act(unit, user_id)
+        return _shown(unit, ctx, [admitted.user])[0], admitted.made
+
+    shown, made = await _on_user(ctx, call, work)
+    link = (await accounts.hand_over(ctx, made)).link if made is not None else None
+    return ok({**shown, "link": link})
 
 
 async def _set_roles(ctx: Context, call: Call[RolesBody]) -> Answer:
@@ -194,7 +227,7 @@ async def _set_roles(ctx: Context, call: Call[RolesBody]) -> Answer:
 
 
 async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
-    return ok(wire(await _on_user(ctx, call, lambda unit, user: accounts.deactivate(unit, ctx, user))))
+    return await _answer(ctx, call, lambda unit, user: accounts.deactivate(unit, ctx, user))
 
 
 async def _restore(ctx: Context, call: Call[None]) -> Answer:
@@ -209,14 +242,13 @@ async def _end_sessions(ctx: Context, call: Call[None]) -> Answer:
 async def _reset(ctx: Context, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
-    def work(unit: SystemUnit) -> tuple[accounts.Made, str]:
+    def work(unit: SystemUnit) -> accounts.Made:
         tenant = by_name(unit, call.path["client"])
         by_password = tenants.settings_of(tenant.settings).password_sign_in
-        return accounts.start_reset(unit.of(tenant.id), ctx, user_id, by_password=by_password), tenant.name
+        return accounts.start_reset(unit.of(tenant.id), ctx, user_id, by_password=by_password)
 
-    made, client = await ctx.house.store.write(work)
-    handed = await accounts.hand_over(ctx, made, client)
-    return ok({"link": handed.link, "expiresAt": when(handed.expires_at)}, status=201)
+    handed = await accounts.hand_over(ctx, await ctx.house.store.write(work))
+    return ok({"link": handed.link, "sent": handed.sent, "expiresAt": when(handed.expires_at)}, status=201)
 
 
 _BASE = "/api/admin/clients/{client}/users"
@@ -229,7 +261,7 @@ ROUTES = (
           query=UsersQuery, refusals=(NotFound,)),
     Route("GET", _ONE, _get, Door.ADMIN, "One user of a client", None, UserData, refusals=(NotFound,)),
     Route("PATCH", _ONE, _change, Door.ADMIN, "Change a user's names or address", UserChange, UserData,
-          refusals=(NotFound, Conflict)),
+          refusals=(NotFound, Conflict, RateLimited)),
     Route("PUT", f"{_ONE}/roles", _set_roles, Door.ADMIN, "Set a user's roles", RolesBody, AdmittedData,
           refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/deactivate", _deactivate, Door.ADMIN, "Deactivate a user and end all sessions",

@@ -15,7 +15,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from manifest_auth import admins, audit, passwords, settings, tenants, users
-from manifest_auth.accounts import Changed, Draft, add, hand_over, set_roles
+from manifest_auth.accounts import Admitted, Draft, add, hand_over, set_roles
 from manifest_auth.app import build_house, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
 from manifest_auth.clock import Random
@@ -165,16 +165,16 @@ async def user_roles(given: argparse.Namespace) -> None:
         if tenant is None:
             raise Refused(f"there is no client {given.client}")
 
-        def work(unit: TenantUnit) -> Changed:
+        def work(unit: TenantUnit) -> Admitted:
             user = users.find_by_email(unit, given.email)
             if user is None:
                 raise Refused(f"client {given.client} has no user {given.email}")
             return set_roles(unit, origin_of(house), user.id, roles, house=house)
 
-        changed = await _or_refused(house, tenant.id, house.store.of(tenant.id).write(work))
-        print(f"User {given.email} has the roles {', '.join(role_names(changed.user.roles))}.")
-        if changed.made is not None:
-            handed = await hand_over(Context(house, "command-line", "", ""), changed.made, tenant.name)
+        admitted = await _or_refused(house, tenant.id, house.store.of(tenant.id).write(work))
+        print(f"User {given.email} has the roles {', '.join(role_names(admitted.user.roles))}.")
+        if admitted.made is not None:
+            handed = await hand_over(Context(house, "command-line", "", ""), admitted.made)
             where = handed.link or "in an e-mail to the user"
             print(f"All ways into the account ended. The new one, good for 72 hours: {where}")
 

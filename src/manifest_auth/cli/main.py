@@ -73,6 +73,10 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     create.add_argument("--title", default="")
     _password(create)
     create.set_defaults(run=commands.user_create)
+    link = user.add_parser("link", help="print a one-time link for a user, for when no e-mail gets through")
+    link.add_argument("email")
+    link.add_argument("--client", required=True, help="identifier of the client")
+    link.set_defaults(run=_user_link)
 
     change = user.add_parser("roles", help="set a user's roles; a new Admin comes in anew")
     change.add_argument("email")
@@ -86,6 +90,12 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     for module in dict.fromkeys(modules):
         importlib.import_module(f"manifest_auth.cli.{module}").add_to(groups)
     return top
+
+
+async def _user_link(given: argparse.Namespace) -> None:
+    from manifest_auth.cli import links  # loaded when it is asked for
+
+    await links.user_link(given)
 
 
 def _password(command: argparse.ArgumentParser) -> None:

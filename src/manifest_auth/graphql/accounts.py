@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Changed, Draft, Made
+from manifest_auth import accounts, mail_queue, tenants
+from manifest_auth.accounts import Admitted, Draft, Made
 from manifest_auth.context import Context
 from manifest_auth.errors import ValidationError
 from manifest_auth.graphql import arguments
@@ -28,6 +28,7 @@ class _Handed(NamedTuple):
 
     user: Person
     link: str | None
+    sent: bool
     expiresAt: int  # noqa: N815 - the wire's name
 
 
@@ -58,16 +59,16 @@ def _draft(members: dict[str, Any]) -> Draft:
 
 
 async def _hand_over(ctx: Context, made: Made) -> _Handed:
-    handed = await accounts.hand_over(ctx, made, ctx.user.client_name)
-    return _Handed(person(handed.user), handed.link, handed.expires_at)
+    handed = await accounts.hand_over(ctx, made)
+    return _Handed(person(handed.user), handed.link, handed.sent, handed.expires_at)
 
 
-async def _with_way_in(ctx: Context, changed: Changed) -> Person:
+async def _with_way_in(ctx: Context, admitted: Admitted) -> Person:
     """The user, with the link that a new Admin may need."""
-    if changed.made is None:
-        return person(changed.user)
-    handed = await accounts.hand_over(ctx, changed.made, ctx.user.client_name)
-    return person(changed.user)._replace(link=handed.link)
+    if admitted.made is None:
+        return person(admitted.user)
+    handed = await accounts.hand_over(ctx, admitted.made)
+    return person(admitted.user)._replace(link=handed.link)
 
 
 async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> _Handed:  # noqa: A002 - the wire's name
@@ -94,7 +95,9 @@ async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Person:  # noqa:
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Person:  # noqa: A002
     ctx: Context = info.context
     given = _given(input)
-    return person(await ctx.store.write(lambda unit: accounts.change(unit, ctx, id, given)))
+    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, id, given))
+    mail_queue.send_soon(ctx.house, ctx.request_id, *changed.mails)
+    return person(changed.user)
 
 
 async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> Person:  # noqa: N803

@@ -15,6 +15,7 @@ from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import email_key, like
 from manifest_auth.users import User
+from manifest_auth.users.email_changes import EmailChange
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
@@ -81,6 +82,15 @@ def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, Person]:
     return {user.id: person(user) for user in users.get_many(unit, ids)}
 
 
+_WAITING: Loader[int, EmailChange] = Loader(users.email_changes.waiting_of)
+
+
+async def _pending_email(someone: Any, info: Any) -> str | None:
+    ctx: Context = info.context
+    change: EmailChange | None = await _WAITING.load(ctx, someone.id)
+    return change.new_email if change is not None and change.is_pending(ctx.now) else None
+
+
 #: People by id, wherever a field names one.
 PEOPLE: Loader[int, Person] = Loader(_read)
 
@@ -141,9 +151,11 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.users": _LIST.items,
     "Query.usersPage": _LIST.page,
     "Query.user": _user,
+    "Me.pendingEmail": _pending_email,
     "Me.roles": _roles,
     "Me.permissions": lambda me, _info: permission_names(me.roles),
     "Me.client": _client,
+    "User.pendingEmail": _pending_email,
     "User.roles": _roles,
     "UserPage.total": lists.total,
 }

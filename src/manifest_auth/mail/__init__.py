@@ -1,10 +1,34 @@
 """Mail to people, over SMTP, where the operator set a server up. Hands over :class:`Mail` and the letters it sends.
 
-Never: who gets a letter, or why. A letter that could not be sent is told to whoever wanted it sent, not kept.
+Never: who gets a letter, or why. What could not be sent is told to the caller, not kept: ``mail_queue`` keeps it.
 """
 
-from manifest_auth.mail.letters import Letter, invitation, reset
+from manifest_auth.mail.letters import (
+    Letter,
+    email_asked,
+    email_changed,
+    email_confirm,
+    email_taken,
+    invitation,
+    reset,
+    way_in,
+)
 from manifest_auth.mail.mail import LEISURE_S, Mail, try_out
 from manifest_auth.mail.server import NotSent, Server, server_of
 
-__all__ = ["LEISURE_S", "Letter", "Mail", "NotSent", "Server", "invitation", "reset", "server_of", "try_out"]
+__all__ = [
+    "LEISURE_S",
+    "Letter",
+    "Mail",
+    "NotSent",
+    "Server",
+    "email_asked",
+    "email_changed",
+    "email_confirm",
+    "email_taken",
+    "invitation",
+    "reset",
+    "server_of",
+    "try_out",
+    "way_in",
+]

@@ -1,7 +1,7 @@
 """What the letters say: plain text in plain words. Pure.
 
-The only words of others in them are the client's name and the link. Names of people are not: whoever may invite could
-write to anybody whatever they like, in our name.
+The only words of others in them are the client's name and the link. Names of people are not, and of two addresses each
+is told nothing of the other: whoever may invite could write to anybody whatever they like, in our name.
 """
 
 from __future__ import annotations
@@ -54,5 +54,101 @@ when the new password is set.
 
 If you did not ask for this, you need not do anything: your password stays as
 it is. Do not pass the link on to anybody.
+""",
+    )
+
+
+def way_in(to: str, client: str, link: str) -> Letter:
+    """To somebody who became an Admin, and whose ways in ended with that."""
+    return Letter(
+        to,
+        f"{client}: sign in anew",
+        f"""\
+Hello,
+
+your account at {client} was given the role Admin. Everybody is signed out of
+it, and its password does not work any more. Open this link to sign in anew:
+
+{link}
+
+The link works once, within 72 hours. After that, ask those who manage your
+account for a new one. Do not pass the link on to anybody.
+""",
+    )
+
+
+def email_confirm(to: str, client: str, link: str) -> Letter:
+    """To the new address of a user, which takes effect when the link is followed."""
+    return Letter(
+        to,
+        f"{client}: confirm your new address",
+        f"""\
+Hello,
+
+this address was named as the new e-mail address of an account at {client}.
+Open this link to confirm it:
+
+{link}
+
+The link works once, within 24 hours. Until then nothing changes.
+
+If you did not expect this, you need not do anything.
+""",
+    )
+
+
+def email_taken(to: str, client: str) -> Letter:
+    """To an address that a user asked for and that another account has."""
+    return Letter(
+        to,
+        f"{client}: this address has an account already",
+        f"""\
+Hello,
+
+somebody asked to use this address for an account at {client}. It belongs to
+another account there already, so nothing changes.
+
+If it was you, sign in with this address, or ask for a new password. If it was
+not you, you need not do anything.
+""",
+    )
+
+
+def email_asked(to: str, client: str) -> Letter:
+    """To the present address of a user for whom another one was asked for."""
+    return Letter(
+        to,
+        f"{client}: another e-mail address was asked for",
+        f"""\
+Hello,
+
+another e-mail address was asked for, for your account at {client}. It takes
+effect when its owner confirms it. You are told here when that happens.
+
+If you did not expect this, change your password now, or ask those who manage
+your account: until it is confirmed, a new password stops it.
+""",
+    )
+
+
+def email_changed(to: str, client: str, link: str) -> Letter:
+    """To the address that a user had until now."""
+    return Letter(
+        to,
+        f"{client}: your e-mail address was changed",
+        f"""\
+Hello,
+
+your account at {client} has another e-mail address now. This one is not used
+for it any more.
+
+If you did not want this, open this link to put this address back:
+
+{link}
+
+The link works within 7 days. Everybody is signed out of the account then, and
+its password does not work any more. Do not pass the link on to anybody.
+
+If you know of the change, you need not do anything.
 """,
     )

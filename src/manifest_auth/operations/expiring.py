@@ -21,6 +21,7 @@ from manifest_auth.store import SystemUnit, cell, crossing, given, rows, unowned
 from manifest_auth.store.tables import (
     TENANT_OWNED,
     admin_sessions,
+    email_changes,
     invitations,
     known_origins,
     refused_tokens,
@@ -72,6 +73,7 @@ EXPIRING = (
     Expiring("sessions", sessions.c.ends_at, 30 * _DAY_MS),
     Expiring("admin_sessions", admin_sessions.c.ends_at, 30 * _DAY_MS),
     Expiring("invitations", invitations.c.expires_at, 30 * _DAY_MS),
+    Expiring("email_changes", email_changes.c.expires_at, 30 * _DAY_MS),
     Expiring("origins", known_origins.c.seen_at, 400 * _DAY_MS),
 )
 

@@ -18,9 +18,9 @@ from manifest_auth.links import Link, Purpose
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.sign_in import finish, granting, new_password, strangers, throttle
+from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
-from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.sign_in.throttle import Counters
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -96,10 +96,15 @@ async def look(ctx: Context, token: str) -> Looked:
 
     def work(unit: SystemUnit) -> Looked:
         found = find(unit, ctx, token)
-        listed = providers.list_all(unit.of(found.tenant.id)) if found.purpose is Purpose.INVITATION else []
-        return Looked(found, [provider for provider in listed if provider.disabled_at is None])
+        return Looked(found, ways(unit, found))
 
     return await ctx.house.store.read(work)
+
+
+def ways(unit: SystemUnit, found: Found) -> list[Provider]:
+    """The providers through which an invited person may come in."""
+    listed = providers.list_all(unit.of(found.tenant.id)) if found.purpose is Purpose.INVITATION else []
+    return [provider for provider in listed if provider.disabled_at is None]
 
 
 async def choose_password(ctx: Context, shown: Shown, browser: Browser) -> SignedIn:
@@ -174,7 +179,8 @@ def _set(unit: SystemUnit, ctx: Context, found: Found, fresh: str) -> None:
     if not links.use(bound, found.link, ctx.now):
         raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
     links.close(bound, user.id, ctx.now)
-    users.set_password(bound, user, fresh, ctx.now, emailed=bool(found.link.emailed))
+    users.email_changes.close_pending(bound, user.id, ctx.now)
+    users.set_password(bound, user, fresh, ctx.now, by_emailed_link=bool(found.link.emailed))
     ended = sessions.end_all(bound, user.id, _EVENTS[found.purpose].value, ctx.now)
     detail: dict[str, Any] = {"made_by": found.link.invited_by, "sessions_ended": ended}
     audit.record(bound, ctx, _EVENTS[found.purpose], f"user:{user.id}", **detail)

@@ -22,8 +22,8 @@ from manifest_auth.errors import Forbidden, SsoFailed, ValidationError
 from manifest_auth.metrics import Method
 from manifest_auth.permissions import Role
 from manifest_auth.sign_in import finish
+from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.counting import counted
-from manifest_auth.sign_in.session import Whose, agrees
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sign_in_codes
 

@@ -7,11 +7,11 @@ guesses back. A password is replaced, never made: an account that gets in throug
 
 from __future__ import annotations
 
-from manifest_auth import audit, links, mail, users
+from manifest_auth import audit, links, mail, mail_queue, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.links import Purpose
-from manifest_auth.mail import LEISURE_S
+from manifest_auth.mail_queue import Queued
 from manifest_auth.metrics import Door
 from manifest_auth.sign_in import password, throttle
 from manifest_auth.sign_in.password import Attempt, Claim
@@ -31,28 +31,28 @@ async def forgot(ctx: Context, claim: Claim) -> None:
 
 
 async def _send(ctx: Context, attempt: Attempt) -> None:
-    tenant, user = attempt.tenant, attempt.user
+    house, tenant, user = ctx.house, attempt.tenant, attempt.user
     if not ctx.house.mail.is_set_up:
         return _not_sent(ctx, "no mail server is set up")
     if tenant is None or user is None or tenant.suspended_at is not None:
         return _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
     token = ctx.house.random.text(24)
 
-    def work(unit: TenantUnit) -> str | None:
+    def work(unit: TenantUnit) -> Queued | None:
         now_user = users.get(unit, user.id, lock=True)
         if now_user.deactivated_at is not None or now_user.password_hash is None:
             return None
         # At the account's own address, so as good as made by its owner.
-        expires_at = links.make(unit, user.id, Purpose.RESET, token, f"user:{user.id}", ctx.now)
+        maker = f"user:{user.id}"
+        expires_at = links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
         audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
-        return now_user.email
+        letter = mail.reset(now_user.email, tenant.name, links.address(house.settings.public_url, token))
+        return mail_queue.add(unit, house, letter, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
 
-    to = await ctx.house.store.of(tenant.id).write(work)
-    if to is None:
+    queued = await house.store.of(tenant.id).write(work)
+    if queued is None:
         return _not_sent(ctx, "the account is deactivated or has no password")
-    letter = mail.reset(to, tenant.name, links.address(ctx.house.settings.public_url, token))
-    await ctx.house.mail.send(letter, ctx.house.mail.deadline(LEISURE_S), ctx.request_id)
-    return None
+    return mail_queue.send_soon(house, ctx.request_id, queued)
 
 
 def _not_sent(ctx: Context, reason: str) -> None:

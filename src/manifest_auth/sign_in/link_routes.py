@@ -19,13 +19,14 @@ from manifest_auth.errors import (
 )
 from manifest_auth.links import Purpose
 from manifest_auth.passwords import MOST
-from manifest_auth.sign_in import chosen, forgotten, welcome
+from manifest_auth.sign_in import another_address, chosen, forgotten, welcome
 from manifest_auth.sign_in.answers import SignInData, browser_of, signed_in_answer
 from manifest_auth.sign_in.chosen import Looked
 from manifest_auth.sign_in.discovery import STARTS
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.provider_routes import client_named, start_address
 from manifest_auth.sign_in.routes import Email, Nothing, Password
+from manifest_auth.tenants import TenantSettings
 from manifest_auth.text import when
 from manifest_auth.web import AUTH_LIMIT, Answer, Call, Door, Route, ok, page
 
@@ -63,13 +64,16 @@ class WireLinkRules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class WireLinkProvider(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
     display_name: str
     url: str
 
 
 class OneTimeLinkData(msgspec.Struct, frozen=True, rename="camel"):
-    """``password``: the rules for one that is chosen, null when none can be: ``message`` says why. ``providers``: where
-    an invited person may come in instead, with ``&invitation=`` and the token. ``returnTo``: where to go afterwards."""
+    """``purpose``: ``invitation``, ``reset``; ``email`` for a new address to confirm, ``email-undo`` for an old one to
+    put back: then ``email`` is the address that is in force afterwards. ``password``: the rules for one that is chosen,
+    null when none can be: ``message`` says why. ``providers``: where an invited person may come in instead, by ``name``
+    at ``link/start``. ``returnTo``: where to go afterwards."""
 
     purpose: str
     email: str
@@ -97,15 +101,39 @@ def _wire(ctx: Context, looked: Looked) -> dict[str, Any]:
         "password": None if found.why_no_password else rules,
         "message": found.why_no_password,
         "providers": [
-            {"displayName": way.display_name, "url": start_address(ctx, client, way.kind, way.name)}
+            {
+                "name": way.name,
+                "displayName": way.display_name,
+                "url": start_address(ctx, client, way.kind, way.name),
+            }
             for way in looked.ways
             if way.kind in STARTS
         ],
-        "returnTo": next((a for a in settings.return_addresses if a.startswith(("https://", "http://"))), None),
+        "returnTo": _return_to(settings),
+    }
+
+
+def _return_to(settings: TenantSettings) -> str | None:
+    return next((a for a in settings.return_addresses if a.startswith(("https://", "http://"))), None)
+
+
+def _wire_address(found: another_address.Found) -> dict[str, Any]:
+    return {
+        "purpose": found.kind,
+        "email": found.email,
+        "client": {"identifier": found.tenant.identifier, "name": found.tenant.name},
+        "expiresAt": when(found.expires_at),
+        "password": None,
+        "message": "",
+        "providers": [],
+        "returnTo": _return_to(tenants.settings_of(found.tenant.settings)),
     }
 
 
 async def _look(ctx: Context, call: Call[OneTimeLinkBody]) -> Answer:
+    token = call.body.token
+    if found := await ctx.house.store.read(lambda unit: another_address.find(unit, ctx, token)):
+        return ok(_wire_address(found))
     return ok(_wire(ctx, await chosen.look(ctx, call.body.token)))
 
 

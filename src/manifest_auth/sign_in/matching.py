@@ -160,7 +160,7 @@ def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: 
     granting.check_seat(unit, ctx, user, mapped)  # before the invitation is used up
     if not links.use(unit, invitation, ctx.now):
         raise _refused("the invitation was used meanwhile", sentence, "one_time_link")
-    return user
+    return users.prove_email(unit, user, ctx.now) if invitation.emailed else user
 
 
 def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, roles: int) -> tuple[User, How]:

@@ -129,6 +129,8 @@ def _elsewhere(ctx: Context, call: Call[Any], path: str) -> Answer | None:
     client = client_named(ctx, call.head, call.parameters.client)
     if not client or password.client_from(None, call.head.host, settings.public_url) is None:
         return None
+    if call.parameters.invitation:  # would stand in the redirect, and in the logs of whatever passes it on
+        raise ValidationError(details=[("invitation", f"Begin at {settings.public_url}, where providers answer")])
     query = urlencode({**query_values(call.query), "client": client})
     return redirect(f"{settings.public_url.rstrip('/')}{path}?{query}")
 

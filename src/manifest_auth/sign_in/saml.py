@@ -79,23 +79,29 @@ async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) ->
 
 
 async def _begin(ctx: Context, chosen: Chosen, *, redirect_only: bool) -> tuple[str | tuple[bytes, str], Begun]:
+    settings = _settings(chosen.provider)
+    posts = settings.binding == "post" and not redirect_only
+    started = await provider_flow.begin(ctx, chosen, asks=True)
+    client, request_id, state = chosen.tenant.identifier, started.request_id, started.state
+    return request_to(ctx, chosen.provider, client, request_id, state, posts=posts), started
+
+
+def request_to(
+    ctx: Context, provider: Provider, client: str, request_id: str, state: str, *, posts: bool
+) -> str | tuple[bytes, str]:
+    """A request by either binding: an address to go to, or a page that posts by itself, with its policy."""
     from manifest_auth import saml
 
-    provider, house = chosen.provider, ctx.house
     settings = _settings(provider)
-    posts = settings.binding == "post" and not redirect_only
     destination = settings.post_url if posts else settings.redirect_url
-    started = await provider_flow.begin(ctx, chosen, asks=True)
-    request = saml.authn_request(
-        started.request_id, ctx.now, destination, entity_id(ctx, chosen.tenant.identifier), acs(ctx)
-    )
+    request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx))
     key = certificate = None
     if settings.sign_requests:
-        secrets = providers.open_secrets(house.sealer, provider)
+        secrets = providers.open_secrets(ctx.house.sealer, provider)
         key, certificate = secrets.keys[0].encode(), base64.b64decode(secrets.certificates[0])
     if posts:
-        return saml.post_page(destination, request, started.state, key, certificate), started
-    return saml.redirect_address(destination, request, started.state, key), started
+        return saml.post_page(destination, request, state, key, certificate)
+    return saml.redirect_address(destination, request, state, key)
 
 
 async def end(

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from manifest_auth import audit, links, refusals, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Forbidden, InvalidCredentials, InvalidToken, NotFound, ValidationError
+from manifest_auth.errors import Forbidden, InvalidToken, NotFound, ValidationError
 from manifest_auth.links import Purpose
 from manifest_auth.sessions import Principal, SessionRow
-from manifest_auth.sign_in import entra, new_password, throttle
+from manifest_auth.sign_in import current_password, entra, new_password
+from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.counting import refresh_counted
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tokens import Pair, Shown
 from manifest_auth.tokens.refresh import Verdict, judge
 
 LIST_LIMIT = 100
-
-
-class Whose(NamedTuple):
-    """Whose session a refresh token turned out to be."""
-
-    client: str
-    tenant_id: int
-
-
-def agrees(named: str | None, whose: Whose) -> bool:
-    """Whether ``X-Client-ID`` agrees with the credential's tenant, by identifier or number."""
-    return named is None or named == whose.client or named == str(whose.tenant_id)
 
 
 async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
@@ -152,26 +139,8 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
     Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded.
     """
     house, caller = ctx.house, ctx.user
-    house.hasher.check_room()
-    counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
-
-    def count(unit: SystemUnit) -> tuple[throttle.Wait | None, users.User]:
-        wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
-        bound = unit.of(caller.tenant_id)
-        if wait:
-            audit.record(
-                bound, ctx, Event.THROTTLED, f"user:{caller.user_id}", method="password_change", wait_ms=wait.ms
-            )
-        return wait, users.get(bound, caller.user_id)
-
-    wait, user = await house.store.write(count)
-    if wait:
-        raise throttle.refusal(ctx, "change", wait)
-    proof = await throttle.prove(ctx, counters, user.password_hash, current)
-    if not proof.matches:
-        subject = f"user:{caller.user_id}"
-        await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject))
-        raise InvalidCredentials("The current password is not right")
+    proved = await current_password.prove(ctx, current)
+    user = proved.user
     if new == current:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])
     fresh = await new_password.hash_of(ctx, user, caller.client, caller.tenant_settings, new, "newPassword")
@@ -179,11 +148,10 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
     def work(unit: SystemUnit) -> None:
         bound = unit.of(caller.tenant_id)
         now_user = users.get(bound, caller.user_id, lock=True)
-        if now_user.password_hash != user.password_hash:
-            raise InvalidCredentials("The current password is not right")
-        throttle.succeeded(unit, counters)
+        proved.check_again(unit, now_user)
         users.set_password(bound, now_user, fresh, ctx.now)
         links.close(bound, caller.user_id, ctx.now, Purpose.RESET)
+        users.email_changes.close_pending(bound, caller.user_id, ctx.now)
         ended = sessions.end_all(bound, caller.user_id, "password_changed", ctx.now, but=caller.session_id)
         audit.record(bound, ctx, Event.PASSWORD_CHANGED, f"user:{caller.user_id}", sessions_ended=ended)
 

@@ -11,23 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, update
-
 from manifest_auth import audit, links, providers, sessions, users
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context
 from manifest_auth.providers import Identity, Provider
 from manifest_auth.sign_in import flows, throttle
-from manifest_auth.store import TenantUnit, bound
-from manifest_auth.store.tables import email_changes
+from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
-
-_E = email_changes.c
-_CLOSE_CHANGES = bound(
-    update(email_changes)
-    .where(_E.user_id == bindparam("of_user"), _E.closed_at.is_(None))
-    .values(closed_at=bindparam("now"))
-)
 
 
 class Voided(NamedTuple):
@@ -47,7 +37,7 @@ def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0) -
         "sessions": sessions.end_all(unit, user.id, reason, now),
         "flows": flows.end_of(unit, user.id),
         "links": links.close(unit, user.id, now),
-        "address_changes": unit.change(_CLOSE_CHANGES, of_user=user.id, now=now),
+        "address_changes": users.email_changes.close_all(unit, user.id, now),
         "devices": throttle.forget(unit, user.id),
         "identities": sifted.gone,
     }
@@ -87,7 +77,7 @@ def gain_by_groups(ctx: Context, provider: Provider, identity: Identity) -> Gain
 def drop_credentials(unit: TenantUnit, ctx: Context, provider: Provider, user: User) -> tuple[User, Voided]:
     """Before a person is linked to the account by the address alone: whoever had the account before the owner of the
     address came keeps no way in. A password stays that was chosen by a link in an e-mail to that address."""
-    drops = user.password_hash is not None and not user.chose_by_mail
+    drops = user.password_hash is not None and not users.password_is_proved(user)
     after = users.drop_password(unit, user) if drops else user
     voided = void(unit, user, "linked_by_domain", ctx.now)
     detail = {"provider": provider.id, "void": {**voided.counts, "password": drops}}

@@ -1,4 +1,4 @@
-"""The page that one-time links lead to: somebody chooses a password there, or comes in through a provider.
+"""The page that one-time links lead to: to choose a password, go on at a provider, or confirm or undo an address.
 
 The token stands behind ``#`` in the address: the browser sends it to nobody, so no log has it; the page's script sends
 it in a body. Nothing is loaded from elsewhere, and nothing runs but the one script and style that the policy names.

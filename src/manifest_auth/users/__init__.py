@@ -1,21 +1,29 @@
-"""The people of a tenant. Owns ``users`` and ``password_history``. Never computes a hash, never opens a session."""
+"""The people of a tenant. Owns ``users``, ``password_history`` and ``email_changes``. Never computes a hash, never
+opens a session."""
 
+from manifest_auth.users import email_changes
+from manifest_auth.users.passwords import (
+    drop_password,
+    former_hashes,
+    password_is_proved,
+    prove_email,
+    rehash,
+    set_email,
+    set_password,
+    void_password,
+)
 from manifest_auth.users.roles import Voids, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.users.users import (
     LISTING,
     User,
     change,
     create,
-    drop_password,
     find,
     find_by_email,
     find_where_last_signed_in,
-    former_hashes,
     get,
     get_many,
     list_page,
-    rehash,
-    set_password,
     signed_in,
 )
 
@@ -27,6 +35,7 @@ __all__ = [
     "create",
     "deactivate",
     "drop_password",
+    "email_changes",
     "find",
     "find_by_email",
     "find_where_last_signed_in",
@@ -35,9 +44,13 @@ __all__ = [
     "get_many",
     "is_last_admin",
     "list_page",
+    "password_is_proved",
+    "prove_email",
     "rehash",
     "restore",
+    "set_email",
     "set_password",
     "set_roles",
     "signed_in",
+    "void_password",
 ]

@@ -6,17 +6,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Integer, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import Counter
 from manifest_auth.permissions import Role
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, bound, crossing, numbers
-from manifest_auth.store.tables import password_history, tenants, users
+from manifest_auth.store.tables import tenants, users
 from manifest_auth.text import check_email, check_name, email_key, like
 
 
 class User(NamedTuple):
+    """``email_proved_at``: when a link in an e-mail to this very address was followed; None: never."""
+
     id: int
     tenant_id: int
     email: str
@@ -31,25 +33,15 @@ class User(NamedTuple):
     last_sign_in_at: int | None
     description: str
     email_proved_at: int | None
-    password_emailed_to: str | None
 
     @property
     def is_admin(self) -> bool:
         """Whether the account is an active Admin's."""
         return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)
 
-    @property
-    def chose_by_mail(self) -> bool:
-        """Whether the password was chosen by a link that was e-mailed to the present, proved address."""
-        return self.email_proved_at is not None and self.password_emailed_to == email_key(self.email)
-
 
 class _Id(NamedTuple):
     id: int
-
-
-class _Hash(NamedTuple):
-    password_hash: str
 
 
 _C = users.c
@@ -87,31 +79,11 @@ _NEW = (
     "password_changed_at",
 )  # fmt: skip
 _ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), _Id)
-_CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description")
+_CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description", "email_proved_at")
 _CHANGE = bound(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
 _SIGNED_IN = bound(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
-_SET_PASSWORD = bound(
-    update(users)
-    .where(_C.id == bindparam("id"))
-    .values(
-        password_hash=bindparam("new_hash"),
-        password_changed_at=bindparam("now"),
-        password_emailed_to=bindparam("emailed_to"),
-    )
-)
-_DROP_PASSWORD = bound(
-    update(users)
-    .where(_C.id == bindparam("id"))
-    .values(password_hash=None, password_changed_at=None, password_emailed_to=None)
-)
-_DROP_FORMER = bound(delete(password_history).where(password_history.c.user_id == bindparam("user_id")))
-_REHASH = bound(
-    update(users)
-    .where(_C.id == bindparam("id"), _C.password_hash == bindparam("old_hash"))
-    .values(password_hash=bindparam("new_hash"))
-)
 # Locks the tenant's active Admins, so that two who each remove the other cannot both succeed.
 ACTIVE_ADMINS = bound(
     select(_C.id)
@@ -119,16 +91,6 @@ ACTIVE_ADMINS = bound(
     .order_by(_C.id)
     .with_for_update(),
     _Id,
-)
-_KEEP_OLD = bound(
-    insert(password_history).values(
-        user_id=bindparam("user_id"), password_hash=bindparam("password_hash"), replaced_at=bindparam("now")
-    )
-)
-_H = password_history.c
-_FORMER = bound(
-    select(_H.password_hash).where(_H.user_id == bindparam("user_id")).order_by(_H.id.desc()).limit(bindparam("limit")),
-    _Hash,
 )
 
 
@@ -215,8 +177,9 @@ def change(
     title: str,
     description: str | None = None,
 ) -> User:
-    """Raises ValidationError, Conflict when the new address is taken in this tenant."""
+    """Another address is not proved. Raises ValidationError, Conflict when it is taken in this tenant."""
     _check_names(first_name, last_name, title)
+    proved_at = user.email_proved_at if email == user.email else None
     about = user.description if description is None else description
     if email != user.email:
         check_email(email)
@@ -232,45 +195,15 @@ def change(
         new_last_name=last_name,
         new_title=title,
         new_description=about,
+        new_email_proved_at=proved_at,
     )
     unit.announce("user", user.id)
-    return user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
-
-
-def drop_password(unit: TenantUnit, user: User) -> User:
-    """Takes the password away with all those before it."""
-    unit.change(_DROP_PASSWORD, id=user.id)
-    unit.change(_DROP_FORMER, user_id=user.id)
-    return user._replace(password_hash=None, password_changed_at=None, password_emailed_to=None)
+    changed = user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
+    return changed._replace(email_proved_at=proved_at)
 
 
 def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
     unit.change(_SIGNED_IN, id=user_id, now=now)
-
-
-def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, emailed: bool = False) -> None:
-    """Stores the new hash and keeps the old one for the history rule. ``emailed``: it was chosen by a link that was
-    e-mailed to the user's address and shown to no one else."""
-    if user.password_hash:
-        unit.change(_KEEP_OLD, user_id=user.id, password_hash=user.password_hash, now=now)
-    unit.change(
-        _SET_PASSWORD,
-        id=user.id,
-        new_hash=password_hash,
-        now=now,
-        emailed_to=email_key(user.email) if emailed else None,
-    )
-
-
-def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
-    """The current hash and the ``count - 1`` before it, newest first."""
-    former = [row.password_hash for row in unit.all(_FORMER, user_id=user.id, limit=count)]
-    return ([user.password_hash] if user.password_hash else [])[:count] + former[: max(0, count - 1)]
-
-
-def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
-    """Same password, today's settings. False when the password was changed meanwhile."""
-    return unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) == 1
 
 
 def _check_names(first_name: str, last_name: str, title: str) -> None:

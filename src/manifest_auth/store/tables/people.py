@@ -24,7 +24,6 @@ users = Table(
     at("deactivated_at", nullable=True),
     at("last_sign_in_at", nullable=True),
     at("email_proved_at", nullable=True),  # when a link in an e-mail to this very address was followed
-    Column("password_emailed_to", Text),  # case-folded address to which the link was e-mailed that chose the password
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
     Index(None, "tenant_id", "id", unique=True),  # what foreign keys that begin with the client point at

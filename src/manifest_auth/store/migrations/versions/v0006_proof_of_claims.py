@@ -41,7 +41,6 @@ def upgrade() -> None:
 
 def _columns() -> None:
     op.add_column("users", sa.Column("email_proved_at", sa.BigInteger(), nullable=True))
-    op.add_column("users", sa.Column("password_emailed_to", sa.Text(), nullable=True))
     op.drop_index(op.f("ix_users_tenant_id_id"), table_name="users")
     op.create_index(op.f("ix_users_tenant_id_id"), "users", ["tenant_id", "id"], unique=True)
     op.add_column("identities", sa.Column("vouched", sa.Integer(), nullable=False, server_default="0"))

@@ -1,0 +1,33 @@
+"""``manifest-auth user link``: a one-time link on the server itself, for when no e-mail gets through."""
+
+from __future__ import annotations
+
+import argparse
+
+from manifest_auth import accounts, links, settings, tenants, users
+from manifest_auth.app import build_house, opened
+from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.links import Purpose
+from manifest_auth.store import TenantUnit
+from manifest_auth.text import when
+
+
+async def user_link(given: argparse.Namespace) -> None:
+    """Prints a link with which a user chooses a password, a first or a new one, or comes in through a provider."""
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        tenant = await house.store.read(lambda unit: tenants.find(unit, given.client))
+        if tenant is None:
+            raise Refused(f"there is no client {given.client}")
+        by_password = tenants.settings_of(tenant.settings).password_sign_in
+
+        def work(unit: TenantUnit) -> accounts.Made:
+            found = users.find_by_email(unit, given.email)
+            if found is None:
+                raise Refused(f"{given.client} has no user {given.email}")
+            user = users.get(unit, found.id, lock=True)
+            purpose = Purpose.RESET if user.password_hash and by_password else Purpose.INVITATION
+            return accounts.make_link(unit, origin_of(house), house, user, purpose, is_shown=True)
+
+        made = await house.store.of(tenant.id).write(work)
+        print(links.address(house.settings.public_url, made.token or ""))
+        print(f"Works once, until {when(made.expires_at)}. It opens the account: hand it to {given.email} alone.")

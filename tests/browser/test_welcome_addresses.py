@@ -1,0 +1,122 @@
+"""The page that confirms a new e-mail address and puts an old one back, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.browser.driver import Chromium
+from tests.support.mail_server import MailServer, Received
+from tests.support.server import DEMO_PASSWORD, Server, served
+
+OVER = "This link does not work any more"
+
+
+class Desk(NamedTuple):
+    """A server that sends e-mails, and who gets them."""
+
+    server: Server
+    post: MailServer
+
+    def send(self, path: str, body: Any, token: str = "") -> Any:
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        request = urllib.request.Request(self.server.base + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def sign_in(self, email: str) -> str:
+        return str(self.send("/api/client/auth/sign-in", {"email": email, "password": DEMO_PASSWORD})["token"])
+
+    def ask(self, email: str, new: str) -> None:
+        """Asks for another address, as the user does."""
+        body = {"newEmail": new, "currentPassword": DEMO_PASSWORD}
+        self.send("/api/client/auth/email", body, self.sign_in(email))
+
+    def mailed_to(self, email: str, word: str) -> Received:
+        """The e-mail to that address with this word in its subject."""
+        deadline = time.monotonic() + 10
+        while True:
+            for letter in list(self.post.letters):
+                if letter.recipients == [email] and word in letter.message["Subject"]:
+                    return letter
+            assert time.monotonic() < deadline, "no such e-mail came"
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    with MailServer() as post, served(tmp_path_factory.mktemp("server"), **post.settings) as server:
+        yield Desk(server, post)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
+        yield chromium
+
+
+def test_a_new_address_is_confirmed_and_the_old_one_put_back(desk: Desk, browser: Chromium) -> None:
+    old, new = "author@acme.example", "arthur@acme.example"
+    desk.ask(old, new)
+    link = desk.mailed_to(new, "confirm").link
+    browser.open(link)
+    browser.shows("Confirm your new address")
+    browser.shows(f"{new} becomes the e-mail address of your account at Acme Corporation")
+    assert desk.sign_in(old)  # who opens a link, a scanner of mail too, changes nothing
+    browser.press("#yes")
+    browser.shows("Your address is confirmed")
+    assert browser.value("location.href") == f"{desk.server.base}/welcome"
+    assert desk.sign_in(new)
+    browser.open(link)
+    browser.shows(OVER)
+
+    link = desk.mailed_to(old, "was changed").link
+    browser.open(link)
+    browser.shows("Put your old address back")
+    browser.shows("Everybody is signed out of the account")
+    assert not browser.value("document.querySelector('#form').checkVisibility()")
+    browser.press("#yes")
+    browser.shows("Your address is back")
+    browser.shows(f"A link to choose a new password is on its way to {old}")
+    browser.open(desk.mailed_to(old, "new password").link)
+    browser.shows("Choose a new password")
+    asked = [address for address in browser.requests if not address.startswith("about:")]
+    assert all(address.startswith(desk.server.base) for address in asked)
+    tokens = [letter.token for letter in desk.post.letters if "welcome#" in letter.text]
+    assert len(tokens) == 3
+    for token in tokens:
+        assert token not in str(asked)
+        assert token not in desk.server.output.read_text()
+    assert [line for line in browser.complaints if "401" not in line and "favicon" not in line] == []
+
+
+def test_an_address_that_was_taken_meanwhile_is_said(desk: Desk, browser: Chromium) -> None:
+    new = "soon-taken@acme.example"
+    desk.ask("viewer@acme.example", new)
+    browser.open(desk.mailed_to(new, "confirm").link)
+    browser.shows("Confirm your new address")
+    token = desk.sign_in("admin@acme.example")
+    document = "mutation($input: AddUserInput!) { addUser(input: $input) { id } }"
+    made = {"query": document, "variables": {"input": {"email": new, "roles": ["Viewer"]}}}
+    assert desk.send("/api/client/graphql", made, token)["addUser"]["id"]
+    browser.press("#yes")
+    browser.shows("That did not work")
+    browser.shows("A user with this e-mail exists")
+
+
+def test_it_fits_a_phone(desk: Desk, browser: Chromium) -> None:
+    new = "a-very-long-address-without-a-single-space-in-it@acme.example"
+    desk.ask("operator@acme.example", new)
+    browser.phone(320, 640)
+    try:
+        browser.open(desk.mailed_to(new, "confirm").link)
+        browser.until("document.querySelector('#yes')?.checkVisibility()")
+        assert browser.value("document.documentElement.scrollWidth") == 320
+        assert browser.value("document.querySelector('#yes').getBoundingClientRect().height") >= 44
+    finally:
+        browser._call("Emulation.clearDeviceMetricsOverride")

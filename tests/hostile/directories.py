@@ -1,0 +1,109 @@
+"""Attacks by claiming another's Microsoft directory, and on what all clients share towards Microsoft."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from tests.hostile.scene import Party, Scene, attack, guard
+from tests.interop.microsoft.people import CONSUMERS, POWER_APP
+from tests.support.house import Reply
+
+MANY = 60
+
+
+async def _bind(scene: Scene, party: Party, directory: str, **members: Any) -> Reply:
+    """The client's own Admin binds a directory."""
+    entra = {"directory": directory, "applications": [POWER_APP]}
+    given: dict[str, Any] = {"createUsers": True, "defaultRoles": ["Viewer"], **members}
+    return await party.add(entra=entra, **given)
+
+
+async def _bound(scene: Scene) -> str:
+    """The honest client uses contoso's directory, which is its own."""
+    contoso = scene.world.microsoft.named("contoso").id
+    assert (await _bind(scene, scene.honest, contoso)).status == 201
+    await scene.vouch(scene.honest, f"directories/{contoso}")
+    return contoso
+
+
+@attack
+async def a_second_binding_keeps_all_callers_out(scene: Scene) -> bool:
+    contoso = await _bound(scene)
+    await _bind(scene, scene.hostile, contoso)
+    reply = await scene.app.me(scene.world.microsoft.mint("graph"))
+    return reply.status != 200 or bool(reply.data["client"]["identifier"] != scene.honest.client)
+
+
+@attack
+async def people_of_an_unbound_directory_land_in_the_hostile_client(scene: Scene) -> bool:
+    await _bind(scene, scene.hostile, scene.world.microsoft.named("fabrikam").id)
+    return (await scene.app.me(scene.world.microsoft.mint("graph", "fabrikam", "mallory"))).status == 200
+
+
+@guard
+async def a_token_that_names_a_foreign_directory(scene: Scene) -> bool:
+    contoso = await _bound(scene)
+    await _bind(scene, scene.hostile, scene.world.microsoft.named("fabrikam").id)
+    forged = scene.world.microsoft.mint("graph", "fabrikam", "mallory", claims={"tid": contoso})
+    return (await scene.app.me(forged)).status == 200
+
+
+@guard
+async def the_directory_of_personal_accounts_is_claimed(scene: Scene) -> bool:
+    await _bind(scene, scene.hostile, CONSUMERS)
+    return (await scene.app.me(scene.world.microsoft.mint("graph", "consumers", "pat"))).status == 200
+
+
+@guard
+async def a_claim_on_a_directory_that_counts_for_another(scene: Scene) -> bool:
+    contoso = await _bound(scene)
+    path = f"/api/client/directories/{contoso}"
+    await scene.app.post("/api/client/directories", {"directory": contoso}, token=scene.hostile.admin.token)
+    proving = await scene.app.post(f"{path}/prove", {"returnTo": ""}, token=scene.hostile.admin.token)
+    reply = await scene.app.me(scene.world.microsoft.mint("graph"))
+    return proving.status == 200 and reply.status != 200
+
+
+@attack
+async def junk_tokens_become_calls_to_graph(scene: Scene) -> bool:
+    await _bound(scene)
+    microsoft = scene.world.microsoft
+    microsoft.asked.clear()
+    for number in range(MANY):
+        await scene.app.me(microsoft.mint("graph", claims={"n": number}, key_of="fabrikam"))
+    return microsoft.count("graph") > MANY / 2
+
+
+@attack
+async def the_same_junk_token_is_asked_about_again_and_again(scene: Scene) -> bool:
+    await _bound(scene)
+    microsoft = scene.world.microsoft
+    microsoft.asked.clear()
+    junk = microsoft.mint("graph", key_of="fabrikam")
+    for _ in range(10):
+        await scene.app.me(junk)
+    return microsoft.count("graph") > 2
+
+
+@attack
+async def a_slow_directory_keeps_the_others_waiting(scene: Scene) -> bool:
+    """Graph answers the hostile client's callers late; the honest caller waits for them in one queue."""
+    await _bound(scene)
+    fabrikam = scene.world.microsoft.named("fabrikam").id
+    await _bind(scene, scene.hostile, fabrikam)
+    named = {"X-Client-ID": scene.hostile.client}
+    microsoft = scene.world.microsoft
+    microsoft.delay["graph"] = 0.5
+    began = time.perf_counter()
+    await scene.app.me(microsoft.mint("graph"))
+    alone = time.perf_counter() - began
+    junk = [microsoft.mint("graph", "fabrikam", "mallory", claims={"n": number}) for number in range(130)]
+    waiting = [asyncio.create_task(scene.app.me(token, headers=named)) for token in junk]
+    await asyncio.sleep(0.1)
+    began = time.perf_counter()
+    await scene.app.me(microsoft.mint("graph", claims={"n": 1}))
+    took = time.perf_counter() - began
+    await asyncio.gather(*waiting)
+    return took > alone * 1.9

@@ -1,0 +1,43 @@
+"""A hostile client against two honest ones: nobody becomes another user, across clients or above their rank."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from manifest_auth.settings import Settings
+from tests.hostile import callbacks, directories, domains, people, planted
+from tests.hostile.scene import ATTACKS, scene_in
+from tests.interop.microsoft.world import World, world_on
+from tests.support.mail_server import MailServer
+
+MODULES = (callbacks, directories, domains, people, planted)
+
+
+@pytest.fixture(scope="module")
+def mail() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def world(database_url: str, mail: MailServer) -> AsyncIterator[World]:
+    given = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1", **mail.settings}
+    if "upload_quota" in inspect.signature(Settings).parameters:
+        given["MANIFEST_UPLOAD_QUOTA"] = "200000"
+    async with world_on(database_url, **given) as found:
+        yield found
+
+
+def test_there_are_forty_in_the_open() -> None:
+    assert len(ATTACKS) >= 40
+    assert sum(not is_guard for _, is_guard in ATTACKS.values()) >= 30
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+async def test_no_attack_succeeds(world: World, mail: MailServer, name: str) -> None:
+    run, _ = ATTACKS[name]
+    async with scene_in(world, mail) as scene:
+        assert not await run(scene), f"{name} succeeded"
