@@ -189,7 +189,7 @@ class Application:
             if settings.metrics_listen and settings.workers == 1:
                 listen(settings.metrics_listen, self.house.metrics.registry)
             self.house.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
-            chores = [
+            jobs = [
                 asyncio.create_task(sweeping.run(self.house), name="sweeping"),
                 asyncio.create_task(mail_queue.run(self.house), name="mail-queue"),
             ]
@@ -198,9 +198,9 @@ class Application:
             try:
                 yield
             finally:
-                for chore in chores:
-                    chore.cancel()
-                await asyncio.gather(*chores, return_exceptions=True)
+                for job in jobs:
+                    job.cancel()
+                await asyncio.gather(*jobs, return_exceptions=True)
 
 
 def settle_garbage() -> None:

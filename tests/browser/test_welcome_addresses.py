@@ -78,7 +78,7 @@ def test_a_new_address_is_confirmed_and_the_old_one_put_back(desk: Desk, browser
     link = desk.mailed_to(old, "was changed").link
     browser.open(link)
     browser.shows("Put your old address back")
-    browser.shows("Everybody is signed out of the account")
+    browser.shows("All devices are signed out of the account")
     assert not browser.value("document.querySelector('#form').checkVisibility()")
     browser.press("#yes")
     browser.shows("Your address is back")

@@ -115,7 +115,7 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(crew: Crew, post: M
     looked = check_success(await crew.app.post(LOOK, {"token": mails[new].token}))
     assert (looked["purpose"], looked["email"]) == ("email", new)
     assert check_success(await confirm(crew.app, mails[new].token)) == {"email": new}
-    assert (await crew.app.me(token)).data["user"]["email"] == new  # nobody is signed out
+    assert (await crew.app.me(token)).data["user"]["email"] == new  # no one is signed out
     assert (await crew.ask("Admin", PENDING, id=user_id)) == {"email": new, "pendingEmail": None}
     assert (await crew.app.sign_in(new, client=crew.client)).status == 200
     check_refusal(await crew.app.sign_in(old, client=crew.client), 401, "INVALID_CREDENTIALS")
@@ -124,7 +124,7 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(crew: Crew, post: M
     assert "7 days" in mails[old].text
     user = await stored(crew, user_id)
     assert user.email_proved_at is not None
-    assert not users.password_is_proved(user)  # it was chosen before, by whoever had the account then
+    assert not users.password_is_proved(user)  # it was chosen before, by the one who had the account then
     [started] = await events(crew, "email_change_started")
     assert (started.actor, started.subject) == (f"user:{user_id}", f"user:{user_id}")
     [event] = await events(crew, "email_changed")
@@ -195,14 +195,14 @@ async def test_a_taken_address_is_answered_like_a_free_one(crew: Crew, post: Mai
     other_id, other, other_token = await person(crew)
     _, taken = await new_user(crew.app, crew.client)
     replies, work = [], []
-    post.pause = 0.5  # so that what is done in the background once an e-mail was taken is not counted
     for who, new in ((token, f"free@{crew.client}.example"), (other_token, taken)):
         with counted_statements() as seen:
             replies.append(await ask_own(crew.app, who, new))
-            work.append(len(seen))
+            await quiet(crew.app)
+        # Counters may be there already; what is deleted are e-mails that were taken meanwhile.
+        writes = [sql for sql in seen if sql.startswith(("INSERT", "UPDATE")) or "FROM users" in sql]
+        work.append([sql for sql in writes if "throttles" not in sql])
     free, refused = replies
-    await quiet(crew.app)
-    post.pause = 0.0
     assert (free.status, set(free.data)) == (refused.status, set(refused.data))
     assert work[0] == work[1]
     assert refused.data["pendingEmail"] == taken
@@ -422,7 +422,7 @@ async def test_who_becomes_an_admin_cannot_be_put_back_to_a_planted_address(crew
     assert (await stored(crew, user_id)).email == boss
 
 
-async def test_nobody_gets_round_the_own_password(crew: Crew) -> None:
+async def test_no_one_gets_round_their_own_password(crew: Crew) -> None:
     for role in ("Admin", "User Admin"):
         me = await crew.member(role)
         refused = await crew.refused(role, UPDATE, id=me.id, input={"email": f"x@{crew.client}.example"})

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from manifest_auth import mail_queue
 from manifest_auth.mail_queue import queue, sending
@@ -20,7 +20,7 @@ from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
 from tests.support.house import App, running
 from tests.support.mail_server import MailServer
-from tests.support.managing import INVITE, RENEW, accept
+from tests.support.managing import INVITE, RENEW, RESET, accept
 
 MINUTE, HOUR = 60, 3600
 
@@ -125,6 +125,35 @@ async def test_after_an_hour_it_is_given_up_and_the_trail_says_so(crew: Crew, po
     post.refuses = ""
     await mail_queue.sweep(crew.app.house)
     assert post.letters == []
+
+
+async def test_a_link_that_ran_out_is_not_sent_any_more(crew: Crew, post: MailServer) -> None:
+    user_id = (await invite(crew))["user"]["id"]
+    post.letters.clear()
+    post.refuses = "451 try again later"
+    assert (await crew.ask("Admin", RESET, id=user_id))["sent"] is False
+    post.refuses = ""
+    crew.app.clock.advance(30 * MINUTE)
+    await mail_queue.sweep(crew.app.house)
+    assert post.letters == []
+    [event] = failures(await trail(crew.app, crew.client))
+    assert event.members["purpose"] == "reset"
+
+
+async def test_what_no_key_opens_keeps_no_other_waiting(crew: Crew, post: MailServer) -> None:
+    post.refuses = "451 try again later"
+    for name in ("lost", "kept"):
+        await invite(crew, f"{name}@engines.example")
+    [first, _] = sorted(await waiting(crew.app), key=lambda row: row.id)
+    junk = crossing(
+        update(queued_mails).where(queued_mails.c.id == first.id).values(mail=b"junk"), because="a key that was lost"
+    )
+    await crew.app.house.store.write(lambda unit: unit.change(junk))
+    post.refuses = ""
+    crew.app.clock.advance(2 * MINUTE)
+    await mail_queue.sweep(crew.app.house)
+    assert len(post.letters) == 1
+    assert [row.id for row in await waiting(crew.app)] == [first.id]
 
 
 async def test_a_server_that_is_gone_costs_no_e_mail(crew: Crew, post: MailServer) -> None:

@@ -78,6 +78,7 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("GET", f"{FILES}/{{file}}"): None,
     ("GET", "/api/client/users/{user}/identities"): None,
     ("DELETE", "/api/client/users/{user}/identities/{identity}"): None,
+    ("POST", "/api/client/users/{user}/identities/{identity}/confirm"): None,
     ("POST", "/api/client/users/{user}/invitation"): None,
     ("GET", "/api/client/providers/{provider}"): None,
     ("PATCH", "/api/client/providers/{provider}"): {"displayName": "Stolen"},

@@ -24,7 +24,6 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log info;
 events {{ worker_connections 256; }}
 http {{
-    access_log off;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -56,6 +55,7 @@ def configured(folder: Path, upstream: int) -> tuple[Proxy, list[str], dict[str,
         "listen 443 ssl": f"listen 127.0.0.1:{made.port} ssl",
         "listen 80": f"listen 127.0.0.1:{made.plain_port}",
         "127.0.0.1:8080": f"127.0.0.1:{upstream}",
+        "/var/log/nginx/manifest-auth.log": f"{folder}/access.log",
     }.items():
         assert site.count(example) == 1, example
         site = site.replace(example, here)

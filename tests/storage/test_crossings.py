@@ -29,7 +29,7 @@ CROSSING = {
     "trail/ties.py": 1,  # what the installation's chain says of the ends of all others
     "trail/whose.py": 2,  # which chains there are, for who proves them
     "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
-    "users/email_changes.py": 1,  # whoever follows a link to another address shows its token, which names the tenant
+    "users/email_changes.py": 1,  # who follows a link to another address shows its token, which names the tenant
     "users/users.py": 1,  # a sign-in that names no client
 }
 

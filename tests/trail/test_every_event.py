@@ -14,9 +14,11 @@ from manifest_auth.audit import Event
 from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
 from manifest_auth.operations.deleting import sweep_clients
+from tests.contract import test_email_changes as addresses
 from tests.contract import test_first_link_by_domain as first_links
 from tests.contract import test_gain_identities as kept
 from tests.contract import test_gain_of_admin as gains
+from tests.contract import test_mail_queue as mails
 from tests.contract import test_section_3_imported_hashes as imported
 from tests.contract import test_section_5_codes as codes
 from tests.contract import test_section_5_link_consent as linking
@@ -46,6 +48,10 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.IDENTITY_CONFIRMED: kept.test_one_that_an_admin_confirmed_stays,
     Event.IDENTITY_LINKED: linking.test_the_own_account_gets_another_key,
     Event.IDENTITY_UNLINKED: unlinking.test_one_unlinks_the_own_and_stays_signed_in,
+    Event.EMAIL_CHANGE_STARTED: addresses.test_it_takes_effect_when_the_new_mailbox_confirms,
+    Event.EMAIL_CHANGED: addresses.test_it_takes_effect_when_the_new_mailbox_confirms,
+    Event.EMAIL_CHANGE_UNDONE: addresses.test_the_old_mailbox_undoes_it,
+    Event.MAIL_FAILED: mails.test_after_an_hour_it_is_given_up_and_the_trail_says_so,
     Event.LICENSE_INSTALLED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_REFUSED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_STATE_CHANGED: told.test_the_grace_time_and_the_end_are_told_once_for_all_nodes,

@@ -1,7 +1,7 @@
 """What the letters say: plain text in plain words. Pure.
 
 The only words of others in them are the client's name and the link. Names of people are not, and of two addresses each
-is told nothing of the other: whoever may invite could write to anybody whatever they like, in our name.
+is told nothing of the other: who may invite could write to others whatever they like, in our name.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def email_taken(to: str, client: str) -> Letter:
         f"""\
 Hello,
 
-somebody asked to use this address for an account at {client}. It belongs to
+this address was asked for, for an account at {client}. It belongs to
 another account there already, so nothing changes.
 
 If it was you, sign in with this address, or ask for a new password. If it was
@@ -146,9 +146,27 @@ If you did not want this, open this link to put this address back:
 
 {link}
 
-The link works within 7 days. Everybody is signed out of the account then, and
-its password does not work any more. Do not pass the link on to anybody.
+The link works within 7 days. All devices are signed out of the account then,
+and its password does not work any more. Do not pass the link on.
 
 If you know of the change, you need not do anything.
+""",
+    )
+
+
+def email_undone(to: str, client: str, link: str) -> Letter:
+    """To the old address of a user, which was put back; the password is void."""
+    return Letter(
+        to,
+        f"{client}: choose a new password",
+        f"""\
+Hello,
+
+this is the e-mail address of your account at {client} again. Its password
+does not work any more. Open this link to choose a new one:
+
+{link}
+
+The link works once, within 30 minutes. Do not pass it on.
 """,
     )

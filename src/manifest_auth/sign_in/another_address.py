@@ -211,7 +211,7 @@ async def undo(ctx: Context, token: str, named: str | None) -> Undone:
 
 def _new_password(unit: TenantUnit, ctx: Context, change: EmailChange, tenant: Tenant, user: User) -> Queued | None:
     """A link for a new password, where there was one and the old address was proved, or its owner asked for the change.
-    Else a mistyped address that was put right would give the account to whoever has that mailbox."""
+    Else a mistyped address that was put right would give the account to the owner of that mailbox."""
     house, subject = ctx.house, f"user:{user.id}"
     is_owners = change.old_proved_at is not None or change.started_by == subject
     by_password = user.password_hash is not None and tenants.settings_of(tenant.settings).password_sign_in
@@ -220,5 +220,5 @@ def _new_password(unit: TenantUnit, ctx: Context, change: EmailChange, tenant: T
     token = house.random.text(24)
     expires_at = links.make(unit, user.id, Purpose.RESET, token, subject, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, subject, expires=when(expires_at), by="mail")
-    told = mail.reset(change.old_email, tenant.name, links.address(house.settings.public_url, token))
+    told = mail.email_undone(change.old_email, tenant.name, links.address(house.settings.public_url, token))
     return mail_queue.add(unit, house, told, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)

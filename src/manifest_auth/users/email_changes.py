@@ -59,7 +59,7 @@ _BY_KEY = bound(_ALL.where(_C.key == bindparam("key")), EmailChange)
 _ANYWHERE = crossing(
     _ALL.where(or_(_C.key == bindparam("key"), _C.undo_key == bindparam("key"))),
     EmailChange,
-    because="whoever follows a link shows its token and nothing else; the token names the tenant",
+    because="who follows a link shows its token and nothing else; the token names the tenant",
 )
 _WAITING = bound(_ALL.where(among(_C.user_id, "ids"), _C.confirmed_at.is_(None), _C.closed_at.is_(None)), EmailChange)
 _CONFIRM = bound(
