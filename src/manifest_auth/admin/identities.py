@@ -91,8 +91,8 @@ async def _unlink(ctx: Context, call: Call[None]) -> Answer:
 async def _confirm(ctx: Context, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> None:
         bound, _ = client_of(unit, ctx, call)
-        accounts.check_is_admin(bound, ctx, "Only an Admin confirms an identity")
         user = accounts.managed(bound, ctx, call.id("user"), own="Nobody confirms an identity of their own")
+        accounts.check_is_admin(bound, ctx, "Only an Admin confirms an identity")
         providers.confirm(bound, user.id, call.id("identity"), ctx.caller.actor, ctx.now)
         audit.record(bound, ctx, Event.IDENTITY_CONFIRMED, f"user:{user.id}", identity=call.id("identity"))
 

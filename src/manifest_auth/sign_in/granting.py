@@ -16,9 +16,8 @@ from manifest_auth.licence import NoSeat
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Address, Given, Identity, Provider, Unlinked
 from manifest_auth.sign_in import voiding
-from manifest_auth.sign_in.voiding import Gain
 from manifest_auth.store import TenantUnit
-from manifest_auth.users import User
+from manifest_auth.users import User, Voids
 
 _NO_SEAT = "This installation's license has no free seat for you; an administrator can make room"
 
@@ -60,7 +59,7 @@ def begin_anew(unit: TenantUnit, ctx: Context, provider: Provider, user_id: int)
     user = users.get(unit, user_id, lock=True, admins=True)
     after, voided = voiding.drop_credentials(unit, ctx, provider, user)
     roles = after.roles & ~_but_the_last_admin(unit, after, voided.granted)
-    return _set_roles(unit, ctx, after, roles, provider.id, Gain(ctx, "linked", ""))  # which gives nothing
+    return _set_roles(unit, ctx, after, roles, provider.id, voiding.no_gain)
 
 
 def _but_withheld(
@@ -81,11 +80,11 @@ def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
     return gone
 
 
-def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int, gain: Gain) -> User:
+def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int, voids: Voids) -> User:
     if roles == user.roles:
         return user
     try:  # comes first, since a refusal keeps what was written
-        after = users.set_roles(unit, ctx.house.licence, user, roles, gain)
+        after = users.set_roles(unit, ctx.house.licence, user, roles, voids)
     except NoSeat as error:
         raise no_seat(error) from error
     detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
@@ -132,5 +131,5 @@ def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Un
     gone = providers.unlink(unit, user_id, identity_id)
     user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
     roles = user.roles & ~_but_the_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
-    _set_roles(unit, ctx, user, roles, gone.provider_id, Gain(ctx, "unlinked", ctx.caller.actor))  # gives nothing
+    _set_roles(unit, ctx, user, roles, gone.provider_id, voiding.no_gain)
     return gone

@@ -69,6 +69,11 @@ class Gain:
         return self.voided is not None and not self.voided.kept
 
 
+def no_gain(_unit: TenantUnit, user: User) -> None:
+    """Of a change that takes roles away and gives none."""
+    raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
+
+
 def gain_by_groups(ctx: Context, provider: Provider, identity: Identity) -> Gain:
     """Of a sign-in that brings the role; its identity stays."""
     return Gain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
