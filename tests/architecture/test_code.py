@@ -51,6 +51,7 @@ _SIDE_DOORS = {
     "manifest_auth.sign_in.dynamics": "whoever sets a provider up is told, and tries, how we are known there",
     "manifest_auth.sign_in.directory": "whoever sets a provider up of Microsoft tries the cloud that it is in",
     "manifest_auth.sign_in.entra": "the house holds what the process knows of Entra tokens; its type is named there",
+    "manifest_auth.sign_in.another_address": "those who manage a user ask for another address by the same rule",
     "manifest_auth.sign_in.granting": "what goes with a link is one rule",
     "manifest_auth.sign_in.voiding": "what ends when a user becomes an Admin is one rule, whoever gives the role",
     "manifest_auth.sign_in.identity_routes": "an admin's list of somebody's identities has the form of one's own",
@@ -148,7 +149,7 @@ def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account()
     writers = {_name(path) for path in FILES if _written(path) & {"roles", "deactivated_at"}}
     assert writers == {"users/roles.py"}
     others = {_name(path): _written(path) for path in FILES if _written(path) and _name(path) != "users/roles.py"}
-    assert set(others) == {"users/users.py", "users/passwords.py"}
+    assert set(others) == {"users/users.py", "users/credentials.py"}
     assert not [name for written in others.values() for name in written if "roles" in name or "deactivated" in name]
 
 

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import bindparam, select, update
 
 from manifest_auth import trail
+from manifest_auth.mail_queue import queue
 from manifest_auth.operations import deleting
 from manifest_auth.operations.deleting import sweep_clients
 from manifest_auth.store import SystemUnit, crossing, unowned
@@ -27,6 +28,12 @@ DAYS = 30
 GOOD = "granite-otter-47-lantern"
 _numbers = itertools.count(1)
 _FILLED = sorted((t for t in TENANT_OWNED if not t.name.startswith("audit_")), key=lambda table: table.name)
+
+
+@pytest.fixture(autouse=True)
+def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
+    monkeypatch.setattr(queue, "due", lambda *_: [])
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import bindparam, update
 
 from manifest_auth import logs
+from manifest_auth.mail_queue import queue
 from manifest_auth.operations import doctor_sealed, reencrypting
 from manifest_auth.operations.doctor_sealed import sealed_findings
 from manifest_auth.operations.reencrypting import SEALED, Sealed
@@ -27,6 +28,12 @@ from tests.support.single_sign_on import add_provider
 _WHY = "the test breaks what it likes"
 BROKEN = b"\x01" + bytes(40)
 OIDC = {"issuer": "https://idp.example", "clientId": "x", "clientSecret": "s3cret"}
+
+
+@pytest.fixture(autouse=True)
+def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
+    monkeypatch.setattr(queue, "due", lambda *_: [])
 
 
 def unseen(_what: str, _done: int) -> None:

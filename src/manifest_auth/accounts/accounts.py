@@ -16,7 +16,6 @@ from manifest_auth.licence import Counter
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import role_names
 from manifest_auth.sign_in import another_address, voiding
-from manifest_auth.sign_in.another_address import Started
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
 
@@ -99,7 +98,7 @@ def change(unit: TenantUnit, who: Context, user_id: int, given: Mapping[str, str
     Raises NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
     user = rank.managed(unit, who, user_id)
     other = given.get("email", user.email)
-    started: Started | None = None
+    started: another_address.Started | None = None
     if other != user.email:
         if rank.manager(unit, who).user_id == user.id:
             raise Forbidden("Change your own address with your current password")

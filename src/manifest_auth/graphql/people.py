@@ -14,8 +14,7 @@ from manifest_auth.graphql.loading import Loader
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import email_key, like
-from manifest_auth.users import User
-from manifest_auth.users.email_changes import EmailChange
+from manifest_auth.users import EmailChange, User
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",

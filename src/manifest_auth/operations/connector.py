@@ -60,7 +60,7 @@ def _is_for_apps(route: Route) -> bool:
     administration."""
     if route.door is not Door.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
         return False
-    needs_person = route.path.endswith("/password") or "/identities" in route.path
+    needs_person = route.path.endswith(("/password", "/email")) or "/identities" in route.path
     return route.path == _GRAPHQL or (route.path.startswith("/api/client/auth/") and not needs_person)
 
 

@@ -23,8 +23,7 @@ from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.text import check_email, email_key, when
-from manifest_auth.users import User, email_changes
-from manifest_auth.users.email_changes import EmailChange
+from manifest_auth.users import EmailChange, User, email_changes
 
 #: How often a day another address may be asked for one user, and of one address: a mailbox is no target for floods.
 FLOOD = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY * 1000, ceiling=20)

@@ -125,11 +125,10 @@ def client_named(ctx: Context, head: Head, shown: str) -> str | None:
 def _elsewhere(ctx: Context, call: Call[Any], path: str) -> Answer | None:
     """A browser on a client's own subdomain goes to the public address first: providers answer there, so the cookie
     that binds the sign-in must be set there."""
-    settings = ctx.house.settings
-    client = client_named(ctx, call.head, call.parameters.client)
+    settings, client = ctx.house.settings, client_named(ctx, call.head, call.parameters.client)
     if not client or password.client_from(None, call.head.host, settings.public_url) is None:
         return None
-    if call.parameters.invitation:  # would stand in the redirect, and in the logs of whatever passes it on
+    if call.parameters.invitation:  # the redirect would hold it, and logs on the way
         raise ValidationError(details=[("invitation", f"Begin at {settings.public_url}, where providers answer")])
     query = urlencode({**query_values(call.query), "client": client})
     return redirect(f"{settings.public_url.rstrip('/')}{path}?{query}")

@@ -69,8 +69,8 @@ class Gain:
         return self.voided is not None and not self.voided.kept
 
 
-def no_gain(_unit: TenantUnit, user: User) -> None:
-    """Of a change that takes roles away and gives none."""
+def no_gain(unit: TenantUnit, user: User) -> None:
+    """Of a change in ``unit`` that takes roles away and gives none."""
     raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
 
 

@@ -2,7 +2,7 @@
 opens a session."""
 
 from manifest_auth.users import email_changes
-from manifest_auth.users.passwords import (
+from manifest_auth.users.credentials import (
     drop_password,
     former_hashes,
     password_is_proved,
@@ -12,6 +12,7 @@ from manifest_auth.users.passwords import (
     set_password,
     void_password,
 )
+from manifest_auth.users.email_changes import EmailChange
 from manifest_auth.users.roles import Voids, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.users.users import (
     LISTING,
@@ -29,6 +30,7 @@ from manifest_auth.users.users import (
 
 __all__ = [
     "LISTING",
+    "EmailChange",
     "User",
     "Voids",
     "change",

@@ -15,7 +15,7 @@ from manifest_auth.licence import Counter
 from manifest_auth.permissions import Role
 from manifest_auth.store import Bound, TenantUnit, bound
 from manifest_auth.store.tables import users
-from manifest_auth.users.passwords import drop_password
+from manifest_auth.users.credentials import drop_password
 from manifest_auth.users.users import ACTIVE_ADMINS, User
 
 _C = users.c

@@ -1,4 +1,4 @@
-"""Passwords as they are stored, those before them, and what proves the address that one was chosen at."""
+"""A user's password and address as credentials: what is stored, what was stored before, and what is proved."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ _SET_PASSWORD = bound(
         email_proved_at=bindparam("proved_at"),
     )
 )
-_DROP_FORMER = bound(delete(password_history).where(password_history.c.user_id == bindparam("user_id")))
 _PROVE_EMAIL = bound(update(users).where(_C.id == bindparam("id")).values(email_proved_at=bindparam("now")))
 _REHASH = bound(
     update(users)
@@ -38,6 +37,7 @@ _KEEP_OLD = bound(
     )
 )
 _H = password_history.c
+_DROP_FORMER = bound(delete(password_history).where(_H.user_id == bindparam("user_id")))
 _FORMER = bound(
     select(_H.password_hash).where(_H.user_id == bindparam("user_id")).order_by(_H.id.desc()).limit(bindparam("limit")),
     _Hash,
@@ -66,6 +66,10 @@ def password_is_proved(user: User) -> bool:
     return user.password_hash is not None and user.password_changed_at == user.email_proved_at
 
 
+def _apart(now: int, other: int | None) -> int:
+    return now + 1 if now == other else now
+
+
 def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, by_emailed_link: bool = False) -> None:
     """Stores the new hash and keeps the old one for the history rule. ``by_emailed_link``: see
     :func:`password_is_proved`."""
@@ -88,6 +92,11 @@ def drop_password(unit: TenantUnit, user: User) -> User:
     return user._replace(password_hash=None, password_changed_at=None)
 
 
+def _keep_former(unit: TenantUnit, user: User, now: int) -> None:
+    if user.password_hash:
+        unit.change(_KEEP_OLD, user_id=user.id, password_hash=user.password_hash, now=now)
+
+
 def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
     """The current hash and the ``count - 1`` before it, newest first."""
     former = [row.password_hash for row in unit.all(_FORMER, user_id=user.id, limit=count)]
@@ -97,12 +106,3 @@ def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
 def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
     """Same password, today's settings. False when the password was changed meanwhile."""
     return unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) == 1
-
-
-def _keep_former(unit: TenantUnit, user: User, now: int) -> None:
-    if user.password_hash:
-        unit.change(_KEEP_OLD, user_id=user.id, password_hash=user.password_hash, now=now)
-
-
-def _apart(now: int, other: int | None) -> int:
-    return now + 1 if now == other else now
