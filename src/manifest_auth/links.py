@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Callable
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select, update
@@ -61,9 +60,7 @@ _ADD = bound(insert(invitations).values({name: bindparam(name) for name in _NEW}
 _CLOSING = update(invitations).where(_C.user_id == bindparam("of_user"), *_OPEN).values(expires_at=bindparam("now"))
 _CLOSE_ALL = bound(_CLOSING)
 _CLOSE = bound(_CLOSING.where(_C.purpose == bindparam("of_purpose")))
-_CLOSE_ONE = bound(_CLOSING.where(_C.id == bindparam("id")))
 _ALL = select(*(_C[name] for name in Link._fields))
-_OPEN_ONES = bound(_ALL.where(_C.user_id == bindparam("of_user"), *_OPEN), Link)
 _FIND = bound(_ALL.where(_C.key == bindparam("key")), Link)
 _ANYWHERE = crossing(
     _ALL.where(_C.key == bindparam("key")),
@@ -78,11 +75,15 @@ def _key(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def make(unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: str, now: int, *, emailed: bool) -> int:
+def make(
+    unit: TenantUnit, user_id: int, purpose: Purpose, token: str, made_by: str, now: int, *, emailed: bool,
+    life_s: int | None = None,
+) -> int:  # fmt: skip
     """Opens a link under a random token; earlier ones of the user for the same purpose close. ``emailed``: whether it
-    goes to the user's own address and nowhere else. When it expires, in milliseconds."""
+    goes to the user's own address and nowhere else. ``life_s``: in place of the purpose's own. When it expires, in
+    milliseconds."""
     close(unit, user_id, now, purpose)
-    expires_at = now + LIFE_S[purpose] * 1000
+    expires_at = now + (life_s or LIFE_S[purpose]) * 1000
     unit.first(
         _ADD,
         user_id=user_id,
@@ -121,16 +122,6 @@ def close(unit: TenantUnit, user_id: int, now: int, purpose: Purpose | None = No
     if purpose is None:
         return unit.change(_CLOSE_ALL, of_user=user_id, now=now)
     return unit.change(_CLOSE, of_user=user_id, of_purpose=purpose.value, now=now)
-
-
-def close_made_by(unit: TenantUnit, user_id: int, now: int, *, but: Callable[[str], bool]) -> int:
-    """Closes the open links of a user except those whose maker, as ``invited_by`` names one, may keep theirs open. How
-    many there were."""
-    return sum(
-        unit.change(_CLOSE_ONE, of_user=user_id, id=link.id, now=now)
-        for link in unit.all(_OPEN_ONES, of_user=user_id, now=now)
-        if not but(link.invited_by)
-    )
 
 
 def address(public_url: str, token: str) -> str:

@@ -53,7 +53,8 @@ _SIDE_DOORS = {
     "manifest_auth.sign_in.entra": "the house holds what the process knows of Entra tokens; its type is named there",
     "manifest_auth.sign_in.saml_threads": "the house holds the thread of SAML responses; its type is named there",
     "manifest_auth.sign_in.another_address": "those who manage a user ask for another address by the same rule",
-    "manifest_auth.sign_in.granting": "what goes with a link, and who is out when somebody becomes Admin, is one rule",
+    "manifest_auth.sign_in.granting": "what goes with a link is one rule",
+    "manifest_auth.sign_in.voiding": "what ends when a user becomes an Admin is one rule, whoever gives the role",
     "manifest_auth.sign_in.identity_routes": "an admin's list of somebody's identities has the form of one's own",
 }
 #: The shell puts the house together, so it knows the parts of rooms; web is the vocabulary of routes, in five files.
@@ -131,6 +132,26 @@ def test_every_room_has_a_door_sign_and_every_file_says_what_it_is_for() -> None
         if "migrations" not in path.parts and not ast.get_docstring(ast.parse(path.read_text("utf-8")))
     ]
     assert not silent
+
+
+def _written(path: Path) -> set[str]:
+    """The columns of ``users`` that statements of a file set."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "values"):
+            continue
+        if any(ast.unparse(inner) in ("update(users)", "update(users_table)") for inner in ast.walk(node.func)):
+            found |= {word.arg or "" for word in node.keywords} | {ast.unparse(given) for given in node.args}
+    return found
+
+
+def test_who_is_an_active_admin_is_written_in_one_place_that_voids_the_account() -> None:
+    """A user who is there gains the role Admin nowhere else, so no path to it forgets what others may have planted."""
+    writers = {_name(path) for path in FILES if _written(path) & {"roles", "deactivated_at"}}
+    assert writers == {"users/roles.py"}
+    others = {_name(path): _written(path) for path in FILES if _written(path) and _name(path) != "users/roles.py"}
+    assert set(others) == {"users/users.py", "users/credentials.py"}
+    assert not [name for written in others.values() for name in written if "roles" in name or "deactivated" in name]
 
 
 def _modules(node: ast.ImportFrom) -> Iterator[str]:

@@ -180,8 +180,9 @@ async def test_an_admin_resets_the_own_password_by_mail(app: App, post: MailServ
     user_id, email = await new_user(app, client, password=PASSWORD)
     await forgot(app, email, client)
     letter = await post.next_letter()
-    await set_roles(app, client, user_id, "Admin")  # meanwhile
-    check_success(await reset(app, letter.token))
+    await set_roles(app, client, user_id, "Admin")  # which closes it, and sends another one
+    check_refusal(await reset(app, letter.token), 401, "INVALID_TOKEN")
+    check_success(await reset(app, (await post.next_letter()).token))
     await forgot(app, email, client)
     check_success(await reset(app, (await post.next_letter()).token, "quartz-meadow-58-signal"))
 

@@ -10,6 +10,7 @@ import pytest
 from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import act_on, new_client, trail
 from tests.support.envelope import check_refusal, check_success
+from tests.support.managing import reset
 from tests.support.people import Member, last_reason, member, set_roles, users_of
 from tests.support.single_sign_on import RETURN_TO, Browser
 
@@ -53,7 +54,8 @@ async def test_a_directory_that_is_trusted_for_its_domain(world: World, kind: st
     me = await world.me(world.microsoft.mint(kind))
     assert me["user"]["id"] == alice.id
     assert me["roles"] == ["Author", "Operator"]  # by hand, and the provider's
-    own = (await world.app.me(alice.token)).data
+    assert (await world.app.me(alice.token)).status == 401  # whoever had the account before is out
+    own = (await world.app.me(await by_link(world, client, alice.id))).data
     assert (own["user"], own["roles"]) == (me["user"], me["roles"])
     [event] = [event for event in await trail(world.app, client) if event.event == "identity_linked"]
     assert (event.subject, event.members["how"]) == (f"user:{alice.id}", "domain")
@@ -119,18 +121,20 @@ async def test_an_invitation_that_was_accepted_there_counts_as_well(world: World
 
 
 async def test_what_a_user_admins_provider_says_of_an_admin_does_not_count_elsewhere(world: World) -> None:
-    """The link was made before the account became an Admin's; it opens no more here than it does there."""
+    """The link was there before a User Admin changed the provider; it opens no more here than it does there."""
     client, alice = await alice_of(world)
     user_admin, admin = await member(world.app, client, "User Admin"), await member(world.app, client, "Admin")
     dynamics = await world.dynamics(client)
     path = f"/api/client/providers/{dynamics.name}"
-    changed = await world.app.send("PATCH", path, {"defaultRoles": ["Operator"]}, token=user_admin.token)
-    assert check_success(changed)["reachesAdmins"] is False
-    inviting = f"/api/client/users/{alice.id}/invitation"
-    invitation = check_success(await world.app.post(inviting, token=user_admin.token), 201)["token"]
+    users = f"/api/client/users/{alice.id}"
+    invitation = check_success(await world.app.post(f"{users}/invitation", token=user_admin.token), 201)["token"]
     _, reply = await dynamics.sign_in("bob", invitation=invitation)
     assert reply.status == 302, reply.text
+    [row] = check_success(await world.app.get(f"{users}/identities", token=admin.token))["items"]
+    check_success(await world.app.post(f"{users}/identities/{row['id']}/confirm", token=admin.token))
     await set_roles(world.app, client, alice.id, "Admin")
+    changed = await world.app.send("PATCH", path, {"defaultRoles": ["Operator"]}, token=user_admin.token)
+    assert check_success(changed)["reachesAdmins"] is False
     await world.entra_of_ours(client)
     await world.refused(world.microsoft.mint("api", user="bob"), code="SSO_FAILED")
     assert "Admin" in await last_reason(world.app, client)
@@ -170,9 +174,10 @@ async def test_nobody_of_another_directory_is_found_by_the_same_number(world: Wo
 async def test_one_set_of_roles(world: World) -> None:
     client, alice = await alice_of(world)
     await world.entra_of_ours(client, **trusting())
-    tokens = [alice.token, world.microsoft.mint("graph"), world.microsoft.mint("api")]
+    tokens = [world.microsoft.mint("graph"), world.microsoft.mint("api")]
     for token in tokens:
         await world.me(token)
+    tokens.append(await by_link(world, client, alice.id))
     await set_roles(world.app, client, alice.id, "Publisher")
     for token in tokens:
         assert (await world.me(token))["roles"] == ["Publisher"]
@@ -183,6 +188,13 @@ async def test_an_account_whose_user_is_deactivated_is_not_linked_around(world: 
     await world.entra_of_ours(client, **trusting())
     await act_on(world.app, f"{client}/users/{alice.id}/deactivate")
     await world.refused(world.microsoft.mint("graph"), 403, "ACCOUNT_DISABLED")
+
+
+async def by_link(world: World, client: str, user_id: int) -> str:
+    """An access token of somebody who chose a password with a one-time link."""
+    path = f"/api/admin/clients/{client}/users/{user_id}/password-reset"
+    link = (await world.app.post(path, token=await world.app.admin_token())).data["link"]
+    return str((await reset(world.app, link.partition("#")[2])).data["token"])
 
 
 async def unlink_by_admin(world: World, provider: Provider, user_id: int) -> None:
@@ -207,7 +219,7 @@ async def test_a_link_that_is_cut_ends_with_the_next_request(world: World) -> No
     [own] = check_success(await world.app.get(IDENTITIES, token=token))["items"]
     await provider.change(domains=[])
     await world.me(token)
-    password = (await world.app.sign_in(ALICE, client=client)).data["token"]
+    password = await by_link(world, client, alice.id)
     check_success(await world.app.send("DELETE", f"{IDENTITIES}/{own['id']}", token=password))
     await world.refused(token, code="SSO_FAILED")
     assert (await world.app.me(password)).status == 200

@@ -159,13 +159,31 @@ async def test_who_becomes_an_admin_is_out_at_such_a_provider_with_a_token_that_
     provider = await world.entra_of_ours(client)
     path = f"/api/client/providers/{provider.name}"
     check_success(await world.app.send("PATCH", path, {"entra": {"guests": True}}, token=user_admin.token))
-    for kind in ("graph", "api"):
-        token = world.microsoft.mint(kind)
-        alice = (await world.me(token))["user"]["id"]
-        await set_roles(world.app, client, alice, "Admin")
+    for kind, user in (("graph", "alice"), ("api", "bob")):
+        token = world.microsoft.mint(kind, user=user)
+        number = (await world.me(token))["user"]["id"]
+        await set_roles(world.app, client, number, "Admin")
         await world.refused(token, code="SSO_FAILED")
-        await set_roles(world.app, client, alice, "Operator")
-        assert (await world.me(token))["roles"] == ["Operator"]
-    await set_roles(world.app, client, alice, "Admin")
+        # The link was not proved, so it is gone: neither another role nor an Admin's save brings it back.
+        await set_roles(world.app, client, number, "Operator")
+        await world.refused(token, code="SSO_FAILED")
+    check_success(await world.app.send("PATCH", path, {}, token=admin.token))
+    await world.refused(token, code="SSO_FAILED")
+
+
+async def test_who_is_an_admin_is_out_at_a_provider_that_a_user_admin_changed_and_in_when_an_admin_saved_it(
+    world: World,
+) -> None:
+    client = await new_client(world.app)
+    user_admin, admin = await member(world.app, client, "User Admin"), await member(world.app, client, "Admin")
+    provider = await world.entra_of_ours(client)
+    path, token = f"/api/client/providers/{provider.name}", world.microsoft.mint("graph")
+    users = f"/api/client/users/{(await world.me(token))['user']['id']}"
+    [row] = check_success(await world.app.get(f"{users}/identities", token=admin.token))["items"]
+    check_success(await world.app.post(f"{users}/identities/{row['id']}/confirm", token=admin.token))
+    await set_roles(world.app, client, int(users.rpartition("/")[2]), "Admin")
+    assert (await world.me(token))["roles"] == ["Admin"]
+    check_success(await world.app.send("PATCH", path, {"entra": {"guests": True}}, token=user_admin.token))
+    await world.refused(token, code="SSO_FAILED")
     check_success(await world.app.send("PATCH", path, {}, token=admin.token))
     assert (await world.me(token))["roles"] == ["Admin", "Operator"]

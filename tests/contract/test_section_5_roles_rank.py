@@ -69,8 +69,8 @@ async def test_it_makes_no_admin_of_somebody_who_is_here(app: App) -> None:
         assert (await app.me(clerk.token)).data["roles"] == ["User Admin"]
         browser = await mine.sign_in("clerk", clerk.email)
         assert "Admin" in await mine.refused("clerk", clerk.email, groups=["bosses"])
-        for keys in ({"token": clerk.token}, {"cookie": browser.cookies["session"]}):
-            assert "Admin" not in (await app.me(**keys)).data["roles"]
+        assert "Admin" not in (await app.me(cookie=browser.cookies["session"])).data["roles"]
+        assert (await app.me(clerk.token)).status == 401  # by the first link by an address
         assert (await user_of(app, client, clerk.id))["roles"] == ["User Admin", "Viewer"]
 
 
@@ -109,7 +109,7 @@ async def test_a_provider_that_a_user_admin_changed_opens_its_admins_no_more(app
             assert changed["reachesAdmins"] is False
             forged = OidcProvider(app, evil, company.client, changed)
             assert "Admin" in await forged.refused("the-boss", boss.email)
-            assert "Admin" in await forged.refused("another-subject", boss.email)
+            assert "another subject" in await forged.refused("another-subject", boss.email)
         original = {"issuer": company.op.issuer, "clientSecret": company.op.client_secret}
         await company.change(token=clerk.token, oidc=original)
         assert "Admin" in await company.refused("the-boss", boss.email)
@@ -183,11 +183,10 @@ async def test_whoever_got_in_by_such_a_provider_is_out_when_the_account_becomes
             stranger = await mine.sign_in("i-am-rising", email)
             _, coded = await mine.attempt("i-am-rising", email, query={"response": "code"})
         code = {"code": coded.headers["location"].partition("code=")[2]}
-        rightful = await company.sign_in("rising", email)
+        await company.sign_in("rising", email)
         if how == "by hand":
             await set_roles(app, company.client, rising, "Admin")
-        else:
-            await company.sign_in("rising", email, groups=["bosses"])
+        rightful = await company.sign_in("rising", email, groups=["bosses"])
         assert "Admin" in (await session_of(rightful))["roles"]
         assert (await stranger.me()).status == 401
         check_nobody_got_in(await app.post("/api/client/auth/exchange", code))

@@ -170,4 +170,8 @@ async def test_somebody_new_at_two_providers_at_once_is_one_user_and_sees_no_con
                 ways.append(await begun(app, company.op, one.client, provider=company.name))
             replies = await asyncio.gather(*[browser.send("GET", address) for browser, address in ways])
             assert [reply.status for reply in replies] == [302] * 8, [reply.text for reply in replies]
-            assert len({(await session_of(browser))["user"]["id"] for browser, _ in ways}) == 1
+            seen = [me.data["user"]["id"] for browser, _ in ways if (me := await browser.me()).status == 200]
+            assert len(set(seen)) == 1  # the second provider's first link ended what the first one's had opened
+            assert [email for email in await users_of(app, one.client) if f"new-{number}@" in email] == [
+                f"new-{number}@{one.client}.example"
+            ]

@@ -41,10 +41,10 @@ async def test_nor_when_both_come_from_one_provider(app: App) -> None:
 
 
 async def test_an_account_that_was_made_with_a_vouched_address_is_nobodys_trap(app: App) -> None:
-    async with oidc_provider(app, vouches=True) as company:
+    async with oidc_provider(app, vouches=True) as company, oidc_provider(app, company.client, vouches=True) as other:
         address = ADDRESS.format(client=company.client)
-        first = await session_of(await company.sign_in("before", address))
-        assert (await session_of(await company.sign_in("after", address)))["user"]["id"] == first["user"]["id"]
+        first = await session_of(await company.sign_in("here", address))
+        assert (await session_of(await other.sign_in("there", address)))["user"]["id"] == first["user"]["id"]
 
 
 async def test_a_squatter_does_not_wash_the_account_by_another_identity(app: App) -> None:
@@ -72,13 +72,17 @@ async def test_the_mark_stays_when_an_admin_unlinks_that_identity(app: App) -> N
 
 
 async def test_the_mark_stays_when_its_provider_is_deleted(app: App) -> None:
-    async with oidc_provider(app) as public, oidc_provider(app, public.client, vouches=True) as company:
+    async with (
+        oidc_provider(app) as public,
+        oidc_provider(app, public.client, vouches=True) as company,
+        oidc_provider(app, public.client, vouches=True) as other,
+    ):
         browser = await squat(public)
         await link(browser, company, "squatter-too")
         await company.sign_in("bystander", f"bystander@{public.client}.example")
         await act_on_provider(app, public.client, public.name, "delete")
         assert "without anybody" in await company.refused("victim", ADDRESS.format(client=public.client))
-        await company.sign_in("bystander-anew", f"bystander@{public.client}.example")
+        await other.sign_in("bystander-there", f"bystander@{public.client}.example")
 
 
 async def test_an_account_that_nobody_can_enter_any_more_is_no_trap(app: App) -> None:

@@ -32,6 +32,7 @@ from tests.support.managing import (
     reset,
     role_names_of,
     started_reset,
+    token_in,
 )
 from tests.support.people import Member, member, set_roles
 
@@ -214,13 +215,14 @@ async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(cre
         check_refusal(reply, 401, "INVALID_TOKEN")
     for token in (resetting, invitation):
         check_refusal(await app.post("/api/client/auth/link", {"token": token}), 401, "INVALID_TOKEN")
-    assert (await reset(app, good)).status == 200
+    check_refusal(await reset(app, good), 401, "INVALID_TOKEN")  # an Admin's closes as well
+    assert (await reset(app, await started_reset(crew, by_boss, "Admin"))).status == 200
     await set_roles(app, crew.client, rising, "Viewer")  # nor do they open it again once it is an Admin's no more
     for reply in (await reset(app, resetting), await accept(app, invitation)):
         check_refusal(reply, 401, "INVALID_TOKEN")
 
 
-async def test_a_link_that_the_user_or_an_admin_caused_outlives_the_promotion(crew: Crew) -> None:
+async def test_no_link_outlives_the_promotion_whoever_caused_it(crew: Crew) -> None:
     app = crew.app
     by_admin, invitation = await invited(crew, by="Admin")
     by_system_admin, _ = await invited(crew, by="User Admin")
@@ -228,4 +230,19 @@ async def test_a_link_that_the_user_or_an_admin_caused_outlives_the_promotion(cr
     other = (await app.post(path, token=await app.admin_token())).data["token"]
     for user in (by_admin, by_system_admin):
         await set_roles(app, crew.client, user, "Admin")
-    assert [(await accept(app, token)).status for token in (invitation, other)] == [200, 200]
+    for token in (invitation, other):
+        check_refusal(await accept(app, token), 401, "INVALID_TOKEN")
+    anew = (await app.post(path, token=await app.admin_token())).data["token"]
+    assert (await accept(app, anew)).status == 200  # what is made afterwards is the way in
+
+
+async def test_a_link_to_an_admins_account_counts_while_who_made_it_is_an_admin(crew: Crew) -> None:
+    app = crew.app
+    boss = await member(app, crew.client, "Admin")
+    user_id, _ = await new_user(app, crew.client, roles=["Admin"])
+    body = {"query": RESET, "variables": {"id": user_id}}
+    handed = (await app.post("/api/client/graphql", body, token=boss.token)).json["data"]["resetUserPassword"]
+    await set_roles(app, crew.client, boss.id, "User Admin")
+    check_refusal(await reset(app, token_in(handed)), 401, "INVALID_TOKEN")
+    await set_roles(app, crew.client, boss.id, "Admin")
+    assert (await reset(app, token_in(handed))).status == 200

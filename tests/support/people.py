@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.accounts import new_client, new_user
+from tests.support.domains import domain_counts
 from tests.support.house import PASSWORD, App, Reply
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in, failures
@@ -136,9 +137,11 @@ class OidcProvider:
 async def oidc_provider(
     app: App, client: str = "", oidc: dict[str, Any] | None = None, *, vouches: bool = False, **members: Any
 ) -> AsyncIterator[OidcProvider]:
-    """A provider of a client, of a new one unless it is named. ``vouches``: for the addresses at CLIENT.example."""
+    """A provider of a client, of a new one unless it is named. ``vouches``: for the addresses at CLIENT.example, which
+    counts for the client."""
     client = client or await new_client(app)
     if vouches:
+        await domain_counts(app, client)
         members.setdefault("domains", [f"{client}.example"])
     with provider(app.clock, alg="ES256") as op:
         yield OidcProvider(app, op, client, await add_oidc(app, op, client, oidc, **members))

@@ -15,6 +15,9 @@ from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
 from manifest_auth.operations.deleting import sweep_clients
 from tests.contract import test_email_changes as addresses
+from tests.contract import test_first_link_by_domain as first_links
+from tests.contract import test_gain_identities as kept
+from tests.contract import test_gain_of_admin as gains
 from tests.contract import test_mail_queue as mails
 from tests.contract import test_section_3_imported_hashes as imported
 from tests.contract import test_section_5_codes as codes
@@ -39,6 +42,10 @@ CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
 ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.ASSERTION_REPLAYED: replays.test_a_replay_stands_in_the_audit_trail,
     Event.SIGN_IN_CODE_REUSED: codes.test_a_code_that_is_shown_again_ends_the_session_that_it_began,
+    Event.ADMIN_GAINED: gains.test_the_gain_stands_in_the_trail_with_what_was_void,
+    Event.ADMIN_ROLE_WITHHELD: kept.test_groups_give_admin_to_nobody_whose_identity_is_not_proved,
+    Event.CREDENTIALS_DROPPED: first_links.test_what_was_dropped_stands_in_the_trail,
+    Event.IDENTITY_CONFIRMED: kept.test_one_that_an_admin_confirmed_stays,
     Event.IDENTITY_LINKED: linking.test_the_own_account_gets_another_key,
     Event.IDENTITY_UNLINKED: unlinking.test_one_unlinks_the_own_and_stays_signed_in,
     Event.EMAIL_CHANGE_STARTED: addresses.test_it_takes_effect_when_the_new_mailbox_confirms,

@@ -5,6 +5,7 @@ plane and the command line call the same ones. Never: signing anybody in, or cho
 """
 
 from manifest_auth.accounts.accounts import (
+    Admitted,
     Changed,
     Draft,
     add,
@@ -15,15 +16,17 @@ from manifest_auth.accounts.accounts import (
     set_roles,
 )
 from manifest_auth.accounts.invitations import Handed, Made, hand_over, invite, make_link, start_reset
-from manifest_auth.accounts.rank import managed
+from manifest_auth.accounts.rank import check_is_admin, managed
 
 __all__ = [
+    "Admitted",
     "Changed",
     "Draft",
     "Handed",
     "Made",
     "add",
     "change",
+    "check_is_admin",
     "deactivate",
     "end_sessions",
     "hand_over",

@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from manifest_auth import audit, links, providers, sessions, users
-from manifest_auth.accounts import rank
+from manifest_auth.accounts import invitations, rank
+from manifest_auth.accounts.invitations import Made
 from manifest_auth.accounts.rank import Who
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import Context
+from manifest_auth.context import AdminCaller, Context, House
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.licence import Counter
 from manifest_auth.mail_queue import Queued
-from manifest_auth.permissions import Role, role_names
-from manifest_auth.sign_in import another_address, granting
+from manifest_auth.permissions import role_names
+from manifest_auth.sign_in import another_address, voiding
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
 
@@ -40,8 +41,33 @@ class Changed(NamedTuple):
     mails: tuple[Queued | None, ...]
 
 
+class Admitted(NamedTuple):
+    """``made``: the link with which a new Admin comes in, where no other way is left; to be handed over."""
+
+    user: User
+    made: Made | None
+
+
 def _now(who: Who) -> int:
     return who.at if isinstance(who, Origin) else who.now
+
+
+def _actor(who: Who) -> str:
+    return who.actor if isinstance(who, Origin) else who.caller.actor
+
+
+def _path(who: Who) -> str:
+    """How somebody gives roles."""
+    if isinstance(who, Origin):
+        return "command_line"
+    return "admin_plane" if isinstance(who.caller, AdminCaller) else "set_user_roles"
+
+
+def _house(who: Who, given: House | None) -> House:
+    if given is None:
+        assert not isinstance(who, Origin), "who is no request hands in the house"
+        return who.house
+    return given
 
 
 def _counter(who: Who, given: Counter | None) -> Counter:
@@ -91,18 +117,22 @@ def change(unit: TenantUnit, who: Context, user_id: int, given: Mapping[str, str
     return Changed(after, started.mails if started else ())
 
 
-def set_roles(unit: TenantUnit, who: Context, user_id: int, roles: int) -> User:
-    """Counts from the user's next request on. Raises NotFound, Forbidden, ValidationError, Conflict for the client's
-    last active Admin, or when no seat is left for these roles."""
+def set_roles(unit: TenantUnit, who: Who, user_id: int, roles: int, *, house: House | None = None) -> Admitted:
+    """Counts from the user's next request on; who gains the role Admin by it comes in anew. ``house``: of the command
+    line. Raises NotFound, Forbidden, ValidationError, Conflict for the client's last active Admin, or when no seat is
+    left for these roles."""
     _check_roles(roles)
     user = rank.managed(unit, who, user_id, admins=True, own="Nobody changes their own roles")
     rank.check_grants(unit, who, user.roles, roles)
-    after = users.set_roles(unit, who.house.licence, user, roles)
-    if after.roles & ~user.roles & Role.ADMIN.bit:
-        granting.became_admin(unit, who, user)
+    gain = voiding.Gain(who, _path(who), _actor(who))
+    after = users.set_roles(unit, _house(who, house).licence, user, roles, gain)
     detail = {"before": role_names(user.roles), "after": role_names(after.roles)}
     audit.record(unit, who, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-    return after
+    return _admitted(unit, who, _house(who, house), after, gain)
+
+
+def _admitted(unit: TenantUnit, who: Who, house: House, user: User, gain: voiding.Gain) -> Admitted:
+    return Admitted(user, invitations.way_in(unit, who, house, user) if gain.shuts_out else None)
 
 
 def _check_roles(roles: int) -> None:
@@ -125,16 +155,17 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
     return user._replace(deactivated_at=who.now)
 
 
-def restore(unit: TenantUnit, who: Context, user_id: int) -> User:
-    """Raises NotFound, Forbidden, Conflict, also when no seat is left."""
+def restore(unit: TenantUnit, who: Context, user_id: int) -> Admitted:
+    """An Admin who is let in again comes in anew. Raises NotFound, Forbidden, Conflict, also when no seat is left."""
     user = rank.managed(unit, who, user_id)
     if user.deactivated_at is None:
         raise Conflict("The user is not deactivated")
-    users.restore(unit, who.house.licence, user)
+    gain = voiding.Gain(who, "restored", _actor(who))
+    after = users.restore(unit, who.house.licence, user, gain)
     sessions.take_codes_back(unit, user.id)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
-    return user._replace(deactivated_at=None)
+    return _admitted(unit, who, who.house, after, gain)
 
 
 def end_sessions(unit: TenantUnit, who: Context, user_id: int) -> int:

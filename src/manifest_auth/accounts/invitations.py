@@ -61,26 +61,37 @@ def start_reset(unit: TenantUnit, ctx: Context, user_id: int, *, by_password: bo
 
 
 def make_link(
-    unit: TenantUnit, who: Who, house: House, user: User, purpose: Purpose, *, is_shown: bool | None = None
-) -> Made:
+    unit: TenantUnit, who: Who, house: House, user: User, purpose: Purpose, *, is_shown: bool | None = None,
+    is_way_in: bool = False,
+) -> Made:  # fmt: skip
     """A link for a user whom ``who`` may manage; an earlier one for the same purpose closes. ``is_shown``: to the one
-    who asked, in place of an e-mail; None: where no mail is set up. Raises Conflict for a deactivated user."""
+    who asked, in place of an e-mail; None: where no mail is set up. ``is_way_in``: the only one, so that it lives as
+    long as an invitation. Raises Conflict for a deactivated user."""
     if user.deactivated_at is not None:
         raise Conflict("The user is deactivated")
     actor, now = (who.actor, who.at) if isinstance(who, Origin) else (who.caller.actor, who.now)
     shown = not house.mail.is_set_up if is_shown is None else is_shown
-    token = house.random.text(24)
+    token, life_s = house.random.text(24), links.LIFE_S[Purpose.INVITATION if is_way_in else purpose]
     closed = links.close(unit, user.id, now, purpose)
-    expires_at = links.make(unit, user.id, purpose, token, actor, now, emailed=not shown)
+    expires_at = links.make(unit, user.id, purpose, token, actor, now, emailed=not shown, life_s=life_s)
     change = {"before": {"openLinks": closed}, "after": {"openLinks": 1}}
     event = Event.USER_INVITED if purpose is Purpose.INVITATION else Event.PASSWORD_RESET_STARTED
     audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), shown=shown, **change)
     if shown:
         return Made(user, purpose, token, expires_at, None)
     client = tenants.get(unit, unit.tenant_id).name
-    email = _EMAILS[purpose](user.email, client, links.address(house.settings.public_url, token))
+    email = (mail.way_in if is_way_in else _EMAILS[purpose])(
+        user.email, client, links.address(house.settings.public_url, token)
+    )
     queued = mail_queue.add(unit, house, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
     return Made(user, purpose, None, expires_at, queued)
+
+
+def way_in(unit: TenantUnit, who: Who, house: House, user: User) -> Made:
+    """A link for a new Admin to whose account no way in is left: to choose a new password or, where the client lets
+    nobody in with one, to come in through a provider. Who may give the role may do this."""
+    by_password = tenants.settings_of(tenants.get(unit, unit.tenant_id).settings).password_sign_in
+    return make_link(unit, who, house, user, Purpose.RESET if by_password else Purpose.INVITATION, is_way_in=True)
 
 
 async def hand_over(ctx: Context, made: Made) -> Handed:

@@ -53,6 +53,12 @@ def managed(unit: TenantUnit, who: Who, user_id: int, *, admins: bool = False, o
     return user
 
 
+def check_is_admin(unit: TenantUnit, who: Who, sentence: str) -> None:
+    """For what only an Admin does, or somebody above the users of the client. Raises Forbidden."""
+    if not manager(unit, who).is_admin:
+        raise Forbidden(sentence)
+
+
 def check_grants(unit: TenantUnit, who: Who, before: int, after: int) -> None:
     """Whether ``who`` may give and take what differs between two masks of roles. Raises Forbidden."""
     by = manager(unit, who)

@@ -37,6 +37,10 @@ class InvitationData(msgspec.Struct, frozen=True, rename="camel"):
     expires_at: str
 
 
+class Confirmed(msgspec.Struct, frozen=True):
+    pass
+
+
 class IdentitiesQuery(msgspec.Struct, frozen=True):
     """Query parameters of the list."""
 
@@ -84,6 +88,18 @@ async def _unlink(ctx: Context, call: Call[None]) -> Answer:
     return ok({})
 
 
+async def _confirm(ctx: Context, call: Call[None]) -> Answer:
+    def work(unit: SystemUnit) -> None:
+        bound, _ = client_of(unit, ctx, call)
+        user = accounts.managed(bound, ctx, call.id("user"), own="Nobody confirms an identity of their own")
+        accounts.check_is_admin(bound, ctx, "Only an Admin confirms an identity")
+        providers.confirm(bound, user.id, call.id("identity"), ctx.caller.actor, ctx.now)
+        audit.record(bound, ctx, Event.IDENTITY_CONFIRMED, f"user:{user.id}", identity=call.id("identity"))
+
+    await ctx.house.store.write(work)
+    return ok({})
+
+
 async def _invite(ctx: Context, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
@@ -103,6 +119,9 @@ def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route
               UserIdentitiesData, paged=True, query=IdentitiesQuery, refusals=(NotFound,), **may),
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, door,
               "Unlink an identity from a user; ends the user's sessions", None, Unlinked, refusals=(NotFound,), **may),
+        Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, door,
+              "Say as an Admin that an identity is the user's: it stays when the user becomes an Admin, and its groups "
+              "may give that role", None, Confirmed, refusals=(NotFound,), **may),
         Route("POST", f"{base}/invitation", _invite, door,
               "Invite somebody to come into the account, by a first password or a provider", None, InvitationData,
               status=201, refusals=(NotFound, Conflict), **may),

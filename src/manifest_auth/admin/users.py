@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import accounts, mail_queue, passwords, tenants, users
-from manifest_auth.accounts import Draft
+from manifest_auth.accounts import Admitted, Draft
 from manifest_auth.admin import lists
 from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.lists import Asked, Filters
@@ -91,6 +91,13 @@ class UserData(msgspec.Struct, frozen=True, rename="camel"):
     created_at: str
     deactivated_at: str | None
     last_sign_in_at: str | None
+
+
+class AdmittedData(UserData, frozen=True, rename="camel"):
+    """``link``: with which a new Admin comes in, where no proved identity was left; null when it was mailed to the
+    user, or nobody became an Admin. Shown once."""
+
+    link: str | None
 
 
 class UsersData(msgspec.Struct, frozen=True, rename="camel"):
@@ -202,9 +209,21 @@ async def _change(ctx: Context, call: Call[UserChange]) -> Answer:
     return ok(shown)
 
 
+async def _admit(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], Admitted]) -> Answer:
+    """Does what may make somebody an Admin, and hands the link over that one may need."""
+
+    def work(unit: TenantUnit, user_id: int) -> tuple[dict[str, Any], accounts.Made | None]:
+        admitted = act(unit, user_id)
+        return _shown(unit, ctx, [admitted.user])[0], admitted.made
+
+    shown, made = await _on_user(ctx, call, work)
+    link = (await accounts.hand_over(ctx, made)).link if made is not None else None
+    return ok({**shown, "link": link})
+
+
 async def _set_roles(ctx: Context, call: Call[RolesBody]) -> Answer:
     roles = mask_of(call.body.roles)
-    return await _answer(ctx, call, lambda unit, user: accounts.set_roles(unit, ctx, user, roles))
+    return await _admit(ctx, call, lambda unit, user: accounts.set_roles(unit, ctx, user, roles))
 
 
 async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
@@ -212,7 +231,7 @@ async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _restore(ctx: Context, call: Call[None]) -> Answer:
-    return await _answer(ctx, call, lambda unit, user: accounts.restore(unit, ctx, user))
+    return await _admit(ctx, call, lambda unit, user: accounts.restore(unit, ctx, user))
 
 
 async def _end_sessions(ctx: Context, call: Call[None]) -> Answer:
@@ -243,11 +262,11 @@ ROUTES = (
     Route("GET", _ONE, _get, Door.ADMIN, "One user of a client", None, UserData, refusals=(NotFound,)),
     Route("PATCH", _ONE, _change, Door.ADMIN, "Change a user's names or address", UserChange, UserData,
           refusals=(NotFound, Conflict, RateLimited)),
-    Route("PUT", f"{_ONE}/roles", _set_roles, Door.ADMIN, "Set a user's roles", RolesBody, UserData,
+    Route("PUT", f"{_ONE}/roles", _set_roles, Door.ADMIN, "Set a user's roles", RolesBody, AdmittedData,
           refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/deactivate", _deactivate, Door.ADMIN, "Deactivate a user and end all sessions",
           None, UserData, refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a deactivated user in again", None, UserData,
+    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a deactivated user in again", None, AdmittedData,
           refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/password-reset", _reset, Door.ADMIN, "A one-time link for a user who needs a new password",
           None, ResetData, status=201, refusals=(NotFound, Conflict)),

@@ -10,24 +10,27 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Awaitable
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from manifest_auth import admins, audit, passwords, settings, tenants
-from manifest_auth.accounts import Draft, add
+from manifest_auth import admins, audit, passwords, settings, tenants, users
+from manifest_auth.accounts import Admitted, Draft, add, hand_over, set_roles
 from manifest_auth.app import build_house, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
 from manifest_auth.clock import Random
-from manifest_auth.context import House
+from manifest_auth.context import Context, House
 from manifest_auth.licence import NoSeat
 from manifest_auth.operations import demo
-from manifest_auth.permissions import Role, mask_of
+from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.sealing import secret_keys
 from manifest_auth.settings import Settings, SettingsError, check_listener, variable
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
 from manifest_auth.text import check_line
 
+T = TypeVar("T")
 #: How often, and with what pause, a port that is in use is tried before the start is refused: five seconds.
 PORT_TRIES = 50
 PORT_PAUSE_S = 0.1
@@ -151,13 +154,42 @@ async def user_create(given: argparse.Namespace) -> None:
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
         store = house.store.of(tenant.id)
-        try:
-            made = await store.write(lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence))
-        except NoSeat as refusal:  # the act was rolled back, so this is a unit of work of its own
-            why = refusal.message
-            await store.write(lambda unit: audit.record(unit, origin_of(house), Event.SEAT_REFUSED, why=why))
-            raise
+        adding = store.write(lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence))
+        made = await _or_refused(house, tenant.id, adding)
         print(f"User {given.email} has number {made.id}.")
+
+
+async def user_roles(given: argparse.Namespace) -> None:
+    """Sets the roles of a user, and shows the link that a new Admin may need."""
+    roles = mask_of([Role(name) for name in given.role])
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        tenant = await house.store.read(lambda unit: tenants.find(unit, given.client))
+        if tenant is None:
+            raise Refused(f"there is no client {given.client}")
+
+        def work(unit: TenantUnit) -> Admitted:
+            user = users.find_by_email(unit, given.email)
+            if user is None:
+                raise Refused(f"client {given.client} has no user {given.email}")
+            return set_roles(unit, origin_of(house), user.id, roles, house=house)
+
+        admitted = await _or_refused(house, tenant.id, house.store.of(tenant.id).write(work))
+        print(f"User {given.email} has the roles {', '.join(role_names(admitted.user.roles))}.")
+        if admitted.made is not None:
+            handed = await hand_over(Context(house, "command-line", "", ""), admitted.made)
+            where = handed.link or "in an e-mail to the user"
+            print(f"All ways into the account ended. The new one, good for 72 hours: {where}")
+
+
+async def _or_refused(house: House, tenant_id: int, act: Awaitable[T]) -> T:
+    """Writes down when no seat was left."""
+    try:
+        return await act
+    except NoSeat as refusal:  # the act was rolled back, so this is a unit of work of its own
+        why = refusal.message
+        store = house.store.of(tenant_id)
+        await store.write(lambda unit: audit.record(unit, origin_of(house), Event.SEAT_REFUSED, why=why))
+        raise
 
 
 def origin_of(house: House) -> Origin:

@@ -78,6 +78,12 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     link.add_argument("--client", required=True, help="identifier of the client")
     link.set_defaults(run=_user_link)
 
+    change = user.add_parser("roles", help="set a user's roles; a new Admin comes in anew")
+    change.add_argument("email")
+    change.add_argument("--client", required=True, help="identifier of the client")
+    change.add_argument("--role", required=True, action="append", choices=roles, help="repeatable: all that are left")
+    change.set_defaults(run=commands.user_roles)
+
     if command in groups.choices:
         return top
     modules = [_ELSEWHERE[command]] if command in _ELSEWHERE else _ELSEWHERE.values()

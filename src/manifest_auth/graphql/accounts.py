@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from manifest_auth import accounts, mail_queue, tenants
-from manifest_auth.accounts import Draft, Made
+from manifest_auth.accounts import Admitted, Draft, Made
 from manifest_auth.context import Context
 from manifest_auth.errors import ValidationError
 from manifest_auth.graphql import arguments
@@ -63,6 +63,14 @@ async def _hand_over(ctx: Context, made: Made) -> _Handed:
     return _Handed(person(handed.user), handed.link, handed.sent, handed.expires_at)
 
 
+async def _with_way_in(ctx: Context, admitted: Admitted) -> Person:
+    """The user, with the link that a new Admin may need."""
+    if admitted.made is None:
+        return person(admitted.user)
+    handed = await accounts.hand_over(ctx, admitted.made)
+    return person(admitted.user)._replace(link=handed.link)
+
+
 async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> _Handed:  # noqa: A002 - the wire's name
     ctx: Context = info.context
     draft = _draft(input)
@@ -95,7 +103,7 @@ async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Pers
 async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> Person:  # noqa: N803
     ctx: Context = info.context
     mask = _roles(roles)
-    return person(await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, userId, mask)))
+    return await _with_way_in(ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, userId, mask)))
 
 
 async def _deactivate(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
@@ -105,7 +113,7 @@ async def _deactivate(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
 
 async def _restore(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
     ctx: Context = info.context
-    return person(await ctx.store.write(lambda unit: accounts.restore(unit, ctx, id)))
+    return await _with_way_in(ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, id)))
 
 
 async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N803

@@ -40,6 +40,7 @@ class Person(NamedTuple):
     isActive: bool  # noqa: N815
     createdAt: int  # noqa: N815
     lastSignInAt: int | None  # noqa: N815
+    link: str | None = None
 
 
 class _Me(NamedTuple):

@@ -12,6 +12,7 @@ from manifest_auth.mail.letters import (
     email_undone,
     invitation,
     reset,
+    way_in,
 )
 from manifest_auth.mail.mail import LEISURE_S, Mail, try_out
 from manifest_auth.mail.server import NotSent, Server, server_of
@@ -31,4 +32,5 @@ __all__ = [
     "reset",
     "server_of",
     "try_out",
+    "way_in",
 ]

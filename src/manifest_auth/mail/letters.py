@@ -58,6 +58,25 @@ it is. Do not pass the link on to anybody.
     )
 
 
+def way_in(to: str, client: str, link: str) -> Letter:
+    """To somebody who became an Admin, and whose ways in ended with that."""
+    return Letter(
+        to,
+        f"{client}: sign in anew",
+        f"""\
+Hello,
+
+your account at {client} was given the role Admin. Everybody is signed out of
+it, and its password does not work any more. Open this link to sign in anew:
+
+{link}
+
+The link works once, within 72 hours. After that, ask those who manage your
+account for a new one. Do not pass the link on to anybody.
+""",
+    )
+
+
 def email_confirm(to: str, client: str, link: str) -> Letter:
     """To the new address of a user, which takes effect when the link is followed."""
     return Letter(

@@ -7,6 +7,7 @@ here (:class:`Identity`), and which roles its groups give. Never: a call to a pr
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
+    Address,
     Given,
     How,
     Identity,
@@ -18,6 +19,7 @@ from manifest_auth.providers.identities import (
     given_by,
     granted_by_others,
     granted_to,
+    has_subject,
     is_linked,
     link,
     list_identities,
@@ -25,6 +27,7 @@ from manifest_auth.providers.identities import (
     unlink,
 )
 from manifest_auth.providers.kept import drop_tokens, keep_tokens
+from manifest_auth.providers.proved import confirm, domain_counts, is_proved, unlink_unproved
 from manifest_auth.providers.providers import (
     LISTING,
     Offered,
@@ -66,6 +69,7 @@ __all__ = [
     "IDENTITIES",
     "KINDS",
     "LISTING",
+    "Address",
     "Attributes",
     "DynamicsSettings",
     "EntraSettings",
@@ -85,7 +89,9 @@ __all__ = [
     "check",
     "check_provider_name",
     "claims_unvouched",
+    "confirm",
     "create",
+    "domain_counts",
     "drop_tokens",
     "find",
     "find_by_domain",
@@ -100,7 +106,9 @@ __all__ = [
     "given_by",
     "granted_by_others",
     "granted_to",
+    "has_subject",
     "is_linked",
+    "is_proved",
     "keep_tokens",
     "link",
     "list_all",
@@ -113,4 +121,5 @@ __all__ = [
     "settings_of",
     "switch",
     "unlink",
+    "unlink_unproved",
 ]

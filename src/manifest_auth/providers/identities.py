@@ -23,12 +23,21 @@ class How(enum.Enum):
     DOMAIN = "domain"  # the provider owns the address's domain and vouched for it
 
 
+class Address(NamedTuple):
+    """What a provider says now of a person's address; ``email`` may be empty. ``vouched``: it is verified, and of a
+    domain that the provider speaks for."""
+
+    email: str
+    vouched: bool
+
+
 class Identity(NamedTuple):
     id: int
     provider_id: int
     subject: str
     user_id: int
     granted: int
+    confirmed_at: int | None = None
 
 
 class IdentityRow(NamedTuple):
@@ -41,6 +50,9 @@ class IdentityRow(NamedTuple):
     subject: str
     email: str
     how: str
+    vouched: int
+    confirmed_at: int | None
+    confirmed_by: str | None
     created_at: int
     last_sign_in_at: int
 
@@ -88,7 +100,7 @@ _C = identities.c
 _OF_DYNAMICS = cast(
     "Select[Any]", bound(select(providers.c.id).where(providers.c.kind == "dynamics").correlate(None)).source
 )
-_IS_ALIAS = and_(_C.subject.startswith(ALIAS, autoescape=True), _C.provider_id.in_(_OF_DYNAMICS))
+IS_ALIAS = and_(_C.subject.startswith(ALIAS, autoescape=True), _C.provider_id.in_(_OF_DYNAMICS))
 _FIND = bound(
     select(*(_C[name] for name in Identity._fields))
     .where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject"))
@@ -110,12 +122,23 @@ _IN_DIRECTORY = bound(
     .limit(1),
     Elsewhere,
 )
-_NEW = ("provider_id", "subject", "user_id", "how", "email", "granted", "created_at", "last_sign_in_at")
+_NEW = ("provider_id", "subject", "user_id", "how", "email", "vouched", "granted", "created_at", "last_sign_in_at")
 _ADD = bound(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
 _SEEN = bound(
     update(identities)
     .where(_C.id == bindparam("id"))
-    .values(email=bindparam("new_email"), granted=bindparam("new_granted"), last_sign_in_at=bindparam("now"))
+    .values(
+        email=bindparam("new_email"),
+        vouched=bindparam("new_vouched"),
+        granted=bindparam("new_granted"),
+        last_sign_in_at=bindparam("now"),
+    )
+)
+_HAS_SUBJECT = bound(
+    select(_C.id)
+    .where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
+    .limit(1),
+    _Id,
 )
 _OTHERS = bound(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), _Mask)
 _UNVOUCHED = bound(
@@ -124,10 +147,10 @@ _UNVOUCHED = bound(
 _OF_USER = (
     select(
         _C.id, providers.c.name, providers.c.display_name, providers.c.kind, _C.subject, _C.email, _C.how,
-        _C.created_at, _C.last_sign_in_at,
+        _C.vouched, _C.confirmed_at, _C.confirmed_by, _C.created_at, _C.last_sign_in_at,
     )
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
-    .where(_C.user_id == bindparam("of_user"), not_(_IS_ALIAS))
+    .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
 )  # fmt: skip
 _LIST = bound(_OF_USER.order_by(_C.id).limit(100), IdentityRow)
 #: Those of one user; ``of_user`` is to be given. Filters take ``like``, see :func:`manifest_auth.text.like`.
@@ -146,12 +169,12 @@ IDENTITIES = Listing(
 )
 _UNLINK = bound(
     delete(identities)
-    .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(_IS_ALIAS))
+    .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .returning(*(_C[name] for name in Unlinked._fields)),
     Unlinked,
 )
 _UNLINK_ALIASES = bound(
-    delete(identities).where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), _IS_ALIAS)
+    delete(identities).where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), IS_ALIAS)
 )
 # The mark is the account's and not the identity's: it stays as long as anybody may come in by another one.
 _MARK = bound(update(identities).where(_C.user_id == bindparam("of_user")).values(how=How.CREATED_UNVOUCHED.value))
@@ -183,27 +206,33 @@ def is_linked(unit: TenantUnit, provider_id: int, subject: str) -> bool:
     return unit.first(_IS_LINKED, provider_id=provider_id, subject=subject) is not None
 
 
+def has_subject(unit: TenantUnit, provider_id: int, user_id: int) -> bool:
+    """Whether the provider knows the user by some subject already."""
+    return unit.first(_HAS_SUBJECT, of_provider=provider_id, of_user=user_id) is not None
+
+
 def find_in_directory(unit: TenantUnit, directory: str, subject: str) -> Elsewhere | None:
     """Whom any provider of a Microsoft directory knows by that subject."""
     return unit.first(_IN_DIRECTORY, directory=directory, subject=subject)
 
 
 def link(
-    unit: TenantUnit, provider_id: int, subject: str, user_id: int, how: How, email: str, granted: int, now: int
+    unit: TenantUnit, provider_id: int, subject: str, user_id: int, how: How, address: Address, granted: int, now: int
 ) -> Identity:
     """From now on this subject is that user. ``granted``: mask of the roles that the provider's groups gave already.
     Raises Conflict when somebody else was faster."""
     added = unit.first(
-        _ADD, provider_id=provider_id, subject=subject, user_id=user_id, how=how.value, email=email, granted=granted,
-        created_at=now, last_sign_in_at=now,
+        _ADD, provider_id=provider_id, subject=subject, user_id=user_id, how=how.value, email=address.email,
+        vouched=int(address.vouched), granted=granted, created_at=now, last_sign_in_at=now,
     )  # fmt: skip
     assert added is not None
     return Identity(added.id, provider_id, subject, user_id, granted)
 
 
-def seen(unit: TenantUnit, identity: Identity, email: str, granted: int, now: int) -> None:
+def seen(unit: TenantUnit, identity: Identity, address: Address, granted: int, now: int) -> None:
     """The person signed in; ``granted``: mask of the roles that this provider's groups added."""
-    unit.change(_SEEN, id=identity.id, new_email=email, new_granted=granted, now=now)
+    vouched = int(address.vouched)
+    unit.change(_SEEN, id=identity.id, new_email=address.email, new_vouched=vouched, new_granted=granted, now=now)
 
 
 def granted_by_others(unit: TenantUnit, identity: Identity) -> int:
@@ -241,10 +270,15 @@ def unlink(unit: TenantUnit, user_id: int, identity_id: int) -> Unlinked:
     if gone is None:
         raise NotFound()
     unit.announce("user", user_id)  # who calls with a token of that provider's is looked for anew
-    unit.change(_UNLINK_ALIASES, of_provider=gone.provider_id, of_user=user_id)
+    forget_aliases(unit, gone.provider_id, user_id)
     if gone.made_the_account:
         unit.change(_MARK, of_user=user_id)
     return gone
+
+
+def forget_aliases(unit: TenantUnit, provider_id: int, user_id: int) -> None:
+    """Takes the second subjects away that a user has at a provider."""
+    unit.change(_UNLINK_ALIASES, of_provider=provider_id, of_user=user_id)
 
 
 def forget_all(unit: TenantUnit, provider_id: int) -> None:

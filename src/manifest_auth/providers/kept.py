@@ -19,6 +19,9 @@ _KEEP = bound(
     )
 )
 _DROP = bound(delete(kept_tokens).where(_C.user_id == bindparam("of_user")))
+_DROP_ONE = bound(
+    delete(kept_tokens).where(_C.user_id == bindparam("of_user"), _C.provider_id == bindparam("of_provider"))
+)
 
 
 def keep_tokens(unit: TenantUnit, sealer: Sealer, provider: Provider, user_id: int, tokens: bytes, now: int) -> None:
@@ -27,6 +30,9 @@ def keep_tokens(unit: TenantUnit, sealer: Sealer, provider: Provider, user_id: i
     unit.change(_KEEP, provider_id=provider.id, user_id=user_id, tokens=sealer.seal(tokens, row), kept_at=now)
 
 
-def drop_tokens(unit: TenantUnit, user_id: int) -> None:
-    """Forgets all tokens of the user."""
-    unit.change(_DROP, of_user=user_id)
+def drop_tokens(unit: TenantUnit, user_id: int, provider_id: int | None = None) -> None:
+    """Forgets all tokens of the user, or those of one provider."""
+    if provider_id is None:
+        unit.change(_DROP, of_user=user_id)
+    else:
+        unit.change(_DROP_ONE, of_user=user_id, of_provider=provider_id)

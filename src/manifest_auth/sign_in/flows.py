@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Select, bindparam, delete, insert, or_, select, update
 
 from manifest_auth.context import Context
 from manifest_auth.oidc import Callback
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
-from manifest_auth.store.tables import sealed_for, sign_in_flows
+from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_in_flows
 
 _USED = ""  # in place of the hash of a browser's cookie
 LIFE_S = 600  # RFC 9700 and ASVS V10: ten minutes at most
@@ -87,6 +87,10 @@ class _Secrets(msgspec.Struct, frozen=True):
     verifier: str
 
 
+def _of_user(key: Any, owner: Any) -> Select[Any]:
+    return cast("Select[Any]", bound(select(key).where(owner == bindparam("of_user")).correlate(None)).source)
+
+
 _C = sign_in_flows.c
 _ALL = select(*(_C[name] for name in Flow._fields))
 _WHY = "the answer of a provider names the sign-in that it belongs to, and that the tenant"
@@ -100,6 +104,16 @@ _ADD = bound(
     )
 )
 _TAKE = bound(update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
+# Those that were used stay, so that an answer shown again is noticed.
+_END = bound(
+    delete(sign_in_flows).where(
+        _C.browser != _USED,
+        or_(
+            _C.link_session_id.in_(_of_user(sessions.c.id, sessions.c.user_id)),
+            _C.invitation_id.in_(_of_user(invitations.c.id, invitations.c.user_id)),
+        ),
+    )
+)
 
 
 def _hash(text: str) -> str:
@@ -156,6 +170,12 @@ def has_state(flow: Flow, state: str) -> bool:
 def take(unit: TenantUnit, flow: Flow) -> bool:
     """Uses the row up. False when somebody else did."""
     return unit.change(_TAKE, of_key=flow.key) == 1
+
+
+def end_of(unit: TenantUnit, user_id: int) -> int:
+    """Takes away what would lead into the account of a user: linking that one of its sessions asked for, and sign-ins
+    with an invitation to it. How many there were."""
+    return unit.change(_END, of_user=user_id)
 
 
 def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:

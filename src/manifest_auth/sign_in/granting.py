@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from manifest_auth import audit, links, providers, sessions, users
+from manifest_auth import audit, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.licence import NoSeat
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import Given, Identity, Provider, Unlinked
+from manifest_auth.providers import Address, Given, Identity, Provider, Unlinked
+from manifest_auth.sign_in import voiding
 from manifest_auth.store import TenantUnit
-from manifest_auth.users import User
+from manifest_auth.users import User, Voids
 
 _NO_SEAT = "This installation's license has no free seat for you; an administrator can make room"
 
@@ -28,22 +29,48 @@ def check_rank(provider: Provider, roles: int) -> None:
         raise SsoFailed(reason="an Admin's account, and the provider was last changed by a User Admin")
 
 
-def grant(unit: TenantUnit, ctx: Context, provider: Provider, identity: Identity, email: str, mapped: int) -> User:
+def grant(
+    unit: TenantUnit, ctx: Context, provider: Provider, identity: Identity, address: Address, mapped: int
+) -> User:
     """The user, with the roles that the provider's groups give now (``mapped``) and without those that they gave before
-    and do not give any more. Roles that somebody granted here, or another provider, stay. ``email``: as the provider
+    and do not give any more. Roles that somebody granted here, or another provider, stay. ``address``: as the provider
     says now. Raises SsoFailed."""
-    gone = identity.granted & ~mapped
-    user = users.get(unit, identity.user_id, lock=True, admins=bool(gone & Role.ADMIN.bit))
+    user = users.get(unit, identity.user_id, lock=True, admins=bool(identity.granted & ~mapped & Role.ADMIN.bit))
     check_rank(provider, user.roles)
+    mapped = _but_withheld(unit, ctx, provider, identity, address, user, mapped)
+    gone = identity.granted & ~mapped
     held = mapped & user.roles & ~identity.granted
     others = providers.granted_by_others(unit, identity) if gone or held else 0
     gone = _but_the_last_admin(unit, user, gone & ~others)
     kept = identity.granted & user.roles & ~gone & ~others
     # A role that another provider gave and this one gives too is both's: it goes when the last of them takes it away.
     granted = mapped & (identity.granted | ~user.roles | others) | kept
-    after = _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id)
-    providers.seen(unit, identity, email, granted, ctx.now)
+    gain = voiding.gain_by_groups(ctx, provider, identity)
+    after = _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id, gain)
+    providers.seen(unit, identity, address, granted, ctx.now)
+    if gain.voided is not None and (gone := gain.voided.granted & ~mapped):
+        after = _set_roles(unit, ctx, after, after.roles & ~gone, provider.id, gain)
     return after
+
+
+def begin_anew(unit: TenantUnit, ctx: Context, provider: Provider, user_id: int) -> User:
+    """The user, before a person is linked to it by the address alone: what others had of the account ends, with the
+    roles that groups of theirs had added."""
+    user = users.get(unit, user_id, lock=True, admins=True)
+    after, voided = voiding.drop_credentials(unit, ctx, provider, user)
+    roles = after.roles & ~_but_the_last_admin(unit, after, voided.granted)
+    return _set_roles(unit, ctx, after, roles, provider.id, voiding.no_gain)
+
+
+def _but_withheld(
+    unit: TenantUnit, ctx: Context, provider: Provider, identity: Identity, address: Address, user: User, mapped: int
+) -> int:
+    """The roles that the groups may give: Admin only to whom is the user beyond doubt. Who is an Admin already gains
+    nothing by it."""
+    if not mapped & ~user.roles & Role.ADMIN.bit or providers.is_proved(unit, provider, identity, address, user.email):
+        return mapped
+    audit.record(unit, ctx, Event.ADMIN_ROLE_WITHHELD, f"user:{user.id}", provider=provider.id, identity=identity.id)
+    return mapped & ~Role.ADMIN.bit
 
 
 def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
@@ -53,17 +80,15 @@ def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
     return gone
 
 
-def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int) -> User:
+def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int, voids: Voids) -> User:
     if roles == user.roles:
         return user
     try:  # comes first, since a refusal keeps what was written
-        after = users.set_roles(unit, ctx.house.licence, user, roles)
+        after = users.set_roles(unit, ctx.house.licence, user, roles, voids)
     except NoSeat as error:
         raise no_seat(error) from error
     detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
     audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
-    if roles & ~user.roles & Role.ADMIN.bit:
-        became_admin(unit, ctx, user)
     return after
 
 
@@ -82,20 +107,9 @@ def no_seat(error: NoSeat) -> SsoFailed:
     return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
 
 
-def became_admin(unit: TenantUnit, ctx: Context, user: User) -> None:
-    """What a User Admin has in hand of this account ends for good: open links that one made, other addresses and the
-    way back to former ones, and sessions through a provider that opens no Admin's account. Roles count at once in every
-    open session."""
-    links.close_made_by(unit, user.id, ctx.now, but=lambda maker: is_an_admins(unit, maker))
-    users.email_changes.close_all(unit, user.id, ctx.now)  # the old mailbox may be that of who planted the account
-    for provider in providers.list_all(unit):
-        if not provider.reaches_admins:
-            sessions.end_users_at(unit, user.id, provider.id, "became_admin", ctx.now)
-
-
 def is_an_admins(unit: TenantUnit, actor: str) -> bool:
-    """Whether the actor whom the trail names so is a system admin, the command line, or an Admin here today: a link to
-    an Admin's account counts only then, be it that the user became Admin after it was made."""
+    """Whether somebody whom the trail names so is a system admin or the command line, or an Admin here today: a link to
+    an Admin's account counts only then."""
     kind, _, number = actor.partition(":")
     maker = users.find(unit, int(number)) if kind == "user" else None
     return kind in ("admin", "system") or (
@@ -117,5 +131,5 @@ def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Un
     gone = providers.unlink(unit, user_id, identity_id)
     user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
     roles = user.roles & ~_but_the_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
-    _set_roles(unit, ctx, user, roles, gone.provider_id)
+    _set_roles(unit, ctx, user, roles, gone.provider_id, voiding.no_gain)
     return gone

@@ -49,6 +49,9 @@ class LinkData(msgspec.Struct, frozen=True):
 
 
 class IdentityData(msgspec.Struct, frozen=True, rename="camel"):
+    """``vouched``: the provider said at the last sign-in that ``email`` is verified, and speaks for its domain.
+    ``confirmedBy``: the Admin who said that the identity is the user's, as the audit trail names one."""
+
     id: int
     provider: str
     display_name: str
@@ -56,6 +59,9 @@ class IdentityData(msgspec.Struct, frozen=True, rename="camel"):
     subject: str
     email: str
     how: str
+    vouched: bool
+    confirmed_at: str | None
+    confirmed_by: str | None
     created_at: str
     last_sign_in_at: str
 
@@ -84,6 +90,9 @@ def wire(rows: list[IdentityRow]) -> dict[str, object]:
                 "subject": row.subject,
                 "email": row.email,
                 "how": row.how,
+                "vouched": bool(row.vouched),
+                "confirmedAt": when(row.confirmed_at) if row.confirmed_at else None,
+                "confirmedBy": row.confirmed_by,
                 "createdAt": when(row.created_at),
                 "lastSignInAt": when(row.last_sign_in_at),
             }

@@ -17,7 +17,7 @@ from manifest_auth.errors import Conflict, Replay, SsoFailed, ValidationError
 from manifest_auth.licence import NoSeat
 from manifest_auth.links import Purpose
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import How, Identity, Provider
+from manifest_auth.providers import Address, How, Identity, Provider
 from manifest_auth.sign_in import granting
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import check_email, clean_name, email_key
@@ -72,10 +72,13 @@ def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ti
         identity = _first_time(unit, ctx, provider, person, ticket, mapped)
     elif ticket.consenting_user_id not in (None, identity.user_id):
         raise _refused("the identity belongs to another user", "This identity belongs to another account")
-    user = granting.grant(unit, ctx, provider, identity, person.email or "", mapped)
+    address = _address(provider, person)
+    user = granting.grant(unit, ctx, provider, identity, address, mapped)
     for alias in aliases:
-        providers.link(unit, provider.id, alias, user.id, How.DIRECTORY, person.email or "", 0, ctx.now)
+        providers.link(unit, provider.id, alias, user.id, How.DIRECTORY, address, 0, ctx.now)
     if not user.roles and user.deactivated_at is None:
+        if mapped & Role.ADMIN.bit:
+            raise _refused("the groups give the role Admin alone, and no Admin confirmed the identity", _NO_ROLE)
         raise _refused("no group gives a role", _NO_ROLE)
     return user
 
@@ -109,7 +112,10 @@ def _first_time(
     else:
         granting.check_seat(unit, ctx, user, mapped)
     granting.check_rank(provider, user.roles)
-    identity = providers.link(unit, provider.id, person.subject, user.id, how, person.email or "", granted, ctx.now)
+    if how is How.DOMAIN:
+        user = granting.begin_anew(unit, ctx, provider, user.id)
+    address = _address(provider, person)
+    identity = providers.link(unit, provider.id, person.subject, user.id, how, address, granted, ctx.now)
     audit.record(
         unit, ctx, Event.IDENTITY_LINKED, f"user:{user.id}", provider=provider.id, how=how.value, of=person.subject
     )
@@ -136,6 +142,8 @@ def _find_account(
         raise _refused("an account has this address, and the provider does not vouch for it", _NO_ACCOUNT)
     if providers.claims_unvouched(unit, found.id):
         raise _refused("the account with this address was made without anybody vouching for the address")
+    if providers.has_subject(unit, provider.id, found.id):
+        raise _refused("the account with this address belongs to another subject of the provider", _NO_ACCOUNT)
     return found, How.DOMAIN
 
 
@@ -185,6 +193,10 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
     detail = {"email": user.email, "roles": role_names(roles), "provider": provider.id}
     audit.record(unit, ctx, Event.USER_CREATED, f"user:{user.id}", **detail)
     return user, how
+
+
+def _address(provider: Provider, person: Person) -> Address:
+    return Address(person.email or "", bool(person.vouched) and _owns(provider, person))
 
 
 def _owns(provider: Provider, person: Person) -> bool:

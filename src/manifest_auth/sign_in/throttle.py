@@ -141,6 +141,7 @@ _REMEMBER = bound(
     .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
     .on_conflict_do_update(index_elements=["user_id", "origin"], set_={"seen_at": bindparam("now")})
 )
+_FORGET = bound(delete(known_origins).where(_O.user_id == bindparam("user_id")))
 
 
 def key_of(*parts: object) -> str:
@@ -286,6 +287,11 @@ async def prove(ctx: Context, counters: Counters, stored: str | None, password: 
 def _uncount(unit: SystemUnit, counters: Counters) -> None:
     for counter in counters.all():
         forgive(unit, counter.key)
+
+
+def forget(unit: TenantUnit, user_id: int) -> int:
+    """Where that user signed in from counts for nothing any more. How many there were."""
+    return unit.change(_FORGET, user_id=user_id)
 
 
 def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:

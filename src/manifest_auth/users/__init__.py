@@ -3,6 +3,7 @@ opens a session."""
 
 from manifest_auth.users import email_changes
 from manifest_auth.users.credentials import (
+    drop_password,
     former_hashes,
     password_is_proved,
     prove_email,
@@ -12,21 +13,18 @@ from manifest_auth.users.credentials import (
     void_password,
 )
 from manifest_auth.users.email_changes import EmailChange
+from manifest_auth.users.roles import Voids, deactivate, is_last_admin, restore, set_roles
 from manifest_auth.users.users import (
     LISTING,
     User,
     change,
     create,
-    deactivate,
     find,
     find_by_email,
     find_without_client,
     get,
     get_many,
-    is_last_admin,
     list_page,
-    restore,
-    set_roles,
     signed_in,
 )
 
@@ -34,9 +32,11 @@ __all__ = [
     "LISTING",
     "EmailChange",
     "User",
+    "Voids",
     "change",
     "create",
     "deactivate",
+    "drop_password",
     "email_changes",
     "find",
     "find_by_email",

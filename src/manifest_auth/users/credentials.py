@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from manifest_auth.store import TenantUnit, bound
 from manifest_auth.store.tables import password_history, users
@@ -37,6 +37,7 @@ _KEEP_OLD = bound(
     )
 )
 _H = password_history.c
+_DROP_FORMER = bound(delete(password_history).where(_H.user_id == bindparam("user_id")))
 _FORMER = bound(
     select(_H.password_hash).where(_H.user_id == bindparam("user_id")).order_by(_H.id.desc()).limit(bindparam("limit")),
     _Hash,
@@ -82,6 +83,13 @@ def void_password(unit: TenantUnit, user: User, now: int) -> None:
     """Leaves the user without a password; the old one stays in the history."""
     _keep_former(unit, user, now)
     unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
+
+
+def drop_password(unit: TenantUnit, user: User) -> User:
+    """Takes the password away with all those before it."""
+    unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
+    unit.change(_DROP_FORMER, user_id=user.id)
+    return user._replace(password_hash=None, password_changed_at=None)
 
 
 def _keep_former(unit: TenantUnit, user: User, now: int) -> None:

@@ -34,6 +34,11 @@ class User(NamedTuple):
     description: str
     email_proved_at: int | None
 
+    @property
+    def is_admin(self) -> bool:
+        """Whether the account is an active Admin's."""
+        return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)
+
 
 class _Id(NamedTuple):
     id: int
@@ -85,14 +90,9 @@ _CHANGED = ("email", "email_key", "first_name", "last_name", "title", "descripti
 _CHANGE = bound(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
-_SET_ROLES = bound(update(users).where(_C.id == bindparam("id")).values(roles=bindparam("new_roles")))
-_DEACTIVATE = bound(
-    update(users).where(_C.id == bindparam("id"), _C.deactivated_at.is_(None)).values(deactivated_at=bindparam("now"))
-)
-_RESTORE = bound(update(users).where(_C.id == bindparam("id")).values(deactivated_at=None))
 _SIGNED_IN = bound(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
 # Locks the tenant's active Admins, so that two who each remove the other cannot both succeed.
-_ACTIVE_ADMINS = bound(
+ACTIVE_ADMINS = bound(
     select(_C.id)
     .where(_C.roles.bitwise_and(Role.ADMIN.bit) != 0, _C.deactivated_at.is_(None))
     .order_by(_C.id)
@@ -109,7 +109,7 @@ def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = Fa
     """``lock``: nobody else changes the row until the transaction ends. ``admins``: nor those of the active Admins,
     locked first and in one order, so that two who each remove the other wait for one another. Raises NotFound."""
     if admins:
-        unit.all(_ACTIVE_ADMINS)
+        unit.all(ACTIVE_ADMINS)
     found = unit.first(_LOCKED if lock else _BY_ID, id=user_id)
     if found is None:
         raise NotFound()
@@ -212,45 +212,8 @@ def change(
     return changed._replace(email_proved_at=proved_at)
 
 
-def set_roles(unit: TenantUnit, counter: Counter, user: User, roles: int) -> User:
-    """Counts from the next request on. Raises Conflict when it would leave the tenant without an active Admin, NoSeat
-    when the licence has no seat for these roles."""
-    if user.roles & Role.ADMIN.bit and not roles & Role.ADMIN.bit:
-        _keep_an_admin(unit, user)
-    if user.deactivated_at is None:
-        counter.seat(unit, user.roles, roles)
-    unit.change(_SET_ROLES, id=user.id, new_roles=roles)
-    unit.announce("user", user.id)
-    return user._replace(roles=roles)
-
-
-def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
-    """False when it was done already. Raises Conflict for the tenant's last active Admin."""
-    if user.roles & Role.ADMIN.bit and user.deactivated_at is None:
-        _keep_an_admin(unit, user)
-    unit.announce("user", user.id)
-    return unit.change(_DEACTIVATE, id=user.id, now=now) == 1
-
-
-def restore(unit: TenantUnit, counter: Counter, user: User) -> None:
-    """Of a user who is deactivated. Raises NoSeat."""
-    counter.seat(unit, 0, user.roles)
-    unit.change(_RESTORE, id=user.id)
-    unit.announce("user", user.id)
-
-
 def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
     unit.change(_SIGNED_IN, id=user_id, now=now)
-
-
-def is_last_admin(unit: TenantUnit, user: User) -> bool:
-    """Whether no other active Admin is left beside this one. Locks them; ask for the user with ``admins`` before."""
-    return not [row for row in unit.all(_ACTIVE_ADMINS) if row.id != user.id]
-
-
-def _keep_an_admin(unit: TenantUnit, user: User) -> None:
-    if is_last_admin(unit, user):
-        raise Conflict("The last active Admin of a client cannot be removed")
 
 
 def _check_names(first_name: str, last_name: str, title: str) -> None:
