@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth import tenants
@@ -16,6 +16,7 @@ from manifest_auth.providers.settings import Secrets, Settings, check, settings_
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import (
+    domain_owners,
     kept_tokens,
     provider_domains,
     providers,
@@ -49,7 +50,7 @@ class Provider(NamedTuple):
 
 
 class Offered(NamedTuple):
-    """A provider as the way in of a domain."""
+    """A provider as the way in of a domain that its client owns."""
 
     client: str
     name: str
@@ -97,12 +98,19 @@ _ONLY = crossing(
 )
 _BY_DOMAIN = crossing(
     select(_T.identifier, _C.name, _C.display_name, _C.kind)
-    .select_from(provider_domains.join(providers, _C.id == _D.provider_id).join(tenants_table, _T.id == _C.tenant_id))
-    .where(_D.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
-    .order_by(_T.identifier, _C.name)
-    .limit(20),
+    .select_from(
+        domain_owners.join(
+            provider_domains,
+            and_(_D.domain == domain_owners.c.domain, _D.tenant_id == domain_owners.c.tenant_id),
+        )
+        .join(providers, _C.id == _D.provider_id)
+        .join(tenants_table, _T.id == _C.tenant_id)
+    )
+    .where(domain_owners.c.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
+    .order_by(_C.name)
+    .limit(MOST),
     Offered,
-    because="somebody who types an address has no client yet; the domain names those that own it",
+    because="an address is typed in before any client is known; its domain names the one client that owns it",
 )
 _NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
 _ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
@@ -179,7 +187,7 @@ def find_by_issuer(unit: SystemUnit, issuer: str, kind: str) -> list[Provider]:
 
 
 def find_by_domain(unit: SystemUnit, domain: str) -> list[Offered]:
-    """Across tenants: the switched-on providers that own a domain, at most 20."""
+    """The switched-on providers that list a domain, of the one client whose claim on it counts."""
     return unit.all(_BY_DOMAIN, domain=domain)
 
 
