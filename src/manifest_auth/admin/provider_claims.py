@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from manifest_auth.audit import Origin
 from manifest_auth.claims import domains
-from manifest_auth.clock import Random
-from manifest_auth.context import AdminCaller, Context
+from manifest_auth.context import AdminCaller, Context, House
 from manifest_auth.errors import Forbidden
 from manifest_auth.providers import Provider
 from manifest_auth.store import TenantUnit
 
 
-def saved(unit: TenantUnit, who: Context | Origin, provider: Provider, *, vouch: bool, random: Random) -> None:
+def saved(unit: TenantUnit, house: House, who: Context | Origin, provider: Provider, *, vouch: bool) -> None:
     """Raises ValidationError for what nobody can claim, Conflict for what cannot be vouched for, and Forbidden where
     anybody but the operator would vouch."""
     if vouch and isinstance(who, Context) and not isinstance(who.caller, AdminCaller):
         raise Forbidden("Only a system admin vouches")
     named = list(dict.fromkeys(provider.rules.domains))
-    domains.claim_all(unit, who, named, random)
+    domains.claim_all(unit, who, named, house.random)
     if vouch:
         for domain in named:
-            domains.vouch(unit, who, domain, f"saved with the provider {provider.name}", random)
+            domains.vouch(unit, who, domain, f"saved with the provider {provider.name}", house.random)

@@ -37,7 +37,7 @@ async def prepare(ctx: Context, client: str, body: Any) -> Make:
         made = providers.create(unit, sealer, name, display_name, settings, secrets, by_admin=by_admin, now=ctx.now)
         detail = {"name": name, "settings": made.settings}
         audit.record(unit, who, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
-        saved(unit, who, made, vouch=draft.vouch, random=ctx.house.random)
+        saved(unit, ctx.house, who, made, vouch=draft.vouch)
         return made
 
     return make

@@ -130,7 +130,7 @@ async def _change(ctx: Context, call: Call[Any]) -> Answer:
             "secret_changed": draft.has_secret,
         }
         audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{after.id}", **detail)
-        saved(unit, ctx, after, vouch=draft.vouch, random=ctx.house.random)
+        saved(unit, ctx.house, ctx, after, vouch=draft.vouch)
         return after
 
     return ok(await _write(ctx, call, work))
