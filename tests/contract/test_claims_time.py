@@ -67,6 +67,7 @@ async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) ->
 
 
 async def test_of_two_processes_one_looks(app: App, zone: NameServer) -> None:
+    zone.publish()
     for _ in range(2):
         await days_later(app, 40)  # what other tests left lapses
     claim = await proved(app, zone)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from manifest_auth.errors import ValidationError
+from manifest_auth.providers import DOMAIN
 
 if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
 _LABEL = "_manifest-auth-challenge"
 _VALUE = "manifest-domain-verification="
-_SHAPE = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 
 
 class Record(NamedTuple):
@@ -31,7 +30,7 @@ def record_of(domain: str, token: str) -> Record:
 def check(domain: str, field: str = "domain") -> str:
     """The domain as given. Raises ValidationError for what is no domain, and for one under which others register or
     rent names of their own: whoever held ``co.uk`` would speak for every company below it."""
-    if not _SHAPE.match(domain):
+    if not DOMAIN.match(domain):
         raise ValidationError(details=[(field, "Must be a domain in lower case, like acme.example")])
     if _suffixes().is_public(domain):
         raise ValidationError(details=[(field, "A public suffix: names below it belong to others")])

@@ -47,6 +47,7 @@ from manifest_auth.providers.providers import (
 )
 from manifest_auth.providers.roles import mapped_roles
 from manifest_auth.providers.settings import (
+    DOMAIN,
     KINDS,
     Attributes,
     DynamicsSettings,
@@ -62,6 +63,7 @@ from manifest_auth.providers.settings import (
 
 __all__ = [
     "ALIAS",
+    "DOMAIN",
     "IDENTITIES",
     "KINDS",
     "LISTING",
