@@ -15,6 +15,7 @@ ROOM = SOURCE / "store"
 CROSSING = {
     "admin/installation.py": 2,  # a system admin is told how many users and sessions there are
     "claims/domain_watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
+    "claims/every_claim.py": 1,  # the operator settles claims of all clients
     "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
     "operations/expiring.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "operations/reencrypting.py": 1,  # the installation's key seals what is secret of every tenant

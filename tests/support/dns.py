@@ -192,7 +192,7 @@ def wait_for(port: int, serial: int) -> None:
         except (OSError, EOFError, dns.exception.DNSException):
             answer = None
         found: Sequence[dns.rrset.RRset] = answer.answer if answer is not None else []
-        if found and found[0].rdtype == dns.rdatatype.SOA and found[0][0].serial == serial:  # type: ignore[attr-defined]
+        if found and found[0].rdtype == dns.rdatatype.SOA and found[0][0].serial == serial:
             return
         time.sleep(0.02)
     raise AssertionError(f"no answer from port {port} with serial {serial}")

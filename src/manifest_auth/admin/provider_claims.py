@@ -22,5 +22,6 @@ def saved(unit: TenantUnit, house: House, who: Context | Origin, provider: Provi
     named = list(dict.fromkeys(provider.rules.domains))
     domains.claim_all(unit, who, named, house.random)
     if vouch:
-        for domain in named:
-            domains.vouch(unit, who, domain, f"saved with the provider {provider.name}", house.random)
+        for number, domain in enumerate(named):
+            reason = f"saved with the provider {provider.name}"
+            domains.vouch(unit, who, domain, reason, house.random, f"domains[{number}]")

@@ -14,7 +14,7 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.claims import domain_rows, notices
 from manifest_auth.claims.domain_records import Verdict
 from manifest_auth.claims.domain_rows import DNS, FAILING, LAPSED, PROVED, UPGRADE, VOUCHED, Claim
-from manifest_auth.clock import Random
+from manifest_auth.context import House
 from manifest_auth.mail import Letter
 from manifest_auth.store import SystemUnit
 
@@ -35,7 +35,7 @@ class _Case(NamedTuple):
 
     unit: SystemUnit
     who: Origin
-    random: Random
+    house: House
     claim: Claim
     owner: int | None
 
@@ -48,13 +48,13 @@ class _Case(NamedTuple):
     def next_check(self, failing_since: int | None = None) -> int:
         """A day from now, give or take two hours, so that the checks of many claims spread; earlier where a notice or
         the end is due before."""
-        usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.random.bytes(4)) % (4 * HOUR_MS)
+        usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.house.random.bytes(4)) % (4 * HOUR_MS)
         due = [failing_since + after for after in (*NOTICES_MS, LAPSES_MS)] if failing_since is not None else []
         return min([usual, *(at for at in due if at > self.who.at)])
 
 
 def settle(
-    unit: SystemUnit, who: Origin, tenant_id: int, domain: str, verdict: Verdict, random: Random
+    unit: SystemUnit, house: House, who: Origin, tenant_id: int, domain: str, verdict: Verdict
 ) -> Checked | None:
     """Writes what the verdict means. None: the claim is gone."""
     owner = domain_rows.owner_of(unit, domain, lock=True)
@@ -63,7 +63,7 @@ def settle(
         return None
     if claim.proof == VOUCHED:
         return Checked(claim, [])
-    case = _Case(unit, who, random, claim, owner)
+    case = _Case(unit, who, house, claim, owner)
     if verdict.proved:
         return _seen(case)
     return _missing_at_owner(case) if owner == tenant_id else _missing(case)
@@ -95,7 +95,7 @@ def _contest(case: _Case) -> Checked:
     if not claim.contested:
         for tenant_id in sorted((claim.tenant_id, owner)):
             case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
-        letters = notices.contested(case.unit, claim.domain, owner, claim.tenant_id)
+        letters = notices.contested(case.unit, case.house, claim.domain, owner, claim.tenant_id)
     after = case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
     return Checked(after, letters)
 
@@ -110,11 +110,11 @@ def _missing_at_owner(case: _Case) -> Checked:
         domain_rows.disown(unit, claim.domain)
         case.record(claim.tenant_id, Event.DOMAIN_LAPSED)
         after = case.put(state=LAPSED, proof=None, contested=0, notices=0, next_check_at=None)
-        return Checked(after, notices.lapsed(unit, claim))
+        return Checked(after, notices.lapsed(unit, case.house, claim))
     if claim.state != FAILING:
         case.record(claim.tenant_id, Event.DOMAIN_FAILING)
     due = sum(now >= since + after for after in NOTICES_MS)
-    letters = notices.failing(unit, claim, since + LAPSES_MS) if due > claim.notices else []
+    letters = notices.failing(unit, case.house, claim, since + LAPSES_MS) if due > claim.notices else []
     after = case.put(state=FAILING, failing_since=since, notices=due, next_check_at=case.next_check(since))
     return Checked(after, letters)
 

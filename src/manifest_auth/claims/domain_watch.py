@@ -125,9 +125,7 @@ async def _check(house: House, key: _Key) -> bool:
 
 
 async def _settle(house: House, who: Origin, tenant_id: int, domain: str, verdict: Verdict) -> Checked | None:
-    return await house.store.write(
-        lambda unit: domain_checks.settle(unit, who, tenant_id, domain, verdict, house.random)
-    )
+    return await house.store.write(lambda unit: domain_checks.settle(unit, house, who, tenant_id, domain, verdict))
 
 
 async def drop_old(house: House) -> None:

@@ -37,6 +37,10 @@ def claim_all(unit: TenantUnit, who: Context | Origin, domains: Sequence[str], r
             _add(unit, who, domain, random)
 
 
+def find(unit: TenantUnit, domain: str) -> Claim | None:
+    return domain_rows.find(unit, domain)
+
+
 def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
     """Raises NotFound."""
     found = domain_rows.find(unit, domain, lock=lock)
@@ -45,20 +49,22 @@ def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
     return found
 
 
-def vouch(unit: TenantUnit, who: Context | Origin, domain: str, reason: str, random: Random) -> Claim:
+def vouch(
+    unit: TenantUnit, who: Context | Origin, domain: str, reason: str, random: Random, field: str = "domain"
+) -> Claim:
     """The claim counts without end and without checks, on the word of the installation's operator; it is made where
     there is none. Raises ValidationError, and Conflict where another client's claim counts."""
     check_line(reason, "reason", LONGEST_REASON)
     if len(reason.strip()) < SHORTEST_REASON:
         raise ValidationError(details=[("reason", f"Must be {SHORTEST_REASON} to {LONGEST_REASON} characters")])
-    domain_names.check(domain)
+    domain_names.check(domain, field)
     if domain_rows.owner_of(unit, domain, lock=True) not in (None, unit.tenant_id):
-        raise Conflict(HELD, details=[("domain", domain)])
+        raise Conflict(HELD, details=[(field, HELD)])
     if domain_rows.find(unit, domain) is None:
         _add(unit, who, domain, random)
     before = get(unit, domain, lock=True)
     if domain_rows.own(unit, domain) != unit.tenant_id:
-        raise Conflict(HELD, details=[("domain", domain)])
+        raise Conflict(HELD, details=[(field, HELD)])
     after = before._replace(
         state=PROVED, proof=VOUCHED, reason=reason, contested=0, proved_at=_origin(who).at, failing_since=None,
         notices=0, next_check_at=None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from manifest_auth import tenants, users
 from manifest_auth.claims.domain_names import record_of
@@ -14,46 +14,54 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import when
 
 _MOST = 50  # Admins of one client who are told
-#: Stands for the operator's address until the e-mail is sent.
-OPERATOR = ""
 _ADMINS = frozenset({"role", "active"})
 
 
-def tell_admins(unit: TenantUnit, make: Callable[[str, str], Letter]) -> list[Letter]:
-    """An e-mail to each active Admin of the client. ``make``: of an address and the client's name."""
+def tell_admins(unit: TenantUnit, house: House, domain: str, make: Callable[[str, str], Letter]) -> list[Letter]:
+    """An e-mail to each active Admin of the client, in the transaction of what it tells of. ``make``: of an address and
+    the client's name."""
     client = tenants.get(unit, unit.tenant_id).name
     admins = users.LISTING.page(unit, first=_MOST, sort="ID", filters=_ADMINS, role=Role.ADMIN.bit)
-    return [make(admin.email, client) for admin in admins]
+    return [_add(unit, house, domain, make(admin.email, client)) for admin in admins]
 
 
-def failing(unit: TenantUnit, claim: Claim, lapses_at: int) -> list[Letter]:
-    record = record_of(claim.domain, claim.token)
+def failing(unit: TenantUnit, house: House, claim: Claim, lapses_at: int) -> list[Letter]:
+    name, value = record_of(claim.domain, claim.token)
+    until = when(lapses_at)[:10]
     return tell_admins(
-        unit, lambda to, client: letters.domain_failing(to, client, claim.domain, *record, when(lapses_at)[:10])
+        unit, house, claim.domain,
+        lambda to, client: letters.domain_failing(to, client, claim.domain, name, value, until),
+    )  # fmt: skip
+
+
+def lapsed(unit: TenantUnit, house: House, claim: Claim) -> list[Letter]:
+    name, value = record_of(claim.domain, claim.token)
+    return tell_admins(
+        unit, house, claim.domain, lambda to, client: letters.domain_lapsed(to, client, claim.domain, name, value)
     )
 
 
-def lapsed(unit: TenantUnit, claim: Claim) -> list[Letter]:
-    record = record_of(claim.domain, claim.token)
-    return tell_admins(unit, lambda to, client: letters.domain_lapsed(to, client, claim.domain, *record))
-
-
-def contested(unit: SystemUnit, domain: str, owner: int, contester: int) -> list[Letter]:
+def contested(unit: SystemUnit, house: House, domain: str, owner: int, contester: int) -> list[Letter]:
     """Neither client learns who the other is; the operator is told both."""
-    told = tell_admins(unit.of(owner), lambda to, client: letters.domain_contested(to, client, domain, holds=True))
-    told += tell_admins(
-        unit.of(contester), lambda to, client: letters.domain_contested(to, client, domain, holds=False)
-    )
-    names = [tenants.get(unit.of(tenant_id), tenant_id).identifier for tenant_id in (owner, contester)]
-    return [*told, letters.domain_contested_between(OPERATOR, domain, *names)]
+    told = []
+    for tenant_id in (owner, contester):
+        told += tell_admins(
+            unit.of(tenant_id), house, domain,
+            lambda to, client: letters.domain_contested(to, client, domain, holds=tenant_id == owner),  # noqa: B023
+        )  # fmt: skip
+    if operator := house.settings.operator_email:
+        names = [tenants.get(unit.of(tenant_id), tenant_id).identifier for tenant_id in (owner, contester)]
+        letter = letters.domain_contested_between(operator, domain, *names)
+        told.append(_add(unit.of(owner), house, domain, letter))
+    return told
 
 
-async def send(house: House, told: list[Letter], request_id: str) -> None:
-    """Sends them one after the other, where mail is set up; nobody waits for it."""
-    operator = house.settings.operator_email
-    if not house.mail.is_set_up:
-        return
+def _add(_unit: TenantUnit, _house: House, _domain: str, letter: Letter) -> Letter:
+    """Takes an e-mail into the transaction; it is sent after the commit."""
+    return letter
+
+
+async def send(house: House, told: Sequence[Letter], request_id: str) -> None:
+    """Sends what :func:`tell_admins` made, one after the other; nobody waits for it."""
     for letter in told:
-        if letter.to != OPERATOR or operator:
-            addressed = letter._replace(to=letter.to or operator)
-            await house.mail.send(addressed, house.mail.deadline(LEISURE_S), request_id)
+        await house.mail.send(letter, house.mail.deadline(LEISURE_S), request_id)
