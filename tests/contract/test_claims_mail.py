@@ -10,7 +10,7 @@ import pytest
 
 from manifest_auth.claims import domain_watch
 from tests.support.accounts import act_on, new_client, new_user
-from tests.support.claiming import Claimed, asking, claimed
+from tests.support.claiming import Claimed, claimed
 from tests.support.dns import NameServer, txt
 from tests.support.house import App, running
 from tests.support.mail_server import MailServer
