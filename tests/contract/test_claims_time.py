@@ -9,7 +9,9 @@ from unittest import mock
 
 import pytest
 
-from manifest_auth.claims import domain_watch
+from manifest_auth import tenants
+from manifest_auth.claims import domain_rows, domain_watch
+from manifest_auth.store import SystemUnit
 from tests.support.accounts import new_client, new_user
 from tests.support.claiming import HELD, Claimed, asking, claimed
 from tests.support.dns import NameServer, txt
@@ -234,3 +236,47 @@ async def test_nobody_comes_in_by_a_domain_that_another_client_holds(app: App, z
         _, email = await new_user(app, squatter.client, f"boss@{first.domain}")
         _, reply = await squatter.attempt("mallory", email)
         check_nobody_got_in(reply)
+
+
+async def upgraded(app: App, claim: Claimed) -> None:
+    """The claim as an upgrade leaves one that no other client had."""
+
+    def work(unit: SystemUnit) -> None:
+        tenant = tenants.find(unit, claim.client)
+        assert tenant is not None
+        own = unit.of(tenant.id)
+        found = domain_rows.find(own, claim.domain)
+        assert found is not None
+        domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
+        assert domain_rows.own(own, claim.domain) == tenant.id
+
+    await app.house.store.write(work)
+
+
+async def test_what_an_upgrade_kept_counts_without_end_until_its_record_is_seen(app: App, zone: NameServer) -> None:
+    claim = await claimed(app)
+    await upgraded(app, claim)
+    zone.publish()
+    found = await claim.check()
+    assert (found["state"], found["proof"], found["message"]) == ("proved", "upgrade", "There is no such record")
+    await days_later(app, 400)
+    assert await claim.state() == "proved"
+    zone.publish(txt(claim.name, await claim.value()))
+    assert (await claim.check())["proof"] == "dns"
+    assert await claim.events() == ["domain_claimed", "domain_proved"]
+    zone.publish()
+    await days_later(app, 1.1)
+    assert await claim.state() == "failing"
+
+
+async def test_a_record_takes_nothing_from_a_client_that_an_upgrade_kept(app: App, zone: NameServer) -> None:
+    claim = await claimed(app)
+    await upgraded(app, claim)
+    other = await claimed(app, domain=claim.domain)
+    zone.publish(txt(other.name, await other.value()))
+    for _ in range(3):
+        assert (await other.check())["message"] == HELD
+        await days_later(app, 20)
+    assert (await claim.state(), await other.state()) == ("proved", "pending")
+    assert (await claim.send("DELETE")).status == 200  # as the operator decides
+    assert (await other.check())["state"] == "proved"
