@@ -73,6 +73,14 @@ async def vouch_for(app: App, client: str, domain: str) -> None:
     assert (await claim.send("POST", "/vouch", {"reason": "a test says so"})).status == 200
 
 
+async def release_all(app: App, client: str) -> None:
+    """The client claims no domain any more."""
+    token = await app.admin_token()
+    found = await app.get(f"/api/admin/clients/{client}/domains?first=100", token=token)
+    for claim in found.data["items"]:
+        await Claimed(app, client, claim["domain"]).send("DELETE")
+
+
 @contextlib.contextmanager
 def asking(app: App, *servers: str) -> Iterator[None]:
     """Meanwhile domain records are looked up at these name servers."""
