@@ -13,8 +13,6 @@ from manifest_auth.admin import lists
 from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.admin.providers import Deleted, client_of
 from manifest_auth.claims import Claim, domain_watch, domains
-from manifest_auth.claims.domain_checks import LAPSES_MS
-from manifest_auth.claims.domain_rows import COUNTING, FAILING, LISTING
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, RateLimited
 from manifest_auth.permissions import Permission
@@ -72,8 +70,7 @@ class DomainsData(msgspec.Struct, frozen=True, rename="camel"):
 def wire(claim: Claim, why: str = "") -> dict[str, Any]:
     """``why``: what the look did not find that was just taken."""
     record = claims.record_of(claim.domain, claim.token)
-    message = domains.HELD if claim.contested and claim.state not in COUNTING else why
-    lapses_at = claim.failing_since + LAPSES_MS if claim.state == FAILING and claim.failing_since is not None else None
+    message = domains.HELD if claim.contested and not claim.counts else why
     return {
         "domain": claim.domain,
         "state": claim.state,
@@ -83,7 +80,7 @@ def wire(claim: Claim, why: str = "") -> dict[str, Any]:
         "provedAt": _when(claim.proved_at),
         "checkedAt": _when(claim.checked_at),
         "failingSince": _when(claim.failing_since),
-        "lapsesAt": _when(lapses_at),
+        "lapsesAt": _when(claim.lapses_at),
         "contested": bool(claim.contested),
         **({"message": message} if message else {}),
     }
@@ -108,7 +105,7 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
         own, _ = client_of(unit, ctx, call)
         filters = Filters("state" if asked.state else None, in_state=asked.state).search(page.q)
         wanted = Asked(page.first, page.after, asked.sort)
-        found = lists.read(own, LISTING, wanted, filters, value_of=lambda claim, _sort: claim.domain)
+        found = lists.read(own, domains.LISTING, wanted, filters, value_of=lambda claim, _sort: claim.domain)
         return {"items": [wire(claim) for claim in found.items], "nextCursor": found.next_cursor}
 
     return ok(await ctx.house.store.read(work))

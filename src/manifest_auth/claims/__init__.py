@@ -7,6 +7,19 @@ operator vouched for it, and no other client's claim counts. Never: what a provi
 from manifest_auth.claims import domain_watch, domains
 from manifest_auth.claims.domain_names import record_of
 from manifest_auth.claims.domain_records import DomainRecords
-from manifest_auth.claims.domain_rows import Claim, domain_counts, owner_of
+from manifest_auth.claims.domain_rows import PENDING, UPGRADE, Claim, domain_counts, owner_of
+from manifest_auth.claims.every_claim import EveryClaim, every_claim
 
-__all__ = ["Claim", "DomainRecords", "domain_counts", "domain_watch", "domains", "owner_of", "record_of"]
+__all__ = [
+    "PENDING",
+    "UPGRADE",
+    "Claim",
+    "DomainRecords",
+    "EveryClaim",
+    "domain_counts",
+    "domain_watch",
+    "domains",
+    "every_claim",
+    "owner_of",
+    "record_of",
+]

@@ -13,13 +13,12 @@ from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.claims import domain_rows, notices
 from manifest_auth.claims.domain_records import Verdict
-from manifest_auth.claims.domain_rows import DNS, FAILING, LAPSED, PROVED, UPGRADE, VOUCHED, Claim
+from manifest_auth.claims.domain_rows import DNS, FAILING, LAPSED, LAPSES_MS, PROVED, UPGRADE, VOUCHED, Claim
 from manifest_auth.context import House
 from manifest_auth.mail import Letter
 from manifest_auth.store import SystemUnit
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-LAPSES_MS: Final = 14 * DAY_MS
 NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one when it lapses
 
 

@@ -13,9 +13,9 @@ from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned,
 from manifest_auth.store.tables import domain_claims, domain_owners
 
 PENDING, PROVED, FAILING, LAPSED = "pending", "proved", "failing", "lapsed"
-COUNTING: Final = frozenset({PROVED, FAILING})  # while it is one of these, `domain_owners` holds it
 DNS, VOUCHED, UPGRADE = "dns", "vouched", "upgrade"
 MOST: Final = 100  # claims of a client
+LAPSES_MS: Final = 14 * 86_400_000
 
 
 class Claim(NamedTuple):
@@ -33,6 +33,16 @@ class Claim(NamedTuple):
     failing_since: int | None
     notices: int
     next_check_at: int | None
+
+    @property
+    def counts(self) -> bool:
+        """As ``domain_owners`` has it."""
+        return self.state in (PROVED, FAILING)
+
+    @property
+    def lapses_at(self) -> int | None:
+        """When it counts no more, unless its record is seen before."""
+        return self.failing_since + LAPSES_MS if self.state == FAILING and self.failing_since is not None else None
 
     @property
     def id(self) -> str:

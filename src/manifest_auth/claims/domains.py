@@ -9,12 +9,14 @@ from typing import Final
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin, origin_of
 from manifest_auth.claims import domain_names, domain_rows
-from manifest_auth.claims.domain_rows import MOST, PENDING, PROVED, VOUCHED, Claim
+from manifest_auth.claims.domain_rows import LISTING, MOST, PENDING, PROVED, VOUCHED, Claim
 from manifest_auth.clock import Random
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import check_line
+
+__all__ = ["HELD", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
 
 #: All that a client is told of another client's claim.
 HELD: Final = "Another client of this installation holds this domain"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from manifest_auth import tenants, users
+from manifest_auth import mail, tenants, users
 from manifest_auth.claims.domain_names import record_of
 from manifest_auth.claims.domain_rows import Claim
 from manifest_auth.context import House
-from manifest_auth.mail import LEISURE_S, Letter, letters
+from manifest_auth.mail import LEISURE_S, Letter
 from manifest_auth.permissions import Role
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import when
@@ -30,14 +30,14 @@ def failing(unit: TenantUnit, house: House, claim: Claim, lapses_at: int) -> lis
     until = when(lapses_at)[:10]
     return tell_admins(
         unit, house, claim.domain,
-        lambda to, client: letters.domain_failing(to, client, claim.domain, name, value, until),
+        lambda to, client: mail.domain_failing(to, client, claim.domain, name, value, until),
     )  # fmt: skip
 
 
 def lapsed(unit: TenantUnit, house: House, claim: Claim) -> list[Letter]:
     name, value = record_of(claim.domain, claim.token)
     return tell_admins(
-        unit, house, claim.domain, lambda to, client: letters.domain_lapsed(to, client, claim.domain, name, value)
+        unit, house, claim.domain, lambda to, client: mail.domain_lapsed(to, client, claim.domain, name, value)
     )
 
 
@@ -47,11 +47,11 @@ def contested(unit: SystemUnit, house: House, domain: str, owner: int, contester
     for tenant_id in (owner, contester):
         told += tell_admins(
             unit.of(tenant_id), house, domain,
-            lambda to, client: letters.domain_contested(to, client, domain, holds=tenant_id == owner),  # noqa: B023
+            lambda to, client: mail.domain_contested(to, client, domain, holds=tenant_id == owner),  # noqa: B023
         )  # fmt: skip
     if operator := house.settings.operator_email:
         names = [tenants.get(unit.of(tenant_id), tenant_id).identifier for tenant_id in (owner, contester)]
-        letter = letters.domain_contested_between(operator, domain, *names)
+        letter = mail.domain_contested_between(operator, domain, *names)
         told.append(_add(unit.of(owner), house, domain, letter))
     return told
 

@@ -3,8 +3,30 @@
 Never: who gets a letter, or why. A letter that could not be sent is told to whoever wanted it sent, not kept.
 """
 
-from manifest_auth.mail.letters import Letter, invitation, reset
+from manifest_auth.mail.letters import (
+    Letter,
+    domain_contested,
+    domain_contested_between,
+    domain_failing,
+    domain_lapsed,
+    invitation,
+    reset,
+)
 from manifest_auth.mail.mail import LEISURE_S, Mail, try_out
 from manifest_auth.mail.server import NotSent, Server, server_of
 
-__all__ = ["LEISURE_S", "Letter", "Mail", "NotSent", "Server", "invitation", "reset", "server_of", "try_out"]
+__all__ = [
+    "LEISURE_S",
+    "Letter",
+    "Mail",
+    "NotSent",
+    "Server",
+    "domain_contested",
+    "domain_contested_between",
+    "domain_failing",
+    "domain_lapsed",
+    "invitation",
+    "reset",
+    "server_of",
+    "try_out",
+]

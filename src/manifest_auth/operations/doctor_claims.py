@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.claims.domain_rows import PENDING, UPGRADE
-from manifest_auth.claims.every_claim import EveryClaim, every_claim
+from manifest_auth.claims import PENDING, UPGRADE, EveryClaim, every_claim
 from manifest_auth.settings import Settings
 from manifest_auth.store import Store
 

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 import msgspec
-from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth import tenants
@@ -16,7 +16,6 @@ from manifest_auth.providers.settings import Secrets, Settings, check, settings_
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import (
-    domain_owners,
     kept_tokens,
     provider_domains,
     providers,
@@ -24,7 +23,6 @@ from manifest_auth.store.tables import (
     sign_in_codes,
     sign_in_flows,
 )
-from manifest_auth.store.tables import tenants as tenants_table
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 MOST = 50
@@ -49,20 +47,11 @@ class Provider(NamedTuple):
         return settings_of(self.settings)
 
 
-class Offered(NamedTuple):
-    """A provider as the way in of a domain that its client owns."""
-
-    client: str
-    name: str
-    display_name: str
-    kind: str
-
-
 class _Id(NamedTuple):
     id: int
 
 
-_C, _D, _T = providers.c, provider_domains.c, tenants_table.c
+_C, _D = providers.c, provider_domains.c
 _ALL = select(*(_C[name] for name in Provider._fields))
 _BY_NAME = bound(_ALL.where(_C.name == bindparam("name")), Provider)
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
@@ -95,22 +84,6 @@ _ONLY = crossing(
     _ALL.where(_C.name == bindparam("name"), _C.kind == bindparam("kind")).limit(2),
     Provider,
     because="the seed page starts a sign-in by the provider's name alone, which may be the only one of that name",
-)
-_BY_DOMAIN = crossing(
-    select(_T.identifier, _C.name, _C.display_name, _C.kind)
-    .select_from(
-        domain_owners.join(
-            provider_domains,
-            and_(_D.domain == domain_owners.c.domain, _D.tenant_id == domain_owners.c.tenant_id),
-        )
-        .join(providers, _C.id == _D.provider_id)
-        .join(tenants_table, _T.id == _C.tenant_id)
-    )
-    .where(domain_owners.c.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
-    .order_by(_C.name)
-    .limit(MOST),
-    Offered,
-    because="an address is typed in before any client is known; its domain names the one client that owns it",
 )
 _NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
 _ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
@@ -184,11 +157,6 @@ def find_with_issuer(unit: TenantUnit, issuer: str) -> Provider | None:
 def find_by_issuer(unit: SystemUnit, issuer: str, kind: str) -> list[Provider]:
     """Providers of all tenants that have this entity id or directory, at most 20."""
     return unit.all(_BY_ISSUER, issuer=issuer, kind=kind)
-
-
-def find_by_domain(unit: SystemUnit, domain: str) -> list[Offered]:
-    """The switched-on providers that list a domain, of the one client whose claim on it counts."""
-    return unit.all(_BY_DOMAIN, domain=domain)
 
 
 def create(

@@ -97,6 +97,8 @@ def _check(settings: Settings) -> None:
             read(settings)
         except ValueError as error:
             raise SettingsError(f"{variable(field)}: {error}") from None
+    if settings.operator_email and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,189}", settings.operator_email):
+        raise SettingsError("MANIFEST_OPERATOR_EMAIL: must be one e-mail address")
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
