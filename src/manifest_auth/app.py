@@ -13,7 +13,7 @@ from typing import Any
 
 from manifest_auth import __version__, last_backup, logs, mail_queue, oidc
 from manifest_auth.admin import admins as admin_admins
-from manifest_auth.admin import client_sessions, clients, identities, own_routes, session_routes, throttles
+from manifest_auth.admin import client_sessions, clients, domains, identities, own_routes, session_routes, throttles
 from manifest_auth.admin import installation as admin_installation
 from manifest_auth.admin import keys as admin_keys
 from manifest_auth.admin import licence as admin_licence
@@ -21,6 +21,7 @@ from manifest_auth.admin import providers as admin_providers
 from manifest_auth.admin import trail as admin_trail
 from manifest_auth.admin import users as admin_users
 from manifest_auth.admins import AdminRange
+from manifest_auth.claims import DomainRecords, domain_watch
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
 from manifest_auth.files import open_keeper
@@ -73,6 +74,7 @@ ROUTES = (
     *clients.ROUTES,
     *admin_users.ROUTES,
     *admin_providers.ROUTES,
+    *domains.ROUTES,
     *identities.ROUTES,
     *client_sessions.ROUTES,
     *own_routes.ROUTES,
@@ -118,6 +120,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         saml_threads=SamlThreads(),
         files=open_keeper(settings),
         mail=Mail(_mail_server(settings), clock, random, log, metrics),
+        domain_records=DomainRecords(settings, log),
         refusals=Refusals(clock),
         started_at=clock.now_ms(),
     )
@@ -203,6 +206,7 @@ class Application:
             jobs = [
                 asyncio.create_task(sweeping.run(self.house), name="sweeping"),
                 asyncio.create_task(mail_queue.run(self.house), name="mail-queue"),
+                asyncio.create_task(domain_watch.run(self.house), name="domain-checks"),
             ]
             settle_garbage()
             self.house.log.info("started", pid=os.getpid(), hashing=self.house.hasher.build)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
     from structlog.typing import FilteringBoundLogger
 
     from manifest_auth.admins import AdminRange
+    from manifest_auth.claims import DomainRecords
     from manifest_auth.files import Keeper
     from manifest_auth.licence import Gate
     from manifest_auth.mail import Mail
@@ -53,6 +54,7 @@ class House:
     saml_threads: SamlThreads
     files: Keeper
     mail: Mail
+    domain_records: DomainRecords
     refusals: Refusals
     started_at: int  # when this process built it
 

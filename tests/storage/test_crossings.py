@@ -14,12 +14,15 @@ ROOM = SOURCE / "store"
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
 CROSSING = {
     "admin/installation.py": 2,  # a system admin is told how many users and sessions there are
+    "claims/domain_watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
+    "claims/every_claim.py": 1,  # the operator settles claims of all clients
     "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
     "mail_queue/queue.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
     "operations/expiring.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "operations/reencrypting.py": 1,  # the installation's key seals what is secret of every tenant
     "operations/signing_anew.py": 1,  # the installation's key signs the ends of all chains
-    "providers/providers.py": 3,  # by entity id, by name, by e-mail domain: whoever asks has no tenant yet
+    "providers/by_domain.py": 1,  # by e-mail domain: who types an address has no tenant yet
+    "providers/providers.py": 2,  # by entity id, by name: whoever asks has no tenant yet
     "sessions/foreign.py": 1,  # a token of another system names an identity, the identity the tenant
     "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
     "sign_in/codes.py": 1,  # a one-time code names the tenant

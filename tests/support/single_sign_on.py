@@ -38,12 +38,14 @@ def callback(client: str, provider: str) -> str:
 
 
 async def add_provider(app: App, client: str, **members: Any) -> dict[str, Any]:
-    """A provider made by a system admin; everybody may get in, as Viewer, unless ``members`` say otherwise."""
+    """A provider made by a system admin, who vouches for its domains; everybody may get in, as Viewer, unless
+    ``members`` say otherwise."""
     body = {
         "name": f"idp-{next(_numbers)}",
         "createUsers": True,
         "defaultRoles": ["Viewer"],
         "returnAddresses": [RETURN_TO],
+        "vouch": True,
         **members,
     }
     reply = await app.post(f"/api/admin/clients/{client}/providers", body, token=await app.admin_token())

@@ -27,6 +27,8 @@ _ELSEWHERE = {
     "license": "licences",
     "audit": "trail",
     "doctor": "doctor",
+    "domain": "claims",
+    "claims": "claims",
 }
 
 

@@ -45,6 +45,9 @@ def add_to(groups: Any) -> None:
         "--json", metavar="FILE", type=Path, help="any kind: all its settings, as the pages of docs/providers have them"
     )
     create.add_argument("--domain", action="append", default=[], help="e-mail domain that it vouches for (repeatable)")
+    create.add_argument(
+        "--vouch", action="store_true", help="its domains count from now on, without proof: you know whose they are"
+    )
     create.add_argument("--create-users", action="store_true", help="people who are not known yet get an account")
     create.add_argument(
         "--group-role", action="append", default=[], metavar="GROUP=ROLE", help="role of a group (repeatable)"
@@ -77,7 +80,7 @@ async def add(given: argparse.Namespace) -> None:
     if given.print_callback:
         await _print_callback(given)
         return
-    body = convert(_body(given), ProviderBody)
+    body = convert({**_body(given), **({"vouch": True} if given.vouch else {})}, ProviderBody)
     async with opened(build_house(settings.load()), hashing=False) as house:
         ctx = _context(house)
         make = await prepare(ctx, given.client, body)

@@ -24,6 +24,6 @@ CallResult = Literal["ok", "refused", "unreachable"]
 #: Rows that are dropped once their time is over.
 Swept = Literal[
     "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "codes", "assertions",
-    "refused_tokens", "files", "audit_events", "email_changes",
+    "refused_tokens", "files", "audit_events", "email_changes", "domain_claims",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

@@ -12,6 +12,8 @@ from sqlalchemy import bindparam, func, insert, select
 
 from manifest_auth import admins, audit, tenants, users
 from manifest_auth.audit import Event, Origin
+from manifest_auth.claims import domains
+from manifest_auth.clock import Random
 from manifest_auth.context import House
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
@@ -79,7 +81,7 @@ async def fill(house: House) -> dict[str, str] | None:
     def work(unit: SystemUnit) -> bool:
         if _is_filled(unit):
             return False  # another process was faster
-        _write(unit, hashes, house.clock.now_ms())
+        _write(unit, hashes, house.random, house.clock.now_ms())
         return True
 
     try:
@@ -97,7 +99,7 @@ def _is_filled(unit: SystemUnit) -> bool:
     return False
 
 
-def _write(unit: SystemUnit, hashes: dict[str, str], now: int) -> None:
+def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -> None:
     origin = Origin(now, "system", "", "demo")
     unit.change(_SET_MARK, value="filled")
     for identifier, name in (("acme", "Acme Corporation"), ("globex", "Globex Corporation")):
@@ -120,6 +122,8 @@ def _write(unit: SystemUnit, hashes: dict[str, str], now: int) -> None:
                     now=now,
                 )
                 audit.record(bound, origin, Event.USER_CREATED, f"user:{user.id}", email=email)
+        # Else nobody who tries a provider out would be recognised by an address: no DNS knows these names.
+        domains.vouch(bound, origin, f"{identifier}.example", "a made-up name of the demo", random)
     admin_id = admins.create(unit, ADMIN, hashes[ADMIN], now)
     audit.record_installation(unit, origin, Event.ADMIN_CREATED, f"admin:{admin_id}")
 

@@ -4,6 +4,7 @@ Hands over what a provider is told to be (:class:`Provider`, :class:`Settings`, 
 here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, or a session.
 """
 
+from manifest_auth.providers.by_domain import Offered, find_by_domain
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
@@ -30,12 +31,10 @@ from manifest_auth.providers.kept import drop_tokens, keep_tokens
 from manifest_auth.providers.proved import confirm, domain_counts, is_proved, unlink_unproved
 from manifest_auth.providers.providers import (
     LISTING,
-    Offered,
     Provider,
     change,
     create,
     find,
-    find_by_domain,
     find_by_id,
     find_by_issuer,
     find_only,
@@ -50,6 +49,7 @@ from manifest_auth.providers.providers import (
 )
 from manifest_auth.providers.roles import mapped_roles
 from manifest_auth.providers.settings import (
+    DOMAIN,
     KINDS,
     Attributes,
     DynamicsSettings,
@@ -66,6 +66,7 @@ from manifest_auth.providers.settings import (
 
 __all__ = [
     "ALIAS",
+    "DOMAIN",
     "IDENTITIES",
     "KINDS",
     "LISTING",

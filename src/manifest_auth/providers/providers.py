@@ -22,7 +22,6 @@ from manifest_auth.store.tables import (
     sign_in_codes,
     sign_in_flows,
 )
-from manifest_auth.store.tables import tenants as tenants_table
 
 MOST = 50
 
@@ -46,20 +45,11 @@ class Provider(NamedTuple):
         return settings_of(self.settings)
 
 
-class Offered(NamedTuple):
-    """A provider as the way in of a domain."""
-
-    client: str
-    name: str
-    display_name: str
-    kind: str
-
-
 class _Id(NamedTuple):
     id: int
 
 
-_C, _D, _T = providers.c, provider_domains.c, tenants_table.c
+_C, _D = providers.c, provider_domains.c
 _ALL = select(*(_C[name] for name in Provider._fields))
 _BY_NAME = bound(_ALL.where(_C.name == bindparam("name")), Provider)
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
@@ -92,15 +82,6 @@ _ONLY = crossing(
     _ALL.where(_C.name == bindparam("name"), _C.kind == bindparam("kind")).limit(2),
     Provider,
     because="the seed page starts a sign-in by the provider's name alone, which may be the only one of that name",
-)
-_BY_DOMAIN = crossing(
-    select(_T.identifier, _C.name, _C.display_name, _C.kind)
-    .select_from(provider_domains.join(providers, _C.id == _D.provider_id).join(tenants_table, _T.id == _C.tenant_id))
-    .where(_D.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
-    .order_by(_T.identifier, _C.name)
-    .limit(20),
-    Offered,
-    because="somebody who types an address has no client yet; the domain names those that own it",
 )
 _NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
 _ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
@@ -174,11 +155,6 @@ def find_with_issuer(unit: TenantUnit, issuer: str) -> Provider | None:
 def find_by_issuer(unit: SystemUnit, issuer: str, kind: str) -> list[Provider]:
     """Providers of all tenants that have this entity id or directory, at most 20."""
     return unit.all(_BY_ISSUER, issuer=issuer, kind=kind)
-
-
-def find_by_domain(unit: SystemUnit, domain: str) -> list[Offered]:
-    """Across tenants: the switched-on providers that own a domain, at most 20."""
-    return unit.all(_BY_DOMAIN, domain=domain)
 
 
 def create(

@@ -13,7 +13,7 @@ from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.text import check_return_address, check_web_address
 
-_DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
+DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 KINDS = ("oidc", "saml", "dynamics", "entra")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
@@ -224,7 +224,7 @@ def check(settings: Settings) -> None:
     if sum(getattr(settings, kind) is not None for kind in KINDS) != 1:
         raise ValidationError(details=[("oidc", f"Exactly one of {', '.join(KINDS)} is needed")])
     for number, domain in enumerate(settings.domains):
-        if not _DOMAIN.match(domain):
+        if not DOMAIN.match(domain):
             raise ValidationError(details=[(f"domains[{number}]", "Must be a domain in lower case, like acme.example")])
     for number, address in enumerate(settings.return_addresses):
         check_return_address(address, f"returnAddresses[{number}]")

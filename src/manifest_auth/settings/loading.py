@@ -16,6 +16,7 @@ import msgspec
 
 from manifest_auth.settings.addresses import Network, networks_of
 from manifest_auth.settings.hosts import is_loopback_host
+from manifest_auth.settings.name_servers import dns_servers
 from manifest_auth.settings.values import PREFIX, Secret, Settings, SettingsError, variable
 
 
@@ -90,15 +91,18 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_DATABASE_URL: must be sqlite:///FILE or postgresql://…")
     if settings.on_postgres and not settings.secret_key:
         raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
-    for field, networks in (("trusted_proxies", proxy_networks), ("admin_addresses", admin_networks)):
+    lists = (("trusted_proxies", proxy_networks), ("admin_addresses", admin_networks), ("dns_servers", dns_servers))
+    for field, read in lists:
         try:
-            networks(settings)
+            read(settings)
         except ValueError as error:
             raise SettingsError(f"{variable(field)}: {error}") from None
     try:
         _ = settings.private_targets
     except ValueError as error:
         raise SettingsError(f"{variable('outgoing_private')}: {error}") from None
+    if settings.operator_email and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,189}", settings.operator_email):
+        raise SettingsError("MANIFEST_OPERATOR_EMAIL: must be one e-mail address")
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")

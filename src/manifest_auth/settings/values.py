@@ -184,6 +184,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = None
     mail_from: Annotated[str, _about("In whose name mail is sent: an address, or `NAME <ADDRESS>`.")] = ""
+    operator_email: Annotated[
+        str, _about("Address of those who run the installation, for e-mails that only they can act on.")
+    ] = ""
+    domain_proof: Annotated[
+        Literal["dns", "vouch"],
+        _about(
+            "How a client's claim on an e-mail domain is proved: by a DNS record or by an operator who vouches; "
+            "`vouch`: by vouching alone, and no DNS query is ever sent."
+        ),
+    ] = "dns"
+    dns_servers: Annotated[
+        str,
+        _about(
+            "Name servers for domain records, comma separated, `ADDRESS` or `ADDRESS:PORT`, asked over TCP; all "
+            "of them must agree. They should validate DNSSEC. Empty: those of the operating system."
+        ),
+    ] = ""
     files: Annotated[
         str,
         _about(

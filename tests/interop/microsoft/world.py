@@ -10,6 +10,7 @@ from typing import Any
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.standin import Standin, standin
 from tests.support.accounts import new_client
+from tests.support.claiming import release_all
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply, running
 from tests.support.single_sign_on import Browser, add_provider
@@ -40,8 +41,8 @@ class Provider:
         return await self.app.send(method, address, body, token=await self.app.admin_token())
 
     async def change(self, **members: Any) -> dict[str, Any]:
-        """Changes it; what it is afterwards."""
-        found: dict[str, Any] = (await self.send("PATCH", "", members)).data
+        """Changes it, and vouches for its domains; what it is afterwards."""
+        found: dict[str, Any] = (await self.send("PATCH", "", {"vouch": True, **members})).data
         return found
 
     async def act(self, what: str) -> None:
@@ -77,6 +78,7 @@ class World:
         self.microsoft.reset()
         for provider in self.providers:
             await provider.send("DELETE")
+            await release_all(self.app, provider.client)
         self.providers.clear()
 
     async def entra(self, client: str = "", entra: dict[str, Any] | None = None, **members: Any) -> Provider:
