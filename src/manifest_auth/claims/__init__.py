@@ -1,0 +1,1 @@
+"""What clients claim beyond themselves, and whose claim counts. Import its modules one by one."""
