@@ -1,0 +1,88 @@
+"""What bearers that are not Microsoft's may cost: each is asked about once, few at a time, and ever more slowly.
+
+Failures are counted by address and directory, after a token was looked at: tokens that are good are never held up by
+their number. Only so many of one address and directory are looked at at once, so a flood is noticed before it gets far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from manifest_auth.context import Context
+from manifest_auth.errors import InvalidToken
+from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in.entra_judge import Misfit, NotGenuine, Verdict
+from manifest_auth.sign_in.throttle import Counter, Policy, Wait
+
+#: No ceiling, and short pauses: many people may share an address, such as those of a cloud that runs their apps.
+FAILURES = Policy(free=30, longest_ms=10_000, memory_ms=600_000, ceiling=None)
+AT_ONCE = 8
+REFUSED_MS = 60_000
+MOST_REFUSED = 20_000
+
+#: Under which a verdict is kept: the token's SHA-256, and the client that the request names.
+Key = tuple[bytes, str | None]
+
+
+class _Refused(NamedTuple):
+    until: int
+    reason: str
+
+
+class Failures:
+    """Of one process. That a token is not genuine is remembered, for that depends on nothing that changes here."""
+
+    def __init__(self) -> None:
+        self._refused: dict[Key, _Refused] = {}
+        self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
+
+    async def guarded(
+        self, ctx: Context, key: Key, directory: str, judge: Callable[[], Awaitable[Verdict]]
+    ) -> Verdict:
+        """The verdict of ``judge``, if it is asked. Raises as that does, InvalidToken and RateLimited."""
+        self._check(key, ctx.now)
+        counter = counter_of(ctx.address, directory)
+        async with self._turns.setdefault((counter.key, key[1]), asyncio.Semaphore(AT_ONCE)):
+            await _check_held(ctx, counter)
+            try:
+                return await judge()
+            except Misfit as failure:
+                if isinstance(failure, NotGenuine):
+                    self._remember(key, failure.reason, ctx.now)
+                await _count(ctx, counter)
+                raise
+
+    def _check(self, key: Key, now: int) -> None:
+        refused = self._refused.get(key)
+        if refused is not None and refused.until > now:
+            raise InvalidToken(reason=f"{refused.reason}; found a moment ago")
+
+    def _remember(self, key: Key, reason: str, now: int) -> None:
+        self._refused.pop(key, None)
+        while len(self._refused) >= MOST_REFUSED:
+            del self._refused[next(iter(self._refused))]
+        self._refused[key] = _Refused(now + REFUSED_MS, reason)
+
+
+def counter_of(address: str, directory: str) -> Counter:
+    """The counter of an address, for one directory."""
+    parts = "\0".join(("entra", throttle.network_of(address), directory))
+    return Counter(hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest(), FAILURES)
+
+
+async def _check_held(ctx: Context, counter: Counter) -> None:
+    """Raises RateLimited."""
+    if ctx.house.settings.rate_limits == "off":
+        return
+    held = await ctx.house.store.read(lambda unit: throttle.held(unit, counter, ctx.now))
+    if held is not None:
+        raise throttle.refusal(ctx, "entra", Wait(held.ms, "origin"))
+
+
+async def _count(ctx: Context, counter: Counter) -> None:
+    if ctx.house.settings.rate_limits == "on":
+        await ctx.house.store.write_quickly(lambda unit: throttle.count_each(unit, [counter], ctx.now))
