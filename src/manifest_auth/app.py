@@ -13,7 +13,16 @@ from typing import Any
 
 from manifest_auth import __version__, last_backup, logs, oidc
 from manifest_auth.admin import admins as admin_admins
-from manifest_auth.admin import client_sessions, clients, identities, own_routes, session_routes, throttles
+from manifest_auth.admin import (
+    client_sessions,
+    clients,
+    identities,
+    own_routes,
+    provider_names,
+    session_routes,
+    throttles,
+)
+from manifest_auth.admin import directories as admin_directories
 from manifest_auth.admin import installation as admin_installation
 from manifest_auth.admin import keys as admin_keys
 from manifest_auth.admin import licence as admin_licence
@@ -39,7 +48,7 @@ from manifest_auth.refusals import Refusals
 from manifest_auth.sealing import Macs, Sealer, secret_keys
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
-from manifest_auth.sign_in import identity_routes, link_routes, provider_routes
+from manifest_auth.sign_in import directory_routes, identity_routes, link_routes, provider_routes
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.sign_in.entra import EntraTokens
 from manifest_auth.store import open_store
@@ -54,6 +63,7 @@ ROUTES = (
     *provider_routes.ROUTES,
     *identity_routes.ROUTES,
     *link_routes.ROUTES,
+    *directory_routes.ROUTES,
     *graphql_http.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
@@ -62,6 +72,8 @@ ROUTES = (
     *clients.ROUTES,
     *admin_users.ROUTES,
     *admin_providers.ROUTES,
+    *admin_directories.ROUTES,
+    *provider_names.ROUTES,
     *identities.ROUTES,
     *client_sessions.ROUTES,
     *own_routes.ROUTES,

@@ -8,6 +8,7 @@ from typing import Any
 from manifest_auth import audit, providers
 from manifest_auth.admin import provider_wire
 from manifest_auth.audit import Event, Origin
+from manifest_auth.claims import directories
 from manifest_auth.context import Context
 from manifest_auth.providers import Provider, Secrets
 from manifest_auth.store import TenantUnit
@@ -36,6 +37,7 @@ async def prepare(ctx: Context, client: str, body: Any) -> Make:
         made = providers.create(unit, sealer, name, display_name, settings, secrets, by_admin=by_admin, now=ctx.now)
         detail = {"name": name, "settings": made.settings}
         audit.record(unit, who, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
+        directories.saved(unit, who, ctx.house.microsoft.clouds, settings)
         return made
 
     return make

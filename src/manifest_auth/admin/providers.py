@@ -24,6 +24,7 @@ from manifest_auth.admin.provider_models import (
 )
 from manifest_auth.admin.provider_test import examine
 from manifest_auth.audit import Event
+from manifest_auth.claims import directories
 from manifest_auth.context import AdminCaller, Context
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.permissions import Permission, Role
@@ -129,6 +130,7 @@ async def _change(ctx: Context, call: Call[Any]) -> Answer:
             "secret_changed": draft.has_secret,
         }
         audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{after.id}", **detail)
+        directories.saved(unit, ctx, ctx.house.microsoft.clouds, settings)
         return after
 
     return ok(await _write(ctx, call, work))

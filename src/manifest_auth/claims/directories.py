@@ -1,7 +1,7 @@
 """Microsoft directories: which clients claim one, and for which of them the claim counts.
 
 A directory has one owner: the client whose proof, or whose system admin's word, came first. The database keeps it so. A
-system admin may grant the directory to further clients. Whatever changes is announced, and stands in the client's trail.
+system admin may grant it to further clients. Whatever changes is announced, and stands in the client's trail.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from manifest_auth import audit, tenants
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.microsoft import CONSUMERS, GUID
-from manifest_auth.providers import Provider
+from manifest_auth.microsoft import CONSUMERS, GUID, Clouds
+from manifest_auth.providers import Provider, Settings
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, crossing, unowned, upsert
 from manifest_auth.store.tables import directory_claims, directory_owners, providers
 from manifest_auth.store.tables import tenants as tenants_table
@@ -105,12 +105,8 @@ _OWN = unowned(  # of two clients that prove at once, the second waits for the f
 )
 _COUNTING = crossing(
     select(*(_P[name] for name in Provider._fields))
-    .select_from(
-        providers.join(directory_claims, (_C.tenant_id == _P.tenant_id) & (_C.directory == _P.issuer))
-    )
-    .where(
-        _P.issuer == bindparam("directory"), _P.kind == "entra", _P.disabled_at.is_(None), _C.state == PROVED
-    )
+    .select_from(providers.join(directory_claims, (_C.tenant_id == _P.tenant_id) & (_C.directory == _P.issuer)))
+    .where(_P.issuer == bindparam("directory"), _P.kind == "entra", _P.disabled_at.is_(None), _C.state == PROVED)
     .order_by(_P.id)
     .limit(bindparam("limit")),
     Provider,
@@ -183,6 +179,30 @@ def claim(unit: TenantUnit, who: Who, directory: str, cloud: str) -> bool:
         return False
     audit.record(unit, who, Event.DIRECTORY_CLAIMED, _subject(directory), cloud=cloud)
     return True
+
+
+def named_by(clouds: Clouds, settings: Settings) -> tuple[str, str] | None:
+    """Cloud and directory that a provider speaks for; None for one that speaks for none. Personal accounts have a
+    directory of Microsoft's own: people may sign in from there, and nobody claims it."""
+    if settings.oidc is not None:
+        found = clouds.directory_of(settings.oidc.issuer)
+        return found if found is not None and found[1] != CONSUMERS else None
+    microsofts = settings.dynamics or settings.entra
+    return (microsofts.cloud, microsofts.directory) if microsofts is not None else None
+
+
+def saved(unit: TenantUnit, who: Who, clouds: Clouds, settings: Settings, *, vouched: bool = False) -> None:
+    """A provider was saved: its directory is claimed by that. ``vouched``: a system admin says that it is the client's.
+    Raises ValidationError, Conflict."""
+    named = named_by(clouds, settings)
+    if named is None:
+        return
+    cloud, directory = named
+    check(directory, f"{settings.kind}.directory")
+    if vouched:
+        vouch(unit, who, directory, "vouched for when its provider was saved", cloud)
+    else:
+        claim(unit, who, directory, cloud)
 
 
 def prove(unit: TenantUnit, who: Who, directory: str, *, person: str, role: str) -> Claim:

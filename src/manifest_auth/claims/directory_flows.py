@@ -61,9 +61,7 @@ class _Secrets(msgspec.Struct, frozen=True):
 
 _C = directory_proofs.c
 _BY_KEY = crossing(
-    select(*(_C[name] for name in Flow._fields)).where(
-        _C.key == bindparam("key"), _C.expires_at > bindparam("now")
-    ),
+    select(*(_C[name] for name in Flow._fields)).where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")),
     Flow,
     because="the answer of Microsoft names the sign-in that it belongs to, and that the tenant",
 )
@@ -72,9 +70,7 @@ _ADD = bound(
         {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
     )
 )
-_TAKE = bound(
-    update(directory_proofs).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED)
-)
+_TAKE = bound(update(directory_proofs).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
 
 
 def begin(unit: TenantUnit, ctx: Context, directory: str, provider_id: int | None, return_to: str) -> Begun:

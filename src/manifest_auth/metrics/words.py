@@ -23,7 +23,7 @@ Call = Literal["discovery", "keys", "token", "userinfo", "metadata", "graph", "d
 CallResult = Literal["ok", "refused", "unreachable"]
 #: Rows that are dropped once their time is over.
 Swept = Literal[
-    "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "codes", "assertions",
-    "refused_tokens", "files", "audit_events",
+    "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
+    "assertions", "refused_tokens", "files", "audit_events",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

@@ -20,8 +20,8 @@ _D, _I, _P, _R, _T, _U = directory_claims.c, identities.c, providers.c, refused_
 
 
 class Foreign(NamedTuple):
-    """Whose token it was found to be. ``key``: in place of a session id. ``claims``: what :func:`claims_stamp` said of its
-    directory; None where the request named the client, which is judged alone. Times in milliseconds."""
+    """Whose token it was found to be. ``key``: in place of a session id. ``claims``: what :func:`claims_stamp` said of
+    its directory; None where the request named the client, which is judged alone. Times in milliseconds."""
 
     key: str
     method: str

@@ -40,9 +40,7 @@ class Failures:
         self._refused: dict[Key, _Refused] = {}
         self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
 
-    async def guarded(
-        self, ctx: Context, key: Key, directory: str, judge: Callable[[], Awaitable[Verdict]]
-    ) -> Verdict:
+    async def guarded(self, ctx: Context, key: Key, directory: str, judge: Callable[[], Awaitable[Verdict]]) -> Verdict:
         """The verdict of ``judge``, if it is asked. Raises as that does, InvalidToken and RateLimited."""
         self._check(key, ctx.now)
         counter = counter_of(ctx.address, directory)

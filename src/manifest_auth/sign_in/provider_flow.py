@@ -133,7 +133,9 @@ def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
     return found
 
 
-def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str, response: str = "cookie") -> str:
+def return_address(
+    ctx: Context, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
+) -> str:
     """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
     is listed, else the page that says who one is. Raises ValidationError."""
     listed = _listed(tenant, provider)
@@ -147,8 +149,9 @@ def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str,
     return address or _who_am_i(ctx)
 
 
-def _listed(tenant: Tenant, provider: Provider) -> tuple[str, ...]:
-    return (*provider.rules.return_addresses, *tenants.settings_of(tenant.settings).return_addresses)
+def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
+    of_provider = provider.rules.return_addresses if provider is not None else ()
+    return (*of_provider, *tenants.settings_of(tenant.settings).return_addresses)
 
 
 def _who_am_i(ctx: Context) -> str:

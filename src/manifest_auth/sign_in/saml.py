@@ -1,8 +1,8 @@
 """Signing in at a SAML provider: requests and responses (SAML 2.0 profiles, section 4.1; security bar, part 6).
 
 What a response says of itself only picks the provider whose pinned keys it is judged by: the request that it answers,
-else the client that was named, else the audience, or the Destination where the audience is encrypted. Everything after that is read from verified bytes alone, and every
-failure is one and the same answer.
+else the client that was named, else the audience, or the Destination where the audience is encrypted. Everything after
+that is read from verified bytes alone, and every failure is one and the same answer.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def _clients_said(ctx: Context, shown: Shown) -> list[str]:
         return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]
     prefix, destination = f"{acs(ctx)}?client=", shown.destination or ""
     if not destination.startswith(prefix):
-        raise ValidationError(details=[("client", "Required: the response is encrypted and answers no request of ours")])
+        raise ValidationError(details=[("client", "Required: the response is encrypted, and we did not ask for it")])
     return [destination.removeprefix(prefix)]
 
 
