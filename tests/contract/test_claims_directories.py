@@ -44,9 +44,7 @@ class Client:
 
     async def admin(self, method: str, path: str = "", body: Any = None) -> Reply:
         """The system admin's about it."""
-        return await self.app.send(
-            method, f"/api/admin/clients/{self.name}/directories{path}", body, token=self.root
-        )
+        return await self.app.send(method, f"/api/admin/clients/{self.name}/directories{path}", body, token=self.root)
 
     async def vouch(self, which: str) -> Reply:
         return await self.admin("POST", f"/{which}/vouch", {"reason": REASON})
