@@ -235,11 +235,12 @@ async def test_a_grant_makes_no_owner(app: App) -> None:
 def settings_of(kind: str, which: str) -> dict[str, Any]:
     """The settings of a provider that speaks for a directory."""
     application = "0a0a0a0a-1111-4111-8111-0000000000aa"
-    return {
+    found: dict[str, dict[str, Any]] = {
         "entra": {"directory": which, "applications": [application]},
         "dynamics": {"directory": which, "clientId": application, "organization": "https://x.crm.dynamics.com"},
         "oidc": {"issuer": f"https://login.microsoftonline.com/{which}/v2.0", "clientId": application},
-    }[kind]
+    }
+    return found[kind]
 
 
 @pytest.mark.parametrize("kind", ["entra", "dynamics", "oidc"])

@@ -351,7 +351,7 @@ async def other_directory(prover: Prover) -> Prover:
     await prover.app.post("/api/client/directories", {"directory": which}, token=prover.admin.token)
 
     class Other(Prover):
-        directory = which  # type: ignore[assignment]
+        directory = which
 
     return Other(prover.world, prover.client, prover.admin, prover.browser)
 

@@ -87,7 +87,9 @@ class EntraTokens:
 
     async def _look_at(self, ctx: Context, token: str, key: Key) -> Verdict:
         directory = microsoft.directory_of(microsoft.read(token) or {})
-        return await self._failures.guarded(ctx, key, directory, lambda: entra_judge.judge(ctx, token, key[1]))
+        return await self._failures.guarded(
+            ctx, key, directory, lambda until: entra_judge.judge(ctx, token, key[1], until)
+        )
 
     def _forget(self, key: Key, done: asyncio.Task[Verdict]) -> None:
         del self._under_way[key]

@@ -13,14 +13,14 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from manifest_auth.context import Context
-from manifest_auth.errors import InvalidToken
+from manifest_auth.errors import InvalidToken, ProviderUnavailable
 from manifest_auth.sign_in import throttle
 from manifest_auth.sign_in.entra_judge import Misfit, NotGenuine, Verdict
 from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 
 #: No ceiling, and short pauses: many people may share an address, such as those of a cloud that runs their apps.
 FAILURES = Policy(free=30, longest_ms=10_000, memory_ms=600_000, ceiling=None)
-AT_ONCE = 8
+AT_ONCE = 16
 REFUSED_MS = 60_000
 MOST_REFUSED = 20_000
 
@@ -40,19 +40,32 @@ class Failures:
         self._refused: dict[Key, _Refused] = {}
         self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
 
-    async def guarded(self, ctx: Context, key: Key, directory: str, judge: Callable[[], Awaitable[Verdict]]) -> Verdict:
-        """The verdict of ``judge``, if it is asked. Raises as that does, InvalidToken and RateLimited."""
+    async def guarded(
+        self, ctx: Context, key: Key, directory: str, judge: Callable[[float], Awaitable[Verdict]]
+    ) -> Verdict:
+        """The verdict of ``judge``, if it is asked, which gets the time of the event loop until when it may take.
+
+        Raises as that does, InvalidToken, RateLimited and ProviderUnavailable.
+        """
         self._check(key, ctx.now)
         counter = counter_of(ctx.address, directory)
-        async with self._turns.setdefault((counter.key, key[1]), asyncio.Semaphore(AT_ONCE)):
+        until = asyncio.get_running_loop().time() + ctx.house.settings.provider_timeout
+        turn = self._turns.setdefault((counter.key, key[1]), asyncio.Semaphore(AT_ONCE))
+        try:
+            async with asyncio.timeout_at(until):
+                await turn.acquire()
+        except TimeoutError:
+            raise ProviderUnavailable(reason="entra: no turn in time among the tokens of this address") from None
+        try:
             await _check_held(ctx, counter)
-            try:
-                return await judge()
-            except Misfit as failure:
-                if isinstance(failure, NotGenuine):
-                    self._remember(key, failure.reason, ctx.now)
-                await _count(ctx, counter)
-                raise
+            return await judge(until)
+        except Misfit as failure:
+            if isinstance(failure, NotGenuine):
+                self._remember(key, failure.reason, ctx.now)
+            await _count(ctx, counter)
+            raise
+        finally:
+            turn.release()
 
     def _check(self, key: Key, now: int) -> None:
         refused = self._refused.get(key)

@@ -73,8 +73,9 @@ class Verdict(NamedTuple):
     ends_at: int
 
 
-async def judge(ctx: Context, token: str, named: str | None) -> Verdict:
-    """Whose token it is. ``named``: the client that the request names, if any.
+async def judge(ctx: Context, token: str, named: str | None, until: float) -> Verdict:
+    """Whose token it is. ``named``: the client that the request names, if any; ``until``: when all calls must be
+    answered, as time of the event loop.
 
     Whether it is genuine comes first: until then nothing is told of whose it may be, and nobody can make a difference
     by what they claim. Raises Misfit, NotGenuine, InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled,
@@ -83,11 +84,11 @@ async def judge(ctx: Context, token: str, named: str | None) -> Verdict:
     found = await _fitting(ctx, token, named)
     if len(found.fitting) == 1:
         await _check_not_signed_out(ctx, token, found.fitting[0])
-    profile = await _authentic(ctx, token, found.fitting[0])
+    profile = await _authentic(ctx, token, found.fitting[0], until)
     fitting = await _only(ctx, found.fitting)
     if len(found.fitting) > 1:
         await _check_not_signed_out(ctx, token, fitting)
-    person = await _person(ctx, token, fitting, profile)
+    person = await _person(ctx, token, fitting, profile, until)
     if not fitting.is_named:
         raise Forbidden(reason="X-Client-ID disagrees with the token")
 
@@ -117,7 +118,8 @@ async def _link(ctx: Context, name: str, token: str) -> None:
     try:
         fitting = _fit(ctx, provider, microsoft.read(token) or {}, is_named=True)
         await _check_not_signed_out(ctx, token, fitting)
-        person = await _person(ctx, token, fitting, await _authentic(ctx, token, fitting))
+        until = ctx.house.outgoing.deadline()
+        person = await _person(ctx, token, fitting, await _authentic(ctx, token, fitting, until), until)
     except (Refused, InvalidToken, TokenExpired) as error:  # the caller's own token is as good as before
         raise SsoFailed(reason=f"link: {error}") from error
 
@@ -196,14 +198,13 @@ def _not_suspended(unit: SystemUnit, several: list[_Fitting]) -> list[_Fitting]:
     return [one for one in several if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
 
 
-async def _authentic(ctx: Context, token: str, fitting: _Fitting) -> Profile | None:
+async def _authentic(ctx: Context, token: str, fitting: _Fitting, deadline: float) -> Profile | None:
     """Whether Microsoft issued the token as it stands; what Graph said of its person, where Graph was asked. Where
     several providers fit, any of them will do: it is about the token alone.
 
     Raises NotGenuine, TokenExpired, ProviderUnavailable.
     """
-    calls, deadline = ctx.house.microsoft, ctx.house.outgoing.deadline()
-    cloud, claims = fitting.accepted.cloud, fitting.claims
+    calls, cloud, claims = ctx.house.microsoft, fitting.accepted.cloud, fitting.claims
     is_over = claims.expires_at * 1000 <= ctx.now
     if cloud.is_graph(claims.audience):
         if is_over:  # nobody can tell any more whether it was genuine
@@ -230,12 +231,12 @@ async def _told(asking: Awaitable[T], refused: type[InvalidToken] = InvalidToken
         raise refused(reason=f"entra: {error}") from error
 
 
-async def _person(ctx: Context, token: str, fitting: _Fitting, profile: Profile | None) -> Person:
+async def _person(ctx: Context, token: str, fitting: _Fitting, profile: Profile | None, deadline: float) -> Person:
     """Whom a genuine token names. ``profile``: what Graph said of them already. Raises InvalidToken, AccountDisabled,
     SsoFailed, ProviderUnavailable."""
     claims, settings = fitting.claims, fitting.settings
     if profile is None and settings.ask_graph:
-        profile = await _told(_on_behalf(ctx, token, fitting, ctx.house.outgoing.deadline()))
+        profile = await _told(_on_behalf(ctx, token, fitting, deadline))
         if profile.id != claims.person:
             raise InvalidToken(reason="entra: oid: Graph names somebody else")
     if profile is not None and profile.is_guest and not settings.guests:
