@@ -10,11 +10,12 @@ from manifest_auth.oidc import Finding
 from tests.oidc.desk import CALLBACK, Desk
 from tests.support.oidc_op import new_key
 from tests.support.oidc_socket import Answer
+from tests.support.outgoing import TENANT
 
 
 async def found(desk: Desk, **changes: Any) -> dict[str, list[str]]:
     """The sentences, by level."""
-    findings = await desk.client.examine(desk.registration(**changes), CALLBACK)
+    findings = await desk.client.examine(desk.registration(**changes), CALLBACK, TENANT)
     assert findings
     assert all(isinstance(finding, Finding) and finding.text.endswith(".") for finding in findings)
     return {level: [f.text for f in findings if f.level == level] for level in ("ok", "note", "bad")}

@@ -32,7 +32,7 @@ async def test_a_claim_without_a_value_counts_as_left_out(desk: Desk) -> None:
     desk.op.id_token = None
     answer = await desk.begin()
     desk.op.id_token = desk.token(desk.good(answer.nonce, email=None))
-    assert (await desk.client.redeem(desk.registration(), answer, EMAIL))["email"] == "ada@acme.example"
+    assert (await desk.redeem(answer, EMAIL))["email"] == "ada@acme.example"
 
 
 async def test_what_the_token_says_wins(desk: Desk) -> None:

@@ -24,7 +24,8 @@ async def examine(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
         yield Finding("note", "A User Admin changed it last: it opens no Admin's account until an Admin saves it")
     saml = provider.rules.saml
     if provider.kind == "oidc":
-        for found in await ctx.house.oidc.examine(oidc.registration_of(ctx, provider), oidc.callback_of(ctx, provider)):
+        callback = oidc.callback_of(ctx, provider)
+        for found in await ctx.house.oidc.examine(oidc.registration_of(ctx, provider), callback, provider.tenant_id):
             yield found
     elif saml is None:
         async for found in provider_test_microsoft.findings(ctx, provider):
@@ -32,7 +33,7 @@ async def examine(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
     else:
         for finding in _certificates(ctx, saml):
             yield finding
-        yield await _sign_on(ctx, saml)
+        yield await _sign_on(ctx, provider.tenant_id, saml)
     if not provider.rules.group_roles and not provider.rules.default_roles and provider.rules.create_users:
         yield Finding("bad", "It creates users but gives no role: set groupRoles or defaultRoles")
 
@@ -64,10 +65,11 @@ def _certificates(ctx: Context, settings: SamlSettings) -> list[Finding]:
     return found
 
 
-async def _sign_on(ctx: Context, settings: SamlSettings) -> Finding:
+async def _sign_on(ctx: Context, tenant_id: int, settings: SamlSettings) -> Finding:
     address = settings.post_url if settings.binding == "post" else settings.redirect_url
     try:
-        reply = await ctx.house.outgoing.get(address, call="other")
+        outgoing = ctx.house.outgoing
+        reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="other")
     except Unreachable as error:
         where = "people's browsers must reach it"
         if "redirect" in str(error):  # a sign-on page may well send the browser on

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from manifest_auth.oidc import discovery, keys
 from manifest_auth.oidc.records import Answer, Discovered, Registration
 from manifest_auth.oidc.token_endpoint import TokenEndpoint, error_of, is_about_client
-from manifest_auth.outgoing import Outgoing, Unreachable
+from manifest_auth.outgoing import Deadline, Outgoing, Unreachable
 
 #: A code that nobody was given, with a verifier as long as RFC 7636, section 4.1, asks for.
 _BOGUS = ("a-code-that-was-never-given", "0123456789-0123456789-0123456789-0123456789")
@@ -22,13 +22,18 @@ class Finding(NamedTuple):
 
 
 async def examine(
-    outgoing: Outgoing, tokens: TokenEndpoint, registration: Registration, redirect_uri: str, address: str
+    outgoing: Outgoing,
+    tokens: TokenEndpoint,
+    registration: Registration,
+    redirect_uri: str,
+    address: str,
+    tenant_id: int,
 ) -> list[Finding]:
     """Fetches everything anew and tries to redeem a code that does not exist. Raises nothing. ``address``: where the
-    issuer's document is."""
+    issuer's document is. Each call has the whole budget of a sign-in of the client."""
     try:
         outgoing.check(address)
-        document = await discovery.fetch(outgoing, address)
+        document = await discovery.fetch(outgoing, address, outgoing.deadline(tenant_id))
     except ValueError as error:
         return [Finding("bad", f"The issuer {registration.issuer} {error}.")]
     except Unreachable as error:
@@ -40,8 +45,8 @@ async def examine(
     if faults:
         return [*findings, *(Finding("bad", f"In the provider's description {fault}.") for fault in faults)]
     found = discovery.read(outgoing, registration.issuer, {**document, "issuer": registration.issuer})
-    findings.append(await _keys(outgoing, found))
-    findings.append(await _authentication(tokens, found, registration, redirect_uri))
+    findings.append(await _keys(outgoing, found, outgoing.deadline(tenant_id)))
+    findings.append(await _authentication(tokens, found, registration, redirect_uri, outgoing.deadline(tenant_id)))
     return findings
 
 
@@ -79,9 +84,9 @@ def _abilities(registration: Registration, document: dict[str, Any]) -> Iterator
         yield Finding("note", f"The provider does not list these scopes: {', '.join(missing)}.")
 
 
-async def _keys(outgoing: Outgoing, found: Discovered) -> Finding:
+async def _keys(outgoing: Outgoing, found: Discovered, deadline: Deadline) -> Finding:
     try:
-        published = await keys.fetch(outgoing, found.jwks_uri)
+        published = await keys.fetch(outgoing, found.jwks_uri, deadline)
     except Unreachable as error:
         return Finding("bad", f"The provider's keys cannot be read: {error}.")
     usable = sum(any(key.fits(name) for name in found.algorithms) for key in published)
@@ -91,11 +96,12 @@ async def _keys(outgoing: Outgoing, found: Discovered) -> Finding:
 
 
 async def _authentication(
-    tokens: TokenEndpoint, found: Discovered, registration: Registration, redirect_uri: str
+    tokens: TokenEndpoint, found: Discovered, registration: Registration, redirect_uri: str, deadline: Deadline
 ) -> Finding:
     """A provider looks at the client before it looks at the code, so its complaint tells whether it knows us."""
     try:
-        reply = await tokens.ask(found, registration, Answer(*_BOGUS, nonce="", redirect_uri=redirect_uri))
+        answer = Answer(*_BOGUS, nonce="", redirect_uri=redirect_uri)
+        reply = await tokens.ask(found, registration, answer, deadline)
     except Unreachable as error:
         return Finding("bad", f"The token endpoint cannot be used: {error}.")
     complaint = error_of(reply)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from manifest_auth.oidc.records import Answer, Discovered, Registration
 from manifest_auth.oidc.refused import Refused, refused_by_provider
-from manifest_auth.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.outgoing import Deadline, Outgoing, Reply, Unreachable
 
 _METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
 _TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can carry
@@ -32,9 +32,7 @@ class TokenEndpoint:
         self._outgoing = outgoing
         self._chosen: dict[tuple[str, str], str] = {}
 
-    async def redeem(
-        self, found: Discovered, registration: Registration, answer: Answer, deadline: float | None
-    ) -> Tokens:
+    async def redeem(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Tokens:
         """Raises Refused for the provider's errors (section 5.2 of RFC 6749), Unreachable where it has a fault."""
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
@@ -50,9 +48,7 @@ class TokenEndpoint:
         refresh_token = body.get("refresh_token")
         return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
 
-    async def ask(
-        self, found: Discovered, registration: Registration, answer: Answer, deadline: float | None = None
-    ) -> Reply:
+    async def ask(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Reply:
         """The answer, refusals included. Raises Unreachable.
 
         Where the way to authenticate is not set, the next one is tried when the client was refused: a provider looks
@@ -75,7 +71,7 @@ class TokenEndpoint:
         self._chosen[known] = method
 
     async def _ask_by(
-        self, method: str, found: Discovered, registration: Registration, answer: Answer, deadline: float | None
+        self, method: str, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline
     ) -> Reply:
         fields = {
             "grant_type": "authorization_code",

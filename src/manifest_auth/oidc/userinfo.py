@@ -6,10 +6,10 @@ from typing import Any
 
 from manifest_auth.oidc import id_token
 from manifest_auth.oidc.refused import Refused
-from manifest_auth.outgoing import Outgoing, Reply, Unreachable, parse
+from manifest_auth.outgoing import Deadline, Outgoing, Reply, Unreachable, parse
 
 
-async def fetch(outgoing: Outgoing, address: str, access_token: str, deadline: float) -> Reply:
+async def fetch(outgoing: Outgoing, address: str, access_token: str, deadline: Deadline) -> Reply:
     """The answer as it is. Raises Unreachable where the provider has a fault, Refused where it gives none."""
     sent = {"Authorization": f"Bearer {access_token}"}
     reply = await outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")

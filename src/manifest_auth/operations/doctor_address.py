@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from manifest_auth.audit import INSTALLATION
 from manifest_auth.outgoing import Outgoing, Reply, Unreachable
 from manifest_auth.settings import Settings, admin_networks, proxy_networks
 
@@ -52,7 +53,7 @@ async def _reached(settings: Settings) -> tuple[str, str]:
     # The operator's own address, wherever it leads.
     outgoing = Outgoing(msgspec.structs.replace(settings, outgoing_private="on"))
     try:
-        reply = await outgoing.get(f"{settings.public_url}/healthz")
+        reply = await outgoing.get(f"{settings.public_url}/healthz", deadline=outgoing.deadline(INSTALLATION))
     except Unreachable as error:
         if "TLS: " in str(error):
             return "bad", f"{name}: browsers will refuse it ({error}); mend the proxy's certificate"

@@ -10,6 +10,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from urllib.parse import urlsplit
 
 import httpcore2
@@ -19,11 +20,13 @@ from manifest_auth.outgoing.names import Names
 from manifest_auth.outgoing.reply import Reply, Unreachable
 
 MAX_BODY = 1024 * 1024
-MOST_CONNECTIONS = 256
 MOST_IDLE = 32
 KEEP_S = 4.0  # below the 5 s of the servers in wide use, so that a call does not meet a connection just being closed
 _LEAST_PIECE = 512  # what a piece of a body counts at least: a megabyte of single bytes would keep the processor busy
 _MOST_TRIED = 4
+#: The client that the running call is for. The pool opens a connection in the task of the call that needs it, and hands
+#: nothing of the call on.
+_TENANT: ContextVar[int] = ContextVar("tenant")
 #: Host and address → why it may not be called, or nothing.
 Refusal = Callable[[str, str], str]
 
@@ -35,16 +38,23 @@ class Wire:
         # Certificates are checked against the system's authorities, or those that SSL_CERT_FILE names.
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpcore2.default_ssl_context(),
-            max_connections=MOST_CONNECTIONS,
+            max_connections=None,  # the shares of the clients are what bounds them
             max_keepalive_connections=MOST_IDLE,
             keepalive_expiry=KEEP_S,
             network_backend=_CheckedBackend(names, refusal),
         )
 
     async def exchange(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self,
+        tenant_id: int,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
     ) -> Reply:
         """One request, one answer. Raises Unreachable; a time-out of the whole is the caller's."""
+        _TENANT.set(tenant_id)
         with _told():
             try:
                 return await self._once(method, target, headers, body, seconds)
@@ -89,7 +99,7 @@ class _CheckedBackend(httpcore2.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = await self._names.find(host, port)
+        addresses = await self._names.find(host, port, _TENANT.get())
         why = {address: self._refusal(host, address) for address in addresses}
         allowed = [address for address in addresses if not why[address]][:_MOST_TRIED]
         if not allowed:

@@ -19,7 +19,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed
 from manifest_auth.microsoft import Accepted, Cloud
 from manifest_auth.oidc import Redeemed
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.outgoing import Deadline, Unreachable
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.providers import Provider
 from manifest_auth.sign_in import strangers
@@ -72,7 +72,7 @@ async def begin(ctx: Context, directory: str, return_to: str) -> Started:
     address = return_address(ctx, tenant, application.provider, return_to)
     registration = _registration(ctx, claim, application)
     try:
-        found = await ctx.house.oidc.discover(registration.issuer, ctx.house.outgoing.deadline())
+        found = await ctx.house.oidc.discover(registration.issuer, ctx.house.outgoing.deadline(ctx.user.tenant_id))
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
@@ -134,7 +134,7 @@ async def _administrator(ctx: Context, flow: Flow, returned: Returned) -> tuple[
     registration = _registration(ctx, claim, application)
     nonce, verifier = directory_flows.open_secrets(ctx.house.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx), returned.iss)
-    deadline = ctx.house.outgoing.deadline()
+    deadline = ctx.house.outgoing.deadline(flow.tenant_id)
     try:
         redeemed = await ctx.house.oidc.redeem_tokens(registration, answer, frozenset(), deadline)
         told = microsoft.directory_of(redeemed.claims)
@@ -154,7 +154,7 @@ async def _administrator(ctx: Context, flow: Flow, returned: Returned) -> tuple[
 
 
 async def _of_access_token(
-    ctx: Context, claim: Claim, registration: oidc.Registration, redeemed: Redeemed, deadline: float
+    ctx: Context, claim: Claim, registration: oidc.Registration, redeemed: Redeemed, deadline: Deadline
 ) -> Any:
     """``wids`` of the access token that came with the ID token, if it is for our own application, genuine, and of the
     same person. Raises Unreachable."""

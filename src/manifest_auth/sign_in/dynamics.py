@@ -71,7 +71,7 @@ async def _ask(
     ctx: Context, provider: Provider, settings: DynamicsSettings, flow: Flow, returned: Returned
 ) -> tuple[Person, bytes]:
     house = ctx.house
-    cloud, deadline = directory.cloud_of(ctx, settings), house.outgoing.deadline()
+    cloud, deadline = directory.cloud_of(ctx, settings), house.outgoing.deadline(provider.tenant_id)
     nonce, verifier = flows.open_secrets(house.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx), returned.iss)
     try:

@@ -25,7 +25,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.metrics import Method
 from manifest_auth.microsoft import Accepted, Claims, Profile, Refused, Throttled
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.outgoing import Deadline, Unreachable
 from manifest_auth.providers import EntraSettings, Provider
 from manifest_auth.sessions import Foreign
 from manifest_auth.sign_in import directory, finish, matching, provider_flow
@@ -118,7 +118,7 @@ async def _link(ctx: Context, name: str, token: str) -> None:
     try:
         fitting = _fit(ctx, provider, microsoft.read(token) or {}, is_named=True)
         await _check_not_signed_out(ctx, token, fitting)
-        until = ctx.house.outgoing.deadline()
+        until = ctx.house.outgoing.deadline(provider.tenant_id).at
         person = await _person(ctx, token, fitting, await _authentic(ctx, token, fitting, until), until)
     except (Refused, InvalidToken, TokenExpired) as error:  # the caller's own token is as good as before
         raise SsoFailed(reason=f"link: {error}") from error
@@ -198,13 +198,14 @@ def _not_suspended(unit: SystemUnit, several: list[_Fitting]) -> list[_Fitting]:
     return [one for one in several if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
 
 
-async def _authentic(ctx: Context, token: str, fitting: _Fitting, deadline: float) -> Profile | None:
+async def _authentic(ctx: Context, token: str, fitting: _Fitting, until: float) -> Profile | None:
     """Whether Microsoft issued the token as it stands; what Graph said of its person, where Graph was asked. Where
     several providers fit, any of them will do: it is about the token alone.
 
     Raises NotGenuine, TokenExpired, ProviderUnavailable.
     """
     calls, cloud, claims = ctx.house.microsoft, fitting.accepted.cloud, fitting.claims
+    deadline = Deadline(fitting.provider.tenant_id, until)
     is_over = claims.expires_at * 1000 <= ctx.now
     if cloud.is_graph(claims.audience):
         if is_over:  # nobody can tell any more whether it was genuine
@@ -231,12 +232,12 @@ async def _told(asking: Awaitable[T], refused: type[InvalidToken] = InvalidToken
         raise refused(reason=f"entra: {error}") from error
 
 
-async def _person(ctx: Context, token: str, fitting: _Fitting, profile: Profile | None, deadline: float) -> Person:
+async def _person(ctx: Context, token: str, fitting: _Fitting, profile: Profile | None, until: float) -> Person:
     """Whom a genuine token names. ``profile``: what Graph said of them already. Raises InvalidToken, AccountDisabled,
     SsoFailed, ProviderUnavailable."""
     claims, settings = fitting.claims, fitting.settings
     if profile is None and settings.ask_graph:
-        profile = await _told(_on_behalf(ctx, token, fitting, deadline))
+        profile = await _told(_on_behalf(ctx, token, fitting, Deadline(fitting.provider.tenant_id, until)))
         if profile.id != claims.person:
             raise InvalidToken(reason="entra: oid: Graph names somebody else")
     if profile is not None and profile.is_guest and not settings.guests:
@@ -250,7 +251,7 @@ async def _person(ctx: Context, token: str, fitting: _Fitting, profile: Profile 
     return directory.person_of(claims.everything, settings, profile)
 
 
-async def _on_behalf(ctx: Context, token: str, fitting: _Fitting, deadline: float) -> Profile:
+async def _on_behalf(ctx: Context, token: str, fitting: _Fitting, deadline: Deadline) -> Profile:
     """What Graph says of the caller of a genuine token for our own application. Raises Unreachable, and SsoFailed: that
     our secret is over, or that nobody consented, is not the caller's fault."""
     calls, cloud, settings = ctx.house.microsoft, fitting.accepted.cloud, fitting.settings

@@ -58,7 +58,7 @@ async def begin_at(
     """As :func:`begin`, for every kind of provider that speaks OpenID Connect; counts nothing."""
     provider, house = chosen.provider, ctx.house
     try:
-        found = await house.oidc.discover(registration.issuer, house.outgoing.deadline())
+        found = await house.oidc.discover(registration.issuer, house.outgoing.deadline(provider.tenant_id))
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
@@ -133,9 +133,8 @@ async def _redeem(ctx: Context, provider: Provider, flow: Flow, returned: Return
     answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx, provider), returned.iss)
     wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
     try:
-        claims = await ctx.house.oidc.redeem(
-            registration_of(ctx, provider), answer, frozenset(wants - {""}), ctx.house.outgoing.deadline()
-        )
+        deadline = ctx.house.outgoing.deadline(provider.tenant_id)
+        claims = await ctx.house.oidc.redeem(registration_of(ctx, provider), answer, frozenset(wants - {""}), deadline)
     except Unreachable as error:
         await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
         raise ProviderUnavailable(reason=str(error)) from error
