@@ -81,6 +81,7 @@ async def test_people_who_are_many_are_not_held_up(world: World) -> None:
     assert outcomes(list(replies)) == {"OK": 80}
 
 
+@pytest.mark.usefixtures("world")  # no other client has the directory
 async def test_another_address_or_directory_is_not_held_up(database_url: str) -> None:
     async with world_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as world:
         await world.entra()
@@ -124,6 +125,7 @@ async def test_what_is_remembered_of_refused_tokens_is_bounded(world: World, mon
     assert world.microsoft.count("graph") == 11
 
 
+@pytest.mark.usefixtures("world")
 async def test_one_clients_slow_calls_to_graph_hold_no_other_client_up(database_url: str) -> None:
     """Two clients, two directories, one Graph: it hangs for the tokens of one of them, from many addresses."""
     async with world_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as world:
