@@ -23,3 +23,10 @@ async def directory_released(app: App, client: str, directory: str) -> None:
     """The client claims the directory no more."""
     path = f"/api/admin/clients/{client}/directories/{directory}"
     await app.send("DELETE", path, token=await app.admin_token())
+
+
+async def pin(app: App, name: str, client: str) -> None:
+    """A system admin says that a provider's name means this client's for those who name no client."""
+    path = f"/api/admin/provider-names/{name}"
+    reply = await app.send("PUT", path, {"client": client}, token=await app.admin_token())
+    assert reply.status == 200, reply.text

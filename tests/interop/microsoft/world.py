@@ -104,7 +104,9 @@ class World:
         """As :meth:`entra`, for tokens that are for our own application too."""
         return await self.entra(client, {"clientId": OURS, "clientSecret": OUR_SECRET, **(entra or {})}, **members)
 
-    async def dynamics(self, client: str = "", dynamics: dict[str, Any] | None = None, **members: Any) -> Provider:
+    async def dynamics(
+        self, client: str = "", dynamics: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
+    ) -> Provider:
         """A provider for people of contoso's environment: everybody may get in, as Viewer."""
         settings = {
             "directory": self.microsoft.named("contoso").id,
@@ -113,7 +115,7 @@ class World:
             "organization": ORGANIZATION,
             **(dynamics or {}),
         }
-        return await self._provider(client, {"dynamics": settings, **members})
+        return await self._provider(client, {"dynamics": settings, **members}, counts=counts)
 
     async def _provider(self, client: str, members: dict[str, Any], *, counts: bool = True) -> Provider:
         client = client or await new_client(self.app)
