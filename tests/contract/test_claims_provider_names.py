@@ -60,7 +60,7 @@ async def test_a_pin_is_set_moved_listed_and_taken_away(world: World) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["Upper", "-x", "a%20b", "x" * 64, "%C3%A4"])
+@pytest.mark.parametrize("name", ["Upper", "-x", "x-", ".x", "a~b", "x" * 64])
 async def test_a_name_that_no_provider_can_have(world: World, name: str) -> None:
     client = await new_client(world.app)
     check_refusal(await admin(world.app, "PUT", f"/{name}", {"client": client}), 400, "VALIDATION_ERROR")

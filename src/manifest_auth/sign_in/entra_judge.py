@@ -144,7 +144,7 @@ async def _fitting(ctx: Context, token: str, named: str | None) -> _Found:
         except (Refused, SsoFailed) as error:  # one client's provider without a cloud is nothing to another's
             reasons.add(str(error))
     if not found:
-        raise InvalidToken(reason="entra: no client's that has the directory")
+        raise InvalidToken(reason="entra: the directory is bound to no client, or no claim on it counts")
     if not fitting:
         raise Misfit(reason=f"entra: {'; '.join(sorted(reasons))}")
     return _Found([one for one in fitting if one.is_named] or fitting[:1], claims if named is None else None)
