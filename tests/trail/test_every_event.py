@@ -14,6 +14,9 @@ from manifest_auth.audit import Event
 from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
 from manifest_auth.operations.deleting import sweep_clients
+from tests.contract import test_claims_directories as directories
+from tests.contract import test_claims_directory_proof as proofs
+from tests.contract import test_claims_provider_names as names
 from tests.contract import test_section_3_imported_hashes as imported
 from tests.contract import test_section_5_codes as codes
 from tests.contract import test_section_5_link_consent as linking
@@ -48,6 +51,13 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.SCHEMA_UPGRADED: upgrades.test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one,
     Event.BACKED_UP: backups.test_a_backup_is_noted_once_it_is_whole,
     Event.SEAT_REFUSED: told.test_a_seat_that_is_not_there,
+    Event.DIRECTORY_CLAIMED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
+    Event.DIRECTORY_RELEASED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
+    Event.DIRECTORY_PROVED: proofs.test_each_of_three_roles_proves_it,
+    Event.DIRECTORY_VOUCHED: directories.test_a_system_admins_word_makes_it_count,
+    Event.DIRECTORY_GRANTED: directories.test_it_is_granted_to_others_and_taken_back,
+    Event.DIRECTORY_REVOKED: directories.test_it_is_granted_to_others_and_taken_back,
+    Event.PROVIDER_NAME_PINNED: names.test_a_pin_is_set_moved_listed_and_taken_away,
 }
 
 

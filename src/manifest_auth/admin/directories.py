@@ -14,7 +14,6 @@ from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.admin.providers import client_of
 from manifest_auth.claims import directories
-from manifest_auth.claims.directories import Claim
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.permissions import Permission
@@ -71,7 +70,7 @@ class DirectoryNothing(msgspec.Struct, frozen=True):
     pass
 
 
-def _wire(claim: Claim) -> dict[str, Any]:
+def _wire(claim: directories.Claim) -> dict[str, Any]:
     return {
         "directory": claim.directory,
         "cloud": claim.cloud,
@@ -100,7 +99,7 @@ async def _claim(ctx: Context, call: Call[DirectoryBody]) -> Answer:
     except ValueError as error:
         raise ValidationError(details=[("cloud", "This installation has no such cloud")]) from error
 
-    def work(unit: TenantUnit) -> Claim:
+    def work(unit: TenantUnit) -> directories.Claim:
         if not directories.claim(unit, ctx, directory, cloud):
             raise Conflict("The client has claimed this directory already")
         return directories.get(unit, directory)
@@ -111,7 +110,7 @@ async def _claim(ctx: Context, call: Call[DirectoryBody]) -> Answer:
 async def _list(ctx: Context, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
-    def work(unit: SystemUnit) -> lists.Rows[Claim]:
+    def work(unit: SystemUnit) -> lists.Rows[directories.Claim]:
         return lists.read(
             client_of(unit, ctx, call)[0],
             directories.LISTING,
@@ -125,7 +124,7 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _get(ctx: Context, call: Call[None]) -> Answer:
-    def work(unit: SystemUnit) -> Claim:
+    def work(unit: SystemUnit) -> directories.Claim:
         return directories.get(client_of(unit, ctx, call)[0], _directory(call))
 
     return ok(_wire(await ctx.house.store.read(work)))
@@ -144,7 +143,7 @@ async def _vouch(ctx: Context, call: Call[ReasonBody]) -> Answer:
 async def _grant(ctx: Context, call: Call[ReasonBody]) -> Answer:
     reason, directory = check_line(call.body.reason, "reason", 500), _directory(call)
 
-    def work(unit: SystemUnit) -> Claim:
+    def work(unit: SystemUnit) -> directories.Claim:
         held_by = directories.owner(unit, directory)
         cloud = directories.get(unit.of(held_by), directory).cloud if held_by is not None else ""
         return directories.grant(unit.of(by_name(unit, call.path["client"]).id), ctx, directory, reason, cloud)

@@ -11,7 +11,6 @@ from manifest_auth.admin import lists
 from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.claims import names
-from manifest_auth.claims.names import Pin
 from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.store import SystemUnit
@@ -45,7 +44,7 @@ class Unpinned(msgspec.Struct, frozen=True):
 async def _list(ctx: Context, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
-    def work(unit: SystemUnit) -> lists.Rows[Pin]:
+    def work(unit: SystemUnit) -> lists.Rows[names.Pin]:
         return lists.read(
             unit,
             names.LISTING,
@@ -59,7 +58,7 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _pin(ctx: Context, call: Call[PinBody]) -> Answer:
-    def work(unit: SystemUnit) -> Pin:
+    def work(unit: SystemUnit) -> names.Pin:
         return names.pin(unit, ctx, call.path["name"], by_name(unit, call.body.client))
 
     return ok((await ctx.house.store.write(work))._asdict())

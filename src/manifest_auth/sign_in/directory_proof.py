@@ -13,8 +13,6 @@ from typing import Any, NamedTuple
 
 from manifest_auth import audit, base64url, microsoft, oidc, providers, sessions, tenants
 from manifest_auth.claims import administrators, directories, directory_flows
-from manifest_auth.claims.directories import Claim
-from manifest_auth.claims.directory_flows import Begun, Flow
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed
 from manifest_auth.microsoft import Accepted, Cloud
@@ -40,7 +38,7 @@ class Started(NamedTuple):
     """Where the browser goes, the cookie that it gets, and what whoever signs in there speaks for."""
 
     location: str
-    begun: Begun
+    begun: directory_flows.Begun
     tenant: Tenant
     application: str
 
@@ -63,7 +61,7 @@ async def begin(ctx: Context, directory: str, return_to: str) -> Started:
     """For the caller, a user of the client. Raises NotFound, Conflict, ValidationError, SsoFailed,
     ProviderUnavailable."""
 
-    def look(unit: SystemUnit) -> tuple[Claim, Tenant, _Application]:
+    def look(unit: SystemUnit) -> tuple[directories.Claim, Tenant, _Application]:
         bound = unit.of(ctx.user.tenant_id)
         claim, tenant = directories.get(bound, directory), tenants.get(unit, bound.tenant_id)
         return claim, tenant, _application(bound, ctx, directory)
@@ -92,7 +90,7 @@ async def begin(ctx: Context, directory: str, return_to: str) -> Started:
     return Started(location, begun, tenant, registration.client_id)
 
 
-async def end(ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None]) -> Flow:
+async def end(ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
     """Judges what came back, and writes the proof down. Raises SsoFailed, Conflict, ProviderUnavailable."""
     flow = await _open(ctx, returned.state, cookie_of)
     try:
@@ -105,7 +103,7 @@ async def end(ctx: Context, returned: Returned, cookie_of: Callable[[str], str |
     return flow
 
 
-async def _open(ctx: Context, state: str, cookie_of: Callable[[str], str | None]) -> Flow:
+async def _open(ctx: Context, state: str, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
     """The sign-in that an answer belongs to, used up. Until state and browser were found right nothing is."""
     flow = await ctx.house.store.read(lambda unit: directory_flows.find(unit, state, ctx.now))
     if flow is None:
@@ -119,7 +117,7 @@ async def _open(ctx: Context, state: str, cookie_of: Callable[[str], str | None]
     return flow
 
 
-async def _administrator(ctx: Context, flow: Flow, returned: Returned) -> tuple[str, str]:
+async def _administrator(ctx: Context, flow: directory_flows.Flow, returned: Returned) -> tuple[str, str]:
     """``oid`` of who signed in, and the role by which they speak for the directory. Raises SsoFailed,
     ProviderUnavailable."""
     if returned.error or not returned.code:
@@ -154,7 +152,7 @@ async def _administrator(ctx: Context, flow: Flow, returned: Returned) -> tuple[
 
 
 async def _of_access_token(
-    ctx: Context, claim: Claim, registration: oidc.Registration, redeemed: Redeemed, deadline: Deadline
+    ctx: Context, claim: directories.Claim, registration: oidc.Registration, redeemed: Redeemed, deadline: Deadline
 ) -> Any:
     """``wids`` of the access token that came with the ID token, if it is for our own application, genuine, and of the
     same person. Raises Unreachable."""
@@ -178,7 +176,7 @@ async def _of_access_token(
     return checked.everything.get("wids") if is_theirs and checked.expires_at * 1000 > ctx.now else None
 
 
-def _prove(unit: SystemUnit, ctx: Context, flow: Flow, person: str, role: str) -> None:
+def _prove(unit: SystemUnit, ctx: Context, flow: directory_flows.Flow, person: str, role: str) -> None:
     session = sessions.read(unit, flow.session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
         raise SsoFailed("You are not signed in any more", reason="the session that began the proof has ended")
@@ -191,7 +189,7 @@ def _prove(unit: SystemUnit, ctx: Context, flow: Flow, person: str, role: str) -
     directories.prove(bound, who, flow.directory, person=person, role=role)
 
 
-def _record(unit: TenantUnit, ctx: Context, flow: Flow, why: str) -> None:
+def _record(unit: TenantUnit, ctx: Context, flow: directory_flows.Flow, why: str) -> None:
     subject = f"directory:{flow.directory}"
     strangers.record(unit, ctx, audit.Event.SIGN_IN_REFUSED, subject, method="directory", why=why[:500])
 
@@ -206,7 +204,7 @@ def _application(unit: TenantUnit, ctx: Context, directory: str) -> _Application
     raise Conflict(_NO_APPLICATION)
 
 
-def _same_application(unit: TenantUnit, ctx: Context, flow: Flow) -> _Application:
+def _same_application(unit: TenantUnit, ctx: Context, flow: directory_flows.Flow) -> _Application:
     """The one with which it began. Raises SsoFailed."""
     provider = providers.find_by_id(unit, flow.provider_id) if flow.provider_id is not None else None
     found = _of_provider(ctx, provider, flow.directory) if provider is not None else _operators(ctx)
@@ -232,12 +230,12 @@ def _of_provider(ctx: Context, provider: Provider, directory: str) -> _Applicati
     return _Application(settings.client_id, secret, provider) if settings.client_id and secret else None
 
 
-def _registration(ctx: Context, claim: Claim, application: _Application) -> oidc.Registration:
+def _registration(ctx: Context, claim: directories.Claim, application: _Application) -> oidc.Registration:
     issuer = _cloud(ctx, claim).issuer_v2(claim.directory)
     return oidc.Registration(issuer, application.client_id, application.secret, _SCOPES, "post")
 
 
-def _cloud(ctx: Context, claim: Claim) -> Cloud:
+def _cloud(ctx: Context, claim: directories.Claim) -> Cloud:
     try:
         return ctx.house.microsoft.clouds.get(claim.cloud)
     except ValueError as error:
