@@ -13,7 +13,17 @@ from typing import Any
 
 from manifest_auth import __version__, last_backup, logs, mail_queue, oidc
 from manifest_auth.admin import admins as admin_admins
-from manifest_auth.admin import client_sessions, clients, domains, identities, own_routes, session_routes, throttles
+from manifest_auth.admin import (
+    client_sessions,
+    clients,
+    domains,
+    identities,
+    own_routes,
+    provider_names,
+    session_routes,
+    throttles,
+)
+from manifest_auth.admin import directories as admin_directories
 from manifest_auth.admin import installation as admin_installation
 from manifest_auth.admin import keys as admin_keys
 from manifest_auth.admin import licence as admin_licence
@@ -43,6 +53,7 @@ from manifest_auth.settings import Settings, SettingsError, load, variable
 from manifest_auth.sign_in import (
     address_routes,
     callback_routes,
+    directory_routes,
     identity_routes,
     link_routes,
     link_start,
@@ -66,6 +77,7 @@ ROUTES = (
     *link_routes.ROUTES,
     *link_start.ROUTES,
     *address_routes.ROUTES,
+    *directory_routes.ROUTES,
     *graphql_http.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
@@ -75,6 +87,8 @@ ROUTES = (
     *admin_users.ROUTES,
     *admin_providers.ROUTES,
     *domains.ROUTES,
+    *admin_directories.ROUTES,
+    *provider_names.ROUTES,
     *identities.ROUTES,
     *client_sessions.ROUTES,
     *own_routes.ROUTES,

@@ -100,6 +100,13 @@ class Event(enum.Enum):
     RESTORED = "restored"
     SCHEMA_UPGRADED = "schema_upgraded"
     AUDIT_SWEPT = "audit_swept"
+    DIRECTORY_CLAIMED = "directory_claimed"
+    DIRECTORY_PROVED = "directory_proved"
+    DIRECTORY_VOUCHED = "directory_vouched"
+    DIRECTORY_GRANTED = "directory_granted"
+    DIRECTORY_REVOKED = "directory_revoked"
+    DIRECTORY_RELEASED = "directory_released"
+    PROVIDER_NAME_PINNED = "provider_name_pinned"
 
 
 class Point(NamedTuple):

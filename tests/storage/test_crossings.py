@@ -14,6 +14,8 @@ ROOM = SOURCE / "store"
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
 CROSSING = {
     "admin/installation.py": 2,  # a system admin is told how many users and sessions there are
+    "claims/directories.py": 2,  # whose claim on a bearer's directory counts; all claims, for the operator
+    "claims/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "claims/domain_watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "claims/every_claim.py": 1,  # the operator settles claims of all clients
     "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
@@ -22,8 +24,7 @@ CROSSING = {
     "operations/reencrypting.py": 1,  # the installation's key seals what is secret of every tenant
     "operations/signing_anew.py": 1,  # the installation's key signs the ends of all chains
     "providers/by_domain.py": 1,  # by e-mail domain: who types an address has no tenant yet
-    "providers/providers.py": 2,  # by entity id, by name: whoever asks has no tenant yet
-    "sessions/foreign.py": 1,  # a token of another system names an identity, the identity the tenant
+    "sessions/foreign.py": 2,  # a token of another system names an identity, that the tenant; whose claims count
     "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
     "sign_in/codes.py": 1,  # a one-time code names the tenant
     "sign_in/flows.py": 2,  # by `state`, by request id: the answer of a provider names the sign-in, that the tenant

@@ -200,9 +200,12 @@ class SamlProvider:
         return base64.b64decode(self.made["serviceProvider"]["certificates"][0])
 
     def response(self, name_id: str = "alice@acme.example", **members: Any) -> str:
-        """As :meth:`Idp.response`; ``audience`` and ``acs`` can be others'."""
+        """As :meth:`Idp.response`; ``audience`` and ``acs`` can be others'. An encrypted one that was not asked for
+        names the client by the address that it is sent to, as one does where that address is registered."""
         members.setdefault("now_ms", self.app.clock.now_ms())
-        audience, acs = members.pop("audience", self.audience), members.pop("acs", self.acs)
+        is_named = "encrypt_for" in members and members.get("in_response_to") is None
+        usual = f"{self.acs}?client={self.client}" if is_named else self.acs
+        audience, acs = members.pop("audience", self.audience), members.pop("acs", usual)
         return self.idp.response(audience, acs, name_id=name_id, **members)
 
     async def call(self, response: str, *, query: str = "", **options: Any) -> Reply:

@@ -14,6 +14,9 @@ from manifest_auth.audit import Event
 from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
 from manifest_auth.operations.deleting import sweep_clients
+from tests.contract import test_claims_directories as directories
+from tests.contract import test_claims_directory_proof as proofs
+from tests.contract import test_claims_provider_names as names
 from tests.contract import test_claims_time as domain_times
 from tests.contract import test_email_changes as addresses
 from tests.contract import test_first_link_by_domain as first_links
@@ -67,6 +70,13 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.DOMAIN_CONTESTED: domain_times.test_the_second_client_waits_and_gets_the_domain_when_it_lapses,
     Event.DOMAIN_MOVED: domain_times.test_the_second_client_waits_and_gets_the_domain_when_it_lapses,
     Event.SEAT_REFUSED: told.test_a_seat_that_is_not_there,
+    Event.DIRECTORY_CLAIMED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
+    Event.DIRECTORY_RELEASED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
+    Event.DIRECTORY_PROVED: proofs.test_each_of_three_roles_proves_it,
+    Event.DIRECTORY_VOUCHED: directories.test_a_system_admins_word_makes_it_count,
+    Event.DIRECTORY_GRANTED: directories.test_it_is_granted_to_others_and_taken_back,
+    Event.DIRECTORY_REVOKED: directories.test_it_is_granted_to_others_and_taken_back,
+    Event.PROVIDER_NAME_PINNED: names.test_a_pin_is_set_moved_listed_and_taken_away,
 }
 
 

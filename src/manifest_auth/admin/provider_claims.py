@@ -1,4 +1,5 @@
-"""What a provider claims by being saved, for its client: the domains that it names.
+"""What a provider claims by being saved, for its client: the domains that it names, and the Microsoft
+directory that it belongs to.
 
 Claims prove nothing. A system admin, or the operator at the command line, may vouch for them in the same breath; no
 save does so by itself.
@@ -7,7 +8,7 @@ save does so by itself.
 from __future__ import annotations
 
 from manifest_auth.audit import Origin
-from manifest_auth.claims import domains
+from manifest_auth.claims import directories, domains
 from manifest_auth.context import AdminCaller, Context, House
 from manifest_auth.errors import Forbidden
 from manifest_auth.providers import Provider
@@ -25,3 +26,4 @@ def saved(unit: TenantUnit, house: House, who: Context | Origin, provider: Provi
         for number, domain in enumerate(named):
             reason = f"saved with the provider {provider.name}"
             domains.vouch(unit, who, domain, reason, house.random, f"domains[{number}]")
+    directories.saved(unit, who, house.microsoft.clouds, provider.rules, vouched=vouch)

@@ -24,6 +24,7 @@ _ELSEWHERE = {
     "backup": "backups",
     "restore": "backups",
     "provider": "providers",
+    "directory": "directories",
     "license": "licences",
     "audit": "trail",
     "doctor": "doctor",

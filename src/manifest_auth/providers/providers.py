@@ -13,7 +13,7 @@ from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.providers.identities import forget_all
 from manifest_auth.providers.settings import Secrets, Settings, check, check_mark, check_provider_name, settings_of
 from manifest_auth.sealing import Sealer
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import Listing, TenantUnit, bound
 from manifest_auth.store.tables import (
     kept_tokens,
     provider_domains,
@@ -73,16 +73,6 @@ LISTING = Listing(
     },
 )
 _SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
-_BY_ISSUER = crossing(
-    _ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")).order_by(_C.id).limit(20),
-    Provider,
-    because="an encrypted SAML response nobody asked for names its issuer, an Entra token its directory, and no tenant",
-)
-_ONLY = crossing(
-    _ALL.where(_C.name == bindparam("name"), _C.kind == bindparam("kind")).limit(2),
-    Provider,
-    because="the seed page starts a sign-in by the provider's name alone, which may be the only one of that name",
-)
 _NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
 _ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
 _SET_SECRETS = bound(update(providers).where(_C.id == bindparam("id")).values(secrets=bindparam("new_secrets")))
@@ -141,20 +131,9 @@ def list_all(unit: TenantUnit) -> list[Provider]:
     return unit.all(_LIST)
 
 
-def find_only(unit: SystemUnit, name: str, kind: str) -> Provider | None:
-    """The one provider of that name in the whole installation, None when there are several or none."""
-    found = unit.all(_ONLY, name=name, kind=kind)
-    return found[0] if len(found) == 1 else None
-
-
 def find_with_issuer(unit: TenantUnit, issuer: str) -> Provider | None:
     """The tenant's SAML provider of that entity id."""
     return unit.first(_SAME_ISSUER, issuer=issuer, kind="saml")
-
-
-def find_by_issuer(unit: SystemUnit, issuer: str, kind: str) -> list[Provider]:
-    """Providers of all tenants that have this entity id or directory, at most 20."""
-    return unit.all(_BY_ISSUER, issuer=issuer, kind=kind)
 
 
 def create(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal, select, update
 
 from manifest_auth.context import Context
 from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
@@ -52,6 +52,7 @@ class Principal(NamedTuple):
     tenant_settings: str
     suspended_at: int | None
     keys: str | None  # the stamp of the signing keys, as of this read
+    claims: int  # on whose standing the judgement of a foreign token rests, see sessions.foreign; 0 for all others
 
     @property
     def chain(self) -> Chain:
@@ -91,6 +92,7 @@ _PRINCIPAL = select(
     _T.settings,
     _T.suspended_at,
     KEYS,
+    literal(0),
 ).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
 
 _WHY = "the credential names the session, and the session names the tenant"

@@ -164,6 +164,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "issuers in tokens are not below login."
         ),
     ] = ""
+    microsoft_app_id: Annotated[
+        str,
+        _about(
+            "Client id of one multi-tenant application of the operator's, which administrators of Microsoft "
+            "directories sign in to when a client proves its directory. Empty: each client's own application is used.",
+            pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
+        ),
+    ] = ""
+    microsoft_app_secret: Annotated[Secret | None, _about("Client secret of that application.")] = None
     demo_password: Annotated[Secret | None, _about("One password for all demo accounts of `serve --demo`.")] = None
     outgoing_private: Annotated[
         str,

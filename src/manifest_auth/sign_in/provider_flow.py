@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import links, providers, sessions, tenants
 from manifest_auth.audit import Event
+from manifest_auth.claims import names
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
 from manifest_auth.links import Purpose
@@ -66,18 +67,8 @@ async def choose(ctx: Context, kind: Method, asked: Asked) -> Chosen:
 
 
 def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
-    if asked.client is None:
-        if asked.provider is None:
-            raise ValidationError(details=[("client", "Required")])
-        found = providers.find_only(unit, asked.provider, kind)
-        if found is None:
-            raise NotFound(reason="no client named, and not the only provider of that name")
-        tenant = tenants.get(unit, found.tenant_id)
-    else:
-        named = tenants.find(unit, asked.client)
-        if named is None:
-            raise NotFound(reason="no such client")
-        tenant, found = named, _of_tenant(unit.of(named.id), kind, asked.provider)
+    tenant = _client(unit, kind, asked)
+    found = _of_tenant(unit.of(tenant.id), kind, asked.provider)
     if found.disabled_at is not None:
         raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
     bound = unit.of(tenant.id)
@@ -93,6 +84,23 @@ def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
     challenge = codes.check_challenge(asked.challenge, is_needed=not _is_web(return_to))
     wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)
     return Chosen(tenant, found, wish)
+
+
+def _client(unit: SystemUnit, kind: str, asked: Asked) -> Tenant:
+    """The client that is named; else the one that the provider's name means, and for Dynamics the name of its start.
+    Raises NotFound, ValidationError."""
+    if asked.client is not None:
+        named = tenants.find(unit, asked.client)
+        if named is None:
+            raise NotFound(reason="no such client")
+        return named
+    name = asked.provider or (names.DYNAMICS if kind == "dynamics" else None)
+    meant = names.client_of(unit, name) if name is not None else None
+    if meant is None and asked.provider is not None:
+        raise NotFound(reason="no client named, and nobody pinned the provider's name")
+    if meant is None:
+        raise ValidationError(details=[("client", "Required")])
+    return meant
 
 
 async def begin(ctx: Context, chosen: Chosen, callback: Callback | None) -> Begun:
@@ -126,7 +134,9 @@ def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
     return found
 
 
-def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str, response: str = "cookie") -> str:
+def return_address(
+    ctx: Context, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
+) -> str:
     """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
     is listed, else the page that says who one is. Raises ValidationError."""
     listed = _listed(tenant, provider)
@@ -140,8 +150,9 @@ def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str,
     return address or _who_am_i(ctx)
 
 
-def _listed(tenant: Tenant, provider: Provider) -> tuple[str, ...]:
-    return (*provider.rules.return_addresses, *tenants.settings_of(tenant.settings).return_addresses)
+def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
+    of_provider = provider.rules.return_addresses if provider is not None else ()
+    return (*of_provider, *tenants.settings_of(tenant.settings).return_addresses)
 
 
 def _who_am_i(ctx: Context) -> str:

@@ -1,8 +1,8 @@
 """Signing in at a SAML provider: requests and responses (SAML 2.0 profiles, section 4.1; security bar, part 6).
 
 What a response says of itself only picks the provider whose pinned keys it is judged by: the request that it answers,
-else the client that was named, else the audience. Everything after that is read from verified bytes alone, and every
-failure is one and the same answer.
+else the client that was named, else the audience, or the Destination where the audience is encrypted. Everything after
+that is read from verified bytes alone, and every failure is one and the same answer.
 """
 
 from __future__ import annotations
@@ -69,9 +69,10 @@ def entity_id(ctx: Context, client: str) -> str:
     return f"{ctx.house.settings.public_url.rstrip('/')}{PATH}/metadata?client={client}"
 
 
-def acs(ctx: Context) -> str:
-    """Our assertion consumer address."""
-    return ctx.house.settings.public_url.rstrip("/") + PATH
+def acs(ctx: Context, client: str = "") -> str:
+    """Our assertion consumer address. ``client``: as it may be typed in at a provider that encrypts, so that its
+    responses name the client even when nobody asked for them."""
+    return ctx.house.settings.public_url.rstrip("/") + PATH + (f"?client={client}" if client else "")
 
 
 async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) -> tuple[str | tuple[bytes, str], Begun]:
@@ -193,12 +194,7 @@ def _candidates(
         raise SsoFailed(reason="InResponseTo is missing, though we asked")
     issuer = shown.issuer or ""
     candidates = []
-    if named is None and shown.is_encrypted:
-        found = providers.find_by_issuer(unit, issuer, METHOD)
-        candidates = [_Candidate(p, tenants.get(unit, p.tenant_id).identifier, None) for p in found]
-    prefix = entity_id(ctx, "")
-    idents = [named.identifier] if named else [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)]
-    for identifier in idents[:5]:
+    for identifier in [named.identifier] if named else _clients_said(ctx, shown):
         tenant = tenants.find(unit, identifier)
         fitting = providers.find_with_issuer(unit.of(tenant.id), issuer) if tenant is not None else None
         if tenant is not None and fitting is not None:
@@ -206,6 +202,18 @@ def _candidates(
     if not candidates:
         raise SsoFailed(reason="response: no provider with this issuer and audience")
     return candidates
+
+
+def _clients_said(ctx: Context, shown: Shown) -> list[str]:
+    """The clients that a response names by itself: by its audiences, or by its Destination where those are encrypted.
+    Raises ValidationError where it names none by that."""
+    if not shown.is_encrypted:
+        prefix = entity_id(ctx, "")
+        return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]
+    prefix, destination = f"{acs(ctx)}?client=", shown.destination or ""
+    if not destination.startswith(prefix):
+        raise ValidationError(details=[("client", "Required: the response is encrypted, and we did not ask for it")])
+    return [destination.removeprefix(prefix)]
 
 
 async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
@@ -216,6 +224,8 @@ async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[
         try:
             request_id = candidate.flow.request_id if candidate.flow else None
             policy = policy_of(ctx, candidate.provider, candidate.client)
+            if candidate.flow is None and shown.destination == acs(ctx, candidate.client):
+                policy = policy._replace(acs=shown.destination)
             verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
             return candidate, await ctx.house.saml_threads.run(verifying)
         except saml.Refused as error:

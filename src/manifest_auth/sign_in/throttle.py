@@ -101,6 +101,7 @@ _T = throttles.c
 _FIND = unowned(
     select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")).with_for_update(), _Row
 )
+_LOOK = unowned(select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")), _Row)
 # A counter that does not exist cannot be locked: it is made first, or parallel guesses would find none and all pass.
 _START = unowned(
     upsert(throttles)
@@ -237,6 +238,14 @@ def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: 
         if pause := counter.policy.pause_ms(failures):
             unit.change(_PAUSE, of_key=counter.key, until=now + pause)
     return None
+
+
+def held(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Held | None:
+    """Whether a counter holds attempts back now; counts nothing."""
+    row = unit.first(_LOOK, key=counter.key)
+    if row is None or row.updated_at < now - counter.policy.memory_ms or row.allowed_at <= now:
+        return None
+    return Held(row.allowed_at - now, counter)
 
 
 def refusal(ctx: Context, door: Door, wait: Wait) -> RateLimited:
