@@ -16,10 +16,11 @@ from manifest_auth.errors import ProviderUnavailable, SsoFailed
 from manifest_auth.metrics import Method
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import OidcSettings, Provider
-from manifest_auth.sign_in import flows, matching, provider_flow
+from manifest_auth.sign_in import flows, known_refusals, matching, provider_flow
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
+from manifest_auth.sign_in.known_refusals import START_AGAIN
 from manifest_auth.sign_in.matching import Person
 from manifest_auth.sign_in.provider_flow import Chosen, Outcome
 
@@ -101,15 +102,19 @@ async def open_flow(
     house = ctx.house
     flow = await house.store.read(lambda unit: flows.find_by_state(unit, returned.state, ctx.now))
     if flow is None:
-        raise SsoFailed(reason="state: unknown or expired")
+        raise SsoFailed(START_AGAIN, reason="state: unknown or expired")
+    whose = (flow.tenant_id, flow.provider_id)
     if flow.is_used:
-        raise SsoFailed(reason="state: used before", replay="oidc_state")
+        refusal = SsoFailed(START_AGAIN, reason="state: used before", replay="oidc_state")
+        raise await known_refusals.refuse(ctx, kind, *whose, refusal)
     if not flow.is_from(cookie_of(flow.cookie)):
-        raise SsoFailed(reason="state: of another browser")
+        refusal = SsoFailed(known_refusals.other_browser(ctx), reason="state: of another browser")
+        raise await known_refusals.refuse(ctx, kind, *whose, refusal)
     bound = house.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
     if not await bound.write_quickly(lambda unit: flows.take(unit, flow)):
-        raise SsoFailed(reason="state: used meanwhile", replay="oidc_state")
+        refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
+        raise await known_refusals.refuse(ctx, kind, *whose, refusal)
     if provider.kind != kind or returned.number != _number(provider):
         raise await provider_flow.refuse(ctx, provider, "the answer came to another callback address")
     if provider.disabled_at is not None:
@@ -160,6 +165,7 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
         first_name=first,
         last_name=last,
         groups=matching.groups_of(claims, settings.group_claim),
+        told=tuple(claims),
     )
 
 
