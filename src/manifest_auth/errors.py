@@ -78,7 +78,10 @@ class Forbidden(Refusal):
 
 class AccountDisabled(Refusal):
     code, status, sentence = "ACCOUNT_DISABLED", 403, "This account is disabled"
-    when = "Only after a valid proof: the user is deactivated, here or at Microsoft, or the client is suspended."
+    when = (
+        "Only after a valid proof: the user is deactivated, here or at Microsoft, or the client is suspended. Where a "
+        "sign-in at a provider begins: the client is suspended."
+    )
     keeps_writes = True
 
 

@@ -15,7 +15,7 @@ from manifest_auth.claims import domain_rows, notices
 from manifest_auth.claims.domain_records import Verdict
 from manifest_auth.claims.domain_rows import DNS, FAILING, LAPSED, LAPSES_MS, PROVED, UPGRADE, VOUCHED, Claim
 from manifest_auth.context import House
-from manifest_auth.mail import Letter
+from manifest_auth.mail_queue import Queued
 from manifest_auth.store import SystemUnit
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -26,7 +26,7 @@ class Checked(NamedTuple):
     """The claim as it is now, and the e-mails that tell of it."""
 
     claim: Claim
-    letters: list[Letter]
+    mails: list[Queued | None]
 
 
 class _Case(NamedTuple):
@@ -87,16 +87,17 @@ def _seen(case: _Case) -> Checked:
 
 def _contest(case: _Case) -> Checked:
     """Another client's claim counts. Looked at each hour, so that the domain comes soon after it is free."""
-    claim, letters = case.claim, []
+    claim = case.claim
+    mails: list[Queued | None] = []
     owner = domain_rows.owner_of(case.unit, claim.domain)
     assert owner is not None
     domain_rows.mark_contested(case.unit.of(owner), claim.domain, True)
     if not claim.contested:
         for tenant_id in sorted((claim.tenant_id, owner)):
             case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
-        letters = notices.contested(case.unit, case.house, claim.domain, owner, claim.tenant_id)
+        mails = notices.contested(case.unit, case.house, claim.domain, owner, claim.tenant_id)
     after = case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
-    return Checked(after, letters)
+    return Checked(after, mails)
 
 
 def _missing_at_owner(case: _Case) -> Checked:
@@ -113,9 +114,9 @@ def _missing_at_owner(case: _Case) -> Checked:
     if claim.state != FAILING:
         case.record(claim.tenant_id, Event.DOMAIN_FAILING)
     due = sum(now >= since + after for after in NOTICES_MS)
-    letters = notices.failing(unit, case.house, claim, since + LAPSES_MS) if due > claim.notices else []
+    mails = notices.failing(unit, case.house, claim, since + LAPSES_MS) if due > claim.notices else []
     after = case.put(state=FAILING, failing_since=since, notices=due, next_check_at=case.next_check(since))
-    return Checked(after, letters)
+    return Checked(after, mails)
 
 
 def _missing(case: _Case) -> Checked:

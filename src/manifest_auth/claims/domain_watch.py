@@ -73,7 +73,7 @@ async def check_now(ctx: Context, tenant_id: int, domain: str) -> tuple[Claim, s
     checked = await _settle(house, origin_of(ctx), tenant_id, domain, verdict)
     if checked is None:
         raise NotFound()
-    house.mail.in_background(notices.send(house, checked.letters, ctx.request_id))
+    notices.send(house, checked.mails, ctx.request_id)
     return checked.claim, verdict.why
 
 
@@ -120,7 +120,7 @@ async def _check(house: House, key: _Key) -> bool:
     verdict = await house.domain_records.look_in_turn(record_of(key.domain, claim.token))
     checked = await _settle(house, system(house), key.tenant_id, key.domain, verdict)
     if checked is not None:
-        await notices.send(house, checked.letters, "domain-check")
+        notices.send(house, checked.mails, "domain-check")
     return True
 
 

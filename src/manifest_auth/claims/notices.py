@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from manifest_auth import mail, tenants, users
+from manifest_auth import mail, mail_queue, tenants, users
 from manifest_auth.claims.domain_names import record_of
 from manifest_auth.claims.domain_rows import Claim
 from manifest_auth.context import House
-from manifest_auth.mail import LEISURE_S, Letter
+from manifest_auth.mail import Letter
+from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import when
@@ -17,7 +18,7 @@ _MOST = 50  # Admins of one client who are told
 _ADMINS = frozenset({"role", "active"})
 
 
-def tell_admins(unit: TenantUnit, house: House, domain: str, make: Callable[[str, str], Letter]) -> list[Letter]:
+def tell_admins(unit: TenantUnit, house: House, domain: str, make: Callable[[str, str], Letter]) -> list[Queued | None]:
     """An e-mail to each active Admin of the client, in the transaction of what it tells of. ``make``: of an address and
     the client's name."""
     client = tenants.get(unit, unit.tenant_id).name
@@ -25,7 +26,7 @@ def tell_admins(unit: TenantUnit, house: House, domain: str, make: Callable[[str
     return [_add(unit, house, domain, make(admin.email, client)) for admin in admins]
 
 
-def failing(unit: TenantUnit, house: House, claim: Claim, lapses_at: int) -> list[Letter]:
+def failing(unit: TenantUnit, house: House, claim: Claim, lapses_at: int) -> list[Queued | None]:
     name, value = record_of(claim.domain, claim.token)
     until = when(lapses_at)[:10]
     return tell_admins(
@@ -34,16 +35,16 @@ def failing(unit: TenantUnit, house: House, claim: Claim, lapses_at: int) -> lis
     )  # fmt: skip
 
 
-def lapsed(unit: TenantUnit, house: House, claim: Claim) -> list[Letter]:
+def lapsed(unit: TenantUnit, house: House, claim: Claim) -> list[Queued | None]:
     name, value = record_of(claim.domain, claim.token)
     return tell_admins(
         unit, house, claim.domain, lambda to, client: mail.domain_lapsed(to, client, claim.domain, name, value)
     )
 
 
-def contested(unit: SystemUnit, house: House, domain: str, owner: int, contester: int) -> list[Letter]:
+def contested(unit: SystemUnit, house: House, domain: str, owner: int, contester: int) -> list[Queued | None]:
     """Neither client learns who the other is; the operator is told both."""
-    told = []
+    told: list[Queued | None] = []
     for tenant_id in (owner, contester):
         told += tell_admins(
             unit.of(tenant_id), house, domain,
@@ -56,12 +57,10 @@ def contested(unit: SystemUnit, house: House, domain: str, owner: int, contester
     return told
 
 
-def _add(_unit: TenantUnit, _house: House, _domain: str, letter: Letter) -> Letter:
-    """Takes an e-mail into the transaction; it is sent after the commit."""
-    return letter
+def _add(unit: TenantUnit, house: House, domain: str, letter: Letter) -> Queued | None:
+    return mail_queue.add(unit, house, letter, "domain", f"domain:{domain}")
 
 
-async def send(house: House, told: Sequence[Letter], request_id: str) -> None:
-    """Sends what :func:`tell_admins` made, one after the other; nobody waits for it."""
-    for letter in told:
-        await house.mail.send(letter, house.mail.deadline(LEISURE_S), request_id)
+def send(house: House, told: Sequence[Queued | None], request_id: str) -> None:
+    """Sends what was queued, after the commit; no one waits for it."""
+    mail_queue.send_soon(house, request_id, *told)

@@ -56,7 +56,9 @@ async def end(
 async def _end(
     ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
-    flow, provider = await openid.open_flow(ctx, lambda asked: registration_of(ctx, asked).issuer, returned, cookie_of)
+    flow, provider = await openid.open_flow(
+        ctx, METHOD, lambda asked: registration_of(ctx, asked).issuer, returned, cookie_of
+    )
     settings = _settings(provider)
     person, tokens = await _ask(ctx, provider, settings, flow, returned)
 

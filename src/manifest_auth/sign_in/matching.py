@@ -25,6 +25,11 @@ from manifest_auth.users import User
 
 _LONGEST_SUBJECT = 512
 _LONGEST_NAME = 100
+_MOST_SHOWN, _SHOWN_LENGTH = 10, 40
+#: Claims that every token carries and no one sets up.
+_PROTOCOL = frozenset(
+    {"iss", "aud", "azp", "sub", "exp", "iat", "nbf", "nonce", "jti", "sid", "auth_time", "acr", "amr", "at_hash"}
+)
 # The first is one sentence for an account that does not exist and for one that is not linked: an address whose owner
 # nobody vouched for is not told which.
 _NO_ACCOUNT = "You have no account here that belongs to this identity"
@@ -45,6 +50,7 @@ class Person(NamedTuple):
     groups: tuple[str, ...] | None
     directory: str = ""  # of Microsoft: its id, within which the subject is the same at every provider
     aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
+    told: tuple[str, ...] = ()  # the names of the claims or attributes that arrived
 
 
 class Ticket(NamedTuple):
@@ -79,7 +85,7 @@ def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ti
     if not user.roles and user.deactivated_at is None:
         if mapped & Role.ADMIN.bit:
             raise _refused("the groups give the role Admin alone, and no Admin confirmed the identity", _NO_ROLE)
-        raise _refused("no group gives a role", _NO_ROLE)
+        raise _refused(_no_role(person), _NO_ROLE)
     return user
 
 
@@ -175,7 +181,7 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
     if rules.domains and not _lists(provider, person):
         raise _refused("unknown person of a foreign domain", _NO_ACCOUNT)
     if not roles:
-        raise _refused("no group gives a role", _NO_ROLE)
+        raise _refused(_no_role(person), _NO_ROLE)
     try:
         user = users.create(
             unit,
@@ -230,6 +236,19 @@ def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value,)
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _no_role(person: Person) -> str:
+    """With what arrived, for those who set up the groups: no value of anything else."""
+    groups = ", ".join(_quoted(person.groups or ())) or "none"
+    claims = ", ".join(_quoted(tuple(name for name in person.told if name not in _PROTOCOL))) or "none"
+    return f"no group gives a role; groups: {groups}; claims: {claims}"
+
+
+def _quoted(texts: tuple[str, ...]) -> list[str]:
+    """The first of many, each cut: what a provider sends is not bounded, a reason is."""
+    shown = [repr(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…") for text in texts[:_MOST_SHOWN]]
+    return [*shown, "…"] if len(texts) > _MOST_SHOWN else shown
 
 
 def _usable(person: Person) -> Person:

@@ -17,10 +17,11 @@ from manifest_auth.metrics import Method
 from manifest_auth.oidc import CallbackAddresses
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import OidcSettings, Provider
-from manifest_auth.sign_in import flows, matching, provider_flow
+from manifest_auth.sign_in import flows, known_refusals, matching, provider_flow
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
+from manifest_auth.sign_in.known_refusals import START_AGAIN
 from manifest_auth.sign_in.matching import Person
 from manifest_auth.sign_in.provider_flow import Chosen, Outcome
 
@@ -100,13 +101,17 @@ async def end(
 async def _end(
     ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
-    flow, provider = await open_flow(ctx, lambda asked: _settings(asked).issuer, returned, cookie_of)
+    flow, provider = await open_flow(ctx, METHOD, lambda asked: _settings(asked).issuer, returned, cookie_of)
     person = await _redeem(ctx, provider, flow, returned)
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
 
 
 async def open_flow(
-    ctx: Context, issuer_of: Callable[[Provider], str], returned: Returned, cookie_of: Callable[[str], str | None]
+    ctx: Context,
+    method: Method,
+    issuer_of: Callable[[Provider], str],
+    returned: Returned,
+    cookie_of: Callable[[str], str | None],
 ) -> tuple[Flow, Provider]:
     """The sign-in that an answer belongs to, used up. ``cookie_of``: from a cookie's name to its value.
 
@@ -116,17 +121,21 @@ async def open_flow(
     house = ctx.house
     flow = await house.store.read(lambda unit: flows.find_by_state(unit, returned.state, ctx.now))
     if flow is None:
-        raise SsoFailed(reason="state: unknown or expired")
+        raise SsoFailed(START_AGAIN, reason="state: unknown or expired")
+    whose = (flow.tenant_id, flow.provider_id)
     if flow.is_used:
-        raise SsoFailed(reason="state: used before", replay="oidc_state")
+        refusal = SsoFailed(START_AGAIN, reason="state: used before", replay="oidc_state")
+        raise await known_refusals.refuse(ctx, method, *whose, refusal)
     if not flow.is_from(cookie_of(flow.cookie)):
-        raise SsoFailed(reason="state: of another browser")
+        refusal = SsoFailed(known_refusals.other_browser(ctx), reason="state: of another browser")
+        raise await known_refusals.refuse(ctx, method, *whose, refusal)
     bound = house.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
     if not flow.callback.fits(returned.came_to, returned.iss, lambda: issuer_of(provider)):
         raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
     if not await bound.write_quickly(lambda unit: flows.take(unit, flow)):
-        raise SsoFailed(reason="state: used meanwhile", replay="oidc_state")
+        refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
+        raise await known_refusals.refuse(ctx, method, *whose, refusal)
     if provider.disabled_at is not None:
         raise await provider_flow.refuse(ctx, provider, "provider is switched off")
     if returned.error or not returned.code:
@@ -169,6 +178,7 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
         first_name=first,
         last_name=last,
         groups=matching.groups_of(claims, settings.group_claim),
+        told=tuple(claims),
     )
 
 

@@ -18,16 +18,18 @@ from manifest_auth.links import Purpose
 from manifest_auth.metrics import Method, Result
 from manifest_auth.oidc import Callback
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import codes, finish, flows, matching, strangers, throttle
+from manifest_auth.sign_in import codes, finish, flows, known_refusals, matching, strangers, throttle
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
 from manifest_auth.sign_in.flows import Begun, Flow, Wish
+from manifest_auth.sign_in.known_refusals import OfClient
 from manifest_auth.sign_in.matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 
 T = TypeVar("T")
 _MORE_ATTEMPTS = 3
+SUSPENDED = "the client is suspended"
 
 
 class Asked(NamedTuple):
@@ -62,23 +64,34 @@ class Outcome(NamedTuple):
 
 
 async def choose(ctx: Context, kind: Method, asked: Asked) -> Chosen:
-    """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off."""
-    return await counted(ctx, kind, ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked)), begun)
+    """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off, AccountDisabled
+    when the client is suspended: better before the login at the provider than after it."""
+    choosing = ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked))
+    return await counted(ctx, kind, known_refusals.told(ctx, kind, choosing), begun)
 
 
 def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
     tenant = _client(unit, kind, asked)
     found = _of_tenant(unit.of(tenant.id), kind, asked.provider)
+    if tenant.suspended_at is not None:
+        refusal = AccountDisabled("Nobody can sign in here at the moment: this client is suspended", reason=SUSPENDED)
+        raise OfClient(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
-        raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        raise OfClient(
+            tenant.id, found.id, SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        )
     bound = unit.of(tenant.id)
     invitation = links.find(bound, asked.invitation) if asked.invitation else None
     if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
         used = invitation is not None and invitation.used_at is not None
-        raise SsoFailed(
-            "The invitation is not open any more",
-            reason="invitation: unknown, used or expired",
-            replay="one_time_link" if used else None,
+        raise OfClient(
+            tenant.id,
+            found.id,
+            SsoFailed(
+                "The invitation is not open any more",
+                reason="invitation: unknown, used or expired",
+                replay="one_time_link" if used else None,
+            ),
         )
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = codes.check_challenge(asked.challenge, is_needed=not _is_web(return_to))
@@ -197,8 +210,8 @@ async def complete(
                 use(bound)
             tenant = tenants.get(unit, provider.tenant_id)
             if tenant.suspended_at is not None:  # before anybody is made or changed there
-                record_refusal(bound, ctx, provider, "the client is suspended")
-                raise AccountDisabled(reason="the client is suspended")
+                record_refusal(bound, ctx, provider, SUSPENDED)
+                raise AccountDisabled(reason=SUSPENDED)
             if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
@@ -269,7 +282,8 @@ def record_failure(
     unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed, *, proved: bool = False
 ) -> None:
     """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
-    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
+    why = refusal.reason[: known_refusals.LONGEST_WHY]
+    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
     strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
 
 

@@ -252,7 +252,7 @@ async def _discover(ctx: Context, call: Call[DiscoverBody]) -> Answer:
 
 
 _BASE = "/api/client/auth"
-_BEGINS = (ValidationError, NotFound, SsoFailed, RateLimited, ProviderUnavailable)
+_BEGINS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
 ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
     Route("POST", f"{_BASE}/discover", _discover, Door.OPEN, "Which ways in an e-mail address has",

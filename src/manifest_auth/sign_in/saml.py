@@ -18,13 +18,15 @@ from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.metrics import Method
 from manifest_auth.providers import Provider, SamlSettings
-from manifest_auth.sign_in import flows, provider_flow, replays, strangers, unverified
+from manifest_auth.sign_in import flows, known_refusals, provider_flow, replays, strangers, unverified
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
+from manifest_auth.sign_in.known_refusals import START_AGAIN, OfClient
 from manifest_auth.sign_in.matching import Person
 from manifest_auth.sign_in.provider_flow import Chosen, Outcome
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
 
 if TYPE_CHECKING:  # loaded when the first response arrives: it brings libraries that few installations need
     from manifest_auth.saml import Assertion, Policy, Shown
@@ -132,7 +134,8 @@ async def _end(
 
     try:
         shown = await ctx.house.saml_threads.run(lambda: saml.read(received.response))
-        found = await ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
+        reading = ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
+        found = await known_refusals.told(ctx, METHOD, reading)
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
     except saml.Refused as error:
@@ -150,11 +153,11 @@ async def _end(
 
     def use(unit: TenantUnit) -> None:
         if flow is not None and not flows.take(unit, flow):
-            raise SsoFailed(reason="the request was answered before", replay="saml_response")
+            raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
         if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
             detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
             strangers.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
-            raise SsoFailed(reason="replay: the assertion was used before", replay="saml_assertion")
+            raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")
         taken.was_right(unit)
 
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
@@ -178,20 +181,16 @@ def _candidates(
     if shown.in_response_to is not None:
         flow = flows.find_by_request(unit, shown.in_response_to, ctx.now)
         if flow is None:
-            raise SsoFailed(reason="InResponseTo: no open request of ours")
-        if flow.is_used:
-            raise SsoFailed(reason="InResponseTo: the request was answered before", replay="saml_response")
-        if named is not None and named.id != flow.tenant_id:
-            raise SsoFailed(reason="the request was another client's")
-        if received.relay_state and not flows.has_state(flow, received.relay_state):
-            raise SsoFailed(reason="RelayState: of another sign-in")
-        if not flow.is_from(cookie_of(flow.cookie)):
-            raise SsoFailed(reason="the request was another browser's")
+            unknown = SsoFailed(START_AGAIN, reason="InResponseTo: no open request of ours")
+            raise _whose(unit, ctx, named, shown, unknown)
+        if refusal := _unfit(ctx, received, named, flow, cookie_of(flow.cookie)):
+            raise OfClient(flow.tenant_id, flow.provider_id, refusal)
         provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
         return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
     asked = flows.find_by_state(unit, received.relay_state, ctx.now) if received.relay_state else None
     if asked is not None and not asked.is_used:
-        raise SsoFailed(reason="InResponseTo is missing, though we asked")
+        refusal = SsoFailed(reason="InResponseTo is missing, though we asked")
+        raise OfClient(asked.tenant_id, asked.provider_id, refusal)
     issuer = shown.issuer or ""
     candidates = []
     for identifier in [named.identifier] if named else _clients_said(ctx, shown):
@@ -200,7 +199,7 @@ def _candidates(
         if tenant is not None and fitting is not None:
             candidates.append(_Candidate(fitting, tenant.identifier, None))
     if not candidates:
-        raise SsoFailed(reason="response: no provider with this issuer and audience")
+        raise _whose(unit, ctx, named, shown, SsoFailed(reason="response: no provider with this issuer and audience"))
     return candidates
 
 
@@ -214,6 +213,28 @@ def _clients_said(ctx: Context, shown: Shown) -> list[str]:
     if not destination.startswith(prefix):
         raise ValidationError(details=[("client", "Required: the response is encrypted, and we did not ask for it")])
     return [destination.removeprefix(prefix)]
+
+
+def _whose(unit: SystemUnit, ctx: Context, named: Tenant | None, shown: Shown, refusal: SsoFailed) -> Exception:
+    """The refusal, of the client that the request or an audience of the response names: enough to tell its trail."""
+    prefix = entity_id(ctx, "")
+    mine = [audience.removeprefix(prefix) for audience in shown.audiences[:1] if audience.startswith(prefix)]
+    client = named or next((found for one in mine if (found := tenants.find(unit, one)) is not None), None)
+    return refusal if client is None else OfClient(client.id, None, refusal)
+
+
+def _unfit(ctx: Context, received: Received, named: Tenant | None, flow: Flow, cookie: str | None) -> SsoFailed | None:
+    """Why a response is no answer to this request of ours."""
+    if flow.is_used:
+        reason = "InResponseTo: the request was answered before"
+        return SsoFailed(START_AGAIN, reason=reason, replay="saml_response")
+    if named is not None and named.id != flow.tenant_id:
+        return SsoFailed(reason="the request was another client's")
+    if received.relay_state and not flows.has_state(flow, received.relay_state):
+        return SsoFailed(reason="RelayState: of another sign-in")
+    if not flow.is_from(cookie):
+        return SsoFailed(known_refusals.other_browser(ctx), reason="the request was another browser's")
+    return None
 
 
 async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
@@ -292,6 +313,7 @@ def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
         first_name=_first(given, (names.first_name,) if names.first_name else _FIRST),
         last_name=_first(given, (names.last_name,) if names.last_name else _LAST),
         groups=_all(given, (names.groups,) if names.groups else _GROUPS),
+        told=tuple(given),
     )
 
 
