@@ -255,7 +255,9 @@ OVER, OPEN = ("SessionNotOnOrAfter", at(-60)), ("SessionNotOnOrAfter", at(600))
         ((None, ("SessionNotOnOrAfter", "soon")), "not a time"),
     ],
 )
-def test_every_authn_statement_is_judged(sign: str, statements: tuple[tuple[str, str] | None, ...], reason: str) -> None:
+def test_every_authn_statement_is_judged(
+    sign: str, statements: tuple[tuple[str, str] | None, ...], reason: str
+) -> None:
     refuse(response(before=_statements(*statements), sign=sign), reason)
 
 

@@ -1,0 +1,42 @@
+"""Our own access tokens, in numbers of the tests' own: how long one may be, and how many are remembered."""
+
+from __future__ import annotations
+
+from manifest_auth.tokens import Purpose
+from tests.support.accounts import keys_of
+from tests.support.envelope import check_refusal
+from tests.support.forging import claims_of, minted
+from tests.support.house import App
+from tests.support.limits import token_of_length
+
+MOST = 20_000
+
+
+async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) -> None:
+    """Signed with the real key, since only then its length alone can refuse it."""
+    claims = claims_of((await keys_of(app)).token)
+
+    def make(length: int) -> str:
+        return token_of_length(length, lambda _, filling: minted(app, {**claims, "filling": filling}))
+
+    assert (await app.me(make(8192))).status == 200
+    check_refusal(await app.me(make(8193)), 401, "INVALID_TOKEN")
+
+
+async def test_no_more_than_20000_tokens_are_remembered_and_the_oldest_go(app: App) -> None:
+    verified, claims = app.house.verified, claims_of((await keys_of(app)).token)
+    tokens = [minted(app, {**claims, "jti": f"one-{number}"}) for number in range(MOST + 5)]
+    for token in tokens:
+        await verified.verify(Purpose.ACCESS, token, app.clock.ms)
+    remembered = [verified.knows(token) for token in tokens]
+    assert remembered == [False] * 5 + [True] * MOST
+    assert (await app.me(tokens[0])).status == 200  # what is forgotten is verified again
+    assert [verified.knows(token) for token in (tokens[0], tokens[5], tokens[6])] == [True, False, True]
+
+
+async def test_what_was_refused_is_not_remembered(app: App) -> None:
+    claims = claims_of((await keys_of(app)).token)
+    forged = minted(app, {**claims, "aud": "another"})
+    for _ in range(2):
+        check_refusal(await app.me(forged), 401, "INVALID_TOKEN")
+    assert not app.house.verified.knows(forged)
