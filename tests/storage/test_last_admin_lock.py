@@ -1,5 +1,5 @@
-"""Of two transactions that would each take one of the last two Admins away, the second waits for the first and then sees
-what it did, on both stores."""
+"""Of two transactions that would each take one of the last two Admins away, the second waits for the first and then
+sees what it did, on both stores."""
 
 from __future__ import annotations
 

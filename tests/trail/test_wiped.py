@@ -96,6 +96,15 @@ async def test_so_it_is_when_the_client_is_gone_too(store: Store, chains: list[C
     assert await found(store) == {chains[which].number: [GONE_WHOLE]}
 
 
+async def test_of_several_that_are_gone_each_is_missed_by_its_client(store: Store, chains: list[Chain]) -> None:
+    """The tie to the first stood in the second, and went with it."""
+    await wipe(chains[0])
+    await wipe(chains[1])
+    faults = await found(store)
+    assert list(faults) == [chain.number for chain in chains[:2]]
+    assert all(NO_EVENTS in told for told in faults.values())
+
+
 async def test_a_tie_that_was_mended_by_hand_lacks_the_key(store: Store, chains: list[Chain]) -> None:
     await wipe(chains[1], "DELETE FROM tenants WHERE id = {c}")
     mend = f"UPDATE audit_heads SET previous_chain = {chains[0].number} WHERE tenant_id = {{c}}"
