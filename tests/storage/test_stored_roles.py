@@ -76,7 +76,7 @@ async def test_people_of_an_old_store_have_the_roles_that_they_had(empty_url: st
     assert len(expected) >= 6
     async with running(empty_url) as app:
         token = await app.admin_token()
-        found = {}
+        found: dict[str, list[str]] = {}
         for client in ("acme", "globex"):
             listed = await app.get(f"/api/admin/clients/{client}/users?first=100", token=token)
             found |= {user["email"]: user["roles"] for user in listed.data["items"]}
