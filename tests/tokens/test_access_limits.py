@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from manifest_auth.errors import InvalidToken
 from manifest_auth.tokens import Purpose
 from tests.support.accounts import keys_of
 from tests.support.envelope import check_refusal
@@ -40,3 +43,17 @@ async def test_what_was_refused_is_not_remembered(app: App) -> None:
     for _ in range(2):
         check_refusal(await app.me(forged), 401, "INVALID_TOKEN")
     assert not app.house.verified.knows(forged)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
+async def test_a_users_token_names_a_client_and_an_admins_names_none(app: App, purpose: Purpose) -> None:
+    """Each signed with the key of its purpose, and right in all else."""
+    usual = claims_of((await keys_of(app)).token)
+    aud = {Purpose.ACCESS: "manifest-api", Purpose.ADMIN_ACCESS: "manifest-admin"}[purpose]
+    for client in ("acme", ""):
+        token = minted(app, {**usual, "aud": aud, "client": client}, purpose=purpose)
+        if (client != "") == (purpose is Purpose.ACCESS):
+            assert (await app.house.verified.verify(purpose, token, app.clock.ms)).client == client
+        else:
+            with pytest.raises(InvalidToken):
+                await app.house.verified.verify(purpose, token, app.clock.ms)
