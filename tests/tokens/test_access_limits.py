@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from manifest_auth.errors import InvalidToken
@@ -57,3 +59,22 @@ async def test_a_users_token_names_a_client_and_an_admins_names_none(app: App, p
         else:
             with pytest.raises(InvalidToken):
                 await app.house.verified.verify(purpose, token, app.clock.ms)
+
+
+async def test_what_was_verified_for_one_purpose_is_not_remembered_for_another(app: App) -> None:
+    token, verified = (await keys_of(app)).token, app.house.verified
+    assert (await app.me(token)).status == 200
+    admins = await app.admin_token()
+    assert (await app.get("/api/admin/clients", token=admins)).status == 200
+    for purpose, other in ((Purpose.ADMIN_ACCESS, token), (Purpose.ACCESS, admins)):
+        with pytest.raises(InvalidToken):
+            await verified.verify(purpose, other, app.clock.ms)
+    assert verified.knows(token)
+    assert not verified.knows(admins)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+async def test_what_is_no_json_is_refused_in_a_claim_that_nobody_reads_too(app: App, value: str) -> None:
+    payload = json.dumps(claims_of((await keys_of(app)).token))
+    assert (await app.me(minted(app, payload[:-1] + ', "x": 1}'))).status == 200
+    check_refusal(await app.me(minted(app, payload[:-1] + f', "x": {value}}}')), 401, "INVALID_TOKEN")
