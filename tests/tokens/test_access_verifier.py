@@ -1,4 +1,5 @@
-"""Our own access tokens, in numbers of the tests' own: how long one may be, and how many are remembered."""
+"""Our own access tokens: how long one may be and how many are remembered, in numbers of the tests' own; and what only
+the verifier stands against, since whatever comes after it would refuse too."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import pytest
 from manifest_auth.errors import InvalidToken
 from manifest_auth.tokens import Purpose
 from tests.support.accounts import keys_of
+from tests.support.admin_desk import another, desk
 from tests.support.envelope import check_refusal
 from tests.support.forging import claims_of, minted
 from tests.support.house import App
@@ -78,3 +80,12 @@ async def test_what_is_no_json_is_refused_in_a_claim_that_nobody_reads_too(app: 
     payload = json.dumps(claims_of((await keys_of(app)).token))
     assert (await app.me(minted(app, payload[:-1] + ', "x": 1}'))).status == 200
     check_refusal(await app.me(minted(app, payload[:-1] + f', "x": {value}}}')), 401, "INVALID_TOKEN")
+
+
+async def test_an_admins_token_names_the_admin_of_its_session(app: App) -> None:
+    first = await desk(app)
+    second = await another(first)
+    claims = claims_of(first.token)
+    for number, status in ((first.id, 200), (second.id, 401)):
+        token = minted(app, {**claims, "id": number, "sub": str(number)}, purpose=Purpose.ADMIN_ACCESS)
+        assert (await app.get("/api/admin/clients", token=token)).status == status
