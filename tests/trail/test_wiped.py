@@ -105,6 +105,26 @@ async def test_of_several_that_are_gone_each_is_missed_by_its_client(store: Stor
     assert all(NO_EVENTS in told for told in faults.values())
 
 
+_PUT_IN = (
+    "INSERT INTO audit_heads (tenant_id, sequence, hash, at, previous_chain, doubts, mac)"
+    " SELECT 99, sequence, hash, at, 0, doubts, mac FROM audit_heads WHERE tenant_id = {c}"
+)
+NOT_TIED = "is not tied to the other clients' chains"
+
+
+async def test_a_chain_that_was_put_in_is_tied_to_nothing(store: Store, chains: list[Chain]) -> None:
+    await chains[0].by_hand(_PUT_IN)
+    assert NOT_TIED in (await found(store))[99]
+
+
+async def test_one_that_was_put_in_takes_no_missing_ones_place(store: Store, chains: list[Chain]) -> None:
+    await chains[0].by_hand(_PUT_IN)
+    await wipe(chains[1], "DELETE FROM tenants WHERE id = {c}")
+    faults = await found(store)
+    assert faults[chains[1].number] == [GONE_WHOLE]
+    assert NOT_TIED in faults[99]
+
+
 async def test_a_tie_that_was_mended_by_hand_lacks_the_key(store: Store, chains: list[Chain]) -> None:
     await wipe(chains[1], "DELETE FROM tenants WHERE id = {c}")
     mend = f"UPDATE audit_heads SET previous_chain = {chains[0].number} WHERE tenant_id = {{c}}"
