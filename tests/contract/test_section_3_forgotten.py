@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sign_in.throttle import ACCOUNT, ORIGIN
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.limits import ACCOUNT, ORIGIN
 from tests.support.mail_server import MailServer
 from tests.support.managing import FORGOT, NEW, reset
 from tests.support.people import set_roles
