@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from tests.hostile.scene import PASSWORD, Attack, Browser, Scene, attack, guard, opens
 from tests.support.managing import INVITE, NEW, RESET, RESTORE, SET_ROLES, accept, reset
 from tests.support.people import OidcProvider
+from tests.support.single_sign_on import check_nobody_got_in
 
 Opened = Callable[[], Awaitable[bool]]
 Kind = Callable[[Attack], Attack]
@@ -112,7 +113,12 @@ async def _code(boss: Boss) -> Opened:
 
 
 async def _by_groups(boss: Boss) -> None:
-    browser = await boss.company.sign_in("boss-subject", boss.email, groups=["bosses"])
+    """The boss comes by the company's provider. Where the planter's person at that provider has the account already,
+    the boss is refused until someone unlinks it: then there is no gain, and the attack has the account of a Viewer."""
+    browser, reply = await boss.company.attempt("boss-subject", boss.email, groups=["bosses"])
+    if "session" not in browser.cookies:
+        check_nobody_got_in(reply)
+        return
     me = (await browser.me()).data
     assert (me["user"]["id"], "Admin" in me["roles"]) == (boss.id, True), me
 
