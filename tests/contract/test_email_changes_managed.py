@@ -13,7 +13,7 @@ from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, running
 from tests.support.mail_server import MailServer
-from tests.support.managing import SET_ROLES, UPDATE, events
+from tests.support.managing import RESET, SET_ROLES, UPDATE, events, reset
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,11 @@ async def test_a_mistyped_address_that_was_put_right_gives_its_mailbox_no_passwo
     await crew.ask("Admin", UPDATE, id=user_id, input={"email": right})
     check_success(await confirm(crew.app, (await told(crew.app, post))[right].token))
     back = (await told(crew.app, post))[wrong].token
+    await crew.ask("User Admin", RESET, id=user_id)
+    link = (await told(crew.app, post))[right].token
     assert check_success(await undo(crew.app, back)) == {"email": wrong, "resets": False}
     assert await told(crew.app, post) == {}
+    check_refusal(await reset(crew.app, link), 401, "INVALID_TOKEN")  # it went to the address that was taken back
 
 
 async def test_a_user_admin_never_changes_an_admins_address(crew: Crew, post: MailServer) -> None:
