@@ -13,7 +13,17 @@ from typing import Any
 
 from manifest_auth import __version__, last_backup, logs, mail_queue, oidc
 from manifest_auth.admin import admins as admin_admins
-from manifest_auth.admin import client_sessions, clients, identities, own_routes, session_routes, throttles
+from manifest_auth.admin import (
+    client_sessions,
+    clients,
+    domains,
+    identities,
+    own_routes,
+    provider_names,
+    session_routes,
+    throttles,
+)
+from manifest_auth.admin import directories as admin_directories
 from manifest_auth.admin import installation as admin_installation
 from manifest_auth.admin import keys as admin_keys
 from manifest_auth.admin import licence as admin_licence
@@ -21,6 +31,7 @@ from manifest_auth.admin import providers as admin_providers
 from manifest_auth.admin import trail as admin_trail
 from manifest_auth.admin import users as admin_users
 from manifest_auth.admins import AdminRange
+from manifest_auth.claims import DomainRecords, domain_watch
 from manifest_auth.clock import Clock, Random
 from manifest_auth.context import House
 from manifest_auth.files import open_keeper
@@ -39,9 +50,18 @@ from manifest_auth.refusals import Refusals
 from manifest_auth.sealing import Macs, Sealer, secret_keys
 from manifest_auth.sessions import Principals
 from manifest_auth.settings import Settings, SettingsError, load, variable
-from manifest_auth.sign_in import address_routes, identity_routes, link_routes, link_start, provider_routes
+from manifest_auth.sign_in import (
+    address_routes,
+    callback_routes,
+    directory_routes,
+    identity_routes,
+    link_routes,
+    link_start,
+    provider_routes,
+)
 from manifest_auth.sign_in import routes as sign_in_routes
 from manifest_auth.sign_in.entra import EntraTokens
+from manifest_auth.sign_in.saml_threads import SamlThreads
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tokens import KeyRing, VerifiedTokens
@@ -52,10 +72,12 @@ from manifest_auth.work import routes as work_routes
 ROUTES = (
     *sign_in_routes.ROUTES,
     *provider_routes.ROUTES,
+    *callback_routes.ROUTES,
     *identity_routes.ROUTES,
     *link_routes.ROUTES,
     *link_start.ROUTES,
     *address_routes.ROUTES,
+    *directory_routes.ROUTES,
     *graphql_http.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
@@ -64,6 +86,9 @@ ROUTES = (
     *clients.ROUTES,
     *admin_users.ROUTES,
     *admin_providers.ROUTES,
+    *domains.ROUTES,
+    *admin_directories.ROUTES,
+    *provider_names.ROUTES,
     *identities.ROUTES,
     *client_sessions.ROUTES,
     *own_routes.ROUTES,
@@ -106,8 +131,10 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
+        saml_threads=SamlThreads(),
         files=open_keeper(settings),
         mail=Mail(_mail_server(settings), clock, random, log, metrics),
+        domain_records=DomainRecords(settings, log),
         refusals=Refusals(clock),
         started_at=clock.now_ms(),
     )
@@ -147,6 +174,7 @@ async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
             await asyncio.wait([starting])
         await house.mail.close()
         await house.hasher.close()
+        house.saml_threads.close()
         await house.outgoing.close()
         await house.store.close()
 
@@ -192,6 +220,7 @@ class Application:
             jobs = [
                 asyncio.create_task(sweeping.run(self.house), name="sweeping"),
                 asyncio.create_task(mail_queue.run(self.house), name="mail-queue"),
+                asyncio.create_task(domain_watch.run(self.house), name="domain-checks"),
             ]
             settle_garbage()
             self.house.log.info("started", pid=os.getpid(), hashing=self.house.hasher.build)

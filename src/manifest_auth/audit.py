@@ -69,6 +69,14 @@ class Event(enum.Enum):
     PROVIDER_SWITCHED_OFF = "provider_switched_off"
     PROVIDER_SWITCHED_ON = "provider_switched_on"
     PROVIDER_DELETED = "provider_deleted"
+    DOMAIN_CLAIMED = "domain_claimed"
+    DOMAIN_PROVED = "domain_proved"
+    DOMAIN_FAILING = "domain_failing"
+    DOMAIN_LAPSED = "domain_lapsed"
+    DOMAIN_CONTESTED = "domain_contested"
+    DOMAIN_MOVED = "domain_moved"
+    DOMAIN_VOUCHED = "domain_vouched"
+    DOMAIN_RELEASED = "domain_released"
     ASSERTION_REPLAYED = "assertion_replayed"
     SIGN_IN_CODE_REUSED = "sign_in_code_reused"
     ADMIN_CREATED = "admin_created"
@@ -92,6 +100,13 @@ class Event(enum.Enum):
     RESTORED = "restored"
     SCHEMA_UPGRADED = "schema_upgraded"
     AUDIT_SWEPT = "audit_swept"
+    DIRECTORY_CLAIMED = "directory_claimed"
+    DIRECTORY_PROVED = "directory_proved"
+    DIRECTORY_VOUCHED = "directory_vouched"
+    DIRECTORY_GRANTED = "directory_granted"
+    DIRECTORY_REVOKED = "directory_revoked"
+    DIRECTORY_RELEASED = "directory_released"
+    PROVIDER_NAME_PINNED = "provider_name_pinned"
 
 
 class Point(NamedTuple):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
     from structlog.typing import FilteringBoundLogger
 
     from manifest_auth.admins import AdminRange
+    from manifest_auth.claims import DomainRecords
     from manifest_auth.files import Keeper
     from manifest_auth.licence import Gate
     from manifest_auth.mail import Mail
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # the floors above: the house holds them, this floor only nam
     from manifest_auth.sealing import Sealer
     from manifest_auth.sessions import Principals
     from manifest_auth.sign_in.entra import EntraTokens
+    from manifest_auth.sign_in.saml_threads import SamlThreads
     from manifest_auth.store import Store, TenantStore
     from manifest_auth.tokens import KeyRing, VerifiedTokens
 
@@ -49,8 +51,10 @@ class House:
     oidc: OidcClient
     microsoft: Microsoft
     entra: EntraTokens
+    saml_threads: SamlThreads
     files: Keeper
     mail: Mail
+    domain_records: DomainRecords
     refusals: Refusals
     started_at: int  # when this process built it
 

@@ -78,7 +78,10 @@ class Forbidden(Refusal):
 
 class AccountDisabled(Refusal):
     code, status, sentence = "ACCOUNT_DISABLED", 403, "This account is disabled"
-    when = "Only after a valid proof: the user is deactivated, here or at Microsoft, or the client is suspended."
+    when = (
+        "Only after a valid proof: the user is deactivated, here or at Microsoft, or the client is suspended. Where a "
+        "sign-in at a provider begins: the client is suspended."
+    )
     keeps_writes = True
 
 
@@ -131,7 +134,10 @@ class MethodNotAllowed(Refusal):
 
 class PayloadTooLarge(Refusal):
     code, status, sentence = "PAYLOAD_TOO_LARGE", 413, "Request body is too large"
-    when = "The body is over the limit of the route (64 KiB for auth routes, 1 MiB elsewhere)."
+    when = (
+        "The body is over the limit of the route (64 KiB for auth routes, 1 MiB elsewhere), or a file takes more room "
+        "than its client has left."
+    )
 
 
 class UnsupportedMediaType(Refusal):
@@ -163,7 +169,7 @@ class ProviderUnavailable(Refusal):
 
 class Overloaded(Refusal):
     code, status, sentence = "OVERLOADED", 503, "The server is busy, try again shortly"
-    when = "The queue of the password hash is full; requests that need no hash go on. `Retry-After` is set."
+    when = "The queue of the password hash, or of SAML responses, is full; other requests go on. `Retry-After` is set."
 
 
 class InternalError(Refusal):

@@ -66,6 +66,9 @@ async def _by_token(ctx: Context, token: str, now: int) -> Principal:
     principal = await ctx.house.principals.by_session(verified.session_id)
     if principal is None or not principal.is_alive(now):
         raise InvalidToken(reason="session, user or client is not alive")
+    if principal.keys != ctx.house.keys.stamp:  # another process changed them: the key may be retired by now
+        await ctx.house.keys.refresh()
+        verified = await ctx.house.verified.verify(Purpose.ACCESS, token, now)
     if principal.user_id != verified.subject_id or principal.client != verified.client:
         raise InvalidToken(reason="the session is another's")
     return principal
@@ -76,6 +79,7 @@ async def admin(ctx: Context, head: Head) -> AdminCaller:
     if head.authorization is None:
         raise Unauthenticated()
     token, now = bearer(head.authorization), ctx.now
+    await ctx.house.keys.look()
     try:
         verified = await ctx.house.verified.verify(Purpose.ADMIN_ACCESS, token, now)
     except InvalidToken:

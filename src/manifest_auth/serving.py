@@ -18,7 +18,7 @@ from manifest_auth.clock import Random
 from manifest_auth.errors import ValidationError
 from manifest_auth.front_door import WHOLE
 from manifest_auth.metrics import everybody, listen, share
-from manifest_auth.settings import Settings
+from manifest_auth.settings import Settings, check_listener
 from manifest_auth.web.answers import JSON, NO_STORE, SECURITY, Header
 
 MAX_HEAD = 32 * 1024  # bytes of address and header lines
@@ -172,7 +172,9 @@ class Protocol(HttpToolsProtocol):
 
 
 def run(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; requests under way get ``shutdown_grace`` seconds to end."""
+    """Serves until SIGTERM or SIGINT; requests under way get ``shutdown_grace`` seconds to end. Raises SettingsError
+    for a listener that must not be reached by others."""
+    check_listener(settings)
     logging.basicConfig(handlers=[logs.Forward(logs.build(settings.log_level))], level=logging.WARNING, force=True)
     # uvicorn raises the signal again once it has stopped in good order: that is a success.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))

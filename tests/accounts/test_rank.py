@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from manifest_auth import accounts, users
-from manifest_auth.accounts import Draft
+from manifest_auth.accounts import Draft, rank
 from manifest_auth.audit import Origin
 from manifest_auth.context import AdminCaller, Context, UserCaller
 from manifest_auth.errors import Forbidden
@@ -87,6 +87,18 @@ async def test_who_is_no_admin_any_more_makes_none(app: App, world: dict[str, in
     with pytest.raises(Forbidden, match="role Admin"):
         await store.write(lambda unit: accounts.set_roles(unit, ctx, world["victim"], Role.ADMIN.bit))
     assert await store.read(lambda unit: users.find_by_email(unit, draft.email)) is None
+
+
+async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is_asked(
+    app: App, world: dict[str, int]
+) -> None:
+    ctx, store = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN), app.house.store.of(world["tenant"])
+    admin = Role.ADMIN.bit
+    for before, after in ((0, admin), (admin, 0), (admin | VIEWER, VIEWER), (VIEWER, admin | VIEWER)):
+        with pytest.raises(Forbidden, match="role Admin"):
+            await store.read(lambda unit: rank.check_grants(unit, ctx, before, after))  # noqa: B023 - awaited at once
+    for before, after in ((admin, admin), (admin, admin | VIEWER), (VIEWER, 0)):  # the role itself stays as it is
+        await store.read(lambda unit: rank.check_grants(unit, ctx, before, after))  # noqa: B023 - awaited at once
 
 
 async def test_system_admins_and_the_command_line_stand_above(app: App, world: dict[str, int]) -> None:

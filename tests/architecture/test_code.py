@@ -51,6 +51,7 @@ _SIDE_DOORS = {
     "manifest_auth.sign_in.dynamics": "whoever sets a provider up is told, and tries, how we are known there",
     "manifest_auth.sign_in.directory": "whoever sets a provider up of Microsoft tries the cloud that it is in",
     "manifest_auth.sign_in.entra": "the house holds what the process knows of Entra tokens; its type is named there",
+    "manifest_auth.sign_in.saml_threads": "the house holds the thread of SAML responses; its type is named there",
     "manifest_auth.sign_in.another_address": "those who manage a user ask for another address by the same rule",
     "manifest_auth.sign_in.granting": "what goes with a link is one rule",
     "manifest_auth.sign_in.voiding": "what ends when a user becomes an Admin is one rule, whoever gives the role",

@@ -160,7 +160,7 @@ def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
             query = parse_qs(urlsplit(address).query)
             secrets |= {f"{name} {number}": query[name][0] for name in ("state", "code")}
             secrets |= {f"{name} {number}": value for name, value in cookies(headers).items()}
-            target = f"{auth}/oidc/callback?{urlsplit(address).query}"
+            target = f"{auth}/oidc/callback/acme/op?{urlsplit(address).query}"
             assert send(server, "GET", target)[0] == 401  # a browser without the cookie
             cookie = "; ".join(f"{name}={value}" for name, value in cookies(headers).items())
             status, _, ended = send(server, "GET", target, Cookie=cookie)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.passwords.pool import HashPool
-from manifest_auth.sign_in.throttle import ACCOUNT, ADDRESS, ORIGIN
 from manifest_auth.store import StoreUnavailable, SystemUnit, open_store, sqlite
 from manifest_auth.store.migrate import upgrade
 from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.crew import new_crew
 from tests.support.house import App, running, the_keys
+from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
 from tests.support.managing import accept, invited
 from tests.support.single_sign_on import sign_ins
 

@@ -69,7 +69,8 @@ async def test_metadata_is_xml_with_the_headers_of_all_answers(app: App) -> None
 
 
 async def test_what_fails_on_the_way_redirects_nobody(app: App) -> None:
-    for path in ("oidc?client=acme&provider=no-such", "okta-saml?client=no-such", "oidc/callback", "oidc/callback/7"):
+    own = "oidc/callback/acme/okta"
+    for path in ("oidc?client=acme&provider=no-such", "okta-saml?client=no-such", "oidc/callback", own):
         reply = await app.get(f"{BASE}/{path}")
         check_refusal(reply, reply.status, reply.code)
         assert reply.status in (401, 404)

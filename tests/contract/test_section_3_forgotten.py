@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sign_in.throttle import ACCOUNT, ORIGIN
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.limits import ACCOUNT, ORIGIN
 from tests.support.mail_server import MailServer
 from tests.support.managing import FORGOT, NEW, reset
 from tests.support.people import set_roles
@@ -167,9 +167,10 @@ async def test_the_client_is_named_as_for_a_sign_in_or_in_the_body(app: App, pos
     ):
         check_success(await app.post(FORGOT, {"email": email, **body}, headers=headers))
         assert client in (await post.next_letter()).message["Subject"]
-    await app.sign_in(email, client="globex")
-    check_success(await app.post(FORGOT, {"email": email}))
-    assert "Globex" in (await post.next_letter()).message["Subject"]
+    device = (await app.sign_in(email, client="globex")).cookie("device")
+    for headers, named in (({"Cookie": f"device={device}"}, "Globex"), ({}, client)):
+        check_success(await app.post(FORGOT, {"email": email}, headers=headers))
+        assert named in (await post.next_letter()).message["Subject"]
     reply = await app.post(FORGOT, {"email": email, "client": client}, headers={"X-Client-ID": "globex"})
     check_refusal(reply, 400, "VALIDATION_ERROR")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sign_in.throttle import ACCOUNT, ADDRESS, ORIGIN
 from tests.support.accounts import hashes_counted, new_user, trail
 from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
 
 WRONG = "not-the-kestrel-harbor-9"
 DAY = 86_400

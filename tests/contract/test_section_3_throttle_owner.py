@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.sign_in.throttle import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
 from tests.contract.test_section_3_throttle import DAY, PROXY, WRONG, besiege, guess
 from tests.support.accounts import hashes_counted, new_user
 from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
 
 
 @pytest.fixture(scope="module")

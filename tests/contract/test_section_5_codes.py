@@ -15,6 +15,7 @@ from tests.support.forging import claims_of
 from tests.support.house import App, Reply
 from tests.support.oidc_op import Op, b64, provider
 from tests.support.single_sign_on import (
+    RETURN_TO,
     Browser,
     act_on_provider,
     add_oidc,
@@ -47,7 +48,7 @@ def op(app: App) -> Iterator[Op]:
 @pytest.fixture
 async def client(app: App, op: Op) -> str:
     identifier = await new_client(app)
-    await add_oidc(app, op, identifier, name="idp", returnAddresses=[APP])
+    await add_oidc(app, op, identifier, name="idp", returnAddresses=[RETURN_TO, APP])
     return identifier
 
 
@@ -187,7 +188,7 @@ async def test_the_code_is_read_from_the_body_alone(app: App, op: Op, client: st
 
 async def test_the_verifier_of_the_app_opens_its_code(app: App, op: Op, client: str) -> None:
     assert b64(hashlib.sha256(VERIFIER.encode()).digest()) == CHALLENGE
-    code = await code_of(app, op, client, codeChallenge=CHALLENGE)
+    code = await code_of(app, op, client, codeChallenge=CHALLENGE, returnTo=APP)
     check_success(await exchange(app, code, VERIFIER))
 
 
@@ -196,7 +197,7 @@ async def test_without_the_verifier_a_code_is_worth_nothing_and_used_up(
     app: App, op: Op, client: str, verifier: str | None
 ) -> None:
     """Another app that answers to the same scheme caught it on its way (RFC 8252, section 8.1)."""
-    code = await code_of(app, op, client, codeChallenge=CHALLENGE)
+    code = await code_of(app, op, client, codeChallenge=CHALLENGE, returnTo=APP)
     assert of_code(await exchange(app, code, verifier)) == OVER
     [failed] = await failures(app, client)
     assert (failed["method"], failed["why"]) == ("oidc", "one-time code: verifier does not fit its challenge")

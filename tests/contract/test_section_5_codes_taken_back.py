@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.accounts import act_on
 from tests.support.envelope import check_success
 from tests.support.house import App, Reply
 from tests.support.people import OidcProvider, oidc_provider
@@ -39,6 +40,23 @@ async def test_what_ends_all_sessions_of_a_user_ends_the_ones_to_be(app: App, wh
         check_success(await app.send(method, address, token=token))
         assert check_nobody_got_in(await exchange(app, code)) == OVER
         assert check_success(await exchange(app, others))["user"]["email"] == "eve@mail.example"
+
+
+@pytest.mark.parametrize("shut", ["the user", "the client"])
+async def test_a_code_from_before_a_deactivation_is_void_after_the_restore(app: App, shut: str) -> None:
+    """Though no one showed it in between, and it would live for some seconds more."""
+    async with oidc_provider(app) as company:
+        user = check_success(await exchange(app, await code_of(company, "ada")))["user"]["id"]
+        code, others = await code_of(company, "ada"), await code_of(company, "eve")
+        path = f"{company.client}/users/{user}" if shut == "the user" else company.client
+        await act_on(app, f"{path}/{'deactivate' if shut == 'the user' else 'suspend'}")
+        await act_on(app, f"{path}/restore")
+        assert check_nobody_got_in(await exchange(app, code)) == OVER
+        if shut == "the user":
+            assert check_success(await exchange(app, others))["user"]["email"] == "eve@mail.example"
+        else:
+            assert check_nobody_got_in(await exchange(app, others)) == OVER
+        check_success(await exchange(app, await code_of(company, "ada")))
 
 
 async def test_both_at_once_wait_for_each_other_and_not_in_a_circle(app: App) -> None:

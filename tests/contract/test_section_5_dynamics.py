@@ -115,8 +115,9 @@ async def test_which_provider_is_meant(world: World) -> None:
     provider = await world.dynamics(name="crm")
     await world.entra(provider.client)
     app, browser = world.app, Browser(world.app)
-    for query in (f"client={provider.client}", f"client={provider.client}&provider=crm", "provider=crm"):
+    for query in (f"client={provider.client}", f"client={provider.client}&provider=crm"):
         assert (await app.get(f"{START}?{query}")).status == 302
+    check_refusal(await app.get(f"{START}?provider=crm"), 404, "NOT_FOUND")
     header = {"X-Client-ID": provider.client}
     assert (await app.get(START, headers=header)).status == 302
     check_refusal(await app.get(f"{START}?client={provider.client}&provider=other"), 404, "NOT_FOUND")

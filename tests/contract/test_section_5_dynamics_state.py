@@ -112,7 +112,7 @@ async def test_a_sign_in_ends_at_its_own_callback_alone(world: World) -> None:
     """Mix-up (RFC 9700, section 4.4): what began with one kind of provider is not answered by another."""
     provider = await world.dynamics()
     browser, address = await begun(world, provider)
-    for path in ("oidc/callback", f"oidc/callback/{provider.made['id']}"):
+    for path in ("oidc/callback", f"oidc/callback/{provider.client}/{provider.made['name']}"):
         browser, address = await begun(world, provider)
         check_nobody_got_in(await browser.send("GET", address.replace("ms-dynamics/callback", path)))
         assert await last_reason(world.app, provider.client) == "the answer came to another callback address"
@@ -121,7 +121,11 @@ async def test_a_sign_in_ends_at_its_own_callback_alone(world: World) -> None:
         browser = Browser(world.app)
         started = await browser.start("oidc", client=provider.client, provider=made["name"])
         back = op.visit(started.headers["location"])
-        check_nobody_got_in(await browser.send("GET", back.replace("oidc/callback", "ms-dynamics/callback")))
+        check_nobody_got_in(
+            await browser.send(
+                "GET", back.replace(f"oidc/callback/{provider.client}/{made['name']}", "ms-dynamics/callback")
+            )
+        )
         assert op.count("token") == 0
     assert world.microsoft.count("token") == 0
 

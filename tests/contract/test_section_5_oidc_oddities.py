@@ -61,8 +61,7 @@ async def test_an_issuer_that_is_configured_without_its_slash_is_another(app: Ap
     "claims",
     [
         {"aud": ["manifest"]},
-        {"aud": ["manifest", "another"], "azp": "manifest"},
-        {"aud": ["another", "manifest"]},
+        {"aud": ["manifest"], "azp": "manifest"},
         {"azp": "manifest"},
         {"auth_time": 1_800_000_000.123},
         {"auth_time": "yesterday"},

@@ -163,7 +163,7 @@ async def test_a_sign_in_that_fails_is_written_down_and_counted(app: App, op: Op
     assert {(failed["method"], failed["provider"]) for failed in whys} == {("oidc", made["id"])}
     assert [failed["why"] for failed in whys] == [
         "token endpoint answered 400: invalid_grant",
-        "redirect: iss is 'https://evil.example'",
+        "the answer came to another callback address",
         "redirect: access_denied",
         "unknown person, and the provider creates no users",
     ]

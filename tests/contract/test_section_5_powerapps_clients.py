@@ -9,6 +9,7 @@ import pytest
 from tests.interop.microsoft.people import OTHER_APP, POWER_APP
 from tests.interop.microsoft.world import GRAPHQL, Provider, World, world_on
 from tests.support.accounts import act_on, new_client, trail
+from tests.support.claims import directory_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, users_of
 
@@ -217,7 +218,11 @@ async def test_a_clients_own_admin_sets_it_up(world: World) -> None:
     }
     made = await world.app.post("/api/client/providers", body, token=admin.token)
     assert check_success(made, 201)["kind"] == "entra"
-    assert (await world.me(world.microsoft.mint("graph")))["client"]["identifier"] == client
+    token = world.microsoft.mint("graph")
+    assert (await world.me(token, headers=naming(client)))["client"]["identifier"] == client
+    await world.refused(token)  # until the claim on the directory counts, the client must be named
+    await directory_counts(world.app, client, world.microsoft.named("contoso").id)
+    assert (await world.me(token))["client"]["identifier"] == client
     removed = await world.app.send("DELETE", "/api/client/providers/power-apps", token=admin.token)
     check_success(removed)
     await world.refused(world.microsoft.mint("graph"))

@@ -6,18 +6,38 @@ of ours, and a provider that was told nothing of them lets nobody in.
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, NamedTuple
 
 import pytest
+from sqlalchemy import bindparam, select, update
 
+from manifest_auth.store import crossing
+from manifest_auth.store.tables import providers
 from tests.interop.microsoft.people import CONSUMERS, ORGANIZATION, OTHER_APP, OURS, POWER_APP
 from tests.interop.microsoft.world import World
 from tests.support.accounts import trail
+from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Asked
 from tests.support.people import users_of
 
 pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
+_P = providers.c
+
+
+class _Stored(NamedTuple):
+    settings: str
+
+
+_WHY = "a test puts into the store what the server did not refuse once"
+_STORED = crossing(select(_P.settings).where(_P.id == bindparam("id")), _Stored, because=_WHY)
+_STORE = crossing(
+    update(providers)
+    .where(_P.id == bindparam("of_id"))
+    .values(settings=bindparam("new"), issuer=bindparam("directory")),
+    because=_WHY,
+)
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 LOGIN, STS = "https://login.microsoftonline.com", "https://sts.windows.net"
 NO_TEXT: list[Any] = [None, "", 7, True, [], {}, ["x"], {"x": 1}]
@@ -60,6 +80,7 @@ async def test_a_claim_that_is_not_as_it_must_be(world: World, kind: str, what: 
     usual = world.microsoft.mint(kind)
     for claims in WRONG[what]:
         await world.refused(world.microsoft.mint(kind, claims=claims))
+        await world.forgive()
     assert (world.microsoft.count("graph"), world.microsoft.count("keys")) == (0, 0)  # it told enough by itself
     assert await users_of(world.app, provider.client) == {}
     await world.me(usual)
@@ -187,7 +208,20 @@ async def test_a_directory_that_is_bound_to_no_client(world: World) -> None:
 
 
 async def test_personal_accounts(world: World) -> None:
-    """All of them share one directory, so it names nobody's organisation: not even one who configures it gets them."""
-    await world.entra_of_ours(entra={"directory": CONSUMERS, "guests": True})
+    """All of them share one directory, so it names nobody's organisation: no provider is saved for it, and one that
+    was saved before that was so gets nobody in."""
+    provider = await world.entra_of_ours(entra={"guests": True})
+    change = {"entra": {"directory": CONSUMERS, "clientSecret": "another"}}
+    check_refusal(await provider.send("PATCH", "", change), 400, "VALIDATION_ERROR")
+    stored = await world.app.house.store.read(lambda unit: unit.first(_STORED, id=provider.made["id"]))
+    assert stored is not None
+    settings = json.loads(stored.settings)
+    settings["entra"]["directory"] = CONSUMERS
+    await world.app.house.store.write(
+        lambda unit: unit.change(_STORE, of_id=provider.made["id"], new=json.dumps(settings), directory=CONSUMERS)
+    )
+    named = {"X-Client-ID": provider.client}
+    for kind in ("graph", "api", "api-v1"):
+        await world.refused(world.microsoft.mint(kind, "consumers", "pat"), headers=named)
     for kind in ("graph", "api", "api-v1"):
         await world.refused(world.microsoft.mint(kind, "consumers", "pat"))

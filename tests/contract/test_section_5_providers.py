@@ -17,7 +17,7 @@ from tests.support.editors import OIDC, SECRET, WHO, Editor, editor, saml_settin
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import App
 from tests.support.people import member
-from tests.support.single_sign_on import CALLBACK, entity_id
+from tests.support.single_sign_on import callback, entity_id
 
 
 @pytest.fixture(params=WHO)
@@ -43,7 +43,7 @@ async def stored(app: App, client: str, name: str) -> Provider:
 
 async def test_they_are_made_looked_at_changed_switched_and_deleted(desk: Editor) -> None:
     made = await desk.make(name="okta", displayName="Okta", domains=["acme.example"], defaultRoles=["Viewer"])
-    assert made["serviceProvider"] == {"callbackUrl": CALLBACK}
+    assert made["serviceProvider"] == {"callbackUrl": callback(desk.client, "okta")}
     assert made["startUrl"].endswith(f"/api/client/auth/oidc?client={desk.client}&provider=okta")
     assert (made["kind"], made["enabled"], made["displayName"]) == ("oidc", True, "Okta")
     assert check_success(await desk.send("GET", "/okta")) == made

@@ -126,7 +126,7 @@ async def test_whoever_has_no_role_left_is_refused_and_has_none(app: App) -> Non
         user = (await session_of(browser))["user"]["id"]
         _, reply = await company.attempt("ada", groups=[])
         assert check_nobody_got_in(reply) == "Your account at the identity provider gives you no role here"
-        assert await last_reason(app, company.client) == "no group gives a role"
+        assert (await last_reason(app, company.client)).startswith("no group gives a role; groups: ")
         assert (await user_of(app, company.client, user))["roles"] == []
         # The session of before opens nothing that asks for a permission.
         assert (await session_of(browser))["permissions"] == []

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, new_user
+from tests.support.claiming import vouch_for
 from tests.support.house import App
 from tests.support.oidc_op import provider
 from tests.support.people import (
@@ -27,11 +28,14 @@ ADMINS = [roles_line("bosses", "Admin")]
 
 
 async def own_provider(app: App, client: str, token: str, op: Any, **members: Any) -> OidcProvider:
-    """A provider that somebody of the client makes."""
+    """A provider that somebody of the client makes, for domains that are proved to be the client's."""
     settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
     body = {"name": "mine", "createUsers": True, "defaultRoles": ["Viewer"], "oidc": settings,
             "returnAddresses": ["https://app.acme.example/in"], **members}  # fmt: skip
-    return OidcProvider(app, op, client, (await app.post("/api/client/providers", body, token=token)).data)
+    made = (await app.post("/api/client/providers", body, token=token)).data
+    for domain in made["domains"]:
+        await vouch_for(app, client, domain)
+    return OidcProvider(app, op, client, made)
 
 
 async def test_a_provider_that_a_user_admin_made_opens_no_admins_account(app: App) -> None:

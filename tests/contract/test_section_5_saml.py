@@ -20,6 +20,9 @@ from tests.support.single_sign_on import (
     saml_provider,
 )
 
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
+
 
 async def test_the_seeds_json_call_answers_like_sign_in(app: App) -> None:
     idp = Idp(issuer="http://www.okta.com/exkjson")
@@ -123,17 +126,20 @@ async def test_where_a_provider_may_not_begin_nobody_gets_in_unasked(app: App) -
 async def test_an_app_gets_a_one_time_code_and_no_cookie(app: App) -> None:
     okta = await saml_provider(app, returnAddresses=["com.acme.app:/in?x=1"])
     browser = Browser(app)
-    request_id, relay_state = await okta.start(browser, response="code", returnTo="com.acme.app:/in?x=1")
+    request_id, relay_state = await okta.start(
+        browser, response="code", returnTo="com.acme.app:/in?x=1", codeChallenge=CHALLENGE
+    )
     ended = await okta.post(browser, okta.response("app@saml.example", in_response_to=request_id), relay_state)
     assert ended.status == 303
     where = urlsplit(ended.headers["location"])
     query = parse_qs(where.query)
     assert (where.scheme, where.path, query["x"], set(query)) == ("com.acme.app", "/in", ["1"], {"x", "code"})
     assert browser.cookies == {}
-    exchanged = check_success(await app.post("/api/client/auth/exchange", {"code": query["code"][0]}))
+    body = {"code": query["code"][0], "codeVerifier": VERIFIER}
+    exchanged = check_success(await app.post("/api/client/auth/exchange", body))
     assert exchanged["user"]["email"] == "app@saml.example"
     assert (await app.me(exchanged["token"])).data["session"]["method"] == "saml"
-    again = await app.post("/api/client/auth/exchange", {"code": query["code"][0]})
+    again = await app.post("/api/client/auth/exchange", body)
     assert (again.status, again.code) == (401, "SSO_FAILED")
 
 

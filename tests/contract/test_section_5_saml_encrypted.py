@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from tests.support.accounts import new_client, trail
-from tests.support.envelope import same_but_request_id
+from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.house import App
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp
@@ -62,7 +62,9 @@ async def test_what_is_encrypted_is_not_yet_trusted(app: App, okta: SamlProvider
     now = app.clock.now_ms()
     wrong = {
         "unsigned": okta.response(sign="none", encrypt_for=okta.certificate),
-        "by another key": stranger.response(okta.audience, okta.acs, encrypt_for=okta.certificate, now_ms=now),
+        "by another key": stranger.response(
+            okta.audience, f"{okta.acs}?client={okta.client}", encrypt_for=okta.certificate, now_ms=now
+        ),
         "for another service": okta.response(audience="https://other.example/", encrypt_for=okta.certificate),
         "expired": okta.response(now_ms=now - 10**7, encrypt_for=okta.certificate),
         "for another's key": okta.response(encrypt_for=foreign.certificate),
@@ -77,6 +79,36 @@ async def test_what_is_encrypted_is_not_yet_trusted(app: App, okta: SamlProvider
             reply = await okta.call(response, query=query)
             assert reply.status == 401, name
             same_but_request_id(reply, reference)
+
+
+async def test_one_that_nobody_asked_for_must_name_its_client(app: App, okta: SamlProvider) -> None:
+    """No client's keys are tried for what another one's provider may have sent."""
+    namesake = await saml_provider(app, await new_client(app), Idp(okta.idp.issuer))
+    for acs in (okta.acs, f"{okta.acs}?client=", f"{okta.acs}?client=no-such-client", "https://evil.example/acs"):
+        response = okta.response(encrypt_for=okta.certificate, acs=acs)
+        reply = await okta.call(response)
+        if "client=" in acs:
+            check_nobody_got_in(reply)
+        else:
+            error = check_refusal(reply, 400, "VALIDATION_ERROR")
+            assert error["details"][0]["field"] == "client"
+    for named in ({"query": f"?client={okta.client}"}, {"headers": {"X-Client-ID": okta.client}}):
+        assert (await okta.call(okta.response(encrypt_for=okta.certificate, acs=okta.acs), **named)).status == 200
+        assert (await okta.call(okta.response(encrypt_for=okta.certificate), **named)).status == 200
+        foreign = okta.response(encrypt_for=okta.certificate, acs=f"{okta.acs}?client={namesake.client}")
+        check_nobody_got_in(await okta.call(foreign, **named))
+    browser = Browser(app)
+    form = await okta.post(browser, okta.response(encrypt_for=okta.certificate))
+    assert form.status == 303, form.text
+    unnamed = await okta.post(browser, okta.response(encrypt_for=okta.certificate, acs=okta.acs))
+    check_refusal(unnamed, 400, "VALIDATION_ERROR")
+
+
+async def test_an_answer_to_our_request_comes_to_the_address_that_it_named(okta: SamlProvider) -> None:
+    browser = Browser(okta.app)
+    request_id, relay_state = await okta.start(browser)
+    elsewhere = okta.response(in_response_to=request_id, acs=f"{okta.acs}?client={okta.client}")
+    check_nobody_got_in(await okta.post(browser, elsewhere, relay_state))
 
 
 async def test_of_a_changed_cipher_text_nothing_is_told(okta: SamlProvider) -> None:

@@ -42,7 +42,7 @@ async def test_each_response_opens_its_own_client_though_nobody_names_it(shared:
 
 
 @pytest.mark.parametrize("sign", ["assertion", "response", "both"])
-async def test_so_does_each_encrypted_one_by_the_key_that_opens_it(shared: Shared, sign: str) -> None:
+async def test_so_does_each_encrypted_one_by_the_address_that_it_is_sent_to(shared: Shared, sign: str) -> None:
     assert shared.one.certificate != shared.two.certificate
     for okta in shared:
         encrypted = okta.response(sign=sign, encrypt_for=okta.certificate, encryption=Encryption(place="retrieval"))

@@ -11,7 +11,7 @@ from tests.support.accounts import new_client
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.house import App, Reply, running
 from tests.support.oidc_op import Op, provider
-from tests.support.single_sign_on import CALLBACK, Browser, add_oidc, begun, check_nobody_got_in, failures, query_of
+from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_nobody_got_in, failures, query_of
 
 HTTPS = "https://auth.example.com"
 
@@ -38,7 +38,7 @@ def op(app: App) -> Iterator[Op]:
 @pytest.fixture
 async def client(app: App, op: Op) -> str:
     identifier = await new_client(app)
-    await add_oidc(app, op, identifier)
+    await add_oidc(app, op, identifier, name="company")
     return identifier
 
 
@@ -63,7 +63,7 @@ async def test_the_browser_is_sent_to_the_provider_with_everything_that_the_flow
     assert query["response_type"] == "code"
     assert query["code_challenge_method"] == "S256"
     assert query["client_id"] == op.client_id
-    assert query["redirect_uri"] == CALLBACK
+    assert query["redirect_uri"] == callback(client, "company")
     assert query["scope"].split() == ["openid", "profile", "email"]
 
 
@@ -121,7 +121,7 @@ async def test_no_header_changes_where_the_provider_answers_to(
     app: App, op: Op, client: str, headers: dict[str, str]
 ) -> None:
     started = await app.get(f"/api/client/auth/oidc?client={client}", headers=headers)
-    assert query_of(started)["redirect_uri"] == CALLBACK
+    assert query_of(started)["redirect_uri"] == callback(client, "company")
     assert "evil" not in str(started.headers) + started.text
 
 
@@ -138,7 +138,7 @@ async def test_the_cookie_is_for_our_own_pages_alone(app: App, secure: App, op: 
 async def test_on_https_the_callback_is_there_too(app: App, secure: App, op: Op, client: str) -> None:
     secure.clock.ms = app.clock.ms
     browser, address = await begun(secure, op, client)
-    assert address.startswith(f"{HTTPS}/api/client/auth/oidc/callback?")
+    assert address.startswith(f"{HTTPS}/api/client/auth/oidc/callback/{client}/company?")
     ended = await browser.send("GET", address)
     assert ended.status == 302, ended.text
     for line in ended.headers.get_list("set-cookie"):
@@ -203,7 +203,7 @@ async def test_a_wrong_query_is_refused_and_the_provider_not_asked(app: App, op:
 
 
 async def test_it_begins_by_get_alone(app: App, client: str) -> None:
-    for path in ("oidc", "oidc/callback", "oidc/callback/7"):
+    for path in ("oidc", "oidc/callback", "oidc/callback/acme/okta"):
         for method in ("POST", "PUT", "DELETE"):
             reply = await app.send(method, f"/api/client/auth/{path}", {} if method != "DELETE" else None)
             check_refusal(reply, 405, "METHOD_NOT_ALLOWED")

@@ -16,6 +16,7 @@ from tests.support.single_sign_on import BASE, RETURN_TO, Browser, add_oidc, beg
 
 ME = f"{BASE}/api/client/auth/me"
 APP = "com.acme.app:/signed-in"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 SECOND = "https://app.acme.example/in?tab=2"
 
 #: Percent signs are sent as they stand: a spelling with %2f reaches us as one with a slash, one with %252f as one with
@@ -201,7 +202,7 @@ async def test_a_sign_in_under_way_does_not_end_at_an_address_that_was_taken_off
         ([APP, SECOND], {}, SECOND),
         ([APP], {}, ME),
         ([], {}, ME),
-        ([APP, RETURN_TO], {"response": "code"}, APP),
+        ([APP, RETURN_TO], {"response": "code", "codeChallenge": CHALLENGE}, APP),
         ([RETURN_TO, APP], {"response": "code"}, RETURN_TO),
     ],
 )
@@ -225,7 +226,7 @@ async def test_a_code_goes_to_no_address_that_nobody_listed(app: App, op: Op) ->
 async def test_an_apps_own_address_gets_a_code_and_never_a_cookie(app: App, op: Op, client: str) -> None:
     reply = await start(app, client, APP)
     assert check_refusal(reply, 400, "VALIDATION_ERROR")["details"][0]["field"] == "response"
-    browser, back = await begun(app, op, client, returnTo=APP, response="code")
+    browser, back = await begun(app, op, client, returnTo=APP, response="code", codeChallenge=CHALLENGE)
     ended = await browser.send("GET", back)
     assert ended.status == 302, ended.text
     assert ended.headers["location"].startswith(f"{APP}?code=")
@@ -275,6 +276,6 @@ async def test_only_addresses_that_are_safe_can_be_listed(app: App, op: Op, addr
 async def test_these_can_be_listed_and_work(app: App, op: Op, address: str) -> None:
     client = await new_client(app, returnAddresses=[address])
     await add_oidc(app, op, client, returnAddresses=[])
-    browser, back = await begun(app, op, client, returnTo=address, response="code")
+    browser, back = await begun(app, op, client, returnTo=address, response="code", codeChallenge=CHALLENGE)
     ended = await browser.send("GET", back)
     assert ended.headers["location"].startswith(address)

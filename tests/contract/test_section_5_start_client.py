@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.accounts import act_on, new_client
+from tests.support.claims import pin
 from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.house import App, Reply, running
 from tests.support.oidc_op import Op, provider
@@ -125,13 +126,17 @@ async def test_the_header_goes_before_the_host(app: App, clients: tuple[str, str
     assert query_of(reply)["client"] == one
 
 
-async def test_without_a_client_the_only_provider_of_the_name_is_meant(app: App, op: Op) -> None:
+async def test_without_a_client_a_name_means_nobodys_unless_it_is_pinned(app: App, op: Op) -> None:
+    """Not even the only provider of that name: another client could take the name, and the start, away."""
     client = await new_client(app)
-    made = await add_oidc(app, op, client, {"clientId": "the-only-one"})
-    assert chosen(await start(app, f"provider={made['name']}")) == "the-only-one"
-    another = await new_client(app)
-    await add_oidc(app, op, another, name=made["name"])
+    made = await add_oidc(app, op, client, {"clientId": "the-pinned-one"})
     check_refusal(await start(app, f"provider={made['name']}"), 404, "NOT_FOUND")
+    await pin(app, made["name"], client)
+    assert chosen(await start(app, f"provider={made['name']}")) == "the-pinned-one"
+    another = await new_client(app)
+    await add_oidc(app, op, another, {"clientId": "a-namesake"}, name=made["name"])
+    assert chosen(await start(app, f"provider={made['name']}")) == "the-pinned-one"
+    assert chosen(await start(app, f"client={another}&provider={made['name']}")) == "a-namesake"
     check_refusal(await start(app), 400, "VALIDATION_ERROR")
 
 

@@ -16,7 +16,7 @@ from tests.support.routes import filled
 OPEN = {
     ("POST", "/api/client/auth/sign-in"), ("POST", "/api/client/auth/refresh"),
     ("GET", "/api/client/auth/oidc"), ("GET", "/api/client/auth/oidc/callback"),
-    ("GET", "/api/client/auth/oidc/callback/{number}"), ("GET", "/api/client/auth/okta-saml"),
+    ("GET", "/api/client/auth/oidc/callback/{client}/{provider}"), ("GET", "/api/client/auth/okta-saml"),
     ("POST", "/api/client/auth/okta-saml"), ("GET", "/api/client/auth/okta-saml/metadata"),
     ("GET", "/api/client/auth/ms-dynamics"), ("GET", "/api/client/auth/ms-dynamics/callback"),
     ("POST", "/api/client/auth/exchange"), ("POST", "/api/client/auth/discover"),

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from manifest_auth.settings import SettingsError, admin_networks, is_listed, load, networks_of
-from manifest_auth.sign_in.throttle import ACCOUNT, ORIGIN
 from manifest_auth.web import Head
 from manifest_auth.web.head import client_address
 from tests.support.admin_desk import sign_in
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, running
+from tests.support.limits import ACCOUNT, ORIGIN
 
 OUT = "203.0.113.9"
 PROXIES = networks_of("127.0.0.1, 10.9.0.1, 2001:db8::9")

@@ -28,6 +28,7 @@ DAYS = 30
 GOOD = "granite-otter-47-lantern"
 _numbers = itertools.count(1)
 _FILLED = sorted((t for t in TENANT_OWNED if not t.name.startswith("audit_")), key=lambda table: table.name)
+_OF_MANY = [table for table in _FILLED if [column.name for column in table.primary_key] != ["tenant_id"]]
 
 
 @pytest.fixture(autouse=True)
@@ -201,8 +202,8 @@ async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
     app, made = root.app, await client(root)
 
     def work(unit: SystemUnit) -> None:
-        for _ in range(3):
-            for table in _FILLED:
+        for turn in range(3):
+            for table in _FILLED if turn == 0 else _OF_MANY:
                 add(unit, table, made["id"])
 
     await app.house.store.write(work)

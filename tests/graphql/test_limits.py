@@ -52,8 +52,8 @@ def nested(depth: int) -> str:
 
 BEFORE_VALIDATION = {
     "tokens": "{ me { " + "id " * limits.MAX_TOKENS + "} }",
-    "length": '{ users(search: "' + "x" * limits.MAX_LENGTH + '") { id } }',
-    "comments": "{ me { id } } " + "#" * limits.MAX_LENGTH,
+    "length": '{ users(search: "' + "x" * 32_768 + '") { id } }',
+    "comments": "{ me { id } } " + "#" * 32_768,
     "comment lines": "#\n" * (limits.MAX_TOKENS + 1) + "{ me { id } }",
     "depth": nested(limits.MAX_DEPTH + 1),
     "depth in a fragment": "{ me { ...F } } fragment F on Me " + nested(limits.MAX_DEPTH + 1),

@@ -71,8 +71,10 @@ def installed() -> None:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Our server as installations have it: TLS ends at a proxy, and the providers are other sites to the browser."""
-    with served(tmp_path_factory.mktemp("service"), MANIFEST_PUBLIC_URL=PUBLIC, MANIFEST_RATE_LIMITS="off") as server:
-        yield Service(server, PUBLIC)
+    watched = f"127.0.0.1:{free_port()}"
+    settings = {"MANIFEST_PUBLIC_URL": PUBLIC, "MANIFEST_RATE_LIMITS": "off", "MANIFEST_METRICS_LISTEN": watched}
+    with served(tmp_path_factory.mktemp("service"), **settings) as server:
+        yield Service(server, PUBLIC, f"http://{watched}")
 
 
 @pytest.fixture(scope="session")

@@ -32,11 +32,12 @@ class Service:
 
     server: Server
     public: str
+    metrics: str = ""  # where it is watched
     _admin: str = field(default="", init=False)
 
     @property
-    def callback(self) -> str:
-        """Where OpenID providers send the browser."""
+    def shared_callback(self) -> str:
+        """Where marked OpenID providers that announce ``iss`` send the browser."""
         return f"{self.public}{OIDC}/callback"
 
     @property
@@ -89,6 +90,10 @@ class Client:
     def entity(self) -> str:
         """Our name towards this client's SAML providers."""
         return f"{self.service.acs}/metadata?client={self.identifier}"
+
+    def callback(self, provider: str) -> str:
+        """Where its OpenID provider of that name sends the browser."""
+        return f"{self.service.shared_callback}/{self.identifier}/{provider}"
 
     def metadata(self) -> str:
         """Our SAML metadata for this client."""

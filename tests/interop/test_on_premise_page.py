@@ -70,7 +70,7 @@ def _newcomer(folder: Path, script: str) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def _provider(folder: Path) -> Iterator[OidcProvider]:
-    peer = OidcProvider(folder, [f"{PUBLIC}{OIDC}/callback"])
+    peer = OidcProvider(folder, [f"{PUBLIC}{OIDC}/callback/acme/company"])
     peer.put(ALICE)
     peer.start()
     try:

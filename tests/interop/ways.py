@@ -46,8 +46,8 @@ class Way(ABC):
                 self.peer.put(person)
 
     @abstractmethod
-    def answer_address(self, client: Client) -> str:
-        """Where the provider's answer comes to."""
+    def answer_address(self, client: Client, provider: str) -> str:
+        """Where the answer of the client's provider of that name comes to."""
 
     def sign_in(self, client: Client, browser: Browser, person: Person, **query: str) -> Shown | Step:
         """From the application's link to the step back to the application, or to a page that ends it all."""
@@ -68,7 +68,8 @@ class Way(ABC):
     def answer(self, client: Client, browser: Browser, person: Person, **query: str) -> Step:
         """As :meth:`sign_in`, up to the step with which the provider's answer comes to us. It is not taken."""
         start = client.start(self.path, **query)
-        came_to = self.peer.visit(browser, browser.onward_from(start), person, self.answer_address(client))
+        address = self.answer_address(client, query.get("provider", "company"))
+        came_to = self.peer.visit(browser, browser.onward_from(start), person, address)
         assert isinstance(came_to, Step), f"stopped at {came_to.url}: {came_to.status} {came_to.text[:1000]}"
         return came_to
 
@@ -82,10 +83,12 @@ class OidcWay(Way):
     path: str = OIDC
 
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
-        return client.add(**{"oidc": {"issuer": self.peer.issuer, **self.oidc}, **members})
+        made = client.add(**{"oidc": {"issuer": self.peer.issuer, **self.oidc}, **members})
+        self.peer.register(made["serviceProvider"]["callbackUrl"])
+        return made
 
-    def answer_address(self, client: Client) -> str:
-        return client.service.callback
+    def answer_address(self, client: Client, provider: str) -> str:
+        return client.callback(provider)
 
 
 @dataclass
@@ -115,7 +118,7 @@ class SamlWay(Way):
                 options["encrypt_for"] = pem(ours["certificates"][0])
             self.peer.serve(ours["entityId"], ours["acsUrl"], **options)
 
-    def answer_address(self, client: Client) -> str:
+    def answer_address(self, client: Client, provider: str) -> str:
         return client.service.acs
 
 

@@ -12,7 +12,7 @@ from joserfc.jws import JWSRegistry
 
 from manifest_auth.microsoft import Accepted, Claims, Clouds, Microsoft, Refused, Throttled, check, read
 from manifest_auth.microsoft.clouds import Cloud
-from manifest_auth.outgoing import Outgoing, Unreachable
+from manifest_auth.outgoing import Deadline, Outgoing, Unreachable
 from manifest_auth.settings import load
 from tests.interop.microsoft import bodies, tokens
 from tests.interop.microsoft.people import ORGANIZATION, ORGANIZATION_ID, OUR_SECRET, OURS, POWER_APP
@@ -20,6 +20,7 @@ from tests.interop.microsoft.standin import Standin, standin
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
 from tests.support.house import FrozenClock
 from tests.support.oidc_socket import Answer
+from tests.support.outgoing import TENANT
 
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 ALICE = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -35,8 +36,8 @@ class Desk:
     cloud: Cloud
     clock: FrozenClock
 
-    def deadline(self) -> float:
-        return asyncio.get_running_loop().time() + 2
+    def deadline(self) -> Deadline:
+        return Deadline(TENANT, asyncio.get_running_loop().time() + 2)
 
     def claims(self, token: str, directory: str = CONTOSO) -> Claims:
         ours = frozenset({OURS, f"api://{OURS}"})

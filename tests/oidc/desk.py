@@ -11,11 +11,14 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from manifest_auth.oidc import Answer, Authorization, Client, Refused, Registration
+from manifest_auth.oidc.records import Discovered
 from manifest_auth.outgoing import Outgoing
 from tests.support.house import FrozenClock
 from tests.support.oidc_op import Op, b64, half_hash, signed
+from tests.support.outgoing import TENANT
 
-CALLBACK = "https://auth.example.com/api/client/auth/oidc/callback"
+SHARED = "https://auth.example.com/api/client/auth/oidc/callback"
+CALLBACK = f"{SHARED}/acme/company"
 VERIFIER = "verifier-" * 6
 EMAIL = frozenset({"email"})
 NOTHING: frozenset[str] = frozenset()
@@ -35,22 +38,30 @@ class Desk:
         usual = Registration(self.op.issuer, self.op.client_id, self.op.client_secret, ("openid", "email"))
         return usual._replace(**changes)
 
+    async def discover(self, issuer: str) -> Discovered:
+        """What the relying party knows of a provider."""
+        return await self.client.discover(issuer, self.outgoing.deadline(TENANT))
+
+    async def redeem(self, answer: Answer, wants: frozenset[str] = NOTHING, **changes: Any) -> dict[str, Any]:
+        """The claims that an answer is worth."""
+        return await self.client.redeem(self.registration(**changes), answer, wants, self.outgoing.deadline(TENANT))
+
     async def begin(self, **changes: Any) -> Answer:
         """The browser's way to the provider and back: what the callback would be given."""
         registration = self.registration(**changes)
-        found = await self.client.discover(registration.issuer)
+        found = await self.discover(registration.issuer)
         self.count += 1
         nonce, challenge = f"nonce-{self.count}", b64(hashlib.sha256(VERIFIER.encode()).digest())
         asked = Authorization(f"state-{self.count}", nonce, challenge, CALLBACK)
         back = self.op.visit(self.client.authorization_address(found, registration, asked))
         query = dict(parse_qsl(urlsplit(back).query))
         assert query["state"] == asked.state
-        return Answer(query["code"], VERIFIER, nonce, CALLBACK, query.get("iss"))
+        return Answer(query["code"], VERIFIER, nonce, CALLBACK)
 
     async def sign_in(self, wants: frozenset[str] = NOTHING, **changes: Any) -> dict[str, Any]:
         """The claims that a whole sign-in ends with."""
         answer = await self.begin(**changes)
-        return await self.client.redeem(self.registration(**changes), answer, wants)
+        return await self.redeem(answer, wants, **changes)
 
     async def refusal(self, wants: frozenset[str] = NOTHING, **changes: Any) -> Refused:
         """The refusal that a sign-in ends with."""
@@ -74,7 +85,7 @@ class Desk:
         answer = await self.begin()
         self.op.id_token = make(answer.nonce)
         try:
-            return await self.client.redeem(self.registration(), answer, wants)
+            return await self.redeem(answer, wants)
         finally:
             self.op.id_token = None
 
@@ -98,4 +109,4 @@ class Desk:
         return signed(self.header() if header is None else header, claims, self.op.key, self.op.alg)
 
 
-__all__ = ["CALLBACK", "EMAIL", "NOTHING", "VERIFIER", "Desk", "half_hash"]
+__all__ = ["CALLBACK", "EMAIL", "NOTHING", "SHARED", "VERIFIER", "Desk", "half_hash"]

@@ -6,15 +6,18 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.oidc import Finding
-from tests.oidc.desk import CALLBACK, Desk
+from manifest_auth.clock import Random
+from manifest_auth.oidc import CallbackAddresses, Finding
+from tests.oidc.desk import CALLBACK, SHARED, Desk
 from tests.support.oidc_op import new_key
 from tests.support.oidc_socket import Answer
+from tests.support.outgoing import TENANT
 
 
-async def found(desk: Desk, **changes: Any) -> dict[str, list[str]]:
+async def found(desk: Desk, *, marked: bool = False, **changes: Any) -> dict[str, list[str]]:
     """The sentences, by level."""
-    findings = await desk.client.examine(desk.registration(**changes), CALLBACK)
+    addresses = CallbackAddresses(CALLBACK, SHARED if marked else None)
+    findings = [one async for one in desk.client.examine(desk.registration(**changes), addresses, Random(), TENANT)]
     assert findings
     assert all(isinstance(finding, Finding) and finding.text.endswith(".") for finding in findings)
     return {level: [f.text for f in findings if f.level == level] for level in ("ok", "note", "bad")}
@@ -23,7 +26,7 @@ async def found(desk: Desk, **changes: Any) -> dict[str, list[str]]:
 async def test_a_good_provider_has_nothing_bad(desk: Desk) -> None:
     told = await found(desk)
     assert (told["bad"], told["note"]) == ([], [])
-    assert len(told["ok"]) == 6
+    assert len(told["ok"]) == 9
 
 
 async def test_nothing_that_was_kept_is_used(desk: Desk) -> None:
@@ -82,9 +85,11 @@ async def test_another_issuer_is_told_with_both_names(desk: Desk) -> None:
 )
 async def test_a_description_that_cannot_be_fetched_is_told(desk: Desk, answer: Answer, said: str) -> None:
     desk.op.answers["discovery"] = answer
-    (text,) = (await found(desk))["bad"]
+    told = await found(desk)
+    (text,) = told["bad"]
     assert said in text
     assert "Is the issuer right?" in text
+    assert told["ok"] == [f"The callback address to register is {CALLBACK}, its own."]
 
 
 @pytest.mark.parametrize(
@@ -134,3 +139,100 @@ async def test_pkce_that_is_not_announced_and_scopes_that_are_not_listed_are_not
 async def test_a_token_endpoint_that_is_down_is_told(desk: Desk) -> None:
     desk.op.token_status = 503
     assert "token endpoint" in (await found(desk))["bad"][0]
+
+
+async def test_a_secret_that_the_provider_never_looked_at_is_not_vouched_for(desk: Desk) -> None:
+    desk.op.code_first = True
+    for told in (
+        await found(desk),
+        await found(desk, client_secret="wrong"),
+        await found(desk, client_id="no such client"),
+    ):
+        assert told["bad"] == []
+        assert told["note"] == [
+            "Whether the client id and secret are right cannot be told: the provider answers the same to a client "
+            "secret that is made up."
+        ]
+
+
+async def test_nor_is_a_client_without_a_secret(desk: Desk) -> None:
+    desk.op.code_first, desk.op.client_secret = True, None
+    assert "a client id that is made up" in (await found(desk))["note"][0]
+    desk.op.code_first = False
+    assert (await found(desk))["note"] == []
+    assert [asked.form["client_id"] == "manifest" for asked in desk.op.asked[-3:] if asked.endpoint == "token"] == [
+        True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["basic", "post"])
+async def test_the_secret_that_is_made_up_is_sent_as_the_right_one_is(desk: Desk, method: str) -> None:
+    desk.op.methods = (f"client_secret_{method}",)
+    desk.op.announced["token_endpoint_auth_methods_supported"] = ["client_secret_basic", "client_secret_post"]
+    assert (await found(desk))["note"] == []
+    [right, made_up] = [asked for asked in desk.op.asked if asked.endpoint == "token"][-2:]
+    assert ("client_secret" in right.form) is ("client_secret" in made_up.form) is (method == "post")
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, "invalid_code"), (401, "invalid_grant"), (403, "invalid_grant")])
+async def test_a_complaint_about_the_code_is_none_about_the_client(desk: Desk, status: int, error: str) -> None:
+    """Glewlwyd answers 403 ``invalid_code`` to a right client, and 403 ``unauthorized_client`` to a wrong one."""
+    desk.op.token_error, desk.op.token_status = error, status
+    told = await found(desk)
+    assert (told["bad"], told["note"]) == ([], [])
+    assert "The provider knows this client and accepts how it authenticates." in told["ok"]
+
+
+async def test_the_address_to_register_and_whether_it_is_registered_are_told(desk: Desk) -> None:
+    desk.op.registered = {CALLBACK}
+    told = await found(desk)
+    assert [told["ok"][0], *told["ok"][-2:]] == [
+        f"The callback address to register is {CALLBACK}, its own.",
+        "The provider announces iss (RFC 9207): every answer must name its issuer.",
+        "The callback address is registered at the provider.",
+    ]
+    [asked] = [asked for asked in desk.op.asked if asked.endpoint == "authorize"]
+    assert (asked.query["prompt"], asked.query["redirect_uri"]) == ("none", CALLBACK)
+    told = await found(desk, marked=True)
+    assert f"The callback address to register is {SHARED}, the shared one." in told["ok"]
+    assert told["bad"] == ["The callback address is not registered: the provider shows an error page instead."]
+    desk.op.registered = {SHARED}
+    assert (await found(desk, marked=True))["bad"] == []
+
+
+async def test_a_marked_provider_that_announces_no_iss_needs_its_own_address(desk: Desk) -> None:
+    desk.op.without_iss, desk.op.registered = True, {SHARED}
+    told = await found(desk, marked=True)
+    assert f"The callback address to register is {CALLBACK}, its own." in told["ok"]
+    assert "sharedCallback has no effect" in told["note"][0]
+    assert len(told["bad"]) == 1
+    desk.op.registered = {CALLBACK}
+    assert (await found(desk, marked=True))["bad"] == []
+    desk.op.answers["discovery"] = Answer(503)
+    assert (await found(desk, marked=True))["note"] == [
+        f"The callback address to register is {SHARED}, the shared one, if the provider announces iss (RFC 9207); else "
+        f"{CALLBACK}, its own."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(302, {"Location": "https://login.example/?next=x"}), "sends the browser elsewhere first"),
+        (Answer(302, {"Location": f"https://evil.example/?{CALLBACK}"}), "sends the browser elsewhere first"),
+        (Answer(302, {"Location": f"{CALLBACK}-x?error=login_required"}), "sends the browser elsewhere first"),
+        (Answer(302), "sends the browser elsewhere first"),
+        (Answer(200, {}, b"<form>"), "answers with status 200"),
+        (Answer(503), "answers with status 503"),
+        (Answer(429), "answers with status 429"),
+        (Answer(404), "answers with status 404"),
+        (Answer(raw=b""), "broken answer"),
+    ],
+)
+async def test_an_answer_that_tells_nothing_of_the_address_is_a_note(desk: Desk, answer: Answer, why: str) -> None:
+    desk.op.answers["authorize"] = answer
+    told = await found(desk)
+    assert told["bad"] == []
+    (text,) = told["note"]
+    assert text.startswith("Whether the callback address is registered is unknown: ")
+    assert why in text

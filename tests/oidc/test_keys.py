@@ -56,9 +56,7 @@ async def test_a_hundred_unknown_keys_at_once_are_one_fetch(desk: Desk) -> None:
     answers = [await desk.begin() for _ in range(100)]
     foreign = new_key("ES256")
     desk.op.id_token = signed(desk.header(kid="x"), desk.good("n"), foreign, "ES256")
-    outcomes = await asyncio.gather(
-        *(desk.client.redeem(desk.registration(), answer, NOTHING) for answer in answers), return_exceptions=True
-    )
+    outcomes = await asyncio.gather(*(desk.redeem(answer, NOTHING) for answer in answers), return_exceptions=True)
     assert all(isinstance(outcome, Refused) for outcome in outcomes)
     assert desk.op.count("keys") == 2
 

@@ -27,7 +27,7 @@ async def test_what_was_published_is_fetched_once(desk: Desk) -> None:
 
 
 async def test_the_authorization_request_asks_for_a_code_with_pkce(desk: Desk) -> None:
-    found = await desk.client.discover(desk.op.issuer)
+    found = await desk.discover(desk.op.issuer)
     asked = Authorization("st&te", "non ce", "chal", CALLBACK, "ada+x@acme.example", "login")
     address = desk.client.authorization_address(found, desk.registration(scopes=("email", "openid")), asked)
     assert address.startswith(f"{desk.op.base}/authorize?")
@@ -48,7 +48,7 @@ async def test_the_authorization_request_asks_for_a_code_with_pkce(desk: Desk) -
 
 async def test_a_query_of_the_endpoint_is_kept_and_what_is_not_asked_is_not_sent(desk: Desk) -> None:
     desk.op.announced["authorization_endpoint"] = f"{desk.op.base}/authorize?tenant=a%26b"
-    found = await desk.client.discover(desk.op.issuer)
+    found = await desk.discover(desk.op.issuer)
     address = desk.client.authorization_address(
         found, desk.registration(scopes=()), Authorization("s", "n", "c", CALLBACK)
     )
@@ -87,24 +87,9 @@ async def test_a_provider_may_send_iss_without_announcing_it(desk: Desk) -> None
     await desk.sign_in()
 
 
-async def test_an_announced_iss_that_is_missing_is_refused_before_anything_is_asked(desk: Desk) -> None:
-    desk.op.redirect["iss"] = None
-    assert "no iss" in (await desk.refusal()).reason
-    assert desk.op.count("token") == 0
-
-
-@pytest.mark.parametrize("iss", ["https://evil.example", "", "{}/", "{} "])
-async def test_another_iss_in_the_redirect_is_refused_before_anything_is_asked(desk: Desk, iss: str) -> None:
-    answer = (await desk.begin())._replace(iss=iss.format(desk.op.issuer))
-    with pytest.raises(Exception, match="redirect: iss"):
-        await desk.client.redeem(desk.registration(), answer, EMAIL)
-    assert desk.op.count("token") == 0
-
-
 LEGAL = {
     "audience as a list": {"aud": ["manifest"]},
-    "several audiences, and we are the authorized one": {"aud": ["api", "manifest"], "azp": "manifest"},
-    "several audiences without azp": {"aud": ["manifest", "api"]},
+    "our audience twice": {"aud": ["manifest", "manifest"], "azp": "manifest"},
     "one audience with azp": {"azp": "manifest"},
     "auth_time with a fraction": {"auth_time": 1_799_999_990.25},
     "times with fractions": {"iat": 1_799_999_999.5, "exp": 1_800_000_300.75, "nbf": 1_799_999_999.5},
@@ -148,11 +133,11 @@ async def test_a_token_type_in_any_case_is_accepted(desk: Desk) -> None:
 async def test_a_code_is_good_once_and_for_its_own_verifier(desk: Desk) -> None:
     answer = await desk.begin()
     with pytest.raises(Exception, match="invalid_grant"):
-        await desk.client.redeem(desk.registration(), answer._replace(verifier=VERIFIER + "x"), EMAIL)
+        await desk.redeem(answer._replace(verifier=VERIFIER + "x"), EMAIL)
     answer = await desk.begin()
-    await desk.client.redeem(desk.registration(), answer, EMAIL)
+    await desk.redeem(answer, EMAIL)
     with pytest.raises(Exception, match="invalid_grant"):
-        await desk.client.redeem(desk.registration(), answer, EMAIL)
+        await desk.redeem(answer, EMAIL)
 
 
 def test_secrets_do_not_show_in_a_log(desk: Desk) -> None:

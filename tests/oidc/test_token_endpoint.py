@@ -22,7 +22,7 @@ def used(desk: Desk) -> list[str]:
 
 async def test_the_request_is_what_the_standard_asks_for(desk: Desk) -> None:
     answer = await desk.begin()
-    await desk.client.redeem(desk.registration(), answer, frozenset())
+    await desk.redeem(answer, frozenset())
     asked = desk.op.asked[-2]
     assert (asked.endpoint, asked.method) == ("token", "POST")
     assert asked.form == {

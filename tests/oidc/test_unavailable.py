@@ -25,14 +25,14 @@ async def test_all_calls_of_a_sign_in_share_one_budget(desk: Desk) -> None:
     answer = await desk.begin()
     desk.op.delay = dict.fromkeys(("token", "keys", "userinfo"), 0.9)  # each in time, together not: the budget is 2 s
     with pytest.raises(Unreachable, match="no answer in time"):
-        await desk.client.redeem(desk.registration(), answer, MUCH, desk.outgoing.deadline())
+        await desk.redeem(answer, MUCH)
 
 
 async def test_a_provider_that_is_gone_is_told_at_once(desk: Desk) -> None:
     with provider(desk.clock) as other:
         issuer = other.issuer
     with pytest.raises(Unreachable, match="cannot connect"):
-        await asyncio.wait_for(desk.client.discover(issuer), 5)
+        await asyncio.wait_for(desk.discover(issuer), 5)
 
 
 @pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])

@@ -6,8 +6,9 @@ import pytest
 
 from manifest_auth.outgoing import Outgoing, split
 from manifest_auth.outgoing.addresses import refusal
-from manifest_auth.settings import Settings, load
+from manifest_auth.settings import PrivateTargets, Settings, SettingsError, load
 
+EVERYWHERE, NOWHERE = PrivateTargets(True), PrivateTargets(False)
 HOSTED = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}
 ON_PREMISE = {**HOSTED, "MANIFEST_DEPLOYMENT": "on-premise"}
 
@@ -120,25 +121,25 @@ PUBLIC = ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808", "2
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_an_address_that_is_not_public_needs_leave(address: str) -> None:
-    assert "MANIFEST_OUTGOING_PRIVATE" in refusal("idp.example", address, is_private_allowed=False)
-    assert not refusal("idp.example", address, is_private_allowed=True)
+    assert "MANIFEST_OUTGOING_PRIVATE" in refusal("idp.example", address, NOWHERE)
+    assert not refusal("idp.example", address, EVERYWHERE)
 
 
 @pytest.mark.parametrize("address", NEVER)
-@pytest.mark.parametrize("allowed", [True, False])
-def test_what_is_no_server_at_all_is_never_called(address: str, allowed: bool) -> None:
+@pytest.mark.parametrize("allowed", [EVERYWHERE, NOWHERE])
+def test_what_is_no_server_at_all_is_never_called(address: str, allowed: PrivateTargets) -> None:
     assert refusal("idp.example", address, allowed)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_may_be_called(address: str) -> None:
-    assert not refusal("idp.example", address, is_private_allowed=False)
+    assert not refusal("idp.example", address, NOWHERE)
 
 
 def test_a_name_of_this_machine_that_leads_elsewhere_is_refused() -> None:
-    assert refusal("localhost", "10.0.0.1", is_private_allowed=True)
-    assert refusal("x.localhost", "8.8.8.8", is_private_allowed=True)
-    assert not refusal("localhost", "::1", is_private_allowed=True)
+    assert refusal("localhost", "10.0.0.1", EVERYWHERE)
+    assert refusal("x.localhost", "8.8.8.8", EVERYWHERE)
+    assert not refusal("localhost", "::1", EVERYWHERE)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,48 @@ def test_a_name_of_this_machine_that_leads_elsewhere_is_refused() -> None:
     ],
 )
 def test_who_may_name_private_addresses(environment: dict[str, str], allowed: bool) -> None:
-    assert load(environment).calls_private is allowed
+    assert load(environment).private_targets == PrivateTargets(allowed)
+
+
+LIST = "idp.corp.example, 10.1.0.0/16 ,fd00::/8,192.168.7.9,localhost"
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "allowed"),
+    [
+        ("idp.corp.example", "10.9.9.9", True),
+        ("idp.corp.example.", "169.254.169.254", True),
+        ("idp.corp.example", "127.0.0.1", True),
+        ("sub.idp.corp.example", "10.9.9.9", False),
+        ("corp.example", "10.9.9.9", False),
+        ("other.example", "10.1.255.255", True),
+        ("other.example", "10.2.0.0", False),
+        ("other.example", "::ffff:10.1.0.1", True),
+        ("other.example", "fd12::1", True),
+        ("other.example", "fe80::1", False),
+        ("192.168.7.9", "192.168.7.9", True),
+        ("192.168.7.8", "192.168.7.8", False),
+        ("localhost", "127.0.0.1", True),
+        ("127.0.0.1", "127.0.0.1", False),
+        ("other.example", "8.8.8.8", True),
+        ("idp.corp.example", "0.0.0.0", False),
+    ],
+)
+def test_a_list_allows_the_hosts_and_networks_that_it_names_and_no_others(
+    host: str, address: str, allowed: bool
+) -> None:
+    for environment in (HOSTED, ON_PREMISE):
+        settings = load({**environment, "MANIFEST_OUTGOING_PRIVATE": LIST})
+        assert (refusal(host, address, settings.private_targets) == "") is allowed
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", ",", "yes", "true", "10.0.0.0/33", "10.0.0", "0x7f000001", "a b", "on,10.0.0.0/8", "*.corp", "a/b", "-a"],
+)
+def test_a_list_that_is_none_stops_the_start(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^MANIFEST_OUTGOING_PRIVATE: "):
+        load({**HOSTED, "MANIFEST_OUTGOING_PRIVATE": text})
 
 
 @pytest.mark.parametrize("url", ["https://10.0.0.1/", "https://[::1]/", "http://localhost:1/", "https://x.localhost/"])

@@ -18,6 +18,7 @@ from manifest_auth.outgoing import Outgoing, Unreachable
 from manifest_auth.outgoing.outgoing import MOST_AT_ONCE
 from manifest_auth.settings import load
 from tests.support.oidc_socket import Answer, Asked, Socket
+from tests.support.outgoing import TENANT, get, post_form
 
 MIB = 1024 * 1024
 
@@ -72,7 +73,7 @@ async def patient() -> AsyncIterator[Outgoing]:
 
 async def test_an_answer_is_status_headers_and_body(site: Site, outgoing: Outgoing) -> None:
     site.answers["/x"] = Answer(200, {"X-One": "1", "x-one": "2"}, b'{"a": 1}')
-    reply = await outgoing.get(site.url("/x?y=z"))
+    reply = await get(outgoing, site.url("/x?y=z"))
     assert (reply.status, reply.headers["x-one"], reply.json()) == (200, "1, 2", {"a": 1})
     assert (site.asked[0].method, site.asked[0].query) == ("GET", {"y": "z"})
 
@@ -80,7 +81,7 @@ async def test_an_answer_is_status_headers_and_body(site: Site, outgoing: Outgoi
 @pytest.mark.parametrize("status", [201, 400, 404, 500, 503])
 async def test_any_status_but_a_redirect_is_an_answer(site: Site, outgoing: Outgoing, status: int) -> None:
     site.answers["/"] = Answer(status, body=b"x")
-    assert (await outgoing.get(site.url())).status == status
+    assert (await get(outgoing, site.url())).status == status
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -89,7 +90,7 @@ async def test_a_redirect_is_not_followed_and_its_query_is_not_told(
 ) -> None:
     site.answers["/"] = Answer(status, {"Location": site.url("/elsewhere?code=s3cret")})
     with pytest.raises(Unreachable, match=r"redirected to .*/elsewhere") as refused:
-        await outgoing.get(site.url())
+        await get(outgoing, site.url())
     assert "s3cret" not in str(refused.value)
     assert [asked.path for asked in site.asked] == ["/"]
 
@@ -126,42 +127,42 @@ async def test_a_hostile_answer_is_unreachable(
     site.answers["/"] = answer
     calls = outgoing if "in time" in reason else patient
     with pytest.raises(Unreachable, match=reason):
-        await asyncio.wait_for(calls.get(site.url()), 60)
+        await asyncio.wait_for(get(calls, site.url()), 60)
 
 
 async def test_an_answer_may_come_in_some_pieces(site: Site, patient: Outgoing) -> None:
     site.answers["/"] = Answer(chunks=(b"x", FEW, 0))
-    assert (await patient.get(site.url())).body == b"x" * FEW
+    assert (await get(patient, site.url())).body == b"x" * FEW
 
 
 async def test_a_body_at_the_cap_is_read(site: Site, patient: Outgoing) -> None:
     site.answers["/"] = Answer(body=b"x" * MIB)
-    assert len((await patient.get(site.url())).body) == MIB
+    assert len((await get(patient, site.url())).body) == MIB
 
 
 async def test_compression_is_not_asked_for(site: Site, outgoing: Outgoing) -> None:
-    await outgoing.get(site.url())
+    await get(outgoing, site.url())
     assert site.asked[0].headers["accept-encoding"] == "identity"
 
 
 async def test_a_server_that_says_nothing_is_given_up(site: Site, outgoing: Outgoing) -> None:
     with pytest.raises(Unreachable, match="no answer in time"):
-        await asyncio.wait_for(outgoing.get(site.url("/wait")), 10)
+        await asyncio.wait_for(get(outgoing, site.url("/wait")), 10)
 
 
 async def test_a_server_that_never_stops_talking_is_given_up(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(chunks=(b"x", 100, 0.2))  # each piece comes in time, the whole does not
     with pytest.raises(Unreachable, match="no answer in time"):
-        await asyncio.wait_for(outgoing.get(site.url()), 10)
+        await asyncio.wait_for(get(outgoing, site.url()), 10)
 
 
 async def test_calls_share_one_deadline(site: Site, outgoing: Outgoing) -> None:
-    deadline = outgoing.deadline()
+    deadline = outgoing.deadline(TENANT)
     with pytest.raises(Unreachable, match="no answer in time"):
-        await outgoing.get(site.url("/wait"), deadline=deadline)
+        await get(outgoing, site.url("/wait"), deadline=deadline)
     count = len(site.asked)
     with pytest.raises(Unreachable, match="no answer in time"):
-        await outgoing.get(site.url("/x"), deadline=deadline)
+        await get(outgoing, site.url("/x"), deadline=deadline)
     assert len(site.asked) == count
 
 
@@ -174,12 +175,12 @@ async def test_the_reason_says_what_kind_of_trouble_it_is(site: Site, outgoing: 
         ("http://example.com/", "must begin with https://"),
     ):
         with pytest.raises(Unreachable, match=reason):
-            await outgoing.get(url)
+            await get(outgoing, url)
 
 
 async def test_a_form_is_posted_with_an_encoded_id_and_secret(site: Site, outgoing: Outgoing) -> None:
     site.answers["/token"] = Answer(body=b"{}")
-    await outgoing.post_form(site.url("/token"), {"a": "1 &=ü", "b": ""}, basic=("id:1", "p%+ö /"))
+    await post_form(outgoing, site.url("/token"), {"a": "1 &=ü", "b": ""}, basic=("id:1", "p%+ö /"))
     asked = site.asked[0]
     assert (asked.method, asked.form) == ("POST", {"a": "1 &=ü", "b": ""})
     assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
@@ -189,8 +190,8 @@ async def test_a_form_is_posted_with_an_encoded_id_and_secret(site: Site, outgoi
 
 async def test_cookies_are_not_kept(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(headers={"Set-Cookie": "a=b; Path=/"})
-    await outgoing.get(site.url())
-    await outgoing.get(site.url())
+    await get(outgoing, site.url())
+    await get(outgoing, site.url())
     assert all("cookie" not in asked.headers for asked in site.asked)
 
 
@@ -201,21 +202,21 @@ async def test_proxies_of_the_environment_are_not_used(
         monkeypatch.setenv(name, site.socket.base)
     for url in ("https://nobody.invalid/", "http://127.0.0.1:1/"):
         with pytest.raises(Unreachable):
-            await outgoing.get(url)
+            await get(outgoing, url)
     assert site.asked == []
 
 
 async def test_a_request_that_changes_something_is_sent_once(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(raw=b"")
     with pytest.raises(Unreachable):
-        await outgoing.post_form(site.url(), {})
+        await post_form(outgoing, site.url(), {})
     assert len(site.asked) == 1
 
 
 async def test_a_connection_that_was_closed_meanwhile_costs_a_get_nothing(site: Site, outgoing: Outgoing) -> None:
     site.answers["/"] = Answer(body=b"{}")
     site.first = Answer(raw=b"")
-    assert (await outgoing.get(site.url())).status == 200
+    assert (await get(outgoing, site.url())).status == 200
     assert len(site.asked) == 2
 
 
@@ -223,9 +224,9 @@ async def test_a_slow_provider_does_not_keep_the_others_waiting(site: Site, outg
     with Socket() as quick:
         quick.answer = lambda asked: Answer(body=b"{}")
         threading.Thread(target=quick.serve, daemon=True).start()
-        waiting = [asyncio.create_task(outgoing.get(site.url("/wait"))) for _ in range(5 * MOST_AT_ONCE)]
+        waiting = [asyncio.create_task(get(outgoing, site.url("/wait"))) for _ in range(5 * MOST_AT_ONCE)]
         await asyncio.sleep(0)
-        assert (await outgoing.get(quick.base + "/")).status == 200
+        assert (await get(outgoing, quick.base + "/")).status == 200
         assert len(site.asked) <= MOST_AT_ONCE
         site.gate.set()
         await asyncio.gather(*waiting, return_exceptions=True)
@@ -235,10 +236,10 @@ async def test_calls_are_counted_by_purpose_and_result(site: Site) -> None:
     metrics = Metrics()
     outgoing = Outgoing(load({}), metrics)
     site.answers["/"] = Answer(body=b"{}")
-    await outgoing.get(site.url(), call="discovery")
-    await outgoing.get(site.url("/gone"), call="keys")
+    await get(outgoing, site.url(), call="discovery")
+    await get(outgoing, site.url("/gone"), call="keys")
     with pytest.raises(Unreachable):
-        await outgoing.post_form("http://127.0.0.1:1/", {}, call="token")
+        await post_form(outgoing, "http://127.0.0.1:1/", {}, call="token")
     await outgoing.close()
     text = metrics.render().decode()
     for call, result in (("discovery", "ok"), ("keys", "refused"), ("token", "unreachable")):

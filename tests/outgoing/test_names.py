@@ -20,6 +20,7 @@ from manifest_auth.outgoing.wire import KEEP_S
 from manifest_auth.providers.providers import MOST
 from manifest_auth.settings import Settings, load
 from tests.support.oidc_socket import Answer, Asked, Socket
+from tests.support.outgoing import get
 
 HOSTED = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PROVIDER_TIMEOUT": "5"})
 PRIVATE = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_OUTGOING_PRIVATE": "on"})
@@ -92,7 +93,7 @@ async def test_the_address_that_was_checked_is_the_one_that_is_called(
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
     names = Names(["127.0.0.1"], ["203.0.113.9"])  # another answer for whoever asks twice
     outgoing = Outgoing(PRIVATE, resolve=names)
-    reply = await outgoing.get(f"https://{NAME}:{socket.port}/x")
+    reply = await get(outgoing, f"https://{NAME}:{socket.port}/x")
     await outgoing.close()
     assert reply.status == 200
     assert names.asked == [NAME]
@@ -104,7 +105,7 @@ async def test_a_name_that_leads_into_our_own_network_is_not_called(secure: Secu
     socket, asked, _ = secure
     outgoing = Outgoing(HOSTED, resolve=Names([address]))
     with pytest.raises(Unreachable, match="not a public address"):
-        await outgoing.get(f"https://{NAME}:{socket.port}/")
+        await get(outgoing, f"https://{NAME}:{socket.port}/")
     await outgoing.close()
     assert asked == []
 
@@ -115,12 +116,12 @@ async def test_a_name_that_changes_its_mind_is_checked_anew_for_each_connection(
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
     outgoing = Outgoing(PRIVATE, resolve=Names(["127.0.0.1"], ["0.0.0.0"]))
-    await outgoing.get(f"https://{NAME}:{socket.port}/")
-    await outgoing.get(f"https://{NAME}:{socket.port}/")  # the same connection
+    await get(outgoing, f"https://{NAME}:{socket.port}/")
+    await get(outgoing, f"https://{NAME}:{socket.port}/")  # the same connection
     assert len(asked) == 2
     await asyncio.sleep(KEEP_S + 0.2)
     with pytest.raises(Unreachable, match="no address of a server"):
-        await outgoing.get(f"https://{NAME}:{socket.port}/")
+        await get(outgoing, f"https://{NAME}:{socket.port}/")
     await outgoing.close()
     assert len(asked) == 2
 
@@ -131,7 +132,7 @@ async def test_of_several_addresses_only_those_that_may_be_called_are_tried(
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
     outgoing = Outgoing(PRIVATE, resolve=Names(["0.0.0.0", "127.0.0.3", "127.0.0.1"]))  # .3: nobody listens
-    assert (await outgoing.get(f"https://{NAME}:{socket.port}/")).status == 200
+    assert (await get(outgoing, f"https://{NAME}:{socket.port}/")).status == 200
     await outgoing.close()
     assert len(asked) == 1
 
@@ -139,7 +140,7 @@ async def test_of_several_addresses_only_those_that_may_be_called_are_tried(
 async def test_localhost_is_this_machine_whatever_its_name_server_says() -> None:
     outgoing = Outgoing(Settings(), resolve=Names(["10.0.0.1"]))
     with pytest.raises(Unreachable, match="not this machine"):
-        await outgoing.get("http://localhost:1/")
+        await get(outgoing, "http://localhost:1/")
     await outgoing.close()
 
 
@@ -147,7 +148,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(secure: Secure) 
     socket, asked, _ = secure
     outgoing = Outgoing(PRIVATE, resolve=Names(["127.0.0.1"]))
     with pytest.raises(Unreachable, match=r"TLS: .*self-signed"):
-        await outgoing.get(f"https://{NAME}:{socket.port}/")
+        await get(outgoing, f"https://{NAME}:{socket.port}/")
     await outgoing.close()
     assert asked == []
 
@@ -157,7 +158,7 @@ async def test_a_certificate_for_another_name_is_refused(secure: Secure, monkeyp
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
     outgoing = Outgoing(PRIVATE, resolve=Names(["127.0.0.1"]))
     with pytest.raises(Unreachable, match=r"TLS: .*[Hh]ostname mismatch"):
-        await outgoing.get(f"https://other.example.com:{socket.port}/")
+        await get(outgoing, f"https://other.example.com:{socket.port}/")
     await outgoing.close()
     assert asked == []
 
@@ -172,15 +173,15 @@ async def test_those_who_ask_for_one_name_share_one_look_up_and_a_dead_name_serv
         return ["127.0.0.1"]
 
     outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "0.5"}), resolve=resolve)
-    held = [asyncio.create_task(outgoing.get("https://dead.example.com/")) for _ in range(40)]
+    held = [asyncio.create_task(get(outgoing, "https://dead.example.com/")) for _ in range(40)]
     await asyncio.sleep(0)
     with pytest.raises(Unreachable, match="cannot connect"):
-        await outgoing.get("https://alive.example.com:1/")
+        await get(outgoing, "https://alive.example.com:1/")
     for outcome in await asyncio.gather(*held, return_exceptions=True):
         assert isinstance(outcome, Unreachable)
         assert "no answer in time" in str(outcome)
     with pytest.raises(Unreachable, match="no answer in time"):
-        await outgoing.get("https://dead.example.com/")
+        await get(outgoing, "https://dead.example.com/")
     assert asked == ["dead.example.com", "alive.example.com"]
     gate.set()
     await outgoing.close()
@@ -196,10 +197,10 @@ async def test_nor_do_the_dead_name_servers_of_all_providers_that_a_client_may_h
 
     outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
     names = [f"https://dead{number}.example.com/" for number in range(MOST)]
-    held = [asyncio.create_task(outgoing.get(name)) for name in names]
+    held = [asyncio.create_task(get(outgoing, name)) for name in names]
     await asyncio.sleep(0)
     with pytest.raises(Unreachable, match="cannot connect"):
-        await outgoing.get("https://alive.example.com:1/")
+        await get(outgoing, "https://alive.example.com:1/")
     gate.set()
     await asyncio.gather(*held, return_exceptions=True)
     await outgoing.close()

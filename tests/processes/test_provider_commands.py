@@ -53,7 +53,7 @@ def test_an_openid_provider_by_options(folder: Path) -> None:
                "--domain", "acme.example", "--group-role", "Authors=Author", "--default-role", "Viewer",
                "--return-address", "https://app.acme.example/in")  # fmt: skip
     told = done(folder, "provider", "add", "okta", *CLIENT, *options, given="secret\n")
-    assert "  callbackUrl: http://127.0.0.1:8080/api/client/auth/oidc/callback\n" in told
+    assert "  callbackUrl: http://127.0.0.1:8080/api/client/auth/oidc/callback/acme/okta\n" in told
     assert "sign in at http://127.0.0.1:8080/api/client/auth/oidc?client=acme&provider=okta\n" in told
     assert done(folder, "provider", "list", *CLIENT) == "okta\toidc\ton\thttps://acme.okta.com\n"
 

@@ -220,3 +220,48 @@ def test_a_refusal_of_the_provider_says_what_it_said() -> None:
         refuse(text, "^the provider answered .Responder / AuthnFailed., .Not·assigned x{187}…", policy)
     refuse(response(status=responder), "Responder")
     refuse(response(status=None), "the provider answered")
+
+
+def _statements(*changes: tuple[str, str] | None) -> Callable[[Element], None]:
+    """One AuthnStatement for each; None: as it was, else one attribute of it is changed."""
+
+    def edit(tree: Element) -> None:
+        first = part(tree, f".//{A}AuthnStatement")
+        for _ in changes[1:]:
+            double(first)
+        found = first.getparent()
+        assert found is not None
+        for statement, change_of in zip(found.findall(f"{A}AuthnStatement"), changes, strict=True):
+            if change_of:
+                statement.set(*change_of)
+
+    return edit
+
+
+OVER, OPEN = ("SessionNotOnOrAfter", at(-60)), ("SessionNotOnOrAfter", at(600))
+
+
+@pytest.mark.parametrize("sign", SIGNED)
+@pytest.mark.parametrize(
+    ("statements", "reason"),
+    [
+        ((None, OVER), "session at the provider ended"),
+        ((OVER, None), "session at the provider ended"),
+        ((OPEN, OVER), "session at the provider ended"),
+        ((OVER, OPEN), "session at the provider ended"),
+        ((None, None, OVER), "session at the provider ended"),
+        ((None, ("AuthnInstant", at(61))), "authenticated in the future"),
+        ((None, ("AuthnInstant", "soon")), "not a time"),
+        ((None, ("SessionNotOnOrAfter", "soon")), "not a time"),
+    ],
+)
+def test_every_authn_statement_is_judged(
+    sign: str, statements: tuple[tuple[str, str] | None, ...], reason: str
+) -> None:
+    refuse(response(before=_statements(*statements), sign=sign), reason)
+
+
+def test_the_first_of_several_authn_statements_names_the_session() -> None:
+    edit = _statements(("SessionIndex", "first"), ("SessionIndex", "second"))
+    assert verdict(response(before=edit)).session_index == "first"
+    assert verdict(response(before=_statements(OPEN, OPEN, None))).name_id == "alice@acme.example"

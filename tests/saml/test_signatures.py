@@ -219,3 +219,10 @@ def test_a_certificate_that_is_not_yet_valid() -> None:
     later = Idp(not_before_ms=NOW_MS + 10**9, not_after_ms=NOW_MS + 10**10)
     refuse(response(later), "not yet valid", pinned(later))
     assert verdict(response(later), pinned(later, accept_expired_certificates=True))
+
+
+@pytest.mark.parametrize("uri", ["_a1", "#x_a1", "x#_a1", "##_a1", "http://idp.example/#_a1", "#_a1 ", "#_A1", "#"])
+def test_the_reference_is_the_parents_id_to_the_letter(uri: str) -> None:
+    text = response(sign="assertion", assertion_id="_a1", signing=Signing(uri=uri))
+    refuse(text, "the signature is about .*not about its parent")
+    assert verdict(response(sign="assertion", assertion_id="_a1", signing=Signing(uri="#_a1"))).id == "_a1"

@@ -14,13 +14,17 @@ ROOM = SOURCE / "store"
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
 CROSSING = {
     "admin/installation.py": 2,  # a system admin is told how many users and sessions there are
+    "claims/directories.py": 2,  # whose claim on a bearer's directory counts; all claims, for the operator
+    "claims/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
+    "claims/domain_watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
+    "claims/every_claim.py": 1,  # the operator settles claims of all clients
     "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
     "mail_queue/queue.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
     "operations/expiring.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "operations/reencrypting.py": 1,  # the installation's key seals what is secret of every tenant
     "operations/signing_anew.py": 1,  # the installation's key signs the ends of all chains
-    "providers/providers.py": 3,  # by entity id, by name, by e-mail domain: whoever asks has no tenant yet
-    "sessions/foreign.py": 1,  # a token of another system names an identity, the identity the tenant
+    "providers/by_domain.py": 1,  # by e-mail domain: who types an address has no tenant yet
+    "sessions/foreign.py": 2,  # a token of another system names an identity, that the tenant; whose claims count
     "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
     "sign_in/codes.py": 1,  # a one-time code names the tenant
     "sign_in/flows.py": 2,  # by `state`, by request id: the answer of a provider names the sign-in, that the tenant
@@ -30,7 +34,7 @@ CROSSING = {
     "trail/whose.py": 2,  # which chains there are, for who proves them
     "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
     "users/email_changes.py": 1,  # who follows a link to another address shows its token, which names the tenant
-    "users/users.py": 1,  # a sign-in that names no client
+    "users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
 }
 
 

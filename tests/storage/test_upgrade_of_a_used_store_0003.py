@@ -16,7 +16,7 @@ from sqlalchemy import select
 from manifest_auth import audit
 from manifest_auth.operations.reencrypting import SEALED
 from manifest_auth.store import crossing, migrate
-from manifest_auth.store.tables import audit_events, sealed_for
+from manifest_auth.store.tables import audit_events, file_totals, sealed_for
 from tests.storage import old_stores
 from tests.storage.old_stores import Rows
 from tests.support.house import App, running, the_keys
@@ -55,6 +55,16 @@ def test_the_store_was_used() -> None:
 
 def test_nothing_new_is_said_of_what_was_there(kept: Rows) -> None:
     assert {row["delete_at"] for row in kept["tenants"]} == {None}
+
+
+async def test_the_files_of_each_client_are_counted(app: App) -> None:
+    sums: dict[int, int] = {}
+    for file in OLD.rows["files"]:
+        sums[file["tenant_id"]] = sums.get(file["tenant_id"], 0) + file["size"]
+    statement = crossing(select(file_totals.c.tenant_id, file_totals.c.bytes), because=_WHY)
+    found = await app.house.store.read(lambda unit: unit.all(statement))
+    assert {row[0]: row[1] for row in found} == sums
+    assert sum(sums.values()) > 0
 
 
 async def test_its_sessions_still_open(app: App) -> None:

@@ -36,7 +36,7 @@ class Recorded(NamedTuple):
         return found
 
 
-_TRAIL = bound(select(*(_A[name] for name in Recorded._fields)).order_by(_A.sequence), Recorded)
+TRAIL = bound(select(*(_A[name] for name in Recorded._fields)).order_by(_A.sequence), Recorded)
 
 
 async def trail(app: App, client: str) -> list[Recorded]:
@@ -45,7 +45,7 @@ async def trail(app: App, client: str) -> list[Recorded]:
     def work(unit: SystemUnit) -> list[Recorded]:
         tenant = tenants.find(unit, client)
         assert tenant is not None
-        return unit.of(tenant.id).all(_TRAIL)
+        return unit.of(tenant.id).all(TRAIL)
 
     return await app.house.store.read(work)
 

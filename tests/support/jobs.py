@@ -108,8 +108,6 @@ async def a_file(crew: Crew) -> int:
     """The id of a file that was uploaded: its row alone, the bytes are another test's business."""
     by = Actor((await crew.member("Operator")).id, crew.app.clock.now_ms())
     key = f"key-{crew.client}-{next(_numbers)}"
-    made = await within(
-        crew,
-        lambda unit: files.add(unit, by, key=key, name="gauge.jpg", media_type="image/jpeg", size=3, sha256="0" * 64),
-    )
+    row = {"key": key, "name": "gauge.jpg", "media_type": "image/jpeg", "size": 3, "sha256": "0" * 64}
+    made = await within(crew, lambda unit: files.add(unit, by, **row, quota=2**30))  # type: ignore[arg-type]
     return made.id

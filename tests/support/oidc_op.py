@@ -100,6 +100,8 @@ class Op:
     lifetime: int = 300
     without_iss: bool = False  # no ``iss`` in redirects, and none announced (RFC 9207)
     redirect: dict[str, Any] = field(default_factory=dict)  # last word on the redirect's query; None: left out
+    registered: set[str] | None = None  # where browsers may be sent; None: anywhere
+    code_first: bool = False  # the token endpoint looks at the code before it looks at the client
     error: str | None = None  # the authorization endpoint redirects with this error
     token_error: str | None = None  # the token endpoint answers with this error, and 400 or ``token_status``
     token_status: int = 200
@@ -206,10 +208,14 @@ class Op:
         return Answer.json(own if self.published is None else self.published)
 
     def _authorize(self, query: dict[str, str]) -> Answer:
+        if self.registered is not None and query.get("redirect_uri") not in self.registered:
+            return Answer(400, {"Content-Type": "text/html"}, b"<h1>redirect_uri is not registered</h1>")
         usual = {"state": query.get("state"), "iss": None if self.without_iss else self.issuer}
         wrong = query.get("response_type") != "code" or query.get("code_challenge_method") != "S256"
         if wrong or "openid" not in query.get("scope", "").split() or query.get("client_id") != self.client_id:
             usual["error"] = "invalid_request"
+        elif query.get("prompt") == "none":
+            usual["error"] = "login_required"
         elif self.error:
             usual |= {"error": self.error, "error_description": "<script>the provider's own words</script>"}
         else:
@@ -220,6 +226,8 @@ class Op:
         return Answer(302, {"Location": address})
 
     def _token(self, asked: Asked) -> Answer:
+        if self.code_first and asked.form.get("code", "") not in self.grants:
+            return Answer.json({"error": "invalid_grant"}, 400)
         if not self._is_our_client(asked):
             return Answer.json({"error": "invalid_client"}, 401)
         if self.token_error or self.token_status != 200:

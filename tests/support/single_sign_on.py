@@ -22,7 +22,7 @@ from tests.support.saml_idp import Idp
 _numbers = itertools.count(1)
 BASE = "http://127.0.0.1:8080"
 ACS = f"{BASE}/api/client/auth/okta-saml"
-CALLBACK = f"{BASE}/api/client/auth/oidc/callback"
+SHARED_CALLBACK = f"{BASE}/api/client/auth/oidc/callback"
 RETURN_TO = "https://app.acme.example/in"
 SLEEP = 20.0  # seconds that a slow provider takes
 
@@ -32,13 +32,20 @@ def entity_id(client: str) -> str:
     return f"{ACS}/metadata?client={client}"
 
 
+def callback(client: str, provider: str) -> str:
+    """Where an OpenID provider of a client sends the browser back to."""
+    return f"{SHARED_CALLBACK}/{client}/{provider}"
+
+
 async def add_provider(app: App, client: str, **members: Any) -> dict[str, Any]:
-    """A provider made by a system admin; everybody may get in, as Viewer, unless ``members`` say otherwise."""
+    """A provider made by a system admin, who vouches for its domains; everybody may get in, as Viewer, unless
+    ``members`` say otherwise."""
     body = {
         "name": f"idp-{next(_numbers)}",
         "createUsers": True,
         "defaultRoles": ["Viewer"],
         "returnAddresses": [RETURN_TO],
+        "vouch": True,
         **members,
     }
     reply = await app.post(f"/api/admin/clients/{client}/providers", body, token=await app.admin_token())
@@ -193,9 +200,12 @@ class SamlProvider:
         return base64.b64decode(self.made["serviceProvider"]["certificates"][0])
 
     def response(self, name_id: str = "alice@acme.example", **members: Any) -> str:
-        """As :meth:`Idp.response`; ``audience`` and ``acs`` can be others'."""
+        """As :meth:`Idp.response`; ``audience`` and ``acs`` can be others'. An encrypted one that was not asked for
+        names the client by the address that it is sent to, as one does where that address is registered."""
         members.setdefault("now_ms", self.app.clock.now_ms())
-        audience, acs = members.pop("audience", self.audience), members.pop("acs", self.acs)
+        is_named = "encrypt_for" in members and members.get("in_response_to") is None
+        usual = f"{self.acs}?client={self.client}" if is_named else self.acs
+        audience, acs = members.pop("audience", self.audience), members.pop("acs", usual)
         return self.idp.response(audience, acs, name_id=name_id, **members)
 
     async def call(self, response: str, *, query: str = "", **options: Any) -> Reply:

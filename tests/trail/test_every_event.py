@@ -14,6 +14,10 @@ from manifest_auth.audit import Event
 from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
 from manifest_auth.operations.deleting import sweep_clients
+from tests.contract import test_claims_directories as directories
+from tests.contract import test_claims_directory_proof as proofs
+from tests.contract import test_claims_provider_names as names
+from tests.contract import test_claims_time as domain_times
 from tests.contract import test_email_changes as addresses
 from tests.contract import test_first_link_by_domain as first_links
 from tests.contract import test_gain_identities as kept
@@ -60,7 +64,19 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.RESTORED: backups.test_of_processes_that_start_together_one_records_a_restore,
     Event.SCHEMA_UPGRADED: upgrades.test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one,
     Event.BACKED_UP: backups.test_a_backup_is_noted_once_it_is_whole,
+    Event.DOMAIN_PROVED: domain_times.test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks,
+    Event.DOMAIN_FAILING: domain_times.test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks,
+    Event.DOMAIN_LAPSED: domain_times.test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks,
+    Event.DOMAIN_CONTESTED: domain_times.test_the_second_client_waits_and_gets_the_domain_when_it_lapses,
+    Event.DOMAIN_MOVED: domain_times.test_the_second_client_waits_and_gets_the_domain_when_it_lapses,
     Event.SEAT_REFUSED: told.test_a_seat_that_is_not_there,
+    Event.DIRECTORY_CLAIMED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
+    Event.DIRECTORY_RELEASED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
+    Event.DIRECTORY_PROVED: proofs.test_each_of_three_roles_proves_it,
+    Event.DIRECTORY_VOUCHED: directories.test_a_system_admins_word_makes_it_count,
+    Event.DIRECTORY_GRANTED: directories.test_it_is_granted_to_others_and_taken_back,
+    Event.DIRECTORY_REVOKED: directories.test_it_is_granted_to_others_and_taken_back,
+    Event.PROVIDER_NAME_PINNED: names.test_a_pin_is_set_moved_listed_and_taken_away,
 }
 
 
@@ -186,6 +202,17 @@ async def _providers(story: Story) -> None:
         await story.do("POST", base, body)
 
 
+async def _domains(story: Story) -> None:
+    root, base, domain = f"admin:{story.root.id}", f"{CLIENTS}/{story.crew.client}/domains", "every-event.example"
+    me = f"domain:{domain}"
+    async with story.expects(Event.DOMAIN_CLAIMED, root, me):
+        await story.do("POST", base, {"domain": domain})
+    async with story.expects(Event.DOMAIN_VOUCHED, root, me):
+        await story.do("POST", f"{base}/{domain}/vouch", {"reason": "known for years"})
+    async with story.expects(Event.DOMAIN_RELEASED, root, me):
+        await story.do("DELETE", f"{base}/{domain}")
+
+
 async def _clients(story: Story) -> None:
     app, root, expects = story.app, f"admin:{story.root.id}", story.expects
     number = await story.chain()
@@ -258,7 +285,7 @@ async def _keys(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_every_event_is_recorded(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     app.clock.advance(86_400)
     story = Story(app, await desk(app), await new_crew(app))
-    topics: list[Callable[[Story], Awaitable[None]]] = [_passwords, _users, _providers, _clients, _admins]
+    topics: list[Callable[[Story], Awaitable[None]]] = [_passwords, _users, _providers, _domains, _clients, _admins]
     for topic in topics:
         await topic(story)
     await _keys(story, monkeypatch)

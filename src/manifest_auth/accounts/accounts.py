@@ -145,7 +145,7 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
     user = rank.managed(unit, who, user_id, admins=True, own="Nobody deactivates themselves")
     if not users.deactivate(unit, user, who.now):
         raise Conflict("The user is deactivated already")
-    # A code is told that the account is disabled, and used up by that.
+    # A code is told that the account is disabled, and used up by that; one that is not shown is void after a restore.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
     links.close(unit, user.id, who.now)
     users.email_changes.close_pending(unit, user.id, who.now)
@@ -162,6 +162,7 @@ def restore(unit: TenantUnit, who: Context, user_id: int) -> Admitted:
         raise Conflict("The user is not deactivated")
     gain = voiding.Gain(who, "restored", _actor(who))
     after = users.restore(unit, who.house.licence, user, gain)
+    sessions.take_codes_back(unit, user.id)
     change = {"before": {"deactivated": True}, "after": {"deactivated": False}}
     audit.record(unit, who, Event.USER_RESTORED, f"user:{user.id}", **change)
     return _admitted(unit, who, who.house, after, gain)

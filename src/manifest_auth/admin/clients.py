@@ -156,6 +156,7 @@ async def _restore(ctx: Context, call: Call[None]) -> Answer:
         if tenant.delete_at is not None and tenant.delete_at <= ctx.now:
             raise Conflict("The time to take the deletion back is over")
         restored = tenants.restore(unit, tenant)
+        sessions.take_codes_back(unit.of(tenant.id))
         detail = {"before": _state(tenant), "after": _state(restored)}
         event, subject = Event.CLIENT_RESTORED, f"client:{tenant.id}"
         audit.record(unit.of(tenant.id), ctx, event, subject, **detail)

@@ -7,6 +7,7 @@ from typing import Any
 
 from manifest_auth import audit, providers
 from manifest_auth.admin import provider_wire
+from manifest_auth.admin.provider_claims import saved
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context
 from manifest_auth.providers import Provider, Secrets
@@ -36,6 +37,7 @@ async def prepare(ctx: Context, client: str, body: Any) -> Make:
         made = providers.create(unit, sealer, name, display_name, settings, secrets, by_admin=by_admin, now=ctx.now)
         detail = {"name": name, "settings": made.settings}
         audit.record(unit, who, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
+        saved(unit, ctx.house, who, made, vouch=draft.vouch)
         return made
 
     return make

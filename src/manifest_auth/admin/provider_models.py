@@ -19,6 +19,9 @@ from manifest_auth.providers import (
 Name = Annotated[str, Meta(min_length=1, max_length=63, description="In addresses; unique within the client.")]
 DisplayName = Annotated[str, Meta(max_length=200)]
 _SECRET = Annotated[str, Meta(max_length=2000, description="Kept encrypted, never shown; `null` takes it away.")] | None
+_VOUCH = Annotated[
+    bool, Meta(description="System admins only: the domains count without proof, on the operator's word.")
+]
 _METADATA = Annotated[
     str, Meta(max_length=512 * 1024, description="The provider's metadata document (XML); members beside it win.")
 ]
@@ -40,6 +43,7 @@ ProviderChange = _optional(
     Settings,
     "ProviderChange",
     display_name=DisplayName,
+    vouch=_VOUCH,
     oidc=OidcChange,
     saml=SamlChange,
     dynamics=DynamicsChange,
@@ -64,6 +68,12 @@ class OurselvesData(msgspec.Struct, frozen=True, rename="camel"):
     """What to type in at the provider."""
 
     callback_url: str | UnsetType = UNSET
+    shared_callback_url: (
+        Annotated[
+            str, Meta(description="In place of `callbackUrl` while the provider, being marked for it, announces `iss`.")
+        ]
+        | UnsetType
+    ) = UNSET
     entity_id: str | UnsetType = UNSET
     acs_url: str | UnsetType = UNSET
     metadata_url: str | UnsetType = UNSET

@@ -25,13 +25,13 @@ async def findings(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
         return
     name = ctx.house.microsoft.clouds.name_of(settings.cloud)
     yield Finding("ok", f"The cloud is {name}: login at {cloud.login}, Graph at {cloud.graph}.")
-    for found in await examine.directory(ctx.house.outgoing, cloud, settings.directory):
+    for found in await examine.directory(ctx.house.outgoing, cloud, settings.directory, provider.tenant_id):
         yield found
     secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
     of_kind = (
-        _dynamics(ctx, settings, cloud, secret)
+        _dynamics(ctx, provider.tenant_id, settings, cloud, secret)
         if isinstance(settings, DynamicsSettings)
-        else _entra(ctx, settings, cloud, secret)
+        else _entra(ctx, provider.tenant_id, settings, cloud, secret)
     )
     async for found in of_kind:
         yield found
@@ -40,20 +40,22 @@ async def findings(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
 
 
 async def _dynamics(
-    ctx: Context, settings: DynamicsSettings, cloud: Cloud, secret: str | None
+    ctx: Context, tenant_id: int, settings: DynamicsSettings, cloud: Cloud, secret: str | None
 ) -> AsyncIterator[Finding]:
     outgoing, callback = ctx.house.outgoing, dynamics.callback_of(ctx)
     grant = {**examine.CODE, "redirect_uri": callback}
-    yield await examine.application(outgoing, cloud, settings.directory, settings.client_id, secret, grant)
-    yield await examine.environment(outgoing, cloud, settings.organization, settings.directory)
+    yield await examine.application(outgoing, cloud, settings.directory, settings.client_id, secret, grant, tenant_id)
+    yield await examine.environment(outgoing, cloud, settings.organization, settings.directory, tenant_id)
     permission = "and the delegated permission user_impersonation of Dataverse (Dynamics CRM)"
     yield Finding("note", f"The app registration needs the redirect address {callback} {permission}.")
 
 
-async def _entra(ctx: Context, settings: EntraSettings, cloud: Cloud, secret: str | None) -> AsyncIterator[Finding]:
+async def _entra(
+    ctx: Context, tenant_id: int, settings: EntraSettings, cloud: Cloud, secret: str | None
+) -> AsyncIterator[Finding]:
     outgoing = ctx.house.outgoing
     if settings.graph_tokens or settings.ask_graph:
-        yield await examine.graph(outgoing, cloud)
+        yield await examine.graph(outgoing, cloud, tenant_id)
     if not settings.client_id:
         if settings.ask_graph:
             yield Finding("note", "askGraph changes nothing without clientId: about a token for Graph, Graph is asked.")
@@ -71,6 +73,7 @@ async def _entra(ctx: Context, settings: EntraSettings, cloud: Cloud, secret: st
             settings.client_id,
             secret,
             {**examine.TOKEN, "scope": f"{cloud.graph}/User.Read"},
+            tenant_id,
         )
     elif secret is not None:
         yield Finding("note", "The client secret is used for nothing while askGraph is off.")

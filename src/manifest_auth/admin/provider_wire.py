@@ -22,23 +22,26 @@ _STARTS = {"oidc": "/api/client/auth/oidc", "saml": saml_sign_in.PATH, "dynamics
 
 
 class Draft(NamedTuple):
-    """What a body gives: members to merge in, and whether a client secret was among them."""
+    """What a body gives: members to merge in, whether a client secret was among them, and whether what the provider
+    claims is vouched for."""
 
     members: dict[str, Any]
     has_secret: bool
     secret: str | None
+    vouch: bool
 
 
 def draft_of(body: msgspec.Struct) -> Draft:
     """Reads certificates and metadata. Raises ValidationError."""
     members: dict[str, Any] = msgspec.to_builtins(body)
+    vouch = members.pop("vouch", False)
     secret, has_secret = None, False
     for kind in _WITH_SECRET & members.keys():
         has_secret = has_secret or "clientSecret" in members[kind]
         secret = members[kind].pop("clientSecret", secret)
     if "saml" in members:
         members["saml"] = _saml_members(members["saml"])
-    return Draft(members, has_secret, secret)
+    return Draft(members, has_secret, secret, vouch)
 
 
 def _saml_members(given: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +169,9 @@ def wire(ctx: Context, client: str, provider: Provider) -> dict[str, Any]:
 
 def _ourselves(ctx: Context, client: str, provider: Provider, secrets: Secrets) -> dict[str, Any]:
     if provider.kind == "oidc":
-        return {"callbackUrl": oidc.callback_of(ctx, provider)}
+        addresses = oidc.callbacks_of(ctx, client, provider)
+        shared = {"sharedCallbackUrl": addresses.shared} if addresses.shared is not None else {}
+        return {"callbackUrl": addresses.own, **shared}
     if provider.kind == "dynamics":
         return {"callbackUrl": dynamics.callback_of(ctx)}
     if provider.kind == "entra":

@@ -13,6 +13,7 @@ from manifest_auth import audit, providers, sessions
 from manifest_auth.admin import lists, provider_wire
 from manifest_auth.admin.clients import by_name
 from manifest_auth.admin.lists import Asked, Filters
+from manifest_auth.admin.provider_claims import saved
 from manifest_auth.admin.provider_deleting import delete
 from manifest_auth.admin.provider_making import prepare
 from manifest_auth.admin.provider_models import (
@@ -129,6 +130,7 @@ async def _change(ctx: Context, call: Call[Any]) -> Answer:
             "secret_changed": draft.has_secret,
         }
         audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{after.id}", **detail)
+        saved(unit, ctx.house, ctx, after, vouch=draft.vouch)
         return after
 
     return ok(await _write(ctx, call, work))
@@ -183,8 +185,8 @@ async def _delete(ctx: Context, call: Call[None]) -> Answer:
 
 
 async def _test(ctx: Context, call: Call[None]) -> Answer:
-    provider, _ = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    findings = [finding async for finding in examine(ctx, provider)]
+    provider, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
+    findings = [finding async for finding in examine(ctx, client, provider, by_admin=is_admin(ctx))]
     works = all(finding.level != "bad" for finding in findings)
     return ok({"works": works, "findings": [{"level": f.level, "text": f.text} for f in findings]})
 

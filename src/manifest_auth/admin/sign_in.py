@@ -53,6 +53,7 @@ async def _go_on(ctx: Context, text: str, otp: str) -> SignedIn:
         challenge.check(shown, fresh)
         return _finish(unit, ctx, counters, fresh, otp, text)
 
+    await ctx.house.keys.look()  # what is given out is signed with a key that counts
     return await ctx.house.store.write(tail)
 
 
@@ -96,8 +97,9 @@ async def _prove_and_finish(
     proof = await throttle.prove(ctx, counters, admin.password_hash if admin else None, password)
     if admin is None or not proof.matches:
         subject = f"admin:{admin.id}" if admin else ""
-        await house.store.write(
-            lambda unit: audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, subject, method="admin")
+        installation = audit.INSTALLATION
+        await house.store.of(installation).write(
+            lambda unit: strangers.record(unit, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
         )
         raise InvalidCredentials("Invalid username or password")
     found = admin
@@ -108,6 +110,7 @@ async def _prove_and_finish(
             raise Replaced(fresh.password_hash)
         return _finish(unit, ctx, counters, fresh, otp)
 
+    await house.keys.look()
     signed_in = await house.store.write(tail)
     if proof.outdated:
         await _rehash(ctx, found, password)

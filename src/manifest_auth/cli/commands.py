@@ -24,7 +24,7 @@ from manifest_auth.licence import NoSeat
 from manifest_auth.operations import demo
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.sealing import secret_keys
-from manifest_auth.settings import Settings, SettingsError, variable
+from manifest_auth.settings import Settings, SettingsError, check_listener, variable
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
@@ -48,6 +48,9 @@ def serve(given: argparse.Namespace) -> None:
     if variable("public_url") not in os.environ and given.port is not None:
         os.environ[variable("public_url")] = f"http://127.0.0.1:{given.port}"
     loaded = settings.load()
+    if given.demo:
+        demo.check_allowed(loaded)
+    check_listener(loaded)
     _check_address("host", loaded.host, loaded.port)
     if loaded.metrics_listen:
         host, _, port = loaded.metrics_listen.rpartition(":")
@@ -88,7 +91,6 @@ async def _try_out(loaded: Settings) -> None:
 
 async def _demo(loaded: Settings) -> None:
     house = build_house(loaded)
-    demo.check_allowed(house)
     try:
         async with opened(house):
             made = await demo.fill(house)

@@ -7,21 +7,19 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from manifest_auth import providers, settings, tenants
+from manifest_auth import settings
 from manifest_auth.admin.provider_test import examine as examine_provider
 from manifest_auth.app import build_house, opened
+from manifest_auth.cli.every_provider import AT_ONCE, every_provider
 from manifest_auth.cli.progress import Progress
 from manifest_auth.context import Context, House
 from manifest_auth.operations.doctor import Finding, examine
 from manifest_auth.providers import Provider
 from manifest_auth.sealing import CannotOpen
 from manifest_auth.settings import Settings
-from manifest_auth.store import SystemUnit
 from manifest_auth.store.migrate import HEAD, current_version
-from manifest_auth.tenants import Tenant
 
 _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
-_AT_ONCE, _PAGE = 8, 200
 
 
 def add_to(groups: Any) -> None:
@@ -53,35 +51,22 @@ async def _doctor(given: argparse.Namespace) -> int:
 async def _providers(loaded: Settings) -> AsyncIterator[Finding]:
     """One line for each provider that is switched on, and one for each thing that is wrong with it."""
     async with opened(build_house(loaded), hashing=False) as house:
-        found = await house.store.read(_all)
+        every = await house.store.read(every_provider)
+        found = [(client, provider) for client, provider in every if provider.disabled_at is None]
         if not found:
             yield Finding("note", "providers: no client has one that is switched on")
-        for start in range(0, len(found), _AT_ONCE):
-            some = found[start : start + _AT_ONCE]
+        for start in range(0, len(found), AT_ONCE):
+            some = found[start : start + AT_ONCE]
             for findings in await asyncio.gather(*(_one(house, client, provider) for client, provider in some)):
                 for finding in findings:
                     yield finding
 
 
-def _all(unit: SystemUnit) -> list[tuple[str, Provider]]:
-    every: list[tuple[str, Provider]] = []
-    after = 0
-    while clients := _page(unit, after):
-        after = clients[-1].id
-        for client in clients:
-            own = providers.list_all(unit.of(client.id))
-            every += [(client.identifier, provider) for provider in own if provider.disabled_at is None]
-    return every
-
-
-def _page(unit: SystemUnit, after: int) -> list[Tenant]:
-    return tenants.list_page(unit, after, _PAGE, "")
-
-
 async def _one(house: House, client: str, provider: Provider) -> list[Finding]:
     name = f"provider {provider.name} of {client}"
     try:
-        said = [f async for f in examine_provider(Context(house, "command-line", "", ""), provider) if f.level != "ok"]
+        ctx = Context(house, "command-line", "", "")
+        said = [f async for f in examine_provider(ctx, client, provider, by_admin=True) if f.level != "ok"]
     except CannotOpen as error:
         return [Finding("bad", f"{name}: no secret key opens {error}; run doctor without --providers")]
     advice = f"see manifest-auth provider test {provider.name} --client {client}"

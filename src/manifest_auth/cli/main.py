@@ -24,9 +24,12 @@ _ELSEWHERE = {
     "backup": "backups",
     "restore": "backups",
     "provider": "providers",
+    "directory": "directories",
     "license": "licences",
     "audit": "trail",
     "doctor": "doctor",
+    "domain": "claims",
+    "claims": "claims",
 }
 
 

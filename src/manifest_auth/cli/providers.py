@@ -1,4 +1,4 @@
-"""``provider add|list|test``: a client's identity providers from the command line, by the server's own verbs."""
+"""``provider add|list|test|callbacks``: identity providers from the command line, by the server's own operations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from manifest_auth.admin.provider_making import prepare
 from manifest_auth.admin.provider_models import ProviderBody
 from manifest_auth.admin.provider_test import examine
 from manifest_auth.app import build_house, opened
+from manifest_auth.cli import callbacks
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.context import Context, House
 from manifest_auth.permissions import Role
 from manifest_auth.providers import KINDS, Provider
+from manifest_auth.sign_in import oidc
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.web import convert, parse
@@ -43,6 +45,9 @@ def add_to(groups: Any) -> None:
         "--json", metavar="FILE", type=Path, help="any kind: all its settings, as the pages of docs/providers have them"
     )
     create.add_argument("--domain", action="append", default=[], help="e-mail domain that it vouches for (repeatable)")
+    create.add_argument(
+        "--vouch", action="store_true", help="its domains count from now on, without proof: you know whose they are"
+    )
     create.add_argument("--create-users", action="store_true", help="people who are not known yet get an account")
     create.add_argument(
         "--group-role", action="append", default=[], metavar="GROUP=ROLE", help="role of a group (repeatable)"
@@ -51,6 +56,9 @@ def add_to(groups: Any) -> None:
     create.add_argument("--default-role", action="append", default=[], choices=roles, help="role of all (repeatable)")
     create.add_argument(
         "--return-address", action="append", default=[], help="where a sign-in may end, exactly (repeatable)"
+    )
+    create.add_argument(
+        "--print-callback", action="store_true", help="OpenID: print the callback address to register; make nothing"
     )
     create.set_defaults(run=add)
 
@@ -63,24 +71,41 @@ def add_to(groups: Any) -> None:
     test.add_argument("--client", required=True, help="identifier of the client")
     test.set_defaults(run=try_out)
 
+    every = actions.add_parser("callbacks", help="every provider's callback address, and who must register one")
+    every.set_defaults(run=callbacks.show)
+
 
 async def add(given: argparse.Namespace) -> None:
-    """Makes a provider and prints what to type in there."""
-    body = convert(_body(given), ProviderBody)
+    """Makes a provider and prints what to type in there; or prints the address that it will have."""
+    if given.print_callback:
+        await _print_callback(given)
+        return
+    body = convert({**_body(given), **({"vouch": True} if given.vouch else {})}, ProviderBody)
     async with opened(build_house(settings.load()), hashing=False) as house:
         ctx = _context(house)
         make = await prepare(ctx, given.client, body)
 
-        def work(unit: SystemUnit) -> Provider:
-            return make(unit.of(_tenant(unit, given.client).id), origin_of(house), True)
+        def work(unit: SystemUnit) -> tuple[str, Provider]:
+            tenant = _tenant(unit, given.client)
+            return tenant.identifier, make(unit.of(tenant.id), origin_of(house), True)
 
-        shown = provider_wire.wire(ctx, given.client, await house.store.write(work))
+        shown = provider_wire.wire(ctx, *await house.store.write(work))
     there = {name: value for name, value in shown["serviceProvider"].items() if isinstance(value, str)}
     print(f"Provider {given.name} has number {shown['id']}.{' Type in there:' if there else ''}")
     for name, value in there.items():
         print(f"  {name}: {value}")
     if "startUrl" in shown:
         print(f"People sign in at {shown['startUrl']}")
+
+
+async def _print_callback(given: argparse.Namespace) -> None:
+    """It is made of names alone, so it is known before there is anything."""
+    if given.metadata or (given.json and "oidc" not in _of_file(given)):
+        raise Refused("--print-callback: only OpenID providers have a callback address of their own")
+    providers.check_provider_name(given.name)
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        tenant = await house.store.read(lambda unit: _tenant(unit, given.client))
+        print(oidc.own_callback(_context(house), tenant.identifier, given.name))
 
 
 async def show_all(given: argparse.Namespace) -> None:
@@ -97,14 +122,15 @@ async def try_out(given: argparse.Namespace) -> int:
     bad = False
     async with opened(build_house(settings.load()), hashing=False) as house:
 
-        def work(unit: SystemUnit) -> Provider:
-            found = providers.find(unit.of(_tenant(unit, given.client).id), given.name)
+        def work(unit: SystemUnit) -> tuple[str, Provider]:
+            tenant = _tenant(unit, given.client)
+            found = providers.find(unit.of(tenant.id), given.name)
             if found is None:
                 raise Refused(f"client {given.client} has no provider {given.name}")
-            return found
+            return tenant.identifier, found
 
-        provider = await house.store.read(work)
-        async for finding in examine(_context(house), provider):
+        client, provider = await house.store.read(work)
+        async for finding in examine(_context(house), client, provider, by_admin=True):
             bad = bad or finding.level == "bad"
             sign = {"ok": "  ok ", "note": " note", "bad": " BAD "}[finding.level]
             print(f"{sign}  {finding.text}", flush=True)
@@ -133,9 +159,9 @@ def _body(given: argparse.Namespace) -> dict[str, Any]:
     if given.metadata:
         text = sys.stdin.read() if given.metadata == "-" else Path(given.metadata).read_text("utf-8")
         return {**body, "saml": {"metadata": text}}
-    oidc = {"issuer": given.issuer, "clientId": given.client_id, "groupClaim": given.group_claim}
-    oidc["clientSecret"] = _secret(given)
-    return {**body, "oidc": {name: value for name, value in oidc.items() if value is not None}}
+    openid = {"issuer": given.issuer, "clientId": given.client_id, "groupClaim": given.group_claim}
+    openid["clientSecret"] = _secret(given)
+    return {**body, "oidc": {name: value for name, value in openid.items() if value is not None}}
 
 
 def _of_file(given: argparse.Namespace) -> dict[str, Any]:

@@ -170,3 +170,82 @@ does not work any more. Open this link to choose a new one:
 The link works once, within 30 minutes. Do not pass it on.
 """,
     )
+
+
+def domain_failing(to: str, client: str, domain: str, name: str, value: str, until: str) -> Letter:
+    """To an Admin of the client that holds a domain whose record is not seen any more."""
+    return Letter(
+        to,
+        f"{client}: the DNS record of {domain} is missing",
+        f"""\
+Hello,
+
+the DNS record that proves {domain} for {client} was not found.
+Without it, people of {domain} are not recognised by their address
+from {until} on. Please put this TXT record back:
+
+Name:  {name}
+Value: {value}
+
+People who have signed in before are not affected.
+""",
+    )
+
+
+def domain_lapsed(to: str, client: str, domain: str, name: str, value: str) -> Letter:
+    """To an Admin of the client that held a domain."""
+    return Letter(
+        to,
+        f"{client}: {domain} is not proved any more",
+        f"""\
+Hello,
+
+for two weeks the DNS record that proves {domain} for {client} was not
+found. From now on new people of {domain} are not recognised by their
+address. People who have signed in before still can.
+
+To prove the domain again, put this TXT record back and check it in the
+settings:
+
+Name:  {name}
+Value: {value}
+""",
+    )
+
+
+def domain_contested(to: str, client: str, domain: str, *, holds: bool) -> Letter:
+    """To an Admin of either client. Neither is told who the other is."""
+    if holds:
+        what = f"""\
+another client of this installation has shown a DNS record of {domain},
+which {client} holds. Nothing changes while your own record is seen.
+
+If nobody of your company did this, see who may change the DNS of {domain},
+and tell the operator of this installation."""
+    else:
+        what = f"""\
+the DNS record of {domain} was found for {client}. Another client of this
+installation holds this domain, so nothing changes yet: the domain becomes
+yours when the other client releases it, or loses its record for two weeks.
+
+If the domain is yours alone, tell the operator of this installation."""
+    return Letter(to, f"{client}: two clients claim {domain}", f"Hello,\n\n{what}\n")
+
+
+def domain_contested_between(to: str, domain: str, owner: str, contester: str) -> Letter:
+    """To those who run the installation."""
+    return Letter(
+        to,
+        f"Two clients claim {domain}",
+        f"""\
+Hello,
+
+the client {owner} holds {domain}, and the client {contester} has shown a
+DNS record of it, too. Nothing moves while the record of {owner} is seen.
+
+Where the claim of {owner} has no record to be seen, since an operator vouched
+for it or an upgrade kept it, and it is wrong, release it:
+
+manifest-auth domain release {domain} --client {owner}
+""",
+    )

@@ -10,7 +10,7 @@ Method = Literal["password", "link", "oidc", "saml", "dynamics", "entra", "code"
 #: How an attempt ended, see docs/operations.md.
 Result = Literal["ok", "code", "linked", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Where the throttle stands, as its counters name it; and which of its three counters held somebody back.
-Door = Literal["client", "forgot", "link", "change", "admin", "admin-own", "sso"]
+Door = Literal["client", "forgot", "link", "change", "admin", "admin-own", "sso", "entra"]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
 Unit = Literal["write", "read", "look_up"]
@@ -23,7 +23,7 @@ Call = Literal["discovery", "keys", "token", "userinfo", "metadata", "graph", "d
 CallResult = Literal["ok", "refused", "unreachable"]
 #: Rows that are dropped once their time is over.
 Swept = Literal[
-    "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "codes", "assertions",
-    "refused_tokens", "files", "audit_events", "email_changes",
+    "sessions", "admin_sessions", "invitations", "origins", "throttles", "flows", "directory_flows", "codes",
+    "assertions", "refused_tokens", "files", "audit_events", "email_changes", "domain_claims",
 ]  # fmt: skip
 LicenceState = Literal["missing", "valid", "grace", "expired"]

@@ -6,7 +6,7 @@ keeps no token, and never takes an address for a person.
 
 from manifest_auth.microsoft import examine
 from manifest_auth.microsoft.client import Microsoft, NoMember, Organization, Profile, Throttled
-from manifest_auth.microsoft.clouds import CLOUDS, Cloud, Clouds
+from manifest_auth.microsoft.clouds import CLOUDS, CONSUMERS, Cloud, Clouds
 from manifest_auth.microsoft.tokens import (
     GUID,
     Accepted,
@@ -20,6 +20,7 @@ from manifest_auth.microsoft.tokens import (
 
 __all__ = [
     "CLOUDS",
+    "CONSUMERS",
     "GUID",
     "Accepted",
     "Claims",

@@ -8,7 +8,7 @@ from manifest_auth import oidc
 from manifest_auth.clock import Clock
 from manifest_auth.microsoft.clouds import Cloud, Clouds
 from manifest_auth.microsoft.tokens import GUID, Claims, Refused
-from manifest_auth.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.outgoing import Deadline, Outgoing, Reply, Unreachable
 
 _PROFILE = "id,givenName,surname,mail,accountEnabled,userType"
 _LONGEST_WAIT_S = 300
@@ -50,13 +50,13 @@ class Organization(NamedTuple):
 
 
 class Microsoft:
-    """Every method raises Refused, Unreachable and Throttled; ``deadline`` is a time of the event loop."""
+    """Every method raises Refused, Unreachable and Throttled; ``deadline`` names the client that is called for."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, clouds: Clouds) -> None:
         self._outgoing, self.clouds = outgoing, clouds
         self._keys = oidc.Kept(self._published, clock, outgoing.metrics, "directory_keys")
 
-    async def verify(self, token: str, claims: Claims, cloud: Cloud, deadline: float) -> None:
+    async def verify(self, token: str, claims: Claims, cloud: Cloud, deadline: Deadline) -> None:
         """Whether the directory signed a token for our own application.
 
         A document of keys may hold those of other directories, and for `common` does: each key says whose tokens it
@@ -78,7 +78,7 @@ class Microsoft:
         except oidc.Refused as error:
             raise Refused(error.reason) from error
 
-    async def profile(self, token: str, cloud: Cloud, deadline: float) -> Profile:
+    async def profile(self, token: str, cloud: Cloud, deadline: Deadline) -> Profile:
         """Graph ``/me`` with a token: only Graph can tell whether a token for Graph is genuine."""
         address = f"{cloud.graph}/v1.0/me?$select={_PROFILE}"
         body = _body(await self._ask(address, token, deadline, "graph"), "graph")
@@ -97,7 +97,7 @@ class Microsoft:
         )
 
     async def on_behalf_of(
-        self, token: str, directory: str, client_id: str, client_secret: str, cloud: Cloud, deadline: float
+        self, token: str, directory: str, client_id: str, client_secret: str, cloud: Cloud, deadline: Deadline
     ) -> str:
         """A token for Graph in exchange for one for our application (OAuth 2.0 on-behalf-of, RFC 7523)."""
         fields = {
@@ -114,7 +114,7 @@ class Microsoft:
             raise Refused("on behalf of: no access token")
         return found
 
-    async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: float) -> Organization:
+    async def who_am_i(self, token: str, organization: str, cloud: Cloud, deadline: Deadline) -> Organization:
         """Who a token is to a Dataverse environment. Raises NoMember too."""
         address = f"{cloud.called_at(organization)}/api/data/v9.2/WhoAmI"
         reply = await self._ask(address, token, deadline, "dataverse")
@@ -128,12 +128,12 @@ class Microsoft:
             raise Refused("Dataverse names no user")
         return Organization(*found)
 
-    async def _ask(self, address: str, token: str, deadline: float, call: Any) -> Reply:
+    async def _ask(self, address: str, token: str, deadline: Deadline, call: Any) -> Reply:
         headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
         return await self._outgoing.get(address, headers=headers, deadline=deadline, call=call)
 
-    async def _published(self, address: str) -> tuple[oidc.Key, ...]:
-        return await oidc.fetch_keys(self._outgoing, address)
+    async def _published(self, address: str, tenant_id: int) -> tuple[oidc.Key, ...]:
+        return await oidc.fetch_keys(self._outgoing, address, self._outgoing.deadline(tenant_id))
 
 
 def _body(reply: Reply, call: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from manifest_auth.outgoing import split
 
 GRAPH_ID: Final = "00000003-0000-0000-c000-000000000000"
 CONSUMERS: Final = "9188040d-6c67-4c5b-b112-36a304b66dad"  # personal accounts
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _CALLED = ("login", "graph", "dataverse")
 _CUSTOM = (*_CALLED, "issuer", "sts")
 
@@ -126,6 +127,16 @@ class Clouds:
     def of_issuer(self, issuer: str) -> Cloud | None:
         """The cloud whose tokens name this issuer; None: no Microsoft token."""
         return next((c for c in self._clouds.values() if issuer.startswith((f"{c.issuer}/", f"{c.sts}/"))), None)
+
+    def directory_of(self, issuer: str) -> tuple[str, str] | None:
+        """Cloud and directory of an OpenID issuer that is one directory of Microsoft's; None for all others, those that
+        stand for many directories among them."""
+        for name, cloud in self._clouds.items():
+            for base in (cloud.issuer, cloud.sts):
+                found = issuer.removeprefix(f"{base}/").partition("/")[0].lower()
+                if issuer.startswith(f"{base}/") and _GUID.fullmatch(found):
+                    return ("" if name == self.name_of("") else name), found
+        return None
 
     def discovery_of(self, issuer: str) -> str | None:
         """Where a v2.0 issuer's document is, when that is not below the issuer itself."""

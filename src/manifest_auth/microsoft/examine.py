@@ -22,11 +22,12 @@ CODE = {"grant_type": "authorization_code", "code": "a-code-that-was-never-given
 TOKEN = {**ON_BEHALF_OF, "assertion": "e30.e30.e30"}
 
 
-async def directory(outgoing: Outgoing, cloud: Cloud, name: str) -> list[Finding]:
+async def directory(outgoing: Outgoing, cloud: Cloud, name: str, tenant_id: int) -> list[Finding]:
     """Whether there is a directory of that id in this cloud, and its keys can be read."""
     host = urlsplit(cloud.login).netloc
     try:
-        reply = await outgoing.get(f"{cloud.login}/{name}/v2.0/.well-known/openid-configuration", call="discovery")
+        address = f"{cloud.login}/{name}/v2.0/.well-known/openid-configuration"
+        reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="discovery")
     except Unreachable as error:
         return [Finding("bad", f"Microsoft's login service cannot be reached: {error}.")]
     found = _object(reply)
@@ -43,7 +44,7 @@ async def directory(outgoing: Outgoing, cloud: Cloud, name: str) -> list[Finding
         return [Finding("bad", words)]
     findings = [Finding("ok", f"The directory is at {host}, and names itself as it must in this cloud.")]
     try:
-        keys = await oidc.fetch_keys(outgoing, str(found.get("jwks_uri")))
+        keys = await oidc.fetch_keys(outgoing, str(found.get("jwks_uri")), outgoing.deadline(tenant_id))
     except Unreachable as error:
         return [*findings, Finding("bad", f"The directory's keys cannot be read: {error}.")]
     signing = oidc.keys_of_issuer(keys, cloud.issuer_v2(name))
@@ -54,13 +55,20 @@ async def directory(outgoing: Outgoing, cloud: Cloud, name: str) -> list[Finding
 
 
 async def application(
-    outgoing: Outgoing, cloud: Cloud, name: str, client_id: str, secret: str | None, grant: dict[str, str]
+    outgoing: Outgoing,
+    cloud: Cloud,
+    name: str,
+    client_id: str,
+    secret: str | None,
+    grant: dict[str, str],
+    tenant_id: int,
 ) -> Finding:
     """Whether the directory knows our application and takes its secret: it is shown a ``grant`` that nobody was given,
     and complains of whatever it looks at first."""
     fields = {**grant, "client_id": client_id, **({"client_secret": secret} if secret else {})}
     try:
-        reply = await outgoing.post_form(f"{cloud.login}/{name}/oauth2/v2.0/token", fields, call="token")
+        address = f"{cloud.login}/{name}/oauth2/v2.0/token"
+        reply = await outgoing.post_form(address, fields, deadline=outgoing.deadline(tenant_id), call="token")
     except Unreachable as error:
         return Finding("bad", f"The directory's token endpoint cannot be reached: {error}.")
     found = _object(reply)
@@ -83,10 +91,11 @@ async def application(
     return Finding("note", f"Microsoft has nothing against the application and its secret so far. {words}")
 
 
-async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name: str) -> Finding:
+async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name: str, tenant_id: int) -> Finding:
     """Whether there is a Dataverse environment, and takes tokens of the directory."""
     try:
-        reply = await outgoing.get(f"{cloud.called_at(organization)}/api/data/v9.2/WhoAmI", call="dataverse")
+        address = f"{cloud.called_at(organization)}/api/data/v9.2/WhoAmI"
+        reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="dataverse")
     except Unreachable as error:
         return Finding("bad", f"The environment {organization} cannot be reached: {error}.")
     if reply.status == 404:
@@ -101,10 +110,10 @@ async def environment(outgoing: Outgoing, cloud: Cloud, organization: str, name:
     return Finding("ok", f"The environment {organization} is there, and is of this directory.")
 
 
-async def graph(outgoing: Outgoing, cloud: Cloud) -> Finding:
+async def graph(outgoing: Outgoing, cloud: Cloud, tenant_id: int) -> Finding:
     """Whether Graph is there."""
     try:
-        reply = await outgoing.get(f"{cloud.graph}/v1.0/me", call="graph")
+        reply = await outgoing.get(f"{cloud.graph}/v1.0/me", deadline=outgoing.deadline(tenant_id), call="graph")
     except Unreachable as error:
         return Finding("bad", f"Microsoft Graph cannot be reached: {error}.")
     if reply.status != 401:

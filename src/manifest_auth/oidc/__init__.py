@@ -4,9 +4,9 @@ Hands over claims that were verified; whose they are is for others to say. Keeps
 knows neither tenants nor the store, and never shows a provider's own words to a person.
 """
 
+from manifest_auth.oidc.callback import Callback, CallbackAddresses
 from manifest_auth.oidc.client import Client
 from manifest_auth.oidc.discovery import address_of
-from manifest_auth.oidc.examine import Finding
 from manifest_auth.oidc.id_token import NoKey, verifying_key
 from manifest_auth.oidc.id_token import read as read_token
 from manifest_auth.oidc.kept import Kept
@@ -15,11 +15,15 @@ from manifest_auth.oidc.keys import fetch as fetch_keys
 from manifest_auth.oidc.keys import of_issuer as keys_of_issuer
 from manifest_auth.oidc.records import Answer, Authorization, Discovered, Redeemed, Registration
 from manifest_auth.oidc.refused import SET_UP, Refused, sentence_for, with_number
+from manifest_auth.oidc.registration_check import CallbackState, Finding
 
 __all__ = [
     "SET_UP",
     "Answer",
     "Authorization",
+    "Callback",
+    "CallbackAddresses",
+    "CallbackState",
     "Client",
     "Discovered",
     "Finding",

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
-from urllib.parse import quote, urlencode
 
-from manifest_auth.clock import Clock
-from manifest_auth.oidc import discovery, examine, id_token, keys, token_endpoint, userinfo
+from manifest_auth.clock import Clock, Random
+from manifest_auth.oidc import authorization, discovery, examine, id_token, keys, token_endpoint, userinfo
+from manifest_auth.oidc.callback import Callback, CallbackAddresses
 from manifest_auth.oidc.kept import Kept
 from manifest_auth.oidc.records import Answer, Authorization, Discovered, Redeemed, Registration
 from manifest_auth.oidc.refused import Refused
-from manifest_auth.outgoing import Outgoing
+from manifest_auth.oidc.registration_check import CallbackState, Finding, callback_state
+from manifest_auth.outgoing import Deadline, Outgoing
 
 _STALE_MS = 24 * 60 * 60 * 1000
 
 
 class Client:
-    """Every method that talks to a provider raises :class:`Unreachable` and :class:`Refused`; a ``deadline`` is a time
-    of the event loop that all its calls together keep, None gives each the whole budget of a sign-in."""
+    """Every method that talks to a provider raises :class:`Unreachable` and :class:`Refused`; all its calls together
+    keep the ``deadline``, and are made for its client."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, at: Callable[[str], str] = discovery.address_of) -> None:
         """``at``: where the document of an issuer is, if not where the standard says."""
@@ -29,72 +30,71 @@ class Client:
         )  # no stale ones: a key that was taken back must stop verifying
         self._tokens = token_endpoint.TokenEndpoint(outgoing)
 
-    async def discover(self, issuer: str, deadline: float | None = None) -> Discovered:
+    async def discover(self, issuer: str, deadline: Deadline) -> Discovered:
         """What a provider says about itself, at most an hour old; up to a day while it cannot be fetched."""
-        return await self._documents.get(issuer, self._until(deadline))
+        return await self._documents.get(issuer, deadline)
 
     def authorization_address(self, found: Discovered, registration: Registration, asked: Authorization) -> str:
-        """Where the browser is sent (OpenID Connect Core, section 3.1.2.1; RFC 7636). A query that the endpoint's
-        address has already is kept (RFC 6749, section 3.1)."""
-        scopes = dict.fromkeys(("openid", *registration.scopes))
-        query = {
-            "response_type": "code",
-            "client_id": registration.client_id,
-            "redirect_uri": asked.redirect_uri,
-            "scope": " ".join(scopes),
-            "state": asked.state,
-            "nonce": asked.nonce,
-            "code_challenge": asked.challenge,
-            "code_challenge_method": "S256",
-            "login_hint": asked.login_hint,
-            "prompt": asked.prompt,
-        }
-        given = urlencode({name: text for name, text in query.items() if text is not None}, quote_via=quote)
-        return f"{found.authorization_endpoint}{'&' if '?' in found.authorization_endpoint else '?'}{given}"
+        """Where the browser is sent."""
+        return authorization.address(found, registration, asked)
 
     async def redeem(
-        self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: float | None = None
+        self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> dict[str, Any]:
         """The verified claims of who signed in. Userinfo is asked where the ID token lacks one of the claims ``wants``;
         what the ID token says wins."""
         return (await self.redeem_tokens(registration, answer, wants, deadline)).claims
 
     async def redeem_tokens(
-        self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: float | None = None
+        self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
     ) -> Redeemed:
         """As :meth:`redeem`, with the provider's tokens, for those who call its other services with them."""
-        deadline = self._until(deadline)
         found = await self.discover(registration.issuer, deadline)
-        _check_issuer(found, answer.iss)
         tokens = await self._tokens.redeem(found, registration, answer, deadline)
         signed = id_token.read(tokens.id_token, found.algorithms)
         key = await self._key_of(signed, found, deadline)
         now = self._clock.now_ms()
-        expected = id_token.Expected(found.issuer, registration.client_id, answer.nonce, now)
+        expected = id_token.Expected(found.issuer, registration.client_id, answer.nonce, now, registration.audiences)
         claims = id_token.claims_of(signed, expected)
         id_token.check_access_token(claims, signed.algorithm, key, tokens.access_token)
         told = {name: value for name, value in claims.items() if value is not None}
         if found.userinfo_endpoint and wants - told.keys():
-            info = await self._userinfo(found, registration.client_id, tokens.access_token, deadline)
+            info = await self._userinfo(found, registration, tokens.access_token, deadline)
             userinfo.check(info, claims["sub"])
             told = userinfo.together(told, info)
         return Redeemed(told, tokens.access_token, tokens.refresh_token)
 
-    async def examine(self, registration: Registration, redirect_uri: str) -> list[examine.Finding]:
-        """What is right and what is wrong with a provider, for whoever configures it. Raises nothing."""
+    def examine(
+        self,
+        registration: Registration,
+        addresses: CallbackAddresses,
+        random: Random,
+        tenant_id: int,
+        outgoing: Outgoing | None = None,
+    ) -> AsyncIterator[Finding]:
+        """What is right and what is wrong with a provider, for whoever configures it, told as it is found. Raises
+        nothing but what ``outgoing`` adds."""
         address = self._at(registration.issuer)
-        return await examine.examine(self._outgoing, self._tokens, registration, redirect_uri, address)
+        return examine.examine(outgoing or self._outgoing, random, registration, addresses, address, tenant_id)
 
-    def _until(self, deadline: float | None) -> float:
-        return self._outgoing.deadline() if deadline is None else deadline
+    async def callback(
+        self, registration: Registration, addresses: CallbackAddresses, random: Random, tenant_id: int
+    ) -> tuple[Callback, CallbackState]:
+        """The callback address that a sign-in would use now, and whether the provider has it registered."""
+        found = await self.discover(registration.issuer, self._outgoing.deadline(tenant_id))
+        chosen = addresses.chosen(found)
+        deadline = self._outgoing.deadline(tenant_id)
+        state = await callback_state(self._outgoing, random, found, registration, chosen.redirect_uri, deadline)
+        return chosen, state
 
-    async def _discovered(self, issuer: str) -> Discovered:
-        return discovery.read(self._outgoing, issuer, await discovery.fetch(self._outgoing, self._at(issuer)))
+    async def _discovered(self, issuer: str, tenant_id: int) -> Discovered:
+        document = await discovery.fetch(self._outgoing, self._at(issuer), self._outgoing.deadline(tenant_id))
+        return discovery.read(self._outgoing, issuer, document)
 
-    async def _published(self, address: str) -> tuple[keys.Key, ...]:
-        return await keys.fetch(self._outgoing, address)
+    async def _published(self, address: str, tenant_id: int) -> tuple[keys.Key, ...]:
+        return await keys.fetch(self._outgoing, address, self._outgoing.deadline(tenant_id))
 
-    async def _key_of(self, signed: id_token.Signed, found: Discovered, deadline: float) -> keys.Key:
+    async def _key_of(self, signed: id_token.Signed, found: Discovered, deadline: Deadline) -> keys.Key:
         address, issuer = found.jwks_uri, found.issuer
         at_hand = await self._keys.get(address, deadline)
         try:
@@ -105,7 +105,9 @@ class Client:
                 raise
             return id_token.verifying_key(signed, keys.of_issuer(newer, issuer))
 
-    async def _userinfo(self, found: Discovered, client_id: str, access_token: str, deadline: float) -> dict[str, Any]:
+    async def _userinfo(
+        self, found: Discovered, registration: Registration, access_token: str, deadline: Deadline
+    ) -> dict[str, Any]:
         assert found.userinfo_endpoint is not None
         reply = await userinfo.fetch(self._outgoing, found.userinfo_endpoint, access_token, deadline)
         if not userinfo.is_signed(reply):
@@ -116,14 +118,5 @@ class Client:
         except Refused as error:
             raise Refused(f"userinfo: {error.reason.removeprefix('ID token: ')}") from None
         claims = userinfo.read(signed.payload)
-        userinfo.check_signed(claims, found.issuer, client_id)
+        userinfo.check_signed(claims, found.issuer, registration.client_id, registration.audiences)
         return claims
-
-
-def _check_issuer(found: Discovered, iss: str | None) -> None:
-    """RFC 9207: the redirect says whose it is, so that one provider cannot pass its code off as another's."""
-    if iss is None:
-        if found.returns_iss:
-            raise Refused("redirect: no iss, though the provider announces it")
-    elif iss != found.issuer:
-        raise Refused(f"redirect: iss is {iss[:200]!r}")

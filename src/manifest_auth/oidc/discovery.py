@@ -7,7 +7,7 @@ from typing import Any
 from manifest_auth.oidc.keys import ALGORITHMS
 from manifest_auth.oidc.records import Discovered
 from manifest_auth.oidc.refused import SET_UP, Refused
-from manifest_auth.outgoing import Outgoing, Unreachable, split
+from manifest_auth.outgoing import Deadline, Outgoing, Unreachable, split
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 
@@ -17,9 +17,9 @@ def address_of(issuer: str) -> str:
     return issuer.removesuffix("/") + WELL_KNOWN
 
 
-async def fetch(outgoing: Outgoing, address: str) -> dict[str, Any]:
+async def fetch(outgoing: Outgoing, address: str, deadline: Deadline) -> dict[str, Any]:
     """The document as it is. Raises Unreachable, also when it is no document."""
-    reply = await outgoing.get(address, call="discovery")
+    reply = await outgoing.get(address, deadline=deadline, call="discovery")
     if reply.status != 200:
         raise Unreachable(f"{address}: answered {reply.status}")
     try:

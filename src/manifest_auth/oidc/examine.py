@@ -2,47 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
+from manifest_auth.clock import Random
 from manifest_auth.oidc import discovery, keys
-from manifest_auth.oidc.records import Answer, Discovered, Registration
-from manifest_auth.oidc.token_endpoint import TokenEndpoint, error_of, is_about_client
-from manifest_auth.outgoing import Outgoing, Unreachable
-
-#: A code that nobody was given, with a verifier as long as RFC 7636, section 4.1, asks for.
-_BOGUS = ("a-code-that-was-never-given", "0123456789-0123456789-0123456789-0123456789")
-
-
-class Finding(NamedTuple):
-    """``ok``: as it should be; ``note``: worth knowing; ``bad``: nobody can sign in like this."""
-
-    level: Literal["ok", "note", "bad"]
-    text: str
+from manifest_auth.oidc.callback import CallbackAddresses
+from manifest_auth.oidc.records import Discovered, Registration
+from manifest_auth.oidc.registration_check import Finding, callback_state, client_finding
+from manifest_auth.outgoing import Deadline, Outgoing, Unreachable
 
 
 async def examine(
-    outgoing: Outgoing, tokens: TokenEndpoint, registration: Registration, redirect_uri: str, address: str
-) -> list[Finding]:
-    """Fetches everything anew and tries to redeem a code that does not exist. Raises nothing. ``address``: where the
-    issuer's document is."""
+    outgoing: Outgoing,
+    random: Random,
+    registration: Registration,
+    addresses: CallbackAddresses,
+    address: str,
+    tenant_id: int,
+) -> AsyncIterator[Finding]:
+    """Fetches everything anew, tries to redeem a code that does not exist, and asks for a sign-in without a page.
+    Raises nothing but what ``outgoing`` adds. ``address``: where the issuer's document is. Each step has the whole
+    budget of a sign-in of the client."""
+    if addresses.shared is None:
+        yield _address(addresses.own, addresses)
     try:
         outgoing.check(address)
-        document = await discovery.fetch(outgoing, address)
+        document = await discovery.fetch(outgoing, address, outgoing.deadline(tenant_id))
     except ValueError as error:
-        return [Finding("bad", f"The issuer {registration.issuer} {error}.")]
+        yield Finding("bad", f"The issuer {registration.issuer} {error}.")
+        for finding in _unsure(addresses):
+            yield finding
+        return
     except Unreachable as error:
         hint = "Is the issuer right? It is what stands before /.well-known/openid-configuration."
-        return [Finding("bad", f"The provider's description cannot be fetched: {error}. {hint}")]
-    findings = [Finding("ok", f"The provider's description is at {address}.")]
-    findings += [*_issuer(registration.issuer, document), *_abilities(registration, document)]
+        yield Finding("bad", f"The provider's description cannot be fetched: {error}. {hint}")
+        for finding in _unsure(addresses):
+            yield finding
+        return
+    yield Finding("ok", f"The provider's description is at {address}.")
+    for finding in (*_issuer(registration.issuer, document), *_abilities(registration, document)):
+        yield finding
     faults = discovery.bad_endpoints(outgoing, document)
+    for fault in faults:
+        yield Finding("bad", f"In the provider's description {fault}.")
     if faults:
-        return [*findings, *(Finding("bad", f"In the provider's description {fault}.") for fault in faults)]
+        for finding in _unsure(addresses):
+            yield finding
+        return
     found = discovery.read(outgoing, registration.issuer, {**document, "issuer": registration.issuer})
-    findings.append(await _keys(outgoing, found))
-    findings.append(await _authentication(tokens, found, registration, redirect_uri))
-    return findings
+    redirect_uri = addresses.chosen(found).redirect_uri
+    yield await _keys(outgoing, found, outgoing.deadline(tenant_id))
+    yield await client_finding(outgoing, random, found, registration, redirect_uri, outgoing.deadline(tenant_id))
+    for finding in _callback(addresses, found):
+        yield finding
+    yield await _registered(outgoing, random, found, registration, redirect_uri, outgoing.deadline(tenant_id))
 
 
 def _issuer(configured: str, document: dict[str, Any]) -> Iterator[Finding]:
@@ -79,9 +93,9 @@ def _abilities(registration: Registration, document: dict[str, Any]) -> Iterator
         yield Finding("note", f"The provider does not list these scopes: {', '.join(missing)}.")
 
 
-async def _keys(outgoing: Outgoing, found: Discovered) -> Finding:
+async def _keys(outgoing: Outgoing, found: Discovered, deadline: Deadline) -> Finding:
     try:
-        published = await keys.fetch(outgoing, found.jwks_uri)
+        published = await keys.fetch(outgoing, found.jwks_uri, deadline)
     except Unreachable as error:
         return Finding("bad", f"The provider's keys cannot be read: {error}.")
     usable = sum(any(key.fits(name) for name in found.algorithms) for key in published)
@@ -90,20 +104,41 @@ async def _keys(outgoing: Outgoing, found: Discovered) -> Finding:
     return Finding("ok", f"The provider publishes {usable} usable {'key' if usable == 1 else 'keys'}.")
 
 
-async def _authentication(
-    tokens: TokenEndpoint, found: Discovered, registration: Registration, redirect_uri: str
+def _unsure(addresses: CallbackAddresses) -> Iterator[Finding]:
+    """The address to register of a provider that is marked, while its description is not there."""
+    if addresses.shared is not None:
+        shared = f"{addresses.shared}, the shared one, if the provider announces iss (RFC 9207)"
+        yield Finding("note", f"The callback address to register is {shared}; else {addresses.own}, its own.")
+
+
+def _address(chosen: str, addresses: CallbackAddresses) -> Finding:
+    which = "its own" if chosen == addresses.own else "the shared one"
+    return Finding("ok", f"The callback address to register is {chosen}, {which}.")
+
+
+def _callback(addresses: CallbackAddresses, found: Discovered) -> Iterator[Finding]:
+    if addresses.shared is not None:
+        yield _address(addresses.chosen(found).redirect_uri, addresses)
+    if found.returns_iss:
+        yield Finding("ok", "The provider announces iss (RFC 9207): every answer must name its issuer.")
+    elif addresses.shared is not None:
+        why = "sharedCallback has no effect, and the provider's own address must be registered there"
+        yield Finding("note", f"The provider announces no iss (RFC 9207): {why}.")
+    else:
+        yield Finding("ok", "The provider announces no iss (RFC 9207): its own address keeps answers apart.")
+
+
+async def _registered(
+    outgoing: Outgoing,
+    random: Random,
+    found: Discovered,
+    registration: Registration,
+    redirect_uri: str,
+    deadline: Deadline,
 ) -> Finding:
-    """A provider looks at the client before it looks at the code, so its complaint tells whether it knows us."""
-    try:
-        reply = await tokens.ask(found, registration, Answer(*_BOGUS, nonce="", redirect_uri=redirect_uri))
-    except Unreachable as error:
-        return Finding("bad", f"The token endpoint cannot be used: {error}.")
-    complaint = error_of(reply)
-    if complaint == "invalid_grant":
-        return Finding("ok", "The provider knows this client and accepts how it authenticates.")
-    if is_about_client(reply):
-        return Finding("bad", "The client id or the client secret is wrong.")
-    if complaint == "unauthorized_client":
-        return Finding("bad", "The provider does not let this client use the authorization code flow.")
-    said = f"it answered {reply.status}" + (f" {complaint[:80]!r}" if complaint else "")
-    return Finding("note", f"Whether the client id and secret are right could not be found out: {said}.")
+    state, why = await callback_state(outgoing, random, found, registration, redirect_uri, deadline)
+    if state == "registered":
+        return Finding("ok", "The callback address is registered at the provider.")
+    if state == "not registered":
+        return Finding("bad", "The callback address is not registered: the provider shows an error page instead.")
+    return Finding("note", f"Whether the callback address is registered is unknown: {why}.")

@@ -32,6 +32,7 @@ class Expected(NamedTuple):
     client_id: str
     nonce: str
     now_ms: int
+    audiences: tuple[str, ...] = ()  # whom it may be for besides
 
 
 class Signed(NamedTuple):
@@ -104,6 +105,8 @@ def claims_of(signed: Signed, expected: Expected) -> dict[str, Any]:
     }
     if wrong := [name for name, is_right in checks.items() if not is_right]:
         raise Refused(f"ID token: {', '.join(wrong)}")
+    if foreign := foreign_audiences(claims["aud"], expected.client_id, expected.audiences):
+        raise Refused(f"ID token: aud: also for {foreign[0][:100]!r}, which is not among the provider's audiences")
     return claims
 
 
@@ -122,6 +125,12 @@ def is_for(audience: object, client_id: str) -> bool:
     """Whether an ``aud``, which may be a text or a list of them, names the client."""
     audiences = [audience] if isinstance(audience, str) else audience
     return isinstance(audiences, list) and all(isinstance(one, str) for one in audiences) and client_id in audiences
+
+
+def foreign_audiences(audience: str | list[str], client_id: str, trusted: tuple[str, ...]) -> list[str]:
+    """Those that an ``aud`` names besides the client and those that it trusts (section 3.1.3.7)."""
+    audiences = [audience] if isinstance(audience, str) else audience
+    return [one for one in audiences if one != client_id and one not in trusted]
 
 
 def _times(claims: dict[str, Any], now: float) -> dict[str, bool]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manifest_auth.base64url import decode
-from manifest_auth.outgoing import Outgoing, Unreachable
+from manifest_auth.outgoing import Deadline, Outgoing, Unreachable
 
 if TYPE_CHECKING:  # loaded at the first sign-in through a provider: some 30 ms and two megabytes
     from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -73,9 +73,10 @@ def _fits(template: str, issuer: str) -> bool:
     return issuer == before + directory + after and "/" not in directory
 
 
-async def fetch(outgoing: Outgoing, address: str) -> tuple[Key, ...]:
+async def fetch(outgoing: Outgoing, address: str, deadline: Deadline) -> tuple[Key, ...]:
     """The usable keys that a provider publishes. Raises Unreachable, also when it publishes no set."""
-    reply = await outgoing.get(address, headers={"Accept": "application/jwk-set+json, application/json"}, call="keys")
+    accept = {"Accept": "application/jwk-set+json, application/json"}
+    reply = await outgoing.get(address, headers=accept, deadline=deadline, call="keys")
     if reply.status != 200:
         raise Unreachable(f"{address}: answered {reply.status}")
     try:

@@ -13,6 +13,7 @@ class Registration(NamedTuple):
     client_secret: str | None
     scopes: tuple[str, ...] = ("openid",)
     authentication: str = "auto"
+    audiences: tuple[str, ...] = ()  # whom an ID token may be for besides us
 
     def __repr__(self) -> str:
         return f"Registration({self.issuer!r}, {self.client_id!r}, ***)"
@@ -44,16 +45,16 @@ class Authorization(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What came back with the browser, and what was kept for it. ``iss``: of the redirect, RFC 9207."""
+    """What came back with the browser, and what was kept for it. That it is the asked provider's is known already, see
+    :class:`manifest_auth.oidc.callback.Callback`."""
 
     code: str
     verifier: str
     nonce: str
     redirect_uri: str
-    iss: str | None = None
 
     def __repr__(self) -> str:
-        return f"Answer(***, {self.redirect_uri!r}, {self.iss!r})"
+        return f"Answer(***, {self.redirect_uri!r})"
 
 
 class Redeemed(NamedTuple):

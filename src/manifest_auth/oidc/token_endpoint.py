@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from manifest_auth.oidc.records import Answer, Discovered, Registration
 from manifest_auth.oidc.refused import Refused, refused_by_provider
-from manifest_auth.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.outgoing import Deadline, Outgoing, Reply, Unreachable
 
 _METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
 _TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can carry
 _MOST = 1000
+#: Complaints about the code, so not about who shows it. Glewlwyd says ``invalid_code`` with 403.
+ABOUT_CODE = frozenset({"invalid_grant", "invalid_code"})
 
 
 class Tokens(NamedTuple):
@@ -32,9 +34,7 @@ class TokenEndpoint:
         self._outgoing = outgoing
         self._chosen: dict[tuple[str, str], str] = {}
 
-    async def redeem(
-        self, found: Discovered, registration: Registration, answer: Answer, deadline: float | None
-    ) -> Tokens:
+    async def redeem(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Tokens:
         """Raises Refused for the provider's errors (section 5.2 of RFC 6749), Unreachable where it has a fault."""
         reply = await self.ask(found, registration, answer, deadline)
         error = error_of(reply)
@@ -50,16 +50,14 @@ class TokenEndpoint:
         refresh_token = body.get("refresh_token")
         return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
 
-    async def ask(
-        self, found: Discovered, registration: Registration, answer: Answer, deadline: float | None = None
-    ) -> Reply:
+    async def ask(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Reply:
         """The answer, refusals included. Raises Unreachable.
 
         Where the way to authenticate is not set, the next one is tried when the client was refused: a provider looks
         at who asks before it looks at the code, so the first try loses nothing.
         """
         known = (found.token_endpoint, registration.client_id)
-        first, *others = sorted(_methods(found, registration), key=lambda name: name != self._chosen.get(known))
+        first, *others = self._in_order(found, registration)
         reply = await self._ask_by(first, found, registration, answer, deadline)
         for method in others:
             if not is_about_client(reply):
@@ -69,13 +67,22 @@ class TokenEndpoint:
                 self._remember(known, method)
         return reply
 
+    def method(self, found: Discovered, registration: Registration) -> str:
+        """How the client authenticates, as :class:`Registration` names it: as found by :meth:`ask`."""
+        chosen = self._in_order(found, registration)[0]
+        return next(name for name, method in _METHODS.items() if method == chosen)
+
+    def _in_order(self, found: Discovered, registration: Registration) -> list[str]:
+        chosen = self._chosen.get((found.token_endpoint, registration.client_id))
+        return sorted(_methods(found, registration), key=lambda name: name != chosen)
+
     def _remember(self, known: tuple[str, str], method: str) -> None:
         while len(self._chosen) >= _MOST:
             del self._chosen[next(iter(self._chosen))]
         self._chosen[known] = method
 
     async def _ask_by(
-        self, method: str, found: Discovered, registration: Registration, answer: Answer, deadline: float | None
+        self, method: str, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline
     ) -> Reply:
         fields = {
             "grant_type": "authorization_code",
@@ -109,7 +116,8 @@ def error_of(reply: Reply) -> str | None:
 def is_about_client(reply: Reply) -> bool:
     """Whether id, secret or the way to send them were refused. Beside what the RFC says, Keycloak says
     ``unauthorized_client`` with 401 to that, and Glewlwyd with 403."""
-    return reply.status in (401, 403) or error_of(reply) == "invalid_client"
+    error = error_of(reply)
+    return error == "invalid_client" or (reply.status in (401, 403) and error not in ABOUT_CODE)
 
 
 def _object(reply: Reply) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 
 from manifest_auth.oidc import id_token
 from manifest_auth.oidc.refused import Refused
-from manifest_auth.outgoing import Outgoing, Reply, Unreachable, parse
+from manifest_auth.outgoing import Deadline, Outgoing, Reply, Unreachable, parse
 
 
-async def fetch(outgoing: Outgoing, address: str, access_token: str, deadline: float) -> Reply:
+async def fetch(outgoing: Outgoing, address: str, access_token: str, deadline: Deadline) -> Reply:
     """The answer as it is. Raises Unreachable where the provider has a fault, Refused where it gives none."""
     sent = {"Authorization": f"Bearer {access_token}"}
     reply = await outgoing.get(address, headers=sent, deadline=deadline, call="userinfo")
@@ -47,9 +47,12 @@ def check(claims: dict[str, Any], sub: str) -> None:
         raise Refused("userinfo is about somebody else")
 
 
-def check_signed(claims: dict[str, Any], issuer: str, client_id: str) -> None:
+def check_signed(claims: dict[str, Any], issuer: str, client_id: str, trusted: tuple[str, ...]) -> None:
     """A signed answer names issuer and audience, which must be the right ones (section 5.3.2)."""
-    if claims.get("iss") != issuer or not id_token.is_for(claims.get("aud"), client_id):
+    audience = claims.get("aud")
+    if claims.get("iss") != issuer or not id_token.is_for(audience, client_id):
+        raise Refused("userinfo: signed by or for somebody else")
+    if id_token.foreign_audiences(claims["aud"], client_id, trusted):
         raise Refused("userinfo: signed by or for somebody else")
 
 

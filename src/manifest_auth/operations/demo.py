@@ -12,11 +12,13 @@ from sqlalchemy import bindparam, func, insert, select
 
 from manifest_auth import admins, audit, tenants, users
 from manifest_auth.audit import Event, Origin
+from manifest_auth.claims import domains
+from manifest_auth.clock import Random
 from manifest_auth.context import House
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.settings import SettingsError, is_loopback_host
+from manifest_auth.settings import Settings, SettingsError, is_loopback_host
 from manifest_auth.store import SystemUnit, unowned
 from manifest_auth.store.tables import installation, system_admins
 from manifest_auth.store.tables import tenants as tenants_table
@@ -52,9 +54,8 @@ _MARK = unowned(select(installation.c.value).where(installation.c.name == "demo"
 _SET_MARK = unowned(insert(installation).values(name="demo", value=bindparam("value")))
 
 
-def check_allowed(house: House) -> None:
+def check_allowed(settings: Settings) -> None:
     """Raises SettingsError for an address that is not loopback."""
-    settings = house.settings
     if not settings.is_loopback or not is_loopback_host(settings.host):
         raise SettingsError("--demo: only on a loopback address (MANIFEST_PUBLIC_URL and --host)")
 
@@ -69,7 +70,7 @@ def accounts() -> list[tuple[str, str, Role]]:
 
 async def fill(house: House) -> dict[str, str] | None:
     """Fills an empty store. The passwords by account name, or None when the demo filled it before. Raises NotEmpty."""
-    check_allowed(house)
+    check_allowed(house.settings)
     if await house.store.read(_is_filled):
         return None
     given = house.settings.demo_password.reveal() if house.settings.demo_password else None
@@ -80,7 +81,7 @@ async def fill(house: House) -> dict[str, str] | None:
     def work(unit: SystemUnit) -> bool:
         if _is_filled(unit):
             return False  # another process was faster
-        _write(unit, hashes, house.clock.now_ms())
+        _write(unit, hashes, house.random, house.clock.now_ms())
         return True
 
     try:
@@ -98,7 +99,7 @@ def _is_filled(unit: SystemUnit) -> bool:
     return False
 
 
-def _write(unit: SystemUnit, hashes: dict[str, str], now: int) -> None:
+def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -> None:
     origin = Origin(now, "system", "", "demo")
     unit.change(_SET_MARK, value="filled")
     for identifier, name in (("acme", "Acme Corporation"), ("globex", "Globex Corporation")):
@@ -121,6 +122,8 @@ def _write(unit: SystemUnit, hashes: dict[str, str], now: int) -> None:
                     now=now,
                 )
                 audit.record(bound, origin, Event.USER_CREATED, f"user:{user.id}", email=email)
+        # Else nobody who tries a provider out would be recognised by an address: no DNS knows these names.
+        domains.vouch(bound, origin, f"{identifier}.example", "a made-up name of the demo", random)
     admin_id = admins.create(unit, ADMIN, hashes[ADMIN], now)
     audit.record_installation(unit, origin, Event.ADMIN_CREATED, f"admin:{admin_id}")
 

@@ -13,6 +13,7 @@ from manifest_auth.clock import Random
 from manifest_auth.files import FilesUnavailable, open_keeper
 from manifest_auth.mail import NotSent, server_of, try_out
 from manifest_auth.operations.doctor_address import address
+from manifest_auth.operations.doctor_claims import claim_findings
 from manifest_auth.operations.doctor_clock import compared, plausible
 from manifest_auth.operations.doctor_licence import licence_findings
 from manifest_auth.operations.doctor_places import integrity, places, unusable, who
@@ -142,6 +143,7 @@ async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncI
     await store.open()
     try:
         said = [*await compared(settings, store), await backup_finding(store), *await licence_findings(settings, store)]
+        said += await claim_findings(settings, store)
         for level, text in said:
             yield Finding(level, text)
         sealer = Sealer(secret_keys(settings, Random(), make=False), Random())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+from manifest_auth.audit import INSTALLATION
 from manifest_auth.outgoing import Outgoing, Reply, Unreachable
-from manifest_auth.settings import Settings, admin_networks, proxy_networks
+from manifest_auth.settings import Settings, admin_networks, is_loopback_host, proxy_networks
 
 _ALIVE = {"success": True, "data": {"status": "alive"}}
 _LEAST_PREFIX = {4: 8, 6: 16}  # 10.0.0.0/8 is somebody's own network, and so is an IPv6 /16 or smaller
@@ -22,6 +23,10 @@ async def address(settings: Settings) -> list[tuple[str, str]]:
             found.append(("note", "proxy: MANIFEST_TRUSTED_PROXIES is empty; behind a proxy, every caller seems to "
                                   f"come from its address: {advice}"))  # fmt: skip
         return [*found, *_everybody(settings), *_proxy_in_range(settings)]
+    if settings.is_loopback and not is_loopback_host(settings.host):
+        return [("bad", f"public address: {url} is for this machine, and others reach the listener on {settings.host}: "
+                        "/metrics and introspection are open to them. Set MANIFEST_PUBLIC_URL to https://…; serve "
+                        "starts only with MANIFEST_INSECURE_PUBLIC_URL=allowed")]  # fmt: skip
     if settings.is_loopback:
         return [("note", f"public address: {url} reaches this machine only")]
     return [("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
@@ -52,7 +57,7 @@ async def _reached(settings: Settings) -> tuple[str, str]:
     # The operator's own address, wherever it leads.
     outgoing = Outgoing(msgspec.structs.replace(settings, outgoing_private="on"))
     try:
-        reply = await outgoing.get(f"{settings.public_url}/healthz")
+        reply = await outgoing.get(f"{settings.public_url}/healthz", deadline=outgoing.deadline(INSTALLATION))
     except Unreachable as error:
         if "TLS: " in str(error):
             return "bad", f"{name}: browsers will refuse it ({error}); mend the proxy's certificate"

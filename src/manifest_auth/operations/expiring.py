@@ -21,6 +21,7 @@ from manifest_auth.store import SystemUnit, cell, crossing, given, rows, unowned
 from manifest_auth.store.tables import (
     TENANT_OWNED,
     admin_sessions,
+    directory_proofs,
     email_changes,
     invitations,
     known_origins,
@@ -66,6 +67,7 @@ class Expiring:
 
 EXPIRING = (
     Expiring("flows", sign_in_flows.c.expires_at),
+    Expiring("directory_flows", directory_proofs.c.expires_at),
     Expiring("codes", sign_in_codes.c.expires_at),
     Expiring("assertions", seen_assertions.c.expires_at),
     Expiring("refused_tokens", refused_tokens.c.expires_at),

@@ -3,10 +3,14 @@
 Addresses come from the settings of tenants, so nothing about them is trusted (security bar 57, OWASP's page on
 server-side request forgery). Never follows a redirect, keeps no cookie, reads no proxy from the environment, and knows
 nothing of what the answers mean.
+
+Every call names the client that it is made for (:class:`Deadline`), and takes from that client's share of look-ups of
+names, connections and calls to one host.
 """
 
 from manifest_auth.outgoing.addresses import split
-from manifest_auth.outgoing.outgoing import Outgoing
+from manifest_auth.outgoing.discreet import Discreet, Withheld
+from manifest_auth.outgoing.outgoing import Deadline, Outgoing
 from manifest_auth.outgoing.reply import Reply, Unreachable, parse
 
-__all__ = ["Outgoing", "Reply", "Unreachable", "parse", "split"]
+__all__ = ["Deadline", "Discreet", "Outgoing", "Reply", "Unreachable", "Withheld", "parse", "split"]

@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from manifest_auth.settings import is_loopback_host
+from manifest_auth.settings import PrivateTargets, is_loopback_host
 
 MAX_LENGTH = 2048
 _ADDRESS = re.compile(r"[!-~]+\Z")  # RFC 3986 knows printable ASCII only
@@ -64,24 +64,24 @@ def _is_ipv6(netloc: str, host: str) -> bool:
         return False
 
 
-def refusal(host: str, address: str, is_private_allowed: bool) -> str:
+def refusal(host: str, address: str, private: PrivateTargets) -> str:
     """Why ``address``, which ``host`` resolved to, may not be called; empty when it may."""
     ip = _plain(ipaddress.ip_address(address.partition("%")[0]))
     if is_loopback_host(host) and not ip.is_loopback:  # or http would leave this machine
         return f"{host} is {ip}, which is not this machine"
     if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
         return f"{ip} is no address of a server"
-    if not is_private_allowed and not _is_public(ip):
-        return f"{ip} is not a public address, and MANIFEST_OUTGOING_PRIVATE does not allow others"
+    if not _is_public(ip) and not private.allow(host, ip):
+        return f"{ip} is not a public address, and MANIFEST_OUTGOING_PRIVATE does not allow it"
     return ""
 
 
-def literal_refusal(host: str, is_private_allowed: bool) -> str:
+def literal_refusal(host: str, private: PrivateTargets) -> str:
     """What can be said of a host before it is looked up: of an IP address, and of this machine. Empty: nothing bad."""
     try:
-        return refusal(host, host, is_private_allowed)
+        return refusal(host, host, private)
     except ValueError:
-        return refusal(host, "127.0.0.1", is_private_allowed) if is_loopback_host(host) else ""
+        return refusal(host, "127.0.0.1", private) if is_loopback_host(host) else ""
 
 
 def _plain(ip: IpAddress) -> IpAddress:

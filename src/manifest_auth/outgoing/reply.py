@@ -17,6 +17,14 @@ class Unreachable(Exception):
     """
 
 
+class NotPublic(Unreachable):
+    """The name of ``host`` is unknown, or it leads to no address that may be called."""
+
+    def __init__(self, text: str, host: str = "") -> None:
+        super().__init__(text)
+        self.host = host
+
+
 class Reply(NamedTuple):
     """An answer. ``headers``: names in lower case, equal ones joined by commas."""
 

@@ -10,20 +10,23 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from urllib.parse import urlsplit
 
 import httpcore2
 
 from manifest_auth.outgoing.addresses import Target
 from manifest_auth.outgoing.names import Names
-from manifest_auth.outgoing.reply import Reply, Unreachable
+from manifest_auth.outgoing.reply import NotPublic, Reply, Unreachable
 
 MAX_BODY = 1024 * 1024
-MOST_CONNECTIONS = 256
 MOST_IDLE = 32
 KEEP_S = 4.0  # below the 5 s of the servers in wide use, so that a call does not meet a connection just being closed
 _LEAST_PIECE = 512  # what a piece of a body counts at least: a megabyte of single bytes would keep the processor busy
 _MOST_TRIED = 4
+#: The client that the running call is for. The pool opens a connection in the task of the call that needs it, and hands
+#: nothing of the call on.
+_TENANT: ContextVar[int] = ContextVar("tenant")
 #: Host and address → why it may not be called, or nothing.
 Refusal = Callable[[str, str], str]
 
@@ -35,31 +38,46 @@ class Wire:
         # Certificates are checked against the system's authorities, or those that SSL_CERT_FILE names.
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=httpcore2.default_ssl_context(),
-            max_connections=MOST_CONNECTIONS,
+            max_connections=None,  # the shares of the clients are what bounds them
             max_keepalive_connections=MOST_IDLE,
             keepalive_expiry=KEEP_S,
             network_backend=_CheckedBackend(names, refusal),
         )
 
     async def exchange(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self,
+        tenant_id: int,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+        redirects: bool = False,
     ) -> Reply:
-        """One request, one answer. Raises Unreachable; a time-out of the whole is the caller's."""
+        """One request, one answer. ``redirects``: one that sends elsewhere is an answer too. Raises Unreachable; a
+        time-out of the whole is the caller's."""
+        _TENANT.set(tenant_id)
         with _told():
             try:
-                return await self._once(method, target, headers, body, seconds)
+                return await self._once(method, target, headers, body, seconds, redirects)
             except (httpcore2.RemoteProtocolError, httpcore2.ReadError, httpcore2.WriteError):
                 if method != "GET":  # RFC 9110, section 9.2.2: a code is redeemed once
                     raise
                 # A connection that the other side was about to close; the next one is new or fails as well.
-                return await self._once(method, target, headers, body, seconds)
+                return await self._once(method, target, headers, body, seconds, redirects)
 
     async def close(self) -> None:
         """Ends all connections."""
         await self._pool.aclose()
 
     async def _once(
-        self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, seconds: float
+        self,
+        method: str,
+        target: Target,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        seconds: float,
+        redirects: bool,
     ) -> Reply:
         url = httpcore2.URL(scheme=target.scheme, host=target.host, port=target.port, target=target.path)
         limits = dict.fromkeys(("connect", "read", "write", "pool"), seconds)
@@ -68,7 +86,7 @@ class Wire:
         )
         async with exchange as answer:
             received = _joined(answer.headers)
-            if 300 <= answer.status < 400:
+            if 300 <= answer.status < 400 and not redirects:
                 raise Unreachable(f"redirected to {_without_query(received.get('location', 'nowhere'))}")
             if received.get("content-encoding", "identity").lower() != "identity":
                 raise Unreachable("compressed its answer, though asked not to")
@@ -89,11 +107,11 @@ class _CheckedBackend(httpcore2.AnyIOBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        addresses = await self._names.find(host, port)
+        addresses = await self._names.find(host, port, _TENANT.get())
         why = {address: self._refusal(host, address) for address in addresses}
         allowed = [address for address in addresses if not why[address]][:_MOST_TRIED]
         if not allowed:
-            raise Unreachable("; ".join(why.values()))
+            raise NotPublic("; ".join(why.values()))
         until = time.monotonic() + (timeout or 0)
         for others in range(len(allowed) - 1, -1, -1):
             share = (until - time.monotonic()) / (others + 1)
@@ -148,7 +166,7 @@ def _told() -> Iterator[None]:
     except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
         raise Unreachable(f"broken answer: {_innermost(error)}") from None
     except OSError as error:  # the name was looked up by us
-        raise Unreachable(f"the name cannot be looked up: {error}") from None
+        raise NotPublic(f"the name cannot be looked up: {error}") from None
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -96,12 +96,19 @@ class Hasher:
         m, t, p = self._today
         return f"$argon2id$v=19$m={m},t={t},p={p}${_b64(salt)}${_b64(tag)}"
 
-    async def verify(self, stored: str | None, password: str) -> Proof:
-        """Exactly one hash, whatever is stored: a dummy of today's settings for nothing. Raises Overloaded."""
-        found = _PHC.match(stored) if stored else None
-        if stored is None or (found is None and not is_acceptable(stored)):
+    async def verify(self, stored: str | None, password: str, decoy: str | None = None) -> Proof:
+        """Exactly one hash, whatever is stored. For nothing, or for what is no hash, the work is that of ``decoy``,
+        else that of today's settings, and never a match. Raises Overloaded."""
+        if stored is not None and _is_hash(stored):
+            return await self._verify(stored, password)
+        if decoy is not None and _is_hash(decoy):
+            await self._verify(decoy, password)
+        else:
             await self._tag(password, self._dummy_salt, self._today, TAG)
-            return Proof(False, False)
+        return Proof(False, False)
+
+    async def _verify(self, stored: str, password: str) -> Proof:
+        found = _PHC.match(stored)
         if found is None:
             return Proof(await self._verify_foreign(stored, password), True)
         parameters = _Parameters(int(found["m"]), int(found["t"]), int(found["p"]))
@@ -152,6 +159,10 @@ def is_acceptable(stored: str) -> bool:
             sizes and 8 * lanes <= memory <= _MAX_MEMORY and passes >= 1 and memory * passes <= _MAX_WORK and lanes >= 1
         )
     return foreign.is_known(stored)
+
+
+def _is_hash(stored: str) -> bool:
+    return _PHC.match(stored) is not None or foreign.is_known(stored)
 
 
 def _foreign(stored: str, password: bytes) -> bool:

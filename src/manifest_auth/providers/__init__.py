@@ -4,6 +4,7 @@ Hands over what a provider is told to be (:class:`Provider`, :class:`Settings`, 
 here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, or a session.
 """
 
+from manifest_auth.providers.by_domain import Offered, find_by_domain
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
@@ -30,15 +31,11 @@ from manifest_auth.providers.kept import drop_tokens, keep_tokens
 from manifest_auth.providers.proved import confirm, domain_counts, is_proved, unlink_unproved
 from manifest_auth.providers.providers import (
     LISTING,
-    Offered,
     Provider,
     change,
     create,
     find,
-    find_by_domain,
     find_by_id,
-    find_by_issuer,
-    find_only,
     find_with_issuer,
     get,
     get_by_id,
@@ -50,6 +47,7 @@ from manifest_auth.providers.providers import (
 )
 from manifest_auth.providers.roles import mapped_roles
 from manifest_auth.providers.settings import (
+    DOMAIN,
     KINDS,
     Attributes,
     DynamicsSettings,
@@ -60,11 +58,13 @@ from manifest_auth.providers.settings import (
     Secrets,
     Settings,
     check,
+    check_provider_name,
     settings_of,
 )
 
 __all__ = [
     "ALIAS",
+    "DOMAIN",
     "IDENTITIES",
     "KINDS",
     "LISTING",
@@ -86,6 +86,7 @@ __all__ = [
     "Unlinked",
     "change",
     "check",
+    "check_provider_name",
     "claims_unvouched",
     "confirm",
     "create",
@@ -94,10 +95,8 @@ __all__ = [
     "find",
     "find_by_domain",
     "find_by_id",
-    "find_by_issuer",
     "find_identity",
     "find_in_directory",
-    "find_only",
     "find_with_issuer",
     "get",
     "get_by_id",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import msgspec
@@ -12,9 +11,9 @@ from sqlalchemy import func as sql
 from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.providers.identities import forget_all
-from manifest_auth.providers.settings import Secrets, Settings, check, settings_of
+from manifest_auth.providers.settings import Secrets, Settings, check, check_mark, check_provider_name, settings_of
 from manifest_auth.sealing import Sealer
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import Listing, TenantUnit, bound
 from manifest_auth.store.tables import (
     kept_tokens,
     provider_domains,
@@ -23,9 +22,7 @@ from manifest_auth.store.tables import (
     sign_in_codes,
     sign_in_flows,
 )
-from manifest_auth.store.tables import tenants as tenants_table
 
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 MOST = 50
 
 
@@ -48,20 +45,11 @@ class Provider(NamedTuple):
         return settings_of(self.settings)
 
 
-class Offered(NamedTuple):
-    """A provider as the way in of a domain."""
-
-    client: str
-    name: str
-    display_name: str
-    kind: str
-
-
 class _Id(NamedTuple):
     id: int
 
 
-_C, _D, _T = providers.c, provider_domains.c, tenants_table.c
+_C, _D = providers.c, provider_domains.c
 _ALL = select(*(_C[name] for name in Provider._fields))
 _BY_NAME = bound(_ALL.where(_C.name == bindparam("name")), Provider)
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
@@ -85,25 +73,6 @@ LISTING = Listing(
     },
 )
 _SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
-_BY_ISSUER = crossing(
-    _ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")).order_by(_C.id).limit(20),
-    Provider,
-    because="an encrypted SAML response nobody asked for names its issuer, an Entra token its directory, and no tenant",
-)
-_ONLY = crossing(
-    _ALL.where(_C.name == bindparam("name"), _C.kind == bindparam("kind")).limit(2),
-    Provider,
-    because="the seed page starts a sign-in by the provider's name alone, which may be the only one of that name",
-)
-_BY_DOMAIN = crossing(
-    select(_T.identifier, _C.name, _C.display_name, _C.kind)
-    .select_from(provider_domains.join(providers, _C.id == _D.provider_id).join(tenants_table, _T.id == _C.tenant_id))
-    .where(_D.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
-    .order_by(_T.identifier, _C.name)
-    .limit(20),
-    Offered,
-    because="somebody who types an address has no client yet; the domain names those that own it",
-)
 _NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
 _ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
 _SET_SECRETS = bound(update(providers).where(_C.id == bindparam("id")).values(secrets=bindparam("new_secrets")))
@@ -162,37 +131,20 @@ def list_all(unit: TenantUnit) -> list[Provider]:
     return unit.all(_LIST)
 
 
-def find_only(unit: SystemUnit, name: str, kind: str) -> Provider | None:
-    """The one provider of that name in the whole installation, None when there are several or none."""
-    found = unit.all(_ONLY, name=name, kind=kind)
-    return found[0] if len(found) == 1 else None
-
-
 def find_with_issuer(unit: TenantUnit, issuer: str) -> Provider | None:
     """The tenant's SAML provider of that entity id."""
     return unit.first(_SAME_ISSUER, issuer=issuer, kind="saml")
-
-
-def find_by_issuer(unit: SystemUnit, issuer: str, kind: str) -> list[Provider]:
-    """Providers of all tenants that have this entity id or directory, at most 20."""
-    return unit.all(_BY_ISSUER, issuer=issuer, kind=kind)
-
-
-def find_by_domain(unit: SystemUnit, domain: str) -> list[Offered]:
-    """Across tenants: the switched-on providers that own a domain, at most 20."""
-    return unit.all(_BY_DOMAIN, domain=domain)
 
 
 def create(
     unit: TenantUnit, sealer: Sealer, name: str, display_name: str, settings: Settings, secrets: Secrets,
     *, by_admin: bool, now: int,
 ) -> Provider:  # fmt: skip
-    """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict."""
-    if not _NAME.match(name):
-        raise ValidationError(
-            details=[("name", "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores")]
-        )
+    """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict,
+    Forbidden."""
+    check_provider_name(name)
     check(settings)
+    check_mark(None, settings, by_admin)
     _one_by_one(unit)
     count = unit.first(_COUNT)
     if count is not None and count.id >= MOST:
@@ -217,14 +169,15 @@ def change(
 
     Whoever can change a provider decides whom it says people are. So one whose settings a User Admin changed reaches no
     Admin's account until an Admin has confirmed it (``docs/decisions/0018-providers-and-rank.md``). Raises
-    ValidationError.
+    ValidationError, Forbidden.
     """
     check(settings)
     if settings.kind != provider.kind:
         raise ValidationError(details=[(settings.kind, "The kind of a provider does not change")])
+    check_mark(provider.rules, settings, by_admin)
     _check_issuer(unit, settings, provider.id)
     text = msgspec.json.encode(settings).decode()
-    reaches = by_admin or (bool(provider.reaches_admins) and text == provider.settings)
+    reaches = by_admin or (bool(provider.reaches_admins) and settings == provider.rules)
     # A sign-in that began under the old settings finds another `changed_at`, even within the same millisecond.
     changed_at = max(now, provider.changed_at + 1)
     unit.change(

@@ -9,14 +9,16 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.errors import ValidationError
+from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.text import check_return_address, check_web_address
 
-_DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
+DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 KINDS = ("oidc", "saml", "dynamics", "entra")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
+
+_PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000)]
 Word = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -28,6 +30,12 @@ class GroupRoles(msgspec.Struct, frozen=True):
 
     group: Annotated[str, Meta(min_length=1, max_length=512, description="As the provider writes it, exactly.")]
     roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=7)]
+
+
+Audiences = Annotated[
+    tuple[Word, ...],
+    Meta(max_length=20, description="Audiences besides `clientId` that its ID tokens may name (`aud`)."),
+]
 
 
 class OidcSettings(msgspec.Struct, frozen=True, rename="camel"):
@@ -45,9 +53,13 @@ class OidcSettings(msgspec.Struct, frozen=True, rename="camel"):
         bool,
         Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all."),
     ] = False
-    own_callback: Annotated[
+    audiences: Audiences = ()
+    shared_callback: Annotated[
         bool,
-        Meta(description="The callback address names this provider; for those that send no `iss` (RFC 9207)."),
+        Meta(
+            description="The shared callback address is used while the provider announces `iss` (RFC 9207). Only an "
+            "Admin or a system admin sets it; new providers need it not."
+        ),
     ] = False
 
 
@@ -103,6 +115,7 @@ class DynamicsSettings(msgspec.Struct, frozen=True, rename="camel"):
     cloud: CloudName = ""
     group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
     trust_email: TrustEmail = False
+    audiences: Audiences = ()
     keep_tokens: Annotated[bool, Meta(description="Microsoft's tokens are kept, encrypted.")] = False
 
 
@@ -189,12 +202,29 @@ def settings_of(text: str) -> Settings:
     return msgspec.json.decode(text, type=Settings)
 
 
+def check_provider_name(name: str) -> None:
+    """Raises ValidationError."""
+    if not _PROVIDER_NAME.match(name):
+        sentence = "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores"
+        raise ValidationError(details=[("name", sentence)])
+
+
+def check_mark(before: Settings | None, after: Settings, by_admin: bool) -> None:
+    """Only an Admin lets a provider use the shared callback address, and only for the issuer that it has then. Raises
+    Forbidden."""
+    if by_admin or after.oidc is None or not after.oidc.shared_callback:
+        return
+    had = before.oidc if before is not None else None
+    if had is None or not had.shared_callback or had.issuer != after.oidc.issuer:
+        raise Forbidden("Only an Admin gives a provider the shared callback address: set oidc.sharedCallback to false")
+
+
 def check(settings: Settings) -> None:
     """What types cannot say. Raises ValidationError that names the member."""
     if sum(getattr(settings, kind) is not None for kind in KINDS) != 1:
         raise ValidationError(details=[("oidc", f"Exactly one of {', '.join(KINDS)} is needed")])
     for number, domain in enumerate(settings.domains):
-        if not _DOMAIN.match(domain):
+        if not DOMAIN.match(domain):
             raise ValidationError(details=[(f"domains[{number}]", "Must be a domain in lower case, like acme.example")])
     for number, address in enumerate(settings.return_addresses):
         check_return_address(address, f"returnAddresses[{number}]")

@@ -27,6 +27,7 @@ class Shown(NamedTuple):
     in_response_to: str | None
     audiences: tuple[str, ...]
     is_encrypted: bool
+    destination: str | None
 
 
 def read(encoded: str) -> Shown:
@@ -51,6 +52,7 @@ def read(encoded: str) -> Shown:
         in_response_to=root.get("InResponseTo"),
         audiences=tuple(document.text_of(one).strip() for one in root.findall(audience)),
         is_encrypted=root.find(assertion("EncryptedAssertion")) is not None,
+        destination=root.get("Destination"),
     )
 
 

@@ -1,6 +1,6 @@
 """Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way to sign in."""
 
-from manifest_auth.sessions.foreign import Foreign, foreign_key, is_refused, refuse_foreign
+from manifest_auth.sessions.foreign import Foreign, claims_stamp, foreign_key, is_refused, refuse_foreign
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.seen import LISTING, SessionSeen, find_seen
 from manifest_auth.sessions.sessions import (
@@ -21,6 +21,7 @@ from manifest_auth.sessions.sessions import (
     look_up,
     open_session,
     read,
+    take_codes_back,
     touch,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "SessionSeen",
     "advance",
     "advance_at_once",
+    "claims_stamp",
     "end",
     "end_all",
     "end_provider",
@@ -50,5 +52,6 @@ __all__ = [
     "open_session",
     "read",
     "refuse_foreign",
+    "take_codes_back",
     "touch",
 ]

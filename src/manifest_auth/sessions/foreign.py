@@ -9,18 +9,22 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Text, bindparam, cast, literal, null, or_, select
+from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal, null, or_, select
 
 from manifest_auth.permissions import Role
 from manifest_auth.sessions.sessions import Principal
-from manifest_auth.store import TenantUnit, bound, crossing, upsert
-from manifest_auth.store.tables import identities, providers, refused_tokens, tenants, users
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing, upsert
+from manifest_auth.store.tables import directory_claims, identities, providers, refused_tokens, tenants, users
 
-_I, _P, _R, _T, _U = identities.c, providers.c, refused_tokens.c, tenants.c, users.c
+_D, _I, _P, _R, _T, _U = directory_claims.c, identities.c, providers.c, refused_tokens.c, tenants.c, users.c
+
+
+_APART = 1_000_003
 
 
 class Foreign(NamedTuple):
-    """Whose token it was found to be. ``key``: in place of a session id. Times in milliseconds."""
+    """Whose token it was found to be. ``key``: in place of a session id. ``claims``: what :func:`claims_stamp` said of
+    its directory; None where the request named the client, which is judged alone. Times in milliseconds."""
 
     key: str
     method: str
@@ -28,6 +32,7 @@ class Foreign(NamedTuple):
     provider_changed_at: int
     judged_at: int
     until: int
+    claims: int | None
 
 
 class _Refused(NamedTuple):
@@ -38,6 +43,22 @@ def _text(name: str) -> Any:
     return cast(bindparam(name), Text)
 
 
+class _Stamp(NamedTuple):
+    stamp: int
+
+
+def _stamp(directory: Any) -> Any:
+    """Another number whenever a claim on the directory begins or stops to count."""
+    counting = (_D.directory == directory, _D.state == "proved")
+    each = _D.proved_at + _D.tenant_id * _APART  # of two that change places in one millisecond, too
+    return select(cast(func.coalesce(func.sum(each), 0), BigInteger)).where(*counting)
+
+
+_CLAIMS = crossing(
+    _stamp(bindparam("directory")),
+    _Stamp,
+    because="a bearer token that names no client is anybody's whose claim on its directory counts",
+)
 _REFUSED = select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery()
 _SELECT: Any = (
     select(
@@ -63,6 +84,8 @@ _SELECT: Any = (
         _T.name,
         _T.settings,
         _T.suspended_at,
+        null().label("keys"),  # of ours, which sign nothing of others
+        _stamp(_P.issuer).scalar_subquery().label("claims"),
     )
     .select_from(
         identities.join(users, _U.id == _I.user_id)
@@ -90,6 +113,12 @@ _REFUSE = bound(
 
 
 _IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), _Refused)
+
+
+def claims_stamp(unit: SystemUnit, directory: str) -> int:
+    """What tells whether the claims on a directory that count are still the same ones."""
+    found = unit.first(_CLAIMS, directory=directory)
+    return found.stamp if found else 0
 
 
 def foreign_key(method: str, tenant_id: int, token: str) -> str:

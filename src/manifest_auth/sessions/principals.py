@@ -49,8 +49,8 @@ class Principals:
             found = self._by_id.get(foreign.key)
             if found is not None and found.ends_at >= foreign.until:  # of this judgement, or of a later one
                 self._remembered.inc()
-                return found
-        return await self._ask(BY_FOREIGN, **foreign._asdict())
+                return _if_the_same_claims_count(found, foreign)
+        return _if_the_same_claims_count(await self._ask(BY_FOREIGN, **foreign._asdict()), foreign)
 
     async def by_cookie(self, value: str) -> Principal | None:
         """As :meth:`by_session`, by the value of a session cookie."""
@@ -118,7 +118,7 @@ class Principals:
         elif announcement.kind == "user":
             for session_id in list(self._of_user.get(int(announcement.key), ())):
                 self._drop(session_id)
-        elif announcement.kind in ("tenant", "all"):
+        elif announcement.kind in ("tenant", "keys", "all"):
             self._forget_all()
 
     def _forget_all(self) -> None:
@@ -126,3 +126,8 @@ class Principals:
         self._by_cookie.clear()
         self._cookie_of.clear()
         self._of_user.clear()
+
+
+def _if_the_same_claims_count(found: Principal | None, foreign: Foreign) -> Principal | None:
+    """One token may have been judged with a client named and without: what is remembered serves both."""
+    return found if found is not None and foreign.claims in (None, found.claims) else None

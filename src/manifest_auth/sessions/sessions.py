@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, literal, select, update
 
 from manifest_auth.context import Context
 from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
-from manifest_auth.store.tables import sessions, sign_in_codes, tenants, users
+from manifest_auth.store.tables import installation, sessions, sign_in_codes, tenants, users
 
 TOUCH_EVERY_MS = 60_000
 _S, _U, _T = sessions.c, users.c, tenants.c
@@ -51,6 +51,8 @@ class Principal(NamedTuple):
     client_name: str
     tenant_settings: str
     suspended_at: int | None
+    keys: str | None  # the stamp of the signing keys, as of this read
+    claims: int  # on whose standing the judgement of a foreign token rests, see sessions.foreign; 0 for all others
 
     @property
     def chain(self) -> Chain:
@@ -64,6 +66,8 @@ class Principal(NamedTuple):
         )
 
 
+#: The signing keys' stamp (:mod:`manifest_auth.tokens.keys`): read here, it costs no statement of its own.
+KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
 _PRINCIPAL = select(
     _S.id,
     _S.tenant_id,
@@ -87,6 +91,8 @@ _PRINCIPAL = select(
     _T.name,
     _T.settings,
     _T.suspended_at,
+    KEYS,
+    literal(0),
 ).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
 
 _WHY = "the credential names the session, and the session names the tenant"
@@ -143,6 +149,7 @@ _END_USER = bound(
 _TAKE_BACK = bound(
     delete(sign_in_codes).where(sign_in_codes.c.user_id == bindparam("of_user"), sign_in_codes.c.used_at.is_(None))
 )
+_TAKE_ALL_BACK = bound(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
 _END_TENANT = bound(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
 _END_PROVIDER = bound(
     update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
@@ -243,8 +250,16 @@ def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str =
     sessions that were ended."""
     unit.announce("user", user_id)
     if codes:
-        unit.change(_TAKE_BACK, of_user=user_id)
+        take_codes_back(unit, user_id)
     return len(unit.all(_END_USER, of_user=user_id, but=but, reason=reason, now=now))
+
+
+def take_codes_back(unit: TenantUnit, user_id: int | None = None) -> None:
+    """Voids the one-time codes that nobody exchanged yet: of a user, or of all users of the tenant."""
+    if user_id is None:
+        unit.change(_TAKE_ALL_BACK)
+    else:
+        unit.change(_TAKE_BACK, of_user=user_id)
 
 
 def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:

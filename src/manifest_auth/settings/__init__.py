@@ -2,7 +2,9 @@
 
 from manifest_auth.settings.addresses import UNKNOWN, Network, is_listed, networks_of, plain_address
 from manifest_auth.settings.hosts import is_loopback_host
-from manifest_auth.settings.loading import admin_networks, load, proxy_networks
+from manifest_auth.settings.loading import admin_networks, check_listener, load, proxy_networks
+from manifest_auth.settings.name_servers import dns_servers
+from manifest_auth.settings.private_targets import PrivateTargets
 from manifest_auth.settings.values import (
     DAY,
     HOUR,
@@ -24,11 +26,14 @@ __all__ = [
     "PREFIX",
     "UNKNOWN",
     "Network",
+    "PrivateTargets",
     "Seconds",
     "Secret",
     "Settings",
     "SettingsError",
     "admin_networks",
+    "check_listener",
+    "dns_servers",
     "is_listed",
     "is_loopback_host",
     "load",

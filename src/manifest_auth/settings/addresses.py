@@ -6,6 +6,7 @@ import ipaddress
 import re
 from functools import lru_cache
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: The address of somebody who came from none that can be read. It is in no network.

@@ -16,6 +16,7 @@ import msgspec
 
 from manifest_auth.settings.addresses import Network, networks_of
 from manifest_auth.settings.hosts import is_loopback_host
+from manifest_auth.settings.name_servers import dns_servers
 from manifest_auth.settings.values import PREFIX, Secret, Settings, SettingsError, variable
 
 
@@ -90,11 +91,20 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_DATABASE_URL: must be sqlite:///FILE or postgresql://…")
     if settings.on_postgres and not settings.secret_key:
         raise SettingsError("MANIFEST_SECRET_KEY: required with PostgreSQL, the same on every node")
-    for field, networks in (("trusted_proxies", proxy_networks), ("admin_addresses", admin_networks)):
+    lists = (("trusted_proxies", proxy_networks), ("admin_addresses", admin_networks), ("dns_servers", dns_servers))
+    for field, read in lists:
         try:
-            networks(settings)
+            read(settings)
         except ValueError as error:
             raise SettingsError(f"{variable(field)}: {error}") from None
+    try:
+        _ = settings.private_targets
+    except ValueError as error:
+        raise SettingsError(f"{variable('outgoing_private')}: {error}") from None
+    if settings.operator_email and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,189}", settings.operator_email):
+        raise SettingsError("MANIFEST_OPERATOR_EMAIL: must be one e-mail address")
+    if bool(settings.microsoft_app_id) != bool(settings.microsoft_app_secret):
+        raise SettingsError("MANIFEST_MICROSOFT_APP_ID: goes together with MANIFEST_MICROSOFT_APP_SECRET")
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
@@ -104,6 +114,19 @@ def _check(settings: Settings) -> None:
         raise SettingsError("MANIFEST_FILES_ENDPOINT: must be http(s)://HOST[:PORT]")
     if settings.refresh_token_ttl < settings.access_token_ttl:
         raise SettingsError("MANIFEST_REFRESH_TOKEN_TTL: must not be shorter than MANIFEST_ACCESS_TOKEN_TTL")
+
+
+def check_listener(settings: Settings) -> None:
+    """Raises SettingsError where other machines reach the listener, the public address is meant for this machine or is
+    plain http, and no one said that this is wanted: what such an address opens, it opens to all of them."""
+    if is_loopback_host(settings.host) or settings.insecure_public_url == "allowed":
+        return
+    if settings.is_loopback or not settings.secure_cookies:
+        raise SettingsError(
+            f"MANIFEST_PUBLIC_URL: {settings.public_url} is not safe while others reach the listener on "
+            f"{settings.host or 'all addresses'}; set it to the https address that browsers use, or set "
+            "MANIFEST_INSECURE_PUBLIC_URL=allowed"
+        )
 
 
 def proxy_networks(settings: Settings) -> tuple[Network, ...]:

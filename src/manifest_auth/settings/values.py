@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.settings.hosts import is_loopback_host
+from manifest_auth.settings.private_targets import PrivateTargets, listed
 
 PREFIX = "MANIFEST_"
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -55,6 +56,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         _about("Address under which people and programs reach this server; subdomains of it name clients."),
     ] = "http://127.0.0.1:8080"
     host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
+    insecure_public_url: Annotated[
+        Literal["refused", "allowed"],
+        _about(
+            "`allowed`: the server starts although other machines reach the address to listen on and the public "
+            "address is plain http or loopback. Cookies of plain http are not `Secure`; a loopback public address "
+            "opens `/metrics` and GraphQL introspection to everyone who reaches the listener."
+        ),
+    ] = "refused"
     port: Annotated[int, _about("Port to listen on.", ge=0, le=65535)] = 8080
     workers: Annotated[int, _about("Number of web processes.", ge=1, le=64)] = 1
     data_dir: Annotated[str, _about("Folder of the SQLite store and the secret key.")] = "./data"
@@ -155,12 +164,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             "issuers in tokens are not below login."
         ),
     ] = ""
+    microsoft_app_id: Annotated[
+        str,
+        _about(
+            "Client id of one multi-tenant application of the operator's, which administrators of Microsoft "
+            "directories sign in to when a client proves its directory. Empty: each client's own application is used.",
+            pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
+        ),
+    ] = ""
+    microsoft_app_secret: Annotated[Secret | None, _about("Client secret of that application.")] = None
     demo_password: Annotated[Secret | None, _about("One password for all demo accounts of `serve --demo`.")] = None
     outgoing_private: Annotated[
-        Literal["auto", "on", "off"],
+        str,
         _about(
-            "Whether identity providers at private, link-local or loopback addresses may be called; "
-            "`auto`: on premise, and while the public address is loopback."
+            "Whether identity providers at private, link-local or loopback addresses may be called: `on`, `off`, or a "
+            "list of hosts and networks like `idp.corp.example, 10.1.0.0/16`; `auto`: on premise, and while the public "
+            "address is loopback."
         ),
     ] = "auto"
     provider_timeout: Annotated[
@@ -174,6 +193,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ),
     ] = None
     mail_from: Annotated[str, _about("In whose name mail is sent: an address, or `NAME <ADDRESS>`.")] = ""
+    operator_email: Annotated[
+        str, _about("Address of those who run the installation, for e-mails that only they can act on.")
+    ] = ""
+    domain_proof: Annotated[
+        Literal["dns", "vouch"],
+        _about(
+            "How a client's claim on an e-mail domain is proved: by a DNS record or by an operator who vouches; "
+            "`vouch`: by vouching alone, and no DNS query is ever sent."
+        ),
+    ] = "dns"
+    dns_servers: Annotated[
+        str,
+        _about(
+            "Name servers for domain records, comma separated, `ADDRESS` or `ADDRESS:PORT`, asked over TCP; all "
+            "of them must agree. They should validate DNSSEC. Empty: those of the operating system."
+        ),
+    ] = ""
     files: Annotated[
         str,
         _about(
@@ -186,6 +222,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files_access_key: Annotated[str, _about("Access key of the bucket; empty: where boto3 finds one.")] = ""
     files_secret_key: Annotated[Secret | None, _about("Secret of the access key.")] = None
     file_limit: Annotated[int, _about("Bytes that an uploaded file may have.", ge=1024, le=MAX_FILE)] = 20 * 1024 * 1024
+    upload_quota: Annotated[
+        int, _about("Bytes that the uploaded files of one client may have together.", ge=1024, le=2**60)
+    ] = 10 * 1024 * 1024 * 1024
     shutdown_grace: Annotated[
         Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
     ] = 20
@@ -201,7 +240,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def secure_cookies(self) -> bool:
-        return not self.public_url.startswith("http://")
+        return self.public_url[:7].lower() != "http://"
 
     @property
     def database(self) -> str:
@@ -216,12 +255,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.introspection == "on" or (self.introspection == "auto" and self.is_loopback)
 
     @property
-    def calls_private(self) -> bool:
-        """Whether providers at addresses that are not public may be called. Where strangers are tenants, they name the
-        providers, and must not reach the network that this server stands in."""
-        if self.outgoing_private != "auto":
-            return self.outgoing_private == "on"
-        return self.deployment == "on-premise" or self.is_loopback
+    def private_targets(self) -> PrivateTargets:
+        """Which providers at addresses that are not public may be called. Where anyone can be a tenant, tenants name
+        the providers, and must not reach the network that this server stands in. Raises ValueError."""
+        if self.outgoing_private == "auto":
+            return PrivateTargets(self.deployment == "on-premise" or self.is_loopback)
+        if self.outgoing_private in ("on", "off"):
+            return PrivateTargets(self.outgoing_private == "on")
+        return listed(self.outgoing_private)
 
 
 def variable(field: str) -> str:

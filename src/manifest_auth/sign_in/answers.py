@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from manifest_auth.context import Context
 from manifest_auth.permissions import role_names
+from manifest_auth.sign_in import devices
 from manifest_auth.sign_in.finish import Browser, SignedIn
 from manifest_auth.web import DEVICE, SESSION, Answer, Head, Header, device_cookie, ok, session_cookie
-
-_DEVICE = re.compile(r"[A-Za-z0-9_-]{22}\Z")
 
 
 class WireUser(msgspec.Struct, frozen=True, rename="camel"):
@@ -34,8 +32,7 @@ class SignInData(msgspec.Struct, frozen=True, rename="camel"):
 
 def browser_of(head: Head) -> Browser:
     """The cookies that came along with a sign-in."""
-    device = head.cookie(DEVICE)
-    return Browser(head.cookie(SESSION), device if device and _DEVICE.match(device) else None)
+    return Browser(head.cookie(SESSION), devices.shaped(head.cookie(DEVICE)))
 
 
 def cookies_of(ctx: Context, signed_in: SignedIn) -> tuple[Header, ...]:

@@ -1,9 +1,10 @@
 """One-time codes for apps: what an app gets at its return address, and exchanges for tokens (contract, section 5).
 
 A code lives 60 seconds and works once. Shown a second time it ends the session that it was exchanged for: one of the
-two who showed it stole it (RFC 6749, section 4.1.2). An app that began with a PKCE challenge of its own (RFC 7636) must
-bring the verifier, so a code that another app caught on its way is worth nothing there. An app that brings one takes no
-code that was asked for without a challenge, which somebody else may have slipped in (RFC 9700, section 2.1.1).
+two who showed it stole it (RFC 6749, section 4.1.2). An app that began with a PKCE challenge of its own (RFC 7636), as
+it must where its return address is of its own scheme, has to bring the verifier, so a code that another app caught on
+its way is worth nothing there. An app that brings one takes no code that was asked for without a challenge, which
+somebody else may have slipped in (RFC 9700, section 2.1.1).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden, SsoFailed, ValidationError
 from manifest_auth.metrics import Method
 from manifest_auth.permissions import Role
-from manifest_auth.sign_in import finish
+from manifest_auth.sign_in import finish, strangers
 from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.counting import counted
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
@@ -67,8 +68,11 @@ _USE = bound(
 )
 
 
-def check_challenge(challenge: str) -> str:
-    """Raises ValidationError for what is no S256 challenge; empty: none is used."""
+def check_challenge(challenge: str, *, is_needed: bool) -> str:
+    """Raises ValidationError for what is no S256 challenge; empty: none is used. ``is_needed``: where the code ends at
+    an app's own scheme, which every app of the device may register (RFC 8252, section 8.1)."""
+    if is_needed and not challenge:
+        raise ValidationError(details=[("codeChallenge", "Required: an app's own address needs PKCE (S256)")])
     if challenge and not _CHALLENGE.match(challenge):
         raise ValidationError(details=[("codeChallenge", "Must be BASE64URL(SHA256(verifier)), 43 characters")])
     return challenge
@@ -100,7 +104,8 @@ def _exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: finish.Brow
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
-        audit.record(tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=found.session_id or "")
+        session_id = found.session_id or ""
+        strangers.record(tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=session_id)
         raise SsoFailed(_OVER, reason="one-time code: shown a second time", replay="one_time_code")
     if not agrees(shown.named, Whose(tenants.get(unit, found.tenant_id).identifier, found.tenant_id)):
         raise Forbidden(reason="X-Client-ID disagrees with the one-time code")

@@ -74,6 +74,7 @@ def person_of(
         vouched=True if verified or settings.trust_email else None,
         first_name=names[0],
         last_name=names[1],
+        told=tuple(claims),
         groups=matching.groups_of(claims, settings.group_claim),
         directory=settings.directory,
     )

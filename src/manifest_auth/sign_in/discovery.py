@@ -23,7 +23,7 @@ class WayIn(NamedTuple):
 
 
 class WaysIn(NamedTuple):
-    """``client``: the one client that is meant, empty when none was named and the domain names none or several."""
+    """``client``: the one client that is meant, empty when none was named and no client owns the domain."""
 
     client: str
     password: bool
@@ -31,7 +31,8 @@ class WaysIn(NamedTuple):
 
 
 async def discover(ctx: Context, email: str, client: str | None) -> WaysIn:
-    """The providers that own the address's domain; in a client that was named and has none, all of its providers."""
+    """The providers that list the address's domain, of the client whose claim on it counts. Where a client is named and
+    has none such, all of its providers: what others claim changes nothing there."""
     domain = email_key(email).rpartition("@")[2]
     return await ctx.house.store.read(lambda unit: _discover(unit, domain, client))
 
@@ -43,10 +44,9 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
         if o.kind in STARTS
     ]
     if client is None:
-        clients = sorted({way.client for way in owning})
-        if len(clients) != 1:
-            return WaysIn("", True, owning)
-        client = clients[0]
+        if not owning:
+            return WaysIn("", True, [])
+        client = owning[0].client
     tenant = tenants.find(unit, client)
     if tenant is None or tenant.suspended_at is not None:  # said of a client that does not exist, too
         return WaysIn(client, True, [])

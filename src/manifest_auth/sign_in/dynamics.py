@@ -34,13 +34,15 @@ _NO_MEMBER = "You are not a user of the organisation in Dynamics"
 
 
 def callback_of(ctx: Context) -> str:
-    """The redirect address to register in the app registration."""
+    """The redirect address to register in the app registration: one for all, since all of them have one authorisation
+    server."""
     return ctx.house.settings.public_url.rstrip("/") + CALLBACK
 
 
 async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
     """The address at the directory's authority. Raises ProviderUnavailable, SsoFailed."""
-    beginning = openid.begin_at(ctx, chosen, registration_of(ctx, chosen.provider), callback_of(ctx), login_hint)
+    addresses = oidc.CallbackAddresses(callback_of(ctx))
+    beginning = openid.begin_at(ctx, chosen, registration_of(ctx, chosen.provider), addresses, login_hint)
     return await counted(ctx, METHOD, beginning, begun)
 
 
@@ -54,7 +56,9 @@ async def end(
 async def _end(
     ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
-    flow, provider = await openid.open_flow(ctx, METHOD, returned, cookie_of)
+    flow, provider = await openid.open_flow(
+        ctx, METHOD, lambda asked: registration_of(ctx, asked).issuer, returned, cookie_of
+    )
     settings = _settings(provider)
     person, tokens = await _ask(ctx, provider, settings, flow, returned)
 
@@ -71,9 +75,9 @@ async def _ask(
     ctx: Context, provider: Provider, settings: DynamicsSettings, flow: Flow, returned: Returned
 ) -> tuple[Person, bytes]:
     house = ctx.house
-    cloud, deadline = directory.cloud_of(ctx, settings), house.outgoing.deadline()
+    cloud, deadline = directory.cloud_of(ctx, settings), house.outgoing.deadline(provider.tenant_id)
     nonce, verifier = flows.open_secrets(house.sealer, flow)
-    answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx), returned.iss)
+    answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
     try:
         redeemed = await house.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
         if redeemed.claims.get("tid") != settings.directory:
@@ -104,7 +108,8 @@ def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
         scopes.append("offline_access")
     secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
     issuer = cloud.issuer_v2(settings.directory)
-    return oidc.Registration(issuer, settings.client_id, secret, tuple(scopes), "post" if secret else "none")
+    how = "post" if secret else "none"
+    return oidc.Registration(issuer, settings.client_id, secret, tuple(scopes), how, settings.audiences)
 
 
 def _alias(found: Organization) -> str:

@@ -15,6 +15,8 @@ from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, InvalidToken
 from manifest_auth.sessions import Principal
 from manifest_auth.sign_in import entra_judge
+from manifest_auth.sign_in.counting import counted
+from manifest_auth.sign_in.entra_failures import Failures, Key
 from manifest_auth.sign_in.entra_judge import METHOD, Verdict
 from manifest_auth.store import TenantUnit
 
@@ -23,9 +25,6 @@ MOST = 20_000
 MOST_TEXTS = 2000
 REFUSED_MS = 2 * 86_400_000  # for how long at least a token stays signed out: a day more than Microsoft's live
 
-#: Under which a verdict is kept: the token's SHA-256, and the client that the request names.
-Key = tuple[bytes, str | None]
-
 
 class EntraTokens:
     """The verdicts of one process."""
@@ -33,6 +32,7 @@ class EntraTokens:
     def __init__(self) -> None:
         self._verdicts: dict[Key, Verdict] = {}
         self._under_way: dict[Key, asyncio.Task[Verdict]] = {}
+        self._failures = Failures()
         # SHA-256 of the tokens that were let in last: where the processor does not help, it takes as long as the rest.
         self._digests: dict[str, bytes] = {}
 
@@ -50,7 +50,7 @@ class EntraTokens:
     async def principal(self, ctx: Context, token: str, key: Key) -> Principal:
         """Who calls.
 
-        Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable.
+        Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable, RateLimited.
         """
         for _ in range(2):
             verdict = self._verdicts.get(key)
@@ -62,7 +62,7 @@ class EntraTokens:
             if principal is not None:
                 return _alive(principal, ctx.now)
             self._verdicts.pop(key, None)  # the provider was changed since: judged by what holds now
-        raise InvalidToken(reason="entra: the provider changes all the time")
+        raise InvalidToken(reason="entra: the provider, or whose directory it is, changes all the time")
 
     def end_of(self, session_id: str) -> int:
         """When the token ends that is known by this in place of a session id; 0 when it is not remembered."""
@@ -73,7 +73,7 @@ class EntraTokens:
         """One judgement however many ask at once: those who come later wait for the first one's."""
         task = self._under_way.get(key)
         if task is None:
-            task = asyncio.create_task(entra_judge.judge(ctx, token, key[1]))
+            task = asyncio.create_task(counted(ctx, METHOD, self._look_at(ctx, token, key)))
             self._under_way[key] = task
             task.add_done_callback(lambda done: self._forget(key, done))
         verdict = await asyncio.shield(task)
@@ -84,6 +84,12 @@ class EntraTokens:
             del self._digests[next(iter(self._digests))]
         self._digests[token] = key[0]
         return verdict
+
+    async def _look_at(self, ctx: Context, token: str, key: Key) -> Verdict:
+        directory = microsoft.directory_of(microsoft.read(token) or {})
+        return await self._failures.guarded(
+            ctx, key, directory, lambda until: entra_judge.judge(ctx, token, key[1], until)
+        )
 
     def _forget(self, key: Key, done: asyncio.Task[Verdict]) -> None:
         del self._under_way[key]

@@ -1,4 +1,4 @@
-"""How an Entra ID access token is judged: whose provider it fits, whether it is genuine, and whom it names here.
+"""How an Entra ID access token is judged: whether it is genuine, whose provider it is for, and whom it names here.
 
 Which app asked for a token and whom it names counts only once the token is known to be genuine: by Graph's word for
 tokens that only Graph can read, by the directory's keys for tokens for our own application. Graph's word alone is not
@@ -7,11 +7,12 @@ enough: any app that a person signed in to holds such a token.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import audit, microsoft, providers, sessions, tenants
 from manifest_auth.audit import Event
+from manifest_auth.claims import directories
 from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
@@ -24,7 +25,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.metrics import Method
 from manifest_auth.microsoft import Accepted, Claims, Profile, Refused, Throttled
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.outgoing import Deadline, Unreachable
 from manifest_auth.providers import EntraSettings, Provider
 from manifest_auth.sessions import Foreign
 from manifest_auth.sign_in import directory, finish, matching, provider_flow
@@ -33,8 +34,18 @@ from manifest_auth.sign_in.matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.users import User
 
+T = TypeVar("T")
 METHOD: Method = "entra"
 KEEP_MS = 5 * 60_000
+MOST_PROVIDERS = 50
+
+
+class Misfit(InvalidToken):
+    """A token of a directory that some client has, which fits none of its providers: counted as a failure."""
+
+
+class NotGenuine(Misfit):
+    """Microsoft did not issue the token as it stands. Nothing that a client settles changes that."""
 
 
 class _Fitting(NamedTuple):
@@ -48,6 +59,13 @@ class _Fitting(NamedTuple):
     is_named: bool
 
 
+class _Found(NamedTuple):
+    """Providers that a token may be judged by, at least one. ``claims``: see :class:`Foreign`."""
+
+    fitting: list[_Fitting]
+    claims: int | None
+
+
 class Verdict(NamedTuple):
     """``ends_at``: when the token itself ends, milliseconds."""
 
@@ -55,22 +73,27 @@ class Verdict(NamedTuple):
     ends_at: int
 
 
-async def judge(ctx: Context, token: str, named: str | None) -> Verdict:
-    """Whose token it is. ``named``: the client that the request names, if any. The outcome is counted.
+async def judge(ctx: Context, token: str, named: str | None, until: float) -> Verdict:
+    """Whose token it is. ``named``: the client that the request names, if any; ``until``: when all calls must be
+    answered, as time of the event loop.
 
-    Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable.
+    Whether it is genuine comes first: until then nothing is told of whose it may be, and nobody can make a difference
+    by what they claim. Raises Misfit, NotGenuine, InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled,
+    ProviderUnavailable.
     """
-    return await counted(ctx, METHOD, _found(ctx, token, named))
-
-
-async def _found(ctx: Context, token: str, named: str | None) -> Verdict:
-    fitting = await _fitting(ctx, token, named)
-    person = await _proven(ctx, token, fitting)
+    found = await _fitting(ctx, token, named)
+    if len(found.fitting) == 1:
+        await _check_not_signed_out(ctx, token, found.fitting[0])
+    profile = await _authentic(ctx, token, found.fitting[0], until)
+    fitting = await _only(ctx, found.fitting)
+    if len(found.fitting) > 1:
+        await _check_not_signed_out(ctx, token, fitting)
+    person = await _person(ctx, token, fitting, profile, until)
     if not fitting.is_named:
         raise Forbidden(reason="X-Client-ID disagrees with the token")
 
     def work(unit: SystemUnit) -> Foreign:
-        return _sign_in(unit, ctx, fitting, person, token)
+        return _sign_in(unit, ctx, fitting, person, token)._replace(claims=found.claims)
 
     foreign = await provider_flow.again(lambda: ctx.house.store.write_quickly(work))
     return Verdict(foreign, int(fitting.claims.expires_at * 1000))
@@ -94,8 +117,9 @@ async def _link(ctx: Context, name: str, token: str) -> None:
         raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
     try:
         fitting = _fit(ctx, provider, microsoft.read(token) or {}, is_named=True)
-        await _check_not_over(ctx, token, fitting)
-        person = await _proven(ctx, token, fitting)
+        await _check_not_signed_out(ctx, token, fitting)
+        until = ctx.house.outgoing.deadline(provider.tenant_id).at
+        person = await _person(ctx, token, fitting, await _authentic(ctx, token, fitting, until), until)
     except (Refused, InvalidToken, TokenExpired) as error:  # the caller's own token is as good as before
         raise SsoFailed(reason=f"link: {error}") from error
 
@@ -106,11 +130,12 @@ async def _link(ctx: Context, name: str, token: str) -> None:
     await provider_flow.again(lambda: ctx.house.store.write_quickly(work))
 
 
-async def _fitting(ctx: Context, token: str, named: str | None) -> _Fitting:
-    """The one provider that the token may be judged by: of the client that the request names, where one of its fits.
-    Raises InvalidToken, TokenExpired."""
+async def _fitting(ctx: Context, token: str, named: str | None) -> _Found:
+    """The providers that a token fits: of the client that the request names, where one of its does. Raises Misfit,
+    InvalidToken."""
     payload = microsoft.read(token) or {}
-    found = await ctx.house.store.read(lambda unit: _providers(unit, microsoft.directory_of(payload), named))
+    directory_id = microsoft.directory_of(payload)
+    found, claims = await ctx.house.store.read(lambda unit: _providers(unit, directory_id, named))
     reasons: set[str] = set()
     fitting: list[_Fitting] = []
     for provider, is_named in found:
@@ -118,16 +143,20 @@ async def _fitting(ctx: Context, token: str, named: str | None) -> _Fitting:
             fitting.append(_fit(ctx, provider, payload, is_named=is_named))
         except (Refused, SsoFailed) as error:  # one client's provider without a cloud is nothing to another's
             reasons.add(str(error))
-    several = [one for one in fitting if one.is_named]
-    if len(several) > 1:
-        several = await ctx.house.store.read(lambda unit: _not_suspended(unit, several)) or several
-    if len(several) > 1:
-        raise InvalidToken(reason="entra: several providers accept it: X-Client-ID must name a client that has one")
+    if not found:
+        raise InvalidToken(reason="entra: the directory is bound to no client, or no claim on it counts")
     if not fitting:
-        raise InvalidToken(reason=f"entra: {'; '.join(sorted(reasons)) or 'the directory is bound to no client'}")
-    only = (several or fitting)[0]
-    await _check_not_over(ctx, token, only)
-    return only
+        raise Misfit(reason=f"entra: {'; '.join(sorted(reasons))}")
+    return _Found([one for one in fitting if one.is_named] or fitting[:1], claims if named is None else None)
+
+
+async def _only(ctx: Context, fitting: list[_Fitting]) -> _Fitting:
+    """The one that is meant. Raises InvalidToken where several are."""
+    if len(fitting) > 1:
+        fitting = await ctx.house.store.read(lambda unit: _not_suspended(unit, fitting)) or fitting
+    if len(fitting) > 1:
+        raise InvalidToken(reason="entra: several providers accept it: X-Client-ID must name a client that has one")
+    return fitting[0]
 
 
 def _fit(ctx: Context, provider: Provider, payload: Mapping[str, Any], *, is_named: bool) -> _Fitting:
@@ -138,27 +167,30 @@ def _fit(ctx: Context, provider: Provider, payload: Mapping[str, Any], *, is_nam
     return _Fitting(provider, settings, accepted, microsoft.check(payload, accepted, ctx.now), is_named)
 
 
-async def _check_not_over(ctx: Context, token: str, fitting: _Fitting) -> None:
-    """Raises InvalidToken when it was signed out, and TokenExpired where a token for Graph says so itself: once it is
-    over, nobody can tell any more whether it was genuine."""
-    tenant_id, claims = fitting.provider.tenant_id, fitting.claims
-    if fitting.accepted.cloud.is_graph(claims.audience) and claims.expires_at * 1000 <= ctx.now:
-        raise TokenExpired(reason="entra: token for Graph")
+async def _check_not_signed_out(ctx: Context, token: str, fitting: _Fitting) -> None:
+    """Raises InvalidToken."""
+    tenant_id = fitting.provider.tenant_id
     key = sessions.foreign_key(METHOD, tenant_id, token)
     if await ctx.house.store.of(tenant_id).read(lambda unit: sessions.is_refused(unit, key)):
         raise InvalidToken(reason="entra: the token was signed out")
 
 
-def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> list[tuple[Provider, bool]]:
-    """The directory's providers that are switched on, and whether each is of the client that the request names. Those
-    of others only tell whether the token belongs elsewhere."""
+def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> tuple[list[tuple[Provider, bool]], int]:
+    """The directory's providers that are switched on, and whether each is meant: all of the client that the request
+    names; else those of clients whose claim on the directory counts. Where a client is named, the latter only tell
+    whether the token belongs elsewhere. And what shows whether the same claims count later on."""
     if not directory_id:
-        return []
-    others = [(provider, named is None) for provider in providers.find_by_issuer(unit, directory_id, METHOD)]
+        return [], 0
+    counting = directories.counting_providers(unit, directory_id, MOST_PROVIDERS)
+    others = [(provider, named is None) for provider in counting]
     tenant = tenants.find(unit, named) if named is not None else None
     own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
-    mine = [(provider, True) for provider in own if provider.kind == METHOD and provider.rules.issuer == directory_id]
-    return [one for one in (*mine, *others) if one[0].disabled_at is None]
+    mine = [
+        (provider, True)
+        for provider in own
+        if provider.kind == METHOD and provider.rules.issuer == directory_id and provider.disabled_at is None
+    ]
+    return [*mine, *others], sessions.claims_stamp(unit, directory_id)
 
 
 def _not_suspended(unit: SystemUnit, several: list[_Fitting]) -> list[_Fitting]:
@@ -166,35 +198,51 @@ def _not_suspended(unit: SystemUnit, several: list[_Fitting]) -> list[_Fitting]:
     return [one for one in several if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
 
 
-async def _proven(ctx: Context, token: str, fitting: _Fitting) -> Person:
-    """Whom a token names, once it is known to be genuine. Raises as :func:`judge`."""
+async def _authentic(ctx: Context, token: str, fitting: _Fitting, until: float) -> Profile | None:
+    """Whether Microsoft issued the token as it stands; what Graph said of its person, where Graph was asked. Where
+    several providers fit, any of them will do: it is about the token alone.
+
+    Raises NotGenuine, TokenExpired, ProviderUnavailable.
+    """
+    calls, cloud, claims = ctx.house.microsoft, fitting.accepted.cloud, fitting.claims
+    deadline = Deadline(fitting.provider.tenant_id, until)
+    is_over = claims.expires_at * 1000 <= ctx.now
+    if cloud.is_graph(claims.audience):
+        if is_over:  # nobody can tell any more whether it was genuine
+            raise TokenExpired(reason="entra: token for Graph")
+        profile = await _told(calls.profile(token, cloud, deadline), NotGenuine)
+        if profile.id != claims.person:
+            raise NotGenuine(reason="entra: oid: Graph names somebody else")
+        return profile
+    await _told(calls.verify(token, claims, cloud, deadline), NotGenuine)
+    if is_over:
+        raise TokenExpired(reason="entra: token for our application")
+    return None
+
+
+async def _told(asking: Awaitable[T], refused: type[InvalidToken] = InvalidToken) -> T:
+    """What Microsoft answers. Raises ``refused``, ProviderUnavailable."""
     try:
-        return await _genuine(ctx, token, fitting)
+        return await asking
     except Throttled as error:
         raise ProviderUnavailable(reason=str(error), retry_after=error.seconds) from error
     except Unreachable as error:
         raise ProviderUnavailable(reason=str(error)) from error
     except Refused as error:
-        raise InvalidToken(reason=f"entra: {error}") from error
+        raise refused(reason=f"entra: {error}") from error
 
 
-async def _genuine(ctx: Context, token: str, fitting: _Fitting) -> Person:
-    """Raises Refused, Unreachable, TokenExpired, AccountDisabled, SsoFailed."""
-    calls, deadline = ctx.house.microsoft, ctx.house.outgoing.deadline()
-    cloud, claims, settings = fitting.accepted.cloud, fitting.claims, fitting.settings
-    profile: Profile | None = None
-    if cloud.is_graph(claims.audience):
-        profile = await calls.profile(token, cloud, deadline)
-    else:
-        await calls.verify(token, claims, cloud, deadline)
-        if claims.expires_at * 1000 <= ctx.now:
-            raise TokenExpired(reason="entra: token for our application")
-        if settings.ask_graph:
-            profile = await _on_behalf(ctx, token, fitting, deadline)
-    if profile is not None and profile.id != claims.person:
-        raise Refused("oid: Graph names somebody else")
+async def _person(ctx: Context, token: str, fitting: _Fitting, profile: Profile | None, until: float) -> Person:
+    """Whom a genuine token names. ``profile``: what Graph said of them already. Raises InvalidToken, AccountDisabled,
+    SsoFailed, ProviderUnavailable."""
+    claims, settings = fitting.claims, fitting.settings
+    if profile is None and settings.ask_graph:
+        profile = await _told(_on_behalf(ctx, token, fitting, Deadline(fitting.provider.tenant_id, until)))
+        if profile.id != claims.person:
+            raise InvalidToken(reason="entra: oid: Graph names somebody else")
     if profile is not None and profile.is_guest and not settings.guests:
-        raise Refused("Graph: a guest")  # of whom the token need not say so: `acct` and `idp` are optional
+        # Of whom the token need not say so: `acct` and `idp` are optional.
+        raise InvalidToken(reason="entra: Graph: a guest")
     if profile is not None and profile.is_disabled:
         why = "Graph says that the account is disabled"
         store = ctx.house.store.of(fitting.provider.tenant_id)
@@ -203,7 +251,7 @@ async def _genuine(ctx: Context, token: str, fitting: _Fitting) -> Person:
     return directory.person_of(claims.everything, settings, profile)
 
 
-async def _on_behalf(ctx: Context, token: str, fitting: _Fitting, deadline: float) -> Profile:
+async def _on_behalf(ctx: Context, token: str, fitting: _Fitting, deadline: Deadline) -> Profile:
     """What Graph says of the caller of a genuine token for our own application. Raises Unreachable, and SsoFailed: that
     our secret is over, or that nobody consented, is not the caller's fault."""
     calls, cloud, settings = ctx.house.microsoft, fitting.accepted.cloud, fitting.settings
@@ -231,7 +279,7 @@ def _sign_in(unit: SystemUnit, ctx: Context, fitting: _Fitting, person: Person, 
     identity = providers.find_identity(bound, provider.id, person.subject)
     assert identity is not None
     until = min(int(fitting.claims.expires_at * 1000), ctx.now + KEEP_MS)
-    return Foreign(key, METHOD, identity.id, provider.changed_at, ctx.now, until)
+    return Foreign(key, METHOD, identity.id, provider.changed_at, ctx.now, until, None)
 
 
 def _match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket) -> User:

@@ -12,7 +12,7 @@ from manifest_auth import audit, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled
-from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in import devices, networks, strangers, throttle
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tokens import Pair
@@ -64,9 +64,9 @@ def finish(
         sessions.end_shown(unit, cookie, ctx.now)
     opened = sessions.open_session(bound, ctx, user.id, identity.method, identity.provider_id)
     users.signed_in(bound, user.id, ctx.now)
-    new_device = None if device else ctx.house.random.text(16)
-    throttle.remember(bound, user.id, throttle.device_origin(device or new_device or ""), ctx.now)
-    if throttle.is_somewhere(ctx.address):
+    new_device = None if device and devices.is_ours(bound, ctx, device) else devices.new(ctx)
+    throttle.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
+    if networks.is_somewhere(ctx.address):
         throttle.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id}
     if identity.provider_id is not None:
@@ -91,13 +91,14 @@ def check_in(
     if proof is not None and user.password_hash != proof:
         raise Replaced(user.password_hash)
     if user.deactivated_at is not None or tenant.suspended_at is not None:
-        audit.record(bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled")
+        strangers.record(bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled")
         raise AccountDisabled()
     return tenant, user
 
 
 async def run(ctx: Context, method: str, tail: Callable[[SystemUnit], SignedIn]) -> SignedIn:
     """Runs the tail and logs it."""
+    await ctx.house.keys.look()  # what is given out is signed with a key that counts
     signed_in = await ctx.house.store.write_quickly(tail)
     ctx.house.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
                        user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip

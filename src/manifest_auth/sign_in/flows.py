@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Select, bindparam, delete, insert, or_, select, update
 
 from manifest_auth.context import Context
+from manifest_auth.oidc import Callback
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_in_flows
@@ -48,6 +49,13 @@ class Flow(NamedTuple):
     challenge: str
     link_session_id: str | None
     invitation_id: int | None
+    redirect_uri: str
+    iss_required: int
+
+    @property
+    def callback(self) -> Callback:
+        """Where the answer of an OpenID provider must come to, by the rule that held when the sign-in began."""
+        return Callback(self.redirect_uri, bool(self.iss_required))
 
     @property
     def is_used(self) -> bool:
@@ -117,8 +125,9 @@ def cookie_name(key: str) -> str:
     return f"sso-{key[:16]}"
 
 
-def begin(unit: TenantUnit, ctx: Context, provider_id: int, wish: Wish, *, asks: bool) -> Begun:
-    """A new sign-in. ``asks``: a SAML request with an id of its own is sent."""
+def begin(unit: TenantUnit, ctx: Context, provider_id: int, wish: Wish, callback: Callback | None) -> Begun:
+    """A new sign-in. ``callback``: where an OpenID provider answers; None: a SAML request with an id of its own is
+    sent, and no OpenID answer fits."""
     random = ctx.house.random
     state, browser = random.text(24), random.text(24)
     begun = Begun(
@@ -131,13 +140,15 @@ def begin(unit: TenantUnit, ctx: Context, provider_id: int, wish: Wish, *, asks:
         key=key,
         provider_id=provider_id,
         browser=_hash(browser),
-        request_id=begun.request_id if asks else None,
+        request_id=begun.request_id if callback is None else None,
         secrets=ctx.house.sealer.seal(secrets, _row(key)),
         return_to=wish.return_to,
         response=wish.response,
         challenge=wish.challenge,
         link_session_id=wish.link_session_id,
         invitation_id=wish.invitation_id,
+        redirect_uri=callback.redirect_uri if callback else "",
+        iss_required=int(callback is not None and callback.iss_required),
         expires_at=ctx.now + LIFE_S * 1000,
     )
     return begun

@@ -66,9 +66,8 @@ def clear_admin(unit: SystemUnit, username: str, addresses: Iterable[str], addre
 
 
 def clear_address(unit: SystemUnit, address: str) -> int:
-    """Lets an address go, whatever accounts it tried. How many counters there were."""
-    found = [throttle.counters(door, "", address, None).address for door in get_args(Door)]
-    return _clear(unit, {counter.key for counter in found if counter is not None})
+    """Lets an address go, whatever accounts it tried, and the networks around it. How many counters there were."""
+    return _clear(unit, {c.key for door in get_args(Door) for c in throttle.address_counters(door, address)})
 
 
 def origins_of(unit: TenantUnit, user_id: int) -> list[str]:

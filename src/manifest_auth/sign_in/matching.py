@@ -1,8 +1,8 @@
 """Who a provider's person is here, and with which roles (contract, section 5).
 
 A person is (provider, subject). One who is new is linked to an account by an open invitation, by the signed-in user's
-consent, or because the provider owns the address's domain and vouches for the address; else an account is made, where
-the provider may. An e-mail address alone links nothing.
+consent, or because the domain of the address is proved to be the client's and the provider, which speaks for that
+domain, vouches for the address; else an account is made, where the provider may. An e-mail address alone links nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from manifest_auth import audit, links, providers, users
+from manifest_auth import audit, claims, links, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, Replay, SsoFailed, ValidationError
@@ -25,6 +25,11 @@ from manifest_auth.users import User
 
 _LONGEST_SUBJECT = 512
 _LONGEST_NAME = 100
+_MOST_SHOWN, _SHOWN_LENGTH = 10, 40
+#: Claims that every token carries and no one sets up.
+_PROTOCOL = frozenset(
+    {"iss", "aud", "azp", "sub", "exp", "iat", "nbf", "nonce", "jti", "sid", "auth_time", "acr", "amr", "at_hash"}
+)
 # The first is one sentence for an account that does not exist and for one that is not linked: an address whose owner
 # nobody vouched for is not told which.
 _NO_ACCOUNT = "You have no account here that belongs to this identity"
@@ -45,6 +50,7 @@ class Person(NamedTuple):
     groups: tuple[str, ...] | None
     directory: str = ""  # of Microsoft: its id, within which the subject is the same at every provider
     aliases: tuple[str, ...] = ()  # other subjects of the same person at the same provider
+    told: tuple[str, ...] = ()  # the names of the claims or attributes that arrived
 
 
 class Ticket(NamedTuple):
@@ -79,7 +85,7 @@ def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ti
     if not user.roles and user.deactivated_at is None:
         if mapped & Role.ADMIN.bit:
             raise _refused("the groups give the role Admin alone, and no Admin confirmed the identity", _NO_ROLE)
-        raise _refused("no group gives a role", _NO_ROLE)
+        raise _refused(_no_role(person), _NO_ROLE)
     return user
 
 
@@ -138,8 +144,11 @@ def _find_account(
     found = users.find_by_email(unit, person.email) if person.email else None
     if found is None:
         return None, How.DOMAIN
-    if not (_owns(provider, person) and person.vouched):
+    if not (_lists(provider, person) and person.vouched):
         raise _refused("an account has this address, and the provider does not vouch for it", _NO_ACCOUNT)
+    if not _counts(unit, person):
+        why = "an account has this address, and nothing vouches for it: the domain is not proved for this client"
+        raise _refused(why, _NO_ACCOUNT)
     if providers.claims_unvouched(unit, found.id):
         raise _refused("the account with this address was made without anybody vouching for the address")
     if providers.has_subject(unit, provider.id, found.id):
@@ -169,10 +178,10 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
         raise _refused("unknown person, and the provider creates no users", _NO_ACCOUNT)
     if not person.email:
         raise _refused("unknown person without a valid e-mail address", _NO_ADDRESS)
-    if rules.domains and not _owns(provider, person):
+    if rules.domains and not _lists(provider, person):
         raise _refused("unknown person of a foreign domain", _NO_ACCOUNT)
     if not roles:
-        raise _refused("no group gives a role", _NO_ROLE)
+        raise _refused(_no_role(person), _NO_ROLE)
     try:
         user = users.create(
             unit,
@@ -189,18 +198,29 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
         raise _refused(f"no account can be made: {error}") from error
     except NoSeat as error:
         raise granting.no_seat(error) from error
-    how = How.CREATED if person.vouched and _owns(provider, person) else How.CREATED_UNVOUCHED
+    is_vouched = person.vouched and _lists(provider, person) and _counts(unit, person)
+    how = How.CREATED if is_vouched else How.CREATED_UNVOUCHED
     detail = {"email": user.email, "roles": role_names(roles), "provider": provider.id}
     audit.record(unit, ctx, Event.USER_CREATED, f"user:{user.id}", **detail)
     return user, how
 
 
 def _address(provider: Provider, person: Person) -> Address:
-    return Address(person.email or "", bool(person.vouched) and _owns(provider, person))
+    return Address(person.email or "", bool(person.vouched) and _lists(provider, person))
 
 
-def _owns(provider: Provider, person: Person) -> bool:
-    return person.email is not None and email_key(person.email).rpartition("@")[2] in provider.rules.domains
+def _lists(provider: Provider, person: Person) -> bool:
+    """Whether the provider is configured to speak for the address's domain."""
+    return _domain(person) in provider.rules.domains
+
+
+def _counts(unit: TenantUnit, person: Person) -> bool:
+    """Whether the domain of the address is proved to be this client's."""
+    return claims.domain_counts(unit, _domain(person))
+
+
+def _domain(person: Person) -> str:
+    return email_key(person.email or "").rpartition("@")[2]
 
 
 def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
@@ -216,6 +236,19 @@ def groups_of(claims: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
     if isinstance(value, str):
         return (value,)
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _no_role(person: Person) -> str:
+    """With what arrived, for those who set up the groups: no value of anything else."""
+    groups = ", ".join(_quoted(person.groups or ())) or "none"
+    claims = ", ".join(_quoted(tuple(name for name in person.told if name not in _PROTOCOL))) or "none"
+    return f"no group gives a role; groups: {groups}; claims: {claims}"
+
+
+def _quoted(texts: tuple[str, ...]) -> list[str]:
+    """The first of many, each cut: what a provider sends is not bounded, a reason is."""
+    shown = [repr(text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "…") for text in texts[:_MOST_SHOWN]]
+    return [*shown, "…"] if len(texts) > _MOST_SHOWN else shown
 
 
 def _usable(person: Person) -> Person:

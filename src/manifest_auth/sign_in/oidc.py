@@ -14,61 +14,77 @@ from manifest_auth import base64url, oidc, providers
 from manifest_auth.context import Context
 from manifest_auth.errors import ProviderUnavailable, SsoFailed
 from manifest_auth.metrics import Method
+from manifest_auth.oidc import CallbackAddresses
 from manifest_auth.outgoing import Unreachable
 from manifest_auth.providers import OidcSettings, Provider
-from manifest_auth.sign_in import flows, matching, provider_flow
+from manifest_auth.sign_in import flows, known_refusals, matching, provider_flow
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
+from manifest_auth.sign_in.known_refusals import START_AGAIN
 from manifest_auth.sign_in.matching import Person
 from manifest_auth.sign_in.provider_flow import Chosen, Outcome
 
 METHOD: Method = "oidc"
 CALLBACK = "/api/client/auth/oidc/callback"
+_ELSEWHERE = "the answer came to another callback address"
 
 
 class Returned(NamedTuple):
-    """What the browser brought back; ``number``: of the provider, when its own callback address was used;
-    ``description``: the provider's words about ``error``, which anybody can write."""
+    """What the browser brought back; ``came_to``: the callback address that it brought it to; ``description``: the
+    provider's words about ``error``, which anybody can write."""
 
     state: str
     code: str
     iss: str | None
     error: str
-    number: str
+    came_to: str
     description: str = ""
 
 
-def callback_of(ctx: Context, provider: Provider) -> str:
-    """The redirect address to register at the provider: from the configured public address, never from a header."""
-    base = ctx.house.settings.public_url.rstrip("/") + CALLBACK
-    return f"{base}/{provider.id}" if _settings(provider).own_callback else base
+def shared_callback(ctx: Context) -> str:
+    """The callback address of all providers that are marked for it and announce ``iss``."""
+    return ctx.house.settings.public_url.rstrip("/") + CALLBACK
+
+
+def own_callback(ctx: Context, client: str, provider: str) -> str:
+    """The callback address of one provider of one client, made of their names, which never change: known before either
+    side is set up. From the configured public address, never from a header."""
+    return f"{shared_callback(ctx)}/{client}/{provider}"
+
+
+def callbacks_of(ctx: Context, client: str, provider: Provider) -> CallbackAddresses:
+    """The addresses that the provider may send browsers to; ``client``: identifier of the provider's client."""
+    shared = shared_callback(ctx) if _settings(provider).shared_callback else None
+    return CallbackAddresses(own_callback(ctx, client, provider.name), shared)
 
 
 async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
     """The address at the provider to go to. Raises ProviderUnavailable, SsoFailed."""
     provider = chosen.provider
-    beginning = begin_at(ctx, chosen, registration_of(ctx, provider), callback_of(ctx, provider), login_hint)
+    addresses = callbacks_of(ctx, chosen.tenant.identifier, provider)
+    beginning = begin_at(ctx, chosen, registration_of(ctx, provider), addresses, login_hint)
     return await counted(ctx, METHOD, beginning, begun)
 
 
 async def begin_at(
-    ctx: Context, chosen: Chosen, registration: oidc.Registration, redirect_uri: str, login_hint: str
+    ctx: Context, chosen: Chosen, registration: oidc.Registration, addresses: CallbackAddresses, login_hint: str
 ) -> tuple[str, Begun]:
     """As :func:`begin`, for every kind of provider that speaks OpenID Connect; counts nothing."""
     provider, house = chosen.provider, ctx.house
     try:
-        found = await house.oidc.discover(registration.issuer, house.outgoing.deadline())
+        found = await house.oidc.discover(registration.issuer, house.outgoing.deadline(provider.tenant_id))
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
-    started = await provider_flow.begin(ctx, chosen)
+    callback = addresses.chosen(found)
+    started = await provider_flow.begin(ctx, chosen, callback)
     authorization = oidc.Authorization(
         state=started.state,
         nonce=started.nonce,
         challenge=base64url.encode(hashlib.sha256(started.verifier.encode()).digest()),
-        redirect_uri=redirect_uri,
+        redirect_uri=callback.redirect_uri,
         login_hint=login_hint or None,
         prompt=None,
     )
@@ -85,33 +101,41 @@ async def end(
 async def _end(
     ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
-    flow, provider = await open_flow(ctx, METHOD, returned, cookie_of)
+    flow, provider = await open_flow(ctx, METHOD, lambda asked: _settings(asked).issuer, returned, cookie_of)
     person = await _redeem(ctx, provider, flow, returned)
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
 
 
 async def open_flow(
-    ctx: Context, kind: str, returned: Returned, cookie_of: Callable[[str], str | None]
+    ctx: Context,
+    method: Method,
+    issuer_of: Callable[[Provider], str],
+    returned: Returned,
+    cookie_of: Callable[[str], str | None],
 ) -> tuple[Flow, Provider]:
     """The sign-in that an answer belongs to, used up. ``cookie_of``: from a cookie's name to its value.
 
-    Raises SsoFailed. Until state and browser were found right nothing is used up, and until the address was, no call
-    goes out.
+    Raises SsoFailed. Until state, browser, callback address and issuer were found right nothing is used up and no call
+    goes out. The issuer is the one that was asked: with other settings of the provider the flow would be gone.
     """
     house = ctx.house
     flow = await house.store.read(lambda unit: flows.find_by_state(unit, returned.state, ctx.now))
     if flow is None:
-        raise SsoFailed(reason="state: unknown or expired")
+        raise SsoFailed(START_AGAIN, reason="state: unknown or expired")
+    whose = (flow.tenant_id, flow.provider_id)
     if flow.is_used:
-        raise SsoFailed(reason="state: used before", replay="oidc_state")
+        refusal = SsoFailed(START_AGAIN, reason="state: used before", replay="oidc_state")
+        raise await known_refusals.refuse(ctx, method, *whose, refusal)
     if not flow.is_from(cookie_of(flow.cookie)):
-        raise SsoFailed(reason="state: of another browser")
+        refusal = SsoFailed(known_refusals.other_browser(ctx), reason="state: of another browser")
+        raise await known_refusals.refuse(ctx, method, *whose, refusal)
     bound = house.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
+    if not flow.callback.fits(returned.came_to, returned.iss, lambda: issuer_of(provider)):
+        raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
     if not await bound.write_quickly(lambda unit: flows.take(unit, flow)):
-        raise SsoFailed(reason="state: used meanwhile", replay="oidc_state")
-    if provider.kind != kind or returned.number != _number(provider):
-        raise await provider_flow.refuse(ctx, provider, "the answer came to another callback address")
+        refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
+        raise await known_refusals.refuse(ctx, method, *whose, refusal)
     if provider.disabled_at is not None:
         raise await provider_flow.refuse(ctx, provider, "provider is switched off")
     if returned.error or not returned.code:
@@ -121,21 +145,14 @@ async def open_flow(
     return flow, provider
 
 
-def _number(provider: Provider) -> str:
-    """What the callback address carries."""
-    settings = provider.rules.oidc
-    return str(provider.id) if settings is not None and settings.own_callback else ""
-
-
 async def _redeem(ctx: Context, provider: Provider, flow: Flow, returned: Returned) -> Person:
     settings = _settings(provider)
     nonce, verifier = flows.open_secrets(ctx.house.sealer, flow)
-    answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx, provider), returned.iss)
+    answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
     wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
     try:
-        claims = await ctx.house.oidc.redeem(
-            registration_of(ctx, provider), answer, frozenset(wants - {""}), ctx.house.outgoing.deadline()
-        )
+        deadline = ctx.house.outgoing.deadline(provider.tenant_id)
+        claims = await ctx.house.oidc.redeem(registration_of(ctx, provider), answer, frozenset(wants - {""}), deadline)
     except Unreachable as error:
         await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
         raise ProviderUnavailable(reason=str(error)) from error
@@ -161,6 +178,7 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
         first_name=first,
         last_name=last,
         groups=matching.groups_of(claims, settings.group_claim),
+        told=tuple(claims),
     )
 
 
@@ -169,7 +187,12 @@ def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
     settings = _settings(provider)
     secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
     return oidc.Registration(
-        settings.issuer, settings.client_id, secret, settings.scopes, settings.client_authentication
+        settings.issuer,
+        settings.client_id,
+        secret,
+        settings.scopes,
+        settings.client_authentication,
+        settings.audiences,
     )
 
 

@@ -1,7 +1,7 @@
 """Signing in with e-mail and password: throttle, prove, then the tail that all methods share.
 
 Exactly one password hash is computed for each attempt that the throttle lets through, whatever was found: a stored one,
-or a dummy of today's settings for an account that does not exist, has no password or belongs elsewhere.
+or a decoy for an account that does not exist, has no password or belongs elsewhere (:mod:`.decoys`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import InvalidCredentials, Overloaded
 from manifest_auth.metrics import Door, Method
-from manifest_auth.sign_in import finish, strangers, throttle
+from manifest_auth.sign_in import decoys, finish, strangers, throttle
 from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.throttle import Counters, Wait
 from manifest_auth.store import SystemUnit
@@ -45,10 +45,12 @@ class Shown(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What was found and counted. ``user``: one who may have a password; None for all others."""
+    """What was found and counted. ``user``: one who may have a password; None for all others. ``decoy``: a hash that is
+    done the work of where there is none to verify."""
 
     tenant: Tenant | None
     user: User | None
+    decoy: str | None
     counters: Counters
     wait: Wait | None
 
@@ -75,7 +77,7 @@ async def _sign_in(ctx: Context, shown: Shown) -> finish.SignedIn:
 
 async def _prove_and_finish(ctx: Context, shown: Shown, attempt: Attempt, stored: str | None) -> finish.SignedIn:
     house = ctx.house
-    proof = await throttle.prove(ctx, attempt.counters, stored, shown.password)
+    proof = await throttle.prove(ctx, attempt.counters, stored, shown.password, attempt.decoy)
     if not proof.matches or attempt.user is None or attempt.tenant is None:
         await house.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, shown))
         raise InvalidCredentials()
@@ -111,14 +113,15 @@ def find_and_count(unit: SystemUnit, ctx: Context, claim: Claim, door: Door) -> 
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
         strangers.record(chain, ctx, Event.THROTTLED, f"user:{user.id}" if user else "", wait_ms=wait.ms)
-    return Attempt(tenant, user, counters, wait)
+    decoy = decoys.pick(unit, ctx, tenant.id if tenant else None, account)
+    return Attempt(tenant, user, decoy, counters, wait)
 
 
 def _find(unit: SystemUnit, claim: Claim) -> tuple[Tenant | None, User | None]:
     if claim.client is not None:
         tenant = tenants.find(unit, claim.client)
         return tenant, users.find_by_email(unit.of(tenant.id), claim.email) if tenant else None
-    user = users.find_where_last_signed_in(unit, claim.email)
+    user = users.find_without_client(unit, claim.email, throttle.device_origin(claim.device) if claim.device else "")
     return (tenants.get(unit, user.tenant_id), user) if user else (None, None)
 
 
@@ -137,7 +140,7 @@ def _known_origin(
 def _failed(unit: SystemUnit, ctx: Context, attempt: Attempt, shown: Shown) -> None:
     chain = unit.of(attempt.tenant.id if attempt.tenant else audit.INSTALLATION)
     subject = f"user:{attempt.user.id}" if attempt.user else ""
-    audit.record(chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=shown.client or "")
+    strangers.record(chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=shown.client or "")
 
 
 async def _rehash(ctx: Context, tenant_id: int, user_id: int, stored: str, password: str) -> None:

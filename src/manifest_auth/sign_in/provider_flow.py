@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import links, providers, sessions, tenants
 from manifest_auth.audit import Event
+from manifest_auth.claims import names
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
 from manifest_auth.links import Purpose
 from manifest_auth.metrics import Method, Result
+from manifest_auth.oidc import Callback
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import codes, finish, flows, matching, strangers, throttle
+from manifest_auth.sign_in import codes, finish, flows, known_refusals, matching, strangers, throttle
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
 from manifest_auth.sign_in.flows import Begun, Flow, Wish
+from manifest_auth.sign_in.known_refusals import OfClient
 from manifest_auth.sign_in.matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 
 T = TypeVar("T")
 _MORE_ATTEMPTS = 3
+SUSPENDED = "the client is suspended"
 
 
 class Asked(NamedTuple):
@@ -60,41 +64,59 @@ class Outcome(NamedTuple):
 
 
 async def choose(ctx: Context, kind: Method, asked: Asked) -> Chosen:
-    """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off."""
-    return await counted(ctx, kind, ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked)), begun)
+    """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off, AccountDisabled
+    when the client is suspended: better before the login at the provider than after it."""
+    choosing = ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked))
+    return await counted(ctx, kind, known_refusals.told(ctx, kind, choosing), begun)
 
 
 def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
-    if asked.client is None:
-        if asked.provider is None:
-            raise ValidationError(details=[("client", "Required")])
-        found = providers.find_only(unit, asked.provider, kind)
-        if found is None:
-            raise NotFound(reason="no client named, and not the only provider of that name")
-        tenant = tenants.get(unit, found.tenant_id)
-    else:
-        named = tenants.find(unit, asked.client)
-        if named is None:
-            raise NotFound(reason="no such client")
-        tenant, found = named, _of_tenant(unit.of(named.id), kind, asked.provider)
+    tenant = _client(unit, kind, asked)
+    found = _of_tenant(unit.of(tenant.id), kind, asked.provider)
+    if tenant.suspended_at is not None:
+        refusal = AccountDisabled("Nobody can sign in here at the moment: this client is suspended", reason=SUSPENDED)
+        raise OfClient(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
-        raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        raise OfClient(
+            tenant.id, found.id, SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        )
     bound = unit.of(tenant.id)
     invitation = links.find(bound, asked.invitation) if asked.invitation else None
     if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
         used = invitation is not None and invitation.used_at is not None
-        raise SsoFailed(
-            "The invitation is not open any more",
-            reason="invitation: unknown, used or expired",
-            replay="one_time_link" if used else None,
+        raise OfClient(
+            tenant.id,
+            found.id,
+            SsoFailed(
+                "The invitation is not open any more",
+                reason="invitation: unknown, used or expired",
+                replay="one_time_link" if used else None,
+            ),
         )
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
-    challenge = codes.check_challenge(asked.challenge)
+    challenge = codes.check_challenge(asked.challenge, is_needed=not _is_web(return_to))
     wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)
     return Chosen(tenant, found, wish)
 
 
-async def begin(ctx: Context, chosen: Chosen, *, asks: bool = False) -> Begun:
+def _client(unit: SystemUnit, kind: str, asked: Asked) -> Tenant:
+    """The client that is named; else the one that the provider's name means, and for Dynamics the name of its start.
+    Raises NotFound, ValidationError."""
+    if asked.client is not None:
+        named = tenants.find(unit, asked.client)
+        if named is None:
+            raise NotFound(reason="no such client")
+        return named
+    name = asked.provider or (names.DYNAMICS if kind == "dynamics" else None)
+    meant = names.client_of(unit, name) if name is not None else None
+    if meant is None and asked.provider is not None:
+        raise NotFound(reason="no client named, and nobody pinned the provider's name")
+    if meant is None:
+        raise ValidationError(details=[("client", "Required")])
+    return meant
+
+
+async def begin(ctx: Context, chosen: Chosen, callback: Callback | None) -> Begun:
     """A new sign-in, see :func:`flows.begin`. Raises RateLimited where strangers left too many unfinished."""
     provider = chosen.provider
 
@@ -103,7 +125,7 @@ async def begin(ctx: Context, chosen: Chosen, *, asks: bool = False) -> Begun:
         if is_strangers and (wait := strangers.begins(unit, ctx, chosen.wish.device)):
             strangers.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
-        return flows.begin(unit, ctx, provider.id, chosen.wish, asks=asks)
+        return flows.begin(unit, ctx, provider.id, chosen.wish, callback)
 
     started = await ctx.house.store.of(provider.tenant_id).write_quickly(work)
     if isinstance(started, Begun):
@@ -125,7 +147,9 @@ def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
     return found
 
 
-def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str, response: str = "cookie") -> str:
+def return_address(
+    ctx: Context, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
+) -> str:
     """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
     is listed, else the page that says who one is. Raises ValidationError."""
     listed = _listed(tenant, provider)
@@ -139,8 +163,9 @@ def return_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str,
     return address or _who_am_i(ctx)
 
 
-def _listed(tenant: Tenant, provider: Provider) -> tuple[str, ...]:
-    return (*provider.rules.return_addresses, *tenants.settings_of(tenant.settings).return_addresses)
+def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
+    of_provider = provider.rules.return_addresses if provider is not None else ()
+    return (*of_provider, *tenants.settings_of(tenant.settings).return_addresses)
 
 
 def _who_am_i(ctx: Context) -> str:
@@ -185,13 +210,13 @@ async def complete(
                 use(bound)
             tenant = tenants.get(unit, provider.tenant_id)
             if tenant.suspended_at is not None:  # before anybody is made or changed there
-                record_refusal(bound, ctx, provider, "the client is suspended")
-                raise AccountDisabled(reason="the client is suspended")
+                record_refusal(bound, ctx, provider, SUSPENDED)
+                raise AccountDisabled(reason=SUSPENDED)
             if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
         except SsoFailed as refusal:
-            record_failure(bound, ctx, provider, refusal)
+            record_failure(bound, ctx, provider, refusal, proved=True)
             raise
         return user.id
 
@@ -253,15 +278,18 @@ def _code(unit: SystemUnit, ctx: Context, provider: Provider, user_id: int, flow
     return codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
 
 
-def record_failure(unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed) -> None:
-    """Writes down why somebody did not get in."""
-    detail = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:500]}
-    strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", **detail)
+def record_failure(
+    unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed, *, proved: bool = False
+) -> None:
+    """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
+    why = refusal.reason[: known_refusals.LONGEST_WHY]
+    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
+    strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
 
 
 def record_refusal(unit: TenantUnit, ctx: Context, provider: Provider, why: str) -> None:
     """Writes down why somebody who proved to be there did not get in."""
-    detail = {"method": provider.kind, "provider": provider.id, "why": why}
+    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
     strangers.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
 
 

@@ -15,6 +15,7 @@ from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
     NotFound,
+    Overloaded,
     ProviderUnavailable,
     RateLimited,
     SsoFailed,
@@ -63,18 +64,10 @@ class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
         Literal["cookie", "code"], Meta(description="`code`: the return address gets a one-time code for `exchange`.")
     ] = "cookie"
     code_challenge: Annotated[
-        str, Meta(max_length=43, description="S256 challenge (RFC 7636) that `exchange` must answer.")
+        str, Meta(max_length=43, description="S256 challenge (RFC 7636) for `exchange`; an app's own scheme needs it.")
     ] = ""
     invitation: Annotated[str, Meta(max_length=100, description="Token of an open invitation.")] = ""
     login_hint: Annotated[str, Meta(max_length=254, description="Handed on to the provider.")] = ""
-
-
-class CallbackQuery(msgspec.Struct, frozen=True):
-    state: Annotated[str, Meta(max_length=500)] = ""
-    code: Annotated[str, Meta(max_length=8000)] = ""
-    iss: Annotated[str, Meta(max_length=2000)] | None = None
-    error: Annotated[str, Meta(max_length=500)] = ""
-    error_description: str = ""
 
 
 class SamlBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -145,11 +138,12 @@ def bind(ctx: Context, begun: Begun, *, cross_site: bool) -> Header:
     return flow_cookie(begun.cookie, begun.browser, flows.LIFE_S, ctx.house.settings, cross_site=cross_site)
 
 
-def _unbind(ctx: Context, flow: Flow | None, *, cross_site: bool) -> tuple[Header, ...]:
+def unbind(ctx: Context, flow: Flow | None, *, cross_site: bool) -> tuple[Header, ...]:
+    """Takes that cookie away."""
     return (flow_cookie(flow.cookie, "", 0, ctx.house.settings, cross_site=cross_site),) if flow else ()
 
 
-def _sent_on(ctx: Context, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer:
+def sent_on(ctx: Context, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer:
     """The browser goes where the sign-in ends; tokens never travel in an address."""
     if outcome.code is not None:
         mark = "&" if "?" in outcome.return_to else "?"
@@ -167,26 +161,12 @@ async def _oidc(ctx: Context, call: Call[None]) -> Answer:
     return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
 
 
-async def _oidc_callback(ctx: Context, call: Call[None]) -> Answer:
-    q: CallbackQuery = call.parameters
-    returned = oidc.Returned(q.state, q.code, q.iss, q.error, call.path.get("number", ""), q.error_description)
-    flow, outcome = await oidc.end(ctx, returned, call.head.cookie, browser_of(call.head))
-    return _sent_on(ctx, outcome, 302, _unbind(ctx, flow, cross_site=False))
-
-
 async def _dynamics(ctx: Context, call: Call[None]) -> Answer:
     if (answer := _elsewhere(ctx, call, dynamics.PATH)) is not None:
         return answer
     chosen = await choose(ctx, dynamics.METHOD, _asked(ctx, call))
     address, begun = await dynamics.begin(ctx, chosen, call.parameters.login_hint)
     return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
-
-
-async def _dynamics_callback(ctx: Context, call: Call[None]) -> Answer:
-    q: CallbackQuery = call.parameters
-    returned = oidc.Returned(q.state, q.code, q.iss, q.error, "", q.error_description)
-    flow, outcome = await dynamics.end(ctx, returned, call.head.cookie, browser_of(call.head))
-    return _sent_on(ctx, outcome, 302, _unbind(ctx, flow, cross_site=False))
 
 
 async def _saml(ctx: Context, call: Call[None]) -> Answer:
@@ -214,14 +194,14 @@ async def _saml_response(ctx: Context, call: Call[bytes]) -> Answer:
             raise ValidationError(details=[("SAMLResponse", "Required")])
         received = saml.Received(fields["SAMLResponse"], fields.get("RelayState", ""), client)
         flow, outcome = await saml.end(ctx, received, cookie_of, browser_of(call.head))
-        return _sent_on(ctx, outcome, 303, _unbind(ctx, flow, cross_site=True))
+        return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
     check_media_type(call.head)
     body = convert(parse(call.body), SamlBody)
     received = saml.Received(body.saml_response, body.relay_state, client)
     flow, outcome = await saml.end(ctx, received, cookie_of, browser_of(call.head))
     if outcome.signed_in is not None:
-        return signed_in_answer(ctx, outcome.signed_in, _unbind(ctx, flow, cross_site=True))
-    return _sent_on(ctx, outcome, 303, _unbind(ctx, flow, cross_site=True))
+        return signed_in_answer(ctx, outcome.signed_in, unbind(ctx, flow, cross_site=True))
+    return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
 
 
 async def _saml_metadata(ctx: Context, call: Call[None]) -> Answer:
@@ -272,27 +252,20 @@ async def _discover(ctx: Context, call: Call[DiscoverBody]) -> Answer:
 
 
 _BASE = "/api/client/auth"
-_BEGINS = (ValidationError, NotFound, SsoFailed, RateLimited, ProviderUnavailable)
-_ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
+_BEGINS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
+ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
     Route("POST", f"{_BASE}/discover", _discover, Door.OPEN, "Which ways in an e-mail address has",
           DiscoverBody, DiscoverData, limit=AUTH_LIMIT, query=ClientQuery),
     Route("GET", f"{_BASE}/oidc", _oidc, Door.OPEN, "Sign in at an OpenID provider: redirects to it",
           status=302, query=StartQuery, refusals=_BEGINS),
-    Route("GET", f"{_BASE}/oidc/callback", _oidc_callback, Door.OPEN, "Where OpenID providers send the browser back to",
-          status=302, query=CallbackQuery, refusals=_ENDS),
-    Route("GET", f"{_BASE}/oidc/callback/{{number}}", _oidc_callback, Door.OPEN,
-          "The same for a provider with a callback address of its own", status=302, query=CallbackQuery,
-          refusals=_ENDS),
     Route("GET", dynamics.PATH, _dynamics, Door.OPEN, "Sign in with Microsoft Dynamics: redirects to the directory",
           status=302, query=StartQuery, refusals=_BEGINS),
-    Route("GET", dynamics.CALLBACK, _dynamics_callback, Door.OPEN, "Where Microsoft sends the browser back to",
-          status=302, query=CallbackQuery, refusals=_ENDS),
     Route("GET", saml.PATH, _saml, Door.OPEN, "Sign in at a SAML provider: redirects to it, or posts to it",
           status=302, query=StartQuery, refusals=_BEGINS),
     Route("POST", saml.PATH, _saml_response, Door.OPEN,
           "Sign in with a SAML response: JSON, or the provider's form post", SamlBody, SignInData,
-          limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=_ENDS),
+          limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*ENDS, RateLimited, Overloaded)),
     Route("GET", f"{saml.PATH}/metadata", _saml_metadata, Door.OPEN, "Our SAML metadata for a client",
           query=MetadataQuery, refusals=(ValidationError, NotFound)),
     Route("POST", f"{_BASE}/exchange", _exchange, Door.OPEN, "Get tokens for a one-time code",

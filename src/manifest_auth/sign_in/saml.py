@@ -1,15 +1,16 @@
 """Signing in at a SAML provider: requests and responses (SAML 2.0 profiles, section 4.1; security bar, part 6).
 
 What a response says of itself only picks the provider whose pinned keys it is judged by: the request that it answers,
-else the client that was named, else the audience. Everything after that is read from verified bytes alone, and every
-failure is one and the same answer.
+else the client that was named, else the audience, or the Destination where the audience is encrypted. Everything after
+that is read from verified bytes alone, and every failure is one and the same answer.
 """
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manifest_auth import providers, tenants
 from manifest_auth.audit import Event
@@ -17,13 +18,15 @@ from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.metrics import Method
 from manifest_auth.providers import Provider, SamlSettings
-from manifest_auth.sign_in import flows, provider_flow, replays, strangers
+from manifest_auth.sign_in import flows, known_refusals, provider_flow, replays, strangers, unverified
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser
 from manifest_auth.sign_in.flows import Begun, Flow
+from manifest_auth.sign_in.known_refusals import START_AGAIN, OfClient
 from manifest_auth.sign_in.matching import Person
 from manifest_auth.sign_in.provider_flow import Chosen, Outcome
 from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
 
 if TYPE_CHECKING:  # loaded when the first response arrives: it brings libraries that few installations need
     from manifest_auth.saml import Assertion, Policy, Shown
@@ -68,9 +71,10 @@ def entity_id(ctx: Context, client: str) -> str:
     return f"{ctx.house.settings.public_url.rstrip('/')}{PATH}/metadata?client={client}"
 
 
-def acs(ctx: Context) -> str:
-    """Our assertion consumer address."""
-    return ctx.house.settings.public_url.rstrip("/") + PATH
+def acs(ctx: Context, client: str = "") -> str:
+    """Our assertion consumer address. ``client``: as it may be typed in at a provider that encrypts, so that its
+    responses name the client even when nobody asked for them."""
+    return ctx.house.settings.public_url.rstrip("/") + PATH + (f"?client={client}" if client else "")
 
 
 async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) -> tuple[str | tuple[bytes, str], Begun]:
@@ -81,7 +85,7 @@ async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) ->
 async def _begin(ctx: Context, chosen: Chosen, *, redirect_only: bool) -> tuple[str | tuple[bytes, str], Begun]:
     settings = _settings(chosen.provider)
     posts = settings.binding == "post" and not redirect_only
-    started = await provider_flow.begin(ctx, chosen, asks=True)
+    started = await provider_flow.begin(ctx, chosen, None)
     client, request_id, state = chosen.tenant.identifier, started.request_id, started.state
     return request_to(ctx, chosen.provider, client, request_id, state, posts=posts), started
 
@@ -107,18 +111,31 @@ def request_to(
 async def end(
     ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
-    """Judges a response. Raises SsoFailed, AccountDisabled, ValidationError when there is none in it."""
-    return await counted(ctx, METHOD, _end(ctx, received, cookie_of, browser), lambda ended: ended[1].result)
+    """Judges a response.
+
+    Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, ValidationError when there is none in it.
+    """
+    return await counted(ctx, METHOD, _in_its_place(ctx, received, cookie_of, browser), lambda ended: ended[1].result)
+
+
+async def _in_its_place(
+    ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
+) -> tuple[Flow | None, Outcome]:
+    with ctx.house.saml_threads.place():  # before it is counted: what was never tried is no attempt
+        return await _end(ctx, received, cookie_of, browser)
 
 
 async def _end(
     ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
+    taken = await unverified.take(ctx, received.relay_state, cookie_of)
+    await ctx.house.saml_threads.run(_load)
     from manifest_auth import saml
 
     try:
-        shown = saml.read(received.response)
-        found = await ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
+        shown = await ctx.house.saml_threads.run(lambda: saml.read(received.response))
+        reading = ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
+        found = await known_refusals.told(ctx, METHOD, reading)
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
     except saml.Refused as error:
@@ -136,13 +153,19 @@ async def _end(
 
     def use(unit: TenantUnit) -> None:
         if flow is not None and not flows.take(unit, flow):
-            raise SsoFailed(reason="the request was answered before", replay="saml_response")
+            raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
         if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
-            detail = {"provider": provider.id, "assertion": assertion.id[:256]}
+            detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
             strangers.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
-            raise SsoFailed(reason="replay: the assertion was used before", replay="saml_assertion")
+            raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")
+        taken.was_right(unit)
 
     return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
+
+
+def _load() -> None:
+    """Reads the libraries in: hundreds of milliseconds, before the first response."""
+    import manifest_auth.saml  # noqa: F401
 
 
 def _candidates(
@@ -158,35 +181,60 @@ def _candidates(
     if shown.in_response_to is not None:
         flow = flows.find_by_request(unit, shown.in_response_to, ctx.now)
         if flow is None:
-            raise SsoFailed(reason="InResponseTo: no open request of ours")
-        if flow.is_used:
-            raise SsoFailed(reason="InResponseTo: the request was answered before", replay="saml_response")
-        if named is not None and named.id != flow.tenant_id:
-            raise SsoFailed(reason="the request was another client's")
-        if received.relay_state and not flows.has_state(flow, received.relay_state):
-            raise SsoFailed(reason="RelayState: of another sign-in")
-        if not flow.is_from(cookie_of(flow.cookie)):
-            raise SsoFailed(reason="the request was another browser's")
+            unknown = SsoFailed(START_AGAIN, reason="InResponseTo: no open request of ours")
+            raise _whose(unit, ctx, named, shown, unknown)
+        if refusal := _unfit(ctx, received, named, flow, cookie_of(flow.cookie)):
+            raise OfClient(flow.tenant_id, flow.provider_id, refusal)
         provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
         return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
     asked = flows.find_by_state(unit, received.relay_state, ctx.now) if received.relay_state else None
     if asked is not None and not asked.is_used:
-        raise SsoFailed(reason="InResponseTo is missing, though we asked")
+        refusal = SsoFailed(reason="InResponseTo is missing, though we asked")
+        raise OfClient(asked.tenant_id, asked.provider_id, refusal)
     issuer = shown.issuer or ""
     candidates = []
-    if named is None and shown.is_encrypted:
-        found = providers.find_by_issuer(unit, issuer, METHOD)
-        candidates = [_Candidate(p, tenants.get(unit, p.tenant_id).identifier, None) for p in found]
-    prefix = entity_id(ctx, "")
-    idents = [named.identifier] if named else [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)]
-    for identifier in idents[:5]:
+    for identifier in [named.identifier] if named else _clients_said(ctx, shown):
         tenant = tenants.find(unit, identifier)
         fitting = providers.find_with_issuer(unit.of(tenant.id), issuer) if tenant is not None else None
         if tenant is not None and fitting is not None:
             candidates.append(_Candidate(fitting, tenant.identifier, None))
     if not candidates:
-        raise SsoFailed(reason="response: no provider with this issuer and audience")
+        raise _whose(unit, ctx, named, shown, SsoFailed(reason="response: no provider with this issuer and audience"))
     return candidates
+
+
+def _clients_said(ctx: Context, shown: Shown) -> list[str]:
+    """The clients that a response names by itself: by its audiences, or by its Destination where those are encrypted.
+    Raises ValidationError where it names none by that."""
+    if not shown.is_encrypted:
+        prefix = entity_id(ctx, "")
+        return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]
+    prefix, destination = f"{acs(ctx)}?client=", shown.destination or ""
+    if not destination.startswith(prefix):
+        raise ValidationError(details=[("client", "Required: the response is encrypted, and we did not ask for it")])
+    return [destination.removeprefix(prefix)]
+
+
+def _whose(unit: SystemUnit, ctx: Context, named: Tenant | None, shown: Shown, refusal: SsoFailed) -> Exception:
+    """The refusal, of the client that the request or an audience of the response names: enough to tell its trail."""
+    prefix = entity_id(ctx, "")
+    mine = [audience.removeprefix(prefix) for audience in shown.audiences[:1] if audience.startswith(prefix)]
+    client = named or next((found for one in mine if (found := tenants.find(unit, one)) is not None), None)
+    return refusal if client is None else OfClient(client.id, None, refusal)
+
+
+def _unfit(ctx: Context, received: Received, named: Tenant | None, flow: Flow, cookie: str | None) -> SsoFailed | None:
+    """Why a response is no answer to this request of ours."""
+    if flow.is_used:
+        reason = "InResponseTo: the request was answered before"
+        return SsoFailed(START_AGAIN, reason=reason, replay="saml_response")
+    if named is not None and named.id != flow.tenant_id:
+        return SsoFailed(reason="the request was another client's")
+    if received.relay_state and not flows.has_state(flow, received.relay_state):
+        return SsoFailed(reason="RelayState: of another sign-in")
+    if not flow.is_from(cookie):
+        return SsoFailed(known_refusals.other_browser(ctx), reason="the request was another browser's")
+    return None
 
 
 async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
@@ -197,7 +245,10 @@ async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[
         try:
             request_id = candidate.flow.request_id if candidate.flow else None
             policy = policy_of(ctx, candidate.provider, candidate.client)
-            return candidate, saml.verify(shown, policy, request_id, ctx.now)
+            if candidate.flow is None and shown.destination == acs(ctx, candidate.client):
+                policy = policy._replace(acs=shown.destination)
+            verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
+            return candidate, await ctx.house.saml_threads.run(verifying)
         except saml.Refused as error:
             reasons.append(str(error))
     if len(found) == 1:
@@ -262,6 +313,7 @@ def person_of(assertion: Assertion, settings: SamlSettings) -> Person:
         first_name=_first(given, (names.first_name,) if names.first_name else _FIRST),
         last_name=_first(given, (names.last_name,) if names.last_name else _LAST),
         groups=_all(given, (names.groups,) if names.groups else _GROUPS),
+        told=tuple(given),
     )
 
 

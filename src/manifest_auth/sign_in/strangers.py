@@ -1,12 +1,15 @@
 """What people whom nobody knows may leave in the store, from an address in a client (docs/decisions/0030-strangers.md):
 audit events that they cause, and sign-ins at providers that they begin and do not finish.
 
-The throttle's counters count both, each for a span of time. Too many events are not written, and counted; nobody is
-kept out by that. Too many beginnings wait, as at a password; a device from which somebody signed in before does not.
+The throttle's counters count both, each for a span of time. Too many events of a class are not written, and counted;
+nobody is kept out by that. Too many beginnings wait, as at a password; a device from which somebody signed in before
+does not.
 """
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Iterator
 from typing import Any
 
 from manifest_auth import audit
@@ -14,11 +17,23 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.settings import HOUR
-from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in import networks, throttle
 from manifest_auth.sign_in.flows import LIFE_S
 from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 from manifest_auth.store import TenantUnit
 
+
+class EventClass(enum.Enum):
+    """What somebody must have to cause an event. Each class has budgets of its own, so that what is easy to cause
+    does not hide what is hard to."""
+
+    ANYONE = "anyone"  # nothing: junk, made-up names
+    WAITING = "waiting"  # nothing: attempts that have to wait
+    ACCOUNT = "account"  # the address of an account, or a link to it
+    PROVED = "proved"  # what a provider or this server gave out, or the right password
+
+
+_PROVED = {Event.SIGN_IN_REFUSED, Event.ASSERTION_REPLAYED, Event.SIGN_IN_CODE_REUSED}
 EVENTS_S = HOUR
 EVENTS_FROM_ADDRESS = 200
 EVENTS_IN_CLIENT = 5000  # of those that are within their address's
@@ -28,19 +43,41 @@ BEGINNINGS = Policy(free=500, longest_ms=5_000, memory_ms=LIFE_S * 1000, ceiling
 DOOR: Door = "sso"
 
 
-def record(unit: TenantUnit, ctx: Context, event: Event, subject: str, **detail: Any) -> None:
-    """Records an event that anybody may cause, as long as there are not too many of them. Of those that are left out
-    the first, the second, the fourth, the eighth … is told as how many there were so far in this span."""
+def record(unit: TenantUnit, ctx: Context, event: Event, subject: str, *, proved: bool = False, **detail: Any) -> None:
+    """Records an event that anybody may cause, as long as there are not too many of its class. Of those that are left
+    out the first, the second, the fourth, the eighth … is told as how many there were so far in this span. ``proved``:
+    the caller was found to be somebody, whatever the event is."""
     if ctx.house.settings.rate_limits == "on":
-        budgets = (("address", throttle.network_of(ctx.address), EVENTS_FROM_ADDRESS), ("client", "", EVENTS_IN_CLIENT))
-        for of, whence, free in budgets:
-            key = throttle.span_key("events", unit.tenant_id, whence, now=ctx.now, span_s=EVENTS_S)
+        what = _class_of(event, subject, proved)
+        for of, key, free in _budgets(unit, ctx, what, subject):
             over = throttle.tally(unit, key, ctx.now) - free
             if over > 0:
                 if not over & (over - 1):
-                    audit.record(unit, ctx, Event.EVENTS_LEFT_OUT, "", of=of, events=over, last=event.value)
+                    told: dict[str, Any] = {"of": of, "class": what.value, "events": over, "last": event.value}
+                    audit.record(unit, ctx, Event.EVENTS_LEFT_OUT, "", **told)
                 return
     audit.record(unit, ctx, event, subject, **detail)
+
+
+def _class_of(event: Event, subject: str, proved: bool) -> EventClass:
+    if proved or event in _PROVED:
+        return EventClass.PROVED
+    if event is Event.THROTTLED:
+        return EventClass.WAITING
+    return EventClass.ACCOUNT if subject else EventClass.ANYONE
+
+
+def _budgets(unit: TenantUnit, ctx: Context, what: EventClass, subject: str) -> Iterator[tuple[str, str, int]]:
+    """Whose budget, the key of its counter, and how much it holds. The narrowest comes first: what is over it uses up
+    none of the wider ones. What needs a proof is counted for each account alone, so that no account hides another."""
+    whose = subject if what is EventClass.PROVED else ""
+
+    def key(network: str) -> str:
+        return throttle.span_key("events", unit.tenant_id, what.value, whose, network, now=ctx.now, span_s=EVENTS_S)
+
+    for step, network in enumerate(networks.networks_of(ctx.address)):
+        yield "address", key(network), networks.widened(EVENTS_FROM_ADDRESS, step)
+    yield ("account" if whose else "client"), key(""), EVENTS_IN_CLIENT
 
 
 def begins(unit: TenantUnit, ctx: Context, device: str | None) -> Wait | None:
@@ -49,23 +86,25 @@ def begins(unit: TenantUnit, ctx: Context, device: str | None) -> Wait | None:
     if ctx.house.settings.rate_limits == "off":
         return None
     limit: Limit = "address"
-    held = throttle.count_each(unit, [beginnings(unit.tenant_id, ctx.address, ctx.now)], ctx.now)
+    held = throttle.count_each(unit, throttle.in_order(beginnings(unit.tenant_id, ctx.address, ctx.now)), ctx.now)
     if held is not None and device and throttle.is_known_device(unit, device):
         limit = "origin"
-        held = throttle.count_each(unit, [_counter(unit.tenant_id, throttle.device_origin(device), ctx.now)], ctx.now)
+        own = Counter(_key(unit.tenant_id, throttle.device_origin(device), ctx.now), BEGINNINGS)
+        held = throttle.count_each(unit, [own], ctx.now)
     return None if held is None else Wait(held.ms, limit)
 
 
 def came_back(unit: TenantUnit, ctx: Context) -> None:
     """A provider said who somebody is: no stranger. Comes before anything else is written."""
     if ctx.house.settings.rate_limits == "on":
-        throttle.forgive(unit, beginnings(unit.tenant_id, ctx.address, ctx.now).key)
+        for counter in throttle.in_order(beginnings(unit.tenant_id, ctx.address, ctx.now)):
+            throttle.forgive(unit, counter.key)
 
 
-def beginnings(tenant_id: int, address: str, now: int) -> Counter:
-    """The counter of an address in a client."""
-    return _counter(tenant_id, throttle.network_of(address), now)
+def beginnings(tenant_id: int, address: str, now: int) -> tuple[Counter, ...]:
+    """The counters of an address in a client."""
+    return throttle.by_address(BEGINNINGS, lambda network: _key(tenant_id, network, now), address)
 
 
-def _counter(tenant_id: int, whence: str, now: int) -> Counter:
-    return Counter(throttle.span_key(DOOR, tenant_id, whence, now=now, span_s=LIFE_S), BEGINNINGS)
+def _key(tenant_id: int, whence: str, now: int) -> str:
+    return throttle.span_key(DOOR, tenant_id, whence, now=now, span_s=LIFE_S)

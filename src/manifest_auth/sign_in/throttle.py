@@ -2,7 +2,7 @@
 
 Three counters can be asked, each with free attempts and then growing pauses that decay; none ever locks for good:
 
-* the address (IPv6 by /64), whatever accounts it tries;
+* the address, whatever accounts it tries: IPv6 by the networks around it, /64, /56 and /48, each with a counter;
 * the account as strangers try it, from everywhere together;
 * the account from this one origin: a stranger's address, or a device or address that signed in to it before.
 
@@ -14,8 +14,7 @@ what was typed, so accounts that do not exist are counted exactly like those tha
 from __future__ import annotations
 
 import hashlib
-import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, case, delete, select, update
@@ -24,7 +23,7 @@ from manifest_auth.context import Context
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
-from manifest_auth.settings import plain_address
+from manifest_auth.sign_in.networks import is_somewhere, network_of, networks_of, widened
 from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
 from manifest_auth.store.tables import known_origins, throttles
 
@@ -62,16 +61,16 @@ class Counter(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """The counters of one attempt; ``account`` is absent for an origin that signed in before, ``address`` for a device
-    that did."""
+    """The counters of one attempt; ``account`` is absent for an origin that signed in before, ``address``, which are
+    those of the networks around it, for a device that did."""
 
-    address: Counter | None
+    address: tuple[Counter, ...]
     origin: Counter
     account: Counter | None
 
     def all(self) -> list[Counter]:
-        """In one order everywhere, so that two transactions never wait for each other."""
-        return sorted((c for c in self if c is not None), key=lambda c: c.key)
+        """In their one order, see :func:`in_order`."""
+        return in_order((*self.address, self.origin, *([self.account] if self.account else [])))
 
 
 class Held(NamedTuple):
@@ -102,6 +101,7 @@ _T = throttles.c
 _FIND = unowned(
     select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")).with_for_update(), _Row
 )
+_LOOK = unowned(select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")), _Row)
 # A counter that does not exist cannot be locked: it is made first, or parallel guesses would find none and all pass.
 _START = unowned(
     upsert(throttles)
@@ -145,22 +145,26 @@ _REMEMBER = bound(
 _FORGET = bound(delete(known_origins).where(_O.user_id == bindparam("user_id")))
 
 
-def _hash(*parts: object) -> str:
+def key_of(*parts: object) -> str:
+    """A counter's key: a hash of what it counts."""
     return hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def network_of(address: str) -> str:
-    """The address as it is counted: IPv6 by /64, since one subscriber has that many of them. What is no address is
-    counted as it is: all who come from none that can be read, together."""
-    plain = plain_address(address)
-    if plain is None:
-        return address
-    return str(ipaddress.ip_network((plain, 64), strict=False)) if ":" in plain else plain
+def by_address(policy: Policy, key_of: Callable[[str], str], address: str) -> tuple[Counter, ...]:
+    """The counters of an address, one for each of its networks: ``key_of`` gives each its key. A wider one has more
+    free attempts and shorter pauses, since more people who did nothing wait for it."""
+    return tuple(
+        Counter(
+            key_of(network),
+            policy._replace(free=widened(policy.free, step), longest_ms=policy.longest_ms >> step),
+        )
+        for step, network in enumerate(networks_of(address))
+    )
 
 
-def is_somewhere(address: str) -> bool:
-    """Whether it tells anything of where somebody is: callers whose address cannot be read share one name."""
-    return plain_address(address) is not None
+def in_order(counters: Iterable[Counter]) -> list[Counter]:
+    """In one order everywhere, so that two transactions never wait for each other."""
+    return sorted(counters, key=lambda c: c.key)
 
 
 def is_among(address: str, addresses: Iterable[str]) -> bool:
@@ -169,11 +173,11 @@ def is_among(address: str, addresses: Iterable[str]) -> bool:
 
 
 def device_origin(device: str) -> str:
-    return _hash("device", device)
+    return key_of("device", device)
 
 
 def address_origin(address: str) -> str:
-    return _hash("address", network_of(address))
+    return key_of("address", network_of(address))
 
 
 def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
@@ -191,10 +195,15 @@ def counters(door: Door, account: str, address: str, known: str | None) -> Count
     here = address_origin(address)
     whence = known or here
     return Counters(
-        Counter(_hash(door, "from", network_of(address)), ADDRESS) if whence == here else None,
-        Counter(_hash(door, "pair", account, whence), ORIGIN),
-        None if known else Counter(_hash(door, "account", account), ACCOUNT),
+        address_counters(door, address) if whence == here else (),
+        Counter(key_of(door, "pair", account, whence), ORIGIN),
+        None if known else Counter(key_of(door, "account", account), ACCOUNT),
     )
+
+
+def address_counters(door: Door, address: str, policy: Policy = ADDRESS) -> tuple[Counter, ...]:
+    """Those of an address at a door, whatever accounts it tries."""
+    return by_address(policy, lambda network: key_of(door, "from", network), address)
 
 
 def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
@@ -206,13 +215,15 @@ def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
     if held is None:
         return None
     limit: Limit = "origin"
-    if held.by in (counters.address, counters.account):
-        limit = "address" if held.by == counters.address else "account"
+    if held.by == counters.account:
+        limit = "account"
+    elif held.by in counters.address:
+        limit = "address"
     return Wait(held.ms, limit)
 
 
 def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: int) -> Held | None:
-    """As :func:`count`; the counters are in the order of their keys."""
+    """As :func:`count`; the counters are :func:`in_order`."""
     held: Held | None = None
     for counter in counters:
         row = unit.first(_FIND, key=counter.key) or unit.first(_START, key=counter.key, now=now)
@@ -227,6 +238,14 @@ def count_each(unit: SystemUnit | TenantUnit, counters: Sequence[Counter], now: 
         if pause := counter.policy.pause_ms(failures):
             unit.change(_PAUSE, of_key=counter.key, until=now + pause)
     return None
+
+
+def held(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Held | None:
+    """Whether a counter holds attempts back now; counts nothing."""
+    row = unit.first(_LOOK, key=counter.key)
+    if row is None or row.updated_at < now - counter.policy.memory_ms or row.allowed_at <= now:
+        return None
+    return Held(row.allowed_at - now, counter)
 
 
 def refusal(ctx: Context, door: Door, wait: Wait) -> RateLimited:
@@ -249,25 +268,26 @@ def forgive(unit: SystemUnit | TenantUnit, key: str) -> None:
 
 def span_key(*parts: object, now: int, span_s: int) -> str:
     """The key of a counter that begins anew with each span of time. Swept like all others."""
-    return _hash(*parts, "span", now // (span_s * 1000))
+    return key_of(*parts, "span", now // (span_s * 1000))
 
 
 def succeeded(unit: SystemUnit, counters: Counters) -> None:
     """The attempt was right: its counters start anew; the address keeps what it owes for other accounts."""
     for counter in counters.all():
-        if counter == counters.address:
+        if counter in counters.address:
             forgive(unit, counter.key)
         else:
             unit.change(_CLEAR, key=counter.key)
 
 
-async def prove(ctx: Context, counters: Counters, stored: str | None, password: str) -> Proof:
+async def prove(ctx: Context, counters: Counters, stored: str | None, password: str, decoy: str | None = None) -> Proof:
     """The verdict of the hash on a counted attempt. One that found the queue full was never tried, and is no failure.
+    ``decoy``: see :meth:`Hasher.verify`.
 
     Raises Overloaded.
     """
     try:
-        return await ctx.house.hasher.verify(stored, password)
+        return await ctx.house.hasher.verify(stored, password, decoy)
     except Overloaded:
         await ctx.house.store.write(lambda unit: _uncount(unit, counters))
         raise

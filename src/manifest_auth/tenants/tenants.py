@@ -36,6 +36,7 @@ _C = tenants.c
 _ALL = select(*(_C[name] for name in Tenant._fields))
 _BY_IDENTIFIER = unowned(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
 _BY_ID = unowned(_ALL.where(_C.id == bindparam("id")), Tenant)
+_ONLY = unowned(_ALL.order_by(_C.id).limit(2), Tenant)
 # key_share: as strong as the update that follows, so that sign-ins, whose rows refer to the tenant's, need not wait.
 _LOCKED = unowned(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
 #: The clients. ``search`` takes ``like``, see :func:`manifest_auth.text.like`.
@@ -110,6 +111,12 @@ def get(unit: SystemUnit | TenantUnit, tenant_id: int, *, lock: bool = False) ->
     if found is None:
         raise NotFound()
     return found
+
+
+def find_only(unit: SystemUnit) -> Tenant | None:
+    """The one client of the installation; None where there are several."""
+    found = unit.all(_ONLY)
+    return found[0] if len(found) == 1 else None
 
 
 def list_page(unit: SystemUnit, after: int, limit: int, q: str) -> list[Tenant]:

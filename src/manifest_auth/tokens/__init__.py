@@ -12,7 +12,8 @@ from manifest_auth.tokens.issue import (
     rotate,
     users_kind,
 )
-from manifest_auth.tokens.keys import LISTING, KeyRing, KeySeen, Purpose, find_key, seen_key
+from manifest_auth.tokens.key_list import LISTING, KeySeen, seen_key
+from manifest_auth.tokens.keys import KeyRing, Purpose, find_key
 from manifest_auth.tokens.refresh import ALGORITHM as REFRESH_ALGORITHM
 from manifest_auth.tokens.refresh import Shown
 

@@ -30,7 +30,8 @@ _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 
 
 class Claims(msgspec.Struct, frozen=True):
-    """The claims of our own tokens; all are required and typed strictly. A system admin's has no ``client``."""
+    """The claims of our own tokens; all are required and typed strictly. A system admin's has no ``client``. None
+    that we sign has an ``nbf``; one that has it is held to it."""
 
     iss: str
     aud: str
@@ -41,6 +42,7 @@ class Claims(msgspec.Struct, frozen=True):
     iat: int
     exp: int
     client: str = ""
+    nbf: int = 0
 
 
 class Verified(NamedTuple):
@@ -184,6 +186,7 @@ class VerifiedTokens:
             and claims.sub == str(claims.id)
             and bool(claims.client) == (purpose is Purpose.ACCESS)
             and 0 <= claims.iat * 1000 <= now_ms + SKEW_S * 1000
+            and 0 <= claims.nbf * 1000 <= now_ms + SKEW_S * 1000
             and claims.exp > claims.iat
         )
         if not sane:

@@ -82,11 +82,12 @@ def pair(house: House, kind: Kind, subject: Subject, own: str, parent: str | Non
 
 async def read_refresh(house: House, kind: Kind, text: str, now: int) -> Shown:
     """The content of a refresh token that somebody showed. Raises InvalidToken, TokenExpired."""
+    await house.keys.look()
     keys = [key.raw for key in house.keys.verifying(kind.refresh)]
     try:
         return refresh.verify(keys, text, now)
     except InvalidToken:
-        if not await house.keys.refresh():  # another node may have rotated the keys
+        if not await house.keys.refresh():  # rotated elsewhere, and announced by a message that is still on its way
             raise
     return refresh.verify([key.raw for key in house.keys.verifying(kind.refresh)], text, now)
 

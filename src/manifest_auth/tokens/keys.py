@@ -1,7 +1,8 @@
 """Signing keys: kept sealed in the store, one purpose and one algorithm each, rotated without signing anyone out.
 
-A key signs until it is retired and verifies until what it signed has expired. Nodes learn of new keys by announcement,
-and by looking again when a signature fits no key they know.
+A key signs until it is retired and verifies until what it signed has expired. Whenever the keys change, so does their
+stamp, in the same transaction. A request reads it with the session that its token names, and everything else asks
+:meth:`KeyRing.look` first, so no process goes by keys from before, whether changes are announced to it or not.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import BigInteger, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.clock import Clock, Random
 from manifest_auth.sealing import Sealer
 from manifest_auth.settings import Settings
-from manifest_auth.store import Announcement, Listing, Store, SystemUnit, unowned, upsert
+from manifest_auth.store import Announcement, Store, SystemUnit, unowned, upsert
 from manifest_auth.store.tables import installation, sealed_for, signing_keys
 
 if TYPE_CHECKING:
@@ -45,17 +46,6 @@ class KeyRow(NamedTuple):
     expires_at: int | None
 
 
-class KeySeen(NamedTuple):
-    """A key without its secret."""
-
-    id: str
-    purpose: str
-    algorithm: str
-    created_at: int
-    retired_at: int | None
-    expires_at: int | None
-
-
 class Key(NamedTuple):
     """A key that can be used. HS256: ``raw``, for JWTs and codes of our own. ES256: ``jose``, for JWTs."""
 
@@ -67,6 +57,17 @@ class Key(NamedTuple):
     created_at: int
     retired_at: int | None
     expires_at: int | None
+
+
+class _Stamp(NamedTuple):
+    value: str
+
+
+class _Seen(NamedTuple):
+    """All keys, and their stamp, of one moment."""
+
+    rows: list[KeyRow]
+    stamp: str
 
 
 _K = signing_keys.c
@@ -89,29 +90,17 @@ _EXPIRE = unowned(
 _LOCKED = unowned(
     select(*(_K[name] for name in KeyRow._fields)).where(_K.id == bindparam("id")).with_for_update(), KeyRow
 )
-_ALL_SEEN = select(*(_K[name] for name in KeySeen._fields))
-_SEEN = unowned(_ALL_SEEN.where(_K.id == bindparam("id")), KeySeen)
-#: What there is to see of keys; never their secrets.
-LISTING = Listing(
-    _ALL_SEEN,
-    KeySeen,
-    key=_K.id,
-    sorts={"ID": _K.id, "CREATED": _K.created_at},
-    filters={
-        "purpose": _K.purpose == bindparam("of_purpose"),
-        "signing": _K.retired_at.is_(None),
-        "verifying": and_(_K.retired_at.is_not(None), _K.expires_at > bindparam("now", type_=BigInteger())),
-        "expired": _K.expires_at <= bindparam("now", type_=BigInteger()),
-    },
-    owned=False,
-)
 _SWEEP = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
+_STAMP = "keys"
+_I = installation.c
 # Whoever inserts this row first makes the first keys; a second node waits for its commit and then finds them.
 _LOCK = unowned(
     upsert(installation)
-    .values(name="keys", value="made")
-    .on_conflict_do_update(index_elements=["name"], set_={"value": "made"})
+    .values(name=_STAMP, value="made")
+    .on_conflict_do_update(index_elements=["name"], set_={"name": _STAMP})
 )
+_FIND_STAMP = unowned(select(_I.value).where(_I.name == _STAMP), _Stamp)
+_CHANGE_STAMP = unowned(update(installation).where(_I.name == _STAMP).values(value=bindparam("stamp")))
 
 
 def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
@@ -119,9 +108,9 @@ def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
     return unit.first(_LOCKED, id=key_id)
 
 
-def seen_key(unit: SystemUnit, key_id: str) -> KeySeen | None:
-    """A key without its secret."""
-    return unit.first(_SEEN, id=key_id)
+def _read(unit: SystemUnit) -> _Seen:
+    stamp = unit.first(_FIND_STAMP)
+    return _Seen(unit.all(_ALL), stamp.value if stamp is not None else "")
 
 
 class KeyRing:
@@ -134,15 +123,18 @@ class KeyRing:
         self._rows: list[KeyRow] = []
         self._signing: dict[Purpose, Key] = {}
         self._stale = False
-        self._look: asyncio.Future[list[KeyRow]] | None = None
+        self._version: object | None = None
+        self._reading: asyncio.Future[_Seen] | None = None
         #: Grows whenever the keys change.
         self.generation = 0
+        #: That of the keys that are known here.
+        self.stamp = ""
         store.on_announcement(self._on_announcement)
 
     async def load(self) -> None:
         """Reads all keys, makes those that are missing. Raises CannotOpen under a wrong secret key."""
 
-        def work(unit: SystemUnit) -> list[KeyRow]:
+        def work(unit: SystemUnit) -> _Seen:
             unit.change(_LOCK)
             made: list[str] = []
             for purpose in Purpose:
@@ -151,9 +143,10 @@ class KeyRing:
                     self._rotate(unit, purpose)
                     made.append(purpose.value)
             if made:
+                self._changed(unit)
                 origin = Origin(self._clock.now_ms(), "system", "", "start")
                 audit.record_installation(unit, origin, Event.KEYS_MADE, purposes=made)
-            return unit.all(_ALL)
+            return _read(unit)
 
         self._take(await self._store.write(work))
 
@@ -162,17 +155,26 @@ class KeyRing:
         before = self.generation
         # Those who ask at the same time, with forged tokens say, share one look: not the one that is under way, which
         # may have begun before the key that is looked for was there, but the next one.
-        if self._look is not None:
-            await asyncio.wait([self._look])
-        if self._look is None:
-            self._look = asyncio.ensure_future(self._store.read(lambda unit: unit.all(_ALL)))
-        look = self._look
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._store.read(_read))
+        reading = self._reading
         try:
-            self._take(await asyncio.shield(look))
+            self._take(await asyncio.shield(reading))
         finally:
-            if self._look is look:
-                self._look = None
+            if self._reading is reading:
+                self._reading = None
         return self.generation != before
+
+    async def look(self) -> None:
+        """The keys are those of the store afterwards. One key read where the store cannot tell that nothing changed."""
+        version = self._store.version()
+        if version is None or version != self._version or self._stale:
+            found = await self._store.look_up(_FIND_STAMP)
+            if self._stale or found is None or found.value != self.stamp:
+                await self.refresh()
+            self._version = version
 
     def rotate(self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose) -> dict[str, dict[str, Any]]:
         """New keys. The old ones verify until everything that they signed has expired. By purpose, for the audit trail:
@@ -183,7 +185,7 @@ class KeyRing:
             before = [row.id for row in signing if row.purpose == purpose.value]
             changes[purpose.value] = {"before": before, "after": self._rotate(unit, purpose)}
         unit.change(_SWEEP, now=self._clock.now_ms())
-        unit.announce("keys", "")
+        self._changed(unit)
         return changes
 
     def retire(self, unit: SystemUnit, row: KeyRow, *, at_once: bool) -> bool:
@@ -194,7 +196,7 @@ class KeyRing:
             self.rotate(unit, (Purpose(row.purpose),))
         elif not at_once:
             return False
-        unit.announce("keys", "")
+        self._changed(unit)
         return not at_once or unit.change(_EXPIRE, of_id=row.id, now=now) == 1
 
     def signing(self, purpose: Purpose) -> Key:
@@ -244,6 +246,11 @@ class KeyRing:
         }
         return (seconds[purpose] + 120) * 1000
 
+    def _changed(self, unit: SystemUnit) -> None:
+        """Tells everybody: those who hear announcements, and those who read the stamp."""
+        unit.change(_CHANGE_STAMP, stamp=self._random.text(9))
+        unit.announce("keys", "")
+
     def _rotate(self, unit: SystemUnit, purpose: Purpose) -> str:
         """The new key's id."""
         now = self._clock.now_ms()
@@ -266,14 +273,14 @@ class KeyRing:
         )
         return key_id
 
-    def _take(self, rows: list[KeyRow]) -> None:
-        self._stale = False
-        if rows == self._rows:
+    def _take(self, seen: _Seen) -> None:
+        self._stale, self.stamp = False, seen.stamp
+        if seen.rows == self._rows:
             return
-        self._rows = rows
+        self._rows = seen.rows
         self.generation += 1
         self._signing.clear()
-        self._keys = [self._open(row) for row in rows]
+        self._keys = [self._open(row) for row in seen.rows]
 
     def _open(self, row: KeyRow) -> Key:
         raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Integer, bindparam, func, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import Counter
 from manifest_auth.permissions import Role
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, bound, crossing, numbers
-from manifest_auth.store.tables import tenants, users
+from manifest_auth.store.tables import known_origins, tenants, users
 from manifest_auth.text import check_email, check_name, email_key, like
 
 
@@ -44,18 +44,25 @@ class _Id(NamedTuple):
     id: int
 
 
-_C = users.c
+_C, _O = users.c, known_origins.c
 _ALL = select(*(_C[name] for name in User._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), User)
 _LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
 _BY_EMAIL = bound(_ALL.where(_C.email_key == bindparam("email_key")), User)
-_LAST_TENANT = crossing(
+_DEVICE_SEEN = (
+    select(func.max(_O.seen_at))
+    .where(_O.origin == bindparam("device"), _O.tenant_id == _C.tenant_id)
+    .correlate(users)
+    .scalar_subquery()
+)
+_SIGNED_IN_PROVED = case((_C.email_proved_at.is_not(None), func.coalesce(_C.last_sign_in_at, 0)), else_=-1)
+_NO_CLIENT = crossing(
     _ALL.join(tenants, tenants.c.id == _C.tenant_id)
     .where(_C.email_key == bindparam("email_key"))
-    .order_by(func.coalesce(_C.last_sign_in_at, 0).desc(), _C.id)
+    .order_by(func.coalesce(_DEVICE_SEEN, 0).desc(), _SIGNED_IN_PROVED.desc(), _C.created_at, _C.id)
     .limit(1),
     User,
-    because="a sign-in that names no client goes to the one in which that e-mail signed in last",
+    because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
 )
 _MANY = bound(_ALL.where(among(_C.id, "ids")), User)
 #: The directory: filters take ``like`` (see :func:`manifest_auth.text.like`) and ``role`` (a bit).
@@ -118,9 +125,12 @@ def find_by_email(unit: TenantUnit, email: str) -> User | None:
     return unit.first(_BY_EMAIL, email_key=email_key(email))
 
 
-def find_where_last_signed_in(unit: SystemUnit, email: str) -> User | None:
-    """Across tenants: the account of that address which signed in last."""
-    return unit.first(_LAST_TENANT, email_key=email_key(email))
+def find_without_client(unit: SystemUnit, email: str, device: str) -> User | None:
+    """Across tenants: the account of that address which a sign-in that names no client means. First the one of the
+    client whose people used the ``device`` last, as the throttle knows origins; else, of those that proved to have the
+    address, the one that signed in last; else the oldest. So nobody draws a person's sign-ins to a client of theirs by
+    making an account for the address there, whatever that account does."""
+    return unit.first(_NO_CLIENT, email_key=email_key(email), device=device)
 
 
 def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[User]:

@@ -46,17 +46,22 @@ def _line(name: str, value: str, max_age: int, settings: Settings, path: str) ->
 def check_same_site(method: str, head: Head, settings: Settings, client: str, listed: tuple[str, ...]) -> None:
     """Refuses a cookie's request that changes state and comes from a site that the tenant did not list.
 
-    Both headers are heeded: ``Sec-Fetch-Site`` other than ``same-origin`` or ``none`` needs a listed ``Origin``, and an
-    ``Origin`` that is shown must be ours or listed, exactly (scheme, host, port). ``null`` is foreign. A request with
-    neither header is no browser's. Raises Forbidden.
+    Either header alone refuses, whatever the other one says. An ``Origin`` must be ours or listed, exactly (scheme,
+    host, port); ``null`` is foreign. ``Sec-Fetch-Site`` must be one of the four values of its standard: what is on
+    another site is never ours, and what is not of our own origin needs an ``Origin`` that says which one it is. A
+    request with neither header is no browser's. Raises Forbidden.
     """
     if method in _SAFE:
         return
-    if head.origin is not None:
-        if head.origin not in listed and head.origin not in _own_origins(settings, client):
-            raise Forbidden(reason=f"cookie request from foreign origin {head.origin!r}")
-    elif head.fetch_site not in (None, "same-origin", "none"):
-        raise Forbidden(reason=f"cookie request with Sec-Fetch-Site {head.fetch_site!r} and no Origin")
+    origin, site = head.origin, head.fetch_site
+    is_own = origin is not None and origin in _own_origins(settings, client)
+    is_listed = origin is not None and not is_own and origin in listed
+    if origin is not None and not is_own and not is_listed:
+        raise Forbidden(reason=f"cookie request from foreign origin {origin!r}")
+    if site in (None, "same-origin", "none") or (site == "cross-site" and is_listed):
+        return
+    if site != "same-site" or origin is None:
+        raise Forbidden(reason=f"cookie request with Sec-Fetch-Site {site!r} and the origin {origin!r}")
 
 
 def _own_origins(settings: Settings, client: str) -> tuple[str, str]:

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from manifest_auth.errors import NotFound
-from manifest_auth.store import SystemUnit, TenantUnit, among, bound, crossing, numbers
-from manifest_auth.store.tables import files
+from manifest_auth.errors import NotFound, PayloadTooLarge
+from manifest_auth.store import SystemUnit, TenantUnit, among, bound, crossing, numbers, upsert
+from manifest_auth.store.tables import file_totals, files
 from manifest_auth.work.acting import Actor
 
 PATH = "/api/client/files"
+NO_ROOM = "The client's files would take more room than they may"
 
 
 class File(NamedTuple):
@@ -46,6 +47,10 @@ class _Id(NamedTuple):
     id: int
 
 
+class _Bytes(NamedTuple):
+    bytes: int
+
+
 _C = files.c
 _ALL = select(*(_C[name] for name in File._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), File)
@@ -57,12 +62,32 @@ _UNUSED = crossing(
     Unused,
     because="files that nobody used are dropped whatever tenant they belong to",
 )
-_DROP = bound(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)))
+_DROP = bound(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), _Bytes)
+_T = file_totals.c
+_TOTAL = bound(select(_T.bytes), _Bytes)
+_more = upsert(file_totals).values(bytes=bindparam("size"))
+_grown = _T.bytes + _more.excluded.bytes
+_COUNT = bound(
+    _more.on_conflict_do_update(
+        index_elements=["tenant_id"], set_={"bytes": _grown}, where=_grown <= bindparam("quota")
+    )
+)
+_FREE = bound(update(file_totals).values(bytes=_T.bytes - bindparam("size")))
 _USE = bound(update(files).where(_C.id == bindparam("of"), _C.used_at.is_(None)).values(used_at=bindparam("now")))
 
 
-def add(unit: TenantUnit, by: Actor, *, key: str, name: str, media_type: str, size: int, sha256: str) -> File:
-    """The row of a file whose bytes are kept already."""
+def room(unit: TenantUnit, quota: int) -> int:
+    """How many bytes the tenant's files may still grow by."""
+    total = unit.first(_TOTAL)
+    return max(quota - (total.bytes if total is not None else 0), 0)
+
+
+def add(
+    unit: TenantUnit, by: Actor, *, key: str, name: str, media_type: str, size: int, sha256: str, quota: int
+) -> File:
+    """The row of a file whose bytes are kept already, counted in the tenant's total. Raises PayloadTooLarge."""
+    if size > quota or not unit.change(_COUNT, size=size, quota=quota):
+        raise PayloadTooLarge(NO_ROOM)
     added = unit.first(
         _ADD, key=key, name=name, media_type=media_type, size=size, sha256=sha256, uploaded_by=by.user_id,
         uploaded_at=by.at,
@@ -78,7 +103,11 @@ def unused(unit: SystemUnit, before: int) -> list[Unused]:
 
 def drop_unused(unit: TenantUnit, file_id: int) -> bool:
     """Takes the row away. False when somebody recorded the file meanwhile."""
-    return unit.change(_DROP, id=file_id) == 1
+    dropped = unit.first(_DROP, id=file_id)
+    if dropped is None:
+        return False
+    unit.change(_FREE, size=dropped.bytes)
+    return True
 
 
 def get(unit: TenantUnit, file_id: int) -> File:

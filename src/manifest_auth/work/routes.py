@@ -49,6 +49,13 @@ class FileData(msgspec.Struct, frozen=True, rename="camel"):
     uploaded_at: str
 
 
+class _Limit(NamedTuple):
+    """Bytes that a file may have, and what is said of one that has more."""
+
+    size: int
+    sentence: str
+
+
 class _Arrived(NamedTuple):
     size: int
     sha256: str
@@ -69,21 +76,46 @@ def wire(file: File) -> dict[str, Any]:
 async def _upload(ctx: Context, call: Call[AsyncIterator[bytes]]) -> Answer:
     media_type = _media_type(call)
     name = _name(call.parameters.name)
+    limit = await _limit(ctx)
     declared = call.head.content_length
-    if declared is not None and declared.isdecimal() and int(declared) > ctx.house.settings.file_limit:
-        raise PayloadTooLarge()
+    if declared is not None and declared.isdecimal() and int(declared) > limit.size:
+        raise PayloadTooLarge(limit.sentence)
     key = ctx.house.random.bytes(20).hex()
     try:
-        arrived = await _take(ctx, call.body, media_type, key)
+        arrived = await _take(ctx, call.body, media_type, key, limit)
     except (FilesUnavailable, OSError) as error:  # of the place for files, and of this machine's own disk
         raise Overloaded("Files cannot be kept at the moment", retry_after=5, reason=f"files: {error}") from error
-    by = actor_of(ctx)
-    added = await ctx.store.write(
+    try:
+        added = await _add(ctx, arrived, key, name, media_type)
+    except PayloadTooLarge:  # others took the room meanwhile
+        await _drop(ctx, key)
+        raise
+    return ok(wire(added), status=201)
+
+
+async def _limit(ctx: Context) -> _Limit:
+    """How large the file may be."""
+    settings = ctx.house.settings
+    left = await ctx.store.read(lambda unit: files.room(unit, settings.upload_quota))
+    if left < settings.file_limit:
+        return _Limit(left, files.NO_ROOM)
+    return _Limit(settings.file_limit, PayloadTooLarge.sentence)
+
+
+async def _add(ctx: Context, arrived: _Arrived, key: str, name: str, media_type: str) -> File:
+    by, quota = actor_of(ctx), ctx.house.settings.upload_quota
+    return await ctx.store.write(
         lambda unit: files.add(
-            unit, by, key=key, name=name, media_type=media_type, size=arrived.size, sha256=arrived.sha256
+            unit, by, key=key, name=name, media_type=media_type, size=arrived.size, sha256=arrived.sha256, quota=quota
         )
     )
-    return ok(wire(added), status=201)
+
+
+async def _drop(ctx: Context, key: str) -> None:
+    try:
+        await ctx.house.files.drop(key)
+    except FilesUnavailable as error:
+        ctx.house.log.warning("file_left_over", request_id=ctx.request_id, key=key, error=str(error))
 
 
 def _name(given: str) -> str:
@@ -102,7 +134,7 @@ def _media_type(call: Call[Any]) -> str:
     return kind
 
 
-async def _take(ctx: Context, body: AsyncIterator[bytes], media_type: str, key: str) -> _Arrived:
+async def _take(ctx: Context, body: AsyncIterator[bytes], media_type: str, key: str, limit: _Limit) -> _Arrived:
     """The body, whole on this machine first, then kept under its key. Raises OSError and FilesUnavailable."""
     folder = arriving(ctx.house.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -110,20 +142,20 @@ async def _take(ctx: Context, body: AsyncIterator[bytes], media_type: str, key: 
     half = Path(path)
     try:
         with os.fdopen(handle, "wb") as out:
-            arrived = await _receive(body, out, media_type, ctx.house.settings.file_limit)
+            arrived = await _receive(body, out, media_type, limit)
         await ctx.house.files.keep(half, key)
     finally:
         half.unlink(missing_ok=True)
     return arrived
 
 
-async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit: int) -> _Arrived:
+async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit: _Limit) -> _Arrived:
     """Writes what comes, and holds it to its limit and kind as it comes."""
     digest, size, start, looked = hashlib.sha256(), 0, b"", False
     async for part in body:
         size += len(part)
-        if size > limit:
-            raise PayloadTooLarge()
+        if size > limit.size:
+            raise PayloadTooLarge(limit.sentence)
         if not looked:
             start += part
             if len(start) >= START:

@@ -53,6 +53,7 @@ class Standin:
         self.announced: dict[str, Any] = {}  # last word on discovery documents
         self.answers: dict[str, Answer] = {}  # by endpoint: this very answer
         self.delay: dict[str, float] = {}  # by endpoint: seconds
+        self.slow: dict[str, float] = {}  # by directory: seconds that Graph takes for its tokens
         for registered in self.login.registrations.values():
             registered.consented = True
 
@@ -131,8 +132,15 @@ class Standin:
         elif asked.path.startswith("/api/data/"):
             asked.endpoint = "dataverse"
         self.asked.append(asked)
-        time.sleep(self.delay.get(asked.endpoint, 0))
+        time.sleep(self.delay.get(asked.endpoint, 0) or self._slow(asked))
         return self.answers.get(asked.endpoint) or self._routed(asked)
+
+    def _slow(self, asked: Asked) -> float:
+        """How long Graph takes for this token."""
+        if not self.slow or asked.endpoint != "graph":
+            return 0
+        token = asked.headers.get("authorization", "").removeprefix("Bearer ")
+        return self.slow.get(str(tokens.parts(token)[1].get("tid")), 0)
 
     def _routed(self, asked: Asked) -> Answer:
         if asked.endpoint == "graph" and asked.path == "/v1.0/me":

@@ -7,13 +7,20 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import delete
+
+from manifest_auth.store import unowned
+from manifest_auth.store.tables import throttles
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.standin import Standin, standin
 from tests.support.accounts import new_client
+from tests.support.claiming import release_all
+from tests.support.claims import directory_counts, directory_released
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply, running
 from tests.support.single_sign_on import Browser, add_provider
 
+_NO_THROTTLES = unowned(delete(throttles))
 GRAPHQL = "/api/client/graphql"
 ME = {"query": "{ me { id email roles { name } client { identifier } } users { id email } }"}
 
@@ -40,8 +47,8 @@ class Provider:
         return await self.app.send(method, address, body, token=await self.app.admin_token())
 
     async def change(self, **members: Any) -> dict[str, Any]:
-        """Changes it; what it is afterwards."""
-        found: dict[str, Any] = (await self.send("PATCH", "", members)).data
+        """Changes it, and vouches for its domains; what it is afterwards."""
+        found: dict[str, Any] = (await self.send("PATCH", "", {"vouch": True, **members})).data
         return found
 
     async def act(self, what: str) -> None:
@@ -77,18 +84,31 @@ class World:
         self.microsoft.reset()
         for provider in self.providers:
             await provider.send("DELETE")
+            await release_all(self.app, provider.client)
+            for directory in self.microsoft.directories:
+                await directory_released(self.app, provider.client, directory.id)
         self.providers.clear()
+        await self.forgive()
 
-    async def entra(self, client: str = "", entra: dict[str, Any] | None = None, **members: Any) -> Provider:
-        """A provider for tokens of contoso: everybody may get in, as Operator, unless ``members`` say otherwise."""
+    async def forgive(self) -> None:
+        """No failure is counted any more: a test may make many."""
+        await self.app.house.store.write(lambda unit: unit.change(_NO_THROTTLES))
+
+    async def entra(
+        self, client: str = "", entra: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
+    ) -> Provider:
+        """A provider for tokens of contoso: everybody may get in, as Operator, unless ``members`` say otherwise.
+        ``counts``: whether the client's claim on the directory does."""
         settings = {"directory": self.microsoft.named("contoso").id, "applications": [POWER_APP], **(entra or {})}
-        return await self._provider(client, {"entra": settings, "defaultRoles": ["Operator"], **members})
+        return await self._provider(client, {"entra": settings, "defaultRoles": ["Operator"], **members}, counts=counts)
 
     async def entra_of_ours(self, client: str = "", entra: dict[str, Any] | None = None, **members: Any) -> Provider:
         """As :meth:`entra`, for tokens that are for our own application too."""
         return await self.entra(client, {"clientId": OURS, "clientSecret": OUR_SECRET, **(entra or {})}, **members)
 
-    async def dynamics(self, client: str = "", dynamics: dict[str, Any] | None = None, **members: Any) -> Provider:
+    async def dynamics(
+        self, client: str = "", dynamics: dict[str, Any] | None = None, *, counts: bool = True, **members: Any
+    ) -> Provider:
         """A provider for people of contoso's environment: everybody may get in, as Viewer."""
         settings = {
             "directory": self.microsoft.named("contoso").id,
@@ -97,11 +117,14 @@ class World:
             "organization": ORGANIZATION,
             **(dynamics or {}),
         }
-        return await self._provider(client, {"dynamics": settings, **members})
+        return await self._provider(client, {"dynamics": settings, **members}, counts=counts)
 
-    async def _provider(self, client: str, members: dict[str, Any]) -> Provider:
+    async def _provider(self, client: str, members: dict[str, Any], *, counts: bool = True) -> Provider:
         client = client or await new_client(self.app)
-        self.providers.append(Provider(self, client, await add_provider(self.app, client, **members)))
+        made = await add_provider(self.app, client, **members)
+        self.providers.append(Provider(self, client, made))
+        if counts:
+            await directory_counts(self.app, client, (made.get("entra") or made["dynamics"])["directory"])
         return self.providers[-1]
 
     async def me(self, token: str, **options: Any) -> dict[str, Any]:

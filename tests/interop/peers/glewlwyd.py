@@ -66,7 +66,7 @@ class Glewlwyd(OidcPeer):
     def __init__(self, folder: Path, redirect_uris: list[str]) -> None:
         super().__init__(folder)
         self.issuer = f"{self.base}/api/oidc"
-        self._redirect_uris = redirect_uris
+        self._redirect_uris = list(redirect_uris)
         self._root = Path()
         self._admin = http.client(self.base)
 
@@ -94,6 +94,10 @@ class Glewlwyd(OidcPeer):
 
     def put(self, person: Person) -> None:
         self._call("PUT", f"/user/{person.login}", _account(person))
+
+    def register(self, redirect_uri: str) -> None:
+        self._redirect_uris.append(redirect_uri)
+        self._call("PUT", f"/client/{CLIENT}", self._client())
 
     def rotate(self) -> None:
         self._call("PUT", "/mod/plugin/oidc", {**_PLUGIN, "parameters": self._plugin()})

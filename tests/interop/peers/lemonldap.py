@@ -73,7 +73,7 @@ class LemonLdap(OidcPeer, SamlPeer):
         self.entity_id = f"{self.base}/saml/metadata"
         self.key, self.certificate = certificates.make(folder, self.name)
         self._openid_pair = certificates.make(folder, f"{self.name}-openid")
-        self._redirect_uris = redirect_uris
+        self._redirect_uris = list(redirect_uris)
         self._service_provider: dict[str, Any] = {}
         self._root = Path()
         self._people = folder / "people.db"
@@ -107,6 +107,11 @@ class LemonLdap(OidcPeer, SamlPeer):
         row = (person.login, person.password, person.first_name, person.last_name, person.email)
         with sqlite3.connect(self._people) as database:
             database.execute("REPLACE INTO people VALUES (?, ?, ?, ?, ?, ?)", (*row, "; ".join(person.groups)))
+
+    def register(self, redirect_uri: str) -> None:
+        self._redirect_uris.append(redirect_uri)
+        self.stop()
+        self.start()
 
     def rotate(self) -> None:
         self.stop()

@@ -44,6 +44,10 @@ class OidcPeer(Peer):
     #: What it calls itself: ``iss`` of its tokens.
     issuer: str
 
+    def register(self, redirect_uri: str) -> None:
+        """Lets browsers be sent there too."""
+        raise NotImplementedError
+
     def rotate(self) -> None:
         """Signs by another key from now on."""
         raise NotImplementedError

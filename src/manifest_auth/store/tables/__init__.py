@@ -38,6 +38,7 @@ from manifest_auth.store.tables.providers import (
     sign_in_codes,
     sign_in_flows,
 )
+from manifest_auth.store.tables.quotas import file_totals
 from manifest_auth.store.tables.second_factor import admin_recovery_codes, admin_second_factors
 from manifest_auth.store.tables.trail import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables.work import (
@@ -67,6 +68,7 @@ __all__ = [
     "domain_claims",
     "domain_owners",
     "email_changes",
+    "file_totals",
     "files",
     "identities",
     "installation",

@@ -36,7 +36,7 @@ class OidcProvider(OidcPeer):
         self.issuer = self.base
         self.claims_in_id_token = claims_in_id_token
         self._people = {person.login: person for person in PEOPLE}
-        self._redirect_uris = redirect_uris
+        self._redirect_uris = list(redirect_uris)
 
     def command(self) -> list[str]:
         packages = installed()
@@ -53,6 +53,10 @@ class OidcProvider(OidcPeer):
 
     def put(self, person: Person) -> None:
         self._people[person.login] = person
+        self._write()
+
+    def register(self, redirect_uri: str) -> None:
+        self._redirect_uris.append(redirect_uri)
         self._write()
 
     def rotate(self) -> None:

@@ -26,6 +26,7 @@ def upgrade() -> None:
     _columns()
     _claims()
     _mail()
+    _file_totals()
     store, now = op.get_bind(), Clock().now_ms()
     for provider, settings in store.execute(sa.text("SELECT id, settings FROM providers WHERE kind = 'oidc'")).all():
         changed = sa.text("UPDATE providers SET settings = :settings WHERE id = :id")
@@ -135,6 +136,12 @@ def _mail() -> None:
         _of_tenant("email_changes"), user,
         indexes=(("key",), ("undo_key",), ("tenant_id", "user_id"), ("expires_at",)),
     )  # fmt: skip
+
+
+def _file_totals() -> None:
+    _table("file_totals", ("tenant_id",), _number("tenant_id"), _number("bytes"), _of_tenant("file_totals"))
+    sums = "SELECT tenant_id, CAST(SUM(size) AS BIGINT) FROM files GROUP BY tenant_id"
+    op.execute(sa.text(f"INSERT INTO file_totals (tenant_id, bytes) {sums}"))
 
 
 def _own_address(settings: str) -> str:

@@ -1,0 +1,79 @@
+"""``domain vouch|release`` and ``claims list``: what clients claim, settled by the operator."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from manifest_auth import settings, tenants
+from manifest_auth.app import build_house, opened
+from manifest_auth.claims import domains
+from manifest_auth.claims.every_claim import EveryClaim, every_claim
+from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.store import SystemUnit
+
+
+def add_to(groups: Any) -> None:
+    """Adds the commands to the grammar."""
+    domain = groups.add_parser("domain", help="e-mail domains of clients").add_subparsers(
+        required=True, metavar="ACTION"
+    )
+    vouch = domain.add_parser("vouch", help="a domain counts for a client from now on, without a DNS record")
+    vouch.add_argument("domain", help="in lower case, like acme.example")
+    vouch.add_argument("--client", required=True, help="identifier of the client")
+    vouch.add_argument("--reason", required=True, help="how you know whose it is; it stands in the audit trail")
+    vouch.set_defaults(run=_vouch)
+
+    release = domain.add_parser("release", help="take a client's claim on a domain away")
+    release.add_argument("domain")
+    release.add_argument("--client", required=True, help="identifier of the client")
+    release.set_defaults(run=_release)
+
+    claims = groups.add_parser("claims", help="what clients claim").add_subparsers(required=True, metavar="ACTION")
+    show = claims.add_parser("list", help="list the domains and directories that clients claim, and what proves them")
+    show.add_argument("--open", action="store_true", help="only what an upgrade kept, is not proved, or is contested")
+    show.set_defaults(run=_list)
+
+
+async def _vouch(given: argparse.Namespace) -> None:
+    async with opened(build_house(settings.load()), hashing=False) as house:
+
+        def work(unit: SystemUnit) -> None:
+            own = unit.of(_tenant(unit, given.client))
+            domains.vouch(own, origin_of(house), given.domain, given.reason, house.random)
+
+        await house.store.write(work)
+    print(f"Domain {given.domain} counts for client {given.client}, without end.")
+
+
+async def _release(given: argparse.Namespace) -> None:
+    async with opened(build_house(settings.load()), hashing=False) as house:
+
+        def work(unit: SystemUnit) -> None:
+            tenant_id = _tenant(unit, given.client)
+            if domains.find(unit.of(tenant_id), given.domain) is None:
+                raise Refused(f"client {given.client} does not claim {given.domain}")
+            domains.release(unit, tenant_id, origin_of(house), given.domain)
+
+        await house.store.write(work)
+    print(f"Client {given.client} claims {given.domain} no more.")
+
+
+async def _list(given: argparse.Namespace) -> None:
+    """Prints one line for each claim."""
+    async with opened(build_house(settings.load()), hashing=False) as house:
+        found = await house.store.read(lambda unit: list(every_claim(unit, to_settle=given.open)))
+    for claim in found:
+        print("\t".join(_columns(claim)))
+
+
+def _columns(claim: EveryClaim) -> tuple[str, ...]:
+    contested = "contested" if claim.contested else ""
+    return (claim.kind, claim.what, claim.client, claim.state, claim.proof or "", contested, claim.reason)
+
+
+def _tenant(unit: SystemUnit, identifier: str) -> int:
+    found = tenants.find(unit, identifier)
+    if found is None:
+        raise Refused(f"there is no client {identifier}")
+    return found.id

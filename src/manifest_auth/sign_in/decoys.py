@@ -1,0 +1,67 @@
+"""What is hashed for an account that does not exist (docs/decisions/0036-decoy-hashes.md).
+
+Hashes of other systems and of other settings take another time than ours. So an account that does not exist, or has no
+password, borrows kind and cost from one of the client's that has: always the same one, picked by a code of what was
+typed that only this installation can make. As the accounts get hashes of ours, so do those that borrow from them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, func, select
+
+from manifest_auth.context import Context
+from manifest_auth.store import SystemUnit, TenantUnit, bound, mine, unowned
+from manifest_auth.store.tables import tenants, users
+
+
+class _Span(NamedTuple):
+    first: int
+    last: int
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+class _Hash(NamedTuple):
+    password_hash: str | None
+
+
+_U, _T = users.c, tenants.c
+_LAST_USER = select(func.max(_U.id)).where(mine(users)).correlate(None).scalar_subquery()
+_USERS = bound(select(_U.id, _LAST_USER).order_by(_U.id).limit(1), _Span)
+#: Some, since accounts that get in through a provider alone have no password.
+_FROM_USER = bound(select(_U.password_hash).where(_U.id >= bindparam("id")).order_by(_U.id).limit(32), _Hash)
+_LAST_TENANT = select(func.max(_T.id)).correlate(None).scalar_subquery()
+_TENANTS = unowned(select(_T.id, _LAST_TENANT).order_by(_T.id).limit(1), _Span)
+_FROM_TENANT = unowned(select(_T.id).where(_T.id >= bindparam("id")).order_by(_T.id).limit(1), _Id)
+
+
+def pick(unit: SystemUnit, ctx: Context, tenant_id: int | None, account: str) -> str | None:
+    """A stored hash to do the same work as; None: one of ours. Picked for every attempt, so that it does not show by
+    the statements either. Without a client one of those that there are is picked first."""
+    macs = ctx.house.store.macs
+    assert macs is not None, "the server's store has them"
+    number = int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16)
+    if tenant_id is None:
+        span = unit.first(_TENANTS)
+        found = unit.first(_FROM_TENANT, id=spread(number, span)) if span is not None else None
+        return None if found is None else _pick(unit.of(found.id), number)
+    return _pick(unit.of(tenant_id), number)
+
+
+def _pick(unit: TenantUnit, number: int) -> str | None:
+    span = unit.first(_USERS)
+    rows = unit.all(_FROM_USER, id=spread(number, span)) if span is not None else []
+    return next((row.password_hash for row in rows if row.password_hash is not None), None)
+
+
+def spread(number: int, span: _Span) -> int:
+    """The place of a random number in a span. As the span grows, a number moves to what is new or stays where it is
+    (linear hashing): a made-up account that changes its kind whenever somebody is added would tell itself by that."""
+    count = span.last - span.first + 1
+    bits = count.bit_length()
+    place = number & (1 << bits) - 1
+    return span.first + (place if place < count else place & (1 << bits - 1) - 1)

@@ -1,0 +1,45 @@
+"""The marker of a browser that signed in before, a cookie. One browser has one, whatever clients its people are of.
+
+Only what this server gave out is kept: a value that somebody else chose, and put into another's browser, would let them
+guess at that account as its owner. A marker carries a MAC, and so is known without asking other clients' tables; one
+from before there were MACs is kept where the client knows it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from manifest_auth.context import Context
+from manifest_auth.sealing import Macs
+from manifest_auth.sign_in import throttle
+from manifest_auth.store import TenantUnit
+
+_RANDOM = 22  # 128 bits in base64url
+_MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}([0-9a-f]{{64}})?\Z")
+
+
+def shaped(value: str | None) -> str | None:
+    """A cookie's value that may be a marker, else None."""
+    return value if value and _MARKER.match(value) else None
+
+
+def new(ctx: Context) -> str:
+    """A marker for a browser that has none of ours."""
+    random = ctx.house.random.text(16)
+    return random + _macs(ctx).make(_message(random))
+
+
+def is_ours(unit: TenantUnit, ctx: Context, marker: str) -> bool:
+    """Whether this server gave it out."""
+    random, mac = marker[:_RANDOM], marker[_RANDOM:]
+    return _macs(ctx).fits(_message(random), mac) or throttle.is_known_device(unit, marker)
+
+
+def _message(random: str) -> bytes:
+    return b"device\0" + random.encode()
+
+
+def _macs(ctx: Context) -> Macs:
+    macs = ctx.house.store.macs
+    assert macs is not None, "the server's store has them"
+    return macs

@@ -1,0 +1,16 @@
+"""Running totals of what a client may have only so much of: one row for each client."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Table
+
+from manifest_auth.store.tables.columns import OWNED, BigInt, metadata, tenant
+
+file_totals = Table(  # how much a client's files take, changed in the transaction that adds or drops one
+    "file_totals",
+    metadata,
+    tenant(primary_key=True),
+    Column("bytes", BigInt, nullable=False),
+    info=OWNED,
+    sqlite_strict=True,
+)

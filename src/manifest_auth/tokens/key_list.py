@@ -1,0 +1,44 @@
+"""What there is to see of signing keys; never their secrets."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import BigInteger, and_, bindparam, select
+
+from manifest_auth.store import Listing, SystemUnit, unowned
+from manifest_auth.store.tables import signing_keys
+
+
+class KeySeen(NamedTuple):
+    """A key without its secret."""
+
+    id: str
+    purpose: str
+    algorithm: str
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+
+_K = signing_keys.c
+_ALL_SEEN = select(*(_K[name] for name in KeySeen._fields))
+_SEEN = unowned(_ALL_SEEN.where(_K.id == bindparam("id")), KeySeen)
+LISTING = Listing(
+    _ALL_SEEN,
+    KeySeen,
+    key=_K.id,
+    sorts={"ID": _K.id, "CREATED": _K.created_at},
+    filters={
+        "purpose": _K.purpose == bindparam("of_purpose"),
+        "signing": _K.retired_at.is_(None),
+        "verifying": and_(_K.retired_at.is_not(None), _K.expires_at > bindparam("now", type_=BigInteger())),
+        "expired": _K.expires_at <= bindparam("now", type_=BigInteger()),
+    },
+    owned=False,
+)
+
+
+def seen_key(unit: SystemUnit, key_id: str) -> KeySeen | None:
+    """A key without its secret."""
+    return unit.first(_SEEN, id=key_id)

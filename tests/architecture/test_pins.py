@@ -1,0 +1,22 @@
+"""What builds the program is pinned: the build backend, what is installed beside it, and the container's base image."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+_EXACT = re.compile(r"[A-Za-z0-9._-]+(\[[a-z,]+\])?==[0-9][0-9A-Za-z.+]*\Z")
+
+
+def test_the_build_backend_has_one_version() -> None:
+    required = tomllib.loads(Path("pyproject.toml").read_text("utf-8"))["build-system"]["requires"]
+    assert required
+    assert [one for one in required if not _EXACT.match(one)] == []
+
+
+def test_the_base_image_has_one_version_and_one_digest() -> None:
+    text = Path("deploy/Containerfile").read_text("utf-8")
+    [base] = re.findall(r"^ARG BASE=(.+)$", text, re.MULTILINE)
+    assert re.fullmatch(r"\S+:\d+\.\d+\.\d+-slim-[a-z]+@sha256:[0-9a-f]{64}", base), base
+    assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) == {"${BASE}"}

@@ -1,0 +1,72 @@
+"""What a domain that counts does, and what one does not that is only claimed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.accounts import new_client, new_user, trail
+from tests.support.claiming import Claimed, vouch_for
+from tests.support.envelope import check_success
+from tests.support.house import App
+from tests.support.people import oidc_provider
+from tests.support.single_sign_on import add_provider, check_nobody_got_in
+
+OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
+
+
+async def test_twenty_squatters_change_no_answer_of_discover(app: App) -> None:
+    client = await new_client(app)
+    domain = f"{client}.example"
+    await add_provider(app, client, name="real", domains=[domain], oidc=OIDC)
+    await add_provider(app, client, name="partner", oidc=OIDC)
+
+    async def answers() -> list[Any]:
+        found = []
+        for named in ("", f"?client={client}"):
+            for address in (f"ada@{domain}", "ada@elsewhere.example"):
+                reply = await app.post(f"/api/client/auth/discover{named}", {"email": address})
+                found.append(reply.data)
+        return found
+
+    before = await answers()
+    assert [way["name"] for way in before[0]["providers"]] == ["real"]
+    for number in range(20):
+        squatter = await new_client(app)
+        members = {"domains": [domain, "elsewhere.example"], "oidc": OIDC, "vouch": False}
+        await add_provider(app, squatter, name=f"a{number}", displayName="Sign in with Real", **members)
+        await Claimed(app, squatter, domain).check()
+    assert await answers() == before
+
+
+async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_counts(app: App) -> None:
+    """What nobody vouched for opens no account later, and the provider's own domains narrow whom it brings."""
+    async with oidc_provider(app, domains=["pending.example"], vouch=False, createUsers=True) as company:
+        await company.sign_in("ada", "ada@pending.example")
+        assert "foreign" in await company.refused("eve", "eve@elsewhere.example")
+        await vouch_for(app, company.client, "pending.example")
+        await company.sign_in("bob", "bob@pending.example")
+        async with oidc_provider(app, company.client, domains=["pending.example"]) as other:
+            assert "without anybody vouching" in await other.refused("ada2", "ada@pending.example")
+            await other.sign_in("bob2", "bob@pending.example")
+        linked = {}
+        for event in await trail(app, company.client):
+            if event.event == "identity_linked":
+                linked[event.members["of"]] = event.members["how"]
+        assert linked == {"ada": "created-unvouched", "bob": "created", "bob2": "domain"}
+
+
+async def test_an_address_links_only_while_the_domain_counts_for_this_client(app: App) -> None:
+    async with oidc_provider(app, vouches=True, vouch=False) as company:
+        user_id, email = await new_user(app, company.client)
+        assert "not proved" in await company.refused("ada", email)
+        other = await new_client(app)
+        await vouch_for(app, other, f"{company.client}.example")
+        assert "not proved" in await company.refused("ada", email)
+        check_success(await Claimed(app, other, f"{company.client}.example").send("DELETE"))
+        await vouch_for(app, company.client, f"{company.client}.example")
+        me = await (await company.sign_in("ada", email)).me()
+        assert me.data["user"]["id"] == user_id
+        check_success(await company.send("PATCH", "", {"domains": []}))
+        _, second = await new_user(app, company.client)
+        _, reply = await company.attempt("bob", second)
+        check_nobody_got_in(reply)  # it counts, and this provider does not speak for it

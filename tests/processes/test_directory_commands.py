@@ -1,0 +1,53 @@
+"""``directory vouch``: the operator's word from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import done, run
+
+DIRECTORY = "c0c0c0c0-1111-4111-8111-111111111111"
+WHY = ("--reason", "the contract says so, and their IT was called")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for client in ("acme", "globex"):
+        done(tmp_path, "client", "create", client)
+    return tmp_path
+
+
+def vouch(folder: Path, client: str = "acme", directory: str = DIRECTORY, *more: str) -> tuple[int, str]:
+    """Exit status, and what it said."""
+    result = run(folder, "directory", "vouch", directory, "--client", client, *(more or WHY))
+    return result.status, result.out or result.line
+
+
+def test_the_directory_is_the_clients_from_then_on_and_no_other_ones(folder: Path) -> None:
+    assert vouch(folder, "acme", DIRECTORY.upper()) == (0, f"The directory {DIRECTORY} is acme's.\n")
+    assert vouch(folder) == (0, f"The directory {DIRECTORY} is acme's.\n")
+    assert vouch(folder, "globex") == (1, "Another client of this installation holds this directory")
+    lines = done(folder, "audit", "export", "--client", "acme", "--output", "trail.jsonl")
+    assert lines
+    events = [json.loads(line) for line in (folder / "trail.jsonl").read_text().splitlines()]
+    told = [event for event in events if event.get("event") == "directory_vouched"]
+    assert len(told) == 2
+    assert (told[0]["actor"], told[0]["subject"]) == ("system", f"directory:{DIRECTORY}")
+
+
+@pytest.mark.parametrize(
+    ("client", "directory", "more", "said"),
+    [
+        ("nobody", DIRECTORY, WHY, "there is no client nobody"),
+        ("acme", "contoso.example", WHY, "directory: Must be a GUID, the directory (tenant) id"),
+        ("acme", "9188040d-6c67-4c5b-b112-36a304b66dad", WHY,
+         "directory: The directory of personal accounts belongs to no organisation"),
+        ("acme", DIRECTORY, ("--reason", "short"), "--reason: must be 10 to 500 characters"),
+        ("acme", DIRECTORY, (*WHY, "--cloud", "mars"), "--cloud: unknown cloud 'mars'"),
+    ],
+)  # fmt: skip
+def test_what_it_refuses(folder: Path, client: str, directory: str, more: tuple[str, ...], said: str) -> None:
+    assert vouch(folder, client, directory, *more) == (1, said)

@@ -1,0 +1,81 @@
+"""Of two transactions that would each take one of the last two Admins away, the second waits for the first and then
+sees what it did, on both stores."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.util.concurrency import await_only
+
+from manifest_auth import users
+from manifest_auth.errors import Conflict
+from manifest_auth.licence import UNCOUNTED
+from manifest_auth.permissions import Role
+from manifest_auth.store import Store, TenantUnit
+from manifest_auth.users import User
+from tests.storage.conftest import Pair
+
+VIEWER = Role.VIEWER.bit
+Look = Callable[[TenantUnit, User], object]
+#: All that asks for the last Admin, each by itself.
+LOOKS: dict[str, Look] = {
+    "asked for with the Admins": lambda unit, user: users.get(unit, user.id, lock=True, admins=True),
+    "asked whether it is the last": users.is_last_admin,
+    "roles are set": lambda unit, user: users.set_roles(unit, UNCOUNTED, user, VIEWER),
+    "deactivated": lambda unit, user: users.deactivate(unit, user, 2),
+}
+
+
+async def _two(store: Store, tenant_id: int) -> list[User]:
+    def create(unit: TenantUnit, name: str) -> User:
+        return users.create(
+            unit, UNCOUNTED, email=f"{name}@acme.example", first_name=name, last_name="T", title="",
+            roles=Role.ADMIN.bit, password_hash=None, now=1,
+        )  # fmt: skip
+
+    return [await store.of(tenant_id).write(lambda unit, n=n: create(unit, n)) for n in "ab"]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
+async def test_who_comes_second_waits_and_sees_what_the_first_did(store: Store, pair: Pair, look: Look) -> None:
+    first, second = await _two(store, pair[0])
+    tenant, holds, passed = store.of(pair[0]), threading.Event(), threading.Event()
+
+    def removes(unit: TenantUnit) -> None:
+        assert not users.is_last_admin(unit, first)
+        holds.set()
+        if store.remembers:
+            await_only(asyncio.sleep(0.5))
+        else:  # each unit of SQLite's has a thread for itself
+            passed.wait(0.5)
+        assert not passed.is_set()
+        users.set_roles(unit, UNCOUNTED, first, VIEWER)
+
+    def follows(unit: TenantUnit) -> bool:
+        try:
+            look(unit, second)
+        except Conflict:
+            return True
+        finally:
+            passed.set()
+        return users.is_last_admin(unit, second)
+
+    one = asyncio.create_task(tenant.write(removes))
+    assert await asyncio.to_thread(holds.wait, 10)
+    assert await asyncio.wait_for(tenant.write(follows), 20) is True
+    await one
+
+
+async def test_admins_are_counted_in_their_own_client_and_only_while_active(store: Store, pair: Pair) -> None:
+    first, second = await _two(store, pair[0])
+    await _two(store, pair[1])
+
+    def work(unit: TenantUnit) -> list[bool]:
+        found = [users.is_last_admin(unit, first)]
+        users.deactivate(unit, second, 2)
+        return [*found, users.is_last_admin(unit, first)]
+
+    assert await store.of(pair[0]).write(work) == [False, True]

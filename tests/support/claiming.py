@@ -1,0 +1,91 @@
+"""Claims on e-mail domains for tests: made, looked up, checked, and name servers to check them at."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from manifest_auth.claims import DomainRecords
+from tests.support.accounts import new_client, trail
+from tests.support.house import App, Reply
+
+HELD = "Another client of this installation holds this domain"
+LABEL = "_manifest-auth-challenge"
+
+
+@dataclass
+class Claimed:
+    """A client's claim on a domain, as its system admin sees it."""
+
+    app: App
+    client: str
+    domain: str
+
+    async def send(self, method: str, path: str = "", body: Any = None) -> Reply:
+        """A system admin's request about it: ``""`` itself, ``/check``, ``/vouch``."""
+        address = f"/api/admin/clients/{self.client}/domains/{self.domain}{path}"
+        return await self.app.send(method, address, body, token=await self.app.admin_token())
+
+    async def shown(self) -> dict[str, Any]:
+        found: dict[str, Any] = (await self.send("GET")).data
+        return found
+
+    async def state(self) -> str:
+        return str((await self.shown())["state"])
+
+    async def check(self) -> dict[str, Any]:
+        """A look at the record, long enough after the one before."""
+        self.app.clock.advance(11)
+        found: dict[str, Any] = (await self.send("POST", "/check")).data
+        return found
+
+    async def value(self) -> str:
+        """What the record must hold."""
+        return str((await self.shown())["record"]["value"])
+
+    @property
+    def name(self) -> str:
+        """Where the record must stand."""
+        return f"{LABEL}.{self.domain}"
+
+    async def events(self) -> list[str]:
+        """What the client's trail says of domains."""
+        return [event.event for event in await trail(self.app, self.client) if event.event.startswith("domain_")]
+
+
+async def claimed(app: App, client: str = "", domain: str = "") -> Claimed:
+    """A new claim, of a new client unless it is named."""
+    client = client or await new_client(app)
+    domain = domain or f"{client}.example"
+    path = f"/api/admin/clients/{client}/domains"
+    reply = await app.post(path, {"domain": domain}, token=await app.admin_token())
+    assert reply.status == 201, reply.text
+    return Claimed(app, client, domain)
+
+
+async def vouch_for(app: App, client: str, domain: str) -> None:
+    """The domain counts for the client from now on."""
+    claim = Claimed(app, client, domain)
+    assert (await claim.send("POST", "/vouch", {"reason": "a test says so"})).status == 200
+
+
+async def release_all(app: App, client: str) -> None:
+    """The client claims no domain any more."""
+    token = await app.admin_token()
+    found = await app.get(f"/api/admin/clients/{client}/domains?first=100", token=token)
+    for claim in found.data["items"]:
+        await Claimed(app, client, claim["domain"]).send("DELETE")
+
+
+@contextlib.contextmanager
+def asking(app: App, *servers: str) -> Iterator[None]:
+    """Meanwhile domain records are looked up at these name servers."""
+    before = app.house.domain_records
+    settings = msgspec.structs.replace(app.house.settings, dns_servers=",".join(servers))
+    app.house.domain_records = DomainRecords(settings, app.house.log)
+    yield
+    app.house.domain_records = before
