@@ -17,7 +17,7 @@ from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.gains import BOSSES, CHOSEN, PATHS, Planted, plant_all, somebody
 from tests.support.house import App, Reply
-from tests.support.managing import RENEW, RESET, events, reset
+from tests.support.managing import RENEW, RESET, accept, events, reset
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, oidc_provider, user_of
 
@@ -112,6 +112,15 @@ async def test_where_no_identity_is_kept_whoever_gives_the_role_sees_a_link_once
             app.clock.advance(71 * 3600)
             assert await planted.is_theirs(await reset(app, link.partition("#")[2], CHOSEN))
             assert "Admin" in (await user_of(app, crew.client, user_id))["roles"]
+
+
+async def test_where_passwords_are_not_used_the_link_leads_to_a_provider(app: App, tmp_path: Path) -> None:
+    client = await new_client(app, passwordSignIn=False)
+    async with oidc_provider(app, client) as public:
+        planted = Planted(Crew(app, client), public, *await new_user(app, client))
+        token = (await PATHS["admin_plane"](planted, tmp_path) or "").partition("#")[2]
+        assert (await accept(app, token, CHOSEN)).code == "CONFLICT"
+        assert await planted.attempt(public, "rising", query={"invitation": token})
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ async def test_an_account_that_is_an_admins_is_refused_whatever_was_closed_befor
         tenant = tenants.find(unit, crew.client)
         assert tenant is not None
         bound = unit.of(tenant.id)
-        users.set_roles(bound, UNCOUNTED, users.get(bound, rising, lock=True), 1)
+        users.set_roles(bound, UNCOUNTED, users.get(bound, rising, lock=True), 1, lambda unit, user: None)
         found = links.find(bound, token)
         assert found is not None
         assert found.used_at is None

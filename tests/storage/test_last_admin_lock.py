@@ -14,6 +14,7 @@ from manifest_auth import users
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
+from manifest_auth.sign_in.voiding import no_gain
 from manifest_auth.store import Store, TenantUnit
 from manifest_auth.users import User
 from tests.storage.conftest import Pair
@@ -24,7 +25,7 @@ Look = Callable[[TenantUnit, User], object]
 LOOKS: dict[str, Look] = {
     "asked for with the Admins": lambda unit, user: users.get(unit, user.id, lock=True, admins=True),
     "asked whether it is the last": users.is_last_admin,
-    "roles are set": lambda unit, user: users.set_roles(unit, UNCOUNTED, user, VIEWER),
+    "roles are set": lambda unit, user: users.set_roles(unit, UNCOUNTED, user, VIEWER, no_gain),
     "deactivated": lambda unit, user: users.deactivate(unit, user, 2),
 }
 
@@ -52,7 +53,7 @@ async def test_who_comes_second_waits_and_sees_what_the_first_did(store: Store, 
         else:  # each unit of SQLite's has a thread for itself
             passed.wait(0.5)
         assert not passed.is_set()
-        users.set_roles(unit, UNCOUNTED, first, VIEWER)
+        users.set_roles(unit, UNCOUNTED, first, VIEWER, no_gain)
 
     def follows(unit: TenantUnit) -> bool:
         try:

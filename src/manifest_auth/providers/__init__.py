@@ -28,7 +28,7 @@ from manifest_auth.providers.identities import (
     unlink,
 )
 from manifest_auth.providers.kept import drop_tokens, keep_tokens
-from manifest_auth.providers.proved import confirm, domain_counts, is_proved, unlink_unproved
+from manifest_auth.providers.proved import confirm, is_proved, unlink_unproved
 from manifest_auth.providers.providers import (
     LISTING,
     Provider,
@@ -90,7 +90,6 @@ __all__ = [
     "claims_unvouched",
     "confirm",
     "create",
-    "domain_counts",
     "drop_tokens",
     "find",
     "find_by_domain",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from manifest_auth import audit, providers, users
+from manifest_auth import audit, claims, providers, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
@@ -67,7 +67,9 @@ def _but_withheld(
 ) -> int:
     """The roles that the groups may give: Admin only to whom is the user beyond doubt. Who is an Admin already gains
     nothing by it."""
-    if not mapped & ~user.roles & Role.ADMIN.bit or providers.is_proved(unit, provider, identity, address, user.email):
+    if not mapped & ~user.roles & Role.ADMIN.bit:
+        return mapped
+    if providers.is_proved(unit, provider, identity, address, user.email, claims.domain_counts):
         return mapped
     audit.record(unit, ctx, Event.ADMIN_ROLE_WITHHELD, f"user:{user.id}", provider=provider.id, identity=identity.id)
     return mapped & ~Role.ADMIN.bit

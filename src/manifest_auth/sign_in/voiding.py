@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from manifest_auth import audit, links, providers, sessions, users
+from manifest_auth import audit, claims, links, providers, sessions, users
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context
 from manifest_auth.providers import Identity, Provider
@@ -32,7 +32,7 @@ class Voided(NamedTuple):
 def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0) -> Voided:
     """Ends all ways into the account except the password, and the identities that are proved (``but``: that one too).
     ``user``: locked. ``reason``: why its sessions ended."""
-    sifted = providers.unlink_unproved(unit, user.id, user.email, but=but)
+    sifted = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but)
     counts = {
         "sessions": sessions.end_all(unit, user.id, reason, now),
         "flows": flows.end_of(unit, user.id),
