@@ -95,8 +95,10 @@ def _check(settings: Settings) -> None:
             networks(settings)
         except ValueError as error:
             raise SettingsError(f"{variable(field)}: {error}") from None
-    if bool(settings.microsoft_app_id) != bool(settings.microsoft_app_secret):
+    if settings.microsoft_app_id and not settings.microsoft_app_secret:
         raise SettingsError("MANIFEST_MICROSOFT_APP_ID: goes together with MANIFEST_MICROSOFT_APP_SECRET")
+    if settings.microsoft_app_secret and not settings.microsoft_app_id:
+        raise SettingsError("MANIFEST_MICROSOFT_APP_SECRET: goes together with MANIFEST_MICROSOFT_APP_ID")
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
