@@ -14,7 +14,8 @@ from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER
 from tests.interop.microsoft.standin import Standin, standin
 from tests.support.server import DEMO_PASSWORD, Server, served
 
-AUTH, PROVIDERS = "/api/client/auth", "/api/admin/clients/acme/providers"
+AUTH, CLIENT = "/api/client/auth", "/api/admin/clients/acme"
+PROVIDERS = f"{CLIENT}/providers"
 BACK = "https://app.acme.example/in"
 RULES = {"createUsers": True, "defaultRoles": ["Viewer"], "returnAddresses": [BACK]}
 REFRESH = "0.refresh-token-of-microsoft-not-to-be-logged"
@@ -84,6 +85,8 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         for body in ({"name": "crm", "dynamics": dynamics}, {"name": "apps", "entra": entra}):
             assert send(server, "POST", PROVIDERS, {**RULES, **body}, Authorization=admin)[0] == 201
             assert send(server, "POST", f"{PROVIDERS}/{body['name']}/test", Authorization=admin)[0] == 200
+        claim, why = f"{CLIENT}/directories/{ours['directory']}", {"reason": "of the tests' own client"}
+        assert send(server, "POST", f"{claim}/vouch", why, Authorization=admin)[0] == 200
         a_day_with_dynamics(server, microsoft, secrets)
         a_day_with_power_apps(server, microsoft, secrets)
         log = server.output

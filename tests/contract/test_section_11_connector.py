@@ -25,7 +25,9 @@ pytest_plugins = ["tests.interop.microsoft.fixtures"]
 UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", "requestBody", "content", "examples",
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip
 #: Of a signed-in person's routes, those that need a password or a browser, take files, or manage a client.
-NOT_FOR_APPS = re.compile(r"/password\Z|/email\Z|/identities\b|\A/api/client/(?:audit|providers|users|files)\b")
+NOT_FOR_APPS = re.compile(
+    r"/password\Z|/email\Z|/identities\b|\A/api/client/(?:audit|directories|domains|providers|users|files)\b"
+)
 
 
 async def definition(app: App) -> dict[str, Any]:

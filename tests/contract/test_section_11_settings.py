@@ -73,6 +73,9 @@ WRONG: list[tuple[str, str]] = [
     ("OPERATOR_EMAIL", "Operator"),
     ("OPERATOR_EMAIL", "a@b.example, c@b.example"),
     ("MICROSOFT_CLOUD", "mars"),
+    ("MICROSOFT_APP_ID", "contoso"),
+    ("MICROSOFT_APP_ID", "0e0e0e0e-5555-4555-8555-0000000000ee"),  # without its secret
+    ("MICROSOFT_APP_SECRET", "without the id"),
     ("FILE_LIMIT", "1023"),
     ("FILE_LIMIT", "2000000000"),
     ("FILE_LIMIT", "1 MiB"),

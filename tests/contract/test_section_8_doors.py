@@ -15,6 +15,7 @@ from tests.support.routes import filled
 #: What anybody may ask for; a route that is added to this list was thought about.
 OPEN = {
     ("POST", "/api/client/auth/sign-in"), ("POST", "/api/client/auth/refresh"),
+    ("GET", "/api/client/auth/directory/callback"),
     ("GET", "/api/client/auth/oidc"), ("GET", "/api/client/auth/oidc/callback"),
     ("GET", "/api/client/auth/oidc/callback/{client}/{provider}"), ("GET", "/api/client/auth/okta-saml"),
     ("POST", "/api/client/auth/okta-saml"), ("GET", "/api/client/auth/okta-saml/metadata"),

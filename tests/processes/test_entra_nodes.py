@@ -65,6 +65,20 @@ class Desk:
             assert self.code(node, token) == ""
         return token
 
+    def claim(self, *, counts: bool) -> None:
+        """The client's claim on the directory counts, or is there no more; decided on the first node."""
+        path = f"/{self.client}/directories/{self.microsoft.named('contoso').id}"
+        if counts:
+            self.admin("POST", f"{path}/vouch", {"reason": "of the tests' own client"})
+        else:
+            self.admin("DELETE", path)
+
+    def unnamed(self, node: int, token: str) -> int:
+        """The status of a request that names no client."""
+        here = self.nodes[node]
+        here.http.cookies.clear()
+        return here.http.get(f"{AUTH}/me", headers=bearer(token)).status_code
+
     def felt(self, happened: Callable[[], bool]) -> None:
         """Within a second on PostgreSQL; with the very next request on SQLite."""
         if self.database_url.startswith("sqlite"):
@@ -112,7 +126,10 @@ def desk(nodes: tuple[Node, Node], microsoft: Standin, database_url: str) -> Ite
     }
     body = {"name": made.provider, "createUsers": True, "defaultRoles": ["Operator"], "entra": entra}
     made.admin("POST", f"/{made.client}/providers", body)
+    made.claim(counts=True)
     yield made
+    if made.admin("GET", f"/{made.client}/directories")["items"]:
+        made.claim(counts=False)
     for provider in made.admin("GET", f"/{made.client}/providers")["items"]:  # or they would take others' tokens
         made.admin("DELETE", f"/{made.client}/providers/{provider['name']}")
 
@@ -214,6 +231,20 @@ def test_a_link_that_is_cut(desk: Desk) -> None:
     answer = desk.nodes[0].http.delete(f"{AUTH}/identities/{identity['id']}", headers=bearer(token))
     assert answer.status_code == 200, answer.text
     desk.felt_everywhere(token, "SSO_FAILED")
+
+
+@KINDS
+def test_a_claim_on_the_directory_that_stops_and_starts_to_count(desk: Desk, kind: str) -> None:
+    token = desk.warm(kind)
+    for node in (0, 1, 0, 1):
+        assert desk.unnamed(node, token) == 200
+    desk.claim(counts=False)
+    for node in (1, 0):
+        desk.felt(lambda n=node: desk.unnamed(n, token) == 401)  # type: ignore[misc]
+        assert desk.code(node, token) == ""
+    desk.claim(counts=True)
+    for node in (1, 0):
+        desk.felt(lambda n=node: desk.unnamed(n, token) == 200)  # type: ignore[misc]
 
 
 def test_somebody_new_at_both_at_once_is_one_user(desk: Desk) -> None:

@@ -103,8 +103,10 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"{variable('outgoing_private')}: {error}") from None
     if settings.operator_email and not re.fullmatch(r"[^\s@<>]{1,64}@[^\s@<>]{1,189}", settings.operator_email):
         raise SettingsError("MANIFEST_OPERATOR_EMAIL: must be one e-mail address")
-    if bool(settings.microsoft_app_id) != bool(settings.microsoft_app_secret):
+    if settings.microsoft_app_id and not settings.microsoft_app_secret:
         raise SettingsError("MANIFEST_MICROSOFT_APP_ID: goes together with MANIFEST_MICROSOFT_APP_SECRET")
+    if settings.microsoft_app_secret and not settings.microsoft_app_id:
+        raise SettingsError("MANIFEST_MICROSOFT_APP_SECRET: goes together with MANIFEST_MICROSOFT_APP_ID")
     port = settings.metrics_listen.rpartition(":")[2]
     if settings.metrics_listen and not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65536):
         raise SettingsError("MANIFEST_METRICS_LISTEN: must be HOST:PORT")
