@@ -16,6 +16,7 @@ from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.providers import Address, How
 from manifest_auth.web import Door
 from tests.support import jobs as j
+from tests.support.claiming import claimed
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
@@ -87,6 +88,9 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("POST", "/api/client/providers/{provider}/rotate-key"): None,
     ("POST", "/api/client/providers/{provider}/test"): None,
     ("DELETE", "/api/client/providers/{provider}"): None,
+    ("GET", "/api/client/domains/{domain}"): None,
+    ("DELETE", "/api/client/domains/{domain}"): None,
+    ("POST", "/api/client/domains/{domain}/check"): None,
     ("DELETE", "/api/client/auth/sessions/{id}"): None,
     ("DELETE", "/api/client/auth/identities/{id}"): None,
 }
@@ -248,7 +252,14 @@ async def test_anothers_address_is_like_one_that_never_was(
 ) -> None:
     method, pattern = address
     there = await their_things(theirs, foreign)
-    never = {"file": NEVER, "user": NEVER, "identity": NEVER, "provider": "never", "id": "A" * 22}
+    never = {
+        "file": NEVER,
+        "user": NEVER,
+        "identity": NEVER,
+        "provider": "never",
+        "id": "A" * 22,
+        "domain": "never.example",
+    }
     if "auth/identities" in pattern:
         there["id"], never["id"] = there["identity"], NEVER
     able = ("Admin",) if pattern.endswith("/confirm") else ("Admin", "User Admin")
@@ -276,4 +287,6 @@ async def their_things(theirs: Crew, foreign: Things) -> dict[str, Any]:
     )
     sessions = await theirs.app.get("/api/client/auth/sessions", token=admin.token)
     session = sessions.data["items"][0]["id"]
-    return {"file": foreign.file, "user": foreign.user, "identity": identity, "provider": made["name"], "id": session}
+    claim = await claimed(theirs.app, theirs.client, f"s{made['id']}.example")
+    named = {"provider": made["name"], "domain": claim.domain}
+    return {"file": foreign.file, "user": foreign.user, "identity": identity, "id": session, **named}
