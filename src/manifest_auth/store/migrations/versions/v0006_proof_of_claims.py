@@ -44,6 +44,13 @@ def _columns() -> None:
     op.add_column("users", sa.Column("email_proved_at", sa.BigInteger(), nullable=True))
     op.drop_index(op.f("ix_users_tenant_id_id"), table_name="users")
     op.create_index(op.f("ix_users_tenant_id_id"), "users", ["tenant_id", "id"], unique=True)
+    # Of two indexes that fit alike SQLite takes the newer one: that of the few who are deactivated stays the newer.
+    is_put_away = sa.text("deactivated_at IS NOT NULL")
+    op.drop_index(op.f("ix_users_deactivated"), table_name="users")
+    op.create_index(
+        op.f("ix_users_deactivated"), "users", ["tenant_id", "id"],
+        sqlite_where=is_put_away, postgresql_where=is_put_away,
+    )  # fmt: skip
     op.add_column("identities", sa.Column("vouched", sa.Integer(), nullable=False, server_default="0"))
     op.add_column("identities", sa.Column("confirmed_at", sa.BigInteger(), nullable=True))
     op.add_column("identities", sa.Column("confirmed_by", sa.Text(), nullable=True))
