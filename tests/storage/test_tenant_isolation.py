@@ -123,12 +123,12 @@ async def test_a_bound_join_binds_both_sides(store: Store, pair: Pair) -> None:
 
 
 async def test_a_bound_upsert_leaves_another_tenants_row_alone(store: Store, pair: Pair) -> None:
-    from manifest_auth.sign_in import throttle
+    from manifest_auth.sign_in import origins
     from manifest_auth.store.tables import known_origins
 
     mine, theirs = pair
     stranger = await _user_of(store, theirs)
-    await store.of(theirs).write(lambda unit: throttle.remember(unit, stranger, "origin", 5))
+    await store.of(theirs).write(lambda unit: origins.remember(unit, stranger, "origin", 5))
     before = await rows_of(store, known_origins, theirs)
-    await store.of(mine).write(lambda unit: throttle.remember(unit, stranger, "origin", 99))
+    await store.of(mine).write(lambda unit: origins.remember(unit, stranger, "origin", 99))
     assert await rows_of(store, known_origins, theirs) == before

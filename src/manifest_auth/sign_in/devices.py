@@ -11,7 +11,7 @@ import re
 
 from manifest_auth.context import Context
 from manifest_auth.sealing import Macs
-from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in import origins
 from manifest_auth.store import TenantUnit
 
 _RANDOM = 22  # 128 bits in base64url
@@ -32,7 +32,7 @@ def new(ctx: Context) -> str:
 def is_ours(unit: TenantUnit, ctx: Context, marker: str) -> bool:
     """Whether this server gave it out."""
     random, mac = marker[:_RANDOM], marker[_RANDOM:]
-    return _macs(ctx).fits(_message(random), mac) or throttle.is_known_device(unit, marker)
+    return _macs(ctx).fits(_message(random), mac) or origins.is_known_device(unit, marker)
 
 
 def _message(random: str) -> bytes:

@@ -12,7 +12,7 @@ from manifest_auth import audit, sessions, tenants, tokens, users
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled
-from manifest_auth.sign_in import devices, networks, strangers, throttle
+from manifest_auth.sign_in import devices, networks, origins, strangers, throttle
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tokens import Pair
@@ -65,9 +65,9 @@ def finish(
     opened = sessions.open_session(bound, ctx, user.id, identity.method, identity.provider_id)
     users.signed_in(bound, user.id, ctx.now)
     new_device = None if device and devices.is_ours(bound, ctx, device) else devices.new(ctx)
-    throttle.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
+    origins.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
     if networks.is_somewhere(ctx.address):
-        throttle.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
+        origins.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id}
     if identity.provider_id is not None:
         detail["provider"] = identity.provider_id

@@ -14,7 +14,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import InvalidCredentials, Overloaded
 from manifest_auth.metrics import Door, Method
-from manifest_auth.sign_in import decoys, finish, strangers, throttle
+from manifest_auth.sign_in import decoys, finish, origins, strangers, throttle
 from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.throttle import Counters, Wait
 from manifest_auth.store import SystemUnit
@@ -132,7 +132,7 @@ def _known_origin(
     bound, user_id = unit.of(tenant.id if tenant else audit.INSTALLATION), user.id if user else 0
     candidates = [throttle.device_origin(device)] if device else []
     for origin in (*candidates, throttle.address_origin(address)):
-        if throttle.is_known(bound, user_id, origin):
+        if origins.is_known(bound, user_id, origin):
             return origin
     return None
 

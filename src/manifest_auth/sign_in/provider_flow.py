@@ -22,7 +22,7 @@ from manifest_auth.sign_in import codes, finish, flows, known_refusals, matching
 from manifest_auth.sign_in.counting import begun, counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
 from manifest_auth.sign_in.flows import Begun, Flow, Wish
-from manifest_auth.sign_in.known_refusals import OfClient
+from manifest_auth.sign_in.known_refusals import LONGEST_WHY, OfClient
 from manifest_auth.sign_in.matching import Person, Ticket
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
@@ -282,8 +282,7 @@ def record_failure(
     unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed, *, proved: bool = False
 ) -> None:
     """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
-    why = refusal.reason[: known_refusals.LONGEST_WHY]
-    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
+    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
     strangers.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
 
 

@@ -17,7 +17,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.settings import HOUR
-from manifest_auth.sign_in import networks, throttle
+from manifest_auth.sign_in import networks, origins, throttle
 from manifest_auth.sign_in.flows import LIFE_S
 from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 from manifest_auth.store import TenantUnit
@@ -87,7 +87,7 @@ def begins(unit: TenantUnit, ctx: Context, device: str | None) -> Wait | None:
         return None
     limit: Limit = "address"
     held = throttle.count_each(unit, throttle.in_order(beginnings(unit.tenant_id, ctx.address, ctx.now)), ctx.now)
-    if held is not None and device and throttle.is_known_device(unit, device):
+    if held is not None and device and origins.is_known_device(unit, device):
         limit = "origin"
         own = Counter(_key(unit.tenant_id, throttle.device_origin(device), ctx.now), BEGINNINGS)
         held = throttle.count_each(unit, [own], ctx.now)

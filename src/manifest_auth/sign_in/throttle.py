@@ -24,8 +24,8 @@ from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.metrics import Door, Limit
 from manifest_auth.passwords import Proof
 from manifest_auth.sign_in.networks import is_somewhere, network_of, networks_of, widened
-from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
-from manifest_auth.store.tables import known_origins, throttles
+from manifest_auth.store import SystemUnit, TenantUnit, unowned, upsert
+from manifest_auth.store.tables import throttles
 
 DAY_MS = 86_400_000
 KEPT_MS = 2 * DAY_MS  # without a touch: longer than any counter remembers
@@ -93,10 +93,6 @@ class _Row(NamedTuple):
     updated_at: int
 
 
-class _Known(NamedTuple):
-    origin: str
-
-
 _T = throttles.c
 _FIND = unowned(
     select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")).with_for_update(), _Row
@@ -128,21 +124,6 @@ _CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
 _FORGIVE = unowned(
     update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
 )
-
-_O = known_origins.c
-_KNOWN = bound(
-    select(_O.origin).where(
-        _O.user_id == bindparam("user_id"), _O.origin.in_([bindparam("device"), bindparam("address")])
-    ),
-    _Known,
-)
-_KNOWN_DEVICE = bound(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), _Known)
-_REMEMBER = bound(
-    upsert(known_origins)
-    .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
-    .on_conflict_do_update(index_elements=["user_id", "origin"], set_={"seen_at": bindparam("now")})
-)
-_FORGET = bound(delete(known_origins).where(_O.user_id == bindparam("user_id")))
 
 
 def key_of(*parts: object) -> str:
@@ -178,16 +159,6 @@ def device_origin(device: str) -> str:
 
 def address_origin(address: str) -> str:
     return key_of("address", network_of(address))
-
-
-def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
-    """Whether that user signed in from there before."""
-    return unit.first(_KNOWN, user_id=user_id, device=origin, address=origin) is not None
-
-
-def is_known_device(unit: TenantUnit, device: str) -> bool:
-    """Whether any user of the client signed in from that device before."""
-    return unit.first(_KNOWN_DEVICE, origin=device_origin(device)) is not None
 
 
 def counters(door: Door, account: str, address: str, known: str | None) -> Counters:
@@ -296,13 +267,3 @@ async def prove(ctx: Context, counters: Counters, stored: str | None, password: 
 def _uncount(unit: SystemUnit, counters: Counters) -> None:
     for counter in counters.all():
         forgive(unit, counter.key)
-
-
-def forget(unit: TenantUnit, user_id: int) -> int:
-    """Where that user signed in from counts for nothing any more. How many there were."""
-    return unit.change(_FORGET, user_id=user_id)
-
-
-def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
-    """That user signed in from there."""
-    unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)

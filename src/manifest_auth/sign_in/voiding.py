@@ -15,7 +15,7 @@ from manifest_auth import audit, claims, links, providers, sessions, users
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context
 from manifest_auth.providers import Identity, Provider
-from manifest_auth.sign_in import flows, throttle
+from manifest_auth.sign_in import flows, origins
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
 
@@ -38,7 +38,7 @@ def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0) -
         "flows": flows.end_of(unit, user.id),
         "links": links.close(unit, user.id, now),
         "address_changes": users.email_changes.close_all(unit, user.id, now),
-        "devices": throttle.forget(unit, user.id),
+        "devices": origins.forget(unit, user.id),
         "identities": sifted.gone,
     }
     return Voided(sifted.kept, sifted.granted, counts)
