@@ -37,7 +37,7 @@ async def test_an_openid_sign_in_without_one_does_not_begin(app: App, named: dic
         browser, back = await begun(app, op, client, None, **{"response": "code", **named, "codeChallenge": CHALLENGE})
         code = query_of(await browser.send("GET", back))["code"]
         refused = await app.post("/api/client/auth/exchange", {"code": code})
-        check_refusal(refused, 401, "SSO_FAILED")  # whoever caught it has no verifier
+        check_refusal(refused, 401, "SSO_FAILED")  # an app that caught it has no verifier
 
 
 async def test_nor_does_one_by_saml(app: App) -> None:

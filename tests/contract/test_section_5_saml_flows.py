@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.envelope import check_success, same_but_request_id
+from tests.support.envelope import check_success
 from tests.support.house import App, Reply
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
@@ -16,6 +16,7 @@ from tests.support.single_sign_on import (
     Browser,
     SamlProvider,
     check_nobody_got_in,
+    check_says_no_more,
     flow_cookies,
     saml_provider,
 )
@@ -152,7 +153,7 @@ async def test_an_answer_to_something_else_opens_nothing(
     browser = Browser(okta.app)
     reply = await attempt(okta, browser)
     check_nobody_got_in(reply)
-    same_but_request_id(reply, await okta.call(okta.response(sign="none")))
+    check_says_no_more(reply, await okta.call(okta.response(sign="none")))
 
 
 async def test_an_answer_just_before_the_ten_minutes_are_over_is_in_time(okta: SamlProvider) -> None:
@@ -230,7 +231,7 @@ async def test_a_provider_that_goes_while_the_browser_is_there_lets_nobody_in(ap
     reply = await okta.post(browser, okta.response(in_response_to=request_id), state)
     check_nobody_got_in(reply)
     other = await saml_provider(app)
-    same_but_request_id(reply, await other.call(other.response(sign="none")))
+    check_says_no_more(reply, await other.call(other.response(sign="none")))
 
 
 async def test_the_state_is_worth_nothing_at_the_other_kinds_callback(okta: SamlProvider) -> None:

@@ -52,8 +52,9 @@ async def test_of_a_suspended_client_nobody_gets_in(app: App) -> None:
         await act_on(app, f"{company.client}/suspend")
         assert (await ada.me()).status == 401
         for sub in ("ada", "somebody-new"):
-            _, reply = await company.attempt(sub, f"{sub}@mail.example")
-            check_nobody_got_in(reply, 403, "ACCOUNT_DISABLED")
+            company.knows(sub, f"{sub}@mail.example")
+            started = await Browser(app).start("oidc", provider=company.name, client=company.client)
+            check_nobody_got_in(started, 403, "ACCOUNT_DISABLED")
         check_nobody_got_in(await okta.call(okta.response("eve@mail.example")), 403, "ACCOUNT_DISABLED")
         assert set(await users_of(app, company.client)) == {"ada@mail.example"}
         await act_on(app, f"{company.client}/restore")

@@ -44,7 +44,7 @@ async def test_audiences_that_are_configured_are_no_reason_to_refuse(desk: Desk)
     assert await outcome(desk, TRUSTED, aud=["manifest", TRUSTED[0]], azp="manifest") == ""
 
 
-async def test_a_trusted_audience_stands_for_nobody_else(desk: Desk) -> None:
+async def test_a_trusted_audience_does_not_stand_for_us(desk: Desk) -> None:
     """We must be named, and who asked for the token must be us."""
     for aud in (TRUSTED[0], [TRUSTED[0]], list(TRUSTED)):
         assert await outcome(desk, TRUSTED, aud=aud) == "ID token: aud"

@@ -49,7 +49,7 @@ async def test_a_client_gets_its_own_slots_whatever_the_others_hold_and_no_more(
     assert await soon(shares, 3)
 
 
-async def test_who_gave_up_holds_nothing_and_stands_in_nobodys_way() -> None:
+async def test_who_gave_up_holds_nothing_and_keeps_no_one_waiting() -> None:
     shares = Shares(own=1, most=1, common=1)
     await shares.take(1)
     given_up = [asyncio.create_task(shares.take(1)) for _ in range(3)]

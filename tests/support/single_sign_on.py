@@ -126,6 +126,18 @@ def check_nobody_got_in(reply: Reply, status: int = 401, code: str = "SSO_FAILED
     return str(error["message"])
 
 
+def check_says_no_more(reply: Reply, usual: Reply) -> None:
+    """A refusal is the usual one, but that its sentence may say what the person can do: it tells nothing else apart."""
+    sentence = check_nobody_got_in(reply)
+    assert sentence in (check_nobody_got_in(usual), "This sign-in is over, start again") or (
+        sentence == f"This sign-in began in another browser, or not at {BASE}; start again there, with cookies allowed"
+    )
+    own = ("x-request-id", "content-length")
+    lines = [sorted((k, v) for k, v in r.headers.multi_items() if k not in own) for r in (reply, usual)]
+    assert lines[0] == lines[1]
+    assert reply.json["error"].keys() == usual.json["error"].keys()
+
+
 def flow_cookies(browser: Browser) -> dict[str, str]:
     """The cookies of sign-ins that the browser has under way."""
     return {name: value for name, value in browser.cookies.items() if name.startswith("sso-")}

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from manifest_auth.graphql.reference import graphql_page
 from manifest_auth.operations.reference import errors_page, settings_page
+from manifest_auth.sign_in.reasons import reasons_page
 
 PAGES: dict[str, Callable[[], str]] = {
     "errors.md": errors_page,
     "settings.md": settings_page,
     "graphql.md": graphql_page,
+    "providers/reasons.md": reasons_page,
 }
 
 

@@ -38,7 +38,7 @@ class Names:
 
     async def find(self, host: str, port: int, tenant_id: int) -> list[str]:
         """Raises OSError (socket.gaierror) when there is none; UnicodeError for what can be no name."""
-        if (host, port) not in self._under_way:  # what waits for a share is not under way: nobody else waits with it
+        if (host, port) not in self._under_way:  # what waits for a share is not under way: no other call waits with it
             await self._shares.take(tenant_id)
             if (host, port) in self._under_way:
                 self._shares.give_back(tenant_id)

@@ -255,7 +255,7 @@ def end_all(unit: TenantUnit, user_id: int, reason: str, now: int, *, but: str =
 
 
 def take_codes_back(unit: TenantUnit, user_id: int | None = None) -> None:
-    """Voids the one-time codes that nobody exchanged yet: of a user, or of all users of the tenant."""
+    """Voids the one-time codes that were not exchanged yet: of a user, or of all users of the tenant."""
     if user_id is None:
         unit.change(_TAKE_ALL_BACK)
     else:

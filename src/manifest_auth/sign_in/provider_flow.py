@@ -74,7 +74,7 @@ def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
     tenant = _client(unit, kind, asked)
     found = _of_tenant(unit.of(tenant.id), kind, asked.provider)
     if tenant.suspended_at is not None:
-        refusal = AccountDisabled("Nobody can sign in here at the moment: this client is suspended", reason=SUSPENDED)
+        refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
         raise OfClient(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
         raise OfClient(
