@@ -34,9 +34,6 @@ _START = (
             cause="a name that is not known here, or none where several fit",
             cure="`client` and `provider` of the start; a system admin "
                  "[pins the name](../domains.md#names-of-providers)"),
-    _reason("no open request of this browser", "the provider takes no posted requests",
-            cause="the page that posts a request to a SAML provider was opened by hand, or too late",
-            cure="start again"),
     _reason("the return address was taken off the list meanwhile", cause="just that", cure="`returnAddresses`"),
     _reason("the provider is of another kind", cause="the start or callback address of another kind of provider",
             cure="the address that `startUrl` shows"),
@@ -45,11 +42,9 @@ _START = (
 )  # fmt: skip
 _OIDC = (
     _reason("the answer came to another callback address",
-            cause="the provider has another callback address of this server registered, or somebody mixes providers up",
-            cure="register `serviceProvider.callbackUrl`"),
-    _reason("redirect: no iss, though the provider announces it", cause="a switch at the provider suppresses `iss`",
-            cure="take the switch back"),
-    _reason("redirect: iss is …", cause="the answer is another provider's", cure="an attack, or the wrong `issuer`"),
+            cause="the answer is another provider's: it came to another's address, or its `iss` names another issuer "
+                  "or is missing though it is announced",
+            cure="an attack; or a switch at the provider suppresses `iss`; or the wrong `issuer`"),
     _reason("redirect: access_denied", cause="the person cancelled, or is not assigned to the application there",
             cure="assign the person"),
     _reason("redirect: …", cause="the provider refused, with its error code", cure="what the code says"),
@@ -83,6 +78,10 @@ _SAML = (
             cause="answered twice, too late, in another sign-in, or an unsolicited response that claims to be an "
                   "answer",
             cure="start again; see [generic](generic.md#saml)"),
+    _reason("no open request of this browser", "the provider takes no posted requests",
+            cause="the page that posts our request was opened in another browser, too late, or for a provider whose "
+                  "binding is another one",
+            cure="start again"),
     _reason("replay: the assertion was used before", cause="the page was loaded again, or somebody has a copy",
             cure="start again; also `assertion_replayed` in the audit trail"),
     _reason("response: no provider with this issuer and audience",
