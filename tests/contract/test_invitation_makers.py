@@ -1,4 +1,4 @@
-"""A link to an Admin's account counts while whoever made it may reach Admins: that is asked again when it is used."""
+"""A link to an Admin's account counts while the user who made it may reach Admins, which is asked when it is used."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_nor_does_such_an_invitation_link_a_providers_person(crew: Crew, l
     invitee, token = await invited(crew, "", "Admin")
     async with oidc_provider(crew.app, crew.client, createUsers=False) as company:
         assert company.made["reachesAdmins"] is True
-        company.knows("whoever-has-the-link")
+        company.knows("a-person-with-the-link")
         browser, back = await begins(company, crew, token)
         await loses(crew, maker.id)
         sentence = check_nobody_got_in(await browser.send("GET", back))
@@ -94,7 +94,7 @@ async def test_while_its_maker_is_an_admin_it_opens_the_account(crew: Crew) -> N
 
 
 @LOSES
-async def test_what_was_made_for_somebody_who_is_no_admin_goes_on_to_count(crew: Crew, loses: Loses) -> None:
+async def test_what_was_made_for_a_user_who_is_no_admin_goes_on_to_count(crew: Crew, loses: Loses) -> None:
     maker = await crew.member("Admin")
     _, token = await invited(crew, "", "Viewer")
     await loses(crew, maker.id)

@@ -28,7 +28,7 @@ async def another_day(app: App) -> None:
 
 @pytest.fixture
 async def email(app: App) -> str:
-    """Somebody who never signed in from anywhere."""
+    """A user who never signed in from anywhere."""
     return (await new_user(app, password=PASSWORD))[1]
 
 
@@ -48,17 +48,26 @@ async def test_ten_attempts_at_an_account_from_everywhere_are_free(app: App, ema
 
 
 async def test_fifty_attempts_from_an_address_at_many_accounts_are_free(app: App) -> None:
-    statuses = [(await guess(app, f"nobody-{n}@acme.example", "198.51.100.3")).status for n in range(51)]
+    statuses = [(await guess(app, f"unknown-{n}@acme.example", "198.51.100.3")).status for n in range(51)]
     assert statuses == [401] * 50 + [429]
 
 
-async def test_the_admins_door_has_the_same_five_and_ten(app: App) -> None:
+async def test_an_own_sign_in_gives_an_address_nothing_back_of_what_it_tried_elsewhere(app: App, email: str) -> None:
+    """Else one good account would be the key to endless guesses at all others."""
+    for number in range(49):
+        await guess(app, f"other-{number}@acme.example", "198.51.100.5")
+    assert (await guess(app, email, "198.51.100.5", PASSWORD)).status == 200
+    app.clock.advance(2)  # the pause behind the fiftieth, which was the own one
+    assert [(await guess(app, f"more-{n}@acme.example", "198.51.100.5")).status for n in range(2)] == [401, 429]
+
+
+async def test_system_admins_have_the_same_five_and_ten(app: App) -> None:
     async def tried(address: str, username: str) -> int:
         body, headers = {"username": username, "password": WRONG}, {"X-Forwarded-For": address}
         return (await app.post("/api/admin/auth/sign-in", body, headers=headers)).status
 
     assert [await tried("203.0.113.1", "root") for _ in range(6)] == [401] * 5 + [429]
-    assert [await tried(address, "nobody") for address in addresses(11)] == [401] * 10 + [429]
+    assert [await tried(address, "unknown") for address in addresses(11)] == [401] * 10 + [429]
 
 
 async def test_a_count_is_forgotten_after_a_day_of_silence_and_not_before(app: App, email: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from manifest_auth.licence import NoSeat, Seats, seats
 
 NUMBERS = st.builds(Seats, *[st.integers(0, 4)] * 3)
-NONE = 3  # the place of somebody without any seat
+NONE = 3  # the place of a user without any seat
 
 
 def _numbers(seats_: Seats) -> tuple[int, int, int]:
@@ -53,12 +53,12 @@ def test_who_is_there_may_move_where_all_find_a_seat_then(granted: Seats, used: 
 @pytest.mark.parametrize(
     ("granted", "used", "place"),
     [
-        (Seats(2, 0, 1), Seats(1, 0, 2), 0),  # the second full seat serves somebody who needs less
+        (Seats(2, 0, 1), Seats(1, 0, 2), 0),  # the second full seat serves a user who needs less
         (Seats(1, 1, 0), Seats(0, 2, 0), 0),
         (Seats(0, 1, 1), Seats(0, 0, 2), 1),
     ],
 )
-def test_a_seat_that_serves_somebody_of_a_lesser_type_is_taken(granted: Seats, used: Seats, place: int) -> None:
+def test_a_seat_that_serves_a_user_of_a_lesser_type_is_taken(granted: Seats, used: Seats, place: int) -> None:
     assert seated(granted, used)
     with pytest.raises(NoSeat):
         seats.check(granted, used, NONE, place)

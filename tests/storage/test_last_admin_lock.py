@@ -51,7 +51,7 @@ async def _two(store: Store, tenant_id: int) -> list[User]:
 
 
 def _waits(store: Store, passed: threading.Event) -> bool:
-    """Whether nobody gets past ``passed`` for half a second."""
+    """Whether no one gets past ``passed`` for half a second."""
     if store.remembers:
         await_only(asyncio.sleep(0.5))
     else:  # each unit of SQLite's has a thread for itself

@@ -76,7 +76,7 @@ async def test_nothing_is_missed_where_nothing_is_gone(store: Store, chains: lis
 
 @pytest.mark.parametrize("which", range(3), ids=NAMES)
 async def test_the_trail_of_a_client_that_is_there_is_missed_by_itself(chains: list[Chain], which: int) -> None:
-    """By whoever proves that client's alone."""
+    """When that client's alone is proved."""
     await wipe(chains[which])
     verdict = await chains[which].verdict()
     assert [(fault.sequence, fault.kind, fault.what) for fault in verdict.faults] == [(1, "missing", NO_EVENTS)]
