@@ -51,3 +51,11 @@ def test_the_directory_is_the_clients_from_then_on_and_no_other_ones(folder: Pat
 )  # fmt: skip
 def test_what_it_refuses(folder: Path, client: str, directory: str, more: tuple[str, ...], said: str) -> None:
     assert vouch(folder, client, directory, *more) == (1, said)
+
+
+def test_what_is_released_another_client_may_have(folder: Path) -> None:
+    assert vouch(folder)[0] == 0
+    release = ("directory", "release", DIRECTORY, "--client")
+    assert done(folder, *release, "acme") == f"Client acme claims {DIRECTORY} no more.\n"
+    assert run(folder, *release, "acme").line == f"client acme does not claim {DIRECTORY}"
+    assert vouch(folder, "globex")[0] == 0

@@ -19,7 +19,6 @@ from manifest_auth.microsoft import CONSUMERS, GUID, Clouds
 from manifest_auth.providers import Provider, Settings
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, crossing, unowned, upsert
 from manifest_auth.store.tables import directory_claims, directory_owners, providers
-from manifest_auth.store.tables import tenants as tenants_table
 
 MOST = 100
 PENDING, PROVED = "pending", "proved"
@@ -50,26 +49,12 @@ class Claim(NamedTuple):
         return self.directory
 
 
-class Held(NamedTuple):
-    """A claim of any client, for the operator. ``owner``: 1 where the directory is its own, not granted to it."""
-
-    client: str
-    directory: str
-    cloud: str
-    state: str
-    proof: str | None
-    claimed_by: str
-    claimed_at: int
-    proved_at: int | None
-    owner: int
-
-
 class _Number(NamedTuple):
     number: int
 
 
 Who = Context | Origin
-_C, _O, _P, _T = directory_claims.c, directory_owners.c, providers.c, tenants_table.c
+_C, _O, _P = directory_claims.c, directory_owners.c, providers.c
 _ALL = select(*(_C[name] for name in Claim._fields))
 _FIND = bound(_ALL.where(_C.directory == bindparam("directory")), Claim)
 _LOCKED = bound(_ALL.where(_C.directory == bindparam("directory")).with_for_update(), Claim)
@@ -112,19 +97,6 @@ _COUNTING = crossing(
     Provider,
     because="a bearer token names its directory, and the clients whose claim on the directory counts may be meant",
 )
-_EVERYWHERE = crossing(
-    select(
-        _T.identifier, _C.directory, _C.cloud, _C.state, _C.proof, _C.claimed_by, _C.claimed_at, _C.proved_at,
-        select(sql.count())
-        .where(_O.directory == _C.directory, _O.tenant_id == _C.tenant_id)
-        .scalar_subquery()
-        .label("owner"),
-    )
-    .select_from(directory_claims.join(tenants_table, _T.id == _C.tenant_id))
-    .order_by(_C.directory, _C.claimed_at, _T.identifier),
-    Held,
-    because="the operator of the installation settles whose directory is whose",
-)  # fmt: skip
 
 
 def find(unit: TenantUnit, directory: str) -> Claim | None:
@@ -142,11 +114,6 @@ def get(unit: TenantUnit, directory: str, *, lock: bool = False) -> Claim:
 def counting_providers(unit: SystemUnit, directory: str, limit: int) -> list[Provider]:
     """The providers of a directory's bearer tokens, of clients whose claim counts; those that are switched on."""
     return unit.all(_COUNTING, directory=directory, limit=limit)
-
-
-def list_everywhere(unit: SystemUnit) -> list[Held]:
-    """The claims of all clients, those on one directory together."""
-    return unit.all(_EVERYWHERE)
 
 
 def owner(unit: SystemUnit | TenantUnit, directory: str) -> int | None:

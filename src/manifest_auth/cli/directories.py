@@ -1,4 +1,4 @@
-"""``directory vouch``: the operator's word that a Microsoft directory is a client's."""
+"""``directory vouch|release``: the operator's word that a Microsoft directory is a client's, or is not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from manifest_auth import settings, tenants
 from manifest_auth.app import build_house, opened
 from manifest_auth.claims import directories
 from manifest_auth.cli.commands import Refused, origin_of
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text import check_line
 
 
@@ -25,6 +25,10 @@ def add_to(groups: Any) -> None:
         "--cloud", default="", help="Microsoft cloud, where the claim is new (default: MANIFEST_MICROSOFT_CLOUD)"
     )
     vouch.set_defaults(run=vouch_for)
+    release = actions.add_parser("release", help="take a client's claim on a directory away")
+    release.add_argument("directory", help="directory (tenant) id, a GUID")
+    release.add_argument("--client", required=True, help="identifier of the client")
+    release.set_defaults(run=release_of)
 
 
 async def vouch_for(given: argparse.Namespace) -> None:
@@ -39,10 +43,30 @@ async def vouch_for(given: argparse.Namespace) -> None:
             raise Refused(f"--cloud: {error}") from None
 
         def work(unit: SystemUnit) -> str:
-            tenant = tenants.find(unit, given.client)
-            if tenant is None:
-                raise Refused(f"there is no client {given.client}")
-            claim = directories.vouch(unit.of(tenant.id), origin_of(house), given.directory, reason, given.cloud)
+            own = _client(unit, given.client)
+            claim = directories.vouch(own, origin_of(house), given.directory, reason, given.cloud)
             return claim.directory
 
         print(f"The directory {await house.store.write(work)} is {given.client}'s.")
+
+
+async def release_of(given: argparse.Namespace) -> None:
+    """Another client may prove the directory then."""
+    directory = directories.check(given.directory)
+    async with opened(build_house(settings.load()), hashing=False) as house:
+
+        def work(unit: SystemUnit) -> None:
+            own = _client(unit, given.client)
+            if directories.find(own, directory) is None:
+                raise Refused(f"client {given.client} does not claim {directory}")
+            directories.release(own, origin_of(house), directory)
+
+        await house.store.write(work)
+    print(f"Client {given.client} claims {directory} no more.")
+
+
+def _client(unit: SystemUnit, identifier: str) -> TenantUnit:
+    tenant = tenants.find(unit, identifier)
+    if tenant is None:
+        raise Refused(f"there is no client {identifier}")
+    return unit.of(tenant.id)

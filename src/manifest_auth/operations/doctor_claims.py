@@ -36,8 +36,8 @@ def _sentence(claim: EveryClaim) -> str:
 
 def _ways(claim: EveryClaim) -> tuple[str, str]:
     """What to do in order to keep it, and to take it away."""
-    if claim.kind == "domain":
-        command = f"{claim.what} --client {claim.client}"
-        return f"manifest-auth domain vouch {command} --reason …", f"manifest-auth domain release {command}"
-    path = f"/api/admin/clients/{claim.client}/directories/{claim.what}"
-    return f"POST {path}/vouch", f"DELETE {path}"
+    command = f"{claim.what} --client {claim.client}"
+    return (
+        f"manifest-auth {claim.kind} vouch {command} --reason …",
+        f"manifest-auth {claim.kind} release {command}",
+    )
