@@ -12,6 +12,7 @@ from manifest_auth.store import bound
 from manifest_auth.store.tables import users
 from tests.contract.test_section_3_throttle import DAY, PROXY, guess
 from tests.support.accounts import new_client, new_user, trail
+from tests.support.domains import domain_counts
 from tests.support.house import App, Reply, running
 
 #: The person's own password, and the one that a hostile client chose for the account that it made.
@@ -74,6 +75,17 @@ async def test_an_account_that_was_made_later_and_signed_in_last_draws_nothing(p
 
 async def test_nor_does_it_where_the_person_never_signed_in(person: Person) -> None:
     assert (await person.enter(THEIRS, person.hostile)).status == 200
+    assert await person.goes_to(person.honest)
+
+
+async def test_an_address_of_a_domain_that_counts_is_proved(app: App) -> None:
+    """The squatter came first, and the company's domain counts for the company."""
+    app.clock.advance(2 * DAY)
+    person = Person(app, await new_client(app), await new_client(app))
+    await person.make(person.hostile, THEIRS)
+    await person.make(person.honest, OWN)
+    assert await person.goes_to(person.hostile)  # while nothing is proved the oldest has it
+    await domain_counts(app, person.honest)
     assert await person.goes_to(person.honest)
 
 

@@ -12,7 +12,7 @@ from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import Counter
 from manifest_auth.permissions import Role
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, bound, crossing, numbers
-from manifest_auth.store.tables import known_origins, tenants, users
+from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
 from manifest_auth.text import check_email, check_name, email_key, like
 
 
@@ -55,7 +55,9 @@ _DEVICE_SEEN = (
     .correlate(users)
     .scalar_subquery()
 )
-_SIGNED_IN_PROVED = case((_C.email_proved_at.is_not(None), func.coalesce(_C.last_sign_in_at, 0)), else_=-1)
+_OWNER = select(domain_owners.c.tenant_id).where(domain_owners.c.domain == bindparam("domain")).scalar_subquery()
+_IS_PROVED = or_(_C.email_proved_at.is_not(None), _C.tenant_id == _OWNER)
+_SIGNED_IN_PROVED = case((_IS_PROVED, func.coalesce(_C.last_sign_in_at, 0)), else_=-1)
 _NO_CLIENT = crossing(
     _ALL.join(tenants, tenants.c.id == _C.tenant_id)
     .where(_C.email_key == bindparam("email_key"))
@@ -127,10 +129,12 @@ def find_by_email(unit: TenantUnit, email: str) -> User | None:
 
 def find_without_client(unit: SystemUnit, email: str, device: str) -> User | None:
     """Across tenants: the account of that address which a sign-in that names no client means. First the one of the
-    client whose people used the ``device`` last, as the throttle knows origins; else, of those that proved to have the
-    address, the one that signed in last; else the oldest. So nobody draws a person's sign-ins to a client of theirs by
-    making an account for the address there, whatever that account does."""
-    return unit.first(_NO_CLIENT, email_key=email_key(email), device=device)
+    client whose people used the ``device`` last, as the throttle knows origins; else, of those whose address is proved
+    (a link in an e-mail to it was followed, or its domain counts for the client), the one that signed in last; else the
+    oldest. So nobody draws a person's sign-ins to a client of theirs by making an account for the address there,
+    whatever that account does."""
+    key = email_key(email)
+    return unit.first(_NO_CLIENT, email_key=key, domain=key.rpartition("@")[2], device=device)
 
 
 def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[User]:
