@@ -97,6 +97,24 @@ async def test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks(app: 
     assert (await claim.check())["state"] == "proved"
 
 
+async def test_it_lapses_at_the_very_time_that_was_told(app: App, zone: NameServer) -> None:
+    """Notices and the lapse wait for no daily look."""
+    claim = await proved(app, zone)
+    zone.publish()
+    await days_later(app, 1.1)
+    began = app.clock.ms
+    assert (await claim.shown())["failingSince"] is not None
+    for day in (1, 7, 14):
+        app.clock.ms = began + day * DAY * 1000 - 1
+        await domain_watch.check_due(app.house)
+        before = (await claim.shown())["checkedAt"]
+        app.clock.ms += 1
+        await domain_watch.check_due(app.house)
+        found = await claim.shown()
+        assert found["checkedAt"] > before
+        assert found["state"] == ("lapsed" if day == 14 else "failing")
+
+
 async def test_a_record_that_comes_back_is_as_if_it_had_never_been_away(app: App, zone: NameServer) -> None:
     claim = await proved(app, zone)
     zone.publish()

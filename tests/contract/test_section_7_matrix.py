@@ -82,6 +82,11 @@ ROUTES_NEED: dict[tuple[str, str], tuple[str, Any]] = {
     ("POST", f"{_PROVIDER}/rotate-key"): ("settings:manage", None),
     ("POST", f"{_PROVIDER}/test"): ("settings:manage", None),
     ("DELETE", _PROVIDER): ("settings:manage", None),
+    ("POST", "/api/client/domains"): ("settings:manage", {"domain": "claimed.example"}),
+    ("GET", "/api/client/domains"): ("settings:manage", None),
+    ("GET", "/api/client/domains/{domain}"): ("settings:manage", None),
+    ("DELETE", "/api/client/domains/{domain}"): ("settings:manage", None),
+    ("POST", "/api/client/domains/{domain}/check"): ("settings:manage", None),
 }
 #: For which the permission is not enough.
 FOR_ADMINS = {("POST", f"{_USER}/identities/{{identity}}/confirm")}

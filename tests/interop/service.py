@@ -34,6 +34,7 @@ class Service:
     public: str
     metrics: str = ""  # where it is watched
     _admin: str = field(default="", init=False)
+    _holders: dict[str, str] = field(default_factory=dict, init=False)  # by domain: the client that holds it
 
     @property
     def shared_callback(self) -> str:
@@ -64,6 +65,13 @@ class Service:
         answer = self.send(method, f"/api/admin{path}", body, self._admin)
         assert answer.status_code in (200, 201), f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()["data"]
+
+    def free(self, domain: str, client: str) -> None:
+        """Another client that a test before gave the domain gives it back: one alone holds it."""
+        before = self._holders.pop(domain, client)
+        if before != client:
+            self.administer("DELETE", f"/clients/{before}/domains/{domain}")
+        self._holders[domain] = client
 
     def reason(self, error: dict[str, Any]) -> str:
         """Why a request was refused, as the log has it. ``error``: of the answer."""
@@ -102,8 +110,11 @@ class Client:
         return answer.text
 
     def add(self, name: str = "company", **members: Any) -> dict[str, Any]:
-        """A provider that makes accounts, and gives roles by :data:`GROUP_ROLES`, unless ``members`` say otherwise."""
-        usual = {"createUsers": True, "groupRoles": GROUP_ROLES, "returnAddresses": [RETURN_TO]}
+        """A provider that makes accounts, and gives roles by :data:`GROUP_ROLES`, unless ``members`` say otherwise. Its
+        domains are vouched for."""
+        usual = {"createUsers": True, "groupRoles": GROUP_ROLES, "returnAddresses": [RETURN_TO], "vouch": True}
+        for domain in members.get("domains", ()):
+            self.service.free(domain, self.identifier)
         path = f"/clients/{self.identifier}/providers"
         made: dict[str, Any] = self.service.administer("POST", path, {"name": name, **usual, **members})
         return made

@@ -220,7 +220,8 @@ def test_a_change_of_roles(desk: Desk) -> None:
 def test_a_link_that_is_cut(desk: Desk) -> None:
     """By the user, whose roles stay: nothing but the link tells that the caller is nobody any more."""
     base = f"/{desk.client}/providers/{desk.provider}"
-    desk.admin("PATCH", base, {"domains": ["contoso.example"], "defaultRoles": [], "entra": {"trustEmail": True}})
+    change = {"domains": ["contoso.example"], "vouch": True, "defaultRoles": [], "entra": {"trustEmail": True}}
+    desk.admin("PATCH", base, change)
     person = {"email": "alice@contoso.example", "roles": ["Viewer"], "password": DEMO_PASSWORD}
     desk.admin("POST", f"/{desk.client}/users", person)
     token = desk.warm()
