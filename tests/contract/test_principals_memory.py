@@ -57,7 +57,7 @@ async def test_what_was_read_while_it_changed_is_not_remembered(app: App, monkey
     looked = store.look_up
 
     async def look_up(statement: Any, **values: Any) -> Any:
-        found = await looked(statement, **values)
+        found: Any = await looked(statement, **values)
         if values.get("id") == session_id and found.ended_at is None:
             assert await store.of(found.tenant_id).write(
                 lambda unit: sessions.end(unit, session_id, "ended", app.clock.ms)
