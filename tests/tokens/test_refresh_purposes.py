@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from manifest_auth import sessions
 from manifest_auth.tokens import Purpose
 from manifest_auth.tokens.refresh import mint, verify
 from tests.support.accounts import keys_of
 from tests.support.envelope import check_refusal
+from tests.support.forging import claims_of
 from tests.support.house import PASSWORD, App
 
 ADMIN, USER = "/api/admin/auth", "/api/client/auth"
@@ -37,3 +39,19 @@ async def test_the_key_of_another_purpose_signs_none(app: App, path: str, own: P
     for purpose in (other, Purpose.ACCESS, Purpose.ADMIN_ACCESS):
         check_refusal(await app.post(f"{path}/refresh", {"refreshToken": made(purpose)}), 401, "INVALID_TOKEN")
     assert (await app.post(f"{path}/refresh", {"refreshToken": text})).status == 200
+
+
+async def test_a_refresh_token_ends_with_its_session_at_the_latest(app: App) -> None:
+    """By its own word, and not only because the session is over then."""
+    keys = await keys_of(app)
+    session_id = claims_of(keys.token)["sid"]
+    session = await app.house.store.read(lambda unit: sessions.read(unit, session_id))
+    assert session is not None
+    text, ring = keys.refresh_token, app.house.keys
+    day = 86_400_000
+    while app.clock.ms + 7 * day < session.ends_at:
+        app.clock.advance(6 * 86_400)
+        text = (await app.refresh(text)).data["refreshToken"]
+        ends = verify([key.raw for key in ring.verifying(Purpose.REFRESH)], text, app.clock.ms).expires_at
+        assert ends == min(app.clock.ms + 30 * day, session.ends_at)
+    assert ends == session.ends_at
