@@ -3,10 +3,14 @@ anew, by the token and by the cookie alike."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from manifest_auth import sessions
 from manifest_auth.sessions import principals
 from tests.support.accounts import keys_of
+from tests.support.forging import claims_of
 from tests.support.house import App
 
 
@@ -44,3 +48,23 @@ async def test_of_a_session_that_was_forgotten_nothing_is_left(app: App, monkeyp
     sizes = [len(kept) for kept in (held._by_id, held._by_cookie, held._cookie_of)]
     assert sizes == [2, 2, 2]
     assert sum(map(len, held._of_user.values())) == 2
+
+
+async def test_what_was_read_while_it_changed_is_not_remembered(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session ends between the store's answer and the moment in which it would be kept."""
+    store, keys = app.house.store, await keys_of(app)
+    session_id = claims_of(keys.token)["sid"]
+    looked = store.look_up
+
+    async def look_up(statement: Any, **values: Any) -> Any:
+        found: Any = await looked(statement, **values)
+        if values.get("id") == session_id and found.ended_at is None:
+            assert await store.of(found.tenant_id).write(
+                lambda unit: sessions.end(unit, session_id, "ended", app.clock.ms)
+            )
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "look_up", look_up)
+        await app.me(keys.token)
+    assert (await app.me(keys.token)).status == 401

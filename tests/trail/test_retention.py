@@ -85,6 +85,7 @@ ACTS = {
         "UPDATE audit_anchors SET hash = 'x' WHERE tenant_id = {c}",
         [(5, "anchor"), (6, "altered")],
     ),
+    "the anchor's MAC removed": ("UPDATE audit_anchors SET mac = '' WHERE tenant_id = {c}", [(5, "anchor")]),
     "the next event removed": ("DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 6", [(6, "missing")]),
     "the event of retention removed": (
         "DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 10",
