@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from lxml import etree
 
 from tests.support.accounts import trail
+from tests.support.claiming import vouch_for
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
 from tests.support.oidc_op import Op
@@ -37,19 +38,20 @@ def callback(client: str, provider: str) -> str:
     return f"{SHARED_CALLBACK}/{client}/{provider}"
 
 
-async def add_provider(app: App, client: str, **members: Any) -> dict[str, Any]:
-    """A provider made by a system admin, who vouches for its domains; everybody may get in, as Viewer, unless
-    ``members`` say otherwise."""
+async def add_provider(app: App, client: str, *, vouch: bool = True, **members: Any) -> dict[str, Any]:
+    """A provider made by a system admin, who vouches for its domains (``vouch``); everybody may get in, as Viewer,
+    unless ``members`` say otherwise."""
     body = {
         "name": f"idp-{next(_numbers)}",
         "createUsers": True,
         "defaultRoles": ["Viewer"],
         "returnAddresses": [RETURN_TO],
-        "vouch": True,
         **members,
     }
     reply = await app.post(f"/api/admin/clients/{client}/providers", body, token=await app.admin_token())
     made: dict[str, Any] = reply.data
+    for domain in made["domains"] if vouch else ():
+        await vouch_for(app, client, domain)
     return made
 
 
