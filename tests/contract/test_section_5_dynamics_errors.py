@@ -167,7 +167,7 @@ async def test_an_error_for_a_stranger_uses_nothing_up(world: World) -> None:
     back = world.microsoft.visit(await provider.start(browser))
     denied = with_query(back, code=None, error="access_denied", error_description="AADSTS65004: no")
     check_nobody_got_in(await Browser(world.app).send("GET", denied))
-    assert await failures(world.app, provider.client) == []
+    assert [told["why"] for told in await failures(world.app, provider.client)] == ["state: of another browser"]
     assert (await browser.send("GET", back)).status == 302
     assert flow_cookies(browser) == {}
 

@@ -38,13 +38,16 @@ async def test_at_an_openid_provider(world: World) -> None:
 
 
 async def test_with_dynamics(world: World) -> None:
-    narrow, wide = await world.dynamics(), await world.dynamics(dynamics={"audiences": [POWER_APP]})
+    app, company = world.app, await world.dynamics()
     world.microsoft.id_claims = {"aud": [OURS, POWER_APP]}
-    _, reply = await narrow.sign_in()
+    _, reply = await company.sign_in()
     check_nobody_got_in(reply)
-    assert "aud: also for" in await last_reason(world.app, narrow.client)
+    assert "aud: also for" in await last_reason(app, company.client)
     assert world.microsoft.count("dataverse") == 0
-    assert (await wide.sign_in())[1].status == 302
+    path = f"/api/admin/clients/{company.client}/providers/{company.name}"
+    body = {"dynamics": {"audiences": [POWER_APP]}}
+    check_success(await app.send("PATCH", path, body, token=await app.admin_token()))
+    assert (await company.sign_in())[1].status == 302
 
 
 @pytest.mark.parametrize("audiences", ["x", [""], [7], [None], ["x" * 257], ["x"] * 21, {}])
