@@ -36,9 +36,10 @@ def settings_of(kind: str, which: str) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["entra", "dynamics", "oidc"])
 async def test_a_provider_claims_its_directory_by_being_saved(app: App, kind: str) -> None:
     client, first, second = await client_of(app), directory(), directory()
-    made = await add_provider(app, client.name, **{kind: settings_of(kind, first)})
+    settings: dict[str, Any] = {kind: settings_of(kind, first)}
+    made = await add_provider(app, client.name, **settings)
     assert [item["directory"] for item in check_success(await client.own("GET"))["items"]] == [first]
-    await add_provider(app, client.name, **{kind: settings_of(kind, first)})  # a second time is none
+    await add_provider(app, client.name, **settings)  # a second time is none
     path = f"/api/client/providers/{made['name']}"
     changed = await app.send("PATCH", path, {kind: settings_of(kind, second)}, token=client.token)
     check_success(changed)

@@ -32,8 +32,8 @@ async def test_twenty_squatters_change_no_answer_of_discover(app: App) -> None:
     assert [way["name"] for way in before[0]["providers"]] == ["real"]
     for number in range(20):
         squatter = await new_client(app)
-        members = {"domains": [domain, "elsewhere.example"], "oidc": OIDC, "vouch": False}
-        await add_provider(app, squatter, name=f"a{number}", displayName="Sign in with Real", **members)
+        shown, domains = "Sign in with Real", [domain, "elsewhere.example"]
+        await add_provider(app, squatter, vouch=False, name=f"a{number}", displayName=shown, domains=domains, oidc=OIDC)
         await Claimed(app, squatter, domain).check()
     assert await answers() == before
 
@@ -56,7 +56,8 @@ async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_cou
 
 
 async def test_an_address_links_only_while_the_domain_counts_for_this_client(app: App) -> None:
-    async with oidc_provider(app, vouches=True, vouch=False) as company:
+    client = await new_client(app)
+    async with oidc_provider(app, client, domains=[f"{client}.example"], vouch=False) as company:
         user_id, email = await new_user(app, company.client)
         assert "not proved" in await company.refused("ada", email)
         other = await new_client(app)

@@ -10,6 +10,7 @@ import pytest
 
 from manifest_auth.claims import domain_watch
 from tests.support.accounts import act_on, new_client, new_user
+from tests.support.addresses import quiet
 from tests.support.claiming import Claimed, claimed
 from tests.support.dns import NameServer, txt
 from tests.support.house import App, running
@@ -79,6 +80,7 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
     told: dict[int, dict[str, tuple[str, str]]] = {}
     for hour in range(0, 16 * 24, 6):
         await domain_watch.check_due(app.house)
+        await quiet(app)
         if post.letters:
             told[round(hour / 24)] = await came(post, 2)
         app.clock.advance(DAY / 4)

@@ -14,7 +14,7 @@ from manifest_auth.store.tables import throttles
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.standin import Standin, standin
 from tests.support.accounts import new_client
-from tests.support.claiming import release_all
+from tests.support.claiming import release_all, vouch_for
 from tests.support.claims import directory_counts, directory_released
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply, running
@@ -48,7 +48,9 @@ class Provider:
 
     async def change(self, **members: Any) -> dict[str, Any]:
         """Changes it, and vouches for its domains; what it is afterwards."""
-        found: dict[str, Any] = (await self.send("PATCH", "", {"vouch": True, **members})).data
+        found: dict[str, Any] = (await self.send("PATCH", "", members)).data
+        for domain in members.get("domains", ()):
+            await vouch_for(self.app, self.client, domain)
         return found
 
     async def act(self, what: str) -> None:
