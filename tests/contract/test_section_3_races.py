@@ -27,9 +27,9 @@ def meanwhile(app: App, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
     """Once the next password was found right or wrong, something happens before the server goes on."""
     original, done = app.house.hasher.verify, False
 
-    async def verify(stored: str | None, password: str) -> Proof:
+    async def verify(stored: str | None, password: str, decoy: str | None = None) -> Proof:
         nonlocal done
-        proof = await original(stored, password)
+        proof = await original(stored, password, decoy)
         if not done:
             done = True
             await act()

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from tests.support.accounts import new_client
+from tests.support.claims import pin
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
 from tests.support.oidc_op import provider
@@ -232,6 +233,8 @@ async def test_which_provider_is_meant(app: App) -> None:
     check_refusal(await asked(), 400, "VALIDATION_ERROR")
     check_refusal(await asked(client=client), 404, "NOT_FOUND")
     one = await saml_provider(app, client)
+    check_refusal(await asked(provider=one.name), 404, "NOT_FOUND")  # no client named, and the name is not pinned
+    await pin(app, one.name, client)
     for found in (await asked(client=client), await asked(provider=one.name), await asked({"X-Client-ID": client})):
         assert request_of(found)[0].findtext(f"{{{ASSERTION}}}Issuer") == one.audience
     check_refusal(await asked(client="no-such", provider=one.name), 404, "NOT_FOUND")
