@@ -104,7 +104,7 @@ async def test_an_error_for_a_stranger_or_without_state_uses_nothing_up(app: App
     assert "in another browser" in check_nobody_got_in(await Browser(app).send("GET", denied))
     assert "start again" in check_nobody_got_in(await browser.send("GET", with_query(denied, state=None)))
     assert (await browser.send("GET", address)).status == 302
-    assert await failures(app, client) == []
+    assert [failed["why"] for failed in await failures(app, client)] == ["state: of another browser"]
 
 
 async def test_an_answer_without_code_or_error_is_none(app: App, op: Op, client: str) -> None:
