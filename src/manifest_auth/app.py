@@ -134,7 +134,7 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         saml_threads=SamlThreads(),
         files=open_keeper(settings),
         mail=Mail(_mail_server(settings), clock, random, log, metrics),
-        domain_records=DomainRecords(settings, log),
+        domain_records=DomainRecords(settings, log, clock),
         refusals=Refusals(clock),
         started_at=clock.now_ms(),
     )

@@ -257,7 +257,7 @@ async def test_where_vouching_is_the_only_proof_no_query_leaves(app: App, zone: 
             settings = msgspec.structs.replace(
                 app.house.settings, domain_proof="vouch", dns_servers=f"127.0.0.1:{port}"
             )
-            app.house.domain_records = DomainRecords(settings, app.house.log)
+            app.house.domain_records = DomainRecords(settings, app.house.log, app.clock)
             with calls_seen() as called:
                 pending = await claimed(app)
                 app.clock.advance(11)

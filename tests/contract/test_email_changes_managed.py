@@ -98,15 +98,34 @@ async def test_a_user_admin_never_changes_an_admins_address(crew: Crew, post: Ma
     assert (await stored(crew, user_id)).email == old
 
 
-async def test_who_becomes_an_admin_cannot_be_put_back_to_a_planted_address(crew: Crew, post: MailServer) -> None:
+async def test_an_address_that_a_user_admin_gave_is_an_admins_to_confirm_before_the_role(
+    crew: Crew, post: MailServer
+) -> None:
+    """Either address may be a mailbox of the User Admin's: the one before, too."""
     user_id, planted, _ = await person(crew)
     boss = f"boss@{crew.client}.example"
     await crew.ask("User Admin", UPDATE, id=user_id, input={"email": boss})
     check_success(await confirm(crew.app, (await told(crew.app, post))[boss].token))
     back = (await told(crew.app, post))[planted].token
+    refused = await crew.refused("Admin", SET_ROLES, id=user_id, roles=["Admin"])
+    assert (refused.code, "an Admin sets the address first" in refused.message) == ("CONFLICT", True)
+    await crew.ask("User Admin", UPDATE, id=user_id, input={"email": boss})
+    assert (await crew.refused("Admin", SET_ROLES, id=user_id, roles=["Admin"])).code == "CONFLICT"
+    await crew.ask("Admin", UPDATE, id=user_id, input={"email": boss})
     await crew.ask("Admin", SET_ROLES, id=user_id, roles=["Admin"])
     check_refusal(await undo(crew.app, back), 401, "INVALID_TOKEN")
     assert (await stored(crew, user_id)).email == boss
+
+
+async def test_after_a_week_the_address_is_no_ones_to_undo_and_in_no_doubt(crew: Crew, post: MailServer) -> None:
+    user_id, _, _ = await person(crew)
+    other = f"other-{user_id}@{crew.client}.example"
+    await crew.ask("User Admin", UPDATE, id=user_id, input={"email": other})
+    check_success(await confirm(crew.app, (await told(crew.app, post))[other].token))
+    crew.app.clock.advance(7 * DAY + 1)
+    crew.members.clear()
+    await crew.ask("Admin", SET_ROLES, id=user_id, roles=["Admin"])
+    assert (await stored(crew, user_id)).email == other
 
 
 async def test_no_one_gets_round_their_own_password(crew: Crew) -> None:

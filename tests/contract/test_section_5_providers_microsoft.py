@@ -34,7 +34,7 @@ async def test_both_kinds_are_made_looked_at_and_changed(desk: Editor) -> None:
     crm = check_success(await desk.create("crm", dynamics=DYNAMICS), 201)
     assert crm["dynamics"] == {
         "directory": DIRECTORY, "clientId": CLIENT_ID, "organization": ORGANIZATION, "cloud": "",
-        "groupClaim": "groups", "trustEmail": False, "keepTokens": False,
+        "groupClaim": "groups", "trustEmail": False, "keepTokens": False, "audiences": [],
     }  # fmt: skip
     assert (crm["kind"], crm["hasClientSecret"]) == ("dynamics", True)
     assert crm["serviceProvider"] == {"callbackUrl": f"{BASE}/api/client/auth/ms-dynamics/callback"}

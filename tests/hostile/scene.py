@@ -6,6 +6,7 @@ with what its author would hold: one client's own people, provider, directory an
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +17,7 @@ from tests.interop.microsoft.world import World
 from tests.support.accounts import new_user
 from tests.support.crew import Crew
 from tests.support.house import PASSWORD, App, Reply
-from tests.support.mail_server import MailServer
+from tests.support.mail_server import MailServer, Received
 from tests.support.oidc_op import Op, provider
 from tests.support.people import Member, OidcProvider, member
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc
@@ -110,6 +111,14 @@ class Scene:
         """A user with a password who is signed in."""
         party = party or self.honest
         return await member(self.app, party.client, *(roles or ("Viewer",)), email=email)
+
+    async def letters_to(self, email: str) -> list[Received]:
+        """The e-mails that came to an address, once no more are on their way."""
+        seen = -1
+        while seen < len(self.mail.letters):
+            seen = len(self.mail.letters)
+            await asyncio.sleep(0.15)
+        return [one for one in self.mail.letters if email in one.recipients]
 
     async def user(self, party: Party | None = None, email: str = "", **members: Any) -> tuple[int, str]:
         """A user without a password."""

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from manifest_auth.settings import Settings
-from tests.hostile import callbacks, directories, domains, people, planted
+from tests.hostile import callbacks, directories, domains, people, planted, trusted
 from tests.hostile.scene import ATTACKS, scene_in
 from tests.interop.microsoft.world import World, world_on
 from tests.support.mail_server import MailServer
 
-MODULES = (callbacks, directories, domains, people, planted)
+MODULES = (callbacks, directories, domains, people, planted, trusted)
 
 
 @pytest.fixture(scope="module")

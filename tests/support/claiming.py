@@ -86,6 +86,6 @@ def asking(app: App, *servers: str) -> Iterator[None]:
     """Meanwhile domain records are looked up at these name servers."""
     before = app.house.domain_records
     settings = msgspec.structs.replace(app.house.settings, dns_servers=",".join(servers))
-    app.house.domain_records = DomainRecords(settings, app.house.log)
+    app.house.domain_records = DomainRecords(settings, app.house.log, app.clock)
     yield
     app.house.domain_records = before

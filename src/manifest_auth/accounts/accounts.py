@@ -105,11 +105,13 @@ def change(unit: TenantUnit, who: Context, user_id: int, given: Mapping[str, str
         if who.house.mail.is_set_up:
             started = another_address.start(unit, who, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
+    elif "email" in given and rank.manager(unit, who).is_admin:
+        users.email_changes.close_all(unit, user.id, who.now)  # an Admin says that the present address is right
     before = {name: getattr(user, name) for name in CHANGEABLE}
     after = users.change(unit, user, **{**before, **given})
     if after.email != user.email:
         links.close(unit, user.id, who.now)
-        users.email_changes.close_pending(unit, user.id, who.now)
+        users.email_changes.add_done(unit, user, after.email, who.house.random.text(24), who.caller.actor, who.now)
     if given or started is None:
         changed = {name: value for name, value in given.items() if value != before[name]}
         detail = {"before": {name: before[name] for name in changed}, "after": changed}

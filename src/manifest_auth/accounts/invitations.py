@@ -16,10 +16,15 @@ from manifest_auth.context import Context, House
 from manifest_auth.errors import Conflict
 from manifest_auth.links import Purpose
 from manifest_auth.mail_queue import Queued
+from manifest_auth.settings import DAY
+from manifest_auth.sign_in import throttle
+from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import when
 from manifest_auth.users import User
 
+#: How many links a day one user may be sent, before pauses that grow.
+FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)
 _EMAILS = {Purpose.INVITATION: mail.invitation, Purpose.RESET: mail.reset}
 
 
@@ -69,6 +74,8 @@ def make_link(
     long as an invitation. Raises Conflict for a deactivated user."""
     if user.deactivated_at is not None:
         raise Conflict("The user is deactivated")
+    if isinstance(who, Context) and not is_way_in:
+        _count(unit, who, user)
     actor, now = (who.actor, who.at) if isinstance(who, Origin) else (who.caller.actor, who.now)
     shown = not house.mail.is_set_up if is_shown is None else is_shown
     token, life_s = house.random.text(24), links.LIFE_S[Purpose.INVITATION if is_way_in else purpose]
@@ -85,6 +92,16 @@ def make_link(
     )
     queued = mail_queue.add(unit, house, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
     return Made(user, purpose, None, expires_at, queued)
+
+
+def _count(unit: TenantUnit, ctx: Context, user: User) -> None:
+    """A mailbox is no target for floods. Raises RateLimited."""
+    if ctx.house.settings.rate_limits == "off" or not ctx.house.mail.is_set_up:
+        return
+    counter = Counter(throttle.span_key("links", unit.tenant_id, user.id, now=ctx.now, span_s=DAY), FLOOD)
+    held = throttle.count_each(unit, [counter], ctx.now)
+    if held is not None:
+        raise throttle.refusal(ctx, "link", Wait(held.ms, "account"))
 
 
 def way_in(unit: TenantUnit, who: Who, house: House, user: User) -> Made:

@@ -16,7 +16,7 @@ from manifest_auth.admin.lists import Asked, Filters
 from manifest_auth.admin.providers import client_of
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.errors import Conflict, NotFound, RateLimited
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import IdentityRow
 from manifest_auth.sign_in import granting
@@ -124,7 +124,7 @@ def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route
               "may give that role", None, Confirmed, refusals=(NotFound,), **may),
         Route("POST", f"{base}/invitation", _invite, door,
               "Invite somebody to come into the account, by a first password or a provider", None, InvitationData,
-              status=201, refusals=(NotFound, Conflict), **may),
+              status=201, refusals=(NotFound, Conflict, RateLimited), **may),
     )  # fmt: skip
 
 

@@ -30,6 +30,13 @@ class Draft(NamedTuple):
     secret: str | None
     vouch: bool
 
+    @property
+    def is_about_people(self) -> bool:
+        """Whether it gives what decides who people are, or nothing at all, which confirms what is there: a new display
+        name or client secret alone says nothing of the rest."""
+        settles = any(value != {} for name, value in self.members.items() if name not in ("name", "displayName"))
+        return settles or not (self.members or self.has_secret)
+
 
 def draft_of(body: msgspec.Struct) -> Draft:
     """Reads certificates and metadata. Raises ValidationError."""

@@ -115,7 +115,8 @@ async def _change(ctx: Context, call: Call[Any]) -> Answer:
         settings = provider_wire.merged(before.rules, draft)
         provider_wire.check_addresses(ctx, settings)
         display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
-        after = providers.change(unit, before, display_name, settings, by_admin=is_admin(ctx), now=ctx.now)
+        confirms = is_admin(ctx) and draft.is_about_people
+        after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
         secrets = providers.open_secrets(ctx.house.sealer, before)
         elsewhere = provider_wire.asks_elsewhere(before.rules, settings)
         if secrets.client_secret is not None and elsewhere and not draft.has_secret:

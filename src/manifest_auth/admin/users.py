@@ -269,7 +269,7 @@ ROUTES = (
     Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a deactivated user in again", None, AdmittedData,
           refusals=(NotFound, Conflict, *_SEATS)),
     Route("POST", f"{_ONE}/password-reset", _reset, Door.ADMIN, "A one-time link for a user who needs a new password",
-          None, ResetData, status=201, refusals=(NotFound, Conflict)),
+          None, ResetData, status=201, refusals=(NotFound, Conflict, RateLimited)),
     Route("DELETE", f"{_ONE}/sessions", _end_sessions, Door.ADMIN, "End all sessions of a user", None, EndedSessions,
           refusals=(NotFound,)),
 )  # fmt: skip

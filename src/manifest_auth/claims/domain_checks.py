@@ -95,7 +95,8 @@ def _contest(case: _Case) -> Checked:
     if not claim.contested:
         for tenant_id in sorted((claim.tenant_id, owner)):
             case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
-        mails = notices.contested(case.unit, case.house, claim.domain, owner, claim.tenant_id)
+        if case.house.domain_records.tells_of(claim.domain, claim.tenant_id):
+            mails = notices.contested(case.unit, case.house, claim.domain, owner, claim.tenant_id)
     after = case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
     return Checked(after, mails)
 

@@ -30,7 +30,7 @@ def record_of(domain: str, token: str) -> Record:
 def check(domain: str, field: str = "domain") -> str:
     """The domain as given. Raises ValidationError for what is no domain, and for one under which others register or
     rent names of their own: whoever held ``co.uk`` would speak for every company below it."""
-    if not DOMAIN.match(domain):
+    if not DOMAIN.match(domain) or domain.rpartition(".")[2].isdigit():
         raise ValidationError(details=[(field, "Must be a domain in lower case, like acme.example")])
     if _suffixes().is_public(domain):
         raise ValidationError(details=[(field, "A public suffix: names below it belong to others")])

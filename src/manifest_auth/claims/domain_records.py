@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from manifest_auth.claims.domain_names import Record
+from manifest_auth.clock import Clock
 from manifest_auth.errors import Conflict, RateLimited
 from manifest_auth.settings import Settings, dns_servers
 
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 QUERY_S, TOGETHER_S = 3.0, 5.0
+APART_MS: Final = 10_000  # between two looks that a client asks for
 MOST_RECORDS, MOST_BYTES = 50, 16 * 1024
 _AT_ONCE: Final = 16
+_DAY_MS: Final = 86_400_000
 _OF_CLIENT: Final = 4  # one client's dead name servers keep no other client waiting
 _DEAD = "A name server failed or did not answer in time"
 
@@ -36,7 +39,10 @@ class Verdict(NamedTuple):
 class DomainRecords:
     """The look-ups of one process."""
 
-    def __init__(self, settings: Settings, log: FilteringBoundLogger) -> None:
+    def __init__(self, settings: Settings, log: FilteringBoundLogger, clock: Clock) -> None:
+        self._clock = clock
+        self._looked: dict[tuple[int, str], int] = {}  # when a client last had a name looked at, oldest first
+        self._told: dict[tuple[int, str], int] = {}  # when a contest was last told of, oldest first
         self._named, self._log = dns_servers(settings), log
         self.is_on = settings.domain_proof == "dns"
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -52,6 +58,7 @@ class DomainRecords:
         under way, and Conflict where none may leave."""
         if self._under_way[tenant_id] >= _OF_CLIENT:
             raise RateLimited(retry_after=int(TOGETHER_S))
+        self._check_apart(tenant_id, record.name)
         self._under_way[tenant_id] += 1
         try:
             return await self.look_in_turn(record)
@@ -59,6 +66,25 @@ class DomainRecords:
             self._under_way[tenant_id] -= 1
             if not self._under_way[tenant_id]:
                 del self._under_way[tenant_id]
+
+    def _check_apart(self, tenant_id: int, name: str) -> None:
+        """A claim that is released and made anew is looked at no more often. Raises RateLimited."""
+        now, key = self._clock.now_ms(), (tenant_id, name)
+        while self._looked and next(iter(self._looked.values())) <= now - APART_MS:
+            del self._looked[next(iter(self._looked))]
+        if (left := self._looked.get(key, 0) + APART_MS - now) > 0:
+            raise RateLimited(retry_after=-(-left // 1000))
+        self._looked[key] = now
+
+    def tells_of(self, domain: str, contester: int) -> bool:
+        """Whether e-mails tell of a contest now: once a day for a domain and the client that contests it."""
+        now, key = self._clock.now_ms(), (contester, domain)
+        while self._told and next(iter(self._told.values())) <= now - _DAY_MS:
+            del self._told[next(iter(self._told))]
+        if key in self._told:
+            return False
+        self._told[key] = now
+        return True
 
     async def look_in_turn(self, record: Record) -> Verdict:
         """As :meth:`look`, for the server's own checks. Raises Conflict where none may leave."""

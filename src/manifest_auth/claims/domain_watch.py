@@ -11,14 +11,13 @@ from manifest_auth.audit import Origin, origin_of
 from manifest_auth.claims import domain_checks, domain_rows, domains, notices
 from manifest_auth.claims.domain_checks import DAY_MS, Checked
 from manifest_auth.claims.domain_names import record_of
-from manifest_auth.claims.domain_records import Verdict
+from manifest_auth.claims.domain_records import APART_MS, Verdict
 from manifest_auth.claims.domain_rows import PENDING, VOUCHED, Claim
 from manifest_auth.context import Context, House
 from manifest_auth.errors import NotFound, RateLimited
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import domain_claims, provider_domains
 
-APART_MS: Final = 10_000  # between two looks that a client asks for
 PENDING_MS: Final = 30 * DAY_MS
 EVERY_S: Final = 20.0
 AT_ONCE: Final = 8

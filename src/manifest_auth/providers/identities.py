@@ -140,6 +140,11 @@ _HAS_SUBJECT = bound(
     .limit(1),
     _Id,
 )
+_DOUBT = bound(
+    update(identities)
+    .where(_C.provider_id == bindparam("of_provider"))
+    .values(vouched=0, confirmed_at=None, confirmed_by=None)
+)
 _OTHERS = bound(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), _Mask)
 _UNVOUCHED = bound(
     select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == How.CREATED_UNVOUCHED.value), _Id
@@ -251,6 +256,12 @@ def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
 def given_by(unit: TenantUnit, provider_id: int, limit: int, mask: int = ~0) -> list[Given]:
     """Some of a provider's identities whose groups gave roles, or those of a mask; by user."""
     return unit.all(_GIVEN, of_provider=provider_id, mask=mask, limit=limit)
+
+
+def doubt_all(unit: TenantUnit, provider_id: int) -> None:
+    """What the provider vouched for, and what an Admin confirmed of its people, counts no more: it speaks for another
+    issuer from now on, or reads another attribute. The next sign-in of each person tells anew."""
+    unit.change(_DOUBT, of_provider=provider_id)
 
 
 def claims_unvouched(unit: TenantUnit, user_id: int) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import func as sql
 
 from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
-from manifest_auth.providers.identities import forget_all
+from manifest_auth.providers.identities import doubt_all, forget_all
 from manifest_auth.providers.settings import Secrets, Settings, check, check_mark, check_provider_name, settings_of
 from manifest_auth.sealing import Sealer
 from manifest_auth.store import Listing, TenantUnit, bound
@@ -190,6 +190,7 @@ def change(
         # An answer on its way from the provider of before, code and verifier, is nothing for the one of now.
         unit.change(_CLEAR_FLOWS, of_provider=provider.id)
         unit.change(_CLEAR_TOKENS, of_provider=provider.id)  # nor are tokens kept that nobody asks for any more
+        doubt_all(unit, provider.id)  # nor does what the one of before vouched for count
     unit.announce("tenant", unit.tenant_id)  # what callers with its tokens may do is judged anew
     return get_by_id(unit, provider.id)
 

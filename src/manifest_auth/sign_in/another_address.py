@@ -17,7 +17,7 @@ from manifest_auth.links import Purpose
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role
 from manifest_auth.settings import DAY
-from manifest_auth.sign_in import current_password, granting, throttle
+from manifest_auth.sign_in import current_password, throttle, voiding
 from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.throttle import Counter, Policy, Wait
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -25,7 +25,8 @@ from manifest_auth.tenants import Tenant
 from manifest_auth.text import check_email, email_key, when
 from manifest_auth.users import EmailChange, User, email_changes
 
-#: How often a day another address may be asked for one user, and of one address: a mailbox is no target for floods.
+#: How often a day a client may ask for another address for one user, and for one address: a mailbox is no target for
+#: floods. Each client is counted by itself, so that none uses up what another may.
 FLOOD = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY * 1000, ceiling=20)
 
 Kind = Literal["email", "email-undo"]
@@ -97,7 +98,7 @@ def _count(unit: TenantUnit, ctx: Context, user: User, email: str) -> None:
     to = hashlib.sha256(email_key(email).encode()).hexdigest()
     keys = (
         throttle.span_key("email_change", *of, now=ctx.now, span_s=DAY)
-        for of in (("of", unit.tenant_id, user.id), ("to", to))
+        for of in (("of", unit.tenant_id, user.id), ("to", unit.tenant_id, to))
     )
     held = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], ctx.now)
     if held is not None:
@@ -148,7 +149,7 @@ def find(unit: SystemUnit, ctx: Context, token: str, kind: Kind | None = None, *
     if tenant.suspended_at is not None or user.deactivated_at is not None:
         raise InvalidToken(reason="link: client or user is switched off")
     is_admins = user.roles & Role.ADMIN.bit
-    if own_kind == "email" and is_admins and not granting.is_an_admins(bound, change.started_by):
+    if own_kind == "email" and is_admins and not voiding.is_an_admins(bound, change.started_by):
         raise InvalidToken(reason="link: an Admin's account by now, and a User Admin asked for the address")
     return Found(change, own_kind, tenant, user)
 

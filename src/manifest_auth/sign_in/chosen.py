@@ -17,7 +17,7 @@ from manifest_auth.errors import Conflict, Forbidden, InvalidToken
 from manifest_auth.links import Link, Purpose
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import finish, granting, new_password, strangers, throttle
+from manifest_auth.sign_in import finish, new_password, strangers, throttle, voiding
 from manifest_auth.sign_in.client_header import Whose, agrees
 from manifest_auth.sign_in.counting import counted
 from manifest_auth.sign_in.finish import Browser, Identity, SignedIn
@@ -86,7 +86,7 @@ def find(unit: SystemUnit, ctx: Context, token: str, purpose: Purpose | None = N
         )
     if tenant.suspended_at is not None or user.deactivated_at is not None:
         raise InvalidToken(reason="link: client or user is switched off")
-    if user.roles & Role.ADMIN.bit and not granting.is_an_admins(bound, link.invited_by):
+    if user.roles & Role.ADMIN.bit and not voiding.is_an_admins(bound, link.invited_by):
         raise InvalidToken(reason="link: an Admin's account by now, and a User Admin made the link")
     return Found(link, tenant, user)
 

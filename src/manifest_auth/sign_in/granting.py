@@ -69,7 +69,8 @@ def _but_withheld(
     nothing by it."""
     if not mapped & ~user.roles & Role.ADMIN.bit:
         return mapped
-    if providers.is_proved(unit, provider, identity, address, user.email, claims.domain_counts):
+    proved = providers.is_proved(unit, provider, identity, address, user.email, claims.domain_counts)
+    if proved and not voiding.address_is_in_doubt(unit, user, ctx.now):
         return mapped
     audit.record(unit, ctx, Event.ADMIN_ROLE_WITHHELD, f"user:{user.id}", provider=provider.id, identity=identity.id)
     return mapped & ~Role.ADMIN.bit
@@ -107,16 +108,6 @@ def check_seat(unit: TenantUnit, ctx: Context, user: User, mapped: int) -> None:
 def no_seat(error: NoSeat) -> SsoFailed:
     """The same for somebody who signs in: how many seats there are is not told."""
     return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
-
-
-def is_an_admins(unit: TenantUnit, actor: str) -> bool:
-    """Whether somebody whom the trail names so is a system admin or the command line, or an Admin here today: a link to
-    an Admin's account counts only then."""
-    kind, _, number = actor.partition(":")
-    maker = users.find(unit, int(number)) if kind == "user" else None
-    return kind in ("admin", "system") or (
-        maker is not None and maker.deactivated_at is None and bool(maker.roles & Role.ADMIN.bit)
-    )
 
 
 def take_back(unit: TenantUnit, ctx: Context, given: Sequence[Given]) -> None:

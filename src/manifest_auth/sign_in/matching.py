@@ -18,7 +18,7 @@ from manifest_auth.licence import NoSeat
 from manifest_auth.links import Purpose
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Address, How, Identity, Provider
-from manifest_auth.sign_in import granting
+from manifest_auth.sign_in import granting, voiding
 from manifest_auth.store import TenantUnit
 from manifest_auth.text import check_email, clean_name, email_key
 from manifest_auth.users import User
@@ -164,7 +164,7 @@ def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: 
         raise _refused("the invitation is used up or expired", sentence, "one_time_link" if used else None)
     user = users.get(unit, invitation.user_id, lock=True)
     granting.check_rank(provider, user.roles)
-    if user.roles & Role.ADMIN.bit and not granting.is_an_admins(unit, invitation.invited_by):
+    if user.roles & Role.ADMIN.bit and not voiding.is_an_admins(unit, invitation.invited_by):
         raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
     granting.check_seat(unit, ctx, user, mapped)  # before the invitation is used up
     if not links.use(unit, invitation, ctx.now):
@@ -206,7 +206,10 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
 
 
 def _address(provider: Provider, person: Person) -> Address:
-    return Address(person.email or "", bool(person.vouched) and _lists(provider, person))
+    """What the provider says counts as vouched while it reaches Admins alone: who else changed it last may have chosen
+    what it says of people."""
+    vouched = bool(person.vouched) and bool(provider.reaches_admins) and _lists(provider, person)
+    return Address(person.email or "", vouched)
 
 
 def _lists(provider: Provider, person: Person) -> bool:

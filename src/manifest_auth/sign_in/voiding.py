@@ -14,10 +14,16 @@ from typing import Any, NamedTuple
 from manifest_auth import audit, claims, links, providers, sessions, users
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context
+from manifest_auth.errors import Conflict
 from manifest_auth.providers import Identity, Provider
 from manifest_auth.sign_in import flows, origins
 from manifest_auth.store import TenantUnit
 from manifest_auth.users import User
+
+IN_DOUBT = (
+    "The user's e-mail address was changed within the last week, and not by an Admin: an Admin sets the address first, "
+    "to the same one if it is right"
+)
 
 
 class Voided(NamedTuple):
@@ -29,15 +35,17 @@ class Voided(NamedTuple):
     counts: dict[str, Any]
 
 
-def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0) -> Voided:
+def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, undo_ends: bool = False) -> Voided:
     """Ends all ways into the account except the password, and the identities that are proved (``but``: that one too).
-    ``user``: locked. ``reason``: why its sessions ended."""
+    ``user``: locked. ``reason``: why its sessions ended. ``undo_ends``: an address that took effect cannot be undone
+    any more either."""
+    changes = users.email_changes
     sifted = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but)
     counts = {
         "sessions": sessions.end_all(unit, user.id, reason, now),
         "flows": flows.end_of(unit, user.id),
         "links": links.close(unit, user.id, now),
-        "address_changes": users.email_changes.close_all(unit, user.id, now),
+        "address_changes": (changes.close_all if undo_ends else changes.close_pending)(unit, user.id, now),
         "devices": origins.forget(unit, user.id),
         "identities": sifted.gone,
     }
@@ -46,7 +54,7 @@ def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0) -
 
 @dataclass(slots=True)
 class Gain:
-    """Voids an account that gains the role Admin, and writes it down; handed to :func:`users.set_roles` and
+    """Voids an account that gains the role Admin, and writes it down; raises Conflict where the address is in doubt; handed to :func:`users.set_roles` and
     :func:`users.restore`. ``path``: how the role is gained; ``by``: who gives it, as the trail names one; ``but``: an
     identity that was found to be proved."""
 
@@ -58,7 +66,9 @@ class Gain:
 
     def __call__(self, unit: TenantUnit, user: User) -> None:
         now = self.who.at if isinstance(self.who, Origin) else self.who.now
-        self.voided = void(unit, user, "became_admin", now, but=self.but)
+        if address_is_in_doubt(unit, user, now):
+            raise Conflict(IN_DOUBT)
+        self.voided = void(unit, user, "became_admin", now, but=self.but, undo_ends=True)
         void_of = {**self.voided.counts, "password": user.password_hash is not None}
         detail = {"path": self.path, "by": self.by, "void": void_of, "identities_kept": len(self.voided.kept)}
         audit.record(unit, self.who, Event.ADMIN_GAINED, f"user:{user.id}", **detail)
@@ -67,6 +77,21 @@ class Gain:
     def shuts_out(self) -> bool:
         """Whether there was a gain, and no way into the account is left."""
         return self.voided is not None and not self.voided.kept
+
+
+def address_is_in_doubt(unit: TenantUnit, user: User, now: int) -> bool:
+    """Whether somebody who is no Admin gave the account its present address within the last week: it may be a mailbox of
+    theirs, and the one before as well. An Admin who sets the address, be it to the same one, ends the doubt."""
+    change = users.email_changes.latest(unit, user.id, now)
+    return change is not None and not is_an_admins(unit, change.started_by)
+
+
+def is_an_admins(unit: TenantUnit, actor: str) -> bool:
+    """Whether somebody whom the trail names so is a system admin or the command line, or an Admin here today: what
+    concerns an Admin's account counts only then."""
+    kind, _, number = actor.partition(":")
+    maker = users.find(unit, int(number)) if kind == "user" else None
+    return kind in ("admin", "system") or (maker is not None and maker.is_admin)
 
 
 def no_gain(unit: TenantUnit, user: User) -> None:

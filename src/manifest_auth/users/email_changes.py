@@ -67,6 +67,18 @@ _CONFIRM = bound(
     .where(_C.key == bindparam("of_key"), *_PENDING)
     .values(confirmed_at=bindparam("now"), undo_key=bindparam("undo"), undo_expires_at=bindparam("until"))
 )
+_LATEST = bound(
+    _ALL.where(
+        _C.user_id == bindparam("of_user"), _C.confirmed_at.is_not(None), _C.closed_at.is_(None),
+        _C.undo_expires_at > bindparam("now"),
+    ).order_by(_C.confirmed_at.desc(), _C.created_at.desc()).limit(1),
+    EmailChange,
+)  # fmt: skip
+_DONE = bound(
+    update(email_changes)
+    .where(_C.key == bindparam("of_key"))
+    .values(confirmed_at=bindparam("now"), undo_expires_at=bindparam("until"))
+)
 _CLOSING = update(email_changes).where(_C.user_id == bindparam("of_user"), _C.closed_at.is_(None))
 _CLOSING = _CLOSING.values(closed_at=bindparam("now"))
 _CLOSE_PENDING = bound(_CLOSING.where(_C.confirmed_at.is_(None)))
@@ -95,6 +107,18 @@ def add(unit: TenantUnit, user: User, new_email: str, token: str, started_by: st
         expires_at=expires_at,
     )
     return expires_at
+
+
+def add_done(unit: TenantUnit, user: User, new_email: str, token: str, started_by: str, now: int) -> None:
+    """A change that took effect at once, where no mail is set up: no one holds a link to undo it. ``user``: as before.
+    ``token``: random, known to no one."""
+    add(unit, user, new_email, token, started_by, now)
+    unit.change(_DONE, of_key=key_of(token), until=now + UNDO_S * 1000, now=now)
+
+
+def latest(unit: TenantUnit, user_id: int, now: int) -> EmailChange | None:
+    """What gave the user the present address, if that was within the last week and nothing closed it since."""
+    return unit.first(_LATEST, of_user=user_id, now=now)
 
 
 def find_anywhere(unit: SystemUnit, token: str) -> EmailChange | None:

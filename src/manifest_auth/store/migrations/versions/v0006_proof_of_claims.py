@@ -55,7 +55,12 @@ def _columns() -> None:
     op.add_column("identities", sa.Column("confirmed_at", sa.BigInteger(), nullable=True))
     op.add_column("identities", sa.Column("confirmed_by", sa.Text(), nullable=True))
     op.add_column("invitations", sa.Column("emailed", sa.Integer(), nullable=False, server_default="0"))
-    op.execute(sa.text("UPDATE identities SET vouched = 1 WHERE how IN ('domain', 'created')"))
+    reaching = "SELECT id FROM providers WHERE reaches_admins = 1"
+    op.execute(
+        sa.text(
+            f"UPDATE identities SET vouched = 1 WHERE how IN ('domain', 'created') AND provider_id IN ({reaching})"  # noqa: S608
+        )
+    )
     op.add_column("sign_in_flows", sa.Column("redirect_uri", sa.Text(), nullable=False, server_default=""))
     op.add_column("sign_in_flows", sa.Column("iss_required", sa.Integer(), nullable=False, server_default="0"))
 
