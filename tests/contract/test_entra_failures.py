@@ -42,6 +42,18 @@ async def test_three_hundred_at_once_cost_few_calls_to_graph(world: World) -> No
     assert world.microsoft.count("graph") < 60
 
 
+@pytest.mark.usefixtures("world")  # no other client has the directory
+async def test_an_address_that_came_once_is_not_kept_in_memory(database_url: str) -> None:
+    """There are more addresses than memory. The last may be held by what is told of its refusal."""
+    async with world_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as world:
+        await world.entra()
+        for number in range(20):
+            headers = {"X-Forwarded-For": f"198.51.100.{number}"}
+            assert (await world.app.me(junk(world, number), headers=headers)).status == 401
+        assert len(world.app.house.entra._failures._turns) < 5
+        await world.clear()
+
+
 async def test_a_pause_ends_and_does_not_grow_beyond_ten_seconds(world: World) -> None:
     await world.entra()
     for round_ in range(12):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import SystemUnit, open_store
 from manifest_auth.tokens import Purpose, keys
 from tests.support.accounts import keys_of
 from tests.support.house import App, running
@@ -38,18 +38,27 @@ async def cut(app: App, database_url: str) -> None:
                 await asyncio.sleep(0.002)
 
 
-async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: str) -> None:
+@pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
+async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: str, purpose: Purpose) -> None:
     """No request comes in between, which would look at the store by itself."""
-    token = (await keys_of(app)).token
-    assert [(await app.me(token)).status for _ in range(2)] == [200, 200]
-    key, now = app.house.keys.signing(Purpose.ACCESS), app.house.clock.now_ms()
+    is_admins = purpose is Purpose.ADMIN_ACCESS
+    token = await app.admin_token() if is_admins else (await keys_of(app)).token
+
+    async def status() -> int:
+        return (await app.get(f"/api/{'admin' if is_admins else 'client'}/auth/me", token=token)).status
+
+    assert [await status() for _ in range(2)] == [200, 200]
+    key, now = app.house.keys.signing(purpose), app.house.clock.now_ms()
 
     def retire(unit: SystemUnit) -> None:  # and nothing is announced
         unit.change(keys._EXPIRE, of_id=key.id, now=now)
-        unit.change(keys._CHANGE_STAMP, stamp="another")
+        unit.change(keys._CHANGE_STAMP, stamp=f"changed with {key.id}")
 
-    await app.house.store.write(retire)
+    other = open_store(database_url, 2)
+    await other.open()
+    await other.write(retire)
+    await other.close()
     if app.house.store.remembers:
-        assert (await app.me(token)).status == 200  # which is what an announcement is for
+        assert await status() == 200  # which is what an announcement is for
         await cut(app, database_url)
-    assert (await app.me(token)).status == 401
+    assert await status() == 401
