@@ -189,3 +189,12 @@ async def test_of_two_users_who_confirm_one_address_at_once_one_gets_it(crew: Cr
         links.append((await told(crew.app, post))[new].token)
     replies = await asyncio.gather(*(confirm(crew.app, link) for link in links))
     assert sorted(reply.status for reply in replies) == [200, 409]
+
+
+async def test_who_undoes_a_change_twice_at_once_undoes_it_once(crew: Crew, post: MailServer) -> None:
+    user_id, _, token = await person(crew)
+    back = await changed(crew, post, token, f"other@{crew.client}.example")
+    replies = await asyncio.gather(*(undo(crew.app, back) for _ in range(5)))
+    assert sorted(reply.status for reply in replies) == [200, 401, 401, 401, 401]
+    events_of_undo = [event.subject for event in await events(crew, "email_change_undone")]
+    assert events_of_undo == [f"user:{user_id}"]
