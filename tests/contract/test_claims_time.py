@@ -199,6 +199,17 @@ async def test_the_second_client_gets_the_domain_when_it_is_released(app: App, z
     assert await second.state() == "proved"
 
 
+async def test_who_gives_a_claim_up_contests_the_domain_no_more(app: App, zone: NameServer) -> None:
+    first = await proved(app, zone)
+    second = await claimed(app, domain=first.domain)
+    zone.publish(txt(first.name, await first.value()), txt(second.name, await second.value()))
+    await second.check()
+    assert (await first.shown())["contested"] is True
+    assert (await second.send("DELETE")).status == 200
+    shown = await first.shown()
+    assert (shown["state"], shown["contested"]) == ("proved", False)
+
+
 async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServer) -> None:
     """Who can answer for the domain for an hour, or breaks its DNS, gets nothing by it."""
     first = await proved(app, zone)
