@@ -226,6 +226,24 @@ async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServe
     assert [(await claim.shown())["contested"] for claim in (first, second)] == [False, False]
 
 
+async def test_what_was_vouched_for_while_its_record_was_looked_for_stays_so(
+    app: App, zone: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = await claimed(app)
+    zone.publish()
+    look = app.house.domain_records.look
+
+    async def slow(*given: Any) -> Any:
+        verdict = await look(*given)
+        await claim.send("POST", "/vouch", {"reason": "known to us for years"})
+        return verdict
+
+    monkeypatch.setattr(app.house.domain_records, "look", slow)
+    await claim.check()
+    shown = await claim.shown()
+    assert (shown["state"], shown["proof"]) == ("proved", "vouched")
+
+
 async def test_what_was_vouched_for_has_no_end_and_no_checks(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     assert (await claim.send("POST", "/vouch", {"reason": "known to us for years"})).status == 200
