@@ -119,6 +119,18 @@ async def test_an_administrator_who_was_sent_the_address_proves_nothing(prover: 
     assert (await prover.claim())["state"] == "pending"
 
 
+async def test_a_cookie_of_another_browser_proves_nothing(prover: Prover) -> None:
+    """Of the same name, which everybody knows who saw the address."""
+    started = check_success(await prover.begin())
+    stranger = Browser(prover.app)
+    [name] = [name for name in prover.browser.cookies if name.startswith("directory-")]
+    stranger.cookies[name] = "A" * 32
+    address = prover.world.microsoft.visit(started["location"])
+    check_nobody_got_in(await stranger.send("GET", address))
+    assert (await prover.claim())["state"] == "pending"
+    assert (await prover.browser.send("GET", address)).status == 302  # and nothing was used up
+
+
 async def test_an_answer_counts_once(prover: Prover) -> None:
     started = check_success(await prover.begin())
     back = prover.world.microsoft.visit(started["location"])

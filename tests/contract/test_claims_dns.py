@@ -57,6 +57,15 @@ async def test_the_right_record_proves_the_claim(app: App, zone: NameServer) -> 
 
 
 @pytest.mark.usefixtures("asked")
+async def test_a_client_may_look_as_often_as_it_likes_one_after_the_other(app: App, zone: NameServer) -> None:
+    claim = await claimed(app)
+    zone.publish()
+    for _ in range(6):
+        assert (await looks(claim))[0] == "pending"
+        app.clock.advance(10)
+
+
+@pytest.mark.usefixtures("asked")
 async def test_a_record_of_several_strings_counts_as_one_text(app: App, zone: NameServer) -> None:
     claim = await claimed(app)
     value = await claim.value()

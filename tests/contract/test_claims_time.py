@@ -199,6 +199,17 @@ async def test_the_second_client_gets_the_domain_when_it_is_released(app: App, z
     assert await second.state() == "proved"
 
 
+async def test_who_gives_a_claim_up_contests_the_domain_no_more(app: App, zone: NameServer) -> None:
+    first = await proved(app, zone)
+    second = await claimed(app, domain=first.domain)
+    zone.publish(txt(first.name, await first.value()), txt(second.name, await second.value()))
+    await second.check()
+    assert (await first.shown())["contested"] is True
+    assert (await second.send("DELETE")).status == 200
+    shown = await first.shown()
+    assert (shown["state"], shown["contested"]) == ("proved", False)
+
+
 async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServer) -> None:
     """Who can answer for the domain for an hour, or breaks its DNS, gets nothing by it."""
     first = await proved(app, zone)
@@ -213,6 +224,24 @@ async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServe
     assert (await first.state(), await second.state()) == ("proved", "pending")
     # The one whose record is gone contests the domain no more.
     assert [(await claim.shown())["contested"] for claim in (first, second)] == [False, False]
+
+
+async def test_what_was_vouched_for_while_its_record_was_looked_for_stays_so(
+    app: App, zone: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = await claimed(app)
+    zone.publish()
+    look = app.house.domain_records.look
+
+    async def slow(*given: Any) -> Any:
+        verdict = await look(*given)
+        await claim.send("POST", "/vouch", {"reason": "known to us for years"})
+        return verdict
+
+    monkeypatch.setattr(app.house.domain_records, "look", slow)
+    await claim.check()
+    shown = await claim.shown()
+    assert (shown["state"], shown["proof"]) == ("proved", "vouched")
 
 
 async def test_what_was_vouched_for_has_no_end_and_no_checks(app: App, zone: NameServer) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from manifest_auth.mail_queue import sending
+from tests.contract.test_section_3_races import meanwhile
 from tests.support.accounts import act_on, new_user, settle
 from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
 from tests.support.crew import Crew, new_crew
@@ -51,6 +52,15 @@ async def test_the_current_password_is_asked_for_and_throttled(crew: Crew, post:
     guess = await crew.app.post("/api/client/auth/password", body, token=token)
     check_refusal(guess, 429, "RATE_LIMITED")  # no second row of guesses at the other door
     assert await told(crew.app, post) == {}
+
+
+async def test_a_password_that_was_replaced_meanwhile_starts_nothing(crew: Crew, post: MailServer) -> None:
+    _, _, token = await person(crew)
+    body = {"currentPassword": PASSWORD, "newPassword": NEW}
+    with meanwhile(crew.app, lambda: crew.app.post("/api/client/auth/password", body, token=token)):
+        reply = await ask_own(crew.app, token, f"other@{crew.client}.example")
+    check_refusal(reply, 401, "INVALID_CREDENTIALS")
+    assert f"other@{crew.client}.example" not in await told(crew.app, post)
 
 
 async def test_what_is_no_address_or_ones_own_is_refused(crew: Crew) -> None:
@@ -179,3 +189,12 @@ async def test_of_two_users_who_confirm_one_address_at_once_one_gets_it(crew: Cr
         links.append((await told(crew.app, post))[new].token)
     replies = await asyncio.gather(*(confirm(crew.app, link) for link in links))
     assert sorted(reply.status for reply in replies) == [200, 409]
+
+
+async def test_who_undoes_a_change_twice_at_once_undoes_it_once(crew: Crew, post: MailServer) -> None:
+    user_id, _, token = await person(crew)
+    back = await changed(crew, post, token, f"other@{crew.client}.example")
+    replies = await asyncio.gather(*(undo(crew.app, back) for _ in range(5)))
+    assert sorted(reply.status for reply in replies) == [200, 401, 401, 401, 401]
+    events_of_undo = [event.subject for event in await events(crew, "email_change_undone")]
+    assert events_of_undo == [f"user:{user_id}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections import Counter
 
@@ -40,6 +41,19 @@ async def test_three_hundred_at_once_cost_few_calls_to_graph(world: World) -> No
     replies = await asyncio.gather(*[world.app.me(junk(world, number)) for number in range(300)])
     assert set(outcomes(list(replies))) <= {"INVALID_TOKEN", "RATE_LIMITED", "PROVIDER_UNAVAILABLE"}
     assert world.microsoft.count("graph") < 60
+
+
+@pytest.mark.usefixtures("world")  # no other client has the directory
+async def test_an_address_that_came_once_is_not_kept_in_memory(database_url: str) -> None:
+    """There are more addresses than memory."""
+    async with world_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as world:
+        await world.entra()
+        for number in range(20):
+            headers = {"X-Forwarded-For": f"198.51.100.{number}"}
+            assert (await world.app.me(junk(world, number), headers=headers)).status == 401
+        await world.clear()
+        gc.collect()  # a refusal and what it was raised in hold one another
+        assert len(world.app.house.entra._failures._turns) < 5
 
 
 async def test_a_pause_ends_and_does_not_grow_beyond_ten_seconds(world: World) -> None:

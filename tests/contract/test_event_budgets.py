@@ -64,6 +64,16 @@ async def test_failed_sign_ins_at_unknown_accounts_are_within_the_budget_of_an_a
     ]
 
 
+async def test_a_budget_is_for_the_whole_hour_and_not_longer(app: App, client: str) -> None:
+    app.clock.advance(strangers.EVENTS_S - app.clock.now_ms() / 1000 % strangers.EVENTS_S)
+    for number in range(FROM_ADDRESS):
+        await guess(app, f"nobody-{number}@x.example", HERE, client=client)
+    for seconds, then in ((strangers.EVENTS_S - 1, FROM_ADDRESS), (1, FROM_ADDRESS + 1)):
+        app.clock.advance(seconds)
+        await guess(app, "nobody@x.example", HERE, client=client)
+        assert await count(app, client, "sign_in_failed") == then
+
+
 async def test_failed_sign_ins_at_unknown_accounts_are_within_the_budget_of_a_client(app: App, client: str) -> None:
     await fill(app, client)
     told = [e.members for e in await trail(app, client) if e.event == "events_left_out"]

@@ -191,6 +191,18 @@ async def test_groups_give_admin_to_nobody_whose_identity_is_not_proved(app: App
         assert await planted.identities() == ["guest"]
 
 
+async def test_groups_give_admin_to_nobody_whose_domain_does_not_count(app: App) -> None:
+    async with company_of(app) as (crew, company):
+        planted = await somebody(crew, company)
+        await within(app, crew.client, _release)
+        browser = await company.sign_in("rising", planted.email, groups=["bosses", "ops"])
+        assert "Admin" not in (await session_of(browser))["roles"]
+        assert len(await events(crew, "admin_role_withheld")) == 1
+        await domain_counts(app, crew.client)
+        browser = await company.sign_in("rising", planted.email, groups=["bosses", "ops"])
+        assert "Admin" in (await session_of(browser))["roles"]
+
+
 async def test_who_would_be_nothing_but_admin_is_refused(app: App) -> None:
     async with company_of(app, defaultRoles=[]) as (crew, company):
         user_id, _ = await new_user(app, crew.client)

@@ -99,6 +99,14 @@ async def test_saml_answers_to_no_open_request_are_shown_and_say_to_start_again(
     ]
 
 
+async def test_a_saml_answer_of_nobody_here_is_shown_to_the_client_that_the_request_names(app: App) -> None:
+    okta = await saml_provider(app, await new_client(app))
+    foreign = okta.response(issuer="https://nobody.example", audience="https://elsewhere.example/metadata")
+    check_nobody_got_in(await okta.call(foreign, query=f"?client={okta.client}"))
+    why = [told["why"] for told in await refusals(app, okta.client)]
+    assert why == ["response: no provider with this issuer and audience"]
+
+
 async def test_no_role_tells_the_admin_what_arrived_and_the_person_nothing_of_it(app: App) -> None:
     groups = ["authors\n", *(f"group-{number}" + "x" * 300 for number in range(30))]
     async with oidc_provider(app, defaultRoles=[], groupRoles=[{"group": "Authors", "roles": ["Author"]}]) as company:

@@ -167,6 +167,18 @@ async def test_a_sign_in_that_was_begun_is_no_way_round(app: App, okta: SamlProv
     assert (await okta.post(stranger, okta.response(in_response_to=request_id), relay_state)).status == 429
 
 
+async def test_who_knows_the_state_alone_uses_up_none_of_the_tries(app: App, okta: SamlProvider, few: None) -> None:
+    """It stands in an address, where others may read it; the cookie is the browser's."""
+    for _ in range(6):
+        await junk(okta)
+    browser, stranger = Visitor(app), Visitor(app)
+    request_id, relay_state = await okta.start(browser)
+    for _ in range(4):
+        reply = await okta.post(stranger, okta.response(sign="none", in_response_to=request_id), relay_state)
+        check_refusal(reply, 429, "RATE_LIMITED")
+    assert (await okta.post(browser, okta.response(in_response_to=request_id), relay_state)).status == 303
+
+
 async def test_junk_leaves_no_more_in_the_trail_than_the_budget_allows(app: App, okta: SamlProvider) -> None:
     for number in range(230):
         reply = await junk(okta)

@@ -14,6 +14,7 @@ from tests.support.house import PASSWORD, App
 from tests.support.managing import (
     NEW,
     RENEW,
+    RESET,
     UPDATE,
     accept,
     events,
@@ -232,6 +233,16 @@ async def test_where_passwords_are_not_used_none_is_chosen(crew: Crew, choose: A
     check_refusal(await choose(crew.app, token), 409, "CONFLICT")
     told = check_success(await crew.app.post(LOOK, {"token": token}))
     assert (told["password"], "not used here" in told["message"]) == (None, True)
+
+
+async def test_where_passwords_are_not_used_no_link_for_one_is_made(crew: Crew) -> None:
+    user_id, _ = await user_with(crew)
+    await crew.member("Admin")
+    await settle(crew.app, crew.client, passwordSignIn=False)
+    assert (await crew.refused("Admin", RESET, id=user_id)).code == "CONFLICT"
+    path = f"/api/admin/clients/{crew.client}/users/{user_id}/password-reset"
+    check_refusal(await crew.app.post(path, token=await crew.app.admin_token()), 409, "CONFLICT")
+    assert await events(crew, "password_reset_started") == []
 
 
 async def test_whoever_tries_one_password_after_the_other_has_to_wait(crew: Crew) -> None:

@@ -178,6 +178,18 @@ async def test_a_client_that_turns_strict_logs_nobody_out(app: App) -> None:
     assert (await app.refresh(keys.refresh_token)).code == "INVALID_TOKEN"
 
 
+async def test_a_client_that_turned_strict_is_so_with_the_next_token(app: App) -> None:
+    """Also where the one before was given while it was not."""
+    client = await new_client(app)
+    _, email = await new_user(app, client, password=PASSWORD)
+    uncommitted = await child_of(app, await first_of(app, email=email, client=client))
+    await settle(app, client, refreshStrict=True)
+    child = await child_of(app, uncommitted)
+    app.clock.advance(11)
+    assert (await app.refresh(uncommitted)).code == "INVALID_TOKEN"
+    assert (await app.refresh(child)).code == "INVALID_TOKEN"
+
+
 async def test_a_deactivated_user_cannot_refresh(app: App) -> None:
     user_id, email = await new_user(app, password=PASSWORD)
     keys = await keys_of(app, email)

@@ -3,6 +3,7 @@ showing both. Nobody does it for somebody else."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -106,6 +107,18 @@ async def test_a_token_that_was_signed_out_links_nobody(world: World) -> None:
     check_success(await link(world, provider, owner, token))
     check_success(await world.app.post("/api/client/auth/sign-out", token=token))
     check_refusal(await link(world, provider, owner, token), 401, "SSO_FAILED")
+
+
+async def test_a_session_that_ends_while_microsoft_answers_links_nobody(world: World) -> None:
+    provider, owner = await both(world)
+    world.microsoft.delay = {"graph": 0.5}
+    linking = asyncio.create_task(link(world, provider, owner, world.microsoft.mint("graph")))
+    while not world.microsoft.count("graph"):
+        await asyncio.sleep(0.005)
+    check_success(await world.app.post("/api/client/auth/sign-out", token=owner.token))
+    check_refusal(await linking, 401, "SSO_FAILED", message="You are not signed in any more")
+    path = f"/api/admin/clients/{provider.client}/users/{owner.id}/identities"
+    assert (await world.app.get(path, token=await world.app.admin_token())).data["items"] == []
 
 
 async def test_microsoft_in_trouble(world: World) -> None:

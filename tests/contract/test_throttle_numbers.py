@@ -32,6 +32,12 @@ async def email(app: App) -> str:
     return (await new_user(app, password=PASSWORD))[1]
 
 
+def test_what_is_counted_cannot_be_cut_elsewhere_to_name_another_counter() -> None:
+    """Else the first client's eleventh user and the eleventh client's first would wait for each other."""
+    named = [("of", 1, 11), ("of", 11, 1), ("of", 111), ("o", "f1", 11), ("of", "", 1, 11), ("of", 1, 11, "")]
+    assert len({throttle.key_of(*parts) for parts in named}) == len(named)
+
+
 async def test_five_attempts_at_an_account_from_one_address_are_free(app: App, email: str) -> None:
     statuses = [(await guess(app, email, "198.51.100.1")).status for _ in range(6)]
     assert statuses == [401] * 5 + [429]

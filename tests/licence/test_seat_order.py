@@ -50,6 +50,11 @@ def test_who_is_there_may_move_where_all_find_a_seat_then(granted: Seats, used: 
             seats.check(granted, used, before, after)
 
 
+@given(granted=NUMBERS, used=NUMBERS)
+def test_more_are_said_to_be_there_than_seats_where_one_finds_none(granted: Seats, used: Seats) -> None:
+    assert (seats.overdrawn(granted, used) == []) == seated(granted, used)
+
+
 @pytest.mark.parametrize(
     ("granted", "used", "place"),
     [

@@ -7,16 +7,17 @@ import ast
 import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 
 import manifest_auth
-from manifest_auth.users import users
+from manifest_auth.users import roles, users
 from tests.support.statements import every_statement
 
 SOURCE = Path(manifest_auth.__file__).parent
 WRITES = re.compile(r"\s*(?:INSERT INTO|UPDATE|REPLACE INTO|INSERT OR \w+ INTO)\s+users\b", re.IGNORECASE)
 #: Statements that change what a user needs a seat for. The first three take one; the last gives one back.
-TAKING = {"_ADD", "_SET_ROLES", "_RESTORE"}
-GIVING = {"_DEACTIVATE"}
+TAKING = {"users._ADD", "roles._SET_ROLES", "roles._RESTORE"}
+GIVING = {"roles._DEACTIVATE"}
 
 
 def matters(sql: str) -> bool:
@@ -30,14 +31,20 @@ def matters(sql: str) -> bool:
 
 def test_the_statements_that_a_seat_hangs_on() -> None:
     found = {name for name, statement in every_statement().items() if matters(statement.sqlite.sql)}
-    assert found == {f"manifest_auth.users.users.{name}" for name in TAKING | GIVING}
+    assert found == {f"manifest_auth.users.{name}" for name in TAKING | GIVING}
+
+
+def _nodes(part: ModuleType) -> list[ast.stmt]:
+    return ast.parse(inspect.getsource(part)).body
 
 
 def test_each_verb_that_runs_one_asks_for_the_seat_before() -> None:
     verbs: dict[str, bool] = {}
-    for node in ast.parse(inspect.getsource(users)).body:
+    bodies = [(part.__name__.rpartition(".")[2], node) for part in (users, roles) for node in _nodes(part)]
+    for part, node in bodies:
         if isinstance(node, ast.FunctionDef):
-            lines = {one.id: one.lineno for one in ast.walk(node) if isinstance(one, ast.Name) and one.id in TAKING}
+            names = [one for one in ast.walk(node) if isinstance(one, ast.Name)]
+            lines = {f"{part}.{one.id}": one.lineno for one in names if f"{part}.{one.id}" in TAKING}
             asked = [
                 one.lineno
                 for one in ast.walk(node)

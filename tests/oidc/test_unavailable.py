@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -52,6 +53,16 @@ async def test_a_broken_provider_is_unreachable(desk: Desk, endpoint: str, answe
     desk.op.answers[endpoint] = answer
     with pytest.raises(Unreachable):
         await asyncio.wait_for(desk.sign_in(MUCH), 15)
+
+
+async def test_keys_that_come_with_an_error_are_none(desk: Desk) -> None:
+    good = json.dumps({"keys": [desk.op.key.as_dict(private=False)]}).encode()
+    for status in (203, 404, 500):
+        desk.op.answers["keys"] = Answer(status, {"Content-Type": "application/json"}, good)
+        with pytest.raises(Unreachable, match=f"answered {status}"):
+            await desk.sign_in()
+    desk.op.answers["keys"] = Answer(200, {"Content-Type": "application/json"}, good)
+    await desk.sign_in()
 
 
 async def test_it_is_well_again_as_soon_as_the_provider_is(desk: Desk) -> None:

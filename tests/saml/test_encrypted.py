@@ -68,6 +68,11 @@ def test_a_clear_text_with_xml_declaration_and_line_breaks() -> None:
     assert verdict(sealed(Encryption(clear=clear))).name_id == "alice@acme.example"
 
 
+def test_a_clear_text_that_goes_on_behind_the_assertion() -> None:
+    for clear in (signed_assertion(IDP) + b"text", b"text" + signed_assertion(IDP), signed_assertion(IDP) * 2):
+        refuse(sealed(Encryption(clear=clear)), "not exactly one element|cannot be read")
+
+
 def test_an_older_key_of_ours_still_reads() -> None:
     new, _ = saml.make_key("acme", NOW_MS)
     assert verdict(sealed(), POLICY._replace(decryption_keys=(new, OUR_KEY))).name_id == "alice@acme.example"

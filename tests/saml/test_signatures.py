@@ -126,6 +126,15 @@ def added(path: str, name: str) -> Callable[[Element], None]:
     return edit
 
 
+def nameless(path: str) -> Callable[[Element], None]:
+    """Takes the name of the algorithm away."""
+
+    def edit(tree: Element) -> None:
+        del part(signature(tree), path).attrib["Algorithm"]
+
+    return edit
+
+
 REFERENCE = f"{S}SignedInfo/{S}Reference"
 
 
@@ -156,6 +165,11 @@ REFERENCE = f"{S}SignedInfo/{S}Reference"
         (added(f"{REFERENCE}/{S}DigestMethod", "X"), "DigestMethod. does not hold exactly"),
         (added(f"{S}SignedInfo/{S}SignatureMethod", "HMACOutputLength"), "SignatureMethod. does not hold exactly"),
         (added(f"{S}SignedInfo/{S}CanonicalizationMethod", "X"), "X. in .CanonicalizationMethod"),
+        (nameless(f"{S}SignedInfo/{S}CanonicalizationMethod"), "CanonicalizationMethod. none is not allowed"),
+        (nameless(f"{S}SignedInfo/{S}SignatureMethod"), "SignatureMethod. none is not allowed"),
+        (nameless(f"{REFERENCE}/{S}DigestMethod"), "DigestMethod. none is not allowed"),
+        (nameless(f"{REFERENCE}/{S}Transforms/{S}Transform[1]"), "Transform. none is not allowed"),
+        (nameless(f"{REFERENCE}/{S}Transforms/{S}Transform[2]"), "Transform. none is not allowed"),
         (lambda tree: signature(tree)[0].set("Type", "x"), "SignedInfo. has attributes"),
         (lambda tree: part(signature(tree), REFERENCE).set("Type", f"{DS}Manifest"), "Reference. has attributes"),
     ],

@@ -68,6 +68,10 @@ async def test_good_tokens_at_the_other_door(app: App, viewer: tuple[str, int, s
     name, actor, _, detail = (await events(app))[-1]
     assert (name, actor) == ("access_refused", f"admin:{root.id}")
     assert detail["why"] == "a system admin's token at the clients' door"
+    await app.post("/api/client/auth/sign-out", token=token)
+    app.clock.advance(EVERY_MS / 1000)
+    assert (await app.get("/api/admin/clients", token=token)).status == 401  # of a session that ended
+    assert await refused(app, client) == [event]
     before = len(await events(app))
     for forged in (token[:-4] + "AAAA", root.token[:-4] + "AAAA", "x.y.z"):
         assert (await app.get("/api/admin/clients", token=forged)).status == 401
