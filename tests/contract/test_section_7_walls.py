@@ -88,6 +88,9 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("POST", "/api/client/providers/{provider}/rotate-key"): None,
     ("POST", "/api/client/providers/{provider}/test"): None,
     ("DELETE", "/api/client/providers/{provider}"): None,
+    ("GET", "/api/client/directories/{directory}"): None,
+    ("DELETE", "/api/client/directories/{directory}"): None,
+    ("POST", "/api/client/directories/{directory}/prove"): {"returnTo": ""},
     ("GET", "/api/client/domains/{domain}"): None,
     ("DELETE", "/api/client/domains/{domain}"): None,
     ("POST", "/api/client/domains/{domain}/check"): None,
@@ -259,6 +262,7 @@ async def test_anothers_address_is_like_one_that_never_was(
         "provider": "never",
         "id": "A" * 22,
         "domain": "never.example",
+        "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
     }
     if "auth/identities" in pattern:
         there["id"], never["id"] = there["identity"], NEVER
@@ -288,5 +292,8 @@ async def their_things(theirs: Crew, foreign: Things) -> dict[str, Any]:
     sessions = await theirs.app.get("/api/client/auth/sessions", token=admin.token)
     session = sessions.data["items"][0]["id"]
     claim = await claimed(theirs.app, theirs.client, f"s{made['id']}.example")
-    named = {"provider": made["name"], "domain": claim.domain}
+    directory = f"d0d0d0d0-7777-4000-8000-{made['id']:012d}"
+    body = {"directory": directory}
+    assert (await theirs.app.post("/api/client/directories", body, token=admin.token)).status == 201
+    named = {"provider": made["name"], "domain": claim.domain, "directory": directory}
     return {"file": foreign.file, "user": foreign.user, "identity": identity, "id": session, **named}

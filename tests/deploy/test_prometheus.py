@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx2
 import pyotp
@@ -28,12 +29,12 @@ INVITE = 'mutation { inviteUser(input: {email: "new@acme.example", roles: ["View
 _VARIABLES = {"$job": JOB, "$instance": ".+", "$__rate_interval": "1m"}
 
 
-def story(node: Node, desk: Desk) -> None:
+def story(node: Node, desk: Desk, folder: Path) -> None:
     """Some of everything."""
     users(node)
     admins(node)
     providers(node, desk)
-    links(node)
+    links(node, folder)
 
 
 def users(node: Node) -> None:
@@ -83,13 +84,15 @@ def providers(node: Node, desk: Desk) -> None:
     assert gone.status_code == 502
 
 
-def links(node: Node) -> None:
-    """An invitation used twice; its letter was not taken."""
+def links(node: Node, folder: Path) -> None:
+    """An invitation whose e-mail was not taken, and a link that the server prints, used twice."""
     token = node.sign_in("admin@acme.example")["token"]
     made = node.post("/api/client/graphql", {"query": INVITE}, token).json()
-    token = made["data"]["inviteUser"]["link"].partition("#")[2]
-    shown = {"token": token, "password": "otter-lantern-58-maple"}
-    assert [node.post(f"{AUTH}/invitations/accept", shown).status_code for _ in range(2)] == [200, 401]
+    assert made["data"]["inviteUser"]["link"] is None
+    ours = {"MANIFEST_DATA_DIR": str(folder / "data"), "MANIFEST_SECRET_KEY": SECRET_KEY}
+    printed = done(folder, "user", "link", "publisher@acme.example", "--client", "acme", **ours)
+    shown = {"token": printed.split()[0].partition("#")[2], "newPassword": "otter-lantern-58-maple"}
+    assert [node.post(f"{AUTH}/password/reset", shown).status_code for _ in range(2)] == [200, 401]
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +113,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
                 "issuer": f"http://127.0.0.1:{free_port()}", "clientId": "x", "clientSecret": "y"}})  # fmt: skip
             prometheus.wait("manifest_license_state == 1")
             prometheus.wait("count(process_cpu_seconds_total) == 2")
-            story(node, desk)
+            story(node, desk, folder)
         prometheus.wait('sum(manifest_replays_total{what="one_time_link"}) == 1')
         prometheus.wait("max(manifest_last_backup_timestamp_seconds) > 0")
         time.sleep(1.5)  # two more rounds of scrapes and rules

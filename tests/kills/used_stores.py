@@ -32,7 +32,7 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class UsedStore:
-    """``columns``: of each table, those that the old schema had."""
+    """``columns``: of each table, those that the old schema had and that no upgrade fills anew."""
 
     schema: str
     url: str
@@ -102,9 +102,11 @@ def _columns(connection: Connection) -> dict[str, list[str]]:
     there = MetaData()
     there.reflect(connection)
     return {
-        table.name: [f'"{c.name}"' for c in table.columns if (table.name, c.name) not in _TOUCHED]
+        table.name: [
+            f'"{c.name}"' for c in table.columns if (table.name, c.name) not in _TOUCHED | old_stores.REWRITTEN
+        ]
         for table in there.sorted_tables
-        if table.name not in {*_MOVING, "alembic_version"}
+        if table.name not in {*_MOVING, *old_stores.DROPPED, "alembic_version"}
     }
 
 

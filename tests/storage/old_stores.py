@@ -24,6 +24,8 @@ _MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 SCHEMAS = tuple(sorted(path.stem[-4:] for path in Path(__file__).parent.glob("store_*.json")))
 #: Revision 0006 writes the callback address of OpenID providers anew.
 REWRITTEN = {("providers", "settings")}
+#: And drops sign-ins that are under way at an OpenID provider: none remembers the callback address that it began with.
+DROPPED = {"sign_in_flows"}
 Rows = dict[str, list[dict[str, Any]]]
 
 

@@ -54,9 +54,9 @@ def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, u
 
 @dataclass(slots=True)
 class Gain:
-    """Voids an account that gains the role Admin, and writes it down; raises Conflict where the address is in doubt; handed to :func:`users.set_roles` and
+    """Voids an account that gains the role Admin, and writes it down; handed to :func:`users.set_roles` and
     :func:`users.restore`. ``path``: how the role is gained; ``by``: who gives it, as the trail names one; ``but``: an
-    identity that was found to be proved."""
+    identity that was found to be proved. Raises Conflict where the address is in doubt."""
 
     who: Context | Origin
     path: str
@@ -80,7 +80,7 @@ class Gain:
 
 
 def address_is_in_doubt(unit: TenantUnit, user: User, now: int) -> bool:
-    """Whether somebody who is no Admin gave the account its present address within the last week: it may be a mailbox of
+    """Whether a user who is no Admin gave the account its present address within the last week: it may be a mailbox of
     theirs, and the one before as well. An Admin who sets the address, be it to the same one, ends the doubt."""
     change = users.email_changes.latest(unit, user.id, now)
     return change is not None and not is_an_admins(unit, change.started_by)
