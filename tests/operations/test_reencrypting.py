@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,7 @@ from manifest_auth.clock import Random
 from manifest_auth.mail_queue import queue
 from manifest_auth.operations import reencrypting
 from manifest_auth.operations.reencrypting import SEALED, Report, Sealed, reencrypt
-from manifest_auth.sealing import CannotOpen, Macs, Sealer, SecretKeys, put_new_key_first, secret_keys
-from manifest_auth.settings import SettingsError, load
+from manifest_auth.sealing import CannotOpen, Macs, Sealer, SecretKeys
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 from tests.storage import rows
@@ -258,48 +256,3 @@ async def test_whoever_changed_a_value_meanwhile_keeps_it(app: App, sealed: list
         lambda unit: unit.change(part.change, before=b"another", renewed=b"lost", **part.key_of(row, "of"))
     )
     assert changed == 0
-
-
-def test_a_file_that_was_replaced_is_read_again_before_the_next_value_is_sealed(tmp_path: Path) -> None:
-    settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
-    server, starter = (Sealer(secret_keys(settings, Random()), Random()) for _ in range(2))
-    before = server.seal(b"before", "row")
-    put_new_key_first(tmp_path / "secret.key", Random())
-    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
-    after = server.seal(b"after", "row")
-    fresh = Sealer(secret_keys(settings, Random()), Random())
-    assert (fresh.open(before, "row"), fresh.open(after, "row")) == (b"before", b"after")
-    assert fresh.renew(after, "row") is None
-    renewed = fresh.renew(before, "row")
-    assert renewed is not None
-    assert starter.open(renewed, "row") == b"before"  # it had sealed nothing since, and looks when it cannot open
-    newest = (tmp_path / "secret.key").read_text().splitlines()[0]
-    (tmp_path / "secret.key").write_text(newest + "\n")
-    assert server.open(renewed, "row") == b"before"
-    (tmp_path / "secret.key").write_text("spoilt\n")
-    assert server.open(server.seal(b"still", "row"), "row") == b"still"
-
-
-def test_new_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
-    settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
-    first = secret_keys(settings, Random()).texts
-    for _ in range(3):
-        put_new_key_first(tmp_path / "secret.key", Random())
-    found = secret_keys(settings, Random()).texts
-    assert len(set(found)) == 4
-    assert found[3:] == first
-
-
-@pytest.mark.parametrize("between", [",", ", ", "\n", " "])
-def test_older_keys_follow_the_newest(between: str) -> None:
-    texts = [NEW.hex(), OLD.hex()]
-    settings = load({"MANIFEST_SECRET_KEY": between.join(texts)})
-    assert secret_keys(settings, Random()).texts == texts
-
-
-@pytest.mark.parametrize("second", ["short", "0" * 64, "zz" * 32])
-def test_an_older_key_that_is_none_stops_the_start(second: str) -> None:
-    settings = load({"MANIFEST_SECRET_KEY": f"{NEW.hex()},{second}"})
-    with pytest.raises(SettingsError, match="MANIFEST_SECRET_KEY: must be 32 random bytes"):
-        secret_keys(settings, Random())

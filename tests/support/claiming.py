@@ -73,6 +73,11 @@ async def vouch_for(app: App, client: str, domain: str) -> None:
     assert (await claim.send("POST", "/vouch", {"reason": "a test says so"})).status == 200
 
 
+async def offered(app: App, email: str) -> Any:
+    found = await app.post("/api/client/auth/discover", {"email": email})
+    return found.data["clientId"]
+
+
 async def release_all(app: App, client: str) -> None:
     """The client claims no domain any more."""
     token = await app.admin_token()

@@ -16,6 +16,7 @@ from manifest_auth.cli.main import parser
 from manifest_auth.operations.deleting import sweep_clients
 from tests.contract import test_claims_directories as directories
 from tests.contract import test_claims_directory_proof as proofs
+from tests.contract import test_claims_owners as domain_owners
 from tests.contract import test_claims_provider_names as names
 from tests.contract import test_claims_time as domain_times
 from tests.contract import test_email_changes as addresses
@@ -67,8 +68,8 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.DOMAIN_PROVED: domain_times.test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks,
     Event.DOMAIN_FAILING: domain_times.test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks,
     Event.DOMAIN_LAPSED: domain_times.test_a_record_that_is_gone_is_told_of_and_lapses_after_two_weeks,
-    Event.DOMAIN_CONTESTED: domain_times.test_the_second_client_waits_and_gets_the_domain_when_it_lapses,
-    Event.DOMAIN_MOVED: domain_times.test_the_second_client_waits_and_gets_the_domain_when_it_lapses,
+    Event.DOMAIN_CONTESTED: domain_owners.test_the_second_client_waits_and_gets_the_domain_when_it_lapses,
+    Event.DOMAIN_MOVED: domain_owners.test_the_second_client_waits_and_gets_the_domain_when_it_lapses,
     Event.SEAT_REFUSED: told.test_a_seat_that_is_not_there,
     Event.DIRECTORY_CLAIMED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,
     Event.DIRECTORY_RELEASED: directories.test_a_claim_gives_nothing_yet_and_can_be_taken_back,

@@ -21,6 +21,7 @@ _LOST = {
     "providers.secrets": "without it delete the provider and make it anew",
     "admin_second_factors.secret": "without it another system admin resets the second factor",
     "sign_in_flows.secrets": "without it those people begin their sign-in again",
+    "directory_proofs.secrets": "without it those proofs of a directory begin again",
     "kept_tokens.tokens": "without it those people sign in again",
     "queued_mails.mail": "without it those e-mails are given up within the hour; ask for their links again",
 }

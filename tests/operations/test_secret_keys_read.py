@@ -1,0 +1,59 @@
+"""Where the secret keys are read from, the newest first, and that a file that was replaced is read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manifest_auth.clock import Random
+from manifest_auth.sealing import Sealer, put_new_key_first, secret_keys
+from manifest_auth.settings import SettingsError, load
+from tests.support.house import SECRET_KEY
+
+OLD, NEW = bytes.fromhex(SECRET_KEY), bytes(range(32))
+
+
+def test_a_file_that_was_replaced_is_read_again_before_the_next_value_is_sealed(tmp_path: Path) -> None:
+    settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
+    server, starter = (Sealer(secret_keys(settings, Random()), Random()) for _ in range(2))
+    before = server.seal(b"before", "row")
+    put_new_key_first(tmp_path / "secret.key", Random())
+    assert (tmp_path / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.key"]
+    after = server.seal(b"after", "row")
+    fresh = Sealer(secret_keys(settings, Random()), Random())
+    assert (fresh.open(before, "row"), fresh.open(after, "row")) == (b"before", b"after")
+    assert fresh.renew(after, "row") is None
+    renewed = fresh.renew(before, "row")
+    assert renewed is not None
+    assert starter.open(renewed, "row") == b"before"  # it had sealed nothing since, and looks when it cannot open
+    newest = (tmp_path / "secret.key").read_text().splitlines()[0]
+    (tmp_path / "secret.key").write_text(newest + "\n")
+    assert server.open(renewed, "row") == b"before"
+    (tmp_path / "secret.key").write_text("spoilt\n")
+    assert server.open(server.seal(b"still", "row"), "row") == b"still"
+
+
+def test_new_keys_that_are_made_at_once_are_all_kept(tmp_path: Path) -> None:
+    settings = load({"MANIFEST_DATA_DIR": str(tmp_path)})
+    first = secret_keys(settings, Random()).texts
+    for _ in range(3):
+        put_new_key_first(tmp_path / "secret.key", Random())
+    found = secret_keys(settings, Random()).texts
+    assert len(set(found)) == 4
+    assert found[3:] == first
+
+
+@pytest.mark.parametrize("between", [",", ", ", "\n", " "])
+def test_older_keys_follow_the_newest(between: str) -> None:
+    texts = [NEW.hex(), OLD.hex()]
+    settings = load({"MANIFEST_SECRET_KEY": between.join(texts)})
+    assert secret_keys(settings, Random()).texts == texts
+
+
+@pytest.mark.parametrize("second", ["short", "0" * 64, "zz" * 32])
+def test_an_older_key_that_is_none_stops_the_start(second: str) -> None:
+    settings = load({"MANIFEST_SECRET_KEY": f"{NEW.hex()},{second}"})
+    with pytest.raises(SettingsError, match="MANIFEST_SECRET_KEY: must be 32 random bytes"):
+        secret_keys(settings, Random())
