@@ -30,7 +30,7 @@ async def settings_for_a_while_plant_an_identity(scene: Scene) -> bool:
     await company.call(company.response("planter", attributes=says))
     await _set(scene, clerk, company.name, {"saml": {"attributes": {"email": ""}}})
     await _set(scene, admin, company.name, {})
-    await scene.honest.crew.ask("Admin", SET_ROLES, id=boss[0], roles=["Admin"])
+    await scene.honest.crew.send("Admin", SET_ROLES, id=boss[0], roles=["Admin"])
     reply = await company.call(company.response("planter", attributes=says))
     return reply.status == 200 and bool(reply.data["user"]["id"] == boss[0])
 
@@ -42,7 +42,7 @@ async def an_address_that_was_planted_gets_the_new_admins_link(scene: Scene) -> 
     for letter in await scene.letters_to(evil):
         await scene.app.post("/api/client/auth/email/confirm", {"token": letter.token})
     scene.mail.letters.clear()
-    await scene.honest.crew.ask("Admin", SET_ROLES, id=boss.id, roles=["Admin"])
+    await scene.honest.crew.send("Admin", SET_ROLES, id=boss.id, roles=["Admin"])
     named = {"X-Client-ID": scene.honest.client}
     await scene.app.post("/api/client/auth/password/forgot", {"email": evil}, headers=named)
     for letter in await scene.letters_to(evil):
@@ -61,7 +61,7 @@ async def an_address_at_the_honest_provider_was_planted(scene: Scene) -> bool:
     for letter in await scene.letters_to(own):
         await scene.app.post("/api/client/auth/email/confirm", {"token": letter.token})
     await company.attempt("planter", own)
-    await scene.honest.crew.ask("Admin", SET_ROLES, id=boss[0], roles=["Admin"])
+    await scene.honest.crew.send("Admin", SET_ROLES, id=boss[0], roles=["Admin"])
     browser, _ = await company.attempt("planter", own)
     me = await browser.me()
     return me.status == 200 and bool(me.data["user"]["id"] == boss[0])
