@@ -48,7 +48,7 @@ async def an_address_that_was_planted_gets_the_new_admins_link(scene: Scene) -> 
     for letter in await scene.letters_to(evil):
         reply = await reset(scene.app, letter.token, NEW)
         if reply.status == 200 and reply.data["user"]["id"] == boss.id:
-            return True
+            return "Admin" in reply.data["user"]["roles"]
     return False
 
 
@@ -64,7 +64,7 @@ async def an_address_at_the_honest_provider_was_planted(scene: Scene) -> bool:
     await scene.honest.crew.send("Admin", SET_ROLES, id=boss[0], roles=["Admin"])
     browser, _ = await company.attempt("planter", own)
     me = await browser.me()
-    return me.status == 200 and bool(me.data["user"]["id"] == boss[0])
+    return me.status == 200 and bool(me.data["user"]["id"] == boss[0]) and "Admin" in me.data["roles"]
 
 
 @attack
