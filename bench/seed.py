@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from manifest_auth import settings, tenants, users
+from manifest_auth import tenants
+from manifest_auth.accounts import users
 from manifest_auth.app import build_house, opened
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
+from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
 

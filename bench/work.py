@@ -30,8 +30,8 @@ from tests.support.postgres import Postgres
 from bench import work_rows as rows
 from bench.readings import Broken, say
 from bench.work_rows import Client, Size
-from manifest_auth import settings
 from manifest_auth.app import Application, build_house
+from manifest_auth.runtime import settings
 from manifest_auth.store import After, crossing, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users

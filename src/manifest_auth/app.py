@@ -11,78 +11,83 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manifest_auth import __version__, last_backup, logs, mail_queue, oidc
-from manifest_auth.admin import admins as admin_admins
-from manifest_auth.admin import (
+from manifest_auth import __version__, mail_queue
+from manifest_auth.accounts.admins import AdminRange
+from manifest_auth.api import operators as operations_routes
+from manifest_auth.api.admin import admins as admin_admins
+from manifest_auth.api.admin import audit as admin_trail
+from manifest_auth.api.admin import (
+    auth,
     client_sessions,
     clients,
     domains,
     identities,
-    own_routes,
+    own_account,
     provider_names,
-    session_routes,
     throttles,
 )
-from manifest_auth.admin import directories as admin_directories
-from manifest_auth.admin import installation as admin_installation
-from manifest_auth.admin import keys as admin_keys
-from manifest_auth.admin import licence as admin_licence
-from manifest_auth.admin import providers as admin_providers
-from manifest_auth.admin import trail as admin_trail
-from manifest_auth.admin import users as admin_users
-from manifest_auth.admins import AdminRange
-from manifest_auth.claims import DomainRecords, domain_watch
-from manifest_auth.clock import Clock, Random
-from manifest_auth.context import House
-from manifest_auth.files import open_keeper
-from manifest_auth.front_door import FrontDoor
-from manifest_auth.graphql import explorer
-from manifest_auth.graphql import http as graphql_http
-from manifest_auth.licence import Gate
-from manifest_auth.mail import Mail, Server, server_of
-from manifest_auth.metrics import Metrics, listen
-from manifest_auth.microsoft import Clouds, Microsoft
-from manifest_auth.operations import routes as operations_routes
-from manifest_auth.operations import sweeping
-from manifest_auth.outgoing import Outgoing
-from manifest_auth.passwords import Hasher
-from manifest_auth.refusals import Refusals
-from manifest_auth.sealing import Macs, Sealer, secret_keys
-from manifest_auth.sessions import Principals
-from manifest_auth.settings import Settings, SettingsError, load, variable
-from manifest_auth.sign_in import (
-    address_routes,
-    callback_routes,
-    directory_routes,
-    identity_routes,
-    link_routes,
+from manifest_auth.api.admin import directories as admin_directories
+from manifest_auth.api.admin import installation as admin_installation
+from manifest_auth.api.admin import keys as admin_keys
+from manifest_auth.api.admin import licence as admin_licence
+from manifest_auth.api.admin import providers as admin_providers
+from manifest_auth.api.admin import users as admin_users
+from manifest_auth.api.client import audit as trail_routes
+from manifest_auth.api.client import auth as sign_in_routes
+from manifest_auth.api.client import (
+    callbacks,
+    directory_proof,
+    email_changes,
     link_start,
-    provider_routes,
+    one_time_links,
+    single_sign_on,
 )
-from manifest_auth.sign_in import routes as sign_in_routes
-from manifest_auth.sign_in.entra import EntraTokens
-from manifest_auth.sign_in.saml_threads import SamlThreads
+from manifest_auth.api.client import files as work_routes
+from manifest_auth.api.client import (
+    identities as identity_routes,
+)
+from manifest_auth.api.graphql import explorer
+from manifest_auth.api.graphql import http as graphql_http
+from manifest_auth.audit.refusals import Refusals
+from manifest_auth.context import House
+from manifest_auth.http import RouteTable
+from manifest_auth.http.pipeline import FrontDoor
+from manifest_auth.licence import Gate
+from manifest_auth.operations import background_jobs, last_backup
+from manifest_auth.operations.domains import watch
+from manifest_auth.protocols import oidc
+from manifest_auth.protocols.microsoft import Clouds, Microsoft
+from manifest_auth.protocols.saml.threads import SamlThreads
+from manifest_auth.runtime import logs
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.files import open_keeper
+from manifest_auth.runtime.hashing import Hasher
+from manifest_auth.runtime.mail import Mail, Server, server_of
+from manifest_auth.runtime.metrics import Metrics, listen
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.sealing import Macs, Sealer, secret_keys
+from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
+from manifest_auth.sessions import Principals
+from manifest_auth.sessions.tokens import KeyRing, VerifiedTokens
+from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
-from manifest_auth.tokens import KeyRing, VerifiedTokens
-from manifest_auth.trail import routes as trail_routes
-from manifest_auth.web import RouteTable
-from manifest_auth.work import routes as work_routes
+from manifest_auth.tenants.claims import DomainRecords
 
 ROUTES = (
     *sign_in_routes.ROUTES,
-    *provider_routes.ROUTES,
-    *callback_routes.ROUTES,
+    *single_sign_on.ROUTES,
+    *callbacks.ROUTES,
     *identity_routes.ROUTES,
-    *link_routes.ROUTES,
+    *one_time_links.ROUTES,
     *link_start.ROUTES,
-    *address_routes.ROUTES,
-    *directory_routes.ROUTES,
+    *email_changes.ROUTES,
+    *directory_proof.ROUTES,
     *graphql_http.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
     *trail_routes.ROUTES,
-    *session_routes.ROUTES,
+    *auth.ROUTES,
     *clients.ROUTES,
     *admin_users.ROUTES,
     *admin_providers.ROUTES,
@@ -91,7 +96,7 @@ ROUTES = (
     *provider_names.ROUTES,
     *identities.ROUTES,
     *client_sessions.ROUTES,
-    *own_routes.ROUTES,
+    *own_account.ROUTES,
     *admin_admins.ROUTES,
     *admin_keys.ROUTES,
     *throttles.ROUTES,
@@ -218,9 +223,9 @@ class Application:
                 listen(settings.metrics_listen, self.house.metrics.registry)
             self.house.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
             jobs = [
-                asyncio.create_task(sweeping.run(self.house), name="sweeping"),
+                asyncio.create_task(background_jobs.run(self.house), name="sweeping"),
                 asyncio.create_task(mail_queue.run(self.house), name="mail-queue"),
-                asyncio.create_task(domain_watch.run(self.house), name="domain-checks"),
+                asyncio.create_task(watch.run(self.house), name="domain-checks"),
             ]
             settle_garbage()
             self.house.log.info("started", pid=os.getpid(), hashing=self.house.hasher.build)

@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from manifest_auth.clock import Clock, Random
-from manifest_auth.settings import Settings
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.settings import Settings
 
 if TYPE_CHECKING:  # the floors above: the house holds them, this floor only names their types
     from structlog.typing import FilteringBoundLogger
 
-    from manifest_auth.admins import AdminRange
-    from manifest_auth.claims import DomainRecords
-    from manifest_auth.files import Keeper
+    from manifest_auth.accounts.admins import AdminRange
+    from manifest_auth.audit.refusals import Refusals
     from manifest_auth.licence import Gate
-    from manifest_auth.mail import Mail
-    from manifest_auth.metrics import Metrics
-    from manifest_auth.microsoft import Microsoft
-    from manifest_auth.oidc import Client as OidcClient
-    from manifest_auth.outgoing import Outgoing
-    from manifest_auth.passwords import Hasher
-    from manifest_auth.refusals import Refusals
-    from manifest_auth.sealing import Sealer
+    from manifest_auth.protocols.microsoft import Microsoft
+    from manifest_auth.protocols.oidc import Client as OidcClient
+    from manifest_auth.protocols.saml.threads import SamlThreads
+    from manifest_auth.runtime.files import Keeper
+    from manifest_auth.runtime.hashing import Hasher
+    from manifest_auth.runtime.mail import Mail
+    from manifest_auth.runtime.metrics import Metrics
+    from manifest_auth.runtime.outgoing import Outgoing
+    from manifest_auth.runtime.sealing import Sealer
     from manifest_auth.sessions import Principals
-    from manifest_auth.sign_in.entra import EntraTokens
-    from manifest_auth.sign_in.saml_threads import SamlThreads
+    from manifest_auth.sessions.tokens import KeyRing, VerifiedTokens
+    from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
     from manifest_auth.store import Store, TenantStore
-    from manifest_auth.tokens import KeyRing, VerifiedTokens
+    from manifest_auth.tenants.claims import DomainRecords
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import accounts, users
-from manifest_auth.accounts import Draft, rank
+from manifest_auth import accounts
+from manifest_auth.accounts import Draft, rank, users
 from manifest_auth.audit import Origin
 from manifest_auth.context import AdminCaller, Context, UserCaller
 from manifest_auth.errors import Forbidden

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations.deleting import sweep_clients
+from manifest_auth.operations.delete_clients import sweep_clients
 from tests.support.claims import client_of, directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App, running

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from manifest_auth.claims import DomainRecords, domain_watch
+from manifest_auth.operations.domains import watch
+from manifest_auth.tenants.claims import DomainRecords
 from tests.support.claiming import LABEL, Claimed, asking, claimed
 from tests.support.dns import SIGNED, NameServer, Resolver, txt
 from tests.support.house import App
@@ -274,7 +275,7 @@ async def test_where_vouching_is_the_only_proof_no_query_leaves(app: App, zone: 
                     reply = await claim.send("POST", "/check")
                     assert (reply.status, reply.code) == (409, "CONFLICT")
                 app.clock.advance(30 * 86400)
-                assert await domain_watch.check_due(app.house) == 0
+                assert await watch.check_due(app.house) == 0
                 assert await proved.state() == "proved"  # nothing looked, so nothing failed
                 assert (await pending.send("POST", "/vouch", {"reason": "known to us for years"})).status == 200
                 assert await pending.state() == "proved"

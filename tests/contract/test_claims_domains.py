@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from manifest_auth import claims
-from manifest_auth.operations.deleting import sweep_clients
+from manifest_auth.operations.delete_clients import sweep_clients
+from manifest_auth.tenants import claims
 from tests.support.accounts import new_client, trail
 from tests.support.claiming import HELD, Claimed, asking, claimed, vouch_for
 from tests.support.crew import Crew

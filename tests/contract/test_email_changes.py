@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from manifest_auth import users
+from manifest_auth.accounts import users
 from manifest_auth.mail_queue import sending
 from tests.support.accounts import keys_of, new_user, opened_by
 from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo

@@ -124,7 +124,7 @@ async def test_the_same_token_is_asked_about_once_in_a_minute_on_every_door(worl
 
 
 async def test_what_is_remembered_of_refused_tokens_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from manifest_auth.sign_in import entra_failures
+    from manifest_auth.sign_in.providers import entra_failures
 
     monkeypatch.setattr(entra_failures, "MOST_REFUSED", 5)
     await world.entra()

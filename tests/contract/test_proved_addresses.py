@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import tenants, users
-from manifest_auth.users import User
+from manifest_auth import tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from tests.support.accounts import new_user
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success

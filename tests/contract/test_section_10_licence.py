@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from manifest_auth.app import ROUTES
+from manifest_auth.http import Door
 from manifest_auth.licence.licence import Licence, Seats, generate, private_key, sign
 from manifest_auth.store import unowned
 from manifest_auth.store.tables import installation
-from manifest_auth.web import Door
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App, running
 from tests.support.postgres import Postgres

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.passwords.pool import HashPool
+from manifest_auth.runtime.hashing.pool import HashPool
 from manifest_auth.store import StoreUnavailable, SystemUnit, open_store, sqlite
 from manifest_auth.store.migrate import upgrade
 from tests.support.admin_desk import another, desk, enrolled, sign_in

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest, values
 
-from manifest_auth.metrics import Cache, CacheResult, Metrics, Unit, counting
+from manifest_auth.runtime.metrics import Cache, CacheResult, Metrics, Unit, hot_path
 from tests.architecture.test_code import FILES, SOURCE
 from tests.support.house import App
 
@@ -78,7 +78,7 @@ def events(metrics: Metrics) -> list[Callable[[], object]]:
 async def test_other_processes_see_it_in_time_and_nothing_is_lost_at_the_end(
     written: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "EVERY_S", 0.01)
+    monkeypatch.setattr(hot_path, "EVERY_S", 0.01)
     metrics = Metrics()
     for count in events(metrics):
         async with asyncio.timeout(5), metrics.shown(several=True):
@@ -97,7 +97,7 @@ def test_times_are_shown_as_prometheus_would_show_them() -> None:
     registry, bounds = CollectorRegistry(), (0.001, 0.0025, 1.0)
     other = Histogram("h_seconds", "told", ["of"], buckets=bounds, registry=registry)
     same_registry = CollectorRegistry()
-    ours = counting.HotPath(same_registry).histogram("h_seconds", "told", ["of"], bounds)
+    ours = hot_path.HotPath(same_registry).histogram("h_seconds", "told", ["of"], bounds)
     for word in ("x", "y"):
         part = ours.labels(word)
         for seconds in (0.0, 0.001, 0.00100001, 0.5, 1.0, 99.0):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.app import build_house
-from manifest_auth.mail import server_of
-from manifest_auth.settings import SettingsError, load
+from manifest_auth.runtime.mail import server_of
+from manifest_auth.runtime.settings import SettingsError, load
 from tests.support.commands import done, run
 from tests.support.mail_server import SENDER, MailServer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.app import build_house
-from manifest_auth.settings import Settings, SettingsError, load, variable
+from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from tests.support.commands import run
 from tests.support.house import SECRET_KEY
 

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from manifest_auth.passwords import Proof
+from manifest_auth.runtime.hashing import Proof
 from tests.support.accounts import act_on, keys_of, new_client, new_user, opened_by
 from tests.support.foreign_hashes import argon2, bcrypt_hash
 from tests.support.house import PASSWORD, App, running

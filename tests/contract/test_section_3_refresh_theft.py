@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from manifest_auth.sessions import look_up
-from manifest_auth.tokens import Purpose
-from manifest_auth.tokens.refresh import Shown, verify
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens.refresh import Shown, verify
 from tests.support.accounts import Keys, keys_of, new_user, opened_by, trail
 from tests.support.forging import claims_of
 from tests.support.house import PASSWORD, App, running

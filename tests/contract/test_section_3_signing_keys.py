@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import Keys, keys_of
 from tests.support.forging import HEADER, b64, claims_of, hs256, unb64
 from tests.support.house import PASSWORD, App, running

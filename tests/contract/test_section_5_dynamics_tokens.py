@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
-from manifest_auth.sealing import CannotOpen
+from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.store import SystemUnit, crossing
 from manifest_auth.store.tables import kept_tokens
 from tests.contract.test_section_3_secrets_at_rest import all_that_rests

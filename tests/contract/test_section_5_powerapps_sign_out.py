@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from manifest_auth.operations.expiring import sweep_expired
+from manifest_auth.operations.sweep_expired import sweep_expired
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.world import World
 from tests.support.accounts import keys_of, opened_by, trail

@@ -10,7 +10,7 @@ import pytest
 from manifest_auth import providers, tenants
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import Provider, Secrets
-from manifest_auth.sealing import CannotOpen
+from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import new_client, trail
 from tests.support.editors import OIDC, SECRET, WHO, Editor, editor, saml_settings

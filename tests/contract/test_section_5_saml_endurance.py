@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.operations.expiring import sweep_expired
+from manifest_auth.operations.sweep_expired import sweep_expired
 from tests.support.accounts import new_client
 from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.house import App

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from lxml import etree
 
-from manifest_auth.operations.expiring import sweep_expired
+from manifest_auth.operations.sweep_expired import sweep_expired
 from tests.support.accounts import new_client, trail
 from tests.support.house import App, Reply, running
 from tests.support.saml_encrypting import Encryption, encrypt

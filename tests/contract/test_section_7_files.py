@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.files import KINDS, FilesUnavailable
-from manifest_auth.operations import sweeping
+from manifest_auth.operations import background_jobs
 from manifest_auth.permissions import HOLDERS, Permission, Role
+from manifest_auth.runtime.files import KINDS, FilesUnavailable
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.house import SLUGS, App, Reply
@@ -206,10 +206,10 @@ async def test_a_full_disk_is_said_to_be_busy_and_is_left_as_it_was(app: App) ->
 async def test_a_file_that_nobody_recorded_goes_after_a_day(app: App) -> None:
     token = await token_of(app)
     made = await upload(app, token)
-    await sweeping.sweep_files(app.house)
+    await background_jobs.sweep_files(app.house)
     assert (await app.get(made.data["url"], token=token)).status == 200
     app.clock.advance(86_400 + 1)
-    await sweeping.sweep_files(app.house)
+    await background_jobs.sweep_files(app.house)
     token = await token_of(app)
     check_refusal(await app.get(made.data["url"], token=token), 404, "NOT_FOUND")
     folder = Path(app.house.settings.data_dir) / "files"
@@ -225,10 +225,10 @@ async def test_what_a_killed_process_left_of_an_upload_goes_after_a_day(app: App
     for path in left_over:
         path.write_bytes(PNG)
         os.utime(path, (now, now))
-    await sweeping.sweep_halves(app.house)
+    await background_jobs.sweep_halves(app.house)
     assert all(path.exists() for path in left_over)
     app.clock.advance(86_400 + 60)
-    await sweeping.sweep_halves(app.house)
+    await background_jobs.sweep_halves(app.house)
     assert not any(path.exists() for path in left_over)
     token = await token_of(app)
     assert (await app.get(made.data["url"], token=token)).status == 200

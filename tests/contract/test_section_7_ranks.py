@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import users
+from manifest_auth.accounts import users
 from manifest_auth.permissions import Role
 from manifest_auth.store import SystemUnit
 from tests.support.accounts import new_user

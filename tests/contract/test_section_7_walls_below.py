@@ -12,7 +12,7 @@ import pytest
 from graphql import GraphQLObjectType, get_named_type
 from sqlalchemy import Column, bindparam, select, update
 
-from manifest_auth.graphql import cost
+from manifest_auth.api.graphql import cost
 from manifest_auth.store import SystemUnit, crossing
 from manifest_auth.store.tables import TENANT_OWNED, work
 from tests.storage import rows

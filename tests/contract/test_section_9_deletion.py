@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, select, update
 
-from manifest_auth import trail
+from manifest_auth import audit
+from manifest_auth.audit import retention
 from manifest_auth.mail_queue import queue
-from manifest_auth.operations import deleting
-from manifest_auth.operations.deleting import sweep_clients
+from manifest_auth.operations import delete_clients
+from manifest_auth.operations.delete_clients import sweep_clients
 from manifest_auth.store import SystemUnit, crossing, unowned
 from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files, tenants
-from manifest_auth.trail import retention
 from tests.storage.rows import add, everything
 from tests.support.admin_desk import Desk, desk, events
 from tests.support.envelope import check_refusal, check_success
@@ -82,12 +82,12 @@ async def left(app: App, client_id: int) -> dict[str, int]:
 async def test_the_end_of_its_trail_stays_and_says_that_it_is_gone(root: Desk) -> None:
     app, made = root.app, await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
-    end = (await trail.verify(app.house.store, made["id"], lambda _: None)).end
+    end = (await audit.verify(app.house.store, made["id"], lambda _: None)).end
     app.clock.advance(DAYS * 86_400)
     while await left(app, made["id"]):
         await sweep(app)
     assert end.sequence == 3
-    for verdict in await trail.verify_all(app.house.store, lambda _: None, {made["id"]: end}):
+    for verdict in await audit.verify_all(app.house.store, lambda _: None, {made["id"]: end}):
         assert (verdict.chain, verdict.faults) == (verdict.chain, [])
 
 
@@ -209,8 +209,8 @@ async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
     await app.house.store.write(work)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
-    monkeypatch.setattr(deleting, "MOST", 100)
-    monkeypatch.setattr(deleting, "ROUND_S", -1.0)  # no time: one step a round
+    monkeypatch.setattr(delete_clients, "MOST", 100)
+    monkeypatch.setattr(delete_clients, "ROUND_S", -1.0)  # no time: one step a round
     counts = [sum((await left(app, made["id"])).values())]
     while counts[-1]:
         await sweep(app)
@@ -226,10 +226,10 @@ async def test_its_trail_is_provable_while_it_goes(root: Desk, monkeypatch: pyte
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
     monkeypatch.setattr(retention, "BATCH", 6)
-    monkeypatch.setattr(deleting, "ROUND_S", -1.0)
+    monkeypatch.setattr(delete_clients, "ROUND_S", -1.0)
     seen = set()
     while "audit_heads" in await left(app, made["id"]):
-        verdict = await trail.verify(app.house.store, made["id"], lambda _: None)
+        verdict = await audit.verify(app.house.store, made["id"], lambda _: None)
         assert verdict.faults == []
         seen.add(verdict.events)
         await sweep(app)

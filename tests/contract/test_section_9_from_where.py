@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.admins import addresses
+from manifest_auth.accounts.admins import networks as addresses
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.main import parser
 from tests.support.admin_desk import events, sign_in

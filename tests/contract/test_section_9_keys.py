@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from manifest_auth.base64url import encode
+from manifest_auth.text.base64url import encode
 from tests.support.admin_desk import Desk, desk, events
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App

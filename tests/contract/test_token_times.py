@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.tokens import Purpose
-from manifest_auth.tokens.access import mint
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens.access import mint
 from tests.support.accounts import keys_of
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forging import claims_of, minted

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import users
+from manifest_auth.accounts import users
+from manifest_auth.api.graphql import execution
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.graphql import running
 from manifest_auth.permissions import HOLDERS, Permission, permissions_of
 from manifest_auth.store import StoreUnavailable
 from tests.support.house import App
@@ -111,7 +111,7 @@ async def test_a_slow_query_ends_at_the_deadline(app: App, token: str, monkeypat
             cancelled.set()
             raise
 
-    monkeypatch.setattr(running, "DEADLINE_S", 0.01)
+    monkeypatch.setattr(execution, "DEADLINE_S", 0.01)
     monkeypatch.setattr(type(app.house.store.of(1)), "read", never)
     reply = await app.graphql(QUERY, token)
     assert reply.status == 200
@@ -122,4 +122,4 @@ async def test_a_slow_query_ends_at_the_deadline(app: App, token: str, monkeypat
 
 
 def test_the_deadline_is_five_seconds() -> None:
-    assert running.DEADLINE_S == 5.0
+    assert execution.DEADLINE_S == 5.0

@@ -14,7 +14,7 @@ import httpx2
 
 from manifest_auth.app import build_house, opened
 from manifest_auth.operations import demo
-from manifest_auth.settings import load
+from manifest_auth.runtime.settings import load
 from tests.kills import actors
 from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger, Lost

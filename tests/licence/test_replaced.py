@@ -13,7 +13,7 @@ from manifest_auth.app import build_house, opened
 from manifest_auth.audit import INSTALLATION
 from manifest_auth.licence import Seats, State
 from manifest_auth.operations import demo
-from manifest_auth.settings import load
+from manifest_auth.runtime.settings import load
 from manifest_auth.store import bound
 from manifest_auth.store.tables import audit_events
 from tests.licence.desk import DAY, PUBLIC, install, key, on_premise

@@ -14,7 +14,7 @@ from manifest_auth.accounts import Draft
 from manifest_auth.audit import Origin
 from manifest_auth.licence import ALLOWED, Gate, NoSeat, Seats, free, seats
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import open_store
 from tests.interop.microsoft.world import World
 from tests.licence.desk import PUBLIC, install, key

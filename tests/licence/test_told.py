@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.licence import watch
+from manifest_auth.operations.licence_watch import watch
 from tests.licence.desk import DAY, install, key, on_premise
 from tests.licence.seating import fit
 from tests.support.accounts import trail

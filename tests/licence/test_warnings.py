@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.licence import Seats, watch
+from manifest_auth.licence import Seats
+from manifest_auth.operations.licence_watch import watch
 from tests.licence.desk import DAY, PATH, install, key
 from tests.licence.seating import shown
 from tests.support.house import App

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, update
 
-from manifest_auth import logs
 from manifest_auth.mail_queue import queue
-from manifest_auth.operations import doctor_sealed, reencrypting
-from manifest_auth.operations.doctor_sealed import sealed_findings
-from manifest_auth.operations.reencrypting import SEALED, Sealed
+from manifest_auth.operations import reencrypt
+from manifest_auth.operations.doctor import sealed
+from manifest_auth.operations.doctor.sealed import sealed_findings
+from manifest_auth.operations.reencrypt import SEALED, Sealed
+from manifest_auth.runtime import logs
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import providers as providers_table
 from tests.operations.test_reencrypting import add_as_it_is
@@ -54,8 +55,8 @@ async def clear(app: App, part: Sealed) -> None:
 
 @pytest.mark.parametrize("part", SEALED, ids=[part.name for part in SEALED])
 async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.MonkeyPatch, part: Sealed) -> None:
-    monkeypatch.setattr(reencrypting, "STEP", 3)
-    monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(one.column) for one in SEALED))
+    monkeypatch.setattr(reencrypt, "STEP", 3)
+    monkeypatch.setattr(reencrypt, "SEALED", tuple(Sealed(one.column) for one in SEALED))
     store, sealer = app.house.store, app.house.sealer
     [(level, text)] = await sealed_findings(store, sealer, unseen)
     assert (level, text[:12]) == ("ok", "signing keys")
@@ -64,19 +65,19 @@ async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.Monke
         [(level, text)] = await sealed_findings(store, sealer, unseen)
         assert level == "bad"
         assert text.startswith(f"sealed values: no secret key opens {part.column.table.name}/")
-        assert text.count(f"/{part.column.name}") == doctor_sealed.NAMED
+        assert text.count(f"/{part.column.name}") == sealed.NAMED
         assert " and 2 more; put the key that sealed it behind the others" in text
-        assert doctor_sealed._LOST[part.name] in text
+        assert sealed._LOST[part.name] in text
     finally:
         await clear(app, part)
 
 
 async def test_it_ends_in_time_and_says_what_it_did_not_see(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reencrypting, "STEP", 1)
-    monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(one.column) for one in SEALED))
+    monkeypatch.setattr(reencrypt, "STEP", 1)
+    monkeypatch.setattr(reencrypt, "SEALED", tuple(Sealed(one.column) for one in SEALED))
     shown: list[int] = []
-    moments = iter([0.0, 0.0, doctor_sealed.SECONDS])
-    monkeypatch.setattr(doctor_sealed, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    moments = iter([0.0, 0.0, sealed.SECONDS])
+    monkeypatch.setattr(sealed, "time", SimpleNamespace(monotonic=lambda: next(moments)))
     [(level, text)] = await sealed_findings(app.house.store, app.house.sealer, lambda _, count: shown.append(count))
     assert level == "note"
     assert "1 were looked at; of signing_keys.secret not all; `keys reencrypt` looks at all" in text

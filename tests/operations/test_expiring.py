@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, bindparam, func, insert, select, update
 
-from manifest_auth.operations import expiring, sweeping
-from manifest_auth.operations.expiring import EXPIRING, Expiring, sweep_expired
+from manifest_auth.operations import background_jobs
+from manifest_auth.operations import sweep_expired as expiring
+from manifest_auth.operations.sweep_expired import EXPIRING, Expiring, sweep_expired
 from manifest_auth.store import SystemUnit, crossing, open_store, unowned
 from manifest_auth.store.tables import known_origins, sessions, throttles
 from tests.support.house import App
@@ -116,11 +117,11 @@ async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pyte
     async def swept(_house: Any) -> bool:
         return next(rounds)
 
-    monkeypatch.setattr(sweeping, "sweep_expired", swept)
-    monkeypatch.setattr(sweeping, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(background_jobs, "sweep_expired", swept)
+    monkeypatch.setattr(background_jobs, "asyncio", SimpleNamespace(sleep=sleep))
     with pytest.raises(asyncio.CancelledError):
-        await sweeping.run(app.house)
-    assert slept == [sweeping.EVERY_S, sweeping.GO_ON_S, sweeping.EVERY_S]
+        await background_jobs.run(app.house)
+    assert slept == [background_jobs.EVERY_S, background_jobs.GO_ON_S, background_jobs.EVERY_S]
 
 
 async def test_nodes_that_sweep_at_once_wait_for_nobody_and_lose_nothing(

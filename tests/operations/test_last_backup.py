@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, insert
 
-from manifest_auth import last_backup
 from manifest_auth.cli.main import main
-from manifest_auth.operations import sweeping
-from manifest_auth.operations.noting import note_backup
+from manifest_auth.operations import background_jobs, last_backup
+from manifest_auth.operations.backup_log import note_backup
 from manifest_auth.store import StoreUnavailable, unowned
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import installation
@@ -147,10 +146,10 @@ def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command, schema: str
 async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
     assert (await app.get(STATUS, token=await app.admin_token())).data["lastBackupAt"] is None
     name = "manifest_last_backup_timestamp_seconds"
-    await sweeping.watch_backups(app.house)
+    await background_jobs.watch_backups(app.house)
     assert app.house.metrics.registry.get_sample_value(name) == 0
     await note_backup(app.house.settings, app.clock.ms, by="note")
-    await sweeping.watch_backups(app.house)
+    await background_jobs.watch_backups(app.house)
     assert app.house.metrics.registry.get_sample_value(name) == app.clock.ms / 1000
     status = (await app.get(STATUS, token=await app.admin_token())).data
     assert status["lastBackupAt"] == status["now"]

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import LargeBinary, bindparam, insert, select, update
 
-from manifest_auth import admins, audit, trail
+from manifest_auth import audit
+from manifest_auth import audit as trail
+from manifest_auth.accounts import admins
 from manifest_auth.audit import Event, Origin
-from manifest_auth.clock import Random
 from manifest_auth.mail_queue import queue
-from manifest_auth.operations import reencrypting
-from manifest_auth.operations.reencrypting import SEALED, Report, Sealed, reencrypt
-from manifest_auth.sealing import CannotOpen, Macs, Sealer, SecretKeys
+from manifest_auth.operations import reencrypt as reencrypting
+from manifest_auth.operations.reencrypt import SEALED, Report, Sealed, reencrypt
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import CannotOpen, Macs, Sealer, SecretKeys
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 from tests.storage import rows

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.clock import Random
 from manifest_auth.operations.restore import restore
-from manifest_auth.sealing import CannotOpen, Sealer, SecretKeys, put_new_key_first
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import CannotOpen, Sealer, SecretKeys, put_new_key_first
 from tests.operations.made import quiet, settings_of
 from tests.support.house import SECRET_KEY, App
 

@@ -14,10 +14,10 @@ import pytest
 
 from manifest_auth import tenants
 from manifest_auth.app import build_house, opened
-from manifest_auth.clock import Random
 from manifest_auth.operations import demo
-from manifest_auth.sealing import KEY_FILE, secret_keys
-from manifest_auth.settings import load
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import KEY_FILE, secret_keys
+from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
 from tests.processes.wire import NODE, Node
 from tests.support.house import FAST, the_keys

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from manifest_auth.sessions.tokens import Purpose, keys
 from manifest_auth.store import SystemUnit, open_store
-from manifest_auth.tokens import Purpose, keys
 from tests.support.accounts import keys_of
 from tests.support.house import App, running
 

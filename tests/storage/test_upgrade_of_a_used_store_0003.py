@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from manifest_auth import audit
-from manifest_auth.operations.reencrypting import SEALED
+from manifest_auth.operations.reencrypt import SEALED
 from manifest_auth.store import crossing, migrate
 from manifest_auth.store.tables import audit_events, file_totals, sealed_for
 from tests.storage import old_stores

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from manifest_auth import users
-from manifest_auth.users import User
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from tests.support.accounts import keys_of, new_user
 from tests.support.crew import Crew
 from tests.support.envelope import check_success

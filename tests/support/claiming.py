@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth.claims import DomainRecords
+from manifest_auth.tenants.claims import DomainRecords
 from tests.support.accounts import new_client, trail
 from tests.support.house import App, Reply
 

@@ -11,7 +11,7 @@ import hmac
 import json
 from typing import Any
 
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.support.house import App
 
 HEADER = '{"alg":"HS256","typ":"JWT"}'

@@ -11,15 +11,16 @@ from typing import Any
 
 import httpx2
 
-from manifest_auth import admins, audit, tenants, users
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import admins, users
 from manifest_auth.app import Application, build_house
 from manifest_auth.audit import Origin
-from manifest_auth.clock import Clock
 from manifest_auth.context import House
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.sealing import Macs, SecretKeys
-from manifest_auth.settings import Settings, load
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.sealing import Macs, SecretKeys
+from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from manifest_auth.errors import InvalidToken
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
 from tests.support.admin_desk import another, desk
 from tests.support.envelope import check_refusal

@@ -16,10 +16,10 @@ from hypothesis.stateful import (
 )
 
 from manifest_auth.app import build_house
+from manifest_auth.runtime.settings import load
 from manifest_auth.sessions import Chain
-from manifest_auth.settings import load
-from manifest_auth.tokens import Rotation, Shown, rotate
-from manifest_auth.tokens.refresh import Verdict, judge
+from manifest_auth.sessions.tokens import Rotation, Shown, rotate
+from manifest_auth.sessions.tokens.refresh import Verdict, judge
 from tests.support.house import FAST
 
 GRACE = 10_000

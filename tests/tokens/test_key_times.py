@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
 from tests.support.house import App
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth import sessions
-from manifest_auth.tokens import Purpose
-from manifest_auth.tokens.refresh import mint, verify
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens.refresh import mint, verify
 from tests.support.accounts import keys_of
 from tests.support.envelope import check_refusal
 from tests.support.forging import claims_of

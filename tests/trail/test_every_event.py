@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import trail
+from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
-from manifest_auth.operations.deleting import sweep_clients
+from manifest_auth.operations.delete_clients import sweep_clients
 from tests.contract import test_claims_directories as directories
 from tests.contract import test_claims_directory_proof as proofs
 from tests.contract import test_claims_owners as domain_owners
@@ -226,7 +226,7 @@ async def _clients(story: Story) -> None:
         await story.do("POST", f"{path}/suspend")
     async with expects(Event.CLIENT_RESTORED, root, me):
         await story.do("POST", f"{path}/restore")
-    await trail.cut(app.house.store, number, app.clock.ms + 1, app.clock.ms)
+    await audit.cut(app.house.store, number, app.clock.ms + 1, app.clock.ms)
     assert [found[:3] for found in await events(app, number)] == [(Event.AUDIT_SWEPT.value, "system", "")]
     story.seen.add(Event.AUDIT_SWEPT)
     async with expects(Event.CLIENT_DELETION_STARTED, root, me), expects(Event.CLIENT_DELETION_STARTED, root, me, 0):

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from manifest_auth import audit, links, providers, sessions, users
-from manifest_auth.accounts import invitations, rank
+from manifest_auth import audit, providers, sessions
+from manifest_auth.accounts import invitations, one_time_links, rank, users, voiding
 from manifest_auth.accounts.invitations import Made
 from manifest_auth.accounts.rank import Who
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import AdminCaller, Context, House
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.licence import Counter
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import role_names
-from manifest_auth.sign_in import another_address, voiding
+from manifest_auth.sign_in import email_change
 from manifest_auth.store import TenantUnit
-from manifest_auth.users import User
 
 #: What :func:`change` may change.
 CHANGEABLE = ("email", "first_name", "last_name", "title", "description")
@@ -98,19 +98,19 @@ def change(unit: TenantUnit, who: Context, user_id: int, given: Mapping[str, str
     Raises NotFound, Forbidden, ValidationError, RateLimited, Conflict when the address is taken."""
     user = rank.managed(unit, who, user_id)
     other = given.get("email", user.email)
-    started: another_address.Started | None = None
+    started: email_change.Started | None = None
     if other != user.email:
         if rank.manager(unit, who).user_id == user.id:
             raise Forbidden("Change your own address with your current password")
         if who.house.mail.is_set_up:
-            started = another_address.start(unit, who, user, other)
+            started = email_change.start(unit, who, user, other)
             given = {name: value for name, value in given.items() if name != "email"}
     elif "email" in given and rank.manager(unit, who).is_admin:
         users.email_changes.close_all(unit, user.id, who.now)  # an Admin says that the present address is right
     before = {name: getattr(user, name) for name in CHANGEABLE}
     after = users.change(unit, user, **{**before, **given})
     if after.email != user.email:
-        links.close(unit, user.id, who.now)
+        one_time_links.close(unit, user.id, who.now)
         users.email_changes.add_done(unit, user, after.email, who.house.random.text(24), who.caller.actor, who.now)
     if given or started is None:
         changed = {name: value for name, value in given.items() if value != before[name]}
@@ -149,7 +149,7 @@ def deactivate(unit: TenantUnit, who: Context, user_id: int) -> User:
         raise Conflict("The user is deactivated already")
     # A code is told that the account is disabled, and used up by that; one that is not shown is void after a restore.
     ended = sessions.end_all(unit, user.id, "user_deactivated", who.now, codes=False)
-    links.close(unit, user.id, who.now)
+    one_time_links.close(unit, user.id, who.now)
     users.email_changes.close_pending(unit, user.id, who.now)
     providers.drop_tokens(unit, user.id)
     change = {"before": {"deactivated": False}, "after": {"deactivated": True}}

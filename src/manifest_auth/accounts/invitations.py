@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import audit, links, mail, mail_queue, tenants
-from manifest_auth.accounts import rank
+from manifest_auth import audit, mail_queue, tenants
+from manifest_auth.accounts import one_time_links, rank
+from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.rank import Who
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import Context, House
 from manifest_auth.errors import Conflict
-from manifest_auth.links import Purpose
 from manifest_auth.mail_queue import Queued
-from manifest_auth.settings import DAY
-from manifest_auth.sign_in import throttle
-from manifest_auth.sign_in.throttle import Counter, Policy, Wait
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.settings import DAY
 from manifest_auth.store import TenantUnit
-from manifest_auth.text import when
-from manifest_auth.users import User
+from manifest_auth.text.canonical import when
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counter, Policy, Wait
 
 #: How many links a day one user may be sent, before pauses that grow.
 FLOOD = Policy(free=10, longest_ms=60 * 60_000, memory_ms=DAY * 1000, ceiling=40)
@@ -78,9 +79,9 @@ def make_link(
         _count(unit, who, user)
     actor, now = (who.actor, who.at) if isinstance(who, Origin) else (who.caller.actor, who.now)
     shown = not house.mail.is_set_up if is_shown is None else is_shown
-    token, life_s = house.random.text(24), links.LIFE_S[Purpose.INVITATION if is_way_in else purpose]
-    closed = links.close(unit, user.id, now, purpose)
-    expires_at = links.make(unit, user.id, purpose, token, actor, now, emailed=not shown, life_s=life_s)
+    token, life_s = house.random.text(24), one_time_links.LIFE_S[Purpose.INVITATION if is_way_in else purpose]
+    closed = one_time_links.close(unit, user.id, now, purpose)
+    expires_at = one_time_links.make(unit, user.id, purpose, token, actor, now, emailed=not shown, life_s=life_s)
     change = {"before": {"openLinks": closed}, "after": {"openLinks": 1}}
     event = Event.USER_INVITED if purpose is Purpose.INVITATION else Event.PASSWORD_RESET_STARTED
     audit.record(unit, who, event, f"user:{user.id}", expires=when(expires_at), shown=shown, **change)
@@ -88,7 +89,7 @@ def make_link(
         return Made(user, purpose, token, expires_at, None)
     client = tenants.get(unit, unit.tenant_id).name
     email = (mail.way_in if is_way_in else _EMAILS[purpose])(
-        user.email, client, links.address(house.settings.public_url, token)
+        user.email, client, one_time_links.address(house.settings.public_url, token)
     )
     queued = mail_queue.add(unit, house, email, purpose.value, f"user:{user.id}", useful_ms=expires_at - now)
     return Made(user, purpose, None, expires_at, queued)
@@ -114,5 +115,5 @@ def way_in(unit: TenantUnit, who: Who, house: House, user: User) -> Made:
 async def hand_over(ctx: Context, made: Made) -> Handed:
     """Sends the link, or gives it back where no mail is set up. Nothing is open in the store meanwhile."""
     [sent] = await mail_queue.send_now(ctx, made.queued)
-    link = links.address(ctx.house.settings.public_url, made.token) if made.token else None
+    link = one_time_links.address(ctx.house.settings.public_url, made.token) if made.token else None
     return Handed(made.user, made.token, link, made.expires_at, sent)

@@ -6,16 +6,17 @@ import argparse
 import asyncio
 from typing import NamedTuple
 
-from manifest_auth import oidc, settings
 from manifest_auth.app import build_house, opened
 from manifest_auth.cli.every_provider import AT_ONCE, every_provider
 from manifest_auth.cli.progress import Progress
 from manifest_auth.context import Context, House
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.protocols import oidc
 from manifest_auth.providers import Provider
-from manifest_auth.sealing import CannotOpen
-from manifest_auth.sign_in import dynamics, saml
-from manifest_auth.sign_in import oidc as openid
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.outgoing import Unreachable
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.sign_in.providers import dynamics, saml
+from manifest_auth.sign_in.providers import oidc as openid
 
 
 class Line(NamedTuple):

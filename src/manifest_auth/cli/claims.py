@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import settings, tenants
+from manifest_auth import tenants
 from manifest_auth.app import build_house, opened
-from manifest_auth.claims import domains
-from manifest_auth.claims.every_claim import EveryClaim, every_claim
 from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
+from manifest_auth.tenants.claims import domains
+from manifest_auth.tenants.claims.every_claim import EveryClaim, every_claim
 
 
 def add_to(groups: Any) -> None:

@@ -14,21 +14,22 @@ from collections.abc import Awaitable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from manifest_auth import admins, audit, passwords, settings, tenants, users
-from manifest_auth.accounts import Admitted, Draft, add, hand_over, set_roles
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import Admitted, Draft, add, admins, hand_over, password_rules, set_roles, users
 from manifest_auth.app import build_house, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
-from manifest_auth.clock import Random
 from manifest_auth.context import Context, House
 from manifest_auth.licence import NoSeat
 from manifest_auth.operations import demo
 from manifest_auth.permissions import Role, mask_of, role_names
-from manifest_auth.sealing import secret_keys
-from manifest_auth.settings import Settings, SettingsError, check_listener, variable
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import secret_keys
+from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
-from manifest_auth.text import check_line
+from manifest_auth.text.canonical import check_line
 
 T = TypeVar("T")
 #: How often, and with what pause, a port that is in use is tried before the start is refused: five seconds.
@@ -55,11 +56,11 @@ def serve(given: argparse.Namespace) -> None:
     if loaded.metrics_listen:
         host, _, port = loaded.metrics_listen.rpartition(":")
         _check_address("metrics_listen", host or "127.0.0.1", int(port))
-    from manifest_auth import serving
+    from manifest_auth.http import uvicorn_server
 
     settle_garbage()
     asyncio.run(_demo(loaded) if given.demo else _try_out(loaded))
-    serving.run(loaded)
+    uvicorn_server.run(loaded)
 
 
 def _check_address(field: str, host: str, port: int) -> None:
@@ -115,7 +116,7 @@ async def admin_create(given: argparse.Namespace) -> None:
     """Creates a system admin."""
     password = _read_password(given)
     async with opened(build_house(settings.load())) as house:
-        passwords.check(password, PasswordRules(), (given.name,))
+        password_rules.check(password, PasswordRules(), (given.name,))
         stored = await house.hasher.hash(password)
 
         def work(unit: SystemUnit) -> int:
@@ -150,7 +151,7 @@ async def user_create(given: argparse.Namespace) -> None:
             raise Refused(f"there is no client {given.client}")
         words = (given.email, given.first_name, given.last_name, tenant.identifier)
         rules = tenants.settings_of(tenant.settings).password
-        stored = await passwords.first_hash(house.hasher, password, None, rules, words)
+        stored = await password_rules.first_hash(house.hasher, password, None, rules, words)
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
         store = house.store.of(tenant.id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import settings, tenants
+from manifest_auth import tenants
 from manifest_auth.app import build_house, opened
-from manifest_auth.claims import directories
 from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.text import check_line
+from manifest_auth.tenants.claims import directories
+from manifest_auth.text.canonical import check_line
 
 
 def add_to(groups: Any) -> None:

@@ -7,16 +7,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from manifest_auth import settings
-from manifest_auth.admin.provider_test import examine as examine_provider
+from manifest_auth.api.admin.provider_check import examine as examine_provider
 from manifest_auth.app import build_house, opened
 from manifest_auth.cli.every_provider import AT_ONCE, every_provider
 from manifest_auth.cli.progress import Progress
 from manifest_auth.context import Context, House
 from manifest_auth.operations.doctor import Finding, examine
 from manifest_auth.providers import Provider
-from manifest_auth.sealing import CannotOpen
-from manifest_auth.settings import Settings
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.store.migrate import HEAD, current_version
 
 _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}

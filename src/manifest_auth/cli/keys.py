@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import audit, settings
+from manifest_auth import audit
 from manifest_auth.app import build_house, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.cli.progress import Progress
-from manifest_auth.clock import Random
-from manifest_auth.operations.reencrypting import Report, reencrypt
-from manifest_auth.sealing import put_new_key_first, secret_keys
-from manifest_auth.settings import Settings
+from manifest_auth.operations.reencrypt import Report, reencrypt
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import put_new_key_first, secret_keys
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import SystemUnit
 
 

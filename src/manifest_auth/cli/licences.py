@@ -10,15 +10,16 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth import licence, settings
-from manifest_auth.admin.licence import put_in_force, wire
+from manifest_auth import licence
+from manifest_auth.api.admin.licence import put_in_force, wire
 from manifest_auth.app import build_house, opened
 from manifest_auth.cli.commands import Refused, origin_of
-from manifest_auth.clock import Clock
 from manifest_auth.context import House
 from manifest_auth.errors import LicenseInvalid
-from manifest_auth.settings import SettingsError
-from manifest_auth.text import when
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.settings import SettingsError
+from manifest_auth.text.canonical import when
 
 DAY = 86_400
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from manifest_auth import accounts, links, settings, tenants, users
+from manifest_auth import accounts, tenants
+from manifest_auth.accounts import one_time_links, users
+from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.app import build_house, opened
 from manifest_auth.cli.commands import Refused, origin_of
-from manifest_auth.links import Purpose
+from manifest_auth.runtime import settings
 from manifest_auth.store import TenantUnit
-from manifest_auth.text import when
+from manifest_auth.text.canonical import when
 
 
 async def user_link(given: argparse.Namespace) -> None:
@@ -29,5 +31,5 @@ async def user_link(given: argparse.Namespace) -> None:
             return accounts.make_link(unit, origin_of(house), house, user, purpose, is_shown=True)
 
         made = await house.store.of(tenant.id).write(work)
-        print(links.address(house.settings.public_url, made.token or ""))
+        print(one_time_links.address(house.settings.public_url, made.token or ""))
         print(f"Works once, until {when(made.expires_at)}. It opens the account: hand it to {given.email} alone.")

@@ -7,21 +7,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manifest_auth import providers, settings, tenants
-from manifest_auth.admin import provider_wire
-from manifest_auth.admin.provider_making import prepare
-from manifest_auth.admin.provider_models import ProviderBody
-from manifest_auth.admin.provider_test import examine
+from manifest_auth import providers, tenants
+from manifest_auth.api.admin import provider_wire
+from manifest_auth.api.admin.provider_check import examine
+from manifest_auth.api.admin.provider_create import prepare
+from manifest_auth.api.admin.provider_models import ProviderBody
 from manifest_auth.app import build_house, opened
 from manifest_auth.cli import callbacks
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.context import Context, House
+from manifest_auth.http import convert, parse
 from manifest_auth.permissions import Role
 from manifest_auth.providers import KINDS, Provider
-from manifest_auth.sign_in import oidc
+from manifest_auth.runtime import settings
+from manifest_auth.sign_in.providers import oidc
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.web import convert, parse
 
 
 def add_to(groups: Any) -> None:

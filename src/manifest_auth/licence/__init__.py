@@ -16,7 +16,6 @@ from manifest_auth.licence.licence import (
     verify,
 )
 from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, NoSeat, free, overdrawn
-from manifest_auth.licence.watching import measure, watch
 
 __all__ = [
     "ALLOWED",
@@ -35,12 +34,10 @@ __all__ = [
     "State",
     "free",
     "generate",
-    "measure",
     "overdrawn",
     "private_key",
     "public_key",
     "sign",
     "verify",
     "warning",
-    "watch",
 ]

@@ -10,11 +10,11 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import House
-from manifest_auth.mail import Letter
-from manifest_auth.sealing import Sealer
+from manifest_auth.runtime.mail import Letter
+from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import queued_mails, sealed_for, tenants
-from manifest_auth.text import when
+from manifest_auth.text.canonical import when
 
 LEASE_MS = 15_000  # for the first try, by the process that made the e-mail
 LIFE_MS = 3_600_000

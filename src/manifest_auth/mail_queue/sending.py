@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 
 from manifest_auth.context import Context, House
-from manifest_auth.mail import LEISURE_S
 from manifest_auth.mail_queue import queue
 from manifest_auth.mail_queue.queue import LEASE_MS, Queued, Row
-from manifest_auth.sealing import CannotOpen
+from manifest_auth.runtime.mail import LEISURE_S
+from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.store import StoreUnavailable
 
 EVERY_S = 5.0

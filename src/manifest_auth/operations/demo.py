@@ -10,19 +10,20 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, insert, select
 
-from manifest_auth import admins, audit, tenants, users
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import admins, users
 from manifest_auth.audit import Event, Origin
-from manifest_auth.claims import domains
-from manifest_auth.clock import Random
 from manifest_auth.context import House
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.settings import Settings, SettingsError, is_loopback_host
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import Settings, SettingsError, is_loopback_host
 from manifest_auth.store import SystemUnit, unowned
 from manifest_auth.store.tables import installation, system_admins
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import TenantSettings
+from manifest_auth.tenants.claims import domains
 
 ADMIN = "admin"
 _NAMES = {

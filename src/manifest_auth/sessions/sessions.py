@@ -66,7 +66,7 @@ class Principal(NamedTuple):
         )
 
 
-#: The signing keys' stamp (:mod:`manifest_auth.tokens.keys`): read here, it costs no statement of its own.
+#: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, it costs no statement of its own.
 KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
 _PRINCIPAL = select(
     _S.id,

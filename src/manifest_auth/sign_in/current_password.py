@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import audit, users
+from manifest_auth import audit
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import InvalidCredentials
-from manifest_auth.sign_in import throttle
-from manifest_auth.sign_in.throttle import Counters, Wait
 from manifest_auth.store import SystemUnit
-from manifest_auth.users import User
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counters, Wait
 
 _WRONG = "The current password is not right"
 

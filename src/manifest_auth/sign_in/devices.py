@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 from manifest_auth.context import Context
-from manifest_auth.sealing import Macs
-from manifest_auth.sign_in import origins
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import TenantUnit
+from manifest_auth.throttle import origins
 
 _RANDOM = 22  # 128 bits in base64url
 _MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}([0-9a-f]{{64}})?\Z")

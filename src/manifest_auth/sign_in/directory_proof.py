@@ -11,20 +11,24 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from manifest_auth import audit, base64url, microsoft, oidc, providers, sessions, tenants
-from manifest_auth.claims import administrators, directories, directory_flows
+from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed
-from manifest_auth.microsoft import Accepted, Cloud
-from manifest_auth.oidc import Redeemed
-from manifest_auth.outgoing import Deadline, Unreachable
 from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.protocols import microsoft, oidc
+from manifest_auth.protocols.microsoft import Accepted, Cloud
+from manifest_auth.protocols.oidc import Redeemed
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import strangers
-from manifest_auth.sign_in.oidc import Returned
-from manifest_auth.sign_in.provider_flow import return_address
+from manifest_auth.providers import directories as provider_directories
+from manifest_auth.runtime.outgoing import Deadline, Unreachable
+from manifest_auth.sign_in import directory_flows
+from manifest_auth.sign_in.providers.flow import return_address
+from manifest_auth.sign_in.providers.oidc import Returned
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
+from manifest_auth.tenants.claims import administrators, directories
+from manifest_auth.text import base64url
+from manifest_auth.throttle import anonymous_limits
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
@@ -195,7 +199,7 @@ def _prove(unit: SystemUnit, ctx: Context, flow: directory_flows.Flow, person: s
 
 def _record(unit: TenantUnit, ctx: Context, flow: directory_flows.Flow, why: str) -> None:
     subject = f"directory:{flow.directory}"
-    strangers.record(unit, ctx, audit.Event.SIGN_IN_REFUSED, subject, method="directory", why=why[:500])
+    anonymous_limits.record(unit, ctx, audit.Event.SIGN_IN_REFUSED, subject, method="directory", why=why[:500])
 
 
 def _application(unit: TenantUnit, ctx: Context, directory: str) -> _Application:
@@ -226,7 +230,7 @@ def _operators(ctx: Context) -> _Application | None:
 
 def _of_provider(ctx: Context, provider: Provider, directory: str) -> _Application | None:
     rules = provider.rules
-    named = directories.named_by(ctx.house.microsoft.clouds, rules)
+    named = provider_directories.named_by(ctx.house.microsoft.clouds, rules)
     settings = rules.oidc or rules.dynamics or rules.entra
     if named is None or named[1] != directory or settings is None or provider.disabled_at is not None:
         return None

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from manifest_auth.audit import Event
 from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Refusal
-from manifest_auth.sign_in import strangers
 from manifest_auth.store import TenantUnit
+from manifest_auth.throttle import anonymous_limits
 
 T = TypeVar("T")
 LONGEST_WHY = 1000
@@ -48,7 +48,7 @@ async def refuse(ctx: Context, method: str, tenant_id: int, provider_id: int | N
         detail["provider"] = provider_id
 
     def work(unit: TenantUnit) -> None:
-        strangers.record(unit, ctx, event, "", **detail)
+        anonymous_limits.record(unit, ctx, event, "", **detail)
 
     await ctx.house.store.of(tenant_id).write(work)
     return refusal
