@@ -42,8 +42,8 @@ LISTINGS: dict[str, Listing[Any]] = {
 #: Reads by key, of one thing or of many at once.
 LOOK_UPS: dict[str, Statement[Any]] = {
     f"{module.__name__.removeprefix('manifest_auth.')}.{name}": statement
-    for module in (assignments, template_operations, files, job_log, job_operations, job_steps, jobs, records, steps, template_log,
-                   templates, versions)
+    for module in (assignments, template_operations, files, job_log, job_operations, job_steps, jobs, records, steps,
+                   template_log, templates, versions)
     for name, statement in vars(module).items()
     if isinstance(statement, Bound) and isinstance(statement.source, Select)
 } | {f"users.{name}": getattr(users.users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip

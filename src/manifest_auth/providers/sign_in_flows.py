@@ -134,7 +134,7 @@ def begin(
     random: Random,
     sealer: Sealer,
     now: int,
-) -> Begun:
+) -> Begun:  # fmt: skip
     """A new sign-in. ``callback``: where an OpenID provider answers; None: a SAML request with an id of its own is
     sent, and no OpenID answer fits."""
     state, browser = random.text(24), random.text(24)
