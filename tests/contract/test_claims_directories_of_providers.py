@@ -87,6 +87,6 @@ async def test_an_owner_that_is_deleted_for_good_holds_nothing(app: App) -> None
     check_success(await one.vouch(which))
     check_success(await app.send("DELETE", f"/api/admin/clients/{one.name}", token=one.root))
     app.clock.advance(31 * 86_400)
-    await sweep_clients(app.house)
+    await sweep_clients(app.services)
     other.root = await app.admin_token()
     assert check_success(await other.vouch(which))["state"] == "proved"

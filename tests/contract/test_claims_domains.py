@@ -250,6 +250,6 @@ async def test_a_client_that_goes_leaves_its_domains_to_others(app: App) -> None
     path = f"/api/admin/clients/{first.client}"
     check_success(await app.send("DELETE", path, token=await app.admin_token()))
     app.clock.advance(31 * 86400)
-    await sweep_clients(app.house)
-    assert await app.house.store.read(lambda unit: claims.owner_of(unit, first.domain)) is None
+    await sweep_clients(app.services)
+    assert await app.services.store.read(lambda unit: claims.owner_of(unit, first.domain)) is None
     await vouch_for(app, second.client, second.domain)

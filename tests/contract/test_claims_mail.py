@@ -79,7 +79,7 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
     app.clock.advance(1.1 * DAY)
     told: dict[int, dict[str, tuple[str, str]]] = {}
     for hour in range(0, 16 * 24, 6):
-        await watch.check_due(app.house)
+        await watch.check_due(app.services)
         await quiet(app)
         if post.letters:
             told[round(hour / 24)] = await came(post, 2)
@@ -117,5 +117,5 @@ async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim
     await second.check()  # told once
     for _ in range(3):
         app.clock.advance(DAY)
-        await watch.check_due(app.house)
+        await watch.check_due(app.services)
     assert post.letters == []

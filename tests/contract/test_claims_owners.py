@@ -50,7 +50,7 @@ async def proved(app: App, zone: NameServer, client: str = "", domain: str = "")
 async def days_later(app: App, days: float) -> int:
     """The clock moves, and a process looks at what is due. How many records it looked at."""
     app.clock.advance(days * DAY)
-    return await watch.check_due(app.house)
+    return await watch.check_due(app.services)
 
 
 async def test_the_second_client_waits_and_gets_the_domain_when_it_lapses(app: App, zone: NameServer) -> None:
@@ -144,7 +144,7 @@ async def upgraded(app: App, claim: Claimed) -> None:
         domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
         assert domain_rows.own(own, claim.domain) == tenant.id
 
-    await app.house.store.write(work)
+    await app.services.store.write(work)
 
 
 async def test_what_an_upgrade_kept_counts_without_end_until_its_record_is_seen(app: App, zone: NameServer) -> None:

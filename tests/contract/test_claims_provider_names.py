@@ -123,7 +123,7 @@ async def alone(world: World, tmp_path: Any) -> AsyncIterator[App]:
         app.clock.advance(31 * 86_400)
         from manifest_auth.operations.delete_clients import sweep_clients
 
-        await sweep_clients(app.house)
+        await sweep_clients(app.services)
         yield app
     world.microsoft.clock = world.app.clock
 

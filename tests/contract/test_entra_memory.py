@@ -19,7 +19,7 @@ async def test_the_oldest_verdict_goes_when_there_is_one_too_many(
 ) -> None:
     monkeypatch.setattr(entra_bearer, "MOST", 3)
     await world.entra()
-    world.app.house.entra = entra_bearer.EntraTokens()
+    world.app.services.entra = entra_bearer.EntraTokens()
     tokens = [world.microsoft.mint("graph", lifetime=3600 + number) for number in range(5)]
     for token in tokens:
         await world.me(token)
@@ -38,7 +38,7 @@ async def test_no_more_texts_than_that_are_kept_and_who_comes_with_one_is_let_in
 ) -> None:
     monkeypatch.setattr(entra_bearer, "MOST_TEXTS", 2)
     await world.entra()
-    remembered = world.app.house.entra = entra_bearer.EntraTokens()
+    remembered = world.app.services.entra = entra_bearer.EntraTokens()
     tokens = [world.microsoft.mint("graph", lifetime=3600 + number) for number in range(4)]
     for token in tokens:
         await world.me(token)

@@ -83,7 +83,7 @@ async def test_failed_sign_ins_at_unknown_accounts_are_within_the_budget_of_a_cl
 async def test_failed_sign_ins_of_admins_are_within_the_budget_too(app: App) -> None:
     async def refused() -> int:
         """How many stand in the installation's trail."""
-        found = await app.house.store.of(INSTALLATION).read(lambda unit: unit.all(TRAIL))
+        found = await app.services.store.of(INSTALLATION).read(lambda unit: unit.all(TRAIL))
         return sum(e.event == "sign_in_failed" for e in found)
 
     before = await refused()

@@ -116,7 +116,7 @@ async def test_an_account_that_is_an_admins_is_refused_whatever_was_closed_befor
         assert found is not None
         assert found.used_at is None
 
-    await crew.app.house.store.write(give)
+    await crew.app.services.store.write(give)
     check_refusal(await accept(crew.app, token), 401, "INVALID_TOKEN")
     async with oidc_provider(crew.app, crew.client, createUsers=False) as company:
         company.knows("planted")

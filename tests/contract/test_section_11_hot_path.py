@@ -46,7 +46,7 @@ def totals(metrics: Metrics) -> dict[str, float]:
 async def test_requests_write_nothing_to_prometheus_and_a_scrape_sees_them_all(app: App, written: list[float]) -> None:
     data = (await app.sign_in(client="acme")).data
     token, refresh_token = data["token"], data["refreshToken"]
-    before = totals(app.house.metrics)
+    before = totals(app.services.metrics)
     written.clear()
     for _ in range(3):
         assert (await app.me(token)).status == 200
@@ -54,7 +54,7 @@ async def test_requests_write_nothing_to_prometheus_and_a_scrape_sees_them_all(a
     assert (await app.graphql("{ users { id } }", token)).status == 200
     assert (await app.refresh(refresh_token)).status == 200
     assert written == []
-    after = totals(app.house.metrics)
+    after = totals(app.services.metrics)
     assert after["manifest_request_seconds"] == before["manifest_request_seconds"] + 6
     assert after["manifest_refreshes"] == before["manifest_refreshes"] + 1
     assert after["manifest_cache"] >= before["manifest_cache"] + 12

@@ -30,7 +30,7 @@ async def stored_hash(app: App, email: str) -> str:
         assert user.password_hash is not None
         return user.password_hash
 
-    return await app.house.store.read(work)
+    return await app.services.store.read(work)
 
 
 @pytest.mark.parametrize("kind", HASHES)

@@ -61,7 +61,7 @@ async def start(okta: SamlProvider, address: str = HERE, browser: Browser | None
 
 
 async def flows(app: App) -> int:
-    return len(await app.house.store.read(lambda unit: unit.all(_FLOWS)))
+    return len(await app.services.store.read(lambda unit: unit.all(_FLOWS)))
 
 
 async def test_junk_from_one_address_leaves_a_few_events_and_then_their_number(app: App, okta: SamlProvider) -> None:

@@ -44,7 +44,7 @@ async def fill(crew: Crew, count: int, versions: int = 1) -> None:
                 publish(unit, template)
                 template_operations.add_version(unit, by, template_operations.see_latest(unit, template.id))
 
-    store = crew.app.house.store
+    store = crew.app.services.store
     tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
     assert tenant is not None
     await store.of(tenant.id).write(work)
@@ -224,7 +224,7 @@ async def test_what_is_too_much_at_once_is_refused(app: App) -> None:
         for _ in range(26):
             template_operations.add(unit, by, "Long", "", many)
 
-    store = app.house.store
+    store = app.services.store
     tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
     assert tenant is not None
     await store.of(tenant.id).write(work)

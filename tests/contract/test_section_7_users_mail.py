@@ -41,7 +41,7 @@ async def crew(app: App, post: MailServer) -> Crew:
 
 
 def mails(app: App, result: str) -> float:
-    return app.house.metrics.registry.get_sample_value("manifest_mails_total", {"result": result}) or 0.0
+    return app.services.metrics.registry.get_sample_value("manifest_mails_total", {"result": result}) or 0.0
 
 
 def body(email: str = "ada@engines.example") -> dict[str, Any]:

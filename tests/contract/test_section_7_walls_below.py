@@ -114,12 +114,12 @@ async def changed(
         move(unit, steps)
         return steps
 
-    steps = await app.house.store.write(there_and)
+    steps = await app.services.store.write(there_and)
     assert steps
     try:
         yield
     finally:
-        await app.house.store.write(lambda unit: move(unit, [(new, was, at) for was, new, at in steps]))
+        await app.services.store.write(lambda unit: move(unit, [(new, was, at) for was, new, at in steps]))
 
 
 async def id_of(crew: Crew) -> int:

@@ -31,7 +31,7 @@ async def test_each_purpose_has_a_key_and_no_secret_is_shown(root: Desk) -> None
     items = check_success(reply)["items"]
     assert {key["purpose"] for key in items} == {"access", "refresh", "admin-access", "admin-refresh"}
     assert all(set(key) == MEMBERS for key in items)
-    for key in root.app.house.keys._keys:
+    for key in root.app.services.keys._keys:
         for secret in (key.raw.hex(), encode(key.raw)):
             assert secret not in reply.text
 

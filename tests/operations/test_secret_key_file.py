@@ -64,7 +64,7 @@ async def test_a_key_file_that_cannot_be_read_is_logged_once_and_told_by_readine
     keys = SecretKeys([bytes.fromhex(SECRET_KEY)], path)
     keys.look_again()
     sealer = Sealer(keys, Random())
-    monkeypatch.setattr(app.house, "sealer", sealer)
+    monkeypatch.setattr(app.services, "sealer", sealer)
     ready = {"status": "ready"}
     assert (await app.get("/readyz")).data == ready
     sealed = sealer.seal(b"value", "row")

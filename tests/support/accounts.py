@@ -47,7 +47,7 @@ async def trail(app: App, client: str) -> list[Recorded]:
         assert tenant is not None
         return unit.of(tenant.id).all(TRAIL)
 
-    return await app.house.store.read(work)
+    return await app.services.store.read(work)
 
 
 async def new_client(app: App, **settings: Any) -> str:

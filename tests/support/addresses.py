@@ -20,7 +20,7 @@ PENDING = "query($id: Int!) { user(id: $id) { email pendingEmail } }"
 
 async def quiet(app: App) -> None:
     """Waits until nothing is under way in the background."""
-    while app.house.mail._chores:
+    while app.services.mail._chores:
         await asyncio.sleep(0.01)
 
 
@@ -59,7 +59,7 @@ async def stored(crew: Crew, user_id: int) -> User:
         assert tenant is not None
         return users.get(unit.of(tenant.id), user_id)
 
-    return await crew.app.house.store.read(work)
+    return await crew.app.services.store.read(work)
 
 
 async def changed(crew: Crew, post: MailServer, token: str, new: str) -> str:

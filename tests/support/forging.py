@@ -40,4 +40,4 @@ def hs256(key: bytes, header: str, payload: str | bytes) -> str:
 def minted(app: App, claims: dict[str, Any] | str, *, header: str = HEADER, purpose: Purpose = Purpose.ACCESS) -> str:
     """Signed with the real key of a purpose."""
     payload = claims if isinstance(claims, str) else json.dumps(claims)
-    return hs256(app.house.keys.signing(purpose).raw, header, payload)
+    return hs256(app.services.keys.signing(purpose).raw, header, payload)

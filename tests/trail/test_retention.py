@@ -125,19 +125,20 @@ async def test_the_setting_says_how_long_and_the_default_is_for_ever(database_ur
     async with running(database_url) as app:
         client = await new_client(app)
         app.clock.advance(3650 * DAY)
-        await sweep_trail(app.house)
+        await sweep_trail(app.services)
         assert [event.event for event in await events_of(app, client)] == ["client_created"]
     async with running(database_url, MANIFEST_AUDIT_DAYS="30") as app:
         client = await new_client(app)
         app.clock.advance(29 * DAY)
         await new_user(app, client)
-        await sweep_trail(app.house)
+        await sweep_trail(app.services)
         assert [event.event for event in await events_of(app, client)] == ["client_created", "user_created"]
         app.clock.advance(2 * DAY)
-        await sweep_trail(app.house)
+        await sweep_trail(app.services)
         assert [event.event for event in await events_of(app, client)] == ["user_created", Event.AUDIT_SWEPT.value]
         verdicts = [
-            await audit.verify(app.house.store, n, lambda _: None) for n in await audit.all_chains(app.house.store)
+            await audit.verify(app.services.store, n, lambda _: None)
+            for n in await audit.all_chains(app.services.store)
         ]
         faulty = [verdict for verdict in verdicts if verdict.faults]
         assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # which nobody created, in tests

@@ -88,7 +88,7 @@ async def test_chains_that_nobody_can_have_are_named(store: Store, chain: Chain)
 async def test_lists_answer_and_mark_it(app: App) -> None:
     """Over HTTP, for system admins, people of the client, and GraphQL."""
     acme, token = app.ids["acme"], (await app.sign_in("admin@acme.example")).data["token"]
-    hand = Chain(app.house.store, app.house.settings.database, acme)
+    hand = Chain(app.services.store, app.services.settings.database, acme)
     await hand.by_hand(
         "UPDATE audit_events SET detail = '{', at = 1000000000000000 WHERE tenant_id = {c} AND sequence = 1"
     )

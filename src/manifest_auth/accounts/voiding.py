@@ -15,7 +15,7 @@ from manifest_auth import audit, providers, sessions
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import Context
+from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import Identity, Provider, sign_in_flows
 from manifest_auth.store import TenantUnit
@@ -60,14 +60,14 @@ class Gain:
     :func:`users.restore`. ``path``: how the role is gained; ``by``: who gives it, as the trail names one; ``but``: an
     identity that was found to be proved. Raises Conflict where the address is in doubt."""
 
-    who: Context | Origin
+    who: Request | Origin
     path: str
     by: str
     but: int = 0
     voided: Voided | None = None
 
     def __call__(self, unit: TenantUnit, user: User) -> None:
-        now = self.who.at if isinstance(self.who, Origin) else self.who.now
+        now = self.who.origin.at
         if address_is_in_doubt(unit, user, now):
             raise Conflict(IN_DOUBT)
         self.voided = void(unit, user, "became_admin", now, but=self.but, undo_ends=True)
@@ -101,12 +101,12 @@ def no_gain(unit: TenantUnit, user: User) -> None:
     raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
 
 
-def gain_by_groups(ctx: Context, provider: Provider, identity: Identity) -> Gain:
+def gain_by_groups(ctx: Request, provider: Provider, identity: Identity) -> Gain:
     """Of a sign-in that brings the role; its identity stays."""
     return Gain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
 
 
-def drop_credentials(unit: TenantUnit, ctx: Context, provider: Provider, user: User) -> tuple[User, Voided]:
+def drop_credentials(unit: TenantUnit, ctx: Request, provider: Provider, user: User) -> tuple[User, Voided]:
     """Before a person is linked to the account by the address alone: whoever had the account before the owner of the
     address came keeps no way in. A password stays that was chosen by a link in an e-mail to that address."""
     drops = user.password_hash is not None and not users.password_is_proved(user)

@@ -12,12 +12,10 @@ from manifest_auth.audit.events import (
     INSTALLATION,
     MOST_SKEW_MS,
     Event,
-    Origin,
     Point,
     digest,
     end,
     lock,
-    origin_of,
     record,
     record_creation,
     record_installation,
@@ -48,6 +46,7 @@ from manifest_auth.audit.wire import (
     wanted,
     wire,
 )
+from manifest_auth.context import Origin
 
 __all__ = [
     "BEGINNING",
@@ -80,7 +79,6 @@ __all__ = [
     "export",
     "legible",
     "lock",
-    "origin_of",
     "page",
     "page_across",
     "place_of",

@@ -14,7 +14,7 @@ import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.audit.chain_macs import NOTHING, Head, followed, is_ours, made
-from manifest_auth.context import Context
+from manifest_auth.context import Acting
 from manifest_auth.store import SystemUnit, TenantUnit, bound, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
 
@@ -130,20 +130,7 @@ COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id
 _APPEND = bound(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
 
 
-class Origin(NamedTuple):
-    """Who acts, from where, and when: taken from a request, or made up by the command line."""
-
-    at: int
-    actor: str
-    address: str
-    request_id: str
-
-
-def origin_of(ctx: Context) -> Origin:
-    return Origin(ctx.now, ctx.caller.actor, ctx.address, ctx.request_id)
-
-
-def record(unit: TenantUnit, origin: Context | Origin, event: Event, subject: str = "", **detail: Any) -> None:
+def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
     """Appends one event to the chain of the unit's tenant. ``subject``: whom it concerns, like ``user:7``.
 
     The chain's head is locked until the transaction ends, so events of one tenant are in one order on every node; the
@@ -152,7 +139,7 @@ def record(unit: TenantUnit, origin: Context | Origin, event: Event, subject: st
     head = lock(unit)
     if head.gone_at is not None and is_ours(unit.macs, unit.tenant_id, head):
         return  # the client was deleted with its trail while this request was under way
-    who = origin if isinstance(origin, Origin) else origin_of(origin)
+    who = acting.origin
     at = head.at if who.at < head.at <= who.at + MOST_SKEW_MS else who.at
     values: dict[str, Any] = {
         "sequence": head.sequence + 1,
@@ -170,7 +157,7 @@ def record(unit: TenantUnit, origin: Context | Origin, event: Event, subject: st
     unit.change(_APPEND, **values)
 
 
-def record_creation(unit: SystemUnit, tenant_id: int, origin: Context | Origin, **detail: Any) -> None:
+def record_creation(unit: SystemUnit, tenant_id: int, acting: Acting, **detail: Any) -> None:
     """Begins the chain of a client that was created in this transaction, with that event.
 
     Chains are tied to each other in the order in which they began, so that none can be taken away whole. A chain that
@@ -181,7 +168,7 @@ def record_creation(unit: SystemUnit, tenant_id: int, origin: Context | Origin, 
     begun = made(own.macs, tenant_id, NOTHING._replace(previous_chain=newest.previous_chain))
     own.change(_START, **begun._asdict())
     _put(installation, newest, newest._replace(previous_chain=tenant_id))
-    record(own, origin, Event.CLIENT_CREATED, f"client:{tenant_id}", **detail)
+    record(own, acting, Event.CLIENT_CREATED, f"client:{tenant_id}", **detail)
 
 
 def end(unit: TenantUnit, now: int) -> None:
@@ -204,11 +191,9 @@ def _put(unit: TenantUnit, head: Head, after: Head) -> None:
     unit.change(_ADVANCE, before=head.sequence, **followed(unit.macs, unit.tenant_id, head, after)._asdict())
 
 
-def record_installation(
-    unit: SystemUnit, origin: Context | Origin, event: Event, subject: str = "", **detail: Any
-) -> None:
+def record_installation(unit: SystemUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
     """As :func:`record`, in the installation's own chain."""
-    record(unit.of(INSTALLATION), origin, event, subject, **detail)
+    record(unit.of(INSTALLATION), acting, event, subject, **detail)
 
 
 def digest(chain: int, values: dict[str, Any]) -> str:

@@ -11,12 +11,11 @@ import contextlib
 from typing import Any, NamedTuple
 
 from manifest_auth.audit import events
-from manifest_auth.audit.events import INSTALLATION, Event, Origin
-from manifest_auth.context import AdminCaller, Context, UserCaller
-from manifest_auth.errors import Forbidden, Refusal
-from manifest_auth.licence import NoSeat
+from manifest_auth.audit.events import INSTALLATION, Event
+from manifest_auth.context import AdminCaller, Origin, Request, UserCaller
+from manifest_auth.errors import Forbidden, NoSeat, Refusal
 from manifest_auth.runtime.clock import Clock
-from manifest_auth.store import StoreUnavailable
+from manifest_auth.store import Store, StoreUnavailable
 
 EVERY_MS = 60_000
 MOST = 10_000  # callers and kinds that are remembered
@@ -28,10 +27,11 @@ class _Told(NamedTuple):
 
 
 class Refusals:
-    """What this process told of the last minute."""
+    """What this process has recorded in the last minute."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, store: Store) -> None:
         self._clock = clock
+        self._store = store
         self._told: dict[tuple[Any, ...], _Told] = {}
 
     def count(self, *key: Any) -> int | None:
@@ -48,35 +48,33 @@ class Refusals:
         self._told[key] = _Told(now, 0)
         return found.kept_back if found is not None else 0
 
+    async def note(self, request: Request, refusal: Refusal, route: str) -> None:
+        """Records what is a refusal of a known caller; of anything else nothing."""
+        if isinstance(refusal, NoSeat):
+            event = Event.SEAT_REFUSED
+        elif isinstance(refusal, Forbidden):
+            event = Event.ACCESS_REFUSED
+        else:
+            return
+        if isinstance(request.caller, UserCaller):
+            chain = request.caller.tenant_id
+        elif isinstance(request.caller, AdminCaller):
+            chain = INSTALLATION
+        else:
+            return
+        await self.put(request, chain, request.caller.actor, event, refusal.reason or refusal.message, route)
 
-async def note(ctx: Context, refusal: Refusal, route: str) -> None:
-    """Records what is a refusal of a known caller; of anything else nothing."""
-    if isinstance(refusal, NoSeat):
-        event = Event.SEAT_REFUSED
-    elif isinstance(refusal, Forbidden):
-        event = Event.ACCESS_REFUSED
-    else:
-        return
-    if isinstance(ctx.caller, UserCaller):
-        chain = ctx.caller.tenant_id
-    elif isinstance(ctx.caller, AdminCaller):
-        chain = INSTALLATION
-    else:
-        return
-    await put(ctx, chain, ctx.caller.actor, event, refusal.reason or refusal.message, route)
+    async def put(self, request: Request, chain: int, actor: str, event: Event, why: str, route: str) -> None:
+        """Records one in that chain, unless there was one of this caller, event and route a moment ago. A store
+        that does not work makes no other answer of it."""
+        kept_back = self.count(chain, actor, event, route)
+        if kept_back is None:
+            return
+        origin = Origin(request.now, actor, request.address, request.request_id)
+        more = {"kept_back": kept_back} if kept_back else {}
 
+        def work(unit: Any) -> None:
+            events.record(unit, origin, event, actor, why=why, route=route, **more)
 
-async def put(ctx: Context, chain: int, actor: str, event: Event, why: str, route: str) -> None:
-    """Records one in that chain, unless there was one of this caller, event and route a moment ago. A store that does
-    not work makes no other answer of it."""
-    kept_back = ctx.house.refusals.count(chain, actor, event, route)
-    if kept_back is None:
-        return
-    origin = Origin(ctx.now, actor, ctx.address, ctx.request_id)
-    more = {"kept_back": kept_back} if kept_back else {}
-
-    def work(unit: Any) -> None:
-        events.record(unit, origin, event, actor, why=why, route=route, **more)
-
-    with contextlib.suppress(StoreUnavailable):
-        await ctx.house.store.of(chain).write_quickly(work)
+        with contextlib.suppress(StoreUnavailable):
+            await self._store.of(chain).write_quickly(work)

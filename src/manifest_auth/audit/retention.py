@@ -13,7 +13,8 @@ from sqlalchemy import bindparam, delete, select
 
 from manifest_auth.audit import events
 from manifest_auth.audit.chain_macs import anchor_mac
-from manifest_auth.audit.events import Event, Origin
+from manifest_auth.audit.events import Event
+from manifest_auth.context import Origin
 from manifest_auth.store import Store, SystemUnit, TenantUnit, bound, crossing, upsert
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 

@@ -12,8 +12,6 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, cast
 
-from manifest_auth.audit import refusals
-from manifest_auth.context import Context, House
 from manifest_auth.errors import (
     Forbidden,
     InternalError,
@@ -41,6 +39,7 @@ from manifest_auth.http.head import client_address, request_id
 from manifest_auth.permissions import permissions_of
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import proxy_networks
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable
 
 Message = MutableMapping[str, Any]
@@ -59,24 +58,24 @@ _PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and 
 class FrontDoor:
     """Answers HTTP requests of ASGI scopes."""
 
-    def __init__(self, house: House, table: RouteTable) -> None:
-        self._house = house
+    def __init__(self, services: Services, table: RouteTable) -> None:
+        self._services = services
         self._table = table
-        self._proxies = proxy_networks(house.settings)
-        always = (*SECURITY, HSTS) if house.settings.secure_cookies else SECURITY
+        self._proxies = proxy_networks(services.settings)
+        always = (*SECURITY, HSTS) if services.settings.secure_cookies else SECURITY
         self._always: tuple[Header, ...] = always
-        self._log_all = house.settings.log_requests == "all"
-        self._log_changes = house.settings.log_requests != "none"
+        self._log_all = services.settings.log_requests == "all"
+        self._log_changes = services.settings.log_requests != "none"
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         began = time.perf_counter()
-        house = self._house
+        services = self._services
         head = Head(scope["headers"])
         method: str = scope["method"]
         peer = scope["client"]
-        ctx = Context(
-            house,
-            request_id(head.request_id, house.random),
+        ctx = RequestContext(
+            services,
+            request_id(head.request_id, services.random),
             client_address(peer[0] if peer else "", head, self._proxies),
             (head.user_agent or "")[:_MAX_AGENT],
         )
@@ -84,7 +83,7 @@ class FrontDoor:
         route: Route | None = None
         try:
             _check_target(scope, head)
-            if scope["path"].startswith(_ADMIN) and not await house.admin_range.admits(ctx.address):
+            if scope["path"].startswith(_ADMIN) and not await services.admin_range.admits(ctx.address):
                 # To everybody else nothing is there, so that nobody sees what to come back for.
                 raise NotFound(reason="the admin plane is not for that address")
             route, path = self._table.find(method, scope["path"])
@@ -92,7 +91,7 @@ class FrontDoor:
             head.check()  # once the route is known: it says in which form a refusal is answered
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
-            await refusals.note(ctx, refusal, pattern)
+            await ctx.services.refusals.note(ctx, refusal, pattern)
             answer = self._refused(ctx, method, pattern, refusal, route, head)
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")
@@ -100,9 +99,9 @@ class FrontDoor:
         except Exception as error:
             told: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
             if isinstance(error, CannotOpen):  # nobody's bug: a stack of ours would tell the operator nothing
-                house.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
+                services.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
             else:
-                house.log.exception("internal_error", **told)
+                services.log.exception("internal_error", **told)
             answer = (
                 route.refused(InternalError(), ctx.request_id, head)
                 if route
@@ -123,24 +122,24 @@ class FrontDoor:
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
         seconds = time.perf_counter() - began
-        house.metrics.answered(method, pattern, answer.status, seconds)
+        services.metrics.answered(method, pattern, answer.status, seconds)
         if self._log_all or (self._log_changes and method not in ("GET", "HEAD") and pattern != "/api/client/graphql"):
-            house.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
+            services.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
                            ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
 
     async def _handle(
-        self, ctx: Context, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
+        self, ctx: RequestContext, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
     ) -> Answer:
-        if route.gated and ctx.house.licence.is_needed:
-            ctx.license_warning = await ctx.house.licence.check()
+        if route.gated and ctx.services.licence.is_needed:
+            ctx.license_warning = await ctx.services.licence.check()
         if route.door is Door.CLIENT:
             ctx.caller = await identification.user(ctx, scope["method"], head)
             if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
                 raise Forbidden(reason=f"needs {route.permission.value}")
         elif route.door is Door.ADMIN:
             ctx.caller = await identification.admin(ctx, head)
-            if ctx.house.licence.is_needed:
-                ctx.license_warning = await ctx.house.licence.warning()
+            if ctx.services.licence.is_needed:
+                ctx.license_warning = await ctx.services.licence.warning()
             if ctx.caller.limited and not route.path.startswith(_OWN):
                 raise Forbidden(details=[("secondFactor", "A second factor is required: enrol one first")])
         body: Any = None
@@ -158,11 +157,11 @@ class FrontDoor:
         return await route.handler(ctx, Call(head, body, page, path, query, parameters))
 
     def _refused(
-        self, ctx: Context, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
+        self, ctx: RequestContext, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
     ) -> Answer:
         if refusal.replay is not None:
-            self._house.metrics.replayed(refusal.replay)
-        self._house.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
+            self._services.metrics.replayed(refusal.replay)
+        self._services.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
                              reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
         return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
 
@@ -170,7 +169,7 @@ class FrontDoor:
         """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
         if any(name == b"set-cookie" for name, _ in answer.headers):
             return answer
-        settings = self._house.settings
+        settings = self._services.settings
         line = session_cookie(cookie, settings.session_idle_ttl, settings)
         return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
 

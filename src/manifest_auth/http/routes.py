@@ -10,12 +10,12 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.context import Context
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.http.answers import Answer, refuse
 from manifest_auth.http.body import from_texts
 from manifest_auth.http.head import Head
 from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
 
 B = TypeVar("B")
 
@@ -69,7 +69,7 @@ class Call(Generic[B]):
         raise NotFound()
 
 
-Handler = Callable[[Context, Call[Any]], Awaitable[Answer]]
+Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer]]
 Refused = Callable[[Refusal, str, Head], Answer]
 
 

@@ -15,7 +15,7 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
-from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, NoSeat, free, overdrawn
+from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, free, overdrawn
 
 __all__ = [
     "ALLOWED",
@@ -27,7 +27,6 @@ __all__ = [
     "Counter",
     "Gate",
     "Licence",
-    "NoSeat",
     "Overview",
     "Seats",
     "Standing",

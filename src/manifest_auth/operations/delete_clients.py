@@ -17,7 +17,7 @@ from sqlalchemy import Table, bindparam, delete, select, tuple_
 from manifest_auth import audit, tenants
 from manifest_auth import audit as trail
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import House
+from manifest_auth.services import Services
 from manifest_auth.store import Bound, SystemUnit, TenantUnit, bound, cell, row_list, rows
 from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events, audit_heads, files, metadata
 from manifest_auth.tenants import Tenant
@@ -69,16 +69,16 @@ def _walks() -> list[_Walk]:
     return [_walk(table) for table in reversed(metadata.sorted_tables) if table in left]
 
 
-async def sweep_clients(house: House) -> None:
+async def sweep_clients(services: Services) -> None:
     """Goes on with the clients whose time is over, for at most :data:`ROUND_S` seconds."""
     until = time.monotonic() + ROUND_S
-    for tenant in await house.store.read(lambda unit: tenants.due(unit, house.clock.now_ms())):
-        if not await _was_ordered(house, tenant):
-            house.log.error("client_deletion_unexplained", client=tenant.identifier, reason="no event begins it")
+    for tenant in await services.store.read(lambda unit: tenants.due(unit, services.clock.now_ms())):
+        if not await _was_ordered(services, tenant):
+            services.log.error("client_deletion_unexplained", client=tenant.identifier, reason="no event begins it")
             continue
-        if not await _empty(house, tenant, until):
+        if not await _empty(services, tenant, until):
             return
-        await house.store.write(lambda unit: _drop(unit, house, tenant))  # noqa: B023 - awaited at once
+        await services.store.write(lambda unit: _drop(unit, services, tenant))  # noqa: B023 - awaited at once
 
 
 class _Event(NamedTuple):
@@ -94,7 +94,7 @@ _ORDER = bound(
 _BEGINS_LATER = bound(select(audit_anchors.c.hash), _Event)
 
 
-async def _was_ordered(house: House, tenant: Tenant) -> bool:
+async def _was_ordered(services: Services, tenant: Tenant) -> bool:
     """Whether the installation's trail tells of it, or retention may have taken that away: a mark that somebody put
     into the row by hand takes no client away."""
 
@@ -104,59 +104,59 @@ async def _was_ordered(house: House, tenant: Tenant) -> bool:
             return unit.first(_BEGINS_LATER) is not None
         return found.event == Event.CLIENT_DELETION_STARTED.value
 
-    return await house.store.of(audit.INSTALLATION).read(work)
+    return await services.store.of(audit.INSTALLATION).read(work)
 
 
-async def _empty(house: House, tenant: Tenant, until: float) -> bool:
+async def _empty(services: Services, tenant: Tenant, until: float) -> bool:
     """False when the time was over before everything was gone."""
     size = MOST // 10
     for walk in _walks():
         after: Sequence[Any] | None = None
-        while found := await _look(house, tenant, walk, after, size):
+        while found := await _look(services, tenant, walk, after, size):
             began = time.monotonic()
             for row in found if walk.table is files else ():
-                await house.files.drop(row[-1])  # before the row: nothing of a client is left that no row names
+                await services.files.drop(row[-1])  # before the row: nothing of a client is left that no row names
             keys = [row[: walk.width] for row in found]
-            await house.store.of(tenant.id).write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023
+            await services.store.of(tenant.id).write(lambda unit: unit.change(walk.drop, keys=rows(keys)))  # noqa: B023
             if (ended := time.monotonic()) > until:  # asked after a step, so that each round brings it on
                 return False
             took, after = ended - began, keys[-1]
             size = max(1, size // 2) if took > _LONG_S else min(MOST, size * 2) if took < _SHORT_S else size
-    return _keeps(house) or await _cut_trail(house, tenant, until)
+    return _keeps(services) or await _cut_trail(services, tenant, until)
 
 
-async def _cut_trail(house: House, tenant: Tenant, until: float) -> bool:
+async def _cut_trail(services: Services, tenant: Tenant, until: float) -> bool:
     """As retention cuts it, so that what is left is provable at any time. False when the time was over before."""
-    now = house.clock.now_ms()
-    while await trail.cut(house.store, tenant.id, now + 1, now):
+    now = services.clock.now_ms()
+    while await trail.cut(services.store, tenant.id, now + 1, now):
         if time.monotonic() > until:
             return False
     return True
 
 
-def _keeps(house: House) -> bool:
-    return house.settings.client_deletion_audit == "keep"
+def _keeps(services: Services) -> bool:
+    return services.settings.client_deletion_audit == "keep"
 
 
-async def _look(house: House, tenant: Tenant, walk: _Walk, after: Sequence[Any] | None, size: int) -> list[Any]:
+async def _look(services: Services, tenant: Tenant, walk: _Walk, after: Sequence[Any] | None, size: int) -> list[Any]:
     statement = walk.begin if after is None or walk.go_on is None else walk.go_on
     values = {f"after_{place}": value for place, value in enumerate(after or ())}
-    return await house.store.of(tenant.id).read(lambda unit: unit.all(statement, limit=size, **values))
+    return await services.store.of(tenant.id).read(lambda unit: unit.all(statement, limit=size, **values))
 
 
-def _drop(unit: SystemUnit, house: House, tenant: Tenant) -> None:
+def _drop(unit: SystemUnit, services: Services, tenant: Tenant) -> None:
     """The client's own row. The installation's trail keeps how far the client's had come."""
-    now = house.clock.now_ms()
+    now = services.clock.now_ms()
     if not tenants.drop(unit, tenant, now):
         return  # another process was first
     own = unit.of(tenant.id)
     end = audit.lock(own)
-    if not _keeps(house):
+    if not _keeps(services):
         for statement in _DROP_TRAIL:  # what the last cut left
             own.change(statement)
         audit.end(own, now)
     detail = {"identifier": tenant.identifier, "name": tenant.name, "events": end.sequence, "hash": end.hash}
     origin = Origin(now, "system", "", "sweeping")
     audit.record_installation(
-        unit, origin, Event.CLIENT_DELETED, f"client:{tenant.id}", audit_kept=_keeps(house), **detail
+        unit, origin, Event.CLIENT_DELETED, f"client:{tenant.id}", audit_kept=_keeps(services), **detail
     )

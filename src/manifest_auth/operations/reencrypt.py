@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Column, Select, bindparam, select, tuple_, update
 
 from manifest_auth.audit.resign import ANCHORS, HEADS, Signed, sign_some
-from manifest_auth.context import House
 from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, crossing, unowned
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 
@@ -72,7 +72,7 @@ class _Step(NamedTuple):
     lost: list[str]
 
 
-async def reencrypt(house: House, progress: Callable[[str, int], None]) -> Report:
+async def reencrypt(services: Services, progress: Callable[[str, int], None]) -> Report:
     """Walks through all that is sealed until nothing is left that an older key sealed. ``progress`` is told of each
     step: the column, and how many of its rows were looked at.
 
@@ -83,20 +83,20 @@ async def reencrypt(house: House, progress: Callable[[str, int], None]) -> Repor
     for _ in range(ROUNDS):
         report.seen, report.lost, before = 0, [], sum(report.renewed.values())
         for sealed in SEALED:
-            await _walk(house, sealed, report, progress)
+            await _walk(services, sealed, report, progress)
         for table in (HEADS, ANCHORS):
-            await _sign(house, table, report, progress)
+            await _sign(services, table, report, progress)
         if sum(report.renewed.values()) == before:
             return report
     report.is_unfinished = True
     return report
 
 
-async def _walk(house: House, sealed: Sealed, report: Report, progress: Callable[[str, int], None]) -> None:
+async def _walk(services: Services, sealed: Sealed, report: Report, progress: Callable[[str, int], None]) -> None:
     after: dict[str, Any] | None = None
     count = 0
     while True:
-        step = await house.store.write(lambda unit: _step(unit, house, sealed, after))  # noqa: B023 - awaited at once
+        step = await services.store.write(lambda unit: _step(unit, services, sealed, after))  # noqa: B023 - awaited at once
         count += len(step.rows)
         report.seen += len(step.rows)
         report.renewed[sealed.name] = report.renewed.get(sealed.name, 0) + step.renewed
@@ -107,14 +107,14 @@ async def _walk(house: House, sealed: Sealed, report: Report, progress: Callable
         after = sealed.key_of(step.rows[-1], "after")
 
 
-def _step(unit: SystemUnit, house: House, sealed: Sealed, after: dict[str, Any] | None) -> _Step:
+def _step(unit: SystemUnit, services: Services, sealed: Sealed, after: dict[str, Any] | None) -> _Step:
     found = unit.all(sealed.first) if after is None else unit.all(sealed.next, **after)
     rows = [dict(zip(sealed.shown, row, strict=True)) for row in found]
     renewed, lost = 0, []
     for row in rows:
         name, before = sealed_for(sealed.column, **row), row[sealed.column.name]
         try:
-            fresh = house.sealer.renew(before, name)
+            fresh = services.sealer.renew(before, name)
         except CannotOpen:
             lost.append(name)
             continue
@@ -123,10 +123,10 @@ def _step(unit: SystemUnit, house: House, sealed: Sealed, after: dict[str, Any] 
     return _Step(rows, renewed, lost)
 
 
-async def _sign(house: House, table: Signed, report: Report, progress: Callable[[str, int], None]) -> None:
+async def _sign(services: Services, table: Signed, report: Report, progress: Callable[[str, int], None]) -> None:
     after, count = -1, 0
     while True:
-        step = await sign_some(house.store, table, after)
+        step = await sign_some(services.store, table, after)
         count += len(step.chains)
         report.seen += len(step.chains)
         report.renewed[table.name] = report.renewed.get(table.name, 0) + step.renewed

@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy import Column, bindparam, delete, select, tuple_
 
-from manifest_auth.context import House
 from manifest_auth.runtime.metrics import Swept
+from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, cell, crossing, row_list, rows, unowned
 from manifest_auth.store.tables import (
     TENANT_OWNED,
@@ -80,15 +80,15 @@ EXPIRING = (
 )
 
 
-async def sweep_expired(house: House) -> bool:
+async def sweep_expired(services: Services) -> bool:
     """One round. True when nothing is left, False when its time was over before. Raises StoreUnavailable."""
     until = time.monotonic() + ROUND_S
     left, size = list(EXPIRING), FIRST
     while left:
         for table in list(left):
             began = time.monotonic()
-            gone = await house.store.write(lambda unit: table.step(unit, house.clock.now_ms(), size))  # noqa: B023
-            house.metrics.swept(table.what, gone)
+            gone = await services.store.write(lambda unit: table.step(unit, services.clock.now_ms(), size))  # noqa: B023
+            services.metrics.swept(table.what, gone)
             if gone < size:
                 left.remove(table)
             if (ended := time.monotonic()) > until:

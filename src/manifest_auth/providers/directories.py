@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, select
 
-from manifest_auth.audit import Origin
-from manifest_auth.context import Context
+from manifest_auth.context import Acting
 from manifest_auth.protocols.microsoft import CONSUMERS, Clouds
 from manifest_auth.providers.providers import Provider
 from manifest_auth.providers.settings import Settings
@@ -41,9 +40,7 @@ def named_by(clouds: Clouds, settings: Settings) -> tuple[str, str] | None:
     return (microsofts.cloud, microsofts.directory) if microsofts is not None else None
 
 
-def saved(
-    unit: TenantUnit, who: Context | Origin, clouds: Clouds, settings: Settings, *, vouched: bool = False
-) -> None:
+def saved(unit: TenantUnit, who: Acting, clouds: Clouds, settings: Settings, *, vouched: bool = False) -> None:
     """A provider was saved: its directory is claimed by that. ``vouched``: a system admin says that it is the client's.
     Raises ValidationError, Conflict."""
     named = named_by(clouds, settings)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import orjson
 
 from manifest_auth.accounts.admins import Admin
-from manifest_auth.context import Context
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import MINUTE
+from manifest_auth.services import RequestContext
 from manifest_auth.text import base64url
 
 LIFE_S = 5 * MINUTE
@@ -30,16 +30,16 @@ class Challenge(NamedTuple):
     until: int
 
 
-def give(ctx: Context, admin: Admin) -> str:
+def give(ctx: RequestContext, admin: Admin) -> str:
     """A challenge for one whose password was found right just now."""
     made = Challenge(*_state(admin), ctx.now + LIFE_S * 1000)
-    return base64url.encode(ctx.house.sealer.seal(orjson.dumps(list(made)), _SEALED_FOR))
+    return base64url.encode(ctx.services.sealer.seal(orjson.dumps(list(made)), _SEALED_FOR))
 
 
-def take(ctx: Context, text: str) -> Challenge:
+def take(ctx: RequestContext, text: str) -> Challenge:
     """Raises InvalidToken for what is none of ours, TokenExpired."""
     try:
-        found = Challenge(*orjson.loads(ctx.house.sealer.open(base64url.decode(text), _SEALED_FOR)))
+        found = Challenge(*orjson.loads(ctx.services.sealer.open(base64url.decode(text), _SEALED_FOR)))
     except (ValueError, CannotOpen):
         raise InvalidToken(reason="no challenge of ours") from None
     if found.until <= ctx.now:

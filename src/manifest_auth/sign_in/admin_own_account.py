@@ -10,9 +10,9 @@ from manifest_auth import audit
 from manifest_auth.accounts import admins, password_rules
 from manifest_auth.accounts.admins import Admin, managing, second_factor
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, InvalidCredentials, ValidationError
 from manifest_auth.runtime.metrics import Door
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
@@ -29,27 +29,29 @@ class Shown(NamedTuple):
     otp: str | None
 
 
-async def _proven(ctx: Context, shown: Shown, work: Callable[[SystemUnit, Admin], T]) -> T:
+async def _proven(ctx: RequestContext, shown: Shown, work: Callable[[SystemUnit, Admin], T]) -> T:
     """Runs ``work`` for the caller, once password and code were found right. Attempts are counted as at sign-in.
 
     Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken for one who was put out meanwhile.
     """
-    house, me = ctx.house, ctx.admin
-    house.hasher.check_room()
+    services, me = ctx.services, ctx.admin
+    services.hasher.check_room()
     counters, subject = throttle.counters(DOOR, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
 
     def count(unit: SystemUnit) -> tuple[throttle.Wait | None, str]:
-        wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        wait = ctx.services.throttle.count(unit, counters, ctx.now)
         if wait:
             audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=DOOR, wait_ms=wait.ms)
         return wait, admins.get_locked(unit, me.admin_id).password_hash
 
-    wait, stored = await house.store.write(count)
+    wait, stored = await services.store.write(count)
     if wait:
-        raise throttle.refusal(ctx, DOOR, wait)
-    proof = await throttle.prove(ctx, counters, stored, shown.password)
+        raise ctx.services.throttle.refusal(DOOR, wait)
+    proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, stored, shown.password)
     if not proof.matches:
-        await house.store.write(lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject))
+        await services.store.write(
+            lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject)
+        )
         raise InvalidCredentials("The password is not right")
 
     def then(unit: SystemUnit) -> T:
@@ -62,17 +64,17 @@ async def _proven(ctx: Context, shown: Shown, work: Callable[[SystemUnit, Admin]
         throttle.succeeded(unit, counters)  # not where the work itself finds something wrong
         return done
 
-    return await house.store.write(then)
+    return await services.store.write(then)
 
 
-def check_code(unit: SystemUnit, ctx: Context, admin: Admin, otp: str | None) -> str:
+def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | None) -> str:
     """With what the second factor was shown, empty where the admin has none. To be asked after the password alone.
 
     Raises InvalidCredentials, whose details name ``otp``.
     """
     if not second_factor.has_one(unit, admin.id):
         return ""
-    used = second_factor.use(unit, ctx.house.sealer, admin.id, otp or "", ctx.now)
+    used = second_factor.use(unit, ctx.services.sealer, admin.id, otp or "", ctx.now)
     if not used.how:
         why = ("code used before" if used.replay else "wrong code") if otp else NO_CODE
         audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, f"admin:{admin.id}", method="admin", why=why)
@@ -83,12 +85,12 @@ def check_code(unit: SystemUnit, ctx: Context, admin: Admin, otp: str | None) ->
     return used.how
 
 
-async def change_password(ctx: Context, shown: Shown, new: str) -> None:
+async def change_password(ctx: RequestContext, shown: Shown, new: str) -> None:
     """Ends the other sessions. Raises as :func:`_proven`, and ValidationError."""
     password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
     if new == shown.password:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])
-    stored = await ctx.house.hasher.hash(new)
+    stored = await ctx.services.hasher.hash(new)
 
     def work(unit: SystemUnit, me: Admin) -> None:
         managing.set_password(unit, me.id, stored)
@@ -98,25 +100,25 @@ async def change_password(ctx: Context, shown: Shown, new: str) -> None:
     await _proven(ctx, shown, work)
 
 
-async def enrol(ctx: Context, shown: Shown) -> str:
+async def enrol(ctx: RequestContext, shown: Shown) -> str:
     """A new secret that waits for its first code. Raises as :func:`_proven`, and Conflict."""
-    house = ctx.house
+    services = ctx.services
 
     def work(unit: SystemUnit, me: Admin) -> str:
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"admin:{me.id}")
-        return second_factor.start(unit, house.sealer, house.random, me.id, ctx.now)
+        return second_factor.start(unit, services.sealer, services.random, me.id, ctx.now)
 
     return await _proven(ctx, shown, work)
 
 
-async def confirm(ctx: Context, password: str, otp: str) -> tuple[str, ...]:
+async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ...]:
     """The recovery codes. The other sessions, which no code opened, end. A wrong code is an attempt like a wrong
     password. Raises as :func:`_proven`, and Conflict, ValidationError."""
-    house = ctx.house
+    services = ctx.services
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
         try:
-            codes = second_factor.confirm(unit, house.sealer, house.random, me.id, otp, ctx.now)
+            codes = second_factor.confirm(unit, services.sealer, services.random, me.id, otp, ctx.now)
         except ValidationError as wrong:
             wrong.keeps_writes = True
             why = "wrong first code"
@@ -129,19 +131,19 @@ async def confirm(ctx: Context, password: str, otp: str) -> tuple[str, ...]:
     return await _proven(ctx, Shown(password, None), work)
 
 
-async def new_codes(ctx: Context, shown: Shown) -> tuple[str, ...]:
+async def new_codes(ctx: RequestContext, shown: Shown) -> tuple[str, ...]:
     """Ten recovery codes in place of those before. Raises as :func:`_proven`, and Conflict."""
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
         if not second_factor.has_one(unit, me.id):
             raise Conflict("There is no second factor")
         audit.record_installation(unit, ctx, Event.RECOVERY_CODES_MADE, f"admin:{me.id}")
-        return second_factor.new_codes(unit, ctx.house.random, me.id)
+        return second_factor.new_codes(unit, ctx.services.random, me.id)
 
     return await _proven(ctx, shown, work)
 
 
-async def remove(ctx: Context, shown: Shown) -> None:
+async def remove(ctx: RequestContext, shown: Shown) -> None:
     """Takes the own second factor away. Raises as :func:`_proven`, and Conflict where one is required."""
 
     def work(unit: SystemUnit, me: Admin) -> None:

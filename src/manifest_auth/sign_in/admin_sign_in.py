@@ -8,8 +8,8 @@ from manifest_auth import audit
 from manifest_auth.accounts import admins
 from manifest_auth.accounts.admins import Admin
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, MfaRequired, Overloaded
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Pair, Shown
 from manifest_auth.sign_in import admin_challenge
@@ -17,7 +17,7 @@ from manifest_auth.sign_in.admin_own_account import check_code
 from manifest_auth.sign_in.completion import Replaced
 from manifest_auth.sign_in.sign_in_metrics import counted, refresh_counted
 from manifest_auth.store import SystemUnit
-from manifest_auth.throttle import anonymous_limits, throttle
+from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 METHOD: Literal["admin"] = "admin"
@@ -28,7 +28,7 @@ class SignedIn(NamedTuple):
     pair: Pair
 
 
-async def sign_in(ctx: Context, username: str, password: str, otp: str | None = None) -> SignedIn:
+async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
     """``otp``: a code of the second factor, where the admin has one.
 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
@@ -36,7 +36,7 @@ async def sign_in(ctx: Context, username: str, password: str, otp: str | None = 
     return await counted(ctx, METHOD, _sign_in(ctx, username, password, otp))
 
 
-async def go_on(ctx: Context, text: str, otp: str) -> SignedIn:
+async def go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
     """Finishes a sign-in by the challenge that it was given and a code. An attempt like any other for the throttle.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
@@ -44,7 +44,7 @@ async def go_on(ctx: Context, text: str, otp: str) -> SignedIn:
     return await counted(ctx, METHOD, _go_on(ctx, text, otp))
 
 
-async def _go_on(ctx: Context, text: str, otp: str) -> SignedIn:
+async def _go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
     shown = admin_challenge.take(ctx, text)
     found, counters = await _counted(ctx, shown.username)
     if found is None:
@@ -55,34 +55,36 @@ async def _go_on(ctx: Context, text: str, otp: str) -> SignedIn:
         admin_challenge.check(shown, fresh)
         return _finish(unit, ctx, counters, fresh, otp, text)
 
-    await ctx.house.keys.look()  # what is given out is signed with a key that counts
-    return await ctx.house.store.write(tail)
+    await ctx.services.keys.look()  # what is given out is signed with a key that counts
+    return await ctx.services.store.write(tail)
 
 
-async def _counted(ctx: Context, username: str) -> tuple[Admin | None, Counters]:
+async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
     """Who that is, once the attempt is counted. Raises RateLimited."""
-    house = ctx.house
+    services = ctx.services
 
     def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, Wait | None]:
         admin = admins.find(unit, username)
         seen = admins.addresses_of(unit, admin.id) if admin else []
         known = throttle.address_origin(ctx.address) if throttle.is_among(ctx.address, seen) else None
         counters = throttle.counters(METHOD, username.casefold(), ctx.address, known)
-        wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        wait = ctx.services.throttle.count(unit, counters, ctx.now)
         if wait:
             subject = f"admin:{admin.id}" if admin else ""
             installation = unit.of(audit.INSTALLATION)
-            anonymous_limits.record(installation, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms)
+            ctx.services.anonymous_limits.record(
+                installation, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms
+            )
         return admin, counters, wait
 
-    admin, counters, wait = await house.store.write(find_and_count)
+    admin, counters, wait = await services.store.write(find_and_count)
     if wait:
-        raise throttle.refusal(ctx, METHOD, wait)
+        raise ctx.services.throttle.refusal(METHOD, wait)
     return admin, counters
 
 
-async def _sign_in(ctx: Context, username: str, password: str, otp: str | None) -> SignedIn:
-    ctx.house.hasher.check_room()
+async def _sign_in(ctx: RequestContext, username: str, password: str, otp: str | None) -> SignedIn:
+    ctx.services.hasher.check_room()
     admin, counters = await _counted(ctx, username)
     while True:
         try:
@@ -93,15 +95,17 @@ async def _sign_in(ctx: Context, username: str, password: str, otp: str | None) 
 
 
 async def _prove_and_finish(
-    ctx: Context, counters: Counters, admin: Admin | None, password: str, otp: str | None
+    ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None
 ) -> SignedIn:
-    house = ctx.house
-    proof = await throttle.prove(ctx, counters, admin.password_hash if admin else None, password)
+    services = ctx.services
+    proof = await throttle.prove(
+        ctx.services.hasher, ctx.services.store, counters, admin.password_hash if admin else None, password
+    )
     if admin is None or not proof.matches:
         subject = f"admin:{admin.id}" if admin else ""
         installation = audit.INSTALLATION
-        await house.store.of(installation).write(
-            lambda unit: anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
+        await services.store.of(installation).write(
+            lambda unit: ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
         )
         raise InvalidCredentials("Invalid username or password")
     found = admin
@@ -112,19 +116,19 @@ async def _prove_and_finish(
             raise Replaced(fresh.password_hash)
         return _finish(unit, ctx, counters, fresh, otp)
 
-    await house.keys.look()
-    signed_in = await house.store.write(tail)
+    await services.keys.look()
+    signed_in = await services.store.write(tail)
     if proof.outdated:
         await _rehash(ctx, found, password)
     return signed_in
 
 
 def _finish(
-    unit: SystemUnit, ctx: Context, counters: Counters, admin: Admin, otp: str | None, held: str = ""
+    unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, held: str = ""
 ) -> SignedIn:
     """For one whose password was right. ``held``: the challenge that was shown, which another one does not outlive.
     Without a right code the attempt stays counted. Raises AccountDisabled, MfaRequired."""
-    house, subject = ctx.house, f"admin:{admin.id}"
+    services, subject = ctx.services, f"admin:{admin.id}"
     if admin.disabled_at is not None:
         audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, subject, method="admin")
         raise AccountDisabled()
@@ -133,17 +137,21 @@ def _finish(
     except InvalidCredentials as due:
         raise MfaRequired(held or admin_challenge.give(ctx, admin), due.details, due.reason, due.replay) from None
     throttle.succeeded(unit, counters)
-    session_id, refresh_id, ends_at = admins.open_session(unit, ctx, admin.id)
+    session_id, refresh_id, ends_at = admins.open_session(
+        unit, ctx, admin.id, random=services.random, most_s=services.settings.admin_session_ttl
+    )
     admins.signed_in(unit, admin.id, ctx.now)
     detail = {"method": "admin", "session": session_id, "second_factor": factor}
     audit.record_installation(unit, ctx, Event.SIGNED_IN, subject, **detail)
     holder = tokens.Subject(session_id, admin.id, "", ends_at)
-    return SignedIn(admin, tokens.pair(house, tokens.admins_kind(house), holder, refresh_id, None, ctx.now))
+    return SignedIn(
+        admin, tokens.pair(services.tokens, tokens.admins_kind(services.tokens), holder, refresh_id, None, ctx.now)
+    )
 
 
-async def _rehash(ctx: Context, admin: Admin, password: str) -> None:
+async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
     try:
-        fresh = await ctx.house.hasher.hash(password)
+        fresh = await ctx.services.hasher.hash(password)
     except Overloaded:
         return  # the sign-in stands; the next one will do it
 
@@ -151,23 +159,23 @@ async def _rehash(ctx: Context, admin: Admin, password: str) -> None:
         if admins.rehash(unit, admin.id, admin.password_hash, fresh):
             audit.record_installation(unit, ctx, Event.PASSWORD_REHASHED, f"admin:{admin.id}")
 
-    await ctx.house.store.write(work)
+    await ctx.services.store.write(work)
 
 
-async def refresh(ctx: Context, text: str) -> Pair:
+async def refresh(ctx: RequestContext, text: str) -> Pair:
     """As the users' refresh. Raises InvalidToken, TokenExpired."""
     return await refresh_counted(ctx, _refresh(ctx, text))
 
 
-async def _refresh(ctx: Context, text: str) -> Pair:
-    house, now = ctx.house, ctx.now
-    kind = tokens.admins_kind(house)
-    shown = await tokens.read_refresh(house, kind, text, now)
-    session, ids = await house.store.write(lambda unit: _rotate(unit, ctx, shown, now))
+async def _refresh(ctx: RequestContext, text: str) -> Pair:
+    services, now = ctx.services, ctx.now
+    kind = tokens.admins_kind(services.tokens)
+    shown = await tokens.read_refresh(services.tokens, kind, text, now)
+    session, ids = await services.store.write(lambda unit: _rotate(unit, ctx, shown, now))
     if ids is None:
         raise InvalidToken(reason="refresh token was replaced", replay="admin_refresh_token")
     holder = tokens.Subject(session.session_id, session.admin_id, "", session.ends_at)
-    return tokens.pair(house, kind, holder, ids[0], ids[1], now)
+    return tokens.pair(services.tokens, kind, holder, ids[0], ids[1], now)
 
 
 def _alive(session: admins.AdminSession | None, now: int) -> admins.AdminSession:
@@ -177,7 +185,7 @@ def _alive(session: admins.AdminSession | None, now: int) -> admins.AdminSession
 
 
 def _rotate(
-    unit: SystemUnit, ctx: Context, shown: Shown, now: int
+    unit: SystemUnit, ctx: RequestContext, shown: Shown, now: int
 ) -> tuple[admins.AdminSession, tuple[str, str | None] | None]:
     session = _alive(admins.read(unit, shown.session_id), now)
     rotation = tokens.Rotation(
@@ -185,7 +193,7 @@ def _rotate(
         lambda before, after: admins.advance(unit, shown.session_id, before, after, now),
         strict=False,
     )
-    ids = tokens.rotate(ctx.house, shown, rotation, now)
+    ids = tokens.rotate(ctx.services.tokens, shown, rotation, now)
     if ids is None:
         admins.end(unit, shown.session_id, "refresh_token_reused", now)
         subject = f"admin:{session.admin_id}"
@@ -193,7 +201,7 @@ def _rotate(
     return session, ids
 
 
-async def sign_out(ctx: Context) -> None:
+async def sign_out(ctx: RequestContext) -> None:
     """Ends the admin's session under both keys."""
     admin = ctx.admin
 
@@ -202,4 +210,4 @@ async def sign_out(ctx: Context) -> None:
             subject = f"admin:{admin.admin_id}"
             audit.record_installation(unit, ctx, Event.SIGNED_OUT, subject, session=admin.session_id)
 
-    await ctx.house.store.write(work)
+    await ctx.services.store.write(work)

@@ -12,14 +12,14 @@ from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Pair
 from manifest_auth.sign_in import devices
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.throttle import anonymous_limits, networks, origins, throttle
+from manifest_auth.throttle import networks, origins, throttle
 
 
 class Identity(NamedTuple):
@@ -58,14 +58,17 @@ class SignedIn(NamedTuple):
 
 
 def finish(
-    unit: SystemUnit, ctx: Context, tenant_id: int, identity: Identity, cookie: str | None, device: str | None
+    unit: SystemUnit, ctx: RequestContext, tenant_id: int, identity: Identity, cookie: str | None, device: str | None
 ) -> SignedIn:
     """Runs in the unit of work that makes the sign-in true. Raises AccountDisabled, Replaced."""
-    bound = unit.of(tenant_id)
+    services, bound = ctx.services, unit.of(tenant_id)
     tenant, user = check_in(unit, ctx, tenant_id, identity.user_id, identity.method, identity.proof)
     if cookie:
         sessions.end_shown(unit, cookie, ctx.now)
-    opened = sessions.open_session(bound, ctx, user.id, identity.method, identity.provider_id)
+    opened = sessions.open_session(
+        bound, ctx, user.id, identity.method, identity.provider_id, random=services.random,
+        most_s=services.settings.session_max_ttl,
+    )  # fmt: skip
     users.signed_in(bound, user.id, ctx.now)
     new_device = None if device and devices.is_ours(bound, ctx, device) else devices.new(ctx)
     origins.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
@@ -76,15 +79,14 @@ def finish(
         detail["provider"] = identity.provider_id
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
     holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
-    house = ctx.house
-    pair = tokens.pair(house, tokens.users_kind(house), holder, opened.refresh_id, None, ctx.now)
+    pair = tokens.pair(services.tokens, tokens.users_kind(services.tokens), holder, opened.refresh_id, None, ctx.now)
     return SignedIn(
         user, tenant, pair, opened.cookie, new_device, _password_due(user, tenant, ctx.now), opened.session_id
     )
 
 
 def check_in(
-    unit: SystemUnit, ctx: Context, tenant_id: int, user_id: int, method: str, proof: str | None = None
+    unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, method: str, proof: str | None = None
 ) -> tuple[Tenant, User]:
     """Client and user of somebody who proved to be that user. Raises AccountDisabled, Replaced."""
     bound = unit.of(tenant_id)
@@ -94,16 +96,18 @@ def check_in(
     if proof is not None and user.password_hash != proof:
         raise Replaced(user.password_hash)
     if user.deactivated_at is not None or tenant.suspended_at is not None:
-        anonymous_limits.record(bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled")
+        ctx.services.anonymous_limits.record(
+            bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled"
+        )
         raise AccountDisabled()
     return tenant, user
 
 
-async def run(ctx: Context, method: str, tail: Callable[[SystemUnit], SignedIn]) -> SignedIn:
+async def run(ctx: RequestContext, method: str, tail: Callable[[SystemUnit], SignedIn]) -> SignedIn:
     """Runs the tail and logs it."""
-    await ctx.house.keys.look()  # what is given out is signed with a key that counts
-    signed_in = await ctx.house.store.write_quickly(tail)
-    ctx.house.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
+    await ctx.services.keys.look()  # what is given out is signed with a key that counts
+    signed_in = await ctx.services.store.write_quickly(tail)
+    ctx.services.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
                        user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip
     return signed_in
 

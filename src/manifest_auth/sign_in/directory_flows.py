@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 from sqlalchemy import bindparam, insert, select, update
 
-from manifest_auth.context import Context
 from manifest_auth.runtime.sealing import Sealer
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import directory_proofs, sealed_for
 
@@ -73,9 +73,9 @@ _ADD = bound(
 _TAKE = bound(update(directory_proofs).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
 
 
-def begin(unit: TenantUnit, ctx: Context, directory: str, provider_id: int | None, return_to: str) -> Begun:
+def begin(unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str) -> Begun:
     """A new one, of the session that the request was made with."""
-    random = ctx.house.random
+    random = ctx.services.random
     state, browser = random.text(24), random.text(24)
     key = _hash(state)
     begun = Begun(state, random.text(24), random.text(48), _cookie(key), browser)
@@ -87,7 +87,7 @@ def begin(unit: TenantUnit, ctx: Context, directory: str, provider_id: int | Non
         browser=_hash(browser),
         session_id=ctx.user.session_id,
         provider_id=provider_id,
-        secrets=ctx.house.sealer.seal(secrets, _row(key)),
+        secrets=ctx.services.sealer.seal(secrets, _row(key)),
         return_to=return_to,
         expires_at=ctx.now + LIFE_S * 1000,
     )

@@ -6,41 +6,26 @@ back. So a session that was stolen for a minute does not become an account by wa
 
 from __future__ import annotations
 
-import hashlib
 from typing import Literal, NamedTuple
 
-from manifest_auth import audit, mail_queue, sessions, tenants
+from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import one_time_links, users, voiding
+from manifest_auth.accounts.email_change_start import Started, start
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import EmailChange, User, email_changes
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role
 from manifest_auth.runtime import mail
-from manifest_auth.runtime.settings import DAY
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import current_password
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.client_hint import Whose, agrees
-from manifest_auth.text.canonical import check_email, email_key, when
-from manifest_auth.throttle import throttle
-from manifest_auth.throttle.throttle import Counter, Policy, Wait
-
-#: How often a day a client may ask for another address for one user, and for one address: a mailbox is no target for
-#: floods. Each client is counted by itself, so that none uses up what another may.
-FLOOD = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY * 1000, ceiling=20)
+from manifest_auth.text.canonical import check_email, when
 
 Kind = Literal["email", "email-undo"]
-
-
-class Started(NamedTuple):
-    """A change that waits for its new mailbox."""
-
-    email: str
-    expires_at: int
-    mails: tuple[Queued | None, ...]
 
 
 class Found(NamedTuple):
@@ -68,52 +53,12 @@ class Undone(NamedTuple):
     resets: bool
 
 
-def start(unit: TenantUnit, ctx: Context, user: User, email: str, *, own: bool = False) -> Started:
-    """Asks both mailboxes; an earlier change that waits closes. ``user``: locked. ``own``: asked by the user, who is
-    not told whether the address is taken: its mailbox is. Where mail is set up only.
-
-    Raises ValidationError, RateLimited, Conflict for a deactivated user, and for a taken address that is not ``own``.
-    """
-    house, subject = ctx.house, f"user:{user.id}"
-    check_email(email)
-    if user.deactivated_at is not None:
-        raise Conflict("The user is deactivated")
-    other = users.find_by_email(unit, email)
-    taken = other is not None and other.id != user.id
-    if taken and not own:
-        raise Conflict("A user with this e-mail exists")
-    _count(unit, ctx, user, email)
-    token, client = house.random.text(24), tenants.get(unit, unit.tenant_id).name
-    expires_at = email_changes.add(unit, user, email, token, ctx.caller.actor, ctx.now)
-    change = {"before": {"email": user.email}, "after": {"email": email}}
-    audit.record(unit, ctx, Event.EMAIL_CHANGE_STARTED, subject, taken=taken, expires=when(expires_at), **change)
-    asking = mail.email_confirm(email, client, one_time_links.address(house.settings.public_url, token))
-    mails = (  # a taken address gets no token, so nothing confirms that change
-        mail_queue.add(unit, house, mail.email_taken(email, client) if taken else asking, "email_confirm", subject),
-        mail_queue.add(unit, house, mail.email_asked(user.email, client), "email_asked", subject),
-    )
-    return Started(email, expires_at, mails)
-
-
-def _count(unit: TenantUnit, ctx: Context, user: User, email: str) -> None:
-    if ctx.house.settings.rate_limits == "off":
-        return
-    to = hashlib.sha256(email_key(email).encode()).hexdigest()
-    keys = (
-        throttle.span_key("email_change", *of, now=ctx.now, span_s=DAY)
-        for of in (("of", unit.tenant_id, user.id), ("to", unit.tenant_id, to))
-    )
-    held = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], ctx.now)
-    if held is not None:
-        raise throttle.refusal(ctx, "change", Wait(held.ms, "account"))
-
-
-async def start_own(ctx: Context, email: str, password: str) -> Started:
+async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
     """For the caller, who shows the current password. Raises ValidationError, InvalidCredentials, RateLimited,
     Overloaded, Conflict where no mail is set up or the caller has no password."""
     caller = ctx.user
     check_email(email, "newEmail")
-    if not ctx.house.mail.is_set_up:
+    if not ctx.services.mail.is_set_up:
         raise Conflict("No mail is set up here: ask those who manage your account")
     user = await ctx.store.read(lambda unit: users.get(unit, caller.user_id))
     if user.password_hash is None or not tenants.settings_of(caller.tenant_settings).password_sign_in:
@@ -126,14 +71,16 @@ async def start_own(ctx: Context, email: str, password: str) -> Started:
         bound = unit.of(caller.tenant_id)
         now_user = users.get(bound, caller.user_id, lock=True)
         proved.check_again(unit, now_user)
-        return start(bound, ctx, now_user, email, own=True)
+        return start(bound, ctx, ctx.services.account_tools, now_user, email, own=True)
 
-    started = await ctx.house.store.write(work)
-    mail_queue.send_soon(ctx.house, ctx.request_id, *started.mails)
+    started = await ctx.services.store.write(work)
+    ctx.services.mail_queue.send_soon(ctx.request_id, *started.mails)
     return started
 
 
-def find(unit: SystemUnit, ctx: Context, token: str, kind: Kind | None = None, *, lock: bool = False) -> Found | None:
+def find(
+    unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind | None = None, *, lock: bool = False
+) -> Found | None:
     """The change that a token confirms or undoes; None where there is none, or none of that ``kind``. Raises
     InvalidToken, always the same, for one that does not work any more. ``lock``: the user stays as it is."""
     change = email_changes.find_anywhere(unit, token)
@@ -157,7 +104,7 @@ def find(unit: SystemUnit, ctx: Context, token: str, kind: Kind | None = None, *
     return Found(change, own_kind, tenant, user)
 
 
-def _get(unit: SystemUnit, ctx: Context, token: str, kind: Kind, named: str | None) -> Found:
+def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind, named: str | None) -> Found:
     found = find(unit, ctx, token, kind, lock=True)
     if found is None:
         raise InvalidToken(reason="link: unknown")
@@ -166,34 +113,34 @@ def _get(unit: SystemUnit, ctx: Context, token: str, kind: Kind, named: str | No
     return found
 
 
-async def confirm(ctx: Context, token: str, named: str | None) -> str:
+async def confirm(ctx: RequestContext, token: str, named: str | None) -> str:
     """The new address takes effect, and is proved; links that went to the old one close. ``named``: the
     ``X-Client-ID``. Raises InvalidToken, Forbidden, Conflict when another account has the address by now."""
-    house = ctx.house
+    services = ctx.services
 
     def work(unit: SystemUnit) -> tuple[str, Queued | None]:
         change, _, tenant, user = _get(unit, ctx, token, "email", named)
-        bound, subject, undo = unit.of(tenant.id), f"user:{user.id}", house.random.text(24)
+        bound, subject, undo = unit.of(tenant.id), f"user:{user.id}", services.random.text(24)
         if not email_changes.confirm(bound, change, undo, ctx.now):
             raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
         after = users.set_email(bound, user, change.new_email, ctx.now)
         email_changes.close_pending(bound, user.id, ctx.now)
         one_time_links.close(bound, user.id, ctx.now)
-        told = mail.email_changed(user.email, tenant.name, one_time_links.address(house.settings.public_url, undo))
+        told = mail.email_changed(user.email, tenant.name, one_time_links.address(services.settings.public_url, undo))
         detail = {"before": {"email": user.email}, "after": {"email": after.email}, "started_by": change.started_by}
         audit.record(bound, ctx, Event.EMAIL_CHANGED, subject, **detail)
-        return after.email, mail_queue.add(bound, house, told, "email_changed", subject)
+        return after.email, services.mail_queue.add(bound, told, "email_changed", subject)
 
-    email, queued = await house.store.write(work)
-    mail_queue.send_soon(house, ctx.request_id, queued)
+    email, queued = await services.store.write(work)
+    services.mail_queue.send_soon(ctx.request_id, queued)
     return email
 
 
-async def undo(ctx: Context, token: str, named: str | None) -> Undone:
+async def undo(ctx: RequestContext, token: str, named: str | None) -> Undone:
     """Puts the old address back, ends all sessions, voids the password, and closes every link and every later change.
     Where the old address was the user's beyond doubt it gets a link to choose a new password. Raises as
     :func:`confirm`."""
-    house = ctx.house
+    services = ctx.services
 
     def work(unit: SystemUnit) -> tuple[str, Queued | None]:
         change, _, tenant, user = _get(unit, ctx, token, "email-undo", named)
@@ -207,21 +154,23 @@ async def undo(ctx: Context, token: str, named: str | None) -> Undone:
         audit.record(bound, ctx, Event.EMAIL_CHANGE_UNDONE, subject, **detail)
         return after.email, _new_password(bound, ctx, change, tenant, user)
 
-    email, queued = await house.store.write(work)
-    mail_queue.send_soon(house, ctx.request_id, queued)
+    email, queued = await services.store.write(work)
+    services.mail_queue.send_soon(ctx.request_id, queued)
     return Undone(email, queued is not None)
 
 
-def _new_password(unit: TenantUnit, ctx: Context, change: EmailChange, tenant: Tenant, user: User) -> Queued | None:
+def _new_password(
+    unit: TenantUnit, ctx: RequestContext, change: EmailChange, tenant: Tenant, user: User
+) -> Queued | None:
     """A link for a new password, where there was one and the old address was proved, or its owner asked for the change.
     Else a mistyped address that was put right would give the account to the owner of that mailbox."""
-    house, subject = ctx.house, f"user:{user.id}"
+    services, subject = ctx.services, f"user:{user.id}"
     is_owners = change.old_proved_at is not None or change.started_by == subject
     by_password = user.password_hash is not None and tenants.settings_of(tenant.settings).password_sign_in
-    if not (is_owners and by_password and house.mail.is_set_up):
+    if not (is_owners and by_password and services.mail.is_set_up):
         return None
-    token = house.random.text(24)
+    token = services.random.text(24)
     expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, subject, ctx.now, emailed=True)
     audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, subject, expires=when(expires_at), by="mail")
-    told = mail.email_undone(change.old_email, tenant.name, one_time_links.address(house.settings.public_url, token))
-    return mail_queue.add(unit, house, told, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)
+    told = mail.email_undone(change.old_email, tenant.name, one_time_links.address(services.settings.public_url, token))
+    return services.mail_queue.add(unit, told, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)

@@ -19,17 +19,16 @@ from sqlalchemy import bindparam, insert, select, update
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden, SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.sign_in_metrics import counted
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sign_in_codes
 from manifest_auth.tenants.client_hint import Whose, agrees
 from manifest_auth.text import base64url
-from manifest_auth.throttle import anonymous_limits
 
 METHOD: Method = "code"
 LIFE_MS = 60_000
@@ -81,9 +80,9 @@ def check_challenge(challenge: str, *, is_needed: bool) -> str:
     return challenge
 
 
-def issue(unit: TenantUnit, ctx: Context, identity: completion.Identity, challenge: str) -> str:
+def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, challenge: str) -> str:
     """A new code; only its hash is kept."""
-    code = ctx.house.random.text(32)
+    code = ctx.services.random.text(32)
     unit.change(
         _ADD,
         key=_key(code),
@@ -96,19 +95,21 @@ def issue(unit: TenantUnit, ctx: Context, identity: completion.Identity, challen
     return code
 
 
-async def exchange(ctx: Context, shown: Shown, browser: completion.Browser) -> completion.SignedIn:
+async def exchange(ctx: RequestContext, shown: Shown, browser: completion.Browser) -> completion.SignedIn:
     """The session that the code stands for begins. Raises SsoFailed, AccountDisabled, Forbidden."""
     exchanging = completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, shown, browser))
     return await counted(ctx, METHOD, exchanging)
 
 
-def _exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: completion.Browser) -> completion.SignedIn:
+def _exchange(unit: SystemUnit, ctx: RequestContext, shown: Shown, browser: completion.Browser) -> completion.SignedIn:
     tenant, found = _held(unit, ctx, shown.code)
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
         session_id = found.session_id or ""
-        anonymous_limits.record(tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=session_id)
+        ctx.services.anonymous_limits.record(
+            tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=session_id
+        )
         raise SsoFailed(_OVER, reason="one-time code: shown a second time", replay="one_time_code")
     if not agrees(shown.named, Whose(tenants.get(unit, found.tenant_id).identifier, found.tenant_id)):
         raise Forbidden(reason="X-Client-ID disagrees with the one-time code")
@@ -124,7 +125,7 @@ def _exchange(unit: SystemUnit, ctx: Context, shown: Shown, browser: completion.
     return signed_in
 
 
-def _held(unit: SystemUnit, ctx: Context, code: str) -> tuple[TenantUnit, Code]:
+def _held(unit: SystemUnit, ctx: RequestContext, code: str) -> tuple[TenantUnit, Code]:
     """The code, held alone until the end; and before it its user, as everybody does who takes codes back. Raises
     SsoFailed."""
     found = unit.first(_FIND, key=_key(code), now=ctx.now)

@@ -7,39 +7,38 @@ guesses back. A password is replaced, never made: an account that gets in throug
 
 from __future__ import annotations
 
-from manifest_auth import audit, mail_queue
+from manifest_auth import audit
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.mail_queue import Queued
 from manifest_auth.runtime import mail
 from manifest_auth.runtime.metrics import Door
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password
 from manifest_auth.sign_in.password import Attempt, Claim
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import when
-from manifest_auth.throttle import throttle
 
 DOOR: Door = "forgot"
 
 
-async def forgot(ctx: Context, claim: Claim) -> None:
+async def forgot(ctx: RequestContext, claim: Claim) -> None:
     """Sends a link in the background. Raises RateLimited."""
-    house = ctx.house
-    attempt = await house.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, DOOR))
+    services = ctx.services
+    attempt = await services.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, DOOR))
     if attempt.wait is not None:
-        raise throttle.refusal(ctx, DOOR, attempt.wait)
-    house.mail.in_background(_send(ctx, attempt))
+        raise ctx.services.throttle.refusal(DOOR, attempt.wait)
+    services.mail.in_background(_send(ctx, attempt))
 
 
-async def _send(ctx: Context, attempt: Attempt) -> None:
-    house, tenant, user = ctx.house, attempt.tenant, attempt.user
-    if not ctx.house.mail.is_set_up:
+async def _send(ctx: RequestContext, attempt: Attempt) -> None:
+    services, tenant, user = ctx.services, attempt.tenant, attempt.user
+    if not ctx.services.mail.is_set_up:
         return _not_sent(ctx, "no mail server is set up")
     if tenant is None or user is None or tenant.suspended_at is not None:
         return _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
-    token = ctx.house.random.text(24)
+    token = ctx.services.random.text(24)
 
     def work(unit: TenantUnit) -> Queued | None:
         now_user = users.get(unit, user.id, lock=True)
@@ -49,14 +48,14 @@ async def _send(ctx: Context, attempt: Attempt) -> None:
         maker = f"user:{user.id}"
         expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
         audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
-        letter = mail.reset(now_user.email, tenant.name, one_time_links.address(house.settings.public_url, token))
-        return mail_queue.add(unit, house, letter, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
+        letter = mail.reset(now_user.email, tenant.name, one_time_links.address(services.settings.public_url, token))
+        return services.mail_queue.add(unit, letter, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
 
-    queued = await house.store.of(tenant.id).write(work)
+    queued = await services.store.of(tenant.id).write(work)
     if queued is None:
         return _not_sent(ctx, "the account is deactivated or has no password")
-    return mail_queue.send_soon(house, ctx.request_id, queued)
+    return services.mail_queue.send_soon(ctx.request_id, queued)
 
 
-def _not_sent(ctx: Context, reason: str) -> None:
-    ctx.house.log.info("reset_not_mailed", request_id=ctx.request_id, reason=reason)
+def _not_sent(ctx: RequestContext, reason: str) -> None:
+    ctx.services.log.info("reset_not_mailed", request_id=ctx.request_id, reason=reason)

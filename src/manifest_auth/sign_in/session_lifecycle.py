@@ -5,9 +5,9 @@ from __future__ import annotations
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.audit import Event, refusals
-from manifest_auth.context import Context
+from manifest_auth.audit import Event
 from manifest_auth.errors import Forbidden, InvalidToken, NotFound, ValidationError
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Principal, SessionRow, tokens
 from manifest_auth.sessions.tokens import Pair, Shown
 from manifest_auth.sessions.tokens.refresh import Verdict, judge
@@ -20,7 +20,7 @@ from manifest_auth.tenants.client_hint import Whose, agrees
 LIST_LIMIT = 100
 
 
-async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
+async def refresh(ctx: RequestContext, text: str, named: str | None) -> Pair:
     """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
 
     User, tenant and session are looked at anew. The token in force costs no write; the rest is decided inside one unit
@@ -29,26 +29,28 @@ async def refresh(ctx: Context, text: str, named: str | None) -> Pair:
     return await refresh_counted(ctx, _refresh(ctx, text, named))
 
 
-async def _refresh(ctx: Context, text: str, named: str | None) -> Pair:
-    house, now = ctx.house, ctx.now
-    kind = tokens.users_kind(house)
-    shown = await tokens.read_refresh(house, kind, text, now)
-    seen = await sessions.look_up(house.store, shown.session_id)
+async def _refresh(ctx: RequestContext, text: str, named: str | None) -> Pair:
+    services, now = ctx.services, ctx.now
+    kind = tokens.users_kind(services.tokens)
+    shown = await tokens.read_refresh(services.tokens, kind, text, now)
+    seen = await sessions.look_up(services.store, shown.session_id)
     if seen is not None and now < seen.ends_at and not seen.is_alive(now):
         actor, why = f"user:{seen.user_id}", "refresh: session, user or client is not alive"
-        await refusals.put(ctx, seen.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/client/auth/refresh")
+        await ctx.services.refusals.put(
+            ctx, seen.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/client/auth/refresh"
+        )
     principal = _alive(seen, now)
     if not agrees(named, Whose(principal.client, principal.tenant_id)):
         raise Forbidden(reason="X-Client-ID disagrees with the refresh token")
     strict = tenants.settings_of(principal.tenant_settings).refresh_strict
-    verdict = judge(shown, principal.chain, now, house.settings.refresh_grace * 1000, strict=strict)
+    verdict = judge(shown, principal.chain, now, services.settings.refresh_grace * 1000, strict=strict)
     ids = await _next(ctx, shown, verdict, principal, now)
     if ids is None:
-        house.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
+        services.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
                           user=principal.user_id, session=shown.session_id, address=ctx.address)  # fmt: skip
         raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
     holder = tokens.Subject(shown.session_id, principal.user_id, principal.client, principal.ends_at)
-    return tokens.pair(house, kind, holder, ids[0], ids[1], now)
+    return tokens.pair(services.tokens, kind, holder, ids[0], ids[1], now)
 
 
 def _alive(principal: Principal | None, now: int) -> Principal:
@@ -58,11 +60,11 @@ def _alive(principal: Principal | None, now: int) -> Principal:
 
 
 async def _next(
-    ctx: Context, shown: Shown, verdict: Verdict, seen: Principal, now: int
+    ctx: RequestContext, shown: Shown, verdict: Verdict, seen: Principal, now: int
 ) -> tuple[str, str | None] | None:
     """Own id and parent of the token to give, or None for a reuse. The usual cases are one conditional statement, which
     does nothing when session or chain are no longer as they were ``seen``; then all is judged anew."""
-    store, child = ctx.house.store.of(seen.tenant_id), ctx.house.random.text(12)
+    store, child = ctx.services.store.of(seen.tenant_id), ctx.services.random.text(12)
     strict = tenants.settings_of(seen.tenant_settings).refresh_strict
     if verdict is Verdict.CHILD:
         return child, shown.own
@@ -71,10 +73,10 @@ async def _next(
         return child, shown.own
     if succeeds and await sessions.advance_at_once(store, shown.session_id, shown.own, child, now):
         return child, shown.own
-    return await ctx.house.store.write_quickly(lambda unit: _rotate(unit, ctx, shown, now))
+    return await ctx.services.store.write_quickly(lambda unit: _rotate(unit, ctx, shown, now))
 
 
-def _rotate(unit: SystemUnit, ctx: Context, shown: Shown, now: int) -> tuple[str, str | None] | None:
+def _rotate(unit: SystemUnit, ctx: RequestContext, shown: Shown, now: int) -> tuple[str, str | None] | None:
     principal = _alive(sessions.read(unit, shown.session_id), now)
     bound = unit.of(principal.tenant_id)
     rotation = tokens.Rotation(
@@ -82,7 +84,7 @@ def _rotate(unit: SystemUnit, ctx: Context, shown: Shown, now: int) -> tuple[str
         lambda before, after: sessions.advance(bound, shown.session_id, before, after, now),
         tenants.settings_of(principal.tenant_settings).refresh_strict,
     )
-    ids = tokens.rotate(ctx.house, shown, rotation, now)
+    ids = tokens.rotate(ctx.services.tokens, shown, rotation, now)
     if ids is None:
         sessions.end(bound, shown.session_id, "refresh_token_reused", now)
         subject = f"user:{principal.user_id}"
@@ -90,7 +92,7 @@ def _rotate(unit: SystemUnit, ctx: Context, shown: Shown, now: int) -> tuple[str
     return ids
 
 
-async def sign_out(ctx: Context) -> None:
+async def sign_out(ctx: RequestContext) -> None:
     """Ends the caller's session under all three keys."""
     user = ctx.user
 
@@ -103,7 +105,7 @@ async def sign_out(ctx: Context) -> None:
     await ctx.store.write_quickly(work)
 
 
-async def sign_out_all(ctx: Context) -> int:
+async def sign_out_all(ctx: RequestContext) -> int:
     """Ends all sessions of the caller, this one too. Number of sessions that were ended."""
     user = ctx.user
 
@@ -117,12 +119,12 @@ async def sign_out_all(ctx: Context) -> int:
     return await ctx.store.write(work)
 
 
-async def list_sessions(ctx: Context) -> list[SessionRow]:
+async def list_sessions(ctx: RequestContext) -> list[SessionRow]:
     """The caller's open sessions, newest first."""
     return await ctx.store.read(lambda unit: sessions.list_open(unit, ctx.user.user_id, ctx.now, LIST_LIMIT))
 
 
-async def end_one(ctx: Context, session_id: str) -> None:
+async def end_one(ctx: RequestContext, session_id: str) -> None:
     """Ends one of the caller's own sessions. Raises NotFound for any other."""
     user = ctx.user
 
@@ -135,12 +137,12 @@ async def end_one(ctx: Context, session_id: str) -> None:
     await ctx.store.write(work)
 
 
-async def change_password(ctx: Context, current: str, new: str) -> None:
+async def change_password(ctx: RequestContext, current: str, new: str) -> None:
     """Sets a new password and ends all other sessions of the caller. The current one is asked for and throttled.
 
     Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded.
     """
-    house, caller = ctx.house, ctx.user
+    services, caller = ctx.services, ctx.user
     proved = await current_password.prove(ctx, current)
     user = proved.user
     if new == current:
@@ -157,4 +159,4 @@ async def change_password(ctx: Context, current: str, new: str) -> None:
         ended = sessions.end_all(bound, caller.user_id, "password_changed", ctx.now, but=caller.session_id)
         audit.record(bound, ctx, Event.PASSWORD_CHANGED, f"user:{caller.user_id}", sessions_ended=ended)
 
-    await house.store.write(work)
+    await services.store.write(work)

@@ -15,17 +15,17 @@ from manifest_auth.accounts import one_time_links, users, voiding
 from manifest_auth.accounts.one_time_links import Link, Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, new_password
 from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
 from manifest_auth.sign_in.sign_in_metrics import counted
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.client_hint import Whose, agrees
-from manifest_auth.throttle import anonymous_limits, throttle
+from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
 
 T = TypeVar("T")
@@ -72,7 +72,9 @@ class Looked(NamedTuple):
     ways: list[Provider]
 
 
-def find(unit: SystemUnit, ctx: Context, token: str, purpose: Purpose | None = None, *, lock: bool = False) -> Found:
+def find(
+    unit: SystemUnit, ctx: RequestContext, token: str, purpose: Purpose | None = None, *, lock: bool = False
+) -> Found:
     """The link of a token, for that purpose or for any. Raises InvalidToken, always the same, for one that does not
     work. ``lock``: the user stays as it is until the transaction ends."""
     link = one_time_links.find_anywhere(unit, token)
@@ -93,14 +95,14 @@ def find(unit: SystemUnit, ctx: Context, token: str, purpose: Purpose | None = N
     return Found(link, tenant, user)
 
 
-async def look(ctx: Context, token: str) -> Looked:
+async def look(ctx: RequestContext, token: str) -> Looked:
     """What a link is good for; uses nothing up. Raises InvalidToken."""
 
     def work(unit: SystemUnit) -> Looked:
         found = find(unit, ctx, token)
         return Looked(found, ways(unit, found))
 
-    return await ctx.house.store.read(work)
+    return await ctx.services.store.read(work)
 
 
 def ways(unit: SystemUnit, found: Found) -> list[Provider]:
@@ -109,7 +111,7 @@ def ways(unit: SystemUnit, found: Found) -> list[Provider]:
     return [provider for provider in listed if provider.disabled_at is None]
 
 
-async def choose_password(ctx: Context, shown: Shown, browser: Browser) -> SignedIn:
+async def choose_password(ctx: RequestContext, shown: Shown, browser: Browser) -> SignedIn:
     """Sets the password, ends all sessions, opens one.
 
     Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.
@@ -117,10 +119,12 @@ async def choose_password(ctx: Context, shown: Shown, browser: Browser) -> Signe
     return await counted(ctx, METHOD, _choose_password(ctx, shown, browser))
 
 
-async def _choose_password(ctx: Context, shown: Shown, browser: Browser) -> SignedIn:
-    house = ctx.house
-    house.hasher.check_room()
-    found = await _refusals_recorded(ctx, shown, house.store.read(lambda u: find(u, ctx, shown.token, shown.purpose)))
+async def _choose_password(ctx: RequestContext, shown: Shown, browser: Browser) -> SignedIn:
+    services = ctx.services
+    services.hasher.check_room()
+    found = await _refusals_recorded(
+        ctx, shown, services.store.read(lambda u: find(u, ctx, shown.token, shown.purpose))
+    )
     tenant = found.tenant
     if not agrees(shown.named, Whose(tenant.identifier, tenant.id)):
         raise Forbidden(reason="X-Client-ID disagrees with the link")
@@ -141,7 +145,7 @@ async def _choose_password(ctx: Context, shown: Shown, browser: Browser) -> Sign
     return await _refusals_recorded(ctx, shown, completion.run(ctx, METHOD, tail))
 
 
-async def _refusals_recorded(ctx: Context, shown: Shown, work: Awaitable[T]) -> T:
+async def _refusals_recorded(ctx: RequestContext, shown: Shown, work: Awaitable[T]) -> T:
     """Writes down that a link was shown which does not work any more, where there is such a link: one that was made up
     is nobody's."""
     try:
@@ -152,31 +156,31 @@ async def _refusals_recorded(ctx: Context, shown: Shown, work: Awaitable[T]) -> 
         def record(unit: SystemUnit) -> None:
             if link := one_time_links.find_anywhere(unit, shown.token):
                 bound, subject = unit.of(link.tenant_id), f"user:{link.user_id}"
-                anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
+                ctx.services.anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
 
-        await ctx.house.store.write_quickly(record)
+        await ctx.services.store.write_quickly(record)
         raise
 
 
-async def _count(ctx: Context, found: Found) -> Counters:
+async def _count(ctx: RequestContext, found: Found) -> Counters:
     """Hashes cost: whoever holds a link has as many tries as somebody who guesses passwords. These counters are the
     link's own; those of the account are not touched, neither here nor when it succeeds. Raises RateLimited."""
     counters = throttle.counters(METHOD, str(found.link.id), ctx.address, None)
-    if ctx.house.settings.rate_limits == "off":
+    if not ctx.services.throttle.is_on:
         return counters
 
     def count(unit: SystemUnit) -> throttle.Wait | None:
         if wait := throttle.count(unit, counters, ctx.now):
             bound, subject = unit.of(found.tenant.id), f"user:{found.user.id}"
-            anonymous_limits.record(bound, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms)
+            ctx.services.anonymous_limits.record(bound, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms)
         return wait
 
-    if wait := await ctx.house.store.write_quickly(count):
-        raise throttle.refusal(ctx, METHOD, wait)
+    if wait := await ctx.services.store.write_quickly(count):
+        raise ctx.services.throttle.refusal(METHOD, wait)
     return counters
 
 
-def _set(unit: SystemUnit, ctx: Context, found: Found, fresh: str) -> None:
+def _set(unit: SystemUnit, ctx: RequestContext, found: Found, fresh: str) -> None:
     bound, user = unit.of(found.tenant.id), found.user
     if not one_time_links.use(bound, found.link, ctx.now):
         raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")

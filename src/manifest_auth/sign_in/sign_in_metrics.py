@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -22,6 +21,7 @@ from manifest_auth.errors import (
     TokenExpired,
 )
 from manifest_auth.runtime.metrics import Method, Result
+from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 
 T = TypeVar("T")
@@ -38,28 +38,28 @@ _RESULTS: tuple[tuple[tuple[type[Exception], ...], Result], ...] = (
 
 
 async def counted(
-    ctx: Context, method: Method, work: Awaitable[T], result_of: Callable[[T], Result | None] = lambda _: "ok"
+    ctx: RequestContext, method: Method, work: Awaitable[T], result_of: Callable[[T], Result | None] = lambda _: "ok"
 ) -> T:
     """The outcome of ``work``, counted. ``result_of``: how a success is counted; None: not yet."""
     try:
         done = await work
     except Exception as error:
         if result := _result(error):
-            ctx.house.metrics.signed_in(method, result)
+            ctx.services.metrics.signed_in(method, result)
         raise
     if result := result_of(done):
-        ctx.house.metrics.signed_in(method, result)
+        ctx.services.metrics.signed_in(method, result)
     return done
 
 
-async def refresh_counted(ctx: Context, work: Awaitable[T]) -> T:
+async def refresh_counted(ctx: RequestContext, work: Awaitable[T]) -> T:
     """As :func:`counted`, for a refresh."""
     try:
         done = await work
     except (InvalidToken, TokenExpired, Forbidden) as error:
-        ctx.house.metrics.refreshed("reused" if error.replay else "refused")
+        ctx.services.metrics.refreshed("reused" if error.replay else "refused")
         raise
-    ctx.house.metrics.refreshed("ok")
+    ctx.services.metrics.refreshed("ok")
     return done
 
 

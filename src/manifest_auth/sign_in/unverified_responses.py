@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from manifest_auth.context import Context
 from manifest_auth.providers import sign_in_flows
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.anonymous_limits import DOOR, FLOW_LIFE_S
@@ -34,17 +34,17 @@ class Taken(NamedTuple):
             throttle.forgive(unit, counter.key)
 
 
-async def take(ctx: Context, state: str, cookie_of: Callable[[str], str | None]) -> Taken:
+async def take(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> Taken:
     """Counts a response. ``state``: what it says of the sign-in that it answers. Raises RateLimited."""
-    if ctx.house.settings.rate_limits == "off":
+    if not ctx.services.throttle.is_on:
         return Taken([])
-    taken = await ctx.house.store.write_quickly(lambda unit: _count(unit, ctx, state, cookie_of))
+    taken = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, state, cookie_of))
     if isinstance(taken, Taken):
         return taken
-    raise throttle.refusal(ctx, DOOR, Wait(taken.ms, "address"))
+    raise ctx.services.throttle.refusal(DOOR, Wait(taken.ms, "address"))
 
 
-def _count(unit: SystemUnit, ctx: Context, state: str, cookie_of: Callable[[str], str | None]) -> Taken | Held:
+def _count(unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> Taken | Held:
     counters = throttle.in_order(throttle.by_address(RESPONSES, lambda network: _key("from", network), ctx.address))
     held = throttle.count_each(unit, counters, ctx.now)
     if held is None:

@@ -9,8 +9,8 @@ from functools import lru_cache
 from urllib.parse import SplitResult, urlsplit
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.runtime.settings import is_loopback_host
 from manifest_auth.text import invisible
+from manifest_auth.text.hosts import is_loopback_host
 
 #: Visible ASCII without what browsers read as something else than RFC 3986 does: quotes, angle brackets, backslash.
 _ADDRESS = re.compile(r"[!#$%&'()*+,\-./0-9:;=?@A-Z\[\]_a-z~]{1,2000}\Z")

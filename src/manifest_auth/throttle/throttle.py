@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, case, delete, select, update
 
-from manifest_auth.context import Context
 from manifest_auth.errors import Overloaded, RateLimited
-from manifest_auth.runtime.hashing import Proof
-from manifest_auth.runtime.metrics import Door, Limit
-from manifest_auth.store import SystemUnit, TenantUnit, unowned, upsert
+from manifest_auth.runtime.hashing import Hasher, Proof
+from manifest_auth.runtime.metrics import Door, Limit, Metrics
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned, upsert
 from manifest_auth.store.tables import throttles
 from manifest_auth.throttle.networks import is_somewhere, network_of, networks_of, widened
 
@@ -85,6 +85,23 @@ class Wait(NamedTuple):
 
     ms: int
     limit: Limit
+
+
+class Throttle:
+    """Whether attempts are limited in this installation, and the refusal of one that has to wait."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.is_on = settings.rate_limits == "on"
+        self._metrics = metrics
+
+    def count(self, unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
+        """As :func:`count`; None where attempts are not limited."""
+        return count(unit, counters, now) if self.is_on else None
+
+    def refusal(self, entry: Door, wait: Wait) -> RateLimited:
+        """For an attempt at ``entry`` that has to wait; counts it."""
+        self._metrics.throttled(entry, wait.limit)
+        return RateLimited(retry_after=-(-wait.ms // 1000))
 
 
 class _Row(NamedTuple):
@@ -219,12 +236,6 @@ def held(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Held | No
     return Held(row.allowed_at - now, counter)
 
 
-def refusal(ctx: Context, door: Door, wait: Wait) -> RateLimited:
-    """For an attempt that has to wait; counts it."""
-    ctx.house.metrics.throttled(door, wait.limit)
-    return RateLimited(retry_after=-(-wait.ms // 1000))
-
-
 def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: int = 0) -> int:
     """Counts one more, and asks for no pause. How many there are now."""
     row = unit.first(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
@@ -251,16 +262,18 @@ def succeeded(unit: SystemUnit, counters: Counters) -> None:
             unit.change(_CLEAR, key=counter.key)
 
 
-async def prove(ctx: Context, counters: Counters, stored: str | None, password: str, decoy: str | None = None) -> Proof:
+async def prove(
+    hasher: Hasher, store: Store, counters: Counters, stored: str | None, password: str, decoy: str | None = None
+) -> Proof:
     """The verdict of the hash on a counted attempt. One that found the queue full was never tried, and is no failure.
     ``decoy``: see :meth:`Hasher.verify`.
 
     Raises Overloaded.
     """
     try:
-        return await ctx.house.hasher.verify(stored, password, decoy)
+        return await hasher.verify(stored, password, decoy)
     except Overloaded:
-        await ctx.house.store.write(lambda unit: _uncount(unit, counters))
+        await store.write(lambda unit: _uncount(unit, counters))
         raise
 
 

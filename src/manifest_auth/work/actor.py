@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeVar
 
-from manifest_auth.context import Context
+from manifest_auth.context import Request
 from manifest_auth.errors import ValidationError
 
 R = TypeVar("R")
@@ -20,7 +20,7 @@ class Actor(NamedTuple):
     at: int
 
 
-def actor_of(ctx: Context) -> Actor:
+def actor_of(ctx: Request) -> Actor:
     return Actor(ctx.user.user_id, ctx.now)
 
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import and_, bindparam, insert, select, update
 
 from manifest_auth.accounts.admins.second_factor import HAS_ONE, IS_REQUIRED
-from manifest_auth.context import Context
+from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import Chain
 from manifest_auth.store import SystemUnit, unowned
 from manifest_auth.store.tables import admin_sessions, system_admins
@@ -142,11 +143,13 @@ def rehash(unit: SystemUnit, admin_id: int, old_hash: str, new_hash: str) -> boo
     return unit.change(_REHASH, of_id=admin_id, old_hash=old_hash, new_hash=new_hash) == 1
 
 
-def open_session(unit: SystemUnit, ctx: Context, admin_id: int) -> tuple[str, str, int]:
+def open_session(
+    unit: SystemUnit, request: Request, admin_id: int, *, random: Random, most_s: int
+) -> tuple[str, str, int]:
     """Session id, id of its first refresh token, and when it ends."""
-    random, now = ctx.house.random, ctx.now
+    now = request.now
     session_id, refresh_id = random.text(16), random.text(12)
-    ends_at = now + ctx.house.settings.admin_session_ttl * 1000
+    ends_at = now + most_s * 1000
     unit.change(
         _OPEN,
         id=session_id,
@@ -154,8 +157,8 @@ def open_session(unit: SystemUnit, ctx: Context, admin_id: int) -> tuple[str, st
         created_at=now,
         ends_at=ends_at,
         last_used_at=now,
-        address=ctx.address,
-        user_agent=ctx.user_agent,
+        address=request.address,
+        user_agent=request.user_agent,
         refresh_current=refresh_id,
         refresh_changed_at=now,
     )

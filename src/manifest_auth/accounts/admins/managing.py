@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, select, update
 
 from manifest_auth.accounts.admins.admins import Admin, get_locked, read
 from manifest_auth.accounts.admins.second_factor import HAS_ONE
-from manifest_auth.context import AdminCaller, Context
+from manifest_auth.context import AdminCaller, Request
 from manifest_auth.errors import Conflict, InvalidToken, NotFound
 from manifest_auth.store import Listing, SystemUnit, unowned
 from manifest_auth.store.tables import admin_sessions, system_admins
@@ -76,7 +76,7 @@ def get_listed(unit: SystemUnit, admin_id: int) -> Listed:
     return found
 
 
-def acting(unit: SystemUnit, ctx: Context) -> list[int]:
+def acting(unit: SystemUnit, ctx: Request) -> list[int]:
     """The ids of all active admins, locked. Raises InvalidToken when the one who acts is none of them any more."""
     active = [row.id for row in unit.all(_ACTIVE)]
     if isinstance(ctx.caller, AdminCaller):
@@ -86,7 +86,7 @@ def acting(unit: SystemUnit, ctx: Context) -> list[int]:
     return active
 
 
-def managed(unit: SystemUnit, ctx: Context, admin_id: int, *, own: str = "") -> Admin:
+def managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
     """The admin, locked. ``own``: the sentence for those who would do it to themselves, where nobody may.
 
     Raises NotFound, InvalidToken, Conflict.
@@ -98,7 +98,7 @@ def managed(unit: SystemUnit, ctx: Context, admin_id: int, *, own: str = "") -> 
     return get_locked(unit, admin_id)
 
 
-def disable(unit: SystemUnit, ctx: Context, admin_id: int) -> int:
+def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> int:
     """Keeps the admin out at once. How many sessions were ended. Raises NotFound, InvalidToken, and Conflict for one
     who is disabled already and for the last active one."""
     active = acting(unit, ctx)

@@ -13,9 +13,9 @@ from manifest_auth.accounts.admins import managing, second_factor
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, Overloaded
 from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text.canonical import when
@@ -76,7 +76,7 @@ def wire(admin: managing.Listed) -> dict[str, Any]:
     }
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
     def work(unit: SystemUnit) -> lists.Rows[managing.Listed]:
@@ -88,21 +88,21 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             value_of=lambda admin, _sort: admin.username.casefold(),
         )
 
-    found = await ctx.house.store.read(work)
+    found = await ctx.services.store.read(work)
     return ok({"items": [wire(a) for a in found.items], "nextCursor": found.next_cursor})
 
 
-async def _get(ctx: Context, call: Call[None]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[None]) -> Answer:
     admin_id = call.id("admin")
-    return ok(wire(await ctx.house.store.read(lambda unit: managing.get_listed(unit, admin_id))))
+    return ok(wire(await ctx.services.store.read(lambda unit: managing.get_listed(unit, admin_id))))
 
 
-async def _create(ctx: Context, call: Call[AdminBody]) -> Answer:
-    body, house = call.body, ctx.house
-    made = house.random.text(_PASSWORD_BYTES) if body.password is UNSET else None
+async def _create(ctx: RequestContext, call: Call[AdminBody]) -> Answer:
+    body, services = call.body, ctx.services
+    made = services.random.text(_PASSWORD_BYTES) if body.password is UNSET else None
     if made is None:
         password_rules.check(str(body.password), PasswordRules(), (body.username,))
-    stored = await house.hasher.hash(made or str(body.password))
+    stored = await services.hasher.hash(made or str(body.password))
 
     def work(unit: SystemUnit) -> managing.Listed:
         managing.acting(unit, ctx)
@@ -110,10 +110,10 @@ async def _create(ctx: Context, call: Call[AdminBody]) -> Answer:
         audit.record_installation(unit, ctx, Event.ADMIN_CREATED, f"admin:{admin_id}", name=body.username)
         return managing.get_listed(unit, admin_id)
 
-    return ok({"admin": wire(await house.store.write(work)), "password": made}, status=201)
+    return ok({"admin": wire(await services.store.write(work)), "password": made}, status=201)
 
 
-async def _disable(ctx: Context, call: Call[None]) -> Answer:
+async def _disable(ctx: RequestContext, call: Call[None]) -> Answer:
     admin_id = call.id("admin")
 
     def work(unit: SystemUnit) -> managing.Listed:
@@ -122,10 +122,10 @@ async def _disable(ctx: Context, call: Call[None]) -> Answer:
         audit.record_installation(unit, ctx, Event.ADMIN_DISABLED, f"admin:{admin_id}", **detail)
         return managing.get_listed(unit, admin_id)
 
-    return ok(wire(await ctx.house.store.write(work)))
+    return ok(wire(await ctx.services.store.write(work)))
 
 
-async def _enable(ctx: Context, call: Call[None]) -> Answer:
+async def _enable(ctx: RequestContext, call: Call[None]) -> Answer:
     admin_id = call.id("admin")
 
     def work(unit: SystemUnit) -> managing.Listed:
@@ -134,14 +134,14 @@ async def _enable(ctx: Context, call: Call[None]) -> Answer:
         audit.record_installation(unit, ctx, Event.ADMIN_ENABLED, f"admin:{admin_id}", **detail)
         return managing.get_listed(unit, admin_id)
 
-    return ok(wire(await ctx.house.store.write(work)))
+    return ok(wire(await ctx.services.store.write(work)))
 
 
-async def _reset_password(ctx: Context, call: Call[None]) -> Answer:
-    admin_id, house = call.id("admin"), ctx.house
-    await house.store.read(lambda unit: managing.get_listed(unit, admin_id))
-    made = house.random.text(_PASSWORD_BYTES)
-    stored = await house.hasher.hash(made)
+async def _reset_password(ctx: RequestContext, call: Call[None]) -> Answer:
+    admin_id, services = call.id("admin"), ctx.services
+    await services.store.read(lambda unit: managing.get_listed(unit, admin_id))
+    made = services.random.text(_PASSWORD_BYTES)
+    stored = await services.hasher.hash(made)
 
     def work(unit: SystemUnit) -> managing.Listed:
         managing.managed(unit, ctx, admin_id, own="Nobody resets their own password; change it with the current one")
@@ -150,10 +150,10 @@ async def _reset_password(ctx: Context, call: Call[None]) -> Answer:
         audit.record_installation(unit, ctx, Event.ADMIN_PASSWORD_RESET, f"admin:{admin_id}", sessions_ended=ended)
         return managing.get_listed(unit, admin_id)
 
-    return ok({"admin": wire(await house.store.write(work)), "password": made})
+    return ok({"admin": wire(await services.store.write(work)), "password": made})
 
 
-async def _reset_second_factor(ctx: Context, call: Call[None]) -> Answer:
+async def _reset_second_factor(ctx: RequestContext, call: Call[None]) -> Answer:
     admin_id = call.id("admin")
 
     def work(unit: SystemUnit) -> managing.Listed:
@@ -164,10 +164,10 @@ async def _reset_second_factor(ctx: Context, call: Call[None]) -> Answer:
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{admin_id}", sessions_ended=ended)
         return managing.get_listed(unit, admin_id)
 
-    return ok(wire(await ctx.house.store.write(work)))
+    return ok(wire(await ctx.services.store.write(work)))
 
 
-async def _end_sessions(ctx: Context, call: Call[None]) -> Answer:
+async def _end_sessions(ctx: RequestContext, call: Call[None]) -> Answer:
     admin_id = call.id("admin")
 
     def work(unit: SystemUnit) -> int:
@@ -176,7 +176,7 @@ async def _end_sessions(ctx: Context, call: Call[None]) -> Answer:
         audit.record_installation(unit, ctx, Event.SIGNED_OUT_ALL, f"admin:{admin_id}", sessions=ended)
         return ended
 
-    return ok({"ended": await ctx.house.store.write(work)})
+    return ok({"ended": await ctx.services.store.write(work)})
 
 
 _BASE = "/api/admin/admins"

@@ -8,9 +8,9 @@ from msgspec import Meta
 
 from manifest_auth import audit
 from manifest_auth.audit import AuditEventsData, AuditQuery, place_of, wanted, wire
-from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.services import RequestContext
 
 
 class AdminAuditQuery(AuditQuery, frozen=True):
@@ -19,9 +19,9 @@ class AdminAuditQuery(AuditQuery, frozen=True):
     ] = ""
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     query: AdminAuditQuery = call.parameters
-    asked, after, store = wanted(query), place_of(query.after, query.direction), ctx.house.store
+    asked, after, store = wanted(query), place_of(query.after, query.direction), ctx.services.store
     if query.client:
         chain = await store.read(lambda unit: audit.chain_named(unit, query.client))
         found, goes_on = await audit.page(store.of(chain), asked, query.first, after)

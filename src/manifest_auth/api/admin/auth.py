@@ -7,7 +7,6 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
     InvalidCredentials,
@@ -18,6 +17,7 @@ from manifest_auth.errors import (
     TokenExpired,
 )
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
 
 Otp = Annotated[
@@ -71,14 +71,14 @@ class AdminNothing(msgspec.Struct, frozen=True):
     pass
 
 
-async def _sign_in(ctx: Context, call: Call[AdminSignInBody]) -> Answer:
+async def _sign_in(ctx: RequestContext, call: Call[AdminSignInBody]) -> Answer:
     signed_in = await admin_sign_in.sign_in(
         ctx, call.body.username, call.body.password, None if call.body.otp is UNSET else str(call.body.otp)
     )
     return _answer(signed_in)
 
 
-async def _go_on(ctx: Context, call: Call[AdminChallengeBody]) -> Answer:
+async def _go_on(ctx: RequestContext, call: Call[AdminChallengeBody]) -> Answer:
     return _answer(await admin_sign_in.go_on(ctx, call.body.challenge, call.body.otp))
 
 
@@ -94,18 +94,18 @@ def _answer(signed_in: admin_sign_in.SignedIn) -> Answer:
     )
 
 
-async def _refresh(ctx: Context, call: Call[AdminRefreshBody]) -> Answer:
+async def _refresh(ctx: RequestContext, call: Call[AdminRefreshBody]) -> Answer:
     pair = await admin_sign_in.refresh(ctx, call.body.refresh_token)
     data = {"token": pair.token, "refreshToken": pair.refresh_token, "expiresIn": pair.expires_in}
     return ok(data, beside={"token": pair.token, "refreshToken": pair.refresh_token})
 
 
-async def _sign_out(ctx: Context, call: Call[None]) -> Answer:
+async def _sign_out(ctx: RequestContext, call: Call[None]) -> Answer:
     await admin_sign_in.sign_out(ctx)
     return ok({})
 
 
-async def _me(ctx: Context, call: Call[None]) -> Answer:
+async def _me(ctx: RequestContext, call: Call[None]) -> Answer:
     return ok({"admin": {"id": ctx.admin.admin_id, "username": ctx.admin.username}})
 
 

@@ -13,9 +13,9 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, Call, Door, Paging, Route, ok
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionSeen
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text.canonical import when
@@ -69,7 +69,7 @@ def _wire(row: SessionSeen, emails: dict[int, str]) -> dict[str, Any]:
     }
 
 
-def _rows(ctx: Context, unit: TenantUnit, asked: SessionsQuery, user_id: int | None) -> dict[str, Any]:
+def _rows(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: int | None) -> dict[str, Any]:
     state = None if asked.state == "all" else asked.state
     filters = Filters(
         state, "user" if user_id else None, "method" if asked.method else None,
@@ -86,24 +86,24 @@ def _rows(ctx: Context, unit: TenantUnit, asked: SessionsQuery, user_id: int | N
     return {"items": [_wire(row, emails) for row in found.items], "nextCursor": found.next_cursor}
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> dict[str, Any]:
         return _rows(ctx, unit.of(by_name(unit, call.path["client"]).id), call.parameters, None)
 
-    return ok(await ctx.house.store.read(work))
+    return ok(await ctx.services.store.read(work))
 
 
-async def _list_users(ctx: Context, call: Call[None]) -> Answer:
+async def _list_users(ctx: RequestContext, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         bound = unit.of(by_name(unit, call.path["client"]).id)
         return _rows(ctx, bound, call.parameters, users.get(bound, user_id).id)
 
-    return ok(await ctx.house.store.read(work))
+    return ok(await ctx.services.store.read(work))
 
 
-async def _end_all(ctx: Context, call: Call[None]) -> Answer:
+async def _end_all(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> int:
         tenant = by_name(unit, call.path["client"], lock=True)
         bound = unit.of(tenant.id)
@@ -111,10 +111,10 @@ async def _end_all(ctx: Context, call: Call[None]) -> Answer:
         audit.record(bound, ctx, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
         return ended
 
-    return ok({"ended": await ctx.house.store.write(work)})
+    return ok({"ended": await ctx.services.store.write(work)})
 
 
-async def _end(ctx: Context, call: Call[None]) -> Answer:
+async def _end(ctx: RequestContext, call: Call[None]) -> Answer:
     session_id = call.path["session"]
 
     def work(unit: SystemUnit) -> None:
@@ -124,7 +124,7 @@ async def _end(ctx: Context, call: Call[None]) -> Answer:
             raise NotFound()
         audit.record(bound, ctx, Event.SESSION_ENDED, f"user:{found.user_id}", session=session_id)
 
-    await ctx.house.store.write(work)
+    await ctx.services.store.write(work)
     return ok({"ended": 1})
 
 

@@ -11,10 +11,10 @@ from manifest_auth import audit, sessions, tenants
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.runtime.settings import DAY
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
 from manifest_auth.text.canonical import check_line, when
@@ -84,7 +84,7 @@ def by_name(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
     return tenants.get(unit, found.id, lock=True) if lock else found
 
 
-async def _create(ctx: Context, call: Call[ClientBody]) -> Answer:
+async def _create(ctx: RequestContext, call: Call[ClientBody]) -> Answer:
     body = call.body
     check_line(body.name, "name", NAME)
 
@@ -94,10 +94,10 @@ async def _create(ctx: Context, call: Call[ClientBody]) -> Answer:
         audit.record_creation(unit, tenant.id, ctx, **detail)
         return tenant
 
-    return ok(wire(await ctx.house.store.write(work)), status=201)
+    return ok(wire(await ctx.services.store.write(work)), status=201)
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
     def work(unit: SystemUnit) -> lists.Rows[Tenant]:
@@ -109,15 +109,15 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             value_of=lambda t, sort: {"IDENTIFIER": t.identifier, "NAME": t.name, "CREATED": t.created_at}[sort],
         )
 
-    found = await ctx.house.store.read(work)
+    found = await ctx.services.store.read(work)
     return ok({"items": [wire(t) for t in found.items], "nextCursor": found.next_cursor})
 
 
-async def _get(ctx: Context, call: Call[None]) -> Answer:
-    return ok(wire(await ctx.house.store.read(lambda unit: by_name(unit, call.path["client"]))))
+async def _get(ctx: RequestContext, call: Call[None]) -> Answer:
+    return ok(wire(await ctx.services.store.read(lambda unit: by_name(unit, call.path["client"]))))
 
 
-async def _change(ctx: Context, call: Call[ClientChange]) -> Answer:
+async def _change(ctx: RequestContext, call: Call[ClientChange]) -> Answer:
     body = call.body
 
     def work(unit: SystemUnit) -> Tenant:
@@ -131,10 +131,10 @@ async def _change(ctx: Context, call: Call[ClientChange]) -> Answer:
         audit.record(unit.of(after.id), ctx, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)
         return after
 
-    return ok(wire(await ctx.house.store.write(work)))
+    return ok(wire(await ctx.services.store.write(work)))
 
 
-async def _suspend(ctx: Context, call: Call[None]) -> Answer:
+async def _suspend(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> Tenant:
         tenant = by_name(unit, call.path["client"], lock=True)
         if not tenants.suspend(unit, tenant, ctx.now):
@@ -145,10 +145,10 @@ async def _suspend(ctx: Context, call: Call[None]) -> Answer:
         audit.record(unit.of(tenant.id), ctx, Event.CLIENT_SUSPENDED, f"client:{tenant.id}", **detail)
         return suspended
 
-    return ok(wire(await ctx.house.store.write(work)))
+    return ok(wire(await ctx.services.store.write(work)))
 
 
-async def _restore(ctx: Context, call: Call[None]) -> Answer:
+async def _restore(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> Tenant:
         tenant = by_name(unit, call.path["client"], lock=True)
         if tenant.suspended_at is None:
@@ -164,11 +164,11 @@ async def _restore(ctx: Context, call: Call[None]) -> Answer:
             audit.record_installation(unit, ctx, event, subject, identifier=tenant.identifier, **detail)
         return restored
 
-    return ok(wire(await ctx.house.store.write(work)))
+    return ok(wire(await ctx.services.store.write(work)))
 
 
-async def _delete(ctx: Context, call: Call[None]) -> Answer:
-    delete_at = ctx.now + ctx.house.settings.client_deletion_days * DAY * 1000
+async def _delete(ctx: RequestContext, call: Call[None]) -> Answer:
+    delete_at = ctx.now + ctx.services.settings.client_deletion_days * DAY * 1000
 
     def work(unit: SystemUnit) -> Tenant:
         tenant = by_name(unit, call.path["client"], lock=True)
@@ -182,7 +182,7 @@ async def _delete(ctx: Context, call: Call[None]) -> Answer:
         audit.record_installation(unit, ctx, event, subject, identifier=tenant.identifier, **detail)
         return marked
 
-    return ok(wire(await ctx.house.store.write(work)))
+    return ok(wire(await ctx.services.store.write(work)))
 
 
 def _state(tenant: Tenant) -> dict[str, str | None]:

@@ -13,10 +13,10 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.api.admin.providers import client_of
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants.claims import directories
 from manifest_auth.text.canonical import check_line, when
@@ -88,14 +88,14 @@ def _directory(call: Call[Any]) -> str:
     return call.path["directory"].lower()
 
 
-async def _write(ctx: Context, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
-    return await ctx.house.store.write(lambda unit: work(client_of(unit, ctx, call)[0]))
+async def _write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
+    return await ctx.services.store.write(lambda unit: work(client_of(unit, ctx, call)[0]))
 
 
-async def _claim(ctx: Context, call: Call[DirectoryBody]) -> Answer:
+async def _claim(ctx: RequestContext, call: Call[DirectoryBody]) -> Answer:
     directory, cloud = directories.check(call.body.directory), call.body.cloud
     try:
-        ctx.house.microsoft.clouds.get(cloud)
+        ctx.services.microsoft.clouds.get(cloud)
     except ValueError as error:
         raise ValidationError(details=[("cloud", "This installation has no such cloud")]) from error
 
@@ -107,7 +107,7 @@ async def _claim(ctx: Context, call: Call[DirectoryBody]) -> Answer:
     return ok(_wire(await _write(ctx, call, work)), status=201)
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
     def work(unit: SystemUnit) -> lists.Rows[directories.Claim]:
@@ -119,28 +119,28 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             value_of=lambda claim, sort: claim.directory if sort == "DIRECTORY" else claim.claimed_at,
         )
 
-    found = await ctx.house.store.read(work)
+    found = await ctx.services.store.read(work)
     return ok({"items": [_wire(claim) for claim in found.items], "nextCursor": found.next_cursor})
 
 
-async def _get(ctx: Context, call: Call[None]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> directories.Claim:
         return directories.get(client_of(unit, ctx, call)[0], _directory(call))
 
-    return ok(_wire(await ctx.house.store.read(work)))
+    return ok(_wire(await ctx.services.store.read(work)))
 
 
-async def _release(ctx: Context, call: Call[None]) -> Answer:
+async def _release(ctx: RequestContext, call: Call[None]) -> Answer:
     await _write(ctx, call, lambda unit: directories.release(unit, ctx, _directory(call)))
     return ok({})
 
 
-async def _vouch(ctx: Context, call: Call[ReasonBody]) -> Answer:
+async def _vouch(ctx: RequestContext, call: Call[ReasonBody]) -> Answer:
     reason = check_line(call.body.reason, "reason", 500)
     return ok(_wire(await _write(ctx, call, lambda u: directories.vouch(u, ctx, _directory(call), reason))))
 
 
-async def _grant(ctx: Context, call: Call[ReasonBody]) -> Answer:
+async def _grant(ctx: RequestContext, call: Call[ReasonBody]) -> Answer:
     reason, directory = check_line(call.body.reason, "reason", 500), _directory(call)
 
     def work(unit: SystemUnit) -> directories.Claim:
@@ -148,10 +148,10 @@ async def _grant(ctx: Context, call: Call[ReasonBody]) -> Answer:
         cloud = directories.get(unit.of(held_by), directory).cloud if held_by is not None else ""
         return directories.grant(unit.of(by_name(unit, call.path["client"]).id), ctx, directory, reason, cloud)
 
-    return ok(_wire(await ctx.house.store.write(work)))
+    return ok(_wire(await ctx.services.store.write(work)))
 
 
-async def _revoke(ctx: Context, call: Call[None]) -> Answer:
+async def _revoke(ctx: RequestContext, call: Call[None]) -> Answer:
     await _write(ctx, call, lambda unit: directories.revoke(unit, ctx, _directory(call)))
     return ok({})
 

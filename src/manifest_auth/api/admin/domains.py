@@ -11,11 +11,11 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.api.admin.providers import Deleted, client_of
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, RateLimited
 from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.operations.domains import watch
 from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import claims
 from manifest_auth.tenants.claims import Claim, domains
@@ -91,15 +91,15 @@ def _when(at: int | None) -> str | None:
     return when(at) if at is not None else None
 
 
-async def _claim(ctx: Context, call: Call[DomainBody]) -> Answer:
+async def _claim(ctx: RequestContext, call: Call[DomainBody]) -> Answer:
     def work(unit: SystemUnit) -> dict[str, Any]:
         own, _ = client_of(unit, ctx, call)
-        return wire(domains.claim(own, ctx, call.body.domain, ctx.house.random))
+        return wire(domains.claim(own, ctx, call.body.domain, ctx.services.random))
 
-    return ok(await ctx.house.store.write(work), status=201)
+    return ok(await ctx.services.store.write(work), status=201)
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -109,38 +109,38 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
         found = lists.read(own, domains.LISTING, wanted, filters, value_of=lambda claim, _sort: claim.domain)
         return {"items": [wire(claim) for claim in found.items], "nextCursor": found.next_cursor}
 
-    return ok(await ctx.house.store.read(work))
+    return ok(await ctx.services.store.read(work))
 
 
-async def _get(ctx: Context, call: Call[None]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> dict[str, Any]:
         own, _ = client_of(unit, ctx, call)
         return wire(domains.get(own, call.path["domain"]))
 
-    return ok(await ctx.house.store.read(work))
+    return ok(await ctx.services.store.read(work))
 
 
-async def _delete(ctx: Context, call: Call[None]) -> Answer:
+async def _delete(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> None:
         own, _ = client_of(unit, ctx, call)
         domains.release(unit, own.tenant_id, ctx, call.path["domain"])
 
-    await ctx.house.store.write(work)
+    await ctx.services.store.write(work)
     return ok({})
 
 
-async def _check(ctx: Context, call: Call[None]) -> Answer:
-    tenant_id = await ctx.house.store.read(lambda unit: client_of(unit, ctx, call)[0].tenant_id)
+async def _check(ctx: RequestContext, call: Call[None]) -> Answer:
+    tenant_id = await ctx.services.store.read(lambda unit: client_of(unit, ctx, call)[0].tenant_id)
     claim, why = await watch.check_now(ctx, tenant_id, call.path["domain"])
     return ok(wire(claim, why))
 
 
-async def _vouch(ctx: Context, call: Call[VouchBody]) -> Answer:
+async def _vouch(ctx: RequestContext, call: Call[VouchBody]) -> Answer:
     def work(unit: SystemUnit) -> dict[str, Any]:
         own, _ = client_of(unit, ctx, call)
-        return wire(domains.vouch(own, ctx, call.path["domain"], call.body.reason, ctx.house.random))
+        return wire(domains.vouch(own, ctx, call.path["domain"], call.body.reason, ctx.services.random))
 
-    return ok(await ctx.house.store.write(work))
+    return ok(await ctx.services.store.write(work))
 
 
 def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:

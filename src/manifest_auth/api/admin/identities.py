@@ -17,11 +17,11 @@ from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.api.admin.providers import client_of
 from manifest_auth.api.client.identities import IdentityData, Unlinked, wire
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, RateLimited
 from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import IdentityRow
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import when
@@ -57,7 +57,7 @@ class UserIdentitiesData(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: str | None
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
     def work(unit: SystemUnit) -> lists.Rows[IdentityRow]:
@@ -71,11 +71,11 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             value_of=lambda row, _sort: row.created_at,
         )
 
-    found = await ctx.house.store.read(work)
+    found = await ctx.services.store.read(work)
     return ok({**wire(found.items), "nextCursor": found.next_cursor})
 
 
-async def _unlink(ctx: Context, call: Call[None]) -> Answer:
+async def _unlink(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> None:
         bound, _ = client_of(unit, ctx, call)
         user = accounts.managed(bound, ctx, call.id("user"))
@@ -85,11 +85,11 @@ async def _unlink(ctx: Context, call: Call[None]) -> Answer:
         detail = {"identity": call.id("identity"), "sessions_ended": ended}
         audit.record(bound, ctx, Event.IDENTITY_UNLINKED, f"user:{user.id}", **detail)
 
-    await ctx.house.store.write(work)
+    await ctx.services.store.write(work)
     return ok({})
 
 
-async def _confirm(ctx: Context, call: Call[None]) -> Answer:
+async def _confirm(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> None:
         bound, _ = client_of(unit, ctx, call)
         user = accounts.managed(bound, ctx, call.id("user"), own="Nobody confirms an identity of their own")
@@ -97,18 +97,18 @@ async def _confirm(ctx: Context, call: Call[None]) -> Answer:
         providers.confirm(bound, user.id, call.id("identity"), ctx.caller.actor, ctx.now)
         audit.record(bound, ctx, Event.IDENTITY_CONFIRMED, f"user:{user.id}", identity=call.id("identity"))
 
-    await ctx.house.store.write(work)
+    await ctx.services.store.write(work)
     return ok({})
 
 
-async def _invite(ctx: Context, call: Call[None]) -> Answer:
+async def _invite(ctx: RequestContext, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
     def work(unit: SystemUnit) -> accounts.Made:
         bound, _ = client_of(unit, ctx, call)
-        return accounts.invite(bound, ctx, user_id)
+        return accounts.invite(bound, ctx, ctx.services.account_tools, user_id)
 
-    handed = await accounts.hand_over(ctx, await ctx.house.store.write(work))
+    handed = await accounts.hand_over(ctx, ctx.services.account_tools, await ctx.services.store.write(work))
     data = {"token": handed.token, "link": handed.link, "sent": handed.sent, "expiresAt": when(handed.expires_at)}
     return ok(data, status=201)
 

@@ -12,11 +12,11 @@ from manifest_auth import __version__, audit
 from manifest_auth.accounts.admins import managing, second_factor
 from manifest_auth.accounts.admins import networks as addresses
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
 from manifest_auth.operations import last_backup
 from manifest_auth.runtime.settings import is_listed, networks_of, variable
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, crossing, unowned
 from manifest_auth.store.migrate import HEAD
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
@@ -142,11 +142,11 @@ def _counts(unit: SystemUnit, now: int) -> dict[str, int]:
     }
 
 
-async def _status(ctx: Context, call: Call[None]) -> Answer:
-    house, settings = ctx.house, ctx.house.settings
-    standing = await house.licence.standing()
-    noted, counts = await house.store.read(lambda unit: (unit.first(last_backup.FIND), _counts(unit, ctx.now)))
-    house.metrics.backed_up(noted.at if noted is not None else 0)  # looked at every 20 seconds otherwise
+async def _status(ctx: RequestContext, call: Call[None]) -> Answer:
+    services, settings = ctx.services, ctx.services.settings
+    standing = await services.licence.standing()
+    noted, counts = await services.store.read(lambda unit: (unit.first(last_backup.FIND), _counts(unit, ctx.now)))
+    services.metrics.backed_up(noted.at if noted is not None else 0)  # looked at every 20 seconds otherwise
     return ok(
         {
             "version": __version__,
@@ -154,21 +154,21 @@ async def _status(ctx: Context, call: Call[None]) -> Answer:
             "store": "postgresql" if settings.on_postgres else "sqlite",
             "publicUrl": settings.public_url,
             "now": when(ctx.now),
-            "startedAt": when(house.started_at),
-            "uptime": max(0, ctx.now - house.started_at) // 1000,
+            "startedAt": when(services.started_at),
+            "uptime": max(0, ctx.now - services.started_at) // 1000,
             "workers": settings.workers,
-            "hashWorkers": house.hasher.workers,
+            "hashWorkers": services.hasher.workers,
             "deployment": settings.deployment,
             "licenseState": standing.state.value,
-            "mail": house.mail.is_set_up,
+            "mail": services.mail.is_set_up,
             "lastBackupAt": when(noted.at) if noted is not None else None,
             "counts": counts,
         }
     )
 
 
-def _settled(unit: SystemUnit, ctx: Context) -> dict[str, Any]:
-    settings = ctx.house.settings
+def _settled(unit: SystemUnit, ctx: RequestContext) -> dict[str, Any]:
+    settings = ctx.services.settings
     return {
         "secondFactorRequired": second_factor.is_required(unit),
         "adminAddresses": addresses.addresses(unit),
@@ -178,11 +178,11 @@ def _settled(unit: SystemUnit, ctx: Context) -> dict[str, Any]:
     }
 
 
-async def _show(ctx: Context, call: Call[None]) -> Answer:
-    return ok(await ctx.house.store.read(lambda unit: _settled(unit, ctx)))
+async def _show(ctx: RequestContext, call: Call[None]) -> Answer:
+    return ok(await ctx.services.store.read(lambda unit: _settled(unit, ctx)))
 
 
-async def _change(ctx: Context, call: Call[InstallationBody]) -> Answer:
+async def _change(ctx: RequestContext, call: Call[InstallationBody]) -> Answer:
     required, networks = _asked(ctx, call.body)
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -204,17 +204,17 @@ async def _change(ctx: Context, call: Call[InstallationBody]) -> Answer:
             audit.record_installation(unit, ctx, Event.INSTALLATION_CHANGED, "", **changes)
         return after
 
-    return ok(await ctx.house.store.write(work))
+    return ok(await ctx.services.store.write(work))
 
 
-def _asked(ctx: Context, body: InstallationBody) -> tuple[bool | None, str | None]:
+def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, str | None]:
     """Whether a second factor is required, and the networks as they are stored; None: as it is. Raises ValidationError,
     also for a body by which nothing could change: an answer that all is well would tell somebody that it has."""
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
     if not given:
         raise ValidationError("Name something to settle: secondFactorRequired or adminAddresses")
     for name, setting in _ENVIRONMENT.items():
-        if name in given and given[name] != getattr(ctx.house.settings, setting):
+        if name in given and given[name] != getattr(ctx.services.settings, setting):
             wire = InstallationBody.__struct_encode_fields__[InstallationBody.__struct_fields__.index(name)]
             raise ValidationError(details=[(wire, f"Is set in the environment: {variable(setting)}")])
     networks = given.get("admin_addresses")

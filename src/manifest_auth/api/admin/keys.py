@@ -11,9 +11,9 @@ from manifest_auth import audit
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeySeen, Purpose
 from manifest_auth.store import SystemUnit
@@ -74,7 +74,7 @@ def wire(key: KeySeen, now: int) -> dict[str, Any]:
     }
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     asked = call.parameters
 
     def work(unit: SystemUnit) -> lists.Rows[KeySeen]:
@@ -86,30 +86,30 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             value_of=lambda key, _sort: key.created_at,
         )
 
-    found = await ctx.house.store.read(work)
+    found = await ctx.services.store.read(work)
     return ok({"items": [wire(key, ctx.now) for key in found.items], "nextCursor": found.next_cursor})
 
 
-async def _rotate(ctx: Context, call: Call[RotateBody]) -> Answer:
+async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> Answer:
     purposes = tuple(Purpose) if call.body.purpose is UNSET else (Purpose(str(call.body.purpose)),)
 
     def work(unit: SystemUnit) -> None:
-        keys = ctx.house.keys.rotate(unit, purposes)
+        keys = ctx.services.keys.rotate(unit, purposes)
         audit.record_installation(unit, ctx, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys)
 
-    await ctx.house.store.write(work)
-    await ctx.house.keys.refresh()
+    await ctx.services.store.write(work)
+    await ctx.services.keys.refresh()
     return ok({"rotated": [p.value for p in purposes]})
 
 
-async def _retire(ctx: Context, call: Call[RetireBody]) -> Answer:
+async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> Answer:
     key_id, at_once = call.path["key"], call.body.at_once
 
     def work(unit: SystemUnit) -> KeySeen:
         before = tokens.find_key(unit, key_id)
         if before is None:
             raise NotFound()
-        if not ctx.house.keys.retire(unit, before, at_once=at_once):
+        if not ctx.services.keys.retire(unit, before, at_once=at_once):
             raise Conflict("The key has expired" if at_once else "The key is retired already")
         after = tokens.seen_key(unit, key_id)
         assert after is not None  # what was retired just now is not swept yet
@@ -118,8 +118,8 @@ async def _retire(ctx: Context, call: Call[RetireBody]) -> Answer:
         audit.record_installation(unit, ctx, Event.KEY_RETIRED, f"key:{key_id}", purpose=before.purpose, **detail)
         return after
 
-    done = await ctx.house.store.write(work)
-    await ctx.house.keys.refresh()
+    done = await ctx.services.store.write(work)
+    await ctx.services.keys.refresh()
     return ok(wire(done, ctx.now))
 
 

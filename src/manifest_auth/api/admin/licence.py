@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from manifest_auth import audit, licence
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import Context, House
 from manifest_auth.errors import LicenseInvalid
 from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.licence import Overview
 from manifest_auth.operations import licence_watch
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import when
 
@@ -72,10 +72,10 @@ def wire(found: Overview, now: int) -> dict[str, Any]:
     }
 
 
-def put_in_force(unit: SystemUnit, house: House, origin: Context | Origin, text: str) -> None:
+def put_in_force(unit: SystemUnit, services: Services, origin: RequestContext | Origin, text: str) -> None:
     """Installs a key, and writes down that it was or why it was not. Raises LicenseInvalid."""
     try:
-        made, replaced = house.licence.install(unit, text, house.clock.now_ms())
+        made, replaced = services.licence.install(unit, text, services.clock.now_ms())
     except LicenseInvalid as refusal:
         audit.record_installation(unit, origin, Event.LICENSE_REFUSED, why=refusal.reason)
         refusal.keeps_writes = True  # nothing but the audit event was written
@@ -96,17 +96,17 @@ def put_in_force(unit: SystemUnit, house: House, origin: Context | Origin, text:
     audit.record_installation(unit, origin, Event.LICENSE_INSTALLED, **detail)
 
 
-async def _install(ctx: Context, call: Call[LicenceBody]) -> Answer:
+async def _install(ctx: RequestContext, call: Call[LicenceBody]) -> Answer:
     text = call.body.license_key.strip()
-    await ctx.house.store.write(lambda unit: put_in_force(unit, ctx.house, ctx, text))
-    await ctx.house.licence.standing(fresh=True)
-    found = await ctx.house.licence.overview()
-    licence_watch.measure(ctx.house, found)
+    await ctx.services.store.write(lambda unit: put_in_force(unit, ctx.services, ctx, text))
+    await ctx.services.licence.standing(fresh=True)
+    found = await ctx.services.licence.overview()
+    licence_watch.measure(ctx.services, found)
     return ok(wire(found, ctx.now))
 
 
-async def _show(ctx: Context, call: Call[None]) -> Answer:
-    return ok(wire(await ctx.house.licence.overview(), ctx.now))
+async def _show(ctx: RequestContext, call: Call[None]) -> Answer:
+    return ok(wire(await ctx.services.licence.overview(), ctx.now))
 
 
 _PATH = "/api/admin/license-on-prem"

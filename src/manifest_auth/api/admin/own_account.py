@@ -11,9 +11,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.accounts.admins import second_factor
 from manifest_auth.api.admin.auth import Otp
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, InvalidCredentials, Overloaded, RateLimited
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
 from manifest_auth.sign_in.admin_own_account import Shown
 from manifest_auth.store import SystemUnit
@@ -68,41 +68,41 @@ def _shown(password: str, otp: str | UnsetType) -> Shown:
     return Shown(password, None if otp is UNSET else str(otp))
 
 
-async def _password(ctx: Context, call: Call[AdminPasswordBody]) -> Answer:
+async def _password(ctx: RequestContext, call: Call[AdminPasswordBody]) -> Answer:
     await admin_own_account.change_password(
         ctx, _shown(call.body.current_password, call.body.otp), call.body.new_password
     )
     return ok({})
 
 
-async def _show(ctx: Context, call: Call[None]) -> Answer:
+async def _show(ctx: RequestContext, call: Call[None]) -> Answer:
     me = ctx.admin.admin_id
 
     def work(unit: SystemUnit) -> tuple[bool, bool, int]:
         enrolled = second_factor.is_enrolled(unit, me)
         return enrolled, second_factor.is_required(unit), second_factor.codes_left(unit, me)
 
-    enrolled, required, left = await ctx.house.store.read(work)
+    enrolled, required, left = await ctx.services.store.read(work)
     return ok({"enrolled": enrolled, "required": required, "recoveryCodesLeft": left})
 
 
-async def _enrol(ctx: Context, call: Call[ProofBody]) -> Answer:
+async def _enrol(ctx: RequestContext, call: Call[ProofBody]) -> Answer:
     secret = await admin_own_account.enrol(ctx, _shown(call.body.password, call.body.otp))
-    host = urlsplit(ctx.house.settings.public_url).hostname or ""
+    host = urlsplit(ctx.services.settings.public_url).hostname or ""
     return ok({"secret": secret, "uri": second_factor.address(secret, ctx.admin.username, host)}, status=201)
 
 
-async def _confirm(ctx: Context, call: Call[FirstCodeBody]) -> Answer:
+async def _confirm(ctx: RequestContext, call: Call[FirstCodeBody]) -> Answer:
     return ok({"recoveryCodes": await admin_own_account.confirm(ctx, call.body.password, call.body.otp)})
 
 
-async def _codes(ctx: Context, call: Call[ProofBody]) -> Answer:
+async def _codes(ctx: RequestContext, call: Call[ProofBody]) -> Answer:
     return ok(
         {"recoveryCodes": await admin_own_account.new_codes(ctx, _shown(call.body.password, call.body.otp))}, status=201
     )
 
 
-async def _remove(ctx: Context, call: Call[ProofBody]) -> Answer:
+async def _remove(ctx: RequestContext, call: Call[ProofBody]) -> Answer:
     await admin_own_account.remove(ctx, _shown(call.body.password, call.body.otp))
     return ok({})
 

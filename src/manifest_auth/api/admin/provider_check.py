@@ -7,22 +7,22 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from manifest_auth.api.admin import provider_check_microsoft
-from manifest_auth.context import Context
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider, SamlSettings
 from manifest_auth.runtime.outgoing import Discreet, Outgoing, Unreachable, Withheld
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import oidc
 from manifest_auth.text.canonical import when
 
 _SOON_MS = 30 * 86_400_000
 
 
-async def examine(ctx: Context, client: str, provider: Provider, *, by_admin: bool) -> AsyncIterator[Finding]:
+async def examine(ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool) -> AsyncIterator[Finding]:
     """The findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
     ``by_admin``: an Admin or a system admin asks; anyone else is told of addresses that are not public only whether a
     server answers there, since a test must not be a look around in the operator's network."""
-    house = ctx.house
-    outgoing = house.outgoing if by_admin else Discreet(house.settings, house.outgoing)
+    services = ctx.services
+    outgoing = services.outgoing if by_admin else Discreet(services.settings, services.outgoing)
     try:
         async for found in _examine(ctx, client, provider, outgoing):
             yield found
@@ -30,11 +30,11 @@ async def examine(ctx: Context, client: str, provider: Provider, *, by_admin: bo
         level: Literal["note", "bad"] = "note" if withheld.reached else "bad"
         yield Finding(level, f"{withheld}. Of a server that is not on the public Internet an Admin is told more.")
     finally:
-        if outgoing is not house.outgoing:
+        if outgoing is not services.outgoing:
             await outgoing.close()
 
 
-async def _examine(ctx: Context, client: str, provider: Provider, outgoing: Outgoing) -> AsyncIterator[Finding]:
+async def _examine(ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing) -> AsyncIterator[Finding]:
     if provider.disabled_at is not None:
         yield Finding("note", "The provider is switched off here")
     if not provider.reaches_admins:
@@ -42,7 +42,7 @@ async def _examine(ctx: Context, client: str, provider: Provider, outgoing: Outg
     saml = provider.rules.saml
     if provider.kind == "oidc":
         registration, addresses = oidc.registration_of(ctx, provider), oidc.callbacks_of(ctx, client, provider)
-        examined = ctx.house.oidc.examine(registration, addresses, ctx.house.random, provider.tenant_id, outgoing)
+        examined = ctx.services.oidc.examine(registration, addresses, ctx.services.random, provider.tenant_id, outgoing)
         async for found in examined:
             yield found
     elif saml is None:
@@ -57,7 +57,7 @@ async def _examine(ctx: Context, client: str, provider: Provider, outgoing: Outg
         yield Finding("bad", "It creates users but gives no role: set groupRoles or defaultRoles")
 
 
-def _certificates(ctx: Context, settings: SamlSettings) -> list[Finding]:
+def _certificates(ctx: RequestContext, settings: SamlSettings) -> list[Finding]:
     from manifest_auth.protocols import saml
 
     found = []

@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from manifest_auth import providers
-from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.protocols.microsoft import Cloud, diagnose
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import DynamicsSettings, EntraSettings, Provider
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import dynamics, microsoft_person
 
 
-async def findings(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
+async def findings(ctx: RequestContext, provider: Provider) -> AsyncIterator[Finding]:
     """One after the other. Changes nothing."""
     settings = provider.rules.dynamics or provider.rules.entra
     assert settings is not None
@@ -23,11 +23,11 @@ async def findings(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
     except SsoFailed:
         yield Finding("bad", f"This installation has no Microsoft cloud named {settings.cloud!r}.")
         return
-    name = ctx.house.microsoft.clouds.name_of(settings.cloud)
+    name = ctx.services.microsoft.clouds.name_of(settings.cloud)
     yield Finding("ok", f"The cloud is {name}: login at {cloud.login}, Graph at {cloud.graph}.")
-    for found in await diagnose.directory(ctx.house.outgoing, cloud, settings.directory, provider.tenant_id):
+    for found in await diagnose.directory(ctx.services.outgoing, cloud, settings.directory, provider.tenant_id):
         yield found
-    secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
+    secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     of_kind = (
         _dynamics(ctx, provider.tenant_id, settings, cloud, secret)
         if isinstance(settings, DynamicsSettings)
@@ -40,9 +40,9 @@ async def findings(ctx: Context, provider: Provider) -> AsyncIterator[Finding]:
 
 
 async def _dynamics(
-    ctx: Context, tenant_id: int, settings: DynamicsSettings, cloud: Cloud, secret: str | None
+    ctx: RequestContext, tenant_id: int, settings: DynamicsSettings, cloud: Cloud, secret: str | None
 ) -> AsyncIterator[Finding]:
-    outgoing, callback = ctx.house.outgoing, dynamics.callback_of(ctx)
+    outgoing, callback = ctx.services.outgoing, dynamics.callback_of(ctx)
     grant = {**diagnose.CODE, "redirect_uri": callback}
     yield await diagnose.application(outgoing, cloud, settings.directory, settings.client_id, secret, grant, tenant_id)
     yield await diagnose.environment(outgoing, cloud, settings.organization, settings.directory, tenant_id)
@@ -51,9 +51,9 @@ async def _dynamics(
 
 
 async def _entra(
-    ctx: Context, tenant_id: int, settings: EntraSettings, cloud: Cloud, secret: str | None
+    ctx: RequestContext, tenant_id: int, settings: EntraSettings, cloud: Cloud, secret: str | None
 ) -> AsyncIterator[Finding]:
-    outgoing = ctx.house.outgoing
+    outgoing = ctx.services.outgoing
     if settings.graph_tokens or settings.ask_graph:
         yield await diagnose.graph(outgoing, cloud, tenant_id)
     if not settings.client_id:

@@ -9,17 +9,17 @@ from manifest_auth import audit, providers
 from manifest_auth.api.admin import provider_wire
 from manifest_auth.api.admin.provider_claims import saved
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import Context
 from manifest_auth.providers import Provider, Secrets
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import check_name
 
 #: Writes it, in a transaction of the client. Who does it; whether that ranks as an Admin. Raises ValidationError,
 #: Conflict.
-Make = Callable[[TenantUnit, Context | Origin, bool], Provider]
+Make = Callable[[TenantUnit, RequestContext | Origin, bool], Provider]
 
 
-async def prepare(ctx: Context, client: str, body: Any) -> Make:
+async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
     """Judges a body, and makes the key that SAML needs, while nothing is open in the store. ``client``: its identifier.
     Raises ValidationError."""
     draft = provider_wire.draft_of(body)
@@ -32,12 +32,12 @@ async def prepare(ctx: Context, client: str, body: Any) -> Make:
         key, certificate = await provider_wire.new_key(ctx, f"{client} {name}"[:60])
         secrets = Secrets(keys=(key,), certificates=(certificate,))
 
-    def make(unit: TenantUnit, who: Context | Origin, by_admin: bool) -> Provider:
-        sealer = ctx.house.sealer
+    def make(unit: TenantUnit, who: RequestContext | Origin, by_admin: bool) -> Provider:
+        sealer = ctx.services.sealer
         made = providers.create(unit, sealer, name, display_name, settings, secrets, by_admin=by_admin, now=ctx.now)
         detail = {"name": name, "settings": made.settings}
         audit.record(unit, who, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
-        saved(unit, ctx.house, who, made, vouch=draft.vouch)
+        saved(unit, ctx.services, who, made, vouch=draft.vouch)
         return made
 
     return make

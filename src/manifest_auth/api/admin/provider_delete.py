@@ -10,17 +10,17 @@ from collections.abc import Callable
 
 from manifest_auth import audit, providers, sessions
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import SystemUnit, TenantUnit
 
 STEP = 100  # people in a transaction
 
 
-async def delete(ctx: Context, client: Callable[[SystemUnit], TenantUnit], name: str, *, by_admin: bool) -> None:
+async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit], name: str, *, by_admin: bool) -> None:
     """``client``: the unit of the client that is meant; ``by_admin``: whether an Admin does it. Raises NotFound, and
     Forbidden for a User Admin where its groups gave the role Admin, which only an Admin takes."""
 
@@ -28,11 +28,11 @@ async def delete(ctx: Context, client: Callable[[SystemUnit], TenantUnit], name:
         bound = client(unit)
         return _step(bound, ctx, providers.get(bound, name, lock=True), by_admin=by_admin)
 
-    while not await ctx.house.store.write(work):
+    while not await ctx.services.store.write(work):
         pass
 
 
-def _step(unit: TenantUnit, ctx: Context, provider: Provider, *, by_admin: bool) -> bool:
+def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin: bool) -> bool:
     """Whether it is gone."""
     if not by_admin and providers.given_by(unit, provider.id, 1, Role.ADMIN.bit):
         raise Forbidden("Only an Admin deletes a provider whose groups gave the role Admin")

@@ -10,9 +10,9 @@ from msgspec import Meta
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
-from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import names
 
@@ -41,7 +41,7 @@ class Unpinned(msgspec.Struct, frozen=True):
     pass
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
     def work(unit: SystemUnit) -> lists.Rows[names.Pin]:
@@ -53,19 +53,19 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             value_of=lambda pin, _sort: pin.name,
         )
 
-    found = await ctx.house.store.read(work)
+    found = await ctx.services.store.read(work)
     return ok({"items": [pin._asdict() for pin in found.items], "nextCursor": found.next_cursor})
 
 
-async def _pin(ctx: Context, call: Call[PinBody]) -> Answer:
+async def _pin(ctx: RequestContext, call: Call[PinBody]) -> Answer:
     def work(unit: SystemUnit) -> names.Pin:
         return names.pin(unit, ctx, call.path["name"], by_name(unit, call.body.client))
 
-    return ok((await ctx.house.store.write(work))._asdict())
+    return ok((await ctx.services.store.write(work))._asdict())
 
 
-async def _unpin(ctx: Context, call: Call[None]) -> Answer:
-    await ctx.house.store.write(lambda unit: names.unpin(unit, ctx, call.path["name"]))
+async def _unpin(ctx: RequestContext, call: Call[None]) -> Answer:
+    await ctx.services.store.write(lambda unit: names.unpin(unit, ctx, call.path["name"]))
     return ok({})
 
 

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from manifest_auth import providers
-from manifest_auth.context import Context
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import convert
 from manifest_auth.providers import DynamicsSettings, EntraSettings, Provider, Secrets, Settings
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import dynamics, oidc
 from manifest_auth.sign_in.providers import saml as saml_sign_in
 from manifest_auth.text.canonical import when
@@ -104,11 +104,11 @@ def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-def check_addresses(ctx: Context, settings: Settings) -> None:
+def check_addresses(ctx: RequestContext, settings: Settings) -> None:
     """Refuses addresses that this installation never calls, or sends no browser to. Raises ValidationError."""
     if settings.oidc is not None:
         try:
-            ctx.house.outgoing.check(settings.oidc.issuer)
+            ctx.services.outgoing.check(settings.oidc.issuer)
         except ValueError as error:
             raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
     for kind, found in (("dynamics", settings.dynamics), ("entra", settings.entra)):
@@ -125,9 +125,9 @@ def check_addresses(ctx: Context, settings: Settings) -> None:
                 raise ValidationError(details=[(f"saml.{name}", str(error)[:300])]) from error
 
 
-def _check_cloud(ctx: Context, kind: str, settings: DynamicsSettings | EntraSettings) -> None:
+def _check_cloud(ctx: RequestContext, kind: str, settings: DynamicsSettings | EntraSettings) -> None:
     try:
-        cloud = ctx.house.microsoft.clouds.get(settings.cloud)
+        cloud = ctx.services.microsoft.clouds.get(settings.cloud)
     except ValueError as error:
         raise ValidationError(details=[(f"{kind}.cloud", "This installation has no such cloud")]) from error
     if isinstance(settings, DynamicsSettings) and not cloud.is_organization(settings.organization):
@@ -143,7 +143,7 @@ def asks_elsewhere(before: Settings, after: Settings) -> bool:
     return before.issuer != after.issuer or clouds[0] != clouds[1]
 
 
-async def new_key(ctx: Context, name: str) -> tuple[str, str]:
+async def new_key(ctx: RequestContext, name: str) -> tuple[str, str]:
     """A key pair of our own for a SAML provider: PEM and base64. Made in a thread: it takes a fraction of a second."""
     from manifest_auth.protocols import saml
 
@@ -151,10 +151,10 @@ async def new_key(ctx: Context, name: str) -> tuple[str, str]:
     return key.decode(), base64.b64encode(certificate).decode()
 
 
-def wire(ctx: Context, client: str, provider: Provider) -> dict[str, Any]:
+def wire(ctx: RequestContext, client: str, provider: Provider) -> dict[str, Any]:
     """The provider as JSON, without secrets."""
-    settings, secrets = provider.rules, providers.open_secrets(ctx.house.sealer, provider)
-    base = ctx.house.settings.public_url.rstrip("/")
+    settings, secrets = provider.rules, providers.open_secrets(ctx.services.sealer, provider)
+    base = ctx.services.settings.public_url.rstrip("/")
     path = _STARTS.get(provider.kind)  # a token's bearer starts nowhere
     start = {"startUrl": f"{base}{path}?client={client}&provider={provider.name}"} if path else {}
     return {
@@ -174,7 +174,7 @@ def wire(ctx: Context, client: str, provider: Provider) -> dict[str, Any]:
     }
 
 
-def _ourselves(ctx: Context, client: str, provider: Provider, secrets: Secrets) -> dict[str, Any]:
+def _ourselves(ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> dict[str, Any]:
     if provider.kind == "oidc":
         addresses = oidc.callbacks_of(ctx, client, provider)
         shared = {"sharedCallbackUrl": addresses.shared} if addresses.shared is not None else {}

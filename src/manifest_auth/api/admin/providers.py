@@ -25,11 +25,12 @@ from manifest_auth.api.admin.provider_models import (
     ProvidersData,
 )
 from manifest_auth.audit import Event
-from manifest_auth.context import AdminCaller, Context
+from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.providers import Provider
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text.canonical import check_name
 
@@ -49,7 +50,7 @@ class Deleted(msgspec.Struct, frozen=True):
     pass
 
 
-def client_of(unit: SystemUnit, ctx: Context, call: Call[Any]) -> tuple[TenantUnit, str]:
+def client_of(unit: SystemUnit, ctx: RequestContext, call: Call[Any]) -> tuple[TenantUnit, str]:
     """The tenant that the request is about: named by the path for a system admin, the caller's own for all others."""
     if isinstance(ctx.caller, AdminCaller):
         tenant = by_name(unit, call.path["client"])
@@ -57,35 +58,35 @@ def client_of(unit: SystemUnit, ctx: Context, call: Call[Any]) -> tuple[TenantUn
     return unit.of(ctx.user.tenant_id), ctx.user.client
 
 
-def is_admin(ctx: Context) -> bool:
+def is_admin(ctx: RequestContext) -> bool:
     """Whether the caller ranks as an Admin: a system admin does."""
     return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
 
 
-async def _write(ctx: Context, call: Call[Any], work: Callable[[TenantUnit], Provider]) -> dict[str, Any]:
+async def _write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], Provider]) -> dict[str, Any]:
     def whole(unit: SystemUnit) -> tuple[Provider, str]:
         bound, client = client_of(unit, ctx, call)
         return work(bound), client
 
-    provider, client = await ctx.house.store.write(whole)
+    provider, client = await ctx.services.store.write(whole)
     return provider_wire.wire(ctx, client, provider)
 
 
-async def _read(ctx: Context, call: Call[Any], work: Callable[[TenantUnit], T]) -> tuple[T, str]:
+async def _read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> tuple[T, str]:
     def whole(unit: SystemUnit) -> tuple[T, str]:
         bound, client = client_of(unit, ctx, call)
         return work(bound), client
 
-    return await ctx.house.store.read(whole)
+    return await ctx.services.store.read(whole)
 
 
-async def _create(ctx: Context, call: Call[Any]) -> Answer:
+async def _create(ctx: RequestContext, call: Call[Any]) -> Answer:
     _, client = await _read(ctx, call, lambda unit: None)
     make = await prepare(ctx, client, call.body)
     return ok(await _write(ctx, call, lambda unit: make(unit, ctx, is_admin(ctx))), status=201)
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
     def work(unit: TenantUnit) -> lists.Rows[Provider]:
@@ -102,12 +103,12 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
     return ok({"items": items, "nextCursor": found.next_cursor})
 
 
-async def _get(ctx: Context, call: Call[None]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[None]) -> Answer:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     return ok(provider_wire.wire(ctx, client, found))
 
 
-async def _change(ctx: Context, call: Call[Any]) -> Answer:
+async def _change(ctx: RequestContext, call: Call[Any]) -> Answer:
     draft = provider_wire.draft_of(call.body)
 
     def work(unit: TenantUnit) -> Provider:
@@ -117,27 +118,27 @@ async def _change(ctx: Context, call: Call[Any]) -> Answer:
         display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
         confirms = is_admin(ctx) and draft.is_about_people
         after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
-        secrets = providers.open_secrets(ctx.house.sealer, before)
+        secrets = providers.open_secrets(ctx.services.sealer, before)
         elsewhere = provider_wire.asks_elsewhere(before.rules, settings)
         if secrets.client_secret is not None and elsewhere and not draft.has_secret:
             # Else whoever may change a provider, but not read its secret, points it to himself and is sent the secret.
             raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
         if draft.has_secret:
             fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
-            after = providers.replace_secrets(unit, ctx.house.sealer, after, fresh)
+            after = providers.replace_secrets(unit, ctx.services.sealer, after, fresh)
         detail = {
             "before": [before.display_name, before.settings],
             "after": [after.display_name, after.settings],
             "secret_changed": draft.has_secret,
         }
         audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{after.id}", **detail)
-        saved(unit, ctx.house, ctx, after, vouch=draft.vouch)
+        saved(unit, ctx.services, ctx, after, vouch=draft.vouch)
         return after
 
     return ok(await _write(ctx, call, work))
 
 
-async def _switch(ctx: Context, call: Call[None], *, on: bool) -> Answer:
+async def _switch(ctx: RequestContext, call: Call[None], *, on: bool) -> Answer:
     def work(unit: TenantUnit) -> Provider:
         provider = providers.get(unit, call.path["provider"], lock=True)
         if (provider.disabled_at is None) == on:
@@ -152,15 +153,15 @@ async def _switch(ctx: Context, call: Call[None], *, on: bool) -> Answer:
     return ok(await _write(ctx, call, work))
 
 
-async def _switch_on(ctx: Context, call: Call[None]) -> Answer:
+async def _switch_on(ctx: RequestContext, call: Call[None]) -> Answer:
     return await _switch(ctx, call, on=True)
 
 
-async def _switch_off(ctx: Context, call: Call[None]) -> Answer:
+async def _switch_off(ctx: RequestContext, call: Call[None]) -> Answer:
     return await _switch(ctx, call, on=False)
 
 
-async def _rotate_key(ctx: Context, call: Call[None]) -> Answer:
+async def _rotate_key(ctx: RequestContext, call: Call[None]) -> Answer:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     if found.kind != "saml":
         raise Conflict("Only SAML providers have a key of ours")
@@ -168,24 +169,24 @@ async def _rotate_key(ctx: Context, call: Call[None]) -> Answer:
 
     def work(unit: TenantUnit) -> Provider:
         provider = providers.get(unit, call.path["provider"], lock=True)
-        secrets = providers.open_secrets(ctx.house.sealer, provider)
+        secrets = providers.open_secrets(ctx.services.sealer, provider)
         fresh = msgspec.structs.replace(
             secrets,
             keys=(key, *secrets.keys)[:_KEPT_KEYS],
             certificates=(certificate, *secrets.certificates)[:_KEPT_KEYS],
         )
         audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{provider.id}", key="rotated")
-        return providers.replace_secrets(unit, ctx.house.sealer, provider, fresh)
+        return providers.replace_secrets(unit, ctx.services.sealer, provider, fresh)
 
     return ok(await _write(ctx, call, work))
 
 
-async def _delete(ctx: Context, call: Call[None]) -> Answer:
+async def _delete(ctx: RequestContext, call: Call[None]) -> Answer:
     await delete(ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=is_admin(ctx))
     return ok({})
 
 
-async def _test(ctx: Context, call: Call[None]) -> Answer:
+async def _test(ctx: RequestContext, call: Call[None]) -> Answer:
     provider, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     findings = [finding async for finding in examine(ctx, client, provider, by_admin=is_admin(ctx))]
     works = all(finding.level != "bad" for finding in findings)

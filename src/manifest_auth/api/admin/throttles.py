@@ -13,10 +13,10 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
 from manifest_auth.runtime.settings import plain_address
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import email_key, when
 from manifest_auth.throttle import blocked
@@ -68,7 +68,7 @@ def wire(row: Held) -> dict[str, Any]:
     }
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     asked = call.parameters
 
     def work(unit: SystemUnit) -> lists.Rows[Held]:
@@ -80,23 +80,23 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
             value_of=lambda row, sort: row.failures if sort == "FAILURES" else row.allowed_at,
         )
 
-    found = await ctx.house.store.read(work)
+    found = await ctx.services.store.read(work)
     return ok({"items": [wire(row) for row in found.items], "nextCursor": found.next_cursor})
 
 
-async def _clear_all(ctx: Context, call: Call[None]) -> Answer:
+async def _clear_all(ctx: RequestContext, call: Call[None]) -> Answer:
     def work(unit: SystemUnit) -> int:
         cleared = blocked.clear_all(unit)
         audit.record_installation(unit, ctx, Event.THROTTLES_CLEARED, cleared=cleared, all=True)
         return cleared
 
-    return ok({"cleared": await ctx.house.store.write(work)})
+    return ok({"cleared": await ctx.services.store.write(work)})
 
 
-async def _clear(ctx: Context, call: Call[ClearBody]) -> Answer:
+async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Answer:
     given = {f: str(v) for f in call.body.__struct_fields__ if (v := getattr(call.body, f)) is not UNSET}
     _check(given)
-    return ok({"cleared": await ctx.house.store.write(lambda unit: _let_go(unit, ctx, given))})
+    return ok({"cleared": await ctx.services.store.write(lambda unit: _let_go(unit, ctx, given))})
 
 
 def _check(given: dict[str, str]) -> None:
@@ -111,7 +111,7 @@ def _check(given: dict[str, str]) -> None:
         given["address"] = plain
 
 
-def _let_go(unit: SystemUnit, ctx: Context, given: dict[str, str]) -> int:
+def _let_go(unit: SystemUnit, ctx: RequestContext, given: dict[str, str]) -> int:
     address = given.get("address")
     if "username" in given:
         admin = admins.find(unit, given["username"])

@@ -12,16 +12,16 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import accounts, mail_queue, tenants
+from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Admitted, Draft, password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited
 from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.permissions import Role, mask_of, role_names
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text.canonical import email_key, when
 
@@ -135,17 +135,17 @@ def wire(user: User, pending_email: str | None = None) -> dict[str, Any]:
     }
 
 
-def _shown(unit: TenantUnit, ctx: Context, found: Sequence[User]) -> list[dict[str, Any]]:
+def _shown(unit: TenantUnit, ctx: RequestContext, found: Sequence[User]) -> list[dict[str, Any]]:
     """Users as JSON, with the addresses that wait to be confirmed."""
     pending = users.email_changes.pending_of(unit, [user.id for user in found], ctx.now)
     return [wire(user, pending.get(user.id)) for user in found]
 
 
-async def _create(ctx: Context, call: Call[UserBody]) -> Answer:
-    body, house = call.body, ctx.house
-    tenant = await house.store.read(lambda unit: by_name(unit, call.path["client"]))
+async def _create(ctx: RequestContext, call: Call[UserBody]) -> Answer:
+    body, services = call.body, ctx.services
+    tenant = await services.store.read(lambda unit: by_name(unit, call.path["client"]))
     stored = await password_rules.first_hash(
-        house.hasher,
+        services.hasher,
         None if body.password is UNSET else str(body.password),
         None if body.password_hash is UNSET else str(body.password_hash),
         tenants.settings_of(tenant.settings).password,
@@ -153,11 +153,16 @@ async def _create(ctx: Context, call: Call[UserBody]) -> Answer:
     )
     draft = Draft(body.email, mask_of(body.roles), body.first_name, body.last_name, body.title)
     return ok(
-        wire(await house.store.of(tenant.id).write(lambda unit: accounts.add(unit, ctx, draft, stored))), status=201
+        wire(
+            await services.store.of(tenant.id).write(
+                lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft, stored)
+            )
+        ),
+        status=201,
     )
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     page, asked = call.page, call.parameters
 
     def work(unit: SystemUnit) -> dict[str, Any]:
@@ -172,44 +177,44 @@ async def _list(ctx: Context, call: Call[None]) -> Answer:
         )
         return {"items": _shown(bound, ctx, rows.items), "nextCursor": rows.next_cursor}
 
-    return ok(await ctx.house.store.read(work))
+    return ok(await ctx.services.store.read(work))
 
 
-async def _get(ctx: Context, call: Call[None]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
     def work(unit: SystemUnit) -> dict[str, Any]:
         bound = unit.of(by_name(unit, call.path["client"]).id)
         return _shown(bound, ctx, [users.get(bound, user_id)])[0]
 
-    return ok(await ctx.house.store.read(work))
+    return ok(await ctx.services.store.read(work))
 
 
-async def _on_user(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], T]) -> T:
+async def _on_user(ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], T]) -> T:
     """Runs ``act`` on the user of the path, in one transaction of the client of the path."""
     user_id = call.id("user")
-    return await ctx.house.store.write(lambda unit: act(unit.of(by_name(unit, call.path["client"]).id), user_id))
+    return await ctx.services.store.write(lambda unit: act(unit.of(by_name(unit, call.path["client"]).id), user_id))
 
 
-async def _answer(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], User]) -> Answer:
+async def _answer(ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], User]) -> Answer:
     """As :func:`_on_user`; answers with the user as it is afterwards."""
     return ok(await _on_user(ctx, call, lambda unit, user_id: _shown(unit, ctx, [act(unit, user_id)])[0]))
 
 
-async def _change(ctx: Context, call: Call[UserChange]) -> Answer:
+async def _change(ctx: RequestContext, call: Call[UserChange]) -> Answer:
     body = call.body
     given = {name: value for name in body.__struct_fields__ if (value := getattr(body, name)) is not UNSET}
 
     def act(unit: TenantUnit, user_id: int) -> tuple[dict[str, Any], accounts.Changed]:
-        changed = accounts.change(unit, ctx, user_id, given)
+        changed = accounts.change(unit, ctx, ctx.services.account_tools, user_id, given)
         return _shown(unit, ctx, [changed.user])[0], changed
 
     shown, changed = await _on_user(ctx, call, act)
-    mail_queue.send_soon(ctx.house, ctx.request_id, *changed.mails)
+    ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
     return ok(shown)
 
 
-async def _admit(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int], Admitted]) -> Answer:
+async def _admit(ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], Admitted]) -> Answer:
     """Does what may make somebody an Admin, and hands the link over that one may need."""
 
     def work(unit: TenantUnit, user_id: int) -> tuple[dict[str, Any], accounts.Made | None]:
@@ -217,37 +222,41 @@ async def _admit(ctx: Context, call: Call[Any], act: Callable[[TenantUnit, int],
         return _shown(unit, ctx, [admitted.user])[0], admitted.made
 
     shown, made = await _on_user(ctx, call, work)
-    link = (await accounts.hand_over(ctx, made)).link if made is not None else None
+    link = (await accounts.hand_over(ctx, ctx.services.account_tools, made)).link if made is not None else None
     return ok({**shown, "link": link})
 
 
-async def _set_roles(ctx: Context, call: Call[RolesBody]) -> Answer:
+async def _set_roles(ctx: RequestContext, call: Call[RolesBody]) -> Answer:
     roles = mask_of(call.body.roles)
-    return await _admit(ctx, call, lambda unit, user: accounts.set_roles(unit, ctx, user, roles))
+    return await _admit(
+        ctx, call, lambda unit, user: accounts.set_roles(unit, ctx, ctx.services.account_tools, user, roles)
+    )
 
 
-async def _deactivate(ctx: Context, call: Call[None]) -> Answer:
+async def _deactivate(ctx: RequestContext, call: Call[None]) -> Answer:
     return await _answer(ctx, call, lambda unit, user: accounts.deactivate(unit, ctx, user))
 
 
-async def _restore(ctx: Context, call: Call[None]) -> Answer:
-    return await _admit(ctx, call, lambda unit, user: accounts.restore(unit, ctx, user))
+async def _restore(ctx: RequestContext, call: Call[None]) -> Answer:
+    return await _admit(ctx, call, lambda unit, user: accounts.restore(unit, ctx, ctx.services.account_tools, user))
 
 
-async def _end_sessions(ctx: Context, call: Call[None]) -> Answer:
+async def _end_sessions(ctx: RequestContext, call: Call[None]) -> Answer:
     ended = await _on_user(ctx, call, lambda unit, user: accounts.end_sessions(unit, ctx, user))
     return ok({"ended": ended})
 
 
-async def _reset(ctx: Context, call: Call[None]) -> Answer:
+async def _reset(ctx: RequestContext, call: Call[None]) -> Answer:
     user_id = call.id("user")
 
     def work(unit: SystemUnit) -> accounts.Made:
         tenant = by_name(unit, call.path["client"])
         by_password = tenants.settings_of(tenant.settings).password_sign_in
-        return accounts.start_reset(unit.of(tenant.id), ctx, user_id, by_password=by_password)
+        return accounts.start_reset(
+            unit.of(tenant.id), ctx, ctx.services.account_tools, user_id, by_password=by_password
+        )
 
-    handed = await accounts.hand_over(ctx, await ctx.house.store.write(work))
+    handed = await accounts.hand_over(ctx, ctx.services.account_tools, await ctx.services.store.write(work))
     return ok({"link": handed.link, "sent": handed.sent, "expiresAt": when(handed.expires_at)}, status=201)
 
 

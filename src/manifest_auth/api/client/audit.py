@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from manifest_auth.audit.query import page
 from manifest_auth.audit.wire import AuditEventsData, AuditQuery, place_of, wanted, wire
-from manifest_auth.context import Context
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     query: AuditQuery = call.parameters
     asked = wanted(query)
     found, goes_on = await page(ctx.store, asked, query.first, place_of(query.after, query.direction))

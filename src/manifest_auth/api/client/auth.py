@@ -8,7 +8,6 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.sign_in_answer import SignInData, WireUser, browser_of, signed_in_answer
-from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -21,6 +20,7 @@ from manifest_auth.errors import (
 )
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok, session_cookie
 from manifest_auth.permissions import permission_names, role_names
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password, session_lifecycle
 from manifest_auth.text.canonical import when
 
@@ -97,36 +97,36 @@ class Nothing(msgspec.Struct, frozen=True):
     pass
 
 
-async def _sign_in(ctx: Context, call: Call[SignInBody]) -> Answer:
+async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer:
     browser = browser_of(call.head)
     shown = password.Shown(
         call.body.email,
         call.body.password,
-        password.client_from(call.head.client_id, call.head.host, ctx.house.settings.public_url),
+        password.client_from(call.head.client_id, call.head.host, ctx.services.settings.public_url),
         browser.cookie,
         browser.device,
     )
     return signed_in_answer(ctx, await password.sign_in(ctx, shown))
 
 
-async def _refresh(ctx: Context, call: Call[RefreshBody]) -> Answer:
+async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer:
     pair = await session_lifecycle.refresh(ctx, call.body.refresh_token, call.head.client_id)
     data = {"token": pair.token, "refreshToken": pair.refresh_token, "expiresIn": pair.expires_in}
     # The two members beside `data` let the seed page's own client run unmodified (contract, section 3).
     return ok(data, beside={"token": pair.token, "refreshToken": pair.refresh_token})
 
 
-async def _sign_out(ctx: Context, call: Call[None]) -> Answer:
+async def _sign_out(ctx: RequestContext, call: Call[None]) -> Answer:
     await session_lifecycle.sign_out(ctx)
-    return ok({}, headers=(session_cookie("", 0, ctx.house.settings),))
+    return ok({}, headers=(session_cookie("", 0, ctx.services.settings),))
 
 
-async def _sign_out_all(ctx: Context, call: Call[None]) -> Answer:
+async def _sign_out_all(ctx: RequestContext, call: Call[None]) -> Answer:
     ended = await session_lifecycle.sign_out_all(ctx)
-    return ok({"ended": ended}, headers=(session_cookie("", 0, ctx.house.settings),))
+    return ok({"ended": ended}, headers=(session_cookie("", 0, ctx.services.settings),))
 
 
-async def _sessions(ctx: Context, call: Call[None]) -> Answer:
+async def _sessions(ctx: RequestContext, call: Call[None]) -> Answer:
     rows = await session_lifecycle.list_sessions(ctx)
     items = [
         {
@@ -144,18 +144,18 @@ async def _sessions(ctx: Context, call: Call[None]) -> Answer:
     return ok({"items": items})
 
 
-async def _end_session(ctx: Context, call: Call[None]) -> Answer:
+async def _end_session(ctx: RequestContext, call: Call[None]) -> Answer:
     await session_lifecycle.end_one(ctx, call.path["id"])
     own = call.path["id"] == ctx.user.session_id
-    return ok({}, headers=(session_cookie("", 0, ctx.house.settings),) if own else ())
+    return ok({}, headers=(session_cookie("", 0, ctx.services.settings),) if own else ())
 
 
-async def _change_password(ctx: Context, call: Call[PasswordBody]) -> Answer:
+async def _change_password(ctx: RequestContext, call: Call[PasswordBody]) -> Answer:
     await session_lifecycle.change_password(ctx, call.body.current_password, call.body.new_password)
     return ok({})
 
 
-async def _me(ctx: Context, call: Call[None]) -> Answer:
+async def _me(ctx: RequestContext, call: Call[None]) -> Answer:
     user = ctx.user
     roles = role_names(user.roles)
     return ok(

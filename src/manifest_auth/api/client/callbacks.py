@@ -9,8 +9,8 @@ from msgspec import Meta
 
 from manifest_auth.api.client.sign_in_answer import browser_of
 from manifest_auth.api.client.single_sign_on import ENDS, sent_on, unbind
-from manifest_auth.context import Context
 from manifest_auth.http import Answer, Call, Door, Route
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import dynamics, oidc
 
 
@@ -22,22 +22,22 @@ class CallbackQuery(msgspec.Struct, frozen=True):
     error_description: str = ""
 
 
-async def _oidc_callback(ctx: Context, call: Call[None]) -> Answer:
+async def _oidc_callback(ctx: RequestContext, call: Call[None]) -> Answer:
     return await _oidc_answer(ctx, call, oidc.own_callback(ctx, call.path["client"], call.path["provider"]))
 
 
-async def _oidc_shared_callback(ctx: Context, call: Call[None]) -> Answer:
+async def _oidc_shared_callback(ctx: RequestContext, call: Call[None]) -> Answer:
     return await _oidc_answer(ctx, call, oidc.shared_callback(ctx))
 
 
-async def _oidc_answer(ctx: Context, call: Call[None], came_to: str) -> Answer:
+async def _oidc_answer(ctx: RequestContext, call: Call[None], came_to: str) -> Answer:
     q: CallbackQuery = call.parameters
     returned = oidc.Returned(q.state, q.code, q.iss, q.error, came_to, q.error_description)
     flow, outcome = await oidc.end(ctx, returned, call.head.cookie, browser_of(call.head))
     return sent_on(ctx, outcome, 302, unbind(ctx, flow, cross_site=False))
 
 
-async def _dynamics_callback(ctx: Context, call: Call[None]) -> Answer:
+async def _dynamics_callback(ctx: RequestContext, call: Call[None]) -> Answer:
     q: CallbackQuery = call.parameters
     returned = oidc.Returned(q.state, q.code, q.iss, q.error, dynamics.callback_of(ctx), q.error_description)
     flow, outcome = await dynamics.end(ctx, returned, call.head.cookie, browser_of(call.head))

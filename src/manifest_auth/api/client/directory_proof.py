@@ -8,10 +8,10 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.callbacks import CallbackQuery
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, flow_cookie, ok, redirect
 from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows, directory_proof
 from manifest_auth.sign_in.providers.oidc import Returned
 
@@ -33,10 +33,10 @@ class ProveData(msgspec.Struct, frozen=True, rename="camel"):
     application: str
 
 
-async def _prove(ctx: Context, call: Call[ProveBody]) -> Answer:
+async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer:
     directory = call.path["directory"].lower()
     started = await directory_proof.begin(ctx, directory, call.body.return_to)
-    begun, settings = started.begun, ctx.house.settings
+    begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, directory_flows.LIFE_S, settings, cross_site=False)
     data = {
         "location": started.location,
@@ -48,11 +48,11 @@ async def _prove(ctx: Context, call: Call[ProveBody]) -> Answer:
     return ok(data, headers=(cookie,))
 
 
-async def _callback(ctx: Context, call: Call[None]) -> Answer:
+async def _callback(ctx: RequestContext, call: Call[None]) -> Answer:
     q: CallbackQuery = call.parameters
     returned = Returned(q.state, q.code, q.iss, q.error, directory_proof.callback_of(ctx), q.error_description)
     flow = await directory_proof.end(ctx, returned, call.head.cookie)
-    gone = flow_cookie(flow.cookie, "", 0, ctx.house.settings, cross_site=False)
+    gone = flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=False)
     return redirect(flow.return_to, headers=(gone,))
 
 

@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from manifest_auth.api.client.auth import Email, Password
 from manifest_auth.api.client.one_time_links import OneTimeLinkBody
-from manifest_auth.context import Context
 from manifest_auth.errors import (
     Conflict,
     Forbidden,
@@ -20,6 +19,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change
 from manifest_auth.text.canonical import when
 
@@ -49,16 +49,16 @@ class UndoneData(msgspec.Struct, frozen=True):
     resets: Annotated[bool, Meta(description="Whether a link to choose a new password goes to the address.")]
 
 
-async def _start(ctx: Context, call: Call[AddressBody]) -> Answer:
+async def _start(ctx: RequestContext, call: Call[AddressBody]) -> Answer:
     started = await email_change.start_own(ctx, call.body.new_email, call.body.current_password)
     return ok({"pendingEmail": started.email, "expiresAt": when(started.expires_at)})
 
 
-async def _confirm(ctx: Context, call: Call[OneTimeLinkBody]) -> Answer:
+async def _confirm(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Answer:
     return ok({"email": await email_change.confirm(ctx, call.body.token, call.head.client_id)})
 
 
-async def _undo(ctx: Context, call: Call[OneTimeLinkBody]) -> Answer:
+async def _undo(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Answer:
     undone = await email_change.undo(ctx, call.body.token, call.head.client_id)
     return ok({"email": undone.email, "resets": undone.resets})
 

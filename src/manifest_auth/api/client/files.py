@@ -17,12 +17,12 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.context import Context
 from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
 from manifest_auth.http import NO_STORE, Answer, Call, Door, Route, ok, stream
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, arriving, check_start
 from manifest_auth.runtime.settings import MAX_FILE
+from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import check_line, when
 from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
@@ -73,14 +73,14 @@ def wire(file: File) -> dict[str, Any]:
     }
 
 
-async def _upload(ctx: Context, call: Call[AsyncIterator[bytes]]) -> Answer:
+async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> Answer:
     media_type = _media_type(call)
     name = _name(call.parameters.name)
     limit = await _limit(ctx)
     declared = call.head.content_length
     if declared is not None and declared.isdecimal() and int(declared) > limit.size:
         raise PayloadTooLarge(limit.sentence)
-    key = ctx.house.random.bytes(20).hex()
+    key = ctx.services.random.bytes(20).hex()
     try:
         arrived = await _take(ctx, call.body, media_type, key, limit)
     except (FilesUnavailable, OSError) as error:  # of the place for files, and of this machine's own disk
@@ -93,17 +93,17 @@ async def _upload(ctx: Context, call: Call[AsyncIterator[bytes]]) -> Answer:
     return ok(wire(added), status=201)
 
 
-async def _limit(ctx: Context) -> _Limit:
+async def _limit(ctx: RequestContext) -> _Limit:
     """How large the file may be."""
-    settings = ctx.house.settings
+    settings = ctx.services.settings
     left = await ctx.store.read(lambda unit: files.room(unit, settings.upload_quota))
     if left < settings.file_limit:
         return _Limit(left, files.NO_ROOM)
     return _Limit(settings.file_limit, PayloadTooLarge.sentence)
 
 
-async def _add(ctx: Context, arrived: _Arrived, key: str, name: str, media_type: str) -> File:
-    by, quota = actor_of(ctx), ctx.house.settings.upload_quota
+async def _add(ctx: RequestContext, arrived: _Arrived, key: str, name: str, media_type: str) -> File:
+    by, quota = actor_of(ctx), ctx.services.settings.upload_quota
     return await ctx.store.write(
         lambda unit: files.add(
             unit, by, key=key, name=name, media_type=media_type, size=arrived.size, sha256=arrived.sha256, quota=quota
@@ -111,11 +111,11 @@ async def _add(ctx: Context, arrived: _Arrived, key: str, name: str, media_type:
     )
 
 
-async def _drop(ctx: Context, key: str) -> None:
+async def _drop(ctx: RequestContext, key: str) -> None:
     try:
-        await ctx.house.files.drop(key)
+        await ctx.services.files.drop(key)
     except FilesUnavailable as error:
-        ctx.house.log.warning("file_left_over", request_id=ctx.request_id, key=key, error=str(error))
+        ctx.services.log.warning("file_left_over", request_id=ctx.request_id, key=key, error=str(error))
 
 
 def _name(given: str) -> str:
@@ -134,16 +134,16 @@ def _media_type(call: Call[Any]) -> str:
     return kind
 
 
-async def _take(ctx: Context, body: AsyncIterator[bytes], media_type: str, key: str, limit: _Limit) -> _Arrived:
+async def _take(ctx: RequestContext, body: AsyncIterator[bytes], media_type: str, key: str, limit: _Limit) -> _Arrived:
     """The body, whole on this machine first, then kept under its key. Raises OSError and FilesUnavailable."""
-    folder = arriving(ctx.house.settings)
+    folder = arriving(ctx.services.settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, path = tempfile.mkstemp(dir=folder)
     half = Path(path)
     try:
         with os.fdopen(handle, "wb") as out:
             arrived = await _receive(body, out, media_type, limit)
-        await ctx.house.files.keep(half, key)
+        await ctx.services.files.keep(half, key)
     finally:
         half.unlink(missing_ok=True)
     return arrived
@@ -170,11 +170,11 @@ async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit:
     return _Arrived(size, digest.hexdigest())
 
 
-async def _download(ctx: Context, call: Call[None]) -> Answer:
+async def _download(ctx: RequestContext, call: Call[None]) -> Answer:
     file_id = call.id("file")
     file = await ctx.store.read(lambda unit: files.get(unit, file_id))
     try:
-        parts = await ctx.house.files.open(file.key)
+        parts = await ctx.services.files.open(file.key)
     except FilesUnavailable as error:
         raise Overloaded("The file cannot be read at the moment", retry_after=5, reason=f"files: {error}") from error
     name = quote(file.name, safe="")  # RFC 8187; an attachment: never shown in the place of a page

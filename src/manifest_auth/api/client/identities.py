@@ -14,7 +14,6 @@ from msgspec import Meta
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.api.client.single_sign_on import bind
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -26,6 +25,7 @@ from manifest_auth.errors import (
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
 from manifest_auth.providers import IdentityRow
 from manifest_auth.providers.sign_in_flows import Wish
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import dynamics, entra_verify, group_roles, oidc, saml
 from manifest_auth.sign_in.providers.flow import Chosen, return_address
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -101,11 +101,11 @@ def wire(rows: list[IdentityRow]) -> dict[str, object]:
     }
 
 
-async def _list(ctx: Context, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
     return ok(wire(await ctx.store.read(lambda unit: providers.list_identities(unit, ctx.user.user_id))))
 
 
-async def _link(ctx: Context, call: Call[LinkBody]) -> Answer:
+async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer:
     user = ctx.user
 
     def work(unit: SystemUnit) -> Chosen:
@@ -116,7 +116,7 @@ async def _link(ctx: Context, call: Call[LinkBody]) -> Answer:
         address = return_address(ctx, tenant, provider, call.body.return_to)
         return Chosen(tenant, provider, Wish(address, link_session_id=user.session_id))
 
-    chosen = await ctx.house.store.read(work)
+    chosen = await ctx.services.store.read(work)
     if chosen.provider.rules.saml is not None:
         if not chosen.provider.rules.saml.redirect_url:
             raise Conflict("Linking needs the provider's redirect binding")
@@ -130,12 +130,12 @@ async def _link(ctx: Context, call: Call[LinkBody]) -> Answer:
     return ok({"location": address}, headers=(bind(ctx, begun, cross_site=False),))
 
 
-async def _link_by_token(ctx: Context, call: Call[TokenBody]) -> Answer:
+async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Answer:
     await entra_verify.link(ctx, call.body.provider, call.body.token)
     return ok({})
 
 
-async def _unlink(ctx: Context, call: Call[None]) -> Answer:
+async def _unlink(ctx: RequestContext, call: Call[None]) -> Answer:
     identity, user = call.id(), ctx.user
 
     def work(unit: TenantUnit) -> None:

@@ -15,7 +15,6 @@ from manifest_auth.api.client.identities import LinkData
 from manifest_auth.api.client.one_time_links import Token
 from manifest_auth.api.client.sign_in_answer import browser_of
 from manifest_auth.api.client.single_sign_on import bind
-from manifest_auth.context import Context
 from manifest_auth.errors import (
     Forbidden,
     InvalidToken,
@@ -28,6 +27,7 @@ from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok, page
 from manifest_auth.providers import Provider
 from manifest_auth.providers.sign_in_flows import Begun
 from manifest_auth.runtime.metrics import Method
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password, set_password
 from manifest_auth.sign_in.providers import dynamics, oidc, saml, saml_form
 from manifest_auth.sign_in.providers.flow import Asked, Chosen, choose
@@ -45,8 +45,8 @@ class FormQuery(msgspec.Struct, frozen=True):
     state: Annotated[str, Meta(max_length=500, description="Of the sign-in that this browser began.")] = ""
 
 
-async def _start(ctx: Context, call: Call[StartBody]) -> Answer:
-    body, head, public = call.body, call.head, ctx.house.settings.public_url
+async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer:
+    body, head, public = call.body, call.head, ctx.services.settings.public_url
     if password.client_from(None, head.host, public) is not None:  # the flow's cookie would not come back
         raise ValidationError(details=[("Host", f"Begin at {public}, where providers answer")])
 
@@ -54,7 +54,7 @@ async def _start(ctx: Context, call: Call[StartBody]) -> Answer:
         found = set_password.find(unit, ctx, body.token, Purpose.INVITATION)
         return found.tenant, next((p for p in set_password.ways(unit, found) if p.name == body.provider), None)
 
-    tenant, provider = await ctx.house.store.read(work)
+    tenant, provider = await ctx.services.store.read(work)
     if not agrees(head.client_id, Whose(tenant.identifier, tenant.id)):
         raise Forbidden(reason="X-Client-ID disagrees with the link")
     kind = next((method for method in _KINDS if provider is not None and provider.kind == method), None)
@@ -65,7 +65,7 @@ async def _start(ctx: Context, call: Call[StartBody]) -> Answer:
     return ok({"location": location}, headers=(bind(ctx, begun, cross_site=kind == saml.METHOD),))
 
 
-async def _begin(ctx: Context, wanted: Chosen) -> tuple[str, Begun]:
+async def _begin(ctx: RequestContext, wanted: Chosen) -> tuple[str, Begun]:
     if wanted.provider.kind == saml.METHOD:
         where, begun = await saml.begin(ctx, wanted)
         return (where if isinstance(where, str) else saml_form.address(ctx, begun.state)), begun
@@ -74,7 +74,7 @@ async def _begin(ctx: Context, wanted: Chosen) -> tuple[str, Begun]:
     return await dynamics.begin(ctx, wanted, "")
 
 
-async def _form(ctx: Context, call: Call[None]) -> Answer:
+async def _form(ctx: RequestContext, call: Call[None]) -> Answer:
     body, policy = await saml_form.page_of(ctx, call.parameters.state, call.head.cookie)
     return page(body, policy)
 

@@ -14,10 +14,10 @@ from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.api.client.auth import Email, Nothing, Password
 from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, signed_in_answer
 from manifest_auth.api.client.single_sign_on import client_named, start_address
-from manifest_auth.context import Context
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok, page
 from manifest_auth.pages import welcome
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, password_reset, set_password
 from manifest_auth.sign_in.password import Claim
 from manifest_auth.sign_in.providers.discovery import STARTS
@@ -80,7 +80,7 @@ class OneTimeLinkData(msgspec.Struct, frozen=True, rename="camel"):
     return_to: str | None
 
 
-def _wire(ctx: Context, looked: Looked) -> dict[str, Any]:
+def _wire(ctx: RequestContext, looked: Looked) -> dict[str, Any]:
     found = looked.found
     settings, client = tenants.settings_of(found.tenant.settings), found.tenant.identifier
     rules = {
@@ -125,32 +125,32 @@ def _wire_address(found: email_change.Found) -> dict[str, Any]:
     }
 
 
-async def _look(ctx: Context, call: Call[OneTimeLinkBody]) -> Answer:
+async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Answer:
     token = call.body.token
-    if found := await ctx.house.store.read(lambda unit: email_change.find(unit, ctx, token)):
+    if found := await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token)):
         return ok(_wire_address(found))
     return ok(_wire(ctx, await set_password.look(ctx, call.body.token)))
 
 
-async def _accept(ctx: Context, call: Call[AcceptBody]) -> Answer:
+async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer:
     body = call.body
     shown = set_password.Shown(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
-async def _reset(ctx: Context, call: Call[ResetBody]) -> Answer:
+async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer:
     body = call.body
     shown = set_password.Shown(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
-async def _forgot(ctx: Context, call: Call[ForgotBody]) -> Answer:
+async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Answer:
     client = client_named(ctx, call.head, call.body.client)
     await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(call.head).device))
     return ok({})
 
 
-async def _page(ctx: Context, call: Call[None]) -> Answer:
+async def _page(ctx: RequestContext, call: Call[None]) -> Answer:
     return page(welcome.PAGE, welcome.POLICY)
 
 

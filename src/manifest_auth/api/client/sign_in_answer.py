@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth.context import Context
 from manifest_auth.http import DEVICE, SESSION, Answer, Head, Header, device_cookie, ok, session_cookie
 from manifest_auth.permissions import role_names
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import devices
 from manifest_auth.sign_in.completion import Browser, SignedIn
 
@@ -35,16 +35,16 @@ def browser_of(head: Head) -> Browser:
     return Browser(head.cookie(SESSION), devices.shaped(head.cookie(DEVICE)))
 
 
-def cookies_of(ctx: Context, signed_in: SignedIn) -> tuple[Header, ...]:
+def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     """``Set-Cookie`` lines of a session that began."""
-    settings = ctx.house.settings
+    settings = ctx.services.settings
     headers = [session_cookie(signed_in.cookie, settings.session_idle_ttl, settings)]
     if signed_in.device:
         headers.append(device_cookie(signed_in.device, settings))
     return tuple(headers)
 
 
-def signed_in_answer(ctx: Context, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer:
+def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer:
     """Tokens and user in the envelope, and the cookies (contract, section 3)."""
     user, pair = signed_in.user, signed_in.pair
     data: dict[str, Any] = {

@@ -11,7 +11,6 @@ from msgspec import Meta
 
 from manifest_auth import providers, tenants
 from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, cookies_of, signed_in_answer
-from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
     Forbidden,
@@ -44,6 +43,7 @@ from manifest_auth.http import (
 )
 from manifest_auth.http.routes import query_values
 from manifest_auth.providers.sign_in_flows import Begun, Flow
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes, password
 from manifest_auth.sign_in.providers import discovery, dynamics, oidc, saml
 from manifest_auth.sign_in.providers.flow import Asked, Outcome, choose
@@ -109,18 +109,18 @@ class DiscoverData(msgspec.Struct, frozen=True, rename="camel"):
     providers: tuple[WireWayIn, ...]
 
 
-def client_named(ctx: Context, head: Head, shown: str) -> str | None:
+def client_named(ctx: RequestContext, head: Head, shown: str) -> str | None:
     """The client of ``client=``, else of the header or the host. Raises ValidationError when two are named."""
-    other = password.client_from(head.client_id, head.host, ctx.house.settings.public_url)
+    other = password.client_from(head.client_id, head.host, ctx.services.settings.public_url)
     if shown and other is not None and shown != other:
         raise ValidationError(details=[("client", "Another client is named by header or host")])
     return shown or other
 
 
-def _elsewhere(ctx: Context, call: Call[Any], path: str) -> Answer | None:
+def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer | None:
     """A browser on a client's own subdomain goes to the public address first: providers answer there, so the cookie
     that binds the sign-in must be set there."""
-    settings, client = ctx.house.settings, client_named(ctx, call.head, call.parameters.client)
+    settings, client = ctx.services.settings, client_named(ctx, call.head, call.parameters.client)
     if not client or password.client_from(None, call.head.host, settings.public_url) is None:
         return None
     if call.parameters.invitation:  # the redirect would hold it, and logs on the way
@@ -129,23 +129,23 @@ def _elsewhere(ctx: Context, call: Call[Any], path: str) -> Answer | None:
     return redirect(f"{settings.public_url.rstrip('/')}{path}?{query}")
 
 
-def _asked(ctx: Context, call: Call[Any]) -> Asked:
+def _asked(ctx: RequestContext, call: Call[Any]) -> Asked:
     q: StartQuery = call.parameters
     client, device = client_named(ctx, call.head, q.client), browser_of(call.head).device
     return Asked(q.provider or None, client, q.return_to, q.response, q.code_challenge, q.invitation, device)
 
 
-def bind(ctx: Context, begun: Begun, *, cross_site: bool) -> Header:
+def bind(ctx: RequestContext, begun: Begun, *, cross_site: bool) -> Header:
     """The cookie by which the browser is known when it comes back."""
-    return flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, ctx.house.settings, cross_site=cross_site)
+    return flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, ctx.services.settings, cross_site=cross_site)
 
 
-def unbind(ctx: Context, flow: Flow | None, *, cross_site: bool) -> tuple[Header, ...]:
+def unbind(ctx: RequestContext, flow: Flow | None, *, cross_site: bool) -> tuple[Header, ...]:
     """Takes that cookie away."""
-    return (flow_cookie(flow.cookie, "", 0, ctx.house.settings, cross_site=cross_site),) if flow else ()
+    return (flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=cross_site),) if flow else ()
 
 
-def sent_on(ctx: Context, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer:
+def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer:
     """The browser goes where the sign-in ends; tokens never travel in an address."""
     if outcome.code is not None:
         mark = "&" if "?" in outcome.return_to else "?"
@@ -155,7 +155,7 @@ def sent_on(ctx: Context, outcome: Outcome, status: int, headers: tuple[Header, 
     return redirect(outcome.return_to, status=status, headers=headers)
 
 
-async def _oidc(ctx: Context, call: Call[None]) -> Answer:
+async def _oidc(ctx: RequestContext, call: Call[None]) -> Answer:
     if (answer := _elsewhere(ctx, call, "/api/client/auth/oidc")) is not None:
         return answer
     chosen = await choose(ctx, oidc.METHOD, _asked(ctx, call))
@@ -163,7 +163,7 @@ async def _oidc(ctx: Context, call: Call[None]) -> Answer:
     return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
 
 
-async def _dynamics(ctx: Context, call: Call[None]) -> Answer:
+async def _dynamics(ctx: RequestContext, call: Call[None]) -> Answer:
     if (answer := _elsewhere(ctx, call, dynamics.PATH)) is not None:
         return answer
     chosen = await choose(ctx, dynamics.METHOD, _asked(ctx, call))
@@ -171,7 +171,7 @@ async def _dynamics(ctx: Context, call: Call[None]) -> Answer:
     return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
 
 
-async def _saml(ctx: Context, call: Call[None]) -> Answer:
+async def _saml(ctx: RequestContext, call: Call[None]) -> Answer:
     if (answer := _elsewhere(ctx, call, saml.PATH)) is not None:
         return answer
     chosen = await choose(ctx, saml.METHOD, _asked(ctx, call))
@@ -183,7 +183,7 @@ async def _saml(ctx: Context, call: Call[None]) -> Answer:
     return page(body, policy, headers=(cookie,))
 
 
-async def _saml_response(ctx: Context, call: Call[bytes]) -> Answer:
+async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer:
     """The seed page's JSON call and the browser's form post, at one address."""
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
     client = client_named(ctx, call.head, call.parameters.client)
@@ -206,7 +206,7 @@ async def _saml_response(ctx: Context, call: Call[bytes]) -> Answer:
     return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
 
 
-async def _saml_metadata(ctx: Context, call: Call[None]) -> Answer:
+async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer:
     q: MetadataQuery = call.parameters
     client = client_named(ctx, call.head, q.client)
     if client is None:
@@ -222,11 +222,11 @@ async def _saml_metadata(ctx: Context, call: Call[None]) -> Answer:
             raise NotFound()
         return tenant.identifier, fitting
 
-    identifier, found = await ctx.house.store.read(work)
+    identifier, found = await ctx.services.store.read(work)
     return Answer(200, saml.metadata(ctx, identifier, found), (_METADATA, NO_STORE))
 
 
-async def _exchange(ctx: Context, call: Call[ExchangeBody]) -> Answer:
+async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer:
     shown, browser = (
         exchange_codes.Shown(call.body.code, call.body.code_verifier, call.head.client_id),
         browser_of(call.head),
@@ -234,13 +234,13 @@ async def _exchange(ctx: Context, call: Call[ExchangeBody]) -> Answer:
     return signed_in_answer(ctx, await exchange_codes.exchange(ctx, shown, browser))
 
 
-def start_address(ctx: Context, client: str, kind: str, provider: str) -> str:
+def start_address(ctx: RequestContext, client: str, kind: str, provider: str) -> str:
     """Where a sign-in at a provider begins, which is of a kind that people begin at (:data:`discovery.STARTS`)."""
     paths: dict[str, str] = {oidc.METHOD: f"{_BASE}/oidc", saml.METHOD: saml.PATH, dynamics.METHOD: dynamics.PATH}
-    return f"{ctx.house.settings.public_url.rstrip('/')}{paths[kind]}?client={client}&provider={provider}"
+    return f"{ctx.services.settings.public_url.rstrip('/')}{paths[kind]}?client={client}&provider={provider}"
 
 
-async def _discover(ctx: Context, call: Call[DiscoverBody]) -> Answer:
+async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> Answer:
     client = client_named(ctx, call.head, call.parameters.client)
     found = await discovery.discover(ctx, call.body.email, client)
     ways = [

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from manifest_auth import accounts, mail_queue, tenants
+from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Admitted, Draft, Made
 from manifest_auth.api.graphql import arguments
 from manifest_auth.api.graphql.people import Person, person, role_named
-from manifest_auth.context import Context
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 
 EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
@@ -58,74 +58,85 @@ def _draft(members: dict[str, Any]) -> Draft:
     return Draft(roles=_roles(members["roles"]), **_given(members))
 
 
-async def _hand_over(ctx: Context, made: Made) -> _Handed:
-    handed = await accounts.hand_over(ctx, made)
+async def _hand_over(ctx: RequestContext, made: Made) -> _Handed:
+    handed = await accounts.hand_over(ctx, ctx.services.account_tools, made)
     return _Handed(person(handed.user), handed.link, handed.sent, handed.expires_at)
 
 
-async def _with_way_in(ctx: Context, admitted: Admitted) -> Person:
+async def _with_way_in(ctx: RequestContext, admitted: Admitted) -> Person:
     """The user, with the link that a new Admin may need."""
     if admitted.made is None:
         return person(admitted.user)
-    handed = await accounts.hand_over(ctx, admitted.made)
+    handed = await accounts.hand_over(ctx, ctx.services.account_tools, admitted.made)
     return person(admitted.user)._replace(link=handed.link)
 
 
 async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> _Handed:  # noqa: A002 - the wire's name
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     draft = _draft(input)
 
     def work(unit: TenantUnit) -> Made:
-        return accounts.invite(unit, ctx, accounts.add(unit, ctx, draft).id)
+        return accounts.invite(
+            unit, ctx, ctx.services.account_tools, accounts.add(unit, ctx, ctx.services.account_tools, draft).id
+        )
 
     return await _hand_over(ctx, await ctx.store.write(work))
 
 
 async def _renew(_root: Any, info: Any, userId: int) -> _Handed:  # noqa: N803
-    ctx: Context = info.context
-    return await _hand_over(ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, userId)))
+    ctx: RequestContext = info.context
+    return await _hand_over(
+        ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, ctx.services.account_tools, userId))
+    )
 
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Person:  # noqa: A002
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     draft = _draft(input)
-    return person(await ctx.store.write(lambda unit: accounts.add(unit, ctx, draft)))
+    return person(await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft)))
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Person:  # noqa: A002
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     given = _given(input)
-    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, id, given))
-    mail_queue.send_soon(ctx.house, ctx.request_id, *changed.mails)
+    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, given))
+    ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
     return person(changed.user)
 
 
 async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> Person:  # noqa: N803
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     mask = _roles(roles)
-    return await _with_way_in(ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, userId, mask)))
+    return await _with_way_in(
+        ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, userId, mask))
+    )
 
 
 async def _deactivate(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     return person(await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id)))
 
 
 async def _restore(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
-    ctx: Context = info.context
-    return await _with_way_in(ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, id)))
+    ctx: RequestContext = info.context
+    return await _with_way_in(
+        ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, ctx.services.account_tools, id))
+    )
 
 
 async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N803
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
 
 
 async def _reset(_root: Any, info: Any, userId: int) -> _Handed:  # noqa: N803
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     by_password = tenants.settings_of(ctx.user.tenant_settings).password_sign_in
     return await _hand_over(
-        ctx, await ctx.store.write(lambda unit: accounts.start_reset(unit, ctx, userId, by_password=by_password))
+        ctx,
+        await ctx.store.write(
+            lambda unit: accounts.start_reset(unit, ctx, ctx.services.account_tools, userId, by_password=by_password)
+        ),
     )
 
 

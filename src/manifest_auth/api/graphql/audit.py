@@ -21,8 +21,8 @@ from manifest_auth.audit import (
     place_of_number,
     user_named,
 )
-from manifest_auth.context import Context
 from manifest_auth.errors import ValidationError
+from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import moment
 
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
@@ -71,7 +71,7 @@ def _wanted(given: dict[str, Any], order: str) -> Wanted:
     return Wanted(**filters, order=order)
 
 
-async def _asked(ctx: Context, given: dict[str, Any]) -> _Asked:
+async def _asked(ctx: RequestContext, given: dict[str, Any]) -> _Asked:
     """Raises ValidationError."""
     first, order = arguments.size(given.get("first")), _ORDERS[given.get("order") or "NEWEST"]
     wanted, text = _wanted(given, order), given.get("after") or ""
@@ -85,14 +85,14 @@ async def _asked(ctx: Context, given: dict[str, Any]) -> _Asked:
 
 
 async def _list(_source: Any, info: Any, **given: Any) -> list[AuditEvent]:
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     asked = await _asked(ctx, given)
     found, _ = await audit.page(ctx.store, *asked)
     return [_event(one) for one in found]
 
 
 async def _page(_source: Any, info: Any, **given: Any) -> Paged:
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     asked = await _asked(ctx, given)
     found, goes_on = await audit.page(ctx.store, *asked)
     items = [_event(one) for one in found]

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from manifest_auth.context import Context
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 
 K = TypeVar("K")
@@ -22,7 +22,7 @@ class Loader(Generic[K, V]):
     def __init__(self, read: Callable[[TenantUnit, Sequence[K]], dict[K, V]], missing: Any = None) -> None:
         self._read, self._missing = read, missing
 
-    def load(self, ctx: Context, key: K) -> asyncio.Future[Any]:
+    def load(self, ctx: RequestContext, key: K) -> asyncio.Future[Any]:
         """What is under the key, once the loop turns. Shielded: the executor cancels fields beside one that failed, and
         a cancelled task cancels what it waits for, while others wait for the same."""
         batches: dict[Any, _Batch] = ctx.loaded
@@ -35,7 +35,7 @@ class Loader(Generic[K, V]):
 class _Batch:
     """What one request asks one loader for."""
 
-    def __init__(self, ctx: Context, read: Callable[..., dict[Any, Any]], missing: Any) -> None:
+    def __init__(self, ctx: RequestContext, read: Callable[..., dict[Any, Any]], missing: Any) -> None:
         self._ctx, self._read, self._missing = ctx, read, missing
         self._known: dict[Any, asyncio.Future[Any]] = {}
         self._wanted: list[Any] = []

@@ -20,13 +20,12 @@ from manifest_auth.api.graphql import cost, limits, plan
 from manifest_auth.api.graphql.documents import MAX_ERRORS, Documents
 from manifest_auth.api.graphql.http import GRAPHQL, PATH, in_graphql, media_type
 from manifest_auth.api.graphql.schema import SCHEMA
-from manifest_auth.audit import refusals
-from manifest_auth.context import Context
 from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
 from manifest_auth.http import NO_STORE, Answer, Call, Head, Header
 from manifest_auth.http.body import check_media_type
 from manifest_auth.http.body import parse as parse_body
 from manifest_auth.http.routes import query_values
+from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 
 DEADLINE_S = 5.0
@@ -41,13 +40,13 @@ class _Request(NamedTuple):
 _documents = {introspects: Documents(introspects=introspects) for introspects in (True, False)}
 
 
-async def post(ctx: Context, call: Call[bytes]) -> Answer:
+async def post(ctx: RequestContext, call: Call[bytes]) -> Answer:
     check_media_type(call.head)
     limits.check_body(call.body)
     return await _run(ctx, call.head, _from_members(parse_body(call.body)), by_get=False)
 
 
-async def get(ctx: Context, call: Call[bytes]) -> Answer:
+async def get(ctx: RequestContext, call: Call[bytes]) -> Answer:
     values: dict[str, Any] = dict(query_values(call.query))
     for name in ("variables", "extensions"):
         if values.get(name):
@@ -75,11 +74,11 @@ def _from_members(members: Any) -> _Request:
     return _Request(query, operation, variables)
 
 
-async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> Answer:
+async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bool) -> Answer:
     kind = media_type(head)
-    introspects = ctx.house.settings.introspects
+    introspects = ctx.services.settings.introspects
     documents = _documents[introspects]
-    ctx.house.metrics.cache("documents", "hit" if documents.knows(request.query) else "miss").inc()
+    ctx.services.metrics.cache("documents", "hit" if documents.knows(request.query) else "miss").inc()
     prepared = documents.prepare(request.query)
     operation = prepared.operation(request.operation)
     if by_get and operation not in (None, OperationType.QUERY):
@@ -115,7 +114,7 @@ async def _run(ctx: Context, head: Head, request: _Request, *, by_get: bool) -> 
     if result.errors:
         for found in result.errors:
             if isinstance(found.original_error, Refusal):
-                await refusals.note(ctx, found.original_error, f"{PATH} {_field(found)}")
+                await ctx.services.refusals.note(ctx, found.original_error, f"{PATH} {_field(found)}")
         body["errors"] = [_wire(error, ctx) for error in result.errors]
     return _answer(200, body, kind)
 
@@ -146,20 +145,20 @@ def _too_slow() -> GraphQLError:
     return GraphQLError("The query took too long", extensions={"code": "TIMEOUT"})
 
 
-def _request_error(errors: list[GraphQLError], kind: Header, ctx: Context) -> Answer:
+def _request_error(errors: list[GraphQLError], kind: Header, ctx: RequestContext) -> Answer:
     """A document that did not run: 400, but 200 for ``application/json``, whose clients expect that."""
     return _answer(400 if kind is GRAPHQL else 200, {"errors": [_wire(error, ctx) for error in errors]}, kind)
 
 
-def _wire(error: GraphQLError, ctx: Context) -> dict[str, Any]:
+def _wire(error: GraphQLError, ctx: RequestContext) -> dict[str, Any]:
     original: Exception | None = error.original_error
     if isinstance(original, StoreUnavailable):
-        ctx.house.log.warning("store_unavailable", request_id=ctx.request_id, route=PATH, error=str(original))
+        ctx.services.log.warning("store_unavailable", request_id=ctx.request_id, route=PATH, error=str(original))
         original = Overloaded(retry_after=1)
     if isinstance(original, Refusal):
         return in_graphql(original, ctx.request_id) | ({"path": error.path} if error.path else {})
     if original is not None and not isinstance(original, GraphQLError):
-        ctx.house.log.error("internal_error", request_id=ctx.request_id, route=PATH, exc_info=original)
+        ctx.services.log.error("internal_error", request_id=ctx.request_id, route=PATH, exc_info=original)
         extensions = {"code": "INTERNAL_ERROR", "requestId": ctx.request_id}
         return {"message": "Internal error", "path": error.path, "extensions": extensions}
     found: dict[str, Any] = {"message": error.message}

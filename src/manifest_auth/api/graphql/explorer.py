@@ -9,9 +9,9 @@ import hashlib
 import re
 from pathlib import Path
 
-from manifest_auth.context import Context
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Answer, Call, Door, Route, page
+from manifest_auth.services import RequestContext
 
 _PAGE = (Path(__file__).parent / "explorer.html").read_bytes()
 
@@ -28,8 +28,8 @@ POLICY = (
 )
 
 
-async def _explorer(ctx: Context, _call: Call[None]) -> Answer:
-    if not ctx.house.settings.introspects:
+async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer:
+    if not ctx.services.settings.introspects:
         raise NotFound()
     return page(_PAGE, POLICY)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-from manifest_auth.context import Context
 from manifest_auth.errors import Refusal
 from manifest_auth.http import BODY_LIMIT, NO_STORE, Answer, Call, Door, Head, Header, Route, refusal_headers
+from manifest_auth.services import RequestContext
 
 PATH = "/api/client/graphql"
 _CODES = {"VALIDATION_ERROR": "BAD_USER_INPUT"}
@@ -23,7 +23,7 @@ _JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 GRAPHQL: Header = (b"content-type", b"application/graphql-response+json; charset=utf-8")
 _GRAPHQL_TYPE = "application/graphql-response+json"
 
-_Handler = Callable[[Context, Call[bytes]], Awaitable[Answer]]
+_Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer]]
 _handlers: tuple[_Handler, _Handler] | None = None
 
 
@@ -40,12 +40,12 @@ async def _load() -> tuple[_Handler, _Handler]:
     return _handlers
 
 
-async def _post(ctx: Context, call: Call[bytes]) -> Answer:
+async def _post(ctx: RequestContext, call: Call[bytes]) -> Answer:
     post, _ = _handlers or await _load()
     return await post(ctx, call)
 
 
-async def _get(ctx: Context, call: Call[bytes]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer:
     _, get = _handlers or await _load()
     return await get(ctx, call)
 

@@ -25,7 +25,7 @@ from manifest_auth.api.graphql.job_views import (
 from manifest_auth.api.graphql.lists import Filters, ListOf
 from manifest_auth.api.graphql.people import PEOPLE
 from manifest_auth.api.graphql.template_views import PUBLISHED, STEPS, TEMPLATES, VERSIONS
-from manifest_auth.context import Context
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import check_line, like
 from manifest_auth.work import actor_of, assignments, job_operations, job_rules, job_steps, jobs, records
@@ -66,7 +66,7 @@ _LIST = ListOf(
 
 
 async def _job(_root: Any, info: Any, id: int) -> JobView:  # noqa: A002 - the wire's name
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     return job_view(await ctx.store.read(lambda unit: jobs.get(unit, id)))
 
 
@@ -137,7 +137,7 @@ async def _event_by(event: JobEventView, info: Any) -> Any:
     return await PEOPLE.load(info.context, event.user_id)
 
 
-async def _write(ctx: Context, verb: Callable[..., jobs.Job], *given: Any, **named: Any) -> JobView:
+async def _write(ctx: RequestContext, verb: Callable[..., jobs.Job], *given: Any, **named: Any) -> JobView:
     def work(unit: TenantUnit) -> jobs.Job:
         return verb(unit, actor_of(ctx), *given, **named)
 
@@ -179,7 +179,7 @@ async def _start(_root: Any, info: Any, id: int) -> JobView:  # noqa: A002
 
 
 async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dict[str, Any]) -> RecordView:  # noqa: A002, N803
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     value = job_rules.value_of(
         text=input.get("text"),
         value=input.get("value"),

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from manifest_auth.api.graphql import arguments
 from manifest_auth.api.graphql.arguments import Page
-from manifest_auth.context import Context
+from manifest_auth.services import RequestContext
 from manifest_auth.store import After, Listing
 
 R = TypeVar("R")
@@ -43,13 +43,13 @@ class ListOf(Generic[R]):
 
     async def items(self, _source: Any, info: Any, **given: Any) -> list[Any]:
         """Resolver of the plain list."""
-        ctx: Context = info.context
+        ctx: RequestContext = info.context
         page, filters = self._asked(given)
         return [self._wire(row) for row in await self._rows(ctx, page, filters, page.first)]
 
     async def page(self, _source: Any, info: Any, **given: Any) -> Paged:
         """Resolver of the page twin."""
-        ctx: Context = info.context
+        ctx: RequestContext = info.context
         page, filters = self._asked(given)
         rows = await self._rows(ctx, page, filters, page.first + 1)
         more = len(rows) > page.first
@@ -70,7 +70,7 @@ class ListOf(Generic[R]):
         wanted = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
         return page, self._filters(wanted)
 
-    async def _rows(self, ctx: Context, page: Page, filters: Filters, first: int) -> list[R]:
+    async def _rows(self, ctx: RequestContext, page: Page, filters: Filters, first: int) -> list[R]:
         return await ctx.store.read(
             lambda unit: self._listing.page(
                 unit,

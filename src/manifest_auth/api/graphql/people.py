@@ -10,9 +10,10 @@ from manifest_auth.accounts.users import EmailChange, User
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.batch_loading import Loader
 from manifest_auth.api.graphql.lists import Filters, ListOf
-from manifest_auth.context import Context, UserCaller
+from manifest_auth.context import UserCaller
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import email_key, like
 
@@ -85,7 +86,7 @@ _WAITING: Loader[int, EmailChange] = Loader(users.email_changes.waiting_of)
 
 
 async def _pending_email(someone: Any, info: Any) -> str | None:
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     change: EmailChange | None = await _WAITING.load(ctx, someone.id)
     return change.new_email if change is not None and change.is_pending(ctx.now) else None
 
@@ -140,7 +141,7 @@ def _roles(someone: Any, _info: Any) -> list[dict[str, Any]]:
 
 
 async def _user(_root: Any, info: Any, id: int) -> Person:  # noqa: A002 - the wire's name
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     return person(await ctx.store.read(lambda unit: users.get(unit, id)))
 
 

@@ -26,7 +26,7 @@ from graphql import (
     SelectionSetNode,
 )
 
-from manifest_auth.context import Context
+from manifest_auth.services import RequestContext
 
 _MAX_INT = 2**31 - 1
 
@@ -40,7 +40,7 @@ class _Info:
 
     __slots__ = ("context",)
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: RequestContext) -> None:
         self.context = context
 
 
@@ -67,7 +67,7 @@ def build(schema: GraphQLSchema, document: DocumentNode) -> Plan | None:
     return _steps(schema.query_type, operation.selection_set)
 
 
-def run(plan: Plan, context: Context) -> dict[str, Any]:
+def run(plan: Plan, context: RequestContext) -> dict[str, Any]:
     """The ``data`` of the answer. Raises :class:`Unplanned`."""
     try:
         return _object(plan, None, _Info(context))

@@ -27,12 +27,12 @@ from graphql import (
 )
 
 from manifest_auth.api.graphql import accounts, audit, jobs, people, templates
-from manifest_auth.context import Context
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import when
 
-Info = GraphQLResolveInfo[Context]
+Info = GraphQLResolveInfo[RequestContext]
 Resolver = Callable[..., Any]
 
 #: By type and field, like ``Query.users``.

@@ -21,7 +21,7 @@ from manifest_auth.api.graphql.template_views import (
     template_view,
     version_view,
 )
-from manifest_auth.context import Context
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import like
 from manifest_auth.work import Actor, actor_of, template_operations, templates, versions
@@ -52,12 +52,12 @@ _LIST = ListOf(
 
 
 async def _template(_root: Any, info: Any, id: int) -> TemplateView:  # noqa: A002 - the wire's name
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     return template_view(await ctx.store.read(lambda unit: templates.get(unit, id)))
 
 
 async def _version(_root: Any, info: Any, id: int) -> VersionView:  # noqa: A002
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     return version_view(await ctx.store.read(lambda unit: versions.get(unit, id)))
 
 
@@ -103,7 +103,7 @@ def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
 
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> TemplateView:  # noqa: A002 - the wire's name
-    ctx: Context = info.context
+    ctx: RequestContext = info.context
     name, about, steps = input["name"], input.get("description") or "", _new_steps(input.get("steps"))
     return template_view(
         await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), name, about, steps))
@@ -111,7 +111,7 @@ async def _add(_root: Any, info: Any, input: dict[str, Any]) -> TemplateView:  #
 
 
 async def _on_template(
-    ctx: Context, template_id: int, act: Callable[[TenantUnit, Actor, templates.Template], templates.Template]
+    ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, templates.Template], templates.Template]
 ) -> Any:
     """A verb on a template as it was when the request came: what happens until it is its turn makes it a CONFLICT."""
     seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
@@ -140,7 +140,7 @@ async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -
 
 
 async def _on_version(
-    ctx: Context,
+    ctx: RequestContext,
     see: Callable[[TenantUnit], template_operations.Seen],
     act: Callable[[TenantUnit, Actor, template_operations.Seen], versions.Version],
 ) -> VersionView:

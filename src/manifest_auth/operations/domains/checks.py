@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import House
 from manifest_auth.mail_queue import Queued
 from manifest_auth.operations.domains import notices
+from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import domain_rows
 from manifest_auth.tenants.claims.domain_records import Verdict
@@ -44,7 +44,7 @@ class _Case(NamedTuple):
 
     unit: SystemUnit
     who: Origin
-    house: House
+    services: Services
     claim: Claim
     owner: int | None
 
@@ -57,13 +57,13 @@ class _Case(NamedTuple):
     def next_check(self, failing_since: int | None = None) -> int:
         """A day from now, give or take two hours, so that the checks of many claims spread; earlier where a notice or
         the end is due before."""
-        usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.house.random.bytes(4)) % (4 * HOUR_MS)
+        usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.services.random.bytes(4)) % (4 * HOUR_MS)
         due = [failing_since + after for after in (*NOTICES_MS, LAPSES_MS)] if failing_since is not None else []
         return min([usual, *(at for at in due if at > self.who.at)])
 
 
 def settle(
-    unit: SystemUnit, house: House, who: Origin, tenant_id: int, domain: str, verdict: Verdict
+    unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
 ) -> Checked | None:
     """Writes what the verdict means. None: the claim is gone."""
     owner = domain_rows.owner_of(unit, domain, lock=True)
@@ -72,7 +72,7 @@ def settle(
         return None
     if claim.proof == VOUCHED:
         return Checked(claim, [])
-    case = _Case(unit, who, house, claim, owner)
+    case = _Case(unit, who, services, claim, owner)
     if verdict.proved:
         return _seen(case)
     return _missing_at_owner(case) if owner == tenant_id else _missing(case)
@@ -105,8 +105,8 @@ def _contest(case: _Case) -> Checked:
     if not claim.contested:
         for tenant_id in sorted((claim.tenant_id, owner)):
             case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
-        if case.house.domain_records.tells_of(claim.domain, claim.tenant_id):
-            mails = notices.contested(case.unit, case.house, claim.domain, owner, claim.tenant_id)
+        if case.services.domain_records.tells_of(claim.domain, claim.tenant_id):
+            mails = notices.contested(case.unit, case.services, claim.domain, owner, claim.tenant_id)
     after = case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
     return Checked(after, mails)
 
@@ -121,11 +121,11 @@ def _missing_at_owner(case: _Case) -> Checked:
         domain_rows.disown(unit, claim.domain)
         case.record(claim.tenant_id, Event.DOMAIN_LAPSED)
         after = case.put(state=LAPSED, proof=None, contested=0, notices=0, next_check_at=None)
-        return Checked(after, notices.lapsed(unit, case.house, claim))
+        return Checked(after, notices.lapsed(unit, case.services, claim))
     if claim.state != FAILING:
         case.record(claim.tenant_id, Event.DOMAIN_FAILING)
     due = sum(now >= since + after for after in NOTICES_MS)
-    mails = notices.failing(unit, case.house, claim, since + LAPSES_MS) if due > claim.notices else []
+    mails = notices.failing(unit, case.services, claim, since + LAPSES_MS) if due > claim.notices else []
     after = case.put(state=FAILING, failing_since=since, notices=due, next_check_at=case.next_check(since))
     return Checked(after, mails)
 

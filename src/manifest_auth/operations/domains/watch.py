@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, exists, select, update
 
-from manifest_auth.audit import Origin, origin_of
-from manifest_auth.context import Context, House
+from manifest_auth.audit import Origin
 from manifest_auth.errors import NotFound, RateLimited
 from manifest_auth.operations.domains import checks, notices
 from manifest_auth.operations.domains.checks import DAY_MS, Checked
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import domain_claims, provider_domains
 from manifest_auth.tenants.claims import domain_rows, domains
@@ -52,14 +52,14 @@ _OLD = crossing(
 )
 
 
-async def check_now(ctx: Context, tenant_id: int, domain: str) -> tuple[Claim, str]:
+async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[Claim, str]:
     """The claim after a look at its record, and why that proved nothing. One that an operator vouched for is not looked
     at. Raises NotFound, RateLimited, and Conflict where this installation asks no name server."""
-    house, own = ctx.house, ctx.house.store.of(tenant_id)
+    services, own = ctx.services, ctx.services.store.of(tenant_id)
     claim = await own.read(lambda unit: domains.get(unit, domain))
     if claim.proof == VOUCHED:
         return claim, ""
-    house.domain_records.check_on()
+    services.domain_records.check_on()
 
     def begin(unit: TenantUnit) -> Claim:
         found = domains.get(unit, domain, lock=True)
@@ -69,45 +69,45 @@ async def check_now(ctx: Context, tenant_id: int, domain: str) -> tuple[Claim, s
         return found
 
     claim = await own.write(begin)
-    verdict = await house.domain_records.look(record_of(domain, claim.token), tenant_id)
-    checked = await _settle(house, origin_of(ctx), tenant_id, domain, verdict)
+    verdict = await services.domain_records.look(record_of(domain, claim.token), tenant_id)
+    checked = await _settle(services, ctx.origin, tenant_id, domain, verdict)
     if checked is None:
         raise NotFound()
-    notices.send(house, checked.mails, ctx.request_id)
+    notices.send(services, checked.mails, ctx.request_id)
     return checked.claim, verdict.why
 
 
-async def run(house: House) -> None:
+async def run(services: Services) -> None:
     """Until cancelled: looks at what is due. A store that cannot be reached is tried again in the next round."""
     while True:
         try:
-            await drop_old(house)
-            await check_due(house)
+            await drop_old(services)
+            await check_due(services)
         except StoreUnavailable as error:
-            house.log.warning("domain_checks_failed", error=str(error))
+            services.log.warning("domain_checks_failed", error=str(error))
         except Exception:
-            house.log.exception("domain_checks_failed")
+            services.log.exception("domain_checks_failed")
         await asyncio.sleep(EVERY_S)
 
 
-async def check_due(house: House) -> int:
+async def check_due(services: Services) -> int:
     """One round. How many records were looked at."""
-    if not house.domain_records.is_on:
+    if not services.domain_records.is_on:
         return 0
-    now = house.clock.now_ms()
-    due = await house.store.read(lambda unit: unit.all(_DUE, now=now))
+    now = services.clock.now_ms()
+    due = await services.store.read(lambda unit: unit.all(_DUE, now=now))
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(key: _Key) -> bool:
         async with places:
-            return await _check(house, key)
+            return await _check(services, key)
 
     return sum(await asyncio.gather(*(one(key) for key in due)))
 
 
-async def _check(house: House, key: _Key) -> bool:
+async def _check(services: Services, key: _Key) -> bool:
     """Whether this process was the one to look."""
-    now, own = house.clock.now_ms(), house.store.of(key.tenant_id)
+    now, own = services.clock.now_ms(), services.store.of(key.tenant_id)
 
     def take(unit: TenantUnit) -> Claim | None:
         if unit.change(_TAKE, domain=key.domain, now=now, later=now + DAY_MS):
@@ -117,32 +117,32 @@ async def _check(house: House, key: _Key) -> bool:
     claim = await own.write(take)
     if claim is None:
         return False
-    verdict = await house.domain_records.look_in_turn(record_of(key.domain, claim.token))
-    checked = await _settle(house, system(house), key.tenant_id, key.domain, verdict)
+    verdict = await services.domain_records.look_in_turn(record_of(key.domain, claim.token))
+    checked = await _settle(services, system(services), key.tenant_id, key.domain, verdict)
     if checked is not None:
-        notices.send(house, checked.mails, "domain-check")
+        notices.send(services, checked.mails, "domain-check")
     return True
 
 
-async def _settle(house: House, who: Origin, tenant_id: int, domain: str, verdict: Verdict) -> Checked | None:
-    return await house.store.write(lambda unit: checks.settle(unit, house, who, tenant_id, domain, verdict))
+async def _settle(services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict) -> Checked | None:
+    return await services.store.write(lambda unit: checks.settle(unit, services, who, tenant_id, domain, verdict))
 
 
-async def drop_old(house: House) -> None:
+async def drop_old(services: Services) -> None:
     """Drops claims that stayed pending for too long."""
-    before = house.clock.now_ms() - PENDING_MS
-    old = await house.store.read(lambda unit: unit.all(_OLD, before=before))
+    before = services.clock.now_ms() - PENDING_MS
+    old = await services.store.read(lambda unit: unit.all(_OLD, before=before))
     for key in old:
-        await house.store.write(lambda unit: _drop(unit, house, key, before))  # noqa: B023 - awaited at once
-    house.metrics.swept("domain_claims", len(old))
+        await services.store.write(lambda unit: _drop(unit, services, key, before))  # noqa: B023 - awaited at once
+    services.metrics.swept("domain_claims", len(old))
 
 
-def _drop(unit: SystemUnit, house: House, key: _Key, before: int) -> None:
+def _drop(unit: SystemUnit, services: Services, key: _Key, before: int) -> None:
     found = domain_rows.find(unit.of(key.tenant_id), key.domain, lock=True)
     if found is not None and found.state == PENDING and not found.contested and found.claimed_at < before:
-        domains.release(unit, key.tenant_id, system(house), key.domain)
+        domains.release(unit, key.tenant_id, system(services), key.domain)
 
 
-def system(house: House) -> Origin:
+def system(services: Services) -> Origin:
     """The server itself, as the audit trail names it."""
-    return Origin(house.clock.now_ms(), "system", "", "domain-check")
+    return Origin(services.clock.now_ms(), "system", "", "domain-check")

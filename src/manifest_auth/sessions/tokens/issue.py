@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from manifest_auth.context import House
 from manifest_auth.errors import InvalidToken
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.tokens import access, refresh
-from manifest_auth.sessions.tokens.keys import Purpose
+from manifest_auth.sessions.tokens.keys import KeyRing, Purpose
 from manifest_auth.sessions.tokens.refresh import Shown, Verdict
 
 
@@ -42,6 +43,14 @@ class Subject(NamedTuple):
     ends_at: int
 
 
+class TokenTools(NamedTuple):
+    """What tokens are made and judged with."""
+
+    settings: Settings
+    keys: KeyRing
+    random: Random
+
+
 class Rotation(NamedTuple):
     """How to read and advance the chain of the session's row within the open unit of work."""
 
@@ -50,17 +59,17 @@ class Rotation(NamedTuple):
     strict: bool
 
 
-def users_kind(house: House) -> Kind:
-    s = house.settings
+def users_kind(tools: TokenTools) -> Kind:
+    s = tools.settings
     return Kind(Purpose.ACCESS, Purpose.REFRESH, s.access_token_ttl, s.refresh_token_ttl)
 
 
-def admins_kind(house: House) -> Kind:
-    s = house.settings
+def admins_kind(tools: TokenTools) -> Kind:
+    s = tools.settings
     return Kind(Purpose.ADMIN_ACCESS, Purpose.ADMIN_REFRESH, s.admin_access_token_ttl, s.admin_session_ttl)
 
 
-def pair(house: House, kind: Kind, subject: Subject, own: str, parent: str | None, now: int) -> Pair:
+def pair(tools: TokenTools, kind: Kind, subject: Subject, own: str, parent: str | None, now: int) -> Pair:
     """Tokens for a session, none of which outlives it."""
     seconds = max(1, min(kind.access_ttl, (subject.ends_at - now) // 1000))
     issued = now // 1000
@@ -68,41 +77,41 @@ def pair(house: House, kind: Kind, subject: Subject, own: str, parent: str | Non
         "sub": str(subject.id),
         "id": subject.id,
         "sid": subject.session_id,
-        "jti": house.random.text(12),
+        "jti": tools.random.text(12),
         "iat": issued,
         "exp": issued + seconds,
     }
     if subject.client:
         claims["client"] = subject.client
-    token = access.mint(house.keys, house.settings.issuer, kind.access, claims)
+    token = access.mint(tools.keys, tools.settings.issuer, kind.access, claims)
     expires_at = min(now + kind.refresh_ttl * 1000, subject.ends_at)
-    key = house.keys.signing(kind.refresh).raw
+    key = tools.keys.signing(kind.refresh).raw
     return Pair(token, refresh.mint(key, subject.session_id, own, parent, expires_at), seconds)
 
 
-async def read_refresh(house: House, kind: Kind, text: str, now: int) -> Shown:
+async def read_refresh(tools: TokenTools, kind: Kind, text: str, now: int) -> Shown:
     """The content of a refresh token that somebody showed. Raises InvalidToken, TokenExpired."""
-    await house.keys.look()
-    keys = [key.raw for key in house.keys.verifying(kind.refresh)]
+    await tools.keys.look()
+    keys = [key.raw for key in tools.keys.verifying(kind.refresh)]
     try:
         return refresh.verify(keys, text, now)
     except InvalidToken:
-        if not await house.keys.refresh():  # rotated elsewhere, and announced by a message that is still on its way
+        if not await tools.keys.refresh():  # rotated elsewhere, and announced by a message that is still on its way
             raise
-    return refresh.verify([key.raw for key in house.keys.verifying(kind.refresh)], text, now)
+    return refresh.verify([key.raw for key in tools.keys.verifying(kind.refresh)], text, now)
 
 
-def rotate(house: House, shown: Shown, rotation: Rotation, now: int) -> tuple[str, str | None] | None:
+def rotate(tools: TokenTools, shown: Shown, rotation: Rotation, now: int) -> tuple[str, str | None] | None:
     """Decides what a genuine token of a live session gets: own id and parent of the new token, or None for a reuse.
 
     Runs inside a unit of work. A race that is lost is judged anew, by what the winner left.
     """
-    grace_ms = house.settings.refresh_grace * 1000
+    grace_ms = tools.settings.refresh_grace * 1000
     while True:
         chain = rotation.chain()
         verdict = refresh.judge(shown, chain, now, grace_ms, strict=rotation.strict)
         if verdict is Verdict.CHILD:
-            return house.random.text(12), shown.own
+            return tools.random.text(12), shown.own
         if verdict is Verdict.AGAIN:
             return chain.current, chain.previous
         if verdict is Verdict.REUSED:
@@ -110,11 +119,11 @@ def rotate(house: House, shown: Shown, rotation: Rotation, now: int) -> tuple[st
         if verdict is Verdict.COMMIT:
             if not rotation.strict:
                 if rotation.advance(shown.parent, shown.own):
-                    return house.random.text(12), shown.own
+                    return tools.random.text(12), shown.own
                 continue
             # Only a tenant that switched to `strict` meanwhile has uncommitted children.
             rotation.advance(shown.parent, shown.own)
             continue
-        child = house.random.text(12)
+        child = tools.random.text(12)
         if rotation.advance(shown.own, child):
             return child, shown.own

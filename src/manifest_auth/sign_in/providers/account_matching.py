@@ -15,11 +15,10 @@ from manifest_auth.accounts import one_time_links, users, voiding
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
-from manifest_auth.errors import Conflict, Replay, SsoFailed, ValidationError
-from manifest_auth.licence import NoSeat
+from manifest_auth.errors import Conflict, NoSeat, Replay, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Address, How, Identity, Provider
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
@@ -62,7 +61,7 @@ class Ticket(NamedTuple):
     invitation_id: int | None = None
 
 
-def match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket) -> User:
+def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: Ticket) -> User:
     """The user, with the roles that the groups give from now on. Raises SsoFailed, and Conflict when somebody else was
     faster."""
     person = _usable(person)
@@ -110,7 +109,7 @@ def _new_aliases(unit: TenantUnit, provider: Provider, person: Person, identity:
 
 
 def _first_time(
-    unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket, mapped: int
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: Ticket, mapped: int
 ) -> Identity:
     user, how = _find_account(unit, ctx, provider, person, ticket, mapped)
     granted = 0
@@ -131,7 +130,7 @@ def _first_time(
 
 
 def _find_account(
-    unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket, mapped: int
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: Ticket, mapped: int
 ) -> tuple[User | None, How]:
     if ticket.consenting_user_id is not None:
         return users.get(unit, ticket.consenting_user_id), How.CONSENT
@@ -158,7 +157,7 @@ def _find_account(
     return found, How.DOMAIN
 
 
-def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: int, mapped: int) -> User:
+def _invited(unit: TenantUnit, ctx: RequestContext, provider: Provider, invitation_id: int, mapped: int) -> User:
     sentence = "The invitation is not open any more"
     invitation = one_time_links.find_by_id(unit, invitation_id)
     if invitation is None or not invitation.is_open(Purpose.INVITATION, ctx.now):
@@ -174,7 +173,7 @@ def _invited(unit: TenantUnit, ctx: Context, provider: Provider, invitation_id: 
     return users.prove_email(unit, user, ctx.now) if invitation.emailed else user
 
 
-def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, roles: int) -> tuple[User, How]:
+def _create(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, roles: int) -> tuple[User, How]:
     rules = provider.rules
     if not rules.create_users:
         raise _refused("unknown person, and the provider creates no users", _NO_ACCOUNT)
@@ -187,7 +186,7 @@ def _create(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, 
     try:
         user = users.create(
             unit,
-            ctx.house.licence,
+            ctx.services.licence,
             email=person.email,
             first_name=clean_name(person.first_name, _LONGEST_NAME),
             last_name=clean_name(person.last_name, _LONGEST_NAME),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import providers, tenants
-from manifest_auth.context import Context
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import email_key
 
@@ -30,11 +30,11 @@ class WaysIn(NamedTuple):
     providers: list[WayIn]
 
 
-async def discover(ctx: Context, email: str, client: str | None) -> WaysIn:
+async def discover(ctx: RequestContext, email: str, client: str | None) -> WaysIn:
     """The providers that list the address's domain, of the client whose claim on it counts. Where a client is named and
     has none such, all of its providers: what others claim changes nothing there."""
     domain = email_key(email).rpartition("@")[2]
-    return await ctx.house.store.read(lambda unit: _discover(unit, domain, client))
+    return await ctx.services.store.read(lambda unit: _discover(unit, domain, client))
 
 
 def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:

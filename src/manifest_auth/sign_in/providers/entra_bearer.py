@@ -11,9 +11,9 @@ import hashlib
 
 from manifest_auth import audit, sessions
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, InvalidToken
 from manifest_auth.protocols import microsoft
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Principal
 from manifest_auth.sign_in.providers import entra_verify
 from manifest_auth.sign_in.providers.entra_failures import Failures, Key
@@ -37,18 +37,18 @@ class EntraTokens:
         # SHA-256 of the tokens that were let in last: where the processor does not help, it takes as long as the rest.
         self._digests: dict[str, bytes] = {}
 
-    def key_of(self, ctx: Context, token: str, named: str | None) -> Key | None:
+    def key_of(self, ctx: RequestContext, token: str, named: str | None) -> Key | None:
         """What :meth:`principal` knows the token by; None when Microsoft did not issue it, going by its ``iss``: never
         by whether another check failed. ``named``: the client that the request names, if any."""
-        if ctx.house.verified.knows(token):
+        if ctx.services.verified.knows(token):
             return None
         key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), named)
         if key in self._verdicts:
             return key
         issuer = (microsoft.read(token) or {}).get("iss")
-        return key if isinstance(issuer, str) and ctx.house.microsoft.clouds.of_issuer(issuer) is not None else None
+        return key if isinstance(issuer, str) and ctx.services.microsoft.clouds.of_issuer(issuer) is not None else None
 
-    async def principal(self, ctx: Context, token: str, key: Key) -> Principal:
+    async def principal(self, ctx: RequestContext, token: str, key: Key) -> Principal:
         """Who calls.
 
         Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable, RateLimited.
@@ -56,10 +56,10 @@ class EntraTokens:
         for _ in range(2):
             verdict = self._verdicts.get(key)
             is_known = verdict is not None and verdict.foreign.until > ctx.now
-            ctx.house.metrics.cache("entra", "hit" if is_known else "miss").inc()
+            ctx.services.metrics.cache("entra", "hit" if is_known else "miss").inc()
             if verdict is None or not is_known:
                 verdict = await self._judged(ctx, token, key)
-            principal = await ctx.house.principals.by_foreign(verdict.foreign)
+            principal = await ctx.services.principals.by_foreign(verdict.foreign)
             if principal is not None:
                 return _alive(principal, ctx.now)
             self._verdicts.pop(key, None)  # the provider was changed since: judged by what holds now
@@ -70,7 +70,7 @@ class EntraTokens:
         known = list(self._verdicts.values())
         return max((verdict.ends_at for verdict in known if verdict.foreign.key == session_id), default=0)
 
-    async def _judged(self, ctx: Context, token: str, key: Key) -> Verdict:
+    async def _judged(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
         """One judgement however many ask at once: those who come later wait for the first one's."""
         task = self._under_way.get(key)
         if task is None:
@@ -86,7 +86,7 @@ class EntraTokens:
         self._digests[token] = key[0]
         return verdict
 
-    async def _look_at(self, ctx: Context, token: str, key: Key) -> Verdict:
+    async def _look_at(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
         directory = microsoft.directory_of(microsoft.read(token) or {})
         return await self._failures.guarded(
             ctx, key, directory, lambda until: entra_verify.judge(ctx, token, key[1], until)
@@ -108,9 +108,9 @@ def _alive(principal: Principal, now: int) -> Principal:
     return principal
 
 
-def sign_out(unit: TenantUnit, ctx: Context) -> None:
+def sign_out(unit: TenantUnit, ctx: RequestContext) -> None:
     """Refuses the caller's token from now on until its end, on every node."""
     key = ctx.user.session_id
-    until = max(ctx.house.entra.end_of(key), ctx.now + REFUSED_MS)
+    until = max(ctx.services.entra.end_of(key), ctx.now + REFUSED_MS)
     if sessions.refuse_foreign(unit, key, ctx.now, until):
         audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{ctx.user.user_id}", session=key[:22])

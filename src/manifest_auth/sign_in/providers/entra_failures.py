@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from weakref import WeakValueDictionary
 
-from manifest_auth.context import Context
 from manifest_auth.errors import InvalidToken, ProviderUnavailable
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.entra_verify import Misfit, NotGenuine, Verdict
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counter, Policy, Wait
@@ -40,7 +40,7 @@ class Failures:
         self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
 
     async def guarded(
-        self, ctx: Context, key: Key, directory: str, judge: Callable[[float], Awaitable[Verdict]]
+        self, ctx: RequestContext, key: Key, directory: str, judge: Callable[[float], Awaitable[Verdict]]
     ) -> Verdict:
         """The verdict of ``judge``, if it is asked, which gets the time of the event loop until when it may take.
 
@@ -48,7 +48,7 @@ class Failures:
         """
         self._check(key, ctx.now)
         counters = counters_of(ctx.address, directory)
-        until = asyncio.get_running_loop().time() + ctx.house.settings.provider_timeout
+        until = asyncio.get_running_loop().time() + ctx.services.settings.provider_timeout
         turn = self._turns.setdefault((counters[0].key, key[1]), asyncio.Semaphore(AT_ONCE))
         try:
             async with asyncio.timeout_at(until):
@@ -83,16 +83,16 @@ def counters_of(address: str, directory: str) -> tuple[Counter, ...]:
     return throttle.by_address(FAILURES, lambda network: throttle.key_of("entra", network, directory), address)
 
 
-async def _check_held(ctx: Context, counters: tuple[Counter, ...]) -> None:
+async def _check_held(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
     """Raises RateLimited."""
-    if ctx.house.settings.rate_limits == "off":
+    if not ctx.services.throttle.is_on:
         return
-    look = ctx.house.store.read(lambda unit: [throttle.held(unit, counter, ctx.now) for counter in counters])
+    look = ctx.services.store.read(lambda unit: [throttle.held(unit, counter, ctx.now) for counter in counters])
     if waits := [held.ms for held in await look if held is not None]:
-        raise throttle.refusal(ctx, "entra", Wait(max(waits), "origin"))
+        raise ctx.services.throttle.refusal("entra", Wait(max(waits), "origin"))
 
 
-async def _count(ctx: Context, counters: tuple[Counter, ...]) -> None:
-    if ctx.house.settings.rate_limits == "on":
+async def _count(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
+    if ctx.services.throttle.is_on:
         ordered = throttle.in_order(counters)
-        await ctx.house.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))
+        await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))

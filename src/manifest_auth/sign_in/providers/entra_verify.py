@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -29,6 +28,7 @@ from manifest_auth.providers import EntraSettings, Provider
 from manifest_auth.providers import directories as provider_directories
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
+from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Foreign
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.providers import account_matching, flow, microsoft_person
@@ -75,7 +75,7 @@ class Verdict(NamedTuple):
     ends_at: int
 
 
-async def judge(ctx: Context, token: str, named: str | None, until: float) -> Verdict:
+async def judge(ctx: RequestContext, token: str, named: str | None, until: float) -> Verdict:
     """Whose token it is. ``named``: the client that the request names, if any; ``until``: when all calls must be
     answered, as time of the event loop.
 
@@ -97,11 +97,11 @@ async def judge(ctx: Context, token: str, named: str | None, until: float) -> Ve
     def work(unit: SystemUnit) -> Foreign:
         return _sign_in(unit, ctx, fitting, person, token)._replace(claims=found.claims)
 
-    foreign = await flow.again(lambda: ctx.house.store.write_quickly(work))
+    foreign = await flow.again(lambda: ctx.services.store.write_quickly(work))
     return Verdict(foreign, int(fitting.claims.expires_at * 1000))
 
 
-async def link(ctx: Context, name: str, token: str) -> None:
+async def link(ctx: RequestContext, name: str, token: str) -> None:
     """Links the person of a token to the caller, who is signed in by a session and shows the token: that is consent
     (contract, section 5). ``name``: of the provider.
 
@@ -110,7 +110,7 @@ async def link(ctx: Context, name: str, token: str) -> None:
     await counted(ctx, METHOD, _link(ctx, name, token), lambda _: "linked")
 
 
-async def _link(ctx: Context, name: str, token: str) -> None:
+async def _link(ctx: RequestContext, name: str, token: str) -> None:
     session_id = ctx.user.session_id
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     if provider.kind != METHOD:
@@ -120,7 +120,7 @@ async def _link(ctx: Context, name: str, token: str) -> None:
     try:
         fitting = _fit(ctx, provider, microsoft.read(token) or {}, is_named=True)
         await _check_not_signed_out(ctx, token, fitting)
-        until = ctx.house.outgoing.deadline(provider.tenant_id).at
+        until = ctx.services.outgoing.deadline(provider.tenant_id).at
         person = await _person(ctx, token, fitting, await _authentic(ctx, token, fitting, until), until)
     except (Refused, InvalidToken, TokenExpired) as error:  # the caller's own token is as good as before
         raise SsoFailed(reason=f"link: {error}") from error
@@ -129,15 +129,15 @@ async def _link(ctx: Context, name: str, token: str) -> None:
         ticket = flow.consent(unit, ctx, provider, session_id)
         _match(unit.of(provider.tenant_id), ctx, provider, person, ticket)
 
-    await flow.again(lambda: ctx.house.store.write_quickly(work))
+    await flow.again(lambda: ctx.services.store.write_quickly(work))
 
 
-async def _fitting(ctx: Context, token: str, named: str | None) -> _Found:
+async def _fitting(ctx: RequestContext, token: str, named: str | None) -> _Found:
     """The providers that a token fits: of the client that the request names, where one of its does. Raises Misfit,
     InvalidToken."""
     payload = microsoft.read(token) or {}
     directory_id = microsoft.directory_of(payload)
-    found, claims = await ctx.house.store.read(lambda unit: _providers(unit, directory_id, named))
+    found, claims = await ctx.services.store.read(lambda unit: _providers(unit, directory_id, named))
     reasons: set[str] = set()
     fitting: list[_Fitting] = []
     for provider, is_named in found:
@@ -152,16 +152,16 @@ async def _fitting(ctx: Context, token: str, named: str | None) -> _Found:
     return _Found([one for one in fitting if one.is_named] or fitting[:1], claims if named is None else None)
 
 
-async def _only(ctx: Context, fitting: list[_Fitting]) -> _Fitting:
+async def _only(ctx: RequestContext, fitting: list[_Fitting]) -> _Fitting:
     """The one that is meant. Raises InvalidToken where several are."""
     if len(fitting) > 1:
-        fitting = await ctx.house.store.read(lambda unit: _not_suspended(unit, fitting)) or fitting
+        fitting = await ctx.services.store.read(lambda unit: _not_suspended(unit, fitting)) or fitting
     if len(fitting) > 1:
         raise InvalidToken(reason="entra: several providers accept it: X-Client-ID must name a client that has one")
     return fitting[0]
 
 
-def _fit(ctx: Context, provider: Provider, payload: Mapping[str, Any], *, is_named: bool) -> _Fitting:
+def _fit(ctx: RequestContext, provider: Provider, payload: Mapping[str, Any], *, is_named: bool) -> _Fitting:
     """Raises Refused, and SsoFailed when the installation does not have the provider's cloud any more."""
     settings = provider.rules.entra
     assert settings is not None
@@ -169,11 +169,11 @@ def _fit(ctx: Context, provider: Provider, payload: Mapping[str, Any], *, is_nam
     return _Fitting(provider, settings, accepted, microsoft.check(payload, accepted, ctx.now), is_named)
 
 
-async def _check_not_signed_out(ctx: Context, token: str, fitting: _Fitting) -> None:
+async def _check_not_signed_out(ctx: RequestContext, token: str, fitting: _Fitting) -> None:
     """Raises InvalidToken."""
     tenant_id = fitting.provider.tenant_id
     key = sessions.foreign_key(METHOD, tenant_id, token)
-    if await ctx.house.store.of(tenant_id).read(lambda unit: sessions.is_refused(unit, key)):
+    if await ctx.services.store.of(tenant_id).read(lambda unit: sessions.is_refused(unit, key)):
         raise InvalidToken(reason="entra: the token was signed out")
 
 
@@ -200,13 +200,13 @@ def _not_suspended(unit: SystemUnit, several: list[_Fitting]) -> list[_Fitting]:
     return [one for one in several if tenants.get(unit, one.provider.tenant_id).suspended_at is None]
 
 
-async def _authentic(ctx: Context, token: str, fitting: _Fitting, until: float) -> Profile | None:
+async def _authentic(ctx: RequestContext, token: str, fitting: _Fitting, until: float) -> Profile | None:
     """Whether Microsoft issued the token as it stands; what Graph said of its person, where Graph was asked. Where
     several providers fit, any of them will do: it is about the token alone.
 
     Raises NotGenuine, TokenExpired, ProviderUnavailable.
     """
-    calls, cloud, claims = ctx.house.microsoft, fitting.accepted.cloud, fitting.claims
+    calls, cloud, claims = ctx.services.microsoft, fitting.accepted.cloud, fitting.claims
     deadline = Deadline(fitting.provider.tenant_id, until)
     is_over = claims.expires_at * 1000 <= ctx.now
     if cloud.is_graph(claims.audience):
@@ -234,7 +234,7 @@ async def _told(asking: Awaitable[T], refused: type[InvalidToken] = InvalidToken
         raise refused(reason=f"entra: {error}") from error
 
 
-async def _person(ctx: Context, token: str, fitting: _Fitting, profile: Profile | None, until: float) -> Person:
+async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: Profile | None, until: float) -> Person:
     """Whom a genuine token names. ``profile``: what Graph said of them already. Raises InvalidToken, AccountDisabled,
     SsoFailed, ProviderUnavailable."""
     claims, settings = fitting.claims, fitting.settings
@@ -247,28 +247,28 @@ async def _person(ctx: Context, token: str, fitting: _Fitting, profile: Profile 
         raise InvalidToken(reason="entra: Graph: a guest")
     if profile is not None and profile.is_disabled:
         why = "Graph says that the account is disabled"
-        store = ctx.house.store.of(fitting.provider.tenant_id)
+        store = ctx.services.store.of(fitting.provider.tenant_id)
         await store.write(lambda unit: flow.record_refusal(unit, ctx, fitting.provider, why))
         raise AccountDisabled(reason=f"entra: {why}")
     return microsoft_person.person_of(claims.everything, settings, profile)
 
 
-async def _on_behalf(ctx: Context, token: str, fitting: _Fitting, deadline: Deadline) -> Profile:
+async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadline: Deadline) -> Profile:
     """What Graph says of the caller of a genuine token for our own application. Raises Unreachable, and SsoFailed: that
     our secret is over, or that nobody consented, is not the caller's fault."""
-    calls, cloud, settings = ctx.house.microsoft, fitting.accepted.cloud, fitting.settings
-    secret = providers.open_secrets(ctx.house.sealer, fitting.provider).client_secret or ""
+    calls, cloud, settings = ctx.services.microsoft, fitting.accepted.cloud, fitting.settings
+    secret = providers.open_secrets(ctx.services.sealer, fitting.provider).client_secret or ""
     try:
         exchanged = await calls.on_behalf_of(token, settings.directory, settings.client_id, secret, cloud, deadline)
         return await calls.profile(exchanged, cloud, deadline)
     except Refused as error:
         refusal = SsoFailed(reason=f"entra: {error}")
-        store = ctx.house.store.of(fitting.provider.tenant_id)
+        store = ctx.services.store.of(fitting.provider.tenant_id)
         await store.write(lambda unit: flow.record_failure(unit, ctx, fitting.provider, refusal))
         raise refusal from error
 
 
-def _sign_in(unit: SystemUnit, ctx: Context, fitting: _Fitting, person: Person, token: str) -> Foreign:
+def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: Person, token: str) -> Foreign:
     provider = fitting.provider
     bound = unit.of(provider.tenant_id)
     if tenants.get(unit, provider.tenant_id).suspended_at is not None:
@@ -284,7 +284,7 @@ def _sign_in(unit: SystemUnit, ctx: Context, fitting: _Fitting, person: Person, 
     return Foreign(key, METHOD, identity.id, provider.changed_at, ctx.now, until, None)
 
 
-def _match(unit: TenantUnit, ctx: Context, provider: Provider, person: Person, ticket: Ticket) -> User:
+def _match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: Ticket) -> User:
     """The user, or a refusal that is written down."""
     try:
         return account_matching.match(unit, ctx, provider, person, ticket)

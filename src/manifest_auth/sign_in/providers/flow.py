@@ -13,12 +13,12 @@ from manifest_auth import providers, sessions, tenants
 from manifest_auth.accounts import one_time_links
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
 from manifest_auth.runtime.metrics import Method, Result
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes, known_refusals
 from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
 from manifest_auth.sign_in.known_refusals import LONGEST_WHY, OfClient
@@ -66,14 +66,14 @@ class Outcome(NamedTuple):
         return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
 
 
-async def choose(ctx: Context, kind: Method, asked: Asked) -> Chosen:
+async def choose(ctx: RequestContext, kind: Method, asked: Asked) -> Chosen:
     """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off, AccountDisabled
     when the client is suspended: better before the login at the provider than after it."""
-    choosing = ctx.house.store.read(lambda unit: _choose(unit, ctx, kind, asked))
+    choosing = ctx.services.store.read(lambda unit: _choose(unit, ctx, kind, asked))
     return await counted(ctx, kind, known_refusals.told(ctx, kind, choosing), begun)
 
 
-def _choose(unit: SystemUnit, ctx: Context, kind: str, asked: Asked) -> Chosen:
+def _choose(unit: SystemUnit, ctx: RequestContext, kind: str, asked: Asked) -> Chosen:
     tenant = _client(unit, kind, asked)
     found = _of_tenant(unit.of(tenant.id), kind, asked.provider)
     if tenant.suspended_at is not None:
@@ -119,23 +119,29 @@ def _client(unit: SystemUnit, kind: str, asked: Asked) -> Tenant:
     return meant
 
 
-async def begin(ctx: Context, chosen: Chosen, callback: Callback | None) -> Begun:
+async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) -> Begun:
     """A new sign-in, see :func:`flows.begin`. Raises RateLimited where strangers left too many unfinished."""
     provider = chosen.provider
 
     def work(unit: TenantUnit) -> Begun | throttle.Wait:
         is_strangers = chosen.wish.link_session_id is None
-        if is_strangers and (wait := anonymous_limits.begins(unit, ctx, chosen.wish.device)):
-            anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
+        if is_strangers and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.wish.device)):
+            ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
         return sign_in_flows.begin(
-            unit, provider.id, chosen.wish, callback, random=ctx.house.random, sealer=ctx.house.sealer, now=ctx.now
+            unit,
+            provider.id,
+            chosen.wish,
+            callback,
+            random=ctx.services.random,
+            sealer=ctx.services.sealer,
+            now=ctx.now,
         )
 
-    started = await ctx.house.store.of(provider.tenant_id).write_quickly(work)
+    started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)
     if isinstance(started, Begun):
         return started
-    raise throttle.refusal(ctx, anonymous_limits.DOOR, started)
+    raise ctx.services.throttle.refusal(anonymous_limits.DOOR, started)
 
 
 def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
@@ -153,7 +159,7 @@ def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
 
 
 def return_address(
-    ctx: Context, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
+    ctx: RequestContext, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
 ) -> str:
     """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
     is listed, else the page that says who one is. Raises ValidationError."""
@@ -173,15 +179,15 @@ def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
     return (*of_provider, *tenants.settings_of(tenant.settings).return_addresses)
 
 
-def _who_am_i(ctx: Context) -> str:
-    return f"{ctx.house.settings.public_url.rstrip('/')}/api/client/auth/me"
+def _who_am_i(ctx: RequestContext) -> str:
+    return f"{ctx.services.settings.public_url.rstrip('/')}/api/client/auth/me"
 
 
 def _is_web(address: str) -> bool:
     return address.startswith(("https://", "http://"))
 
 
-def unasked_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str) -> str:
+def unasked_address(ctx: RequestContext, tenant: Tenant, provider: Provider, asked: str) -> str:
     """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
     try:
         return return_address(ctx, tenant, provider, asked)
@@ -190,7 +196,7 @@ def unasked_address(ctx: Context, tenant: Tenant, provider: Provider, asked: str
 
 
 async def complete(
-    ctx: Context,
+    ctx: RequestContext,
     provider: Provider,
     person: Person,
     browser: Browser,
@@ -209,7 +215,7 @@ async def complete(
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)
         if flow is not None and flow.link_session_id is None:
-            anonymous_limits.came_back(bound, ctx)
+            ctx.services.anonymous_limits.came_back(bound, ctx)
         try:
             if use is not None:
                 use(bound)
@@ -231,7 +237,7 @@ async def complete(
             also(unit.of(provider.tenant_id), user_id)
 
     if flow is not None and flow.link_session_id is not None:
-        await again(lambda: ctx.house.store.write(lambda unit: store(unit, matched(unit))))
+        await again(lambda: ctx.services.store.write(lambda unit: store(unit, matched(unit))))
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
 
@@ -241,7 +247,7 @@ async def complete(
             store(unit, user_id)
             return code
 
-        return Outcome(return_to, code=await again(lambda: ctx.house.store.write(coded)))
+        return Outcome(return_to, code=await again(lambda: ctx.services.store.write(coded)))
 
     def tail(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
@@ -261,7 +267,7 @@ async def again(work: Callable[[], Awaitable[T]]) -> T:
     return await work()
 
 
-def _ticket(unit: SystemUnit, ctx: Context, provider: Provider, flow: Flow | None) -> Ticket:
+def _ticket(unit: SystemUnit, ctx: RequestContext, provider: Provider, flow: Flow | None) -> Ticket:
     if flow is None:
         return Ticket()
     if flow.link_session_id is None:
@@ -269,7 +275,7 @@ def _ticket(unit: SystemUnit, ctx: Context, provider: Provider, flow: Flow | Non
     return consent(unit, ctx, provider, flow.link_session_id)
 
 
-def consent(unit: SystemUnit, ctx: Context, provider: Provider, session_id: str) -> Ticket:
+def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_id: str) -> Ticket:
     """The consent of whoever is signed in by a session. Raises SsoFailed when nobody is any more."""
     session = sessions.read(unit, session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
@@ -277,29 +283,29 @@ def consent(unit: SystemUnit, ctx: Context, provider: Provider, session_id: str)
     return Ticket(session.user_id, None)
 
 
-def _code(unit: SystemUnit, ctx: Context, provider: Provider, user_id: int, flow: Flow) -> str:
+def _code(unit: SystemUnit, ctx: RequestContext, provider: Provider, user_id: int, flow: Flow) -> str:
     bound = unit.of(provider.tenant_id)
     completion.check_in(unit, ctx, provider.tenant_id, user_id, provider.kind)
     return exchange_codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
 
 
 def record_failure(
-    unit: TenantUnit, ctx: Context, provider: Provider, refusal: SsoFailed, *, proved: bool = False
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, refusal: SsoFailed, *, proved: bool = False
 ) -> None:
     """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
     detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
-    anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
+    ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
 
 
-def record_refusal(unit: TenantUnit, ctx: Context, provider: Provider, why: str) -> None:
+def record_refusal(unit: TenantUnit, ctx: RequestContext, provider: Provider, why: str) -> None:
     """Writes down why somebody who proved to be there did not get in."""
     detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
-    anonymous_limits.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
+    ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
 
 
-async def refuse(ctx: Context, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
+async def refuse(ctx: RequestContext, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
     """Records a refusal outside the tail; hands it back to be raised."""
     refusal = SsoFailed(sentence, reason=reason)
-    bound = ctx.house.store.of(provider.tenant_id)
+    bound = ctx.services.store.of(provider.tenant_id)
     await bound.write(lambda unit: record_failure(unit, ctx, provider, refusal))
     return refusal

@@ -12,11 +12,10 @@ from manifest_auth import audit, providers
 from manifest_auth.accounts import users, voiding
 from manifest_auth.accounts.users import User, Voids
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
-from manifest_auth.errors import SsoFailed
-from manifest_auth.licence import NoSeat
+from manifest_auth.errors import NoSeat, SsoFailed
 from manifest_auth.permissions import Role, role_names
 from manifest_auth.providers import Address, Given, Identity, Provider, Unlinked
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
 
@@ -31,7 +30,7 @@ def check_rank(provider: Provider, roles: int) -> None:
 
 
 def grant(
-    unit: TenantUnit, ctx: Context, provider: Provider, identity: Identity, address: Address, mapped: int
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, identity: Identity, address: Address, mapped: int
 ) -> User:
     """The user, with the roles that the provider's groups give now (``mapped``) and without those that they gave before
     and do not give any more. Roles that somebody granted here, or another provider, stay. ``address``: as the provider
@@ -54,7 +53,7 @@ def grant(
     return after
 
 
-def begin_anew(unit: TenantUnit, ctx: Context, provider: Provider, user_id: int) -> User:
+def begin_anew(unit: TenantUnit, ctx: RequestContext, provider: Provider, user_id: int) -> User:
     """The user, before a person is linked to it by the address alone: what others had of the account ends, with the
     roles that groups of theirs had added."""
     user = users.get(unit, user_id, lock=True, admins=True)
@@ -64,7 +63,13 @@ def begin_anew(unit: TenantUnit, ctx: Context, provider: Provider, user_id: int)
 
 
 def _but_withheld(
-    unit: TenantUnit, ctx: Context, provider: Provider, identity: Identity, address: Address, user: User, mapped: int
+    unit: TenantUnit,
+    ctx: RequestContext,
+    provider: Provider,
+    identity: Identity,
+    address: Address,
+    user: User,
+    mapped: int,
 ) -> int:
     """The roles that the groups may give: Admin only to whom is the user beyond doubt. Who is an Admin already gains
     nothing by it."""
@@ -84,11 +89,11 @@ def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
     return gone
 
 
-def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_id: int, voids: Voids) -> User:
+def _set_roles(unit: TenantUnit, ctx: RequestContext, user: User, roles: int, provider_id: int, voids: Voids) -> User:
     if roles == user.roles:
         return user
     try:  # comes first, since a refusal keeps what was written
-        after = users.set_roles(unit, ctx.house.licence, user, roles, voids)
+        after = users.set_roles(unit, ctx.services.licence, user, roles, voids)
     except NoSeat as error:
         raise no_seat(error) from error
     detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
@@ -96,12 +101,12 @@ def _set_roles(unit: TenantUnit, ctx: Context, user: User, roles: int, provider_
     return after
 
 
-def check_seat(unit: TenantUnit, ctx: Context, user: User, mapped: int) -> None:
+def check_seat(unit: TenantUnit, ctx: RequestContext, user: User, mapped: int) -> None:
     """Whether the licence has a seat for a user who will have these roles, too. Comes before the link is written, since
     a refusal keeps what was. Raises SsoFailed."""
     if user.deactivated_at is None:
         try:
-            ctx.house.licence.seat(unit, user.roles, user.roles | mapped)
+            ctx.services.licence.seat(unit, user.roles, user.roles | mapped)
         except NoSeat as error:
             raise no_seat(error) from error
 
@@ -111,7 +116,7 @@ def no_seat(error: NoSeat) -> SsoFailed:
     return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
 
 
-def take_back(unit: TenantUnit, ctx: Context, given: Sequence[Given]) -> None:
+def take_back(unit: TenantUnit, ctx: RequestContext, given: Sequence[Given]) -> None:
     """As :func:`unlink`, for several, by user: the users are locked before anything is recorded."""
     for user_id in sorted({one.user_id for one in given}):
         users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))
@@ -119,7 +124,7 @@ def take_back(unit: TenantUnit, ctx: Context, given: Sequence[Given]) -> None:
         unlink(unit, ctx, one.user_id, one.id)
 
 
-def unlink(unit: TenantUnit, ctx: Context, user_id: int, identity_id: int) -> Unlinked:
+def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int) -> Unlinked:
     """Takes an identity from a user, with the roles that its groups gave: whoever links it again begins anew, and a
     group that is left meanwhile leaves nothing behind. Raises NotFound."""
     gone = providers.unlink(unit, user_id, identity_id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.protocols.microsoft import GUID, Accepted, Cloud, Profile
 from manifest_auth.providers import DynamicsSettings, EntraSettings
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import account_matching
 from manifest_auth.sign_in.providers.account_matching import Person
 from manifest_auth.text.canonical import EMAIL_SHAPE, email_key
@@ -16,15 +16,15 @@ from manifest_auth.text.canonical import EMAIL_SHAPE, email_key
 KINDS = ("dynamics", "entra")
 
 
-def cloud_of(ctx: Context, settings: DynamicsSettings | EntraSettings) -> Cloud:
+def cloud_of(ctx: RequestContext, settings: DynamicsSettings | EntraSettings) -> Cloud:
     """The cloud of a provider. Raises SsoFailed when the installation does not have it any more."""
     try:
-        return ctx.house.microsoft.clouds.get(settings.cloud)
+        return ctx.services.microsoft.clouds.get(settings.cloud)
     except ValueError as error:
         raise SsoFailed(reason=str(error)) from error
 
 
-def accepted_by(ctx: Context, settings: EntraSettings) -> Accepted:
+def accepted_by(ctx: RequestContext, settings: EntraSettings) -> Accepted:
     """What a provider's settings accept. Raises SsoFailed as :func:`cloud_of`."""
     audiences = {settings.client_id, settings.app_id_uri} | (
         {f"api://{settings.client_id}"} if settings.client_id else set()

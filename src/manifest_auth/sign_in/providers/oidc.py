@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from manifest_auth import providers
-from manifest_auth.context import Context
 from manifest_auth.errors import ProviderUnavailable, SsoFailed
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.oidc import CallbackAddresses
@@ -19,6 +18,7 @@ from manifest_auth.providers import OidcSettings, Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.runtime.outgoing import Unreachable
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import known_refusals
 from manifest_auth.sign_in.completion import Browser
 from manifest_auth.sign_in.known_refusals import START_AGAIN
@@ -46,24 +46,24 @@ class Returned(NamedTuple):
     description: str = ""
 
 
-def shared_callback(ctx: Context) -> str:
+def shared_callback(ctx: RequestContext) -> str:
     """The callback address of all providers that are marked for it and announce ``iss``."""
-    return ctx.house.settings.public_url.rstrip("/") + CALLBACK
+    return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
 
-def own_callback(ctx: Context, client: str, provider: str) -> str:
+def own_callback(ctx: RequestContext, client: str, provider: str) -> str:
     """The callback address of one provider of one client, made of their names, which never change: known before either
     side is set up. From the configured public address, never from a header."""
     return f"{shared_callback(ctx)}/{client}/{provider}"
 
 
-def callbacks_of(ctx: Context, client: str, provider: Provider) -> CallbackAddresses:
+def callbacks_of(ctx: RequestContext, client: str, provider: Provider) -> CallbackAddresses:
     """The addresses that the provider may send browsers to; ``client``: identifier of the provider's client."""
     shared = shared_callback(ctx) if _settings(provider).shared_callback else None
     return CallbackAddresses(own_callback(ctx, client, provider.name), shared)
 
 
-async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
+async def begin(ctx: RequestContext, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
     """The address at the provider to go to. Raises ProviderUnavailable, SsoFailed."""
     provider = chosen.provider
     addresses = callbacks_of(ctx, chosen.tenant.identifier, provider)
@@ -72,12 +72,12 @@ async def begin(ctx: Context, chosen: Chosen, login_hint: str) -> tuple[str, Beg
 
 
 async def begin_at(
-    ctx: Context, chosen: Chosen, registration: oidc.Registration, addresses: CallbackAddresses, login_hint: str
+    ctx: RequestContext, chosen: Chosen, registration: oidc.Registration, addresses: CallbackAddresses, login_hint: str
 ) -> tuple[str, Begun]:
     """As :func:`begin`, for every kind of provider that speaks OpenID Connect; counts nothing."""
-    provider, house = chosen.provider, ctx.house
+    provider, services = chosen.provider, ctx.services
     try:
-        found = await house.oidc.discover(registration.issuer, house.outgoing.deadline(provider.tenant_id))
+        found = await services.oidc.discover(registration.issuer, services.outgoing.deadline(provider.tenant_id))
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
@@ -92,18 +92,18 @@ async def begin_at(
         login_hint=login_hint or None,
         prompt=None,
     )
-    return house.oidc.authorization_address(found, registration, authorization), started
+    return services.oidc.authorization_address(found, registration, authorization), started
 
 
 async def end(
-    ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
+    ctx: RequestContext, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
     """Judges what came back. Raises SsoFailed, AccountDisabled, ProviderUnavailable."""
     return await counted(ctx, METHOD, _end(ctx, returned, cookie_of, browser), lambda ended: ended[1].result)
 
 
 async def _end(
-    ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
+    ctx: RequestContext, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow, Outcome]:
     flow, provider = await open_flow(ctx, METHOD, lambda asked: _settings(asked).issuer, returned, cookie_of)
     person = await _redeem(ctx, provider, flow, returned)
@@ -111,7 +111,7 @@ async def _end(
 
 
 async def open_flow(
-    ctx: Context,
+    ctx: RequestContext,
     method: Method,
     issuer_of: Callable[[Provider], str],
     returned: Returned,
@@ -122,8 +122,8 @@ async def open_flow(
     Raises SsoFailed. Until state, browser, callback address and issuer were found right nothing is used up and no call
     goes out. The issuer is the one that was asked: with other settings of the provider the flow would be gone.
     """
-    house = ctx.house
-    flow = await house.store.read(lambda unit: sign_in_flows.find_by_state(unit, returned.state, ctx.now))
+    services = ctx.services
+    flow = await services.store.read(lambda unit: sign_in_flows.find_by_state(unit, returned.state, ctx.now))
     if flow is None:
         raise SsoFailed(START_AGAIN, reason="state: unknown or expired")
     whose = (flow.tenant_id, flow.provider_id)
@@ -133,7 +133,7 @@ async def open_flow(
     if not flow.is_from(cookie_of(flow.cookie)):
         refusal = SsoFailed(known_refusals.other_browser(ctx), reason="state: of another browser")
         raise await known_refusals.refuse(ctx, method, *whose, refusal)
-    bound = house.store.of(flow.tenant_id)
+    bound = services.store.of(flow.tenant_id)
     provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
     if not flow.callback.fits(returned.came_to, returned.iss, lambda: issuer_of(provider)):
         raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
@@ -149,14 +149,16 @@ async def open_flow(
     return flow, provider
 
 
-async def _redeem(ctx: Context, provider: Provider, flow: Flow, returned: Returned) -> Person:
+async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned: Returned) -> Person:
     settings = _settings(provider)
-    nonce, verifier = sign_in_flows.open_secrets(ctx.house.sealer, flow)
+    nonce, verifier = sign_in_flows.open_secrets(ctx.services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
     wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
     try:
-        deadline = ctx.house.outgoing.deadline(provider.tenant_id)
-        claims = await ctx.house.oidc.redeem(registration_of(ctx, provider), answer, frozenset(wants - {""}), deadline)
+        deadline = ctx.services.outgoing.deadline(provider.tenant_id)
+        claims = await ctx.services.oidc.redeem(
+            registration_of(ctx, provider), answer, frozenset(wants - {""}), deadline
+        )
     except Unreachable as error:
         await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
         raise ProviderUnavailable(reason=str(error)) from error
@@ -186,10 +188,10 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
     )
 
 
-def registration_of(ctx: Context, provider: Provider) -> oidc.Registration:
+def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registration:
     """How this server is known at the provider."""
     settings = _settings(provider)
-    secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
+    secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     return oidc.Registration(
         settings.issuer,
         settings.client_id,

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from manifest_auth import providers, tenants
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.providers import Provider, SamlSettings, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow
 from manifest_auth.runtime.metrics import Method
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import known_refusals, unverified_responses
 from manifest_auth.sign_in.completion import Browser
 from manifest_auth.sign_in.known_refusals import START_AGAIN, OfClient
@@ -29,7 +29,6 @@ from manifest_auth.sign_in.providers.saml_person import person_of
 from manifest_auth.sign_in.sign_in_metrics import begun, counted
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.throttle import anonymous_limits
 
 if TYPE_CHECKING:  # loaded when the first response arrives: it brings libraries that few installations need
     from manifest_auth.protocols.saml import Assertion, Policy, Shown
@@ -52,23 +51,25 @@ class _Candidate(NamedTuple):
     flow: Flow | None
 
 
-def entity_id(ctx: Context, client: str) -> str:
+def entity_id(ctx: RequestContext, client: str) -> str:
     """Our name towards the providers of a client: the address of our metadata for it."""
-    return f"{ctx.house.settings.public_url.rstrip('/')}{PATH}/metadata?client={client}"
+    return f"{ctx.services.settings.public_url.rstrip('/')}{PATH}/metadata?client={client}"
 
 
-def acs(ctx: Context, client: str = "") -> str:
+def acs(ctx: RequestContext, client: str = "") -> str:
     """Our assertion consumer address. ``client``: as it may be typed in at a provider that encrypts, so that its
     responses name the client even when nobody asked for them."""
-    return ctx.house.settings.public_url.rstrip("/") + PATH + (f"?client={client}" if client else "")
+    return ctx.services.settings.public_url.rstrip("/") + PATH + (f"?client={client}" if client else "")
 
 
-async def begin(ctx: Context, chosen: Chosen, *, redirect_only: bool = False) -> tuple[str | tuple[bytes, str], Begun]:
+async def begin(
+    ctx: RequestContext, chosen: Chosen, *, redirect_only: bool = False
+) -> tuple[str | tuple[bytes, str], Begun]:
     """An address to go to, or a page that posts by itself with its content security policy. Raises RateLimited."""
     return await counted(ctx, METHOD, _begin(ctx, chosen, redirect_only=redirect_only), begun)
 
 
-async def _begin(ctx: Context, chosen: Chosen, *, redirect_only: bool) -> tuple[str | tuple[bytes, str], Begun]:
+async def _begin(ctx: RequestContext, chosen: Chosen, *, redirect_only: bool) -> tuple[str | tuple[bytes, str], Begun]:
     settings = _settings(chosen.provider)
     posts = settings.binding == "post" and not redirect_only
     started = await provider_flow.begin(ctx, chosen, None)
@@ -77,7 +78,7 @@ async def _begin(ctx: Context, chosen: Chosen, *, redirect_only: bool) -> tuple[
 
 
 def request_to(
-    ctx: Context, provider: Provider, client: str, request_id: str, state: str, *, posts: bool
+    ctx: RequestContext, provider: Provider, client: str, request_id: str, state: str, *, posts: bool
 ) -> str | tuple[bytes, str]:
     """A request by either binding: an address to go to, or a page that posts by itself, with its policy."""
     from manifest_auth.protocols import saml
@@ -87,7 +88,7 @@ def request_to(
     request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx))
     key = certificate = None
     if settings.sign_requests:
-        secrets = providers.open_secrets(ctx.house.sealer, provider)
+        secrets = providers.open_secrets(ctx.services.sealer, provider)
         key, certificate = secrets.keys[0].encode(), base64.b64decode(secrets.certificates[0])
     if posts:
         return saml.post_page(destination, request, state, key, certificate)
@@ -95,7 +96,7 @@ def request_to(
 
 
 async def end(
-    ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
+    ctx: RequestContext, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
     """Judges a response.
 
@@ -105,22 +106,22 @@ async def end(
 
 
 async def _in_its_place(
-    ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
+    ctx: RequestContext, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
-    with ctx.house.saml_threads.place():  # before it is counted: what was never tried is no attempt
+    with ctx.services.saml_threads.place():  # before it is counted: what was never tried is no attempt
         return await _end(ctx, received, cookie_of, browser)
 
 
 async def _end(
-    ctx: Context, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
+    ctx: RequestContext, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
 ) -> tuple[Flow | None, Outcome]:
     taken = await unverified_responses.take(ctx, received.relay_state, cookie_of)
-    await ctx.house.saml_threads.run(_load)
+    await ctx.services.saml_threads.run(_load)
     from manifest_auth.protocols import saml
 
     try:
-        shown = await ctx.house.saml_threads.run(lambda: saml.read(received.response))
-        reading = ctx.house.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
+        shown = await ctx.services.saml_threads.run(lambda: saml.read(received.response))
+        reading = ctx.services.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
         found = await known_refusals.told(ctx, METHOD, reading)
     except saml.NotBase64 as error:
         raise ValidationError(details=[("samlResponse", "Not base64")]) from error
@@ -142,7 +143,7 @@ async def _end(
             raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
         if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
             detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
-            anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
+            ctx.services.anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
             raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")
         taken.was_right(unit)
 
@@ -154,7 +155,7 @@ def _load() -> None:
 
 
 def _candidates(
-    unit: SystemUnit, ctx: Context, received: Received, shown: Shown, cookie_of: Callable[[str], str | None]
+    unit: SystemUnit, ctx: RequestContext, received: Received, shown: Shown, cookie_of: Callable[[str], str | None]
 ) -> list[_Candidate]:
     """The providers that a response may be from, at least one; it is verified by the keys of each, and nothing here is
     believed. Raises SsoFailed."""
@@ -188,7 +189,7 @@ def _candidates(
     return candidates
 
 
-def _clients_said(ctx: Context, shown: Shown) -> list[str]:
+def _clients_said(ctx: RequestContext, shown: Shown) -> list[str]:
     """The clients that a response names by itself: by its audiences, or by its Destination where those are encrypted.
     Raises ValidationError where it names none by that."""
     if not shown.is_encrypted:
@@ -200,7 +201,7 @@ def _clients_said(ctx: Context, shown: Shown) -> list[str]:
     return [destination.removeprefix(prefix)]
 
 
-def _whose(unit: SystemUnit, ctx: Context, named: Tenant | None, shown: Shown, refusal: SsoFailed) -> Exception:
+def _whose(unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: Shown, refusal: SsoFailed) -> Exception:
     """The refusal, of the client that the request or an audience of the response names: enough to tell its trail."""
     prefix = entity_id(ctx, "")
     mine = [audience.removeprefix(prefix) for audience in shown.audiences[:1] if audience.startswith(prefix)]
@@ -208,7 +209,9 @@ def _whose(unit: SystemUnit, ctx: Context, named: Tenant | None, shown: Shown, r
     return refusal if client is None else OfClient(client.id, None, refusal)
 
 
-def _unfit(ctx: Context, received: Received, named: Tenant | None, flow: Flow, cookie: str | None) -> SsoFailed | None:
+def _unfit(
+    ctx: RequestContext, received: Received, named: Tenant | None, flow: Flow, cookie: str | None
+) -> SsoFailed | None:
     """Why a response is no answer to this request of ours."""
     if flow.is_used:
         reason = "InResponseTo: the request was answered before"
@@ -222,7 +225,7 @@ def _unfit(ctx: Context, received: Received, named: Tenant | None, flow: Flow, c
     return None
 
 
-async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
+async def _verify(ctx: RequestContext, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
     from manifest_auth.protocols import saml
 
     reasons = []
@@ -233,7 +236,7 @@ async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[
             if candidate.flow is None and shown.destination == acs(ctx, candidate.client):
                 policy = policy._replace(acs=shown.destination)
             verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
-            return candidate, await ctx.house.saml_threads.run(verifying)
+            return candidate, await ctx.services.saml_threads.run(verifying)
         except saml.Refused as error:
             reasons.append(str(error))
     if len(found) == 1:
@@ -241,32 +244,32 @@ async def _verify(ctx: Context, shown: Shown, found: list[_Candidate]) -> tuple[
     raise SsoFailed(reason="response: " + "; ".join(reasons))
 
 
-async def _unasked_return(ctx: Context, provider: Provider, relay_state: str) -> str:
+async def _unasked_return(ctx: RequestContext, provider: Provider, relay_state: str) -> str:
     """Where a sign-in ends that began at the provider. Its RelayState may be a listed address; one that looks like an
     address and is none of those is refused, any other text is no address and means nothing."""
     is_plain = relay_state.isascii() and relay_state.isprintable()  # what is not might be read as something else
     is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
     asked = relay_state if is_address else ""
-    tenant = await ctx.house.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
+    tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
     return provider_flow.unasked_address(ctx, tenant, provider, asked)
 
 
-def metadata(ctx: Context, client: str, found: list[Provider]) -> bytes:
+def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
     """Our metadata towards these providers of a client: one name, one address, the certificates of all their keys."""
     from manifest_auth.protocols import saml
 
-    opened = [providers.open_secrets(ctx.house.sealer, provider) for provider in found]
+    opened = [providers.open_secrets(ctx.services.sealer, provider) for provider in found]
     certificates = [base64.b64decode(text) for secrets in opened for text in secrets.certificates]
     signs = any(_settings(provider).sign_requests for provider in found)
     return saml.our_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
 
 
-def policy_of(ctx: Context, provider: Provider, client: str) -> Policy:
+def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:
     """What a response of the provider is judged by."""
     from manifest_auth.protocols import saml
 
     settings = _settings(provider)
-    secrets = providers.open_secrets(ctx.house.sealer, provider)
+    secrets = providers.open_secrets(ctx.services.sealer, provider)
     return saml.Policy(
         issuer=settings.entity_id,
         audience=entity_id(ctx, client),

@@ -6,22 +6,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from manifest_auth import providers, tenants
-from manifest_auth.context import Context
 from manifest_auth.errors import SsoFailed
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
+from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import saml
 from manifest_auth.store import SystemUnit
 
 PATH = f"{saml.PATH}/form"
 
 
-def address(ctx: Context, state: str) -> str:
+def address(ctx: RequestContext, state: str) -> str:
     """Where the page of a sign-in under way is."""
-    return f"{ctx.house.settings.public_url.rstrip('/')}{PATH}?state={state}"
+    return f"{ctx.services.settings.public_url.rstrip('/')}{PATH}?state={state}"
 
 
-async def page_of(ctx: Context, state: str, cookie_of: Callable[[str], str | None]) -> tuple[bytes, str]:
+async def page_of(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> tuple[bytes, str]:
     """The page that posts the request, and its content security policy. Raises SsoFailed for a sign-in that another
     browser began, or that needs no page."""
 
@@ -32,7 +32,7 @@ async def page_of(ctx: Context, state: str, cookie_of: Callable[[str], str | Non
         provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
         return flow, provider, tenants.get(unit, flow.tenant_id).identifier
 
-    flow, provider, client = await ctx.house.store.read(work)
+    flow, provider, client = await ctx.services.store.read(work)
     rules = provider.rules.saml
     if flow.request_id is None or rules is None or not rules.post_url:
         raise SsoFailed(reason="the provider takes no posted requests")

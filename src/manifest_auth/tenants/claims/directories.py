@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy import func as sql
 
 from manifest_auth import audit, tenants
-from manifest_auth.audit import Event, Origin
-from manifest_auth.context import Context
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.protocols.microsoft import CONSUMERS, GUID
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned, upsert
@@ -52,7 +52,6 @@ class _Number(NamedTuple):
     number: int
 
 
-Who = Context | Origin
 _C, _O = directory_claims.c, directory_owners.c
 _ALL = select(*(_C[name] for name in Claim._fields))
 _FIND = bound(_ALL.where(_C.directory == bindparam("directory")), Claim)
@@ -117,10 +116,10 @@ def check(directory: str, field: str = "directory") -> str:
     return found
 
 
-def claim(unit: TenantUnit, who: Who, directory: str, cloud: str) -> bool:
+def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
     """The client claims a directory; it gives nothing yet. False when it has done so already. Raises ValidationError,
     Conflict when it claims as many as it may."""
-    directory, origin = check(directory), _origin(who)
+    directory, origin = check(directory), who.origin
     if find(unit, directory) is not None:
         return False
     tenants.get(unit, unit.tenant_id, lock=True)  # one by one: how many there may be depends on how many there are
@@ -133,28 +132,28 @@ def claim(unit: TenantUnit, who: Who, directory: str, cloud: str) -> bool:
     return True
 
 
-def prove(unit: TenantUnit, who: Who, directory: str, *, person: str, role: str) -> Claim:
+def prove(unit: TenantUnit, who: Acting, directory: str, *, person: str, role: str) -> Claim:
     """An administrator of the directory signed in for the client. Raises NotFound, Conflict."""
     get(unit, directory, lock=True)
     _own(unit, directory)
-    _set(unit, directory, PROVED, SIGN_IN, proved_by=person, at=_origin(who).at)
+    _set(unit, directory, PROVED, SIGN_IN, proved_by=person, at=who.origin.at)
     audit.record(unit, who, Event.DIRECTORY_PROVED, _subject(directory), tid=directory, oid=person, role=role)
     return get(unit, directory)
 
 
-def vouch(unit: TenantUnit, who: Who, directory: str, reason: str, cloud: str = "") -> Claim:
+def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
     """A system admin's word that it is the client's; makes the claim where there is none. Raises ValidationError,
     Conflict."""
     directory = check(directory)
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
     _own(unit, directory)
-    _set(unit, directory, PROVED, VOUCHED, reason=reason, at=_origin(who).at)
+    _set(unit, directory, PROVED, VOUCHED, reason=reason, at=who.origin.at)
     audit.record(unit, who, Event.DIRECTORY_VOUCHED, _subject(directory), reason=reason)
     return get(unit, directory)
 
 
-def grant(unit: TenantUnit, who: Who, directory: str, reason: str, cloud: str = "") -> Claim:
+def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
     """A system admin's word that a directory which another client holds is this client's too. Raises ValidationError,
     Conflict."""
     directory = check(directory)
@@ -165,12 +164,12 @@ def grant(unit: TenantUnit, who: Who, directory: str, reason: str, cloud: str = 
         raise Conflict("The client holds this directory itself")
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
-    _set(unit, directory, PROVED, GRANTED, reason=reason, at=_origin(who).at)
+    _set(unit, directory, PROVED, GRANTED, reason=reason, at=who.origin.at)
     audit.record(unit, who, Event.DIRECTORY_GRANTED, _subject(directory), reason=reason)
     return get(unit, directory)
 
 
-def revoke(unit: TenantUnit, who: Who, directory: str) -> None:
+def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
     """Takes a grant back; the claim stays, and counts no more. Raises NotFound when there is no grant."""
     if get(unit, directory, lock=True).proof != GRANTED:
         raise NotFound()
@@ -178,7 +177,7 @@ def revoke(unit: TenantUnit, who: Who, directory: str) -> None:
     audit.record(unit, who, Event.DIRECTORY_REVOKED, _subject(directory))
 
 
-def release(unit: TenantUnit, who: Who, directory: str) -> None:
+def release(unit: TenantUnit, who: Acting, directory: str) -> None:
     """The client claims it no more; another one may prove it then. Raises NotFound."""
     found = get(unit, directory, lock=True)
     unit.change(_DELETE, of_directory=directory)
@@ -201,10 +200,6 @@ def _set(
         new_proved_at=at,
     )  # fmt: skip
     unit.announce("tenant", unit.tenant_id)  # verdicts on bearer tokens rest on whose claim counts
-
-
-def _origin(who: Who) -> Origin:
-    return who if isinstance(who, Origin) else audit.origin_of(who)
 
 
 def _subject(directory: str) -> str:

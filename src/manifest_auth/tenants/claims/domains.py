@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from manifest_auth import audit
-from manifest_auth.audit import Event, Origin, origin_of
-from manifest_auth.context import Context
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -23,7 +23,7 @@ HELD: Final = "Another client of this installation holds this domain"
 SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 
-def claim(unit: TenantUnit, who: Context | Origin, domain: str, random: Random) -> Claim:
+def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
     """A new claim, which proves nothing yet. Raises ValidationError, and Conflict where the client has it already."""
     domain_names.check(domain)
     if not _add(unit, who, domain, random):
@@ -31,7 +31,7 @@ def claim(unit: TenantUnit, who: Context | Origin, domain: str, random: Random) 
     return get(unit, domain)
 
 
-def claim_all(unit: TenantUnit, who: Context | Origin, domains: Sequence[str], random: Random) -> None:
+def claim_all(unit: TenantUnit, who: Acting, domains: Sequence[str], random: Random) -> None:
     """Claims those that a provider names and the client has not claimed. Raises ValidationError, Conflict."""
     for number, domain in enumerate(domains):
         if domain_rows.find(unit, domain) is None:
@@ -51,9 +51,7 @@ def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
     return found
 
 
-def vouch(
-    unit: TenantUnit, who: Context | Origin, domain: str, reason: str, random: Random, field: str = "domain"
-) -> Claim:
+def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Random, field: str = "domain") -> Claim:
     """The claim counts without end and without checks, on the word of the installation's operator; it is made where
     there is none. Raises ValidationError, and Conflict where another client's claim counts."""
     check_line(reason, "reason", LONGEST_REASON)
@@ -68,7 +66,7 @@ def vouch(
     if domain_rows.own(unit, domain) != unit.tenant_id:
         raise Conflict(HELD, details=[(field, HELD)])
     after = before._replace(
-        state=PROVED, proof=VOUCHED, reason=reason, contested=0, proved_at=_origin(who).at, failing_since=None,
+        state=PROVED, proof=VOUCHED, reason=reason, contested=0, proved_at=who.origin.at, failing_since=None,
         notices=0, next_check_at=None,
     )  # fmt: skip
     audit.record(
@@ -77,7 +75,7 @@ def vouch(
     return domain_rows.put(unit, after)
 
 
-def release(unit: SystemUnit, tenant_id: int, who: Context | Origin, domain: str) -> None:
+def release(unit: SystemUnit, tenant_id: int, who: Acting, domain: str) -> None:
     """The claim goes; where it counted, it counts no more. Raises NotFound."""
     owner, own = domain_rows.owner_of(unit, domain, lock=True), unit.of(tenant_id)
     gone = get(own, domain, lock=True)
@@ -89,10 +87,10 @@ def release(unit: SystemUnit, tenant_id: int, who: Context | Origin, domain: str
     audit.record(own, who, Event.DOMAIN_RELEASED, f"domain:{domain}", **state)
 
 
-def _add(unit: TenantUnit, who: Context | Origin, domain: str, random: Random) -> bool:
+def _add(unit: TenantUnit, who: Acting, domain: str, random: Random) -> bool:
     if domain_rows.count(unit) >= MOST:
         raise Conflict(f"A client claims at most {MOST} domains")
-    origin = _origin(who)
+    origin = who.origin
     added = Claim(
         tenant_id=unit.tenant_id, domain=domain, token=new_token(random), state=PENDING, proof=None, contested=0,
         claimed_by=origin.actor, reason="", claimed_at=origin.at, proved_at=None, checked_at=None, failing_since=None,
@@ -107,7 +105,3 @@ def _add(unit: TenantUnit, who: Context | Origin, domain: str, random: Random) -
 def new_token(random: Random) -> str:
     """160 random bits as 32 characters."""
     return b32encode(random.bytes(20)).decode("ascii").lower()
-
-
-def _origin(who: Context | Origin) -> Origin:
-    return who if isinstance(who, Origin) else origin_of(who)

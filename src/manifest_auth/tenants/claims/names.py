@@ -12,8 +12,8 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, select
 
 from manifest_auth import audit, tenants
-from manifest_auth.audit import Event, Origin
-from manifest_auth.context import Context
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.store import Listing, SystemUnit, unowned, upsert
 from manifest_auth.store.tables import provider_names
@@ -64,7 +64,7 @@ def client_of(unit: SystemUnit, name: str) -> Tenant | None:
     return tenants.get(unit, found.tenant_id) if found is not None else tenants.find_only(unit)
 
 
-def pin(unit: SystemUnit, who: Context | Origin, name: str, tenant: Tenant) -> Pin:
+def pin(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
     """From now on the name means that client's. Raises ValidationError."""
     if not _NAME.match(name):
         raise ValidationError(details=[("name", "No provider can have this name")])
@@ -74,7 +74,7 @@ def pin(unit: SystemUnit, who: Context | Origin, name: str, tenant: Tenant) -> P
     return Pin(name, tenant.identifier)
 
 
-def unpin(unit: SystemUnit, who: Context | Origin, name: str) -> None:
+def unpin(unit: SystemUnit, who: Acting, name: str) -> None:
     """The name means nobody's any more. Raises NotFound."""
     before = unit.first(_FIND, name=name)
     if before is None or not unit.change(_UNPIN, of_name=name):
@@ -82,6 +82,6 @@ def unpin(unit: SystemUnit, who: Context | Origin, name: str) -> None:
     _record(unit, who, name, before, None)
 
 
-def _record(unit: SystemUnit, who: Context | Origin, name: str, before: _Owner | None, after: int | None) -> None:
+def _record(unit: SystemUnit, who: Acting, name: str, before: _Owner | None, after: int | None) -> None:
     change = {"before": before.tenant_id if before else None, "after": after}
     audit.record_installation(unit, who, Event.PROVIDER_NAME_PINNED, f"provider-name:{name}", **change)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import orjson
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.context import House
-from manifest_auth.runtime.mail import Letter
-from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import queued_mails, sealed_for, tenants
 from manifest_auth.text.canonical import when
@@ -20,14 +16,6 @@ LEASE_MS = 15_000  # for the first try, by the process that made the e-mail
 LIFE_MS = 3_600_000
 _FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
 _OF_ONE_CLIENT = 2  # in one batch, so that a client whose e-mails fail keeps no other waiting
-
-
-class Queued(NamedTuple):
-    """An e-mail that is in the store, and what it says."""
-
-    tenant_id: int
-    id: str
-    letter: Letter
 
 
 class Row(NamedTuple):
@@ -67,28 +55,8 @@ _DUE = crossing(
 )
 
 
-def add(
-    unit: TenantUnit, house: House, letter: Letter, purpose: str, subject: str, *, useful_ms: int = LIFE_MS
-) -> Queued | None:
-    """Queues an e-mail in the transaction of the act that it tells of; None where no mail is set up. ``purpose``: a
-    word for the audit trail; ``subject``: whom it is about, like ``user:5``; ``useful_ms``: how long it makes sense to
-    try, an hour at most. The caller sends it after the commit (:func:`send_now`, :func:`send_soon`); a process that
-    dies before leaves it to the others."""
-    if not house.mail.is_set_up:
-        return None
-    now, key = house.clock.now_ms(), house.random.text(16)
-    unit.change(
-        _ADD,
-        id=key,
-        purpose=purpose,
-        subject=subject,
-        mail=house.sealer.seal(orjson.dumps(letter._asdict()), _sealed_for(unit.tenant_id, key)),
-        tries=1,
-        created_at=now,
-        next_try_at=now + LEASE_MS,
-        expires_at=now + min(useful_ms, LIFE_MS),
-    )
-    return Queued(unit.tenant_id, key, letter)
+def add(unit: TenantUnit, row: Row) -> None:
+    unit.change(_ADD, **{name: value for name, value in row._asdict().items() if name != "tenant_id"})
 
 
 def due(unit: SystemUnit, now: int, limit: int) -> list[Row]:
@@ -116,11 +84,6 @@ def drop(unit: TenantUnit, key: str) -> None:
     unit.change(_DROP, of_id=key)
 
 
-def opened(sealer: Sealer, row: Row) -> Queued:
-    """What a row says. Raises CannotOpen."""
-    said = orjson.loads(sealer.open(row.mail, _sealed_for(row.tenant_id, row.id)))
-    return Queued(row.tenant_id, row.id, Letter(**said))
-
-
-def _sealed_for(tenant_id: int, key: str) -> str:
+def sealed_place(tenant_id: int, key: str) -> str:
+    """What the e-mail of a row is sealed for, so that it opens in no other row."""
     return sealed_for(_C.mail, tenant_id=tenant_id, id=key)
