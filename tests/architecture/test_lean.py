@@ -45,12 +45,12 @@ _SERVE = """
 import asyncio, sys
 from manifest_auth.app import create, opened
 from manifest_auth.cli.main import parser
-from manifest_auth import serving
+from manifest_auth.http import uvicorn_server
 
 parser("serve").parse_args(["serve"])
 
 async def start():
-    async with opened(create().house, hashing=False):
+    async with opened(create().services, hashing=False):
         print(*sys.modules)
 
 asyncio.run(start())
