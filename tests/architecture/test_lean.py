@@ -13,6 +13,7 @@ from pathlib import Path
 
 from manifest_auth.runtime.hashing import builds, worker
 from manifest_auth.store.migrate import upgrade
+from tests.architecture.links import ROOT
 from tests.support.house import the_keys
 
 #: Library → what it is for.
@@ -58,7 +59,7 @@ asyncio.run(start())
 
 
 def _loaded(program: str, folder: Path) -> set[str]:
-    environment = {"PATH": os.environ["PATH"], "MANIFEST_DATA_DIR": str(folder)}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "MANIFEST_DATA_DIR": str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
     )
