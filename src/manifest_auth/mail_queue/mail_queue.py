@@ -39,7 +39,7 @@ class MailQueue:
         self, mail: Mail, store: Store, sealer: Sealer, clock: Clock, random: Random, log: FilteringBoundLogger
     ) -> None:
         self._mail, self._store, self._sealer = mail, store, sealer
-        self._clock, self._random, self._logger = clock, random, log
+        self._clock, self._random, self._log = clock, random, log
 
     @property
     def is_set_up(self) -> bool:
@@ -93,9 +93,9 @@ class MailQueue:
             try:
                 await self.sweep()
             except StoreUnavailable as error:
-                self._logger.warning("mail_queue_failed", error=str(error))
-            except Exception:
-                self._logger.exception("mail_queue_failed")
+                self._log.warning("mail_queue_failed", error=str(error))
+            except Exception:  # noqa: BLE001 - the log has it, and the queue goes on
+                self._log.exception("mail_queue_failed")
             await asyncio.sleep(EVERY_S)
 
     async def sweep(self) -> None:
