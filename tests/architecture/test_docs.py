@@ -102,11 +102,17 @@ def test_every_test_that_the_security_page_names_exists() -> None:
     assert sorted(named - there) == []
 
 
-def test_every_file_that_the_sign_in_page_names_exists() -> None:
-    text = (DOCS / "how-sign-in-works.md").read_text("utf-8")
-    named = set(re.findall(r"`([a-z_/]+\.py)`", text))
-    assert named
-    assert {name for name in named if not (ROOT / "src" / "manifest_auth" / name).exists()} == set()
+def test_every_file_and_folder_of_the_source_that_the_pages_name_exists() -> None:
+    """By its path below ``src/manifest_auth`` or from the root; a file of tests by its name alone."""
+    places = (ROOT / "src" / "manifest_auth", ROOT, ROOT / "bench")
+    missing = {
+        (page.name, name)
+        for page in links.pages()
+        if page.name != "CHANGELOG.md"
+        for name in re.findall(r"`((?:\w+/)+|(?:\w+/)*\w+\.py)`", page.read_text("utf-8"))
+        if not any((place / name).exists() for place in places) and not re.match(r"test_\w+\.py$", name)
+    }
+    assert missing == set()
 
 
 def test_every_symbol_that_the_sign_in_page_names_stands_in_its_file() -> None:
