@@ -58,8 +58,8 @@ from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
-from manifest_auth.protocols.saml.threads import SamlThreads
 from manifest_auth.runtime import logs
+from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_keeper
 from manifest_auth.runtime.hashing import Hasher
@@ -143,7 +143,8 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
-        saml_threads=SamlThreads(),
+        # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
+        saml_thread=BoundedThread("saml", 32),
         files=open_keeper(settings),
         mail=mail,
         mail_queue=mail_queue,
@@ -190,7 +191,7 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
             await asyncio.wait([starting])
         await services.mail.close()
         await services.hasher.close()
-        services.saml_threads.close()
+        services.saml_thread.close()
         await services.outgoing.close()
         await services.store.close()
 

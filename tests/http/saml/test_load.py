@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from manifest_auth.protocols import saml
-from manifest_auth.protocols.saml import threads
 from manifest_auth.sign_in import unverified_responses
 from tests.http.throttle.test_throttle import DAY, PROXY
 from tests.support.accounts import new_client, trail
@@ -84,7 +83,7 @@ async def test_the_server_answers_while_a_response_is_read(
         return original(encoded)
 
     monkeypatch.setattr(saml, "read", slow)
-    waiting = [asyncio.create_task(okta.call(okta.response())) for _ in range(threads.MOST)]
+    waiting = [asyncio.create_task(okta.call(okta.response())) for _ in range(app.services.saml_thread.most)]
     for _ in range(200):
         await asyncio.sleep(0)
     assert (await app.me()).status == 401

@@ -116,4 +116,4 @@ def test_the_client_of_prometheus_is_used_in_one_room() -> None:
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Import | ast.ImportFrom) and "prometheus_client" in ast.unparse(node)
     }
-    assert users == {"metrics/counting.py", "metrics/exposing.py", "metrics/metrics.py"}
+    assert users == {"runtime/metrics/hot_path.py", "runtime/metrics/export.py", "runtime/metrics/metrics.py"}

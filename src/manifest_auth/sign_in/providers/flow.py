@@ -13,7 +13,7 @@ from manifest_auth import providers, sessions, tenants
 from manifest_auth.accounts import one_time_links
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Event
-from manifest_auth.errors import AccountDisabled, Conflict, NotFound, SsoFailed, ValidationError
+from manifest_auth.errors import AccountDisabled, Conflict, NotFound, Replay, SsoFailed, ValidationError
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
@@ -80,22 +80,14 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: str, asked: Asked) -> C
         refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
         raise OfClient(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
-        raise OfClient(
-            tenant.id, found.id, SsoFailed("This way to sign in is switched off", reason="provider is switched off")
-        )
+        off = SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        raise OfClient(tenant.id, found.id, off)
     bound = unit.of(tenant.id)
     invitation = one_time_links.find(bound, asked.invitation) if asked.invitation else None
     if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
-        used = invitation is not None and invitation.used_at is not None
-        raise OfClient(
-            tenant.id,
-            found.id,
-            SsoFailed(
-                "The invitation is not open any more",
-                reason="invitation: unknown, used or expired",
-                replay="one_time_link" if used else None,
-            ),
-        )
+        replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
+        why = "invitation: unknown, used or expired"
+        raise OfClient(tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay))
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = exchange_codes.check_challenge(asked.challenge, is_needed=not _is_web(return_to))
     wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)
@@ -120,7 +112,7 @@ def _client(unit: SystemUnit, kind: str, asked: Asked) -> Tenant:
 
 
 async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) -> Begun:
-    """A new sign-in, see :func:`flows.begin`. Raises RateLimited where strangers left too many unfinished."""
+    """A new sign-in, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers left too many unfinished."""
     provider = chosen.provider
 
     def work(unit: TenantUnit) -> Begun | throttle.Wait:
@@ -128,14 +120,9 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
         if is_strangers and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.wish.device)):
             ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
+        tools = ctx.services
         return sign_in_flows.begin(
-            unit,
-            provider.id,
-            chosen.wish,
-            callback,
-            random=ctx.services.random,
-            sealer=ctx.services.sealer,
-            now=ctx.now,
+            unit, provider.id, chosen.wish, callback, random=tools.random, sealer=tools.sealer, now=ctx.now
         )
 
     started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)
