@@ -21,7 +21,7 @@ from manifest_auth.store import unowned
 from manifest_auth.store.tables import installation
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App, running
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 from tests.support.routes import filled
 
 PATH = "/api/admin/license-on-prem"
@@ -54,7 +54,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database for each test: a licence stays."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'licence.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
+    server: Databases = request.getfixturevalue("postgres")
     return server.fresh_database()
 
 
