@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.house import FAST
-
-COMMAND = (sys.executable, "-m", "manifest_auth")
+from tests.support.programs import COMMAND, start
 
 
 class Result:
@@ -37,16 +35,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 def run(folder: Path, *arguments: str, given: str = "", **settings: str) -> Result:
     """Runs a command to its end. ``given``: its standard input."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        input=given,
-        env=environment(folder, **settings),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(*start(arguments, environment(folder, **settings), given=given, folder=folder).ended())
 
 
 def done(folder: Path, *arguments: str, given: str = "", **settings: str) -> str:
