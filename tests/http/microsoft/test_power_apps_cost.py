@@ -12,7 +12,6 @@ from tests.interop.microsoft.world import GRAPHQL, World
 from tests.support.house import App
 from tests.support.people import member
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 LIMIT = 1.5
 ROUNDS, REQUESTS, ATTEMPTS = 12, 60, 4
 ME = ("GET", "/api/client/auth/me", b"")
