@@ -1,0 +1,46 @@
+"""How the server reads SAML responses: in which threads, and one that takes long."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from manifest_auth.protocols import saml
+from manifest_auth.protocols.saml import threads
+
+#: So many responses are read at once.
+MOST_AT_ONCE = threads.MOST
+
+
+def threads_of_reading(patch: pytest.MonkeyPatch) -> list[str]:
+    """From now on: in which thread each response was read or verified."""
+    seen: list[str] = []
+
+    def watched(name: str) -> None:
+        original: Callable[..., Any] = getattr(saml, name)
+
+        def work(*given: Any) -> Any:
+            where = "the loop" if threading.current_thread() is threading.main_thread() else "a thread"
+            seen.append(f"{name} in {where}")
+            return original(*given)
+
+        patch.setattr(saml, name, work)
+
+    watched("read")
+    watched("verify")
+    return seen
+
+
+def reading_waits(patch: pytest.MonkeyPatch) -> threading.Event:
+    """From now on responses are read once this is set."""
+    original, go_on = saml.read, threading.Event()
+
+    def slow(encoded: str) -> Any:
+        assert go_on.wait(30)
+        return original(encoded)
+
+    patch.setattr(saml, "read", slow)
+    return go_on
