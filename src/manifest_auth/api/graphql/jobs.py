@@ -149,21 +149,15 @@ async def _write(ctx: RequestContext, verb: Callable[..., jobs.Job], *given: Any
 
 
 def _details(members: dict[str, Any]) -> dict[str, Any]:
-    """Of an input, what the verbs take: null counts as left out."""
-    priority = members.get("priority")
-    found = {
-        "name": members.get("name"),
-        "asset_id": members.get("assetId"),
-        "priority": None if priority is None else job_rules.Priority[priority],
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    """An input as the operations on jobs take it: null counts as left out."""
+    found = {arguments.snake_case(name): value for name, value in members.items() if value is not None}
+    if "priority" in found:
+        found["priority"] = job_rules.Priority[found["priority"]]
+    return found
 
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Job:  # noqa: A002 - the wire's name
-    user_ids = input.get("assignedUserIds") or ()
-    return await _write(
-        info.context, job_operations.add, template_id=input["templateId"], user_ids=user_ids, **_details(input)
-    )
+    return await _write(info.context, job_operations.add, **_details(input))
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Job:  # noqa: A002

@@ -8,7 +8,6 @@ resolver without a field and a list whose size nobody knows let no schema be bui
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from graphql import (
 )
 
 from manifest_auth.api.graphql import accounts, audit, jobs, people, templates
+from manifest_auth.api.graphql.arguments import snake_case
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
@@ -107,7 +107,7 @@ def _is_list_of_objects(field: GraphQLField) -> bool:
 
 def _member(name: str) -> Resolver:
     """The resolver of a plain field: the member of a row, or of a dict, that has the field's name."""
-    member = re.sub("([A-Z])", r"_\1", name).lower()
+    member = snake_case(name)
     return lambda source, _info: source[name] if type(source) is dict else getattr(source, member)
 
 
