@@ -1,10 +1,11 @@
-"""A tenant's identity providers. Owns ``providers``, ``provider_domains``, ``identities`` and ``kept_tokens``.
+"""A client's identity providers as data, the identities linked to them, and sign-ins under way at them.
 
-Hands over what a provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are
-here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, or a session.
+Owns ``providers``, ``provider_domains``, ``identities``, ``kept_tokens`` and ``sign_in_flows``. Hands over what a
+provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are here
+(:class:`Identity`), and which roles its groups give. Never calls a provider, and never opens a session.
 """
 
-from manifest_auth.providers.by_domain import Offered, find_by_domain
+from manifest_auth.providers.by_domain import find_by_domain
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
@@ -50,14 +51,12 @@ from manifest_auth.providers.settings import (
     Attributes,
     DynamicsSettings,
     EntraSettings,
-    GroupRoles,
     OidcSettings,
     SamlSettings,
     Secrets,
     Settings,
     check,
     check_provider_name,
-    settings_of,
 )
 from manifest_auth.providers.upstream_tokens import drop_tokens, keep_tokens
 
@@ -71,11 +70,9 @@ __all__ = [
     "DynamicsSettings",
     "EntraSettings",
     "Given",
-    "GroupRoles",
     "How",
     "Identity",
     "IdentityRow",
-    "Offered",
     "OidcSettings",
     "Provider",
     "SamlSettings",
@@ -112,7 +109,6 @@ __all__ = [
     "remove",
     "replace_secrets",
     "seen",
-    "settings_of",
     "switch",
     "unlink",
     "unlink_unproved",

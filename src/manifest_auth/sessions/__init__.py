@@ -1,4 +1,7 @@
-"""Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way to sign in."""
+"""Sessions of users: opened, found, touched and ended; and tokens of other systems that were signed out.
+
+Owns ``sessions`` and ``refused_tokens``. Knows no way to sign in, and no HTTP; what is signed is in ``tokens``.
+"""
 
 from manifest_auth.sessions.external_tokens import (
     Foreign,
@@ -12,7 +15,6 @@ from manifest_auth.sessions.principal import Chain, Principal, look_up, read
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
-    Opened,
     SessionRow,
     advance,
     advance_at_once,
@@ -33,7 +35,6 @@ __all__ = [
     "TOUCH_EVERY_MS",
     "Chain",
     "Foreign",
-    "Opened",
     "Principal",
     "Principals",
     "SessionRow",

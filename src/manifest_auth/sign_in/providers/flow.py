@@ -112,7 +112,7 @@ def _client(unit: SystemUnit, kind: str, asked: Asked) -> Tenant:
 
 
 async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) -> Begun:
-    """A new sign-in, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers left too many unfinished."""
+    """A new sign-in, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers began too many."""
     provider = chosen.provider
 
     def work(unit: TenantUnit) -> Begun | throttle.Wait:
