@@ -22,12 +22,6 @@ from tests.support.processes import free_port
 
 
 @pytest.fixture(scope="module")
-def zone() -> Iterator[NameServer]:
-    with NameServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def resolver(zone: NameServer) -> Iterator[Resolver]:
     with Resolver(zone) as server:
         yield server

@@ -15,8 +15,6 @@ from tests.interop.microsoft.world import World, world_on
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 
 def entra_of(app: App) -> EntraTokens:
     assert isinstance(app.services.entra, EntraTokens)

@@ -18,7 +18,6 @@ from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 from tests.support.server import free_port
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 LIMIT_S, SLACK_S = 3.0, 1.5
 ASK_GRAPH = {"askGraph": True}
 GOOD = {"id": "aaaaaaaa-0000-4000-8000-000000000001", "givenName": "Alice", "mail": "alice@contoso.example"}

@@ -14,7 +14,6 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, Reply
 from tests.support.people import member
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 SIGN_OUT = "/api/client/auth/sign-out"
 

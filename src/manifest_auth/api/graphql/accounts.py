@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Admitted, Draft, Handed, Made
+from manifest_auth.accounts import Admitted, Draft, Made
+from manifest_auth.accounts.invitations import Handed
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql import arguments
 from manifest_auth.api.graphql.people import WithLink, role_named
