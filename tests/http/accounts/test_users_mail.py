@@ -150,7 +150,7 @@ async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, 
         other.clock.ms = app.clock.ms
         began = time.monotonic()
         reply = await other.graphql(f"mutation {{ {fields} }}", admin.token)
-        assert time.monotonic() - began < BUDGET_S + 1.5
+        assert time.monotonic() - began < 4 * BUDGET_S
     handed = list(reply.json["data"].values())
     assert handed == [{"link": None, "sent": False}] * 5
     listener.close()
