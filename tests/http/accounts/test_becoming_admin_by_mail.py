@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,12 @@ from tests.support.addresses import quiet
 from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.gains import CHOSEN, PATHS, Planted, somebody
-from tests.support.house import SECRET_KEY, App, running
+from tests.support.house import SECRET_KEY, App
 from tests.support.mail_server import MailServer
 from tests.support.managing import reset
 from tests.support.people import oidc_provider, user_of
 
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    async with running(database_url, **post.settings) as application:
-        yield application
+pytestmark = pytest.mark.mail
 
 
 @pytest.mark.parametrize("path", ["set_user_roles", "admin_plane", "restored"])

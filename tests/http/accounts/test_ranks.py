@@ -49,11 +49,6 @@ async def shared(app: App) -> Crew:
     return crew
 
 
-@pytest.fixture
-async def crew(app: App) -> Crew:
-    return await new_crew(app)
-
-
 @pytest.mark.parametrize("name", ON_SOMEBODY)
 async def test_a_user_admin_does_nothing_to_an_admins_account(shared: Crew, name: str) -> None:
     boss, before = await shared.member("Admin"), await directory(shared, (await shared.member("Admin")).id)

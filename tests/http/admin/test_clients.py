@@ -14,11 +14,6 @@ from tests.support.house import App
 BASE = "/api/admin/clients"
 
 
-@pytest.fixture
-async def admin(app: App) -> str:
-    return await app.admin_token()
-
-
 async def create(app: App, admin: str, identifier: str, name: str = "A client", **more: Any) -> dict[str, Any]:
     body = {"identifier": identifier, "name": name, **more}
     data: dict[str, Any] = check_success(await app.post(BASE, body, token=admin), 201)

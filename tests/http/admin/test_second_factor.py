@@ -9,24 +9,13 @@ import pytest
 
 from manifest_auth.store import unowned
 from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors
-from tests.support.admin_desk import ADMINS, AUTH, Desk, Phone, another, desk, enrolled, events, sign_in
+from tests.support.admin_desk import ADMINS, AUTH, Desk, Phone, another, enrolled, events, sign_in
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App
 
 FACTOR = f"{AUTH}/second-factor"
 SETTINGS = "/api/admin/settings"
 PROOF = {"password": PASSWORD}
-
-
-@pytest.fixture
-async def root(app: App) -> Desk:
-    app.clock.advance(2 * 86_400)
-    return await desk(app)
-
-
-@pytest.fixture
-async def me(root: Desk) -> Desk:
-    return await another(root)
 
 
 async def in_again(of: Desk, otp: str | None) -> int:

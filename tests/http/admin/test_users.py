@@ -16,11 +16,6 @@ MEMBERS = {"id", "email", "firstName", "lastName", "title", "roles", "hasPasswor
            "lastSignInAt", "emailProvedAt", "pendingEmail"}  # fmt: skip
 
 
-@pytest.fixture
-async def admin(app: App) -> str:
-    return await app.admin_token()
-
-
 async def create(app: App, admin: str, email: str, base: str = BASE, **more: Any) -> dict[str, Any]:
     body = {"email": email, "roles": ["Viewer"], "password": GOOD, **more}
     data: dict[str, Any] = check_success(await app.post(base, body, token=admin), 201)

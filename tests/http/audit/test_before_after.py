@@ -5,20 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
-
-from tests.support.admin_desk import Desk, desk, events
+from tests.support.admin_desk import Desk, events
 from tests.support.editors import OIDC
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 
 CLIENTS = "/api/admin/clients"
-
-
-@pytest.fixture
-async def root(app: App) -> Desk:
-    app.clock.advance(86_400)
-    return await desk(app)
 
 
 async def last(root: Desk, event: str, client: int = 0) -> dict[str, Any]:

@@ -12,11 +12,7 @@ from tests.support.people import oidc_provider
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_nobody_got_in, saml_provider
 
 AGAIN = "start again"
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def refusals(app: App, client: str) -> list[dict[str, Any]]:

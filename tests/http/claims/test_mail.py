@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from unittest import mock
+from collections.abc import AsyncIterator
 
 import pytest
 
 from manifest_auth.operations.domains import watch
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.addresses import quiet
+from tests.support.background import domain_checks_stand_still
 from tests.support.claiming import Claimed, claimed
 from tests.support.dns import NameServer, txt
 from tests.support.house import App, running
@@ -20,21 +20,9 @@ OPERATOR = "operator@manifest.example"
 
 
 @pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def zone() -> Iterator[NameServer]:
-    with NameServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 async def app(database_url: str, post: MailServer, zone: NameServer) -> AsyncIterator[App]:
     settings = {"MANIFEST_OPERATOR_EMAIL": OPERATOR, "MANIFEST_DNS_SERVERS": zone.address}
-    with mock.patch.object(watch, "EVERY_S", 3600.0):
+    with domain_checks_stand_still():
         async with running(database_url, **post.settings, **settings) as application:
             yield application
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -10,16 +9,10 @@ import pytest
 from manifest_auth.operations.delete_clients import sweep_clients
 from tests.support.claims import client_of, directory
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App, running
+from tests.support.house import App
 from tests.support.single_sign_on import add_provider
 
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url) as application:
-        yield application
 
 
 def settings_of(kind: str, which: str) -> dict[str, Any]:

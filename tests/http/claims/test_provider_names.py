@@ -18,7 +18,6 @@ from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import add_oidc, add_provider, add_saml, query_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 NAMES = "/api/admin/provider-names"
 AUTH = "/api/client/auth"
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.permissions import HOLDERS, Role, role_names
+from tests.support.accounts import token_of
 from tests.support.house import SLUGS, App
 
 SEED = "query { users { id email } }"
 ME = """{ me { id email firstName lastName title permissions
     roles { id name description } client { id identifier name } } }"""
-
-
-async def token_of(app: App, email: str) -> str:
-    return str((await app.sign_in(email, client=email.partition("@")[2].partition(".")[0])).data["token"])
 
 
 @pytest.mark.parametrize("role", list(Role))

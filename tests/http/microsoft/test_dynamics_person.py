@@ -16,8 +16,6 @@ from tests.support.accounts import new_client, new_user
 from tests.support.people import member, session_of, user_of, users_of
 from tests.support.single_sign_on import Browser, check_nobody_got_in
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 IDENTITIES = "/api/client/auth/identities"
 CONTOSO = "c0c0c0c0-1111-4111-8111-111111111111"
 ALICE, BOB = (f"aaaaaaaa-0000-4000-8000-00000000000{number}" for number in (1, 2))

@@ -24,8 +24,6 @@ from tests.support.single_sign_on import (
     with_query,
 )
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 
 async def begun(world: World, provider: Provider, **query: str) -> tuple[Browser, str]:
     """A browser that comes back from Microsoft, and the address that it was sent to."""

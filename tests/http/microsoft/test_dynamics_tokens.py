@@ -18,8 +18,6 @@ from tests.support.accounts import act_on
 from tests.support.people import member, session_of
 from tests.support.single_sign_on import Browser
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 KEPT = {"keepTokens": True}
 
 

@@ -13,8 +13,6 @@ from tests.support.accounts import trail
 from tests.support.envelope import check_success
 from tests.support.single_sign_on import sign_ins
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 
 async def test_a_token_for_graph_lets_its_person_in(world: World) -> None:
     provider = await world.entra()

@@ -19,8 +19,6 @@ from tests.interop.microsoft.world import World
 from tests.support.house import App, running
 from tests.support.routes import filled
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 #: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps refuses (the second).
 UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", "requestBody", "content", "examples",
            "allOf", "discriminator", "collectionFormat", "patternProperties", "if", "propertyNames"}  # fmt: skip

@@ -17,7 +17,6 @@ from tests.support.house import App
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 
 

@@ -13,7 +13,6 @@ from tests.support.accounts import act_on, new_user, trail
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import sign_ins
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 ON_BEHALF = {"askGraph": True}
 

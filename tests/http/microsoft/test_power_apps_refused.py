@@ -21,8 +21,6 @@ from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Asked
 from tests.support.people import users_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 _P = providers.c
 
 

@@ -36,18 +36,7 @@ ELSEWHERE = "the answer came to another callback address"
 MARKED = {"sharedCallback": True}
 ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
 SET_SETTINGS = bound(update(table).where(table.c.name == bindparam("of_name")).values(settings=bindparam("text")))
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture

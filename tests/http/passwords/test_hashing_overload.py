@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from unittest import mock
 
 import pytest
@@ -20,13 +19,7 @@ SLOW = {
     "MANIFEST_HASH_QUEUE": "2",
     "MANIFEST_RATE_LIMITS": "off",
 }
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    """Slow hashes, one worker, room for two who wait."""
-    async with running(database_url, **SLOW) as application:
-        yield application
+pytestmark = pytest.mark.settings(**SLOW)
 
 
 async def test_beyond_the_queue_sign_ins_are_overloaded_and_reads_go_on(app: App) -> None:

@@ -14,11 +14,7 @@ from tests.support.house import App, running
 PASSWORD = "Übernahme-vom-alten-System-7"
 HASHES = one_of_each(PASSWORD)
 TODAY = "$argon2id$v=19$m=64,t=1,p=1$"
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def stored_hash(app: App, email: str) -> str:

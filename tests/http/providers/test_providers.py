@@ -20,16 +20,6 @@ from tests.support.people import member
 from tests.support.single_sign_on import callback, entity_id
 
 
-@pytest.fixture(params=WHO)
-async def desk(app: App, request: pytest.FixtureRequest) -> Editor:
-    return await editor(app, request.param, await new_client(app))
-
-
-@pytest.fixture
-async def admin(app: App) -> Editor:
-    return await editor(app, "system admin", await new_client(app))
-
-
 async def stored(app: App, client: str, name: str) -> Provider:
     """The provider's row."""
 

@@ -10,20 +10,12 @@ import pytest
 from manifest_auth.sessions import look_up
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sessions.tokens.refresh import Shown, verify
-from tests.support.accounts import Keys, keys_of, new_user, opened_by, trail
+from tests.support.accounts import Keys, child_of, keys_of, new_user, opened_by, trail
 from tests.support.forging import claims_of
 from tests.support.house import PASSWORD, App, running
 
 DAY = 86_400
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
-
-
-async def child_of(app: App, token: str) -> str:
-    return str((await app.refresh(token)).data["refreshToken"])
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 def opened(app: App, token: str) -> Shown:

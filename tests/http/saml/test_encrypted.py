@@ -16,11 +16,6 @@ from tests.support.saml_signing import DS
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
 
 
-@pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
-
-
 async def published(okta: SamlProvider) -> list[bytes]:
     """The certificates to encrypt for in the metadata that the provider is given, newest first."""
     address = f"/api/client/auth/okta-saml/metadata?client={okta.client}&provider={okta.name}"

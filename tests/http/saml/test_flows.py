@@ -24,11 +24,6 @@ from tests.support.single_sign_on import (
 MINUTES = 60
 
 
-@pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
-
-
 async def unknown_request(okta: SamlProvider, browser: Browser) -> Reply:
     _, state = await okta.start(browser)
     return await okta.post(browser, okta.response(in_response_to="_" + "0" * 40), state)

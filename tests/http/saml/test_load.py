@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from manifest_auth.protocols import saml
 from manifest_auth.sign_in import unverified_responses
-from tests.http.throttle.test_throttle import DAY, PROXY
 from tests.support.accounts import new_client, trail
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply, running
+from tests.support.guessing import DAY, PROXY, at
+from tests.support.house import App, Reply
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
+pytestmark = pytest.mark.settings(**PROXY)
 
 
 @pytest.fixture
@@ -56,10 +51,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     watched("read")
     watched("verify")
     return seen
-
-
-def at(address: str) -> dict[str, str]:
-    return {"X-Forwarded-For": address}
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> Reply:

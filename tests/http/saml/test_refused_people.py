@@ -9,7 +9,7 @@ from tests.http.licence.test_licence import PATH as LICENCE
 from tests.http.licence.test_licence import key, on_premise
 from tests.support.accounts import Keys, act_on, new_client, opened_by, settle, trail
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App, Reply
+from tests.support.house import App
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
     Browser,
@@ -23,10 +23,6 @@ from tests.support.single_sign_on import (
 
 async def provider(app: App) -> SamlProvider:
     return await saml_provider(app, await new_client(app))
-
-
-def keys_of(reply: Reply) -> Keys:
-    return Keys(reply.data["token"], reply.data["refreshToken"], reply.cookie("session"))
 
 
 async def test_a_deactivated_user_is_told_so_after_a_valid_assertion_alone(app: App) -> None:
@@ -57,7 +53,7 @@ async def test_an_assertion_that_found_a_closed_account_is_used_up(app: App) -> 
 
 async def test_of_a_suspended_client_nobody_gets_in(app: App) -> None:
     okta = await provider(app)
-    keys = keys_of(await okta.call(okta.response()))
+    keys = Keys.of(await okta.call(okta.response()))
     await act_on(app, f"{okta.client}/suspend")
     assert await opened_by(app, keys) == []
     check_nobody_got_in(await okta.call(okta.response()), 403, "ACCOUNT_DISABLED")
@@ -71,9 +67,9 @@ async def test_of_a_suspended_client_nobody_gets_in(app: App) -> None:
 async def test_when_a_provider_goes_its_sessions_end_at_once_and_no_others(app: App, act: str) -> None:
     okta, other = await provider(app), await provider(app)
     beside = await saml_provider(app, okta.client)
-    gone = [keys_of(await okta.call(okta.response(f"p{n}@acme.example"))) for n in range(2)]
+    gone = [Keys.of(await okta.call(okta.response(f"p{n}@acme.example"))) for n in range(2)]
     code = await one_time_code(okta)
-    kept = [keys_of(await one.call(one.response("kept@acme.example"))) for one in (beside, other)]
+    kept = [Keys.of(await one.call(one.response("kept@acme.example"))) for one in (beside, other)]
     assert (await okta.admin("POST" if act else "DELETE", act)).status == 200
     for keys in gone:
         assert await opened_by(app, keys) == []
@@ -94,7 +90,7 @@ async def one_time_code(okta: SamlProvider) -> str:
 
 async def test_switched_on_again_it_lets_people_in_and_old_sessions_stay_ended(app: App) -> None:
     okta = await provider(app)
-    keys = keys_of(await okta.call(okta.response()))
+    keys = Keys.of(await okta.call(okta.response()))
     await okta.admin("POST", "/switch-off")
     await okta.admin("POST", "/switch-on")
     assert await opened_by(app, keys) == []

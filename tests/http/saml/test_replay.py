@@ -27,11 +27,6 @@ MINUTES = 60
 
 
 @pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
-
-
-@pytest.fixture(scope="module")
 async def second_node(database_url: str, app: App) -> AsyncIterator[App]:
     """Another process's application on the same store."""
     async with running(database_url) as node:

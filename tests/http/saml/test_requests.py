@@ -219,11 +219,6 @@ async def test_a_sign_in_does_not_begin_for_an_address_that_is_not_listed(okta: 
     assert "set-cookie" not in reply.headers
 
 
-@pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
-
-
 async def test_which_provider_is_meant(app: App) -> None:
     client = await new_client(app)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -19,18 +18,7 @@ from tests.support.managing import INVITE, NEW, RESET, UPDATE, accept, invited, 
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import Browser
 
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    async with running(database_url, **post.settings) as application:
-        yield application
+pytestmark = pytest.mark.mail
 
 
 @pytest.fixture

@@ -15,11 +15,7 @@ from tests.support.foreign_hashes import argon2, bcrypt_hash
 from tests.support.house import PASSWORD, App, running
 
 NEW = "ember-quartz-mosaic-19"
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @contextlib.contextmanager

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from manifest_auth.throttle import origins, throttle
-from tests.http.throttle.test_throttle import DAY, PROXY, besiege, guess
 from tests.support.accounts import new_client, new_user
-from tests.support.house import PASSWORD, App, running
+from tests.support.guessing import besiege, guess
+from tests.support.house import PASSWORD, App
 
 MADE_UP = "A" * 22
 STRANGE = "198.51.100.77"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
 
 
 async def after(app: App, email: str, device: str, client: str = "acme") -> str | None:

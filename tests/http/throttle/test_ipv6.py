@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from manifest_auth.throttle import anonymous_limits
 from manifest_auth.throttle.networks import network_of, networks_of
-from tests.http.throttle.test_throttle import DAY, PROXY, WRONG, guess
 from tests.support.accounts import hashes_counted, new_client, new_user, trail
 from tests.support.envelope import check_refusal
-from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.guessing import WRONG, guess
+from tests.support.house import PASSWORD, App, Reply
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 #: Free attempts from a /64, a /56 and a /48.
 FREE = (50, 75, 100)
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
 
 
 def subnets(count: int, site: int = 1, step: int = 1) -> list[str]:

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from manifest_auth.throttle import throttle
-from tests.http.throttle.test_throttle import DAY, PROXY, WRONG, addresses, guess
-from tests.support.accounts import new_user
-from tests.support.house import PASSWORD, App, running
+from tests.support.guessing import DAY, WRONG, addresses, guess
+from tests.support.house import PASSWORD, App
 
 MINUTE_MS = 60_000
 DAY_MS = 86_400_000
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
-
-
-@pytest.fixture
-async def email(app: App) -> str:
-    """A user who never signed in from anywhere."""
-    return (await new_user(app, password=PASSWORD))[1]
 
 
 def test_what_is_counted_cannot_be_cut_elsewhere_to_name_another_counter() -> None:

@@ -13,11 +13,7 @@ from tests.support.house import App
 
 DAY = 86_400
 FAR = 10 * 365 * DAY
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def test_the_header_is_these_bytes(app: App) -> None:

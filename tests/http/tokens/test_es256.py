@@ -20,13 +20,6 @@ from tests.support.house import App, running
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    """The installation before the switch; it goes on running, as nodes do while they are replaced."""
-    async with running(database_url) as application:
-        yield application
-
-
-@pytest.fixture(scope="module")
 async def before(app: App) -> Keys:
     return await keys_of(app)
 

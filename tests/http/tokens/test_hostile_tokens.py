@@ -14,11 +14,7 @@ from tests.support.forging import b64, claims_of, minted
 from tests.support.house import PASSWORD, App, Reply
 
 Forge = Callable[[App, dict[str, Any], str], str]
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 def keys_in_headers() -> dict[str, str]:

@@ -14,10 +14,7 @@ from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, 
 from tests.support.forging import claims_of
 from tests.support.house import PASSWORD, App
 
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def all_that_rests(app: App) -> list[tuple[str, Any]]:

@@ -21,17 +21,13 @@ NOT_BEFORE: list[tuple[Any, bool]] = [
     (0, True), (-86_400, True), (SKEW, True), (SKEW + 1, False), (86_400, False), (10**12, False),
 ]  # fmt: skip
 WRONG = [True, False, 1.5, "0", "", [0], {}, -1, None]
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture(scope="module", params=["HS256", "ES256"])
 async def app(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[App]:
     async with running(database_url, MANIFEST_TOKEN_ALGORITHM=request.param) as application:
         yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
 
 
 def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ import pytest
 from manifest_auth.operations import background_jobs
 from manifest_auth.permissions import HOLDERS, Permission, Role
 from manifest_auth.runtime.files import KINDS, FilesUnavailable
+from tests.support.accounts import token_of
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.house import SLUGS, App, Reply
@@ -30,10 +31,6 @@ STARTS = {
     "text/csv": b"a;b\r\n1;2\r\n",
 }
 PATH = "/api/client/files"
-
-
-async def token_of(app: App, email: str = "operator@acme.example") -> str:
-    return str((await app.sign_in(email, client=email.partition("@")[2].partition(".")[0])).data["token"])
 
 
 async def upload(app: App, token: str, data: bytes = PNG, kind: str = "image/png", name: str = "a.png") -> Reply:

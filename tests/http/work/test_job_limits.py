@@ -8,16 +8,9 @@ import pytest
 
 from manifest_auth.work.job_rules import MOST_ASSIGNED
 from tests.support import jobs as j
-from tests.support.crew import Crew, new_crew
-from tests.support.house import App
+from tests.support.crew import Crew
 from tests.support.jobs import a_template, job_at, moves, new_job, read
 from tests.support.people import member
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """Nobody here minds what the others leave."""
-    return await new_crew(app)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from manifest_auth.store.tables import files
 from manifest_auth.work import Actor, records
 from manifest_auth.work.job_rules import MOST_RECORDS, value_of
 from tests.support import jobs as j
-from tests.support.crew import Crew, new_crew
+from tests.support.crew import Crew
 from tests.support.house import App
 from tests.support.jobs import a_file, job_at, read, within
 from tests.support.people import member
@@ -58,12 +58,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a long unit": ({"value": 1, "unit": "x" * 41}, "unit"),
     "a unit of two lines": ({"value": 1, "unit": "a\nb"}, "unit"),
 }
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """Nobody here minds what the others leave."""
-    return await new_crew(app)
 
 
 @pytest.fixture(scope="module")

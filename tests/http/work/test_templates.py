@@ -115,12 +115,6 @@ WORDS = {
 }
 
 
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """For tests that do not care what else the client has."""
-    return await new_crew(app)
-
-
 async def version_at(crew: Crew, status: str) -> dict[str, Any]:
     """A version in a state; its template has a newer one when it is retired."""
     template = await template_at(crew, "PUBLISHED" if status == "RETIRED" else status)

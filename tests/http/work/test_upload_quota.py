@@ -13,6 +13,7 @@ from sqlalchemy import BigInteger, cast, func, select
 from manifest_auth.operations import background_jobs
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import files
+from tests.support.accounts import token_of
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
 
@@ -38,10 +39,6 @@ async def narrow(app: App, monkeypatch: pytest.MonkeyPatch) -> App:
     settings = msgspec.structs.replace(app.services.settings, upload_quota=5 * SIZE)
     monkeypatch.setattr(app.services, "settings", settings)
     return app
-
-
-async def token_of(app: App, email: str = "operator@acme.example") -> str:
-    return str((await app.sign_in(email, client=email.partition("@")[2].partition(".")[0])).data["token"])
 
 
 async def upload(app: App, token: str, data: Any = PDF) -> Reply:

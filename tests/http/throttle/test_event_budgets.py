@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from manifest_auth.audit import INSTALLATION
 from manifest_auth.throttle import anonymous_limits
-from tests.http.throttle.test_throttle import DAY, PROXY, WRONG, guess
 from tests.support.accounts import TRAIL, act_on, new_client, new_user, trail
 from tests.support.envelope import check_refusal
-from tests.support.house import PASSWORD, App, running
+from tests.support.guessing import DAY, WRONG, guess
+from tests.support.house import PASSWORD, App
 from tests.support.single_sign_on import SamlProvider, saml_provider
 
 FROM_ADDRESS, IN_CLIENT = 20, 50
 HERE = "203.0.113.7"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
 
 
 @pytest.fixture(autouse=True)

@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
-import pytest
-
 from tests.support.accounts import new_user, trail
 from tests.support.addresses import DAY, ask_own, changed, confirm, person, quiet, stored, told, undo
-from tests.support.crew import Crew, new_crew
+from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, running
 from tests.support.mail_server import MailServer
 from tests.support.managing import RESET, SET_ROLES, UPDATE, events, reset
-
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("manifest_auth.mail_queue.mail_queue.EVERY_S", 3600)
-        async with running(database_url, **post.settings) as application:
-            yield application
-
-
-@pytest.fixture
-async def crew(app: App, post: MailServer) -> Crew:
-    app.clock.advance(2 * DAY)
-    await quiet(app)
-    post.letters.clear()
-    post.refuses = ""
-    return await new_crew(app)
 
 
 async def test_those_who_manage_a_user_ask_for_it_too(crew: Crew, post: MailServer) -> None:

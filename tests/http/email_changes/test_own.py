@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-
-import pytest
-
 from manifest_auth.accounts import users
 from tests.support.accounts import keys_of, new_user, opened_by
 from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
-from tests.support.crew import Crew, new_crew
+from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App, running
 from tests.support.mail_server import MailServer
 from tests.support.managing import NEW, events, reset
 from tests.support.statements import counted_statements
-
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("manifest_auth.mail_queue.mail_queue.EVERY_S", 3600)
-        async with running(database_url, **post.settings) as application:
-            yield application
-
-
-@pytest.fixture
-async def crew(app: App, post: MailServer) -> Crew:
-    app.clock.advance(2 * DAY)
-    await quiet(app)
-    post.letters.clear()
-    post.refuses = ""
-    return await new_crew(app)
 
 
 async def test_it_takes_effect_when_the_new_mailbox_confirms(crew: Crew, post: MailServer) -> None:

@@ -3,7 +3,6 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,18 +12,12 @@ from manifest_auth.store.tables import sign_in_flows
 from manifest_auth.throttle import anonymous_limits
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.envelope import check_refusal
-from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.guessing import at
+from tests.support.house import PASSWORD, App, Reply
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider, sign_ins
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
-PROXY = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.0/24"}
 _FLOWS = crossing(sign_in_flows.select(), because="the test counts the sign-ins of all clients")
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +32,6 @@ def few(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def okta(app: App) -> SamlProvider:
     return await saml_provider(app, await new_client(app))
-
-
-def at(address: str) -> dict[str, str]:
-    return {"X-Forwarded-For": address}
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> None:

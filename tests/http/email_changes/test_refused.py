@@ -3,42 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.http.sign_in.test_sign_in_races import meanwhile
 from tests.support.accounts import act_on, new_user, settle
 from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
-from tests.support.crew import Crew, new_crew
+from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import PASSWORD, App, running
+from tests.support.house import PASSWORD
 from tests.support.mail_server import MailServer
 from tests.support.managing import NEW, UPDATE, accept, events, reset
-
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("manifest_auth.mail_queue.mail_queue.EVERY_S", 3600)
-        async with running(database_url, **post.settings) as application:
-            yield application
-
-
-@pytest.fixture
-async def crew(app: App, post: MailServer) -> Crew:
-    app.clock.advance(2 * DAY)
-    await quiet(app)
-    post.letters.clear()
-    post.refuses = ""
-    return await new_crew(app)
 
 
 async def test_the_current_password_is_asked_for_and_throttled(crew: Crew, post: MailServer) -> None:
