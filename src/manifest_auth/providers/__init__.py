@@ -1,7 +1,8 @@
 """A tenant's identity providers. Owns ``providers``, ``provider_domains``, ``identities`` and ``kept_tokens``.
 
 Hands over what a provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are
-here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, or a session.
+here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, a session, or what one kind of
+provider has of its own: that is in its module of ``sign_in/providers``.
 """
 
 from manifest_auth.providers.by_domain import Offered, find_by_domain
@@ -46,16 +47,12 @@ from manifest_auth.providers.providers import (
 )
 from manifest_auth.providers.role_mapping import mapped_roles
 from manifest_auth.providers.settings import (
-    KINDS,
-    Attributes,
-    DynamicsSettings,
-    EntraSettings,
+    Directory,
     GroupRoles,
-    OidcSettings,
-    SamlSettings,
+    KindSettings,
+    Rules,
     Secrets,
     Settings,
-    check,
     check_provider_name,
     settings_of,
 )
@@ -64,26 +61,22 @@ from manifest_auth.providers.upstream_tokens import drop_tokens, keep_tokens
 __all__ = [
     "ALIAS",
     "IDENTITIES",
-    "KINDS",
     "LISTING",
     "Address",
-    "Attributes",
-    "DynamicsSettings",
-    "EntraSettings",
+    "Directory",
     "Given",
     "GroupRoles",
     "How",
     "Identity",
     "IdentityRow",
+    "KindSettings",
     "Offered",
-    "OidcSettings",
     "Provider",
-    "SamlSettings",
+    "Rules",
     "Secrets",
     "Settings",
     "Unlinked",
     "change",
-    "check",
     "check_provider_name",
     "claims_unvouched",
     "confirm",
