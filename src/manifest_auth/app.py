@@ -48,7 +48,7 @@ from manifest_auth.api.client import (
     identities as identity_routes,
 )
 from manifest_auth.api.graphql import explorer
-from manifest_auth.api.graphql import http as graphql_http
+from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.audit.refusals import Refusals
 from manifest_auth.http import RouteTable
 from manifest_auth.http.pipeline import FrontDoor
@@ -58,8 +58,8 @@ from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
-from manifest_auth.protocols.saml.threads import SamlThreads
 from manifest_auth.runtime import logs
+from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_keeper
 from manifest_auth.runtime.hashing import Hasher
@@ -87,7 +87,7 @@ ROUTES = (
     *link_start.ROUTES,
     *email_changes.ROUTES,
     *directory_proof.ROUTES,
-    *graphql_http.ROUTES,
+    *graphql_routes.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
     *trail_routes.ROUTES,
@@ -144,7 +144,8 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
-        saml_threads=SamlThreads(),
+        # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
+        saml_thread=BoundedThread("saml", 32),
         files=open_keeper(settings),
         mail=mail,
         mail_queue=mail_queue,
@@ -191,7 +192,7 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
             await asyncio.wait([starting])
         await services.mail.close()
         await services.hasher.close()
-        services.saml_threads.close()
+        services.saml_thread.close()
         await services.outgoing.close()
         await services.store.close()
 

@@ -47,7 +47,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-#: Extension of the scope by which our own server takes a whole answer at once, see ``serving.py``.
+#: Extension of the scope by which our own server takes a whole answer at once, see ``uvicorn_server.py``.
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"

@@ -8,12 +8,11 @@ from manifest_auth.sessions.external_tokens import (
     refuse_foreign,
 )
 from manifest_auth.sessions.last_seen import LISTING, SessionSeen, find_seen
+from manifest_auth.sessions.principal import Chain, Principal, look_up, read
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
-    Chain,
     Opened,
-    Principal,
     SessionRow,
     advance,
     advance_at_once,
@@ -24,9 +23,7 @@ from manifest_auth.sessions.sessions import (
     end_tenant,
     end_users_at,
     list_open,
-    look_up,
     open_session,
-    read,
     take_codes_back,
     touch,
 )

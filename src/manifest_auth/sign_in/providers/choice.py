@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from manifest_auth import providers, tenants
 from manifest_auth.accounts import one_time_links
 from manifest_auth.accounts.one_time_links import Purpose
-from manifest_auth.errors import AccountDisabled, NotFound, SsoFailed, ValidationError
+from manifest_auth.errors import AccountDisabled, NotFound, Replay, SsoFailed, ValidationError
 from manifest_auth.providers import Provider
 from manifest_auth.providers.sign_in_flows import Wish
 from manifest_auth.services import RequestContext
@@ -47,22 +47,14 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
         raise OfClient(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
-        raise OfClient(
-            tenant.id, found.id, SsoFailed("This way to sign in is switched off", reason="provider is switched off")
-        )
+        off = SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        raise OfClient(tenant.id, found.id, off)
     bound = unit.of(tenant.id)
     invitation = one_time_links.find(bound, asked.invitation) if asked.invitation else None
     if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
-        used = invitation is not None and invitation.used_at is not None
-        raise OfClient(
-            tenant.id,
-            found.id,
-            SsoFailed(
-                "The invitation is not open any more",
-                reason="invitation: unknown, used or expired",
-                replay="one_time_link" if used else None,
-            ),
-        )
+        replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
+        why = "invitation: unknown, used or expired"
+        raise OfClient(tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay))
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = exchange_codes.check_challenge(asked.challenge, is_needed=not is_web(return_to))
     wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)

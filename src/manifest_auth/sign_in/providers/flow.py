@@ -51,7 +51,8 @@ class Outcome(NamedTuple):
 
 
 async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) -> Begun:
-    """A new sign-in, see :func:`flows.begin`. Raises RateLimited where strangers left too many unfinished."""
+    """A new sign-in, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers left too many
+    unfinished."""
     provider = chosen.provider
 
     def work(unit: TenantUnit) -> Begun | throttle.Wait:
@@ -59,14 +60,9 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
         if is_strangers and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.wish.device)):
             ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
+        tools = ctx.services
         return sign_in_flows.begin(
-            unit,
-            provider.id,
-            chosen.wish,
-            callback,
-            random=ctx.services.random,
-            sealer=ctx.services.sealer,
-            now=ctx.now,
+            unit, provider.id, chosen.wish, callback, random=tools.random, sealer=tools.sealer, now=ctx.now
         )
 
     started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)

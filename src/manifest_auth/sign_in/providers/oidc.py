@@ -161,7 +161,9 @@ class _Oidc(Kind[OidcSettings, Returned]):
     async def _end(
         self, ctx: RequestContext, returned: Returned, cookie_of: CookieOf, browser: Browser
     ) -> tuple[Flow, Outcome]:
-        flow, provider = await code_flow.open_flow(ctx, self.name, lambda asked: asked.issuer, returned, cookie_of)
+        flow, provider = await code_flow.open_flow(
+            ctx, self.name, lambda asked: asked.own(OidcSettings).issuer, returned, cookie_of
+        )
         person = await _redeem(ctx, provider, flow, returned)
         return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
 

@@ -51,7 +51,7 @@ async def judge(
     ctx: RequestContext, received: Received, cookie_of: CookieOf, browser: Browser
 ) -> tuple[Flow | None, Outcome]:
     """Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, ValidationError when there is none in it."""
-    with ctx.services.saml_threads.place():  # before it is counted: what was never tried is no attempt
+    with ctx.services.saml_thread.place():  # before it is counted: what was never tried is no attempt
         return await _judge(ctx, received, cookie_of, browser)
 
 
@@ -59,11 +59,11 @@ async def _judge(
     ctx: RequestContext, received: Received, cookie_of: CookieOf, browser: Browser
 ) -> tuple[Flow | None, Outcome]:
     taken = await unverified_responses.take(ctx, received.relay_state, cookie_of)
-    await ctx.services.saml_threads.run(_load)
+    await ctx.services.saml_thread.run(_load)
     from manifest_auth.protocols import saml
 
     try:
-        shown = await ctx.services.saml_threads.run(lambda: saml.read(received.response))
+        shown = await ctx.services.saml_thread.run(lambda: saml.read(received.response))
         reading = ctx.services.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
         found = await known_refusals.told(ctx, SamlSettings.kind, reading)
     except saml.NotBase64 as error:
@@ -181,7 +181,7 @@ async def _verify(ctx: RequestContext, shown: Shown, found: list[_Candidate]) ->
             if candidate.flow is None and shown.destination == acs(ctx, candidate.client):
                 policy = policy._replace(acs=shown.destination)
             verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
-            return candidate, await ctx.services.saml_threads.run(verifying)
+            return candidate, await ctx.services.saml_thread.run(verifying)
         except saml.Refused as error:
             reasons.append(str(error))
     if len(found) == 1:
