@@ -72,6 +72,7 @@ from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tenants.claims import DomainRecords
@@ -115,7 +116,7 @@ Scope = MutableMapping[str, Any]
 def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
     """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
-    metrics = Metrics()
+    metrics = Metrics(KINDS)
     secrets = secret_keys(settings, random)
     store = open_store(settings.database, settings.database_pool, metrics, Macs(secrets))
     sealer = Sealer(secrets, random)

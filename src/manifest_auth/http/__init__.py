@@ -15,7 +15,7 @@ from manifest_auth.http.answers import (
     refuse,
     stream,
 )
-from manifest_auth.http.body import check_media_type, convert, parse, parse_form
+from manifest_auth.http.body import check_media_type, parse, parse_form
 from manifest_auth.http.cookies import (
     DEVICE,
     SESSION,
@@ -55,7 +55,6 @@ __all__ = [
     "RouteTable",
     "check_media_type",
     "check_same_site",
-    "convert",
     "device_cookie",
     "flow_cookie",
     "ok",

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl
-
-import msgspec
 
 from manifest_auth.errors import UnsupportedMediaType, ValidationError
 from manifest_auth.http.head import Head
-
-B = TypeVar("B")
 
 MAX_DEPTH = 32
 _MAX_INTEGER = 2**63 - 1
@@ -78,37 +74,6 @@ def parse_form(body: bytes) -> dict[str, str]:
         raise ValidationError(details=[(str(error), "The member was given more than once")]) from None
     _walk(fields, 1)
     return fields
-
-
-def convert(value: Any, model: type[B]) -> B:
-    """The wire model of a parsed body, types strict. Raises ValidationError that names the member."""
-    if not isinstance(value, dict):
-        raise ValidationError("The body must be a JSON object")
-    try:
-        return msgspec.convert(value, model, strict=True)
-    except msgspec.ValidationError as error:
-        raise _named(error) from None
-
-
-def from_texts(values: dict[str, str], model: type[B]) -> B:
-    """The wire model of query parameters, read from text. Raises ValidationError that names the parameter."""
-    try:
-        return msgspec.convert(values, model, strict=False)
-    except msgspec.ValidationError as error:
-        raise _named(error) from None
-
-
-def _named(error: msgspec.ValidationError) -> ValidationError:
-    message, _, path = str(error).partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".")
-    if not field and (missing := _missing(message)):
-        field, message = missing, "Required"
-    return ValidationError(details=[(field or "body", message.replace("`", ""))])
-
-
-def _missing(message: str) -> str:
-    start = "Object missing required field `"
-    return message.removeprefix(start).rstrip("`") if message.startswith(start) else ""
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Owns ``providers``, ``provider_domains``, ``identities``, ``kept_tokens`` and ``sign_in_flows``. Hands over what a
 provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are here
-(:class:`Identity`), and which roles its groups give. Never calls a provider, and never opens a session.
+(:class:`Identity`), and which roles its groups give. Never calls a provider, opens no session, and knows no kind of
+provider: each is a module of ``sign_in/providers``.
 """
 
 from manifest_auth.providers.by_domain import find_by_domain
@@ -47,15 +48,11 @@ from manifest_auth.providers.providers import (
 )
 from manifest_auth.providers.role_mapping import mapped_roles
 from manifest_auth.providers.settings import (
-    KINDS,
-    Attributes,
-    DynamicsSettings,
-    EntraSettings,
-    OidcSettings,
-    SamlSettings,
+    Directory,
+    KindSettings,
+    Rules,
     Secrets,
     Settings,
-    check,
     check_provider_name,
 )
 from manifest_auth.providers.upstream_tokens import drop_tokens, keep_tokens
@@ -63,24 +60,20 @@ from manifest_auth.providers.upstream_tokens import drop_tokens, keep_tokens
 __all__ = [
     "ALIAS",
     "IDENTITIES",
-    "KINDS",
     "LISTING",
     "Address",
-    "Attributes",
-    "DynamicsSettings",
-    "EntraSettings",
+    "Directory",
     "Given",
     "How",
     "Identity",
     "IdentityRow",
-    "OidcSettings",
+    "KindSettings",
     "Provider",
-    "SamlSettings",
+    "Rules",
     "Secrets",
     "Settings",
     "Unlinked",
     "change",
-    "check",
     "check_provider_name",
     "claims_unvouched",
     "confirm",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.api.admin import provider_delete
+from manifest_auth.operations.providers import delete as provider_delete
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal
 from tests.support.house import App

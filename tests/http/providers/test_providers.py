@@ -11,6 +11,7 @@ from manifest_auth import providers, tenants
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import Provider, Secrets
 from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import new_client, trail
 from tests.support.editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
@@ -193,7 +194,14 @@ async def test_the_verb_that_the_command_line_calls_lets_them_wait_too(admin: Ed
     async def add(name: str, like: Provider) -> int:
         def work(unit: TenantUnit) -> Provider:
             return providers.create(
-                unit, services.sealer, name, "P", like.rules, Secrets(), by_admin=True, now=services.clock.now_ms()
+                unit,
+                services.sealer,
+                name,
+                "P",
+                settings_of(like),
+                Secrets(),
+                by_admin=True,
+                now=services.clock.now_ms(),
             )
 
         try:
