@@ -5,8 +5,7 @@ Hands over: :func:`verify`, :func:`verify_all`, :func:`verify_export`, :func:`ex
 Never: a change of an event.
 """
 
-from manifest_auth.trail.chain import Fault, Link, Walk
-from manifest_auth.trail.exporting import Lines, Span, export
+from manifest_auth.trail.exporting import Span, export
 from manifest_auth.trail.legible import legible
 from manifest_auth.trail.proving_exports import verify_export
 from manifest_auth.trail.reading import (
@@ -41,14 +40,10 @@ __all__ = [
     "OLDEST_FIRST",
     "AuditEventsData",
     "AuditQuery",
-    "Fault",
     "Found",
-    "Lines",
-    "Link",
     "Place",
     "Span",
     "Verdict",
-    "Walk",
     "Wanted",
     "all_chains",
     "chain_named",

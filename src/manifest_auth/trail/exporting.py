@@ -13,7 +13,7 @@ from manifest_auth.store.tables import audit_events
 from manifest_auth.text import when
 from manifest_auth.trail.chain import Link
 from manifest_auth.trail.legible import Legible, legible
-from manifest_auth.trail.stored import BEFORE_ALL, links_after
+from manifest_auth.trail.stored import BEFORE_ALL, MOST, links_after
 from manifest_auth.trail.whose import names_of
 
 
@@ -72,7 +72,7 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
 
 def _ends(unit: SystemUnit, chain: int, span: Span) -> _Ends:
     since = BEFORE_ALL if span.since is None else span.since
-    until = 2**63 - 1 if span.until is None else span.until
+    until = MOST if span.until is None else span.until
     found = unit.of(chain).first(_ENDS, since=since, until=until)
     assert found is not None
     return found
