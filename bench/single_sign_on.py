@@ -22,8 +22,8 @@ from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 from bench.readings import say
-from manifest_auth import saml
-from manifest_auth.clock import Clock
+from manifest_auth.protocols import saml
+from manifest_auth.runtime.clock import Clock
 
 _FLEETING = ("sign_in_flows", "sign_in_codes", "sessions", "identities", "users")
 

@@ -150,6 +150,10 @@ class Conflict(Refusal):
     when = "The name is taken, somebody else changed the object first, or the licence has no free seat for these roles."
 
 
+class NoSeat(Conflict):
+    """The licence has no seat left for the roles of a user. The sentence is for those who manage users."""
+
+
 class RateLimited(Refusal):
     code, status, sentence = "RATE_LIMITED", 429, "Too many attempts, try again later"
     when = "Too many attempts for this account or address; `Retry-After` says for how many seconds."

@@ -9,11 +9,11 @@ import pytest
 from msgspec import inspect
 
 from manifest_auth import errors
+from manifest_auth.api.graphql import limits as graphql_limits
 from manifest_auth.audit import Event
 from manifest_auth.cli.reference import stale
 from manifest_auth.errors import REFUSALS, Refusal
-from manifest_auth.graphql import limits as graphql_limits
-from manifest_auth.settings import Settings
+from manifest_auth.runtime.settings import Settings
 from tests.architecture import links
 from tests.architecture.links import ROOT
 from tests.architecture.pages import DOCS

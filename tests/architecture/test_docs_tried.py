@@ -13,16 +13,16 @@ import msgspec
 import pytest
 from graphql import parse, validate
 
-from manifest_auth.admin.provider_models import ProviderBody
-from manifest_auth.admin.provider_wire import draft_of, merged
+from manifest_auth.api import connector
+from manifest_auth.api.admin.provider_models import ProviderBody
+from manifest_auth.api.admin.provider_wire import draft_of, merged
+from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
 from manifest_auth.cli.main import parser
-from manifest_auth.graphql.schema import SCHEMA
-from manifest_auth.microsoft import CLOUDS
-from manifest_auth.operations import connector
+from manifest_auth.http import RouteTable, convert
+from manifest_auth.protocols.microsoft import CLOUDS
 from manifest_auth.providers import DynamicsSettings, EntraSettings
-from manifest_auth.sign_in import dynamics
-from manifest_auth.web import RouteTable, convert
+from manifest_auth.sign_in.providers import dynamics
 from tests.architecture import pages
 from tests.architecture.links import ROOT
 

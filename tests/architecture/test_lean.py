@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from manifest_auth.passwords import builds, worker
+from manifest_auth.runtime.hashing import builds, worker
 from manifest_auth.store.migrate import upgrade
 from tests.support.house import the_keys
 
@@ -28,10 +28,10 @@ ON_DEMAND = {
     "httpcore2": "calls to providers",
     "joserfc": "ES256 and the keys of providers; HS256 is the HMAC of the standard library",
     "lxml": "SAML",
-    "manifest_auth.graphql.running": "the first query",
+    "manifest_auth.api.graphql.execution": "the first query",
     "manifest_auth.operations.backup": "a command",
     "manifest_auth.operations.doctor": "a command",
-    "manifest_auth.operations.reencrypting": "a command",
+    "manifest_auth.operations.reencrypt": "a command",
     "manifest_auth.operations.restore": "a command",
     "publicsuffixlist": "a claim on a domain",
     "pyotp": "second factors",

@@ -269,7 +269,7 @@ async def test_a_provider_that_an_upgrade_left_signs_people_in(
         settings["oidc"] |= member
         unit.change(SET_SETTINGS, of_name=made["name"], text=json.dumps(settings, separators=(",", ":")))
 
-    await app.house.store.write(as_stored)
+    await app.services.store.write(as_stored)
     address = SHARED_CALLBACK if sends_iss and member.get("sharedCallback") else callback(client, made["name"])
     op.registered = {address}
     browser, back = await begun(app, op, client)

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from manifest_auth import claims
-from manifest_auth.operations.deleting import sweep_clients
+from manifest_auth.operations.delete_clients import sweep_clients
+from manifest_auth.tenants import claims
 from tests.support.accounts import new_client, trail
 from tests.support.claiming import HELD, Claimed, asking, claimed, vouch_for
 from tests.support.crew import Crew
@@ -250,6 +250,6 @@ async def test_a_client_that_goes_leaves_its_domains_to_others(app: App) -> None
     path = f"/api/admin/clients/{first.client}"
     check_success(await app.send("DELETE", path, token=await app.admin_token()))
     app.clock.advance(31 * 86400)
-    await sweep_clients(app.house)
-    assert await app.house.store.read(lambda unit: claims.owner_of(unit, first.domain)) is None
+    await sweep_clients(app.services)
+    assert await app.services.store.read(lambda unit: claims.owner_of(unit, first.domain)) is None
     await vouch_for(app, second.client, second.domain)

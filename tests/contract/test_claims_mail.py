@@ -8,7 +8,7 @@ from unittest import mock
 
 import pytest
 
-from manifest_auth.claims import domain_watch
+from manifest_auth.operations.domains import watch
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.addresses import quiet
 from tests.support.claiming import Claimed, claimed
@@ -35,7 +35,7 @@ def zone() -> Iterator[NameServer]:
 @pytest.fixture(scope="module")
 async def app(database_url: str, post: MailServer, zone: NameServer) -> AsyncIterator[App]:
     settings = {"MANIFEST_OPERATOR_EMAIL": OPERATOR, "MANIFEST_DNS_SERVERS": zone.address}
-    with mock.patch.object(domain_watch, "EVERY_S", 3600.0):
+    with mock.patch.object(watch, "EVERY_S", 3600.0):
         async with running(database_url, **post.settings, **settings) as application:
             yield application
 
@@ -79,7 +79,7 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
     app.clock.advance(1.1 * DAY)
     told: dict[int, dict[str, tuple[str, str]]] = {}
     for hour in range(0, 16 * 24, 6):
-        await domain_watch.check_due(app.house)
+        await watch.check_due(app.services)
         await quiet(app)
         if post.letters:
             told[round(hour / 24)] = await came(post, 2)
@@ -117,5 +117,5 @@ async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim
     await second.check()  # told once
     for _ in range(3):
         app.clock.advance(DAY)
-        await domain_watch.check_due(app.house)
+        await watch.check_due(app.services)
     assert post.letters == []

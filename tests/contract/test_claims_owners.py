@@ -8,8 +8,9 @@ from unittest import mock
 import pytest
 
 from manifest_auth import tenants
-from manifest_auth.claims import domain_rows, domain_watch
+from manifest_auth.operations.domains import watch
 from manifest_auth.store import SystemUnit
+from manifest_auth.tenants.claims import domain_rows
 from tests.support.accounts import new_user
 from tests.support.claiming import HELD, Claimed, asking, claimed
 from tests.support.dns import NameServer, txt
@@ -29,7 +30,7 @@ def zone() -> Iterator[NameServer]:
 @pytest.fixture(scope="module", autouse=True)
 def still() -> Iterator[None]:
     """The server's own rounds stand still; the tests say when one begins."""
-    with mock.patch.object(domain_watch, "EVERY_S", 3600.0):
+    with mock.patch.object(watch, "EVERY_S", 3600.0):
         yield
 
 
@@ -49,7 +50,7 @@ async def proved(app: App, zone: NameServer, client: str = "", domain: str = "")
 async def days_later(app: App, days: float) -> int:
     """The clock moves, and a process looks at what is due. How many records it looked at."""
     app.clock.advance(days * DAY)
-    return await domain_watch.check_due(app.house)
+    return await watch.check_due(app.services)
 
 
 async def test_the_second_client_waits_and_gets_the_domain_when_it_lapses(app: App, zone: NameServer) -> None:
@@ -143,7 +144,7 @@ async def upgraded(app: App, claim: Claimed) -> None:
         domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
         assert domain_rows.own(own, claim.domain) == tenant.id
 
-    await app.house.store.write(work)
+    await app.services.store.write(work)
 
 
 async def test_what_an_upgrade_kept_counts_without_end_until_its_record_is_seen(app: App, zone: NameServer) -> None:

@@ -121,9 +121,9 @@ async def alone(world: World, tmp_path: Any) -> AsyncIterator[App]:
         token = await app.admin_token()
         await app.send("DELETE", "/api/admin/clients/globex", token=token)
         app.clock.advance(31 * 86_400)
-        from manifest_auth.operations.deleting import sweep_clients
+        from manifest_auth.operations.delete_clients import sweep_clients
 
-        await sweep_clients(app.house)
+        await sweep_clients(app.services)
         yield app
     world.microsoft.clock = world.app.clock
 

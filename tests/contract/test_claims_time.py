@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from manifest_auth.claims import domain_watch
+from manifest_auth.operations.domains import watch
 from tests.support.accounts import new_client, new_user
 from tests.support.claiming import Claimed, asking, claimed, offered
 from tests.support.dns import NameServer, txt
@@ -28,7 +28,7 @@ def zone() -> Iterator[NameServer]:
 @pytest.fixture(scope="module", autouse=True)
 def still() -> Iterator[None]:
     """The server's own rounds stand still; the tests say when one begins."""
-    with mock.patch.object(domain_watch, "EVERY_S", 3600.0):
+    with mock.patch.object(watch, "EVERY_S", 3600.0):
         yield
 
 
@@ -48,7 +48,7 @@ async def proved(app: App, zone: NameServer, client: str = "", domain: str = "")
 async def days_later(app: App, days: float) -> int:
     """The clock moves, and a process looks at what is due. How many records it looked at."""
     app.clock.advance(days * DAY)
-    return await domain_watch.check_due(app.house)
+    return await watch.check_due(app.services)
 
 
 async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) -> None:
@@ -60,7 +60,7 @@ async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) ->
     found = await claim.shown()
     assert found["checkedAt"] > first
     assert (found["state"], found["failingSince"]) == ("proved", None)
-    await domain_watch.check_due(app.house)
+    await watch.check_due(app.services)
     assert (await claim.shown())["checkedAt"] == found["checkedAt"]
     assert await claim.events() == ["domain_claimed", "domain_proved"]
 
@@ -71,7 +71,7 @@ async def test_of_two_processes_one_looks(app: App, zone: NameServer) -> None:
         await days_later(app, 40)  # what other tests left lapses
     claim = await proved(app, zone)
     app.clock.advance(1.2 * DAY)
-    looks = await asyncio.gather(*(domain_watch.check_due(app.house) for _ in range(5)))
+    looks = await asyncio.gather(*(watch.check_due(app.services) for _ in range(5)))
     assert sum(looks) == 1
     assert await claim.state() == "proved"
 
@@ -103,10 +103,10 @@ async def test_it_lapses_at_the_very_time_that_was_told(app: App, zone: NameServ
     assert (await claim.shown())["failingSince"] is not None
     for day in (1, 7, 14):
         app.clock.ms = began + day * DAY * 1000 - 1
-        await domain_watch.check_due(app.house)
+        await watch.check_due(app.services)
         before = (await claim.shown())["checkedAt"]
         app.clock.ms += 1
-        await domain_watch.check_due(app.house)
+        await watch.check_due(app.services)
         found = await claim.shown()
         assert found["checkedAt"] > before
         assert found["state"] == ("lapsed" if day == 14 else "failing")
@@ -153,14 +153,14 @@ async def test_what_was_vouched_for_while_its_record_was_looked_for_stays_so(
 ) -> None:
     claim = await claimed(app)
     zone.publish()
-    look = app.house.domain_records.look
+    look = app.services.domain_records.look
 
     async def slow(*given: Any) -> Any:
         verdict = await look(*given)
         await claim.send("POST", "/vouch", {"reason": "known to us for years"})
         return verdict
 
-    monkeypatch.setattr(app.house.domain_records, "look", slow)
+    monkeypatch.setattr(app.services.domain_records, "look", slow)
     await claim.check()
     shown = await claim.shown()
     assert (shown["state"], shown["proof"]) == ("proved", "vouched")
@@ -189,10 +189,10 @@ async def test_claims_that_nobody_proves_go_after_a_month(app: App, zone: NameSe
         named = Claimed(app, client, f"named.{client}.example")
         zone.publish(txt(kept.name, await kept.value()))
         app.clock.advance(29 * DAY)
-        await domain_watch.drop_old(app.house)
+        await watch.drop_old(app.services)
         assert await forgotten.state() == "pending"
         app.clock.advance(2 * DAY)
-        await domain_watch.drop_old(app.house)
+        await watch.drop_old(app.services)
         assert (await forgotten.send("GET")).status == 404
         assert (await kept.state(), await named.state()) == ("proved", "pending")
         assert (await forgotten.events())[-1] == "domain_released"

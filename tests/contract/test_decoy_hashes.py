@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from manifest_auth.passwords import foreign
+from manifest_auth.runtime.hashing import imported_hashes
 from tests.contract.test_section_3_throttle import DAY, PROXY, guess
 from tests.support.accounts import hashes_counted, new_client, new_user, settle
 from tests.support.foreign_hashes import argon2, bcrypt_hash, django_pbkdf2, one_of_each
@@ -40,13 +40,13 @@ async def client(app: App) -> str:
 def work_seen() -> Iterator[list[str]]:
     """Kind and cost of each hash that is computed meanwhile."""
     seen: list[str] = []
-    original = foreign.verify
+    original = imported_hashes.verify
 
     def verify(stored: str, password: bytes) -> bool:
         seen.append(kind_of(stored))
         return original(stored, password)
 
-    with mock.patch.object(foreign, "verify", verify), hashes_counted() as ours:
+    with mock.patch.object(imported_hashes, "verify", verify), hashes_counted() as ours:
         yield seen
     seen += [f"argon2 {made['memory']}/{made['passes']}/{made['lanes']}" for made in ours]
 

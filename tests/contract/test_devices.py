@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.sign_in import origins, throttle
+from manifest_auth.throttle import origins, throttle
 from tests.contract.test_section_3_throttle import DAY, PROXY, besiege, guess
 from tests.support.accounts import new_client, new_user
 from tests.support.house import PASSWORD, App, running
@@ -79,7 +79,7 @@ async def test_one_browser_has_one_marker_for_the_people_of_two_clients(app: App
 async def test_a_marker_from_before_there_were_macs_is_kept_where_the_client_knows_it(app: App) -> None:
     number, email = await new_user(app, password=PASSWORD)
     origin = throttle.device_origin("B" * 22)
-    store = app.house.store.of(app.ids["acme"])
+    store = app.services.store.of(app.ids["acme"])
     await store.write(lambda unit: origins.remember(unit, number, origin, app.clock.now_ms()))
     assert await after(app, email, "B" * 22) is None
     other = await new_client(app)

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from manifest_auth import users
-from manifest_auth.mail_queue import sending
+from manifest_auth.accounts import users
 from tests.support.accounts import keys_of, new_user, opened_by
 from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
 from tests.support.crew import Crew, new_crew
@@ -28,7 +27,7 @@ def post() -> Iterator[MailServer]:
 @pytest.fixture(scope="module")
 async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sending, "EVERY_S", 3600)
+        patch.setattr("manifest_auth.mail_queue.mail_queue.EVERY_S", 3600)
         async with running(database_url, **post.settings) as application:
             yield application
 

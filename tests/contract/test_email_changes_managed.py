@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from manifest_auth.mail_queue import sending
 from tests.support.accounts import new_user, trail
 from tests.support.addresses import DAY, ask_own, changed, confirm, person, quiet, stored, told, undo
 from tests.support.crew import Crew, new_crew
@@ -26,7 +25,7 @@ def post() -> Iterator[MailServer]:
 @pytest.fixture(scope="module")
 async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sending, "EVERY_S", 3600)
+        patch.setattr("manifest_auth.mail_queue.mail_queue.EVERY_S", 3600)
         async with running(database_url, **post.settings) as application:
             yield application
 
@@ -139,7 +138,7 @@ async def test_no_one_gets_round_their_own_password(crew: Crew) -> None:
 async def test_no_answer_and_no_event_holds_a_token(crew: Crew, post: MailServer) -> None:
     post.refuses = "550 no such mailbox"
     tokens: list[str] = []
-    original = crew.app.house.random.text
+    original = crew.app.services.random.text
 
     def text(count: int = 16) -> str:
         tokens.append(original(count))
@@ -147,7 +146,7 @@ async def test_no_answer_and_no_event_holds_a_token(crew: Crew, post: MailServer
 
     user_id, _, token = await person(crew)
     admin = await crew.app.admin_token()
-    crew.app.house.random.text = text  # type: ignore[method-assign]
+    crew.app.services.random.text = text  # type: ignore[method-assign]
     try:
         path = f"/api/admin/clients/{crew.client}/users/{user_id}"
         replies = [
@@ -156,7 +155,7 @@ async def test_no_answer_and_no_event_holds_a_token(crew: Crew, post: MailServer
             await crew.app.send("PATCH", path, {"email": f"three@{crew.client}.example"}, token=admin),
         ]
     finally:
-        crew.app.house.random.text = original  # type: ignore[method-assign]
+        crew.app.services.random.text = original  # type: ignore[method-assign]
     secrets = [text for text in tokens if len(text) == 32]
     assert len(secrets) >= 3
     for reply in replies:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from manifest_auth.mail_queue import sending
 from tests.contract.test_section_3_races import meanwhile
 from tests.support.accounts import act_on, new_user, settle
 from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
@@ -28,7 +27,7 @@ def post() -> Iterator[MailServer]:
 @pytest.fixture(scope="module")
 async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sending, "EVERY_S", 3600)
+        patch.setattr("manifest_auth.mail_queue.mail_queue.EVERY_S", 3600)
         async with running(database_url, **post.settings) as application:
             yield application
 

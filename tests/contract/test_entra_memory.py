@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.sign_in import entra
+from manifest_auth.sign_in.providers import entra_bearer
 from tests.interop.microsoft.world import World
 
 pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 
 def test_how_many_are_remembered() -> None:
-    assert (entra.MOST, entra.MOST_TEXTS) == (20_000, 2000)
+    assert (entra_bearer.MOST, entra_bearer.MOST_TEXTS) == (20_000, 2000)
 
 
 async def test_the_oldest_verdict_goes_when_there_is_one_too_many(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entra, "MOST", 3)
+    monkeypatch.setattr(entra_bearer, "MOST", 3)
     await world.entra()
-    world.app.house.entra = entra.EntraTokens()
+    world.app.services.entra = entra_bearer.EntraTokens()
     tokens = [world.microsoft.mint("graph", lifetime=3600 + number) for number in range(5)]
     for token in tokens:
         await world.me(token)
@@ -36,9 +36,9 @@ async def test_the_oldest_verdict_goes_when_there_is_one_too_many(
 async def test_no_more_texts_than_that_are_kept_and_who_comes_with_one_is_let_in_all_the_same(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(entra, "MOST_TEXTS", 2)
+    monkeypatch.setattr(entra_bearer, "MOST_TEXTS", 2)
     await world.entra()
-    remembered = world.app.house.entra = entra.EntraTokens()
+    remembered = world.app.services.entra = entra_bearer.EntraTokens()
     tokens = [world.microsoft.mint("graph", lifetime=3600 + number) for number in range(4)]
     for token in tokens:
         await world.me(token)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from tests.contract.test_section_5_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.crew import Crew

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from manifest_auth import links, tenants, users
+from manifest_auth import tenants
+from manifest_auth.accounts import one_time_links, users
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.store import SystemUnit
 from tests.support.accounts import act_on, trail
@@ -111,11 +112,11 @@ async def test_an_account_that_is_an_admins_is_refused_whatever_was_closed_befor
         assert tenant is not None
         bound = unit.of(tenant.id)
         users.set_roles(bound, UNCOUNTED, users.get(bound, rising, lock=True), 1, lambda unit, user: None)
-        found = links.find(bound, token)
+        found = one_time_links.find(bound, token)
         assert found is not None
         assert found.used_at is None
 
-    await crew.app.house.store.write(give)
+    await crew.app.services.store.write(give)
     check_refusal(await accept(crew.app, token), 401, "INVALID_TOKEN")
     async with oidc_provider(crew.app, crew.client, createUsers=False) as company:
         company.knows("planted")

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import asyncpg
 import pytest
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.store.tables import metadata
 from tests.support.oidc_op import provider
 from tests.support.saml_idp import Idp

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select, update
 
-from manifest_auth import mail_queue
-from manifest_auth.mail_queue import queue, sending
+from manifest_auth.mail_queue import rows
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import queued_mails
 from tests.support.accounts import act_on, trail
@@ -49,12 +48,14 @@ def post() -> Iterator[MailServer]:
 
 @pytest.fixture
 async def app(database_url: str, post: MailServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[App]:
-    monkeypatch.setattr(sending, "EVERY_S", HOUR)  # the tests themselves say when the background job has its turn
+    monkeypatch.setattr(
+        "manifest_auth.mail_queue.mail_queue.EVERY_S", HOUR
+    )  # the tests themselves say when the background job has its turn
     async with running(database_url, **post.settings) as application:
         yield application
         await quiet(application)
         application.clock.advance(2 * HOUR)
-        await mail_queue.sweep(application.house)  # leaves nothing to the next test of this store
+        await application.services.mail_queue.sweep()  # leaves nothing to the next test of this store
 
 
 @pytest.fixture
@@ -64,12 +65,12 @@ async def crew(app: App) -> Crew:
 
 async def quiet(app: App) -> None:
     """Waits until nothing is under way in the background."""
-    while app.house.mail._chores:
+    while app.services.mail._chores:
         await asyncio.sleep(0.01)
 
 
 async def waiting(app: App) -> list[Waiting]:
-    return await app.house.store.read(lambda unit: unit.all(_ROWS))
+    return await app.services.store.read(lambda unit: unit.all(_ROWS))
 
 
 async def invite(crew: Crew, email: str = "ada@engines.example") -> dict[str, Any]:
@@ -96,10 +97,10 @@ async def test_what_the_server_refused_is_tried_again_until_it_takes_it(crew: Cr
     assert row.purpose == "invitation"
     assert b"engines.example" not in row.mail  # sealed
     post.refuses = ""
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     assert post.letters == []  # its turn has not come
     crew.app.clock.advance(2 * MINUTE)
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     [letter] = post.letters
     assert await waiting(crew.app) == []
     check_success(await accept(crew.app, letter.token))
@@ -111,19 +112,19 @@ async def test_after_an_hour_it_is_given_up_and_the_trail_says_so(crew: Crew, po
     user_id = (await invite(crew))["user"]["id"]
     for _ in range(12):
         crew.app.clock.advance(5 * MINUTE - 1)
-        await mail_queue.sweep(crew.app.house)
+        await crew.app.services.mail_queue.sweep()
         assert failures(await trail(crew.app, crew.client)) == []
     [row] = await waiting(crew.app)
     assert 4 <= row.tries <= 10
     crew.app.clock.advance(16 * MINUTE)
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     assert await waiting(crew.app) == []
     [event] = failures(await trail(crew.app, crew.client))
     assert (event.actor, event.subject) == ("system", f"user:{user_id}")
     assert event.members["purpose"] == "invitation"
     assert event.members["tries"] == row.tries
     post.refuses = ""
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     assert post.letters == []
 
 
@@ -134,7 +135,7 @@ async def test_a_link_that_ran_out_is_not_sent_any_more(crew: Crew, post: MailSe
     assert (await crew.ask("Admin", RESET, id=user_id))["sent"] is False
     post.refuses = ""
     crew.app.clock.advance(30 * MINUTE)
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     assert post.letters == []
     [event] = failures(await trail(crew.app, crew.client))
     assert event.members["purpose"] == "reset"
@@ -148,22 +149,22 @@ async def test_what_no_key_opens_keeps_no_other_waiting(crew: Crew, post: MailSe
     junk = crossing(
         update(queued_mails).where(queued_mails.c.id == first.id).values(mail=b"junk"), because="a key that was lost"
     )
-    await crew.app.house.store.write(lambda unit: unit.change(junk))
+    await crew.app.services.store.write(lambda unit: unit.change(junk))
     post.refuses = ""
     crew.app.clock.advance(2 * MINUTE)
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     assert len(post.letters) == 1
     assert [row.id for row in await waiting(crew.app)] == [first.id]
 
 
 async def test_a_server_that_is_gone_costs_no_e_mail(crew: Crew, post: MailServer) -> None:
-    mail = crew.app.house.mail
+    mail = crew.app.services.mail
     assert mail._server is not None
     mail._server = mail._server._replace(port=closed_port())
     assert (await invite(crew))["sent"] is False
     mail._server = mail._server._replace(port=post.port)
     crew.app.clock.advance(2 * MINUTE)
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     check_success(await accept(crew.app, post.letters[0].token))
 
 
@@ -194,7 +195,7 @@ async def test_each_e_mail_is_tried_by_one_process_at_a_time(crew: Crew, post: M
     async with running(database_url, **post.settings) as other:
         crew.app.clock.advance(2 * MINUTE)
         other.clock.ms = crew.app.clock.ms
-        await asyncio.gather(*(mail_queue.sweep(app.house) for app in (crew.app, other)))
+        await asyncio.gather(*(app.services.mail_queue.sweep() for app in (crew.app, other)))
     assert sorted(letter.recipients[0] for letter in post.letters) == [f"n{n}@engines.example" for n in range(6)]
 
 
@@ -205,7 +206,7 @@ async def test_a_client_whose_e_mails_fail_keeps_no_other_waiting(app: App, post
         await invite(loud, f"n{number}@loud.example")
     await invite(calm)
     app.clock.advance(2 * MINUTE)
-    first = await app.house.store.read(lambda unit: queue.due(unit, app.clock.ms, 8))
+    first = await app.services.store.read(lambda unit: rows.due(unit, app.clock.ms, 8))
     assert len({row.tenant_id for row in first}) == 2
 
 
@@ -215,10 +216,10 @@ async def test_a_suspended_client_sends_nothing(crew: Crew, post: MailServer) ->
     post.refuses = ""
     await act_on(crew.app, f"{crew.client}/suspend")
     crew.app.clock.advance(5 * MINUTE)
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     assert post.letters == []
     crew.app.clock.advance(HOUR)
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     assert await waiting(crew.app) == []
     assert len(failures(await trail(crew.app, crew.client))) == 1
 
@@ -230,7 +231,7 @@ async def test_a_second_copy_carries_the_name_of_the_first(crew: Crew, post: Mai
     [row] = await waiting(crew.app)
     post.refuses = ""
     crew.app.clock.advance(2 * MINUTE)
-    await mail_queue.sweep(crew.app.house)
+    await crew.app.services.mail_queue.sweep()
     assert row.id in str(post.letters[0].message["Message-ID"])
 
 

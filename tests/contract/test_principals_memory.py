@@ -17,7 +17,7 @@ from tests.support.house import App
 def _looks(app: App) -> float:
     """How often the store was asked."""
     labels = {"cache": "principals", "result": "miss"}
-    return app.house.metrics.registry.get_sample_value("manifest_cache_total", labels) or 0.0
+    return app.services.metrics.registry.get_sample_value("manifest_cache_total", labels) or 0.0
 
 
 @pytest.mark.parametrize("by", ["token", "cookie"])
@@ -44,7 +44,7 @@ async def test_of_a_session_that_was_forgotten_nothing_is_left(app: App, monkeyp
     keys = [await keys_of(app) for _ in range(4)]
     for key in keys:
         assert (await app.me(cookie=key.cookie)).status == 200
-    held = app.house.principals
+    held = app.services.principals
     sizes = [len(kept) for kept in (held._by_id, held._by_cookie, held._cookie_of)]
     assert sizes == [2, 2, 2]
     assert sum(map(len, held._of_user.values())) == 2
@@ -52,7 +52,7 @@ async def test_of_a_session_that_was_forgotten_nothing_is_left(app: App, monkeyp
 
 async def test_what_was_read_while_it_changed_is_not_remembered(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """The session ends between the store's answer and the moment in which it would be kept."""
-    store, keys = app.house.store, await keys_of(app)
+    store, keys = app.services.store, await keys_of(app)
     session_id = claims_of(keys.token)["sid"]
     looked = store.look_up
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import tenants, users
-from manifest_auth.users import User
+from manifest_auth import tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from tests.support.accounts import new_user
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
@@ -45,7 +46,7 @@ async def stored(crew: Crew, user_id: int) -> User:
         assert tenant is not None
         return users.get(unit.of(tenant.id), user_id)
 
-    return await crew.app.house.store.read(work)
+    return await crew.app.services.store.read(work)
 
 
 async def proved(crew: Crew, user_id: int) -> tuple[bool, bool]:
@@ -113,7 +114,7 @@ async def test_another_address_is_proved_by_its_own_mailbox_and_the_password_is_
     check_success(await accept(crew.app, token))
     new = f"other@{crew.client}.example"
     await crew.ask("User Admin", UPDATE, id=user_id, input={"email": new})
-    while crew.app.house.mail._chores:
+    while crew.app.services.mail._chores:
         await asyncio.sleep(0.01)
     [asked] = [letter for letter in post.letters if letter.recipients == [new]]
     check_success(await crew.app.post("/api/client/auth/email/confirm", {"token": asked.token}))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth import serving
-from manifest_auth.settings import SettingsError, check_listener, load
+from manifest_auth.http import uvicorn_server
+from manifest_auth.runtime.settings import SettingsError, check_listener, load
 from tests.support.commands import run
 from tests.support.server import served
 
@@ -75,7 +75,7 @@ def test_such_a_start_is_refused_with_one_line_and_leaves_nothing(
 
 def test_the_only_function_that_listens_refuses_too() -> None:
     with pytest.raises(SettingsError, match="MANIFEST_INSECURE_PUBLIC_URL"):
-        serving.run(load({"MANIFEST_HOST": "0.0.0.0"}))
+        uvicorn_server.run(load({"MANIFEST_HOST": "0.0.0.0"}))
 
 
 def test_who_allows_it_is_served(tmp_path: Path) -> None:

@@ -130,11 +130,11 @@ async def test_no_role_names_the_attributes_of_a_saml_answer(app: App) -> None:
 
 
 async def test_such_refusals_stay_within_the_budget_of_audit_events(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    from manifest_auth.sign_in import strangers
+    from manifest_auth.throttle import anonymous_limits
 
     async with oidc_provider(app) as company:
         await act_on_provider(app, company.client, company.name, "switch-off")
-        monkeypatch.setattr(strangers, "EVENTS_FROM_ADDRESS", 3)
+        monkeypatch.setattr(anonymous_limits, "EVENTS_FROM_ADDRESS", 3)
         for _ in range(9):
             check_nobody_got_in(await Browser(app).start("oidc", provider=company.name, client=company.client))
         assert len(await refusals(app, company.client)) == 3

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import saml
-from manifest_auth.sign_in import saml_threads, unverified
+from manifest_auth.protocols import saml
+from manifest_auth.protocols.saml import threads
+from manifest_auth.sign_in import unverified_responses
 from tests.contract.test_section_3_throttle import DAY, PROXY
 from tests.support.accounts import new_client, trail
 from tests.support.envelope import check_refusal
@@ -34,7 +35,7 @@ async def okta(app: App) -> SamlProvider:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unverified, "RESPONSES", unverified.RESPONSES._replace(free=5))
+    monkeypatch.setattr(unverified_responses, "RESPONSES", unverified_responses.RESPONSES._replace(free=5))
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ async def test_the_server_answers_while_a_response_is_read(
         return original(encoded)
 
     monkeypatch.setattr(saml, "read", slow)
-    waiting = [asyncio.create_task(okta.call(okta.response())) for _ in range(saml_threads.MOST)]
+    waiting = [asyncio.create_task(okta.call(okta.response())) for _ in range(threads.MOST)]
     for _ in range(200):
         await asyncio.sleep(0)
     assert (await app.me()).status == 401

@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from manifest_auth.app import ROUTES
+from manifest_auth.http import Door
 from manifest_auth.licence.licence import Licence, Seats, generate, private_key, sign
 from manifest_auth.store import unowned
 from manifest_auth.store.tables import installation
-from manifest_auth.web import Door
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App, running
 from tests.support.postgres import Postgres
@@ -165,7 +165,7 @@ async def test_a_key_that_is_no_text_is_a_validation_error(premises: App, value:
 
 async def test_a_key_bound_to_this_installation_is_good_here(premises: App) -> None:
     found = unowned(select(installation.c.value).where(installation.c.name == "id"))
-    row = await premises.house.store.look_up(found)
+    row = await premises.services.store.look_up(found)
     assert row
     check_success(await install(premises, key(premises, installation=row[0])))
 
@@ -200,7 +200,7 @@ async def test_a_clock_set_back_does_not_revive_a_licence(premises: App) -> None
     check_success(await install(app, key(app)))
     app.clock.advance(120 * DAY)
     check_refusal(await app.sign_in(), 403, "LICENSE_EXPIRED")
-    await app.house.licence.note_time()
+    await app.services.licence.note_time()
     app.clock.advance(-60 * DAY)
     check_refusal(await app.sign_in(), 403, "LICENSE_EXPIRED")
     assert (await state(app))["state"] == "expired"

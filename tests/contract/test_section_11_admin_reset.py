@@ -10,7 +10,7 @@ from typing import Any
 
 import pyotp
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from tests.support.server import DEMO_PASSWORD, Server, command, served
 
 

@@ -11,10 +11,10 @@ import orjson
 import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
+from manifest_auth.api import connector
 from manifest_auth.app import ROUTES
-from manifest_auth.microsoft import CLOUDS
-from manifest_auth.operations import connector
-from manifest_auth.web import Door
+from manifest_auth.http import Door
+from manifest_auth.protocols.microsoft import CLOUDS
 from tests.interop.microsoft.world import World
 from tests.support.house import App, running
 from tests.support.routes import filled

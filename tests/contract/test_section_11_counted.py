@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.passwords.pool import HashPool
+from manifest_auth.runtime.hashing.pool import HashPool
 from manifest_auth.store import StoreUnavailable, SystemUnit, open_store, sqlite
 from manifest_auth.store.migrate import upgrade
 from tests.support.admin_desk import another, desk, enrolled, sign_in
@@ -19,7 +19,7 @@ from tests.support.single_sign_on import sign_ins
 
 
 def value(app: App, name: str, **labels: str) -> float:
-    found = app.house.metrics.registry.get_sample_value(name, labels)
+    found = app.services.metrics.registry.get_sample_value(name, labels)
     assert found is not None, (name, labels)  # it is there from the start
     return found
 
@@ -104,7 +104,7 @@ async def test_throttles_are_counted_by_door_and_counter(tmp_path: Path) -> None
 
 async def test_a_full_hash_queue_is_counted(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     before = value(app, "manifest_hash_refused_total"), sign_ins(app, "password", "busy")
-    limit = app.house.settings.hash_queue + 2 * app.house.hasher.workers
+    limit = app.services.settings.hash_queue + 2 * app.services.hasher.workers
     assert value(app, "manifest_hash_limit") == limit
     monkeypatch.setattr(HashPool, "is_full", True)
     assert (await app.sign_in(client="acme")).code == "OVERLOADED"

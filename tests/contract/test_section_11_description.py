@@ -12,7 +12,7 @@ import orjson
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from manifest_auth.app import ROUTES
-from manifest_auth.operations import openapi
+from manifest_auth.http import openapi
 from tests.support.house import PASSWORD, App
 from tests.support.routes import filled
 from tests.support.saml_idp import Idp

@@ -11,7 +11,7 @@ from typing import Any, get_args
 import pytest
 from prometheus_client import CollectorRegistry, Histogram, generate_latest, values
 
-from manifest_auth.metrics import Cache, CacheResult, Metrics, Unit, counting
+from manifest_auth.runtime.metrics import Cache, CacheResult, Metrics, Unit, hot_path
 from tests.architecture.test_code import FILES, SOURCE
 from tests.support.house import App
 
@@ -46,7 +46,7 @@ def totals(metrics: Metrics) -> dict[str, float]:
 async def test_requests_write_nothing_to_prometheus_and_a_scrape_sees_them_all(app: App, written: list[float]) -> None:
     data = (await app.sign_in(client="acme")).data
     token, refresh_token = data["token"], data["refreshToken"]
-    before = totals(app.house.metrics)
+    before = totals(app.services.metrics)
     written.clear()
     for _ in range(3):
         assert (await app.me(token)).status == 200
@@ -54,7 +54,7 @@ async def test_requests_write_nothing_to_prometheus_and_a_scrape_sees_them_all(a
     assert (await app.graphql("{ users { id } }", token)).status == 200
     assert (await app.refresh(refresh_token)).status == 200
     assert written == []
-    after = totals(app.house.metrics)
+    after = totals(app.services.metrics)
     assert after["manifest_request_seconds"] == before["manifest_request_seconds"] + 6
     assert after["manifest_refreshes"] == before["manifest_refreshes"] + 1
     assert after["manifest_cache"] >= before["manifest_cache"] + 12
@@ -78,7 +78,7 @@ def events(metrics: Metrics) -> list[Callable[[], object]]:
 async def test_other_processes_see_it_in_time_and_nothing_is_lost_at_the_end(
     written: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "EVERY_S", 0.01)
+    monkeypatch.setattr(hot_path, "EVERY_S", 0.01)
     metrics = Metrics()
     for count in events(metrics):
         async with asyncio.timeout(5), metrics.shown(several=True):
@@ -97,7 +97,7 @@ def test_times_are_shown_as_prometheus_would_show_them() -> None:
     registry, bounds = CollectorRegistry(), (0.001, 0.0025, 1.0)
     other = Histogram("h_seconds", "told", ["of"], buckets=bounds, registry=registry)
     same_registry = CollectorRegistry()
-    ours = counting.HotPath(same_registry).histogram("h_seconds", "told", ["of"], bounds)
+    ours = hot_path.HotPath(same_registry).histogram("h_seconds", "told", ["of"], bounds)
     for word in ("x", "y"):
         part = ours.labels(word)
         for seconds in (0.0, 0.001, 0.00100001, 0.5, 1.0, 99.0):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.app import build_house
-from manifest_auth.mail import server_of
-from manifest_auth.settings import SettingsError, load
+from manifest_auth.app import build_services
+from manifest_auth.runtime.mail import server_of
+from manifest_auth.runtime.settings import SettingsError, load
 from tests.support.commands import done, run
 from tests.support.mail_server import SENDER, MailServer
 
@@ -60,7 +60,7 @@ def test_without_settings_there_is_none() -> None:
 )
 def test_a_wrong_value_stops_the_start_with_one_line_that_names_it(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=rf"^MANIFEST_{name}: .+\Z") as refused:
-        build_house(load({**GOOD, f"MANIFEST_{name}": value}))
+        build_services(load({**GOOD, f"MANIFEST_{name}": value}))
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -68,7 +68,7 @@ def test_a_wrong_value_stops_the_start_with_one_line_that_names_it(name: str, va
 @pytest.mark.parametrize(("given", "missing"), [("SMTP_URL", "MAIL_FROM"), ("MAIL_FROM", "SMTP_URL")])
 def test_one_without_the_other_stops_the_start(given: str, missing: str) -> None:
     with pytest.raises(SettingsError, match=f"^MANIFEST_{missing}: required with MANIFEST_{given}$"):
-        build_house(load({f"MANIFEST_{given}": GOOD[f"MANIFEST_{given}"]}))
+        build_services(load({f"MANIFEST_{given}": GOOD[f"MANIFEST_{given}"]}))
 
 
 def findings(folder: Path, **settings: str) -> tuple[int, str]:

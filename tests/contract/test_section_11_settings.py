@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.app import build_house
-from manifest_auth.settings import Settings, SettingsError, load, variable
+from manifest_auth.app import build_services
+from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from tests.support.commands import run
 from tests.support.house import SECRET_KEY
 
@@ -122,7 +122,7 @@ def test_every_setting_with_bounds_is_in_the_table_or_free() -> None:
 def test_a_wrong_cloud_of_ones_own_stops_the_start_too(addresses: str) -> None:
     settings = load({"MANIFEST_MICROSOFT_CLOUD": "custom", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": addresses})
     with pytest.raises(SettingsError, match=r"^MANIFEST_MICROSOFT_CUSTOM_CLOUD: .+$"):
-        build_house(settings)
+        build_services(settings)
 
 
 @pytest.mark.parametrize("given", [REMOTE, {"MANIFEST_HOST": "0.0.0.0"}])

@@ -175,7 +175,7 @@ async def _nobody_listens_at_the_issuers_address(app: App) -> None:
 @produces("INTERNAL_ERROR", 500)
 async def _a_bug(app: App) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("manifest_auth.sign_in.answers.role_names", lambda _: 1 / 0)
+        patch.setattr("manifest_auth.api.client.sign_in_answer.role_names", lambda _: 1 / 0)
         check_refusal(await app.sign_in(), 500, "INTERNAL_ERROR")
 
 

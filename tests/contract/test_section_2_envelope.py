@@ -69,7 +69,7 @@ async def test_a_bug_is_internal_error_and_tells_nothing(app: App, monkeypatch: 
         raise ZeroDivisionError("SELECT secret FROM users -- File manifest_auth/store/sqlite.py")
 
     for verb in ("write", "write_quickly", "read"):
-        monkeypatch.setattr(app.house.store, verb, broken)
+        monkeypatch.setattr(app.services.store, verb, broken)
     replies = [
         await app.sign_in(),
         await app.get("/api/client/auth/sessions", token=token),
@@ -88,7 +88,7 @@ async def test_a_bug_under_graphql_is_masked_too(app: App, monkeypatch: pytest.M
     async def broken(work: Any) -> Any:
         raise ZeroDivisionError("SELECT secret FROM users")
 
-    monkeypatch.setattr(app.house.store, "read", broken)
+    monkeypatch.setattr(app.services.store, "read", broken)
     reply = await app.graphql("{ users { id } }", token)
     check_headers(reply)
     error = reply.json["errors"][0]
@@ -105,7 +105,7 @@ async def test_a_bug_in_a_unit_of_work_leaves_nothing_behind(app: App, monkeypat
         def broken(*_: object, **__: object) -> None:
             raise RuntimeError("after the client was written")
 
-        patch.setattr("manifest_auth.admin.clients.audit.record", broken)
+        patch.setattr("manifest_auth.api.admin.clients.audit.record", broken)
         body = {"identifier": "half-made", "name": "Half Made"}
         check_refusal(await app.post("/api/admin/clients", body, token=admin), 500, "INTERNAL_ERROR")
     check_refusal(await app.get("/api/admin/clients/half-made", token=admin), 404, "NOT_FOUND")
@@ -116,7 +116,7 @@ async def test_a_store_that_is_gone_is_503_and_not_a_bug(app: App, monkeypatch: 
         raise StoreUnavailable("connection refused: postgresql://manifest@db.internal/manifest")
 
     for verb in ("write", "write_quickly"):
-        monkeypatch.setattr(app.house.store, verb, gone)
+        monkeypatch.setattr(app.services.store, verb, gone)
     reply = await app.sign_in()
     check_refusal(reply, 503, "OVERLOADED")
     assert reply.headers["retry-after"].isdigit()

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifest_auth.app import ROUTES
-from manifest_auth.web import Door, Route
+from manifest_auth.http import Door, Route
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.house import App, running
 from tests.support.routes import filled

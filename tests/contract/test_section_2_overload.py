@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from manifest_auth.passwords.pool import HashPool
+from manifest_auth.runtime.hashing.pool import HashPool
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, Reply, running
 

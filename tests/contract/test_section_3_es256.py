@@ -12,7 +12,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.contract.test_section_3_signing_keys import DAY, admin_pair, all_open, jwks, rotate
 from tests.support.accounts import Keys, keys_of
 from tests.support.forging import HEADER, b64, claims_of, hs256, unb64
@@ -35,7 +35,7 @@ async def before(app: App) -> Keys:
 async def modern(app: App, before: Keys, database_url: str) -> AsyncIterator[App]:
     """A node that signs with ES256, on the same database and clock."""
     async with running(database_url, MANIFEST_TOKEN_ALGORITHM="ES256") as application:
-        application.house.clock = application.house.keys._clock = app.clock
+        application.services.clock = application.services.keys._clock = app.clock
         yield application
 
 
@@ -116,7 +116,7 @@ async def test_no_public_key_is_taken_for_a_secret(app: App, modern: App) -> Non
     fresh = await keys_of(modern)
     header, payload, signature = fresh.token.split(".")
     kid = json.loads(unb64(header))["kid"]
-    key = modern.house.keys.signing(Purpose.ACCESS).jose
+    key = modern.services.keys.signing(Purpose.ACCESS).jose
     assert isinstance(key, ECKey)
     for secret in public_forms(key):
         for head in (HEADER, f'{{"alg":"HS256","kid":"{kid}","typ":"JWT"}}', unb64(header).decode()):

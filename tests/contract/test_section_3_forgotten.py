@@ -41,7 +41,7 @@ async def another_day(app: App, post: MailServer) -> None:
 
 async def quiet(app: App) -> None:
     """Waits until nothing is under way in the background."""
-    while app.house.mail._chores:
+    while app.services.mail._chores:
         await asyncio.sleep(0.01)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
 from tests.support.forging import b64, claims_of, minted
 from tests.support.house import PASSWORD, App, Reply

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth import tenants, users
+from manifest_auth import tenants
+from manifest_auth.accounts import users
 from manifest_auth.store import SystemUnit
 from tests.support.accounts import hashes_counted, new_user, trail
 from tests.support.foreign_hashes import REFUSED, argon2, one_of_each
@@ -29,7 +30,7 @@ async def stored_hash(app: App, email: str) -> str:
         assert user.password_hash is not None
         return user.password_hash
 
-    return await app.house.store.read(work)
+    return await app.services.store.read(work)
 
 
 @pytest.mark.parametrize("kind", HASHES)

@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 
 from manifest_auth.errors import Overloaded
-from manifest_auth.passwords.pool import HashPool
+from manifest_auth.runtime.hashing.pool import HashPool
 from tests.support.accounts import keys_of
 from tests.support.house import PASSWORD, SLUGS, App, running
 

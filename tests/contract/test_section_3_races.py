@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from manifest_auth.passwords import Proof
+from manifest_auth.runtime.hashing import Proof
 from tests.support.accounts import act_on, keys_of, new_client, new_user, opened_by
 from tests.support.foreign_hashes import argon2, bcrypt_hash
 from tests.support.house import PASSWORD, App, running
@@ -25,7 +25,7 @@ async def another_day(app: App) -> None:
 @contextlib.contextmanager
 def meanwhile(app: App, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
     """Once the next password was found right or wrong, something happens before the server goes on."""
-    original, done = app.house.hasher.verify, False
+    original, done = app.services.hasher.verify, False
 
     async def verify(stored: str | None, password: str, decoy: str | None = None) -> Proof:
         nonlocal done
@@ -35,7 +35,7 @@ def meanwhile(app: App, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
             await act()
         return proof
 
-    with mock.patch.object(app.house.hasher, "verify", verify):
+    with mock.patch.object(app.services.hasher, "verify", verify):
         yield
 
 
@@ -101,7 +101,7 @@ async def test_an_old_hash_does_not_come_back_over_a_new_password(app: App) -> N
     with mock.patch("manifest_auth.sign_in.password._rehash"):  # so that the hash stays an old one
         token = (await keys_of(app, email)).token
     body = {"currentPassword": PASSWORD, "newPassword": NEW}
-    original = app.house.hasher.hash
+    original = app.services.hasher.hash
 
     async def hash_late(password: str) -> str:
         made = await original(password)
@@ -109,7 +109,7 @@ async def test_an_old_hash_does_not_come_back_over_a_new_password(app: App) -> N
             assert (await app.post("/api/client/auth/password", body, token=token)).status == 200
         return made
 
-    with mock.patch.object(app.house.hasher, "hash", hash_late):
+    with mock.patch.object(app.services.hasher, "hash", hash_late):
         late = await keys_of(app, email)
     assert (await app.sign_in(email)).code == "INVALID_CREDENTIALS"
     assert (await app.sign_in(email, NEW)).status == 200

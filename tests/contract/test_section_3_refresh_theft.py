@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from manifest_auth.sessions import look_up
-from manifest_auth.tokens import Purpose
-from manifest_auth.tokens.refresh import Shown, verify
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens.refresh import Shown, verify
 from tests.support.accounts import Keys, keys_of, new_user, opened_by, trail
 from tests.support.forging import claims_of
 from tests.support.house import PASSWORD, App, running
@@ -28,7 +28,7 @@ async def child_of(app: App, token: str) -> str:
 
 def opened(app: App, token: str) -> Shown:
     """What the token says of itself."""
-    return verify([app.house.keys.signing(Purpose.REFRESH).raw], token, app.clock.ms)
+    return verify([app.services.keys.signing(Purpose.REFRESH).raw], token, app.clock.ms)
 
 
 async def test_fifty_parallel_refreshes_of_one_token_are_all_answered(app: App) -> None:
@@ -47,7 +47,7 @@ async def test_of_fifty_children_shown_at_once_exactly_one_commits(app: App) -> 
     children = [await child_of(app, keys.refresh_token) for _ in range(50)]
     replies = await asyncio.gather(*(app.refresh(child) for child in children))
     assert [r.status for r in replies] == [200] * 50
-    session = await look_up(app.house.store, first.session_id)
+    session = await look_up(app.services.store, first.session_id)
     assert session is not None
     names = [opened(app, child).own for child in children]
     assert session.chain.current in names
@@ -72,7 +72,7 @@ async def test_parallel_refreshes_on_two_nodes_commit_one_child(app: App, databa
         replies = await asyncio.gather(*(n.refresh(c) for n, c in zip(nodes, children, strict=True)))
         assert [r.status for r in replies] == [200] * 20
         answers = [opened(app, r.data["refreshToken"]) for r in replies]
-        session = await look_up(app.house.store, answers[0].session_id)
+        session = await look_up(app.services.store, answers[0].session_id)
         assert session is not None
         assert all(session.chain.current in (a.own, a.parent) for a in answers)
 

@@ -32,7 +32,7 @@ async def all_that_rests(app: App) -> list[tuple[str, Any]]:
             found += [pair for row in rows for pair in zip(columns, row, strict=True)]
         return found
 
-    return await app.house.store.read(work)
+    return await app.services.store.read(work)
 
 
 async def test_nothing_that_rests_in_the_store_opens_anything(app: App) -> None:

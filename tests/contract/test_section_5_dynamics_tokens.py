@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 from sqlalchemy import select
 
-from manifest_auth.sealing import CannotOpen
+from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.store import SystemUnit, crossing
 from manifest_auth.store.tables import kept_tokens
 from tests.contract.test_section_3_secrets_at_rest import all_that_rests
@@ -39,7 +39,7 @@ async def rows(world: World) -> list[Row]:
     def work(unit: SystemUnit) -> list[Row]:
         return unit.all(_ROWS)
 
-    return await world.app.house.store.read(work)
+    return await world.app.services.store.read(work)
 
 
 async def user_id_of(browser: Browser) -> int:
@@ -92,7 +92,7 @@ async def test_what_is_kept_opens_for_its_own_row_alone(world: World) -> None:
     _, user_id = await signed_in(provider)
     [row] = await rows(world)
     assert (row.provider_id, row.user_id, row.kept_at) == (provider.made["id"], user_id, world.app.clock.now_ms())
-    sealer = world.app.house.sealer
+    sealer = world.app.services.sealer
     name = f"kept_tokens/{row.provider_id}/{row.user_id}/tokens"
     assert json.loads(sealer.open(row.tokens, name)) == {"access_token": secrets[0], "refresh_token": secrets[-1]}
     for other in (f"kept_tokens/{row.provider_id}/{row.user_id + 1}/tokens", f"kept_tokens/9/{row.user_id}/tokens", ""):

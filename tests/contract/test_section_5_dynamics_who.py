@@ -38,7 +38,7 @@ async def kept(world: World, client: str) -> dict[str, int]:
         rows: list[Any] = unit.of(tenant.id).all(bound(select(identities.c.subject, identities.c.user_id)))
         return dict(rows)
 
-    return await world.app.house.store.read(work)
+    return await world.app.services.store.read(work)
 
 
 async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> dict[str, Any]:

@@ -213,11 +213,11 @@ async def test_personal_accounts(world: World) -> None:
     provider = await world.entra_of_ours(entra={"guests": True})
     change = {"entra": {"directory": CONSUMERS, "clientSecret": "another"}}
     check_refusal(await provider.send("PATCH", "", change), 400, "VALIDATION_ERROR")
-    stored = await world.app.house.store.read(lambda unit: unit.first(_STORED, id=provider.made["id"]))
+    stored = await world.app.services.store.read(lambda unit: unit.first(_STORED, id=provider.made["id"]))
     assert stored is not None
     settings = json.loads(stored.settings)
     settings["entra"]["directory"] = CONSUMERS
-    await world.app.house.store.write(
+    await world.app.services.store.write(
         lambda unit: unit.change(_STORE, of_id=provider.made["id"], new=json.dumps(settings), directory=CONSUMERS)
     )
     named = {"X-Client-ID": provider.client}

@@ -10,7 +10,7 @@ import pytest
 from manifest_auth import providers, tenants
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import Provider, Secrets
-from manifest_auth.sealing import CannotOpen
+from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import new_client, trail
 from tests.support.editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
@@ -38,7 +38,7 @@ async def stored(app: App, client: str, name: str) -> Provider:
         assert tenant is not None
         return providers.get(unit.of(tenant.id), name)
 
-    return await app.house.store.read(work)
+    return await app.services.store.read(work)
 
 
 async def test_they_are_made_looked_at_changed_switched_and_deleted(desk: Editor) -> None:
@@ -133,7 +133,7 @@ async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, desk: 
     await desk.make(name="okta")
 
     async def secret() -> str | None:
-        return providers.open_secrets(app.house.sealer, await stored(app, desk.client, "okta")).client_secret
+        return providers.open_secrets(app.services.sealer, await stored(app, desk.client, "okta")).client_secret
 
     for change, expected in (
         ({"displayName": "x"}, SECRET),
@@ -156,7 +156,7 @@ async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, desk: Edi
     for secret in ("of-the-other", None):
         changed = check_success(await desk.send("PATCH", "/okta", {"oidc": {**move, "clientSecret": secret}}))
         assert changed["oidc"]["issuer"] == "https://evil.example"
-        found = providers.open_secrets(app.house.sealer, await stored(app, desk.client, "okta"))
+        found = providers.open_secrets(app.services.sealer, await stored(app, desk.client, "okta"))
         assert found.client_secret == secret
 
 
@@ -165,7 +165,7 @@ async def test_secrets_are_encrypted_for_their_own_row_alone(app: App, admin: Ed
     await admin.make(name="two")
     check_success(await admin.create("adfs", saml=saml_settings()), 201)
     one, two, adfs = [await stored(app, admin.client, name) for name in ("one", "two", "adfs")]
-    sealer = app.house.sealer
+    sealer = app.services.sealer
     for row, text in ((one, SECRET), (two, SECRET), (adfs, "PRIVATE KEY")):
         assert row.secrets
         assert text.encode() not in row.secrets
@@ -198,16 +198,16 @@ async def test_the_verb_that_the_command_line_calls_lets_them_wait_too(admin: Ed
     await admin.make(name="okta")
     adfs, okta = [await stored(admin.app, admin.client, name) for name in ("adfs", "okta")]
     await admin.send("DELETE", "/adfs")
-    house = admin.app.house
+    services = admin.app.services
 
     async def add(name: str, like: Provider) -> int:
         def work(unit: TenantUnit) -> Provider:
             return providers.create(
-                unit, house.sealer, name, "P", like.rules, Secrets(), by_admin=True, now=house.clock.now_ms()
+                unit, services.sealer, name, "P", like.rules, Secrets(), by_admin=True, now=services.clock.now_ms()
             )
 
         try:
-            await house.store.of(like.tenant_id).write(work)
+            await services.store.of(like.tenant_id).write(work)
         except Conflict:
             return 0
         return 1

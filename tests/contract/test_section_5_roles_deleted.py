@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.admin import provider_deleting
+from manifest_auth.api.admin import provider_delete
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal
 from tests.support.house import App
@@ -30,7 +30,7 @@ async def come(company: OidcProvider, *names: str, groups: tuple[str, ...] = ("o
 async def test_what_groups_gave_goes_and_what_others_gave_stays(
     app: App, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    monkeypatch.setattr(provider_deleting, "STEP", step)
+    monkeypatch.setattr(provider_delete, "STEP", step)
     async with oidc_provider(app, vouches=True, groupRoles=LINES, defaultRoles=[]) as company:
         await come(company, "ada", "bob", "eve")
         people = await users_of(app, company.client)
@@ -57,10 +57,10 @@ async def test_what_groups_gave_goes_and_what_others_gave_stays(
 async def test_one_that_is_half_gone_lets_nobody_in_and_goes_on_where_it_was(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_deleting, "STEP", 1)
+    monkeypatch.setattr(provider_delete, "STEP", 1)
     async with oidc_provider(app, vouches=True, groupRoles=LINES, defaultRoles=[]) as company:
         await come(company, "ada", "bob", "eve")
-        steps, step = 0, provider_deleting._step
+        steps, step = 0, provider_delete._step
 
         def breaks(*given: object, **named: object) -> bool:
             nonlocal steps
@@ -70,7 +70,7 @@ async def test_one_that_is_half_gone_lets_nobody_in_and_goes_on_where_it_was(
             return step(*given, **named)  # type: ignore[arg-type]
 
         with monkeypatch.context() as patch:
-            patch.setattr(provider_deleting, "_step", breaks)
+            patch.setattr(provider_delete, "_step", breaks)
             assert (await company.send("DELETE")).status == 500
         assert sorted(map(len, (await roles_of(company)).values())) == [0, 1, 1]
         begun = await Browser(app).start("oidc", provider=company.name, client=company.client)

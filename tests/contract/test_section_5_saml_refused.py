@@ -205,7 +205,7 @@ async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okt
     response, log = make(okta), Log()
     reference = await okta.call(okta.response(sign="none"))
     counted = sign_ins(okta.app, "saml", "failed")
-    with mock.patch.object(okta.app.house, "log", log):
+    with mock.patch.object(okta.app.services, "log", log):
         by_json = await okta.call(response)
         by_form = await okta.post(Browser(okta.app), response)
     for reply in (by_json, by_form):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from lxml import etree
 
-from manifest_auth.operations.expiring import sweep_expired
+from manifest_auth.operations.sweep_expired import sweep_expired
 from tests.support.accounts import new_client, trail
 from tests.support.house import App, Reply, running
 from tests.support.saml_encrypting import Encryption, encrypt
@@ -36,7 +36,7 @@ async def second_node(database_url: str, app: App) -> AsyncIterator[App]:
     """Another process's application on the same store."""
     async with running(database_url) as node:
         node.clock = app.clock
-        node.house.clock = app.clock
+        node.services.clock = app.clock
         yield node
 
 
@@ -137,7 +137,7 @@ async def test_it_is_remembered_until_it_is_refused_as_expired(okta: SamlProvide
     response = okta.response()
     assert (await okta.call(response)).status == 200
     okta.app.clock.advance(6 * MINUTES - 0.001)
-    await sweep_expired(okta.app.house)
+    await sweep_expired(okta.app.services)
     check_nobody_got_in(await okta.call(response))
     assert "replay" in (await failures(okta.app, "acme"))[-1]["why"]
     okta.app.clock.advance(0.001)

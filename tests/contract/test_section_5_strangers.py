@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sign_in import strangers
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import sign_in_flows
+from manifest_auth.throttle import anonymous_limits
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.envelope import check_refusal
 from tests.support.house import PASSWORD, App, Reply, running
@@ -31,9 +31,9 @@ async def app(database_url: str) -> AsyncIterator[App]:
 def few(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small budgets, and a span of time of one's own."""
     app.clock.advance(2 * 86_400)
-    monkeypatch.setattr(strangers, "EVENTS_FROM_ADDRESS", 3)
-    monkeypatch.setattr(strangers, "EVENTS_IN_CLIENT", 5)
-    monkeypatch.setattr(strangers, "BEGINNINGS", strangers.BEGINNINGS._replace(free=3))
+    monkeypatch.setattr(anonymous_limits, "EVENTS_FROM_ADDRESS", 3)
+    monkeypatch.setattr(anonymous_limits, "EVENTS_IN_CLIENT", 5)
+    monkeypatch.setattr(anonymous_limits, "BEGINNINGS", anonymous_limits.BEGINNINGS._replace(free=3))
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def start(okta: SamlProvider, address: str = HERE, browser: Browser | None
 
 
 async def flows(app: App) -> int:
-    return len(await app.house.store.read(lambda unit: unit.all(_FLOWS)))
+    return len(await app.services.store.read(lambda unit: unit.all(_FLOWS)))
 
 
 async def test_junk_from_one_address_leaves_a_few_events_and_then_their_number(app: App, okta: SamlProvider) -> None:
@@ -76,7 +76,7 @@ async def test_junk_from_one_address_leaves_a_few_events_and_then_their_number(a
     await junk(other)
     for client, number in ((okta.client, 4), (other.client, 1)):
         assert len(await events(app, client, "sign_in_failed")) == number
-    app.clock.advance(strangers.EVENTS_S)
+    app.clock.advance(anonymous_limits.EVENTS_S)
     await junk(okta)
     assert len(await events(app, okta.client, "sign_in_failed")) == 5
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type, parse
 
-from manifest_auth.graphql import cost, running
-from manifest_auth.graphql.schema import SCHEMA
+from manifest_auth.api.graphql import cost, execution
+from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import Actor, assignments, job_moves, job_steps, records
+from manifest_auth.work import Actor, assignments, job_operations, job_steps, records
 from manifest_auth.work.job_rules import value_of
 from tests.support import work
 from tests.support.crew import Crew, new_crew
@@ -40,10 +40,10 @@ async def crew(app: App) -> Crew:
         for number, by in enumerate(people):
             template = work.published(unit, by, name=f"Check {number}")
             other, third = people[(number + 1) % COUNT], people[(number + 2) % COUNT]
-            job = job_moves.add(unit, by, template_id=template.id, name=f"Job {number}")
+            job = job_operations.add(unit, by, template_id=template.id, name=f"Job {number}")
             for user in (other, third):
                 assignments.assign(unit, by, job.id, user.user_id)
-            job_moves.start(unit, other, job.id)
+            job_operations.start(unit, other, job.id)
             records.add(unit, other, job.id, 1, value_of(text="closed"))
             job_steps.complete(unit, third, job.id, 1)
             records.add(unit, third, job.id, 2, value_of(file_id=file_id))
@@ -72,7 +72,7 @@ async def test_a_list_of_a_hundred_with_everything_below(
 ) -> None:
     """All at once, so that what it costs is left out of account."""
     monkeypatch.setattr(cost, "MAX_COST", 10**7)
-    monkeypatch.setattr(running, "DEADLINE_S", 60.0)
+    monkeypatch.setattr(execution, "DEADLINE_S", 60.0)
     kind = get_named_type(operations()[name][1].type)
     assert isinstance(kind, GraphQLObjectType)
     assert SCHEMA.query_type is not None

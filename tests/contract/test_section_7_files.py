@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.files import KINDS, FilesUnavailable
-from manifest_auth.operations import sweeping
+from manifest_auth.operations import background_jobs
 from manifest_auth.permissions import HOLDERS, Permission, Role
+from manifest_auth.runtime.files import KINDS, FilesUnavailable
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.house import SLUGS, App, Reply
@@ -44,7 +44,7 @@ async def upload(app: App, token: str, data: bytes = PNG, kind: str = "image/png
 
 
 def left(app: App) -> list[Path]:
-    return [path for path in (Path(app.house.settings.data_dir) / "uploads").glob("*") if path.is_file()]
+    return [path for path in (Path(app.services.settings.data_dir) / "uploads").glob("*") if path.is_file()]
 
 
 async def test_a_file_comes_back_as_it_was_sent(app: App) -> None:
@@ -136,7 +136,7 @@ async def test_a_compressed_body_is_refused_for_that(app: App) -> None:
 async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     import msgspec
 
-    monkeypatch.setattr(app.house, "settings", msgspec.structs.replace(app.house.settings, file_limit=2048))
+    monkeypatch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, file_limit=2048))
     token = await token_of(app)
     assert (await upload(app, token, PNG[:2048])).status == 201
     check_refusal(await upload(app, token, PNG[:2049]), 413, "PAYLOAD_TOO_LARGE")
@@ -185,7 +185,7 @@ async def test_a_place_that_fails_is_said_to_be_busy(app: App, monkeypatch: pyte
         raise FilesUnavailable("/srv/files: no space left")
 
     for verb in ("keep", "open"):
-        monkeypatch.setattr(app.house.files, verb, broken)
+        monkeypatch.setattr(app.services.files, verb, broken)
     for reply in (await upload(app, token), await app.get(made.data["url"], token=token)):
         check_refusal(reply, 503, "OVERLOADED")
         assert "/srv" not in reply.text
@@ -206,29 +206,29 @@ async def test_a_full_disk_is_said_to_be_busy_and_is_left_as_it_was(app: App) ->
 async def test_a_file_that_nobody_recorded_goes_after_a_day(app: App) -> None:
     token = await token_of(app)
     made = await upload(app, token)
-    await sweeping.sweep_files(app.house)
+    await background_jobs.sweep_files(app.services)
     assert (await app.get(made.data["url"], token=token)).status == 200
     app.clock.advance(86_400 + 1)
-    await sweeping.sweep_files(app.house)
+    await background_jobs.sweep_files(app.services)
     token = await token_of(app)
     check_refusal(await app.get(made.data["url"], token=token), 404, "NOT_FOUND")
-    folder = Path(app.house.settings.data_dir) / "files"
+    folder = Path(app.services.settings.data_dir) / "files"
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
 async def test_what_a_killed_process_left_of_an_upload_goes_after_a_day(app: App) -> None:
     token = await token_of(app)
     made = await upload(app, token)
-    data = Path(app.house.settings.data_dir)
+    data = Path(app.services.settings.data_dir)
     left_over = [data / "uploads" / "tmpabc", data / "files" / "half" / ("ab" * 20)]
     now = app.clock.ms / 1000
     for path in left_over:
         path.write_bytes(PNG)
         os.utime(path, (now, now))
-    await sweeping.sweep_halves(app.house)
+    await background_jobs.sweep_halves(app.services)
     assert all(path.exists() for path in left_over)
     app.clock.advance(86_400 + 60)
-    await sweeping.sweep_halves(app.house)
+    await background_jobs.sweep_halves(app.services)
     assert not any(path.exists() for path in left_over)
     token = await token_of(app)
     assert (await app.get(made.data["url"], token=token)).status == 200

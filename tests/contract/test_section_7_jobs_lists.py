@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, insert, select
 
-from manifest_auth.store import Bound, TenantUnit, bound, cell, given, rows
+from manifest_auth.store import Bound, TenantUnit, bound, cell, row_list, rows
 from manifest_auth.store.tables import job_events, job_records
-from manifest_auth.work import Actor, assignments, job_moves, job_steps, jobs, records
+from manifest_auth.work import Actor, assignments, job_operations, job_steps, jobs, records
 from manifest_auth.work.job_rules import value_of
 from tests.support import jobs as j
 from tests.support import work
@@ -44,10 +44,10 @@ async def fill(crew: Crew, count: int) -> None:
     def make(unit: TenantUnit) -> None:
         templates = [work.published(unit, by, name=f"Check {number}") for number in range(3)]
         for number in range(count):
-            job = job_moves.add(unit, by, template_id=templates[number % 3].id, name=f"Job {number:03d}")
+            job = job_operations.add(unit, by, template_id=templates[number % 3].id, name=f"Job {number:03d}")
             for user in (operator, admin):
                 assignments.assign(unit, by, job.id, user.id)
-            job_moves.start(unit, by, job.id)
+            job_operations.start(unit, by, job.id)
             records.add(unit, by, job.id, 1, value_of(text="closed"))
             job_steps.complete(unit, by, job.id, 1)
             records.add(unit, Actor(admin.id, by.at), job.id, 2, value_of(file_id=file_id))
@@ -245,7 +245,7 @@ async def test_records_and_history_go_on_from_a_number(full_crew: Crew) -> None:
 
 def copies(table: Table) -> Bound[Any]:
     """Inserts rows like the first one of each job, with other numbers."""
-    given_rows = given("copies")
+    given_rows = row_list("copies")
     first = [c for c in table.c if c.name not in ("tenant_id", "number")]
     wanted = table.c.job_id == cell(given_rows, 0, table.c.job_id)
     number = cell(given_rows, 1, table.c.number)

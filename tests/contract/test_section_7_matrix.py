@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLObjectType, is_introspection_type, print_ast
 
+from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
-from manifest_auth.graphql.schema import SCHEMA
-from manifest_auth.web import Door
+from manifest_auth.http import Door
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import users
+from manifest_auth.accounts import users
 from manifest_auth.permissions import Role
 from manifest_auth.store import SystemUnit
 from tests.support.accounts import new_user
@@ -200,7 +200,7 @@ async def test_of_admins_who_remove_each_other_at_once_one_stays(crew: Crew, act
         return sum(bool(user.roles & Role.ADMIN.bit) and user.deactivated_at is None for user in found)
 
     tenant_id = (await crew.app.get(f"/api/admin/clients/{crew.client}", token=await crew.app.admin_token())).data["id"]
-    assert await crew.app.house.store.read(left) == count - 1
+    assert await crew.app.services.store.read(left) == count - 1
 
 
 async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(crew: Crew) -> None:

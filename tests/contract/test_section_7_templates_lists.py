@@ -10,7 +10,7 @@ import pytest
 
 from manifest_auth import tenants
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import Actor, editorial
+from manifest_auth.work import Actor, template_operations
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.templates import Template
 from tests.support import templates as t
@@ -34,17 +34,17 @@ async def fill(crew: Crew, count: int, versions: int = 1) -> None:
     steps = [NewStep("one", "Do"), NewStep("two", "Do more", True)]
 
     def publish(unit: TenantUnit, template: Template) -> None:
-        for verb in (editorial.submit, editorial.approve, editorial.publish):
-            verb(unit, by, editorial.see_latest(unit, template.id), "")
+        for verb in (template_operations.submit, template_operations.approve, template_operations.publish):
+            verb(unit, by, template_operations.see_latest(unit, template.id), "")
 
     def work(unit: TenantUnit) -> None:
         for number in range(count):
-            template = editorial.add(unit, by, f"Template {number:03d}", "", steps)
+            template = template_operations.add(unit, by, f"Template {number:03d}", "", steps)
             for _ in range(versions - 1):
                 publish(unit, template)
-                editorial.add_version(unit, by, editorial.see_latest(unit, template.id))
+                template_operations.add_version(unit, by, template_operations.see_latest(unit, template.id))
 
-    store = crew.app.house.store
+    store = crew.app.services.store
     tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
     assert tenant is not None
     await store.of(tenant.id).write(work)
@@ -222,9 +222,9 @@ async def test_what_is_too_much_at_once_is_refused(app: App) -> None:
 
     def work(unit: TenantUnit) -> None:
         for _ in range(26):
-            editorial.add(unit, by, "Long", "", many)
+            template_operations.add(unit, by, "Long", "", many)
 
-    store = app.house.store
+    store = app.services.store
     tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
     assert tenant is not None
     await store.of(tenant.id).write(work)

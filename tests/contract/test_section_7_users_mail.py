@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import links
+from manifest_auth.accounts import one_time_links
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
@@ -41,7 +41,7 @@ async def crew(app: App, post: MailServer) -> Crew:
 
 
 def mails(app: App, result: str) -> float:
-    return app.house.metrics.registry.get_sample_value("manifest_mails_total", {"result": result}) or 0.0
+    return app.services.metrics.registry.get_sample_value("manifest_mails_total", {"result": result}) or 0.0
 
 
 def body(email: str = "ada@engines.example") -> dict[str, Any]:
@@ -92,13 +92,13 @@ async def test_a_server_that_refuses_brings_no_link_into_any_answer(
 ) -> None:
     """Who waits for a failure, or causes one, sees nothing of it."""
     tokens: list[str] = []
-    make = links.make
+    make = one_time_links.make
 
     def noted(unit: Any, user_id: int, purpose: Any, token: str, *rest: Any, **more: Any) -> int:
         tokens.append(token)
         return make(unit, user_id, purpose, token, *rest, **more)
 
-    monkeypatch.setattr(links, "make", noted)
+    monkeypatch.setattr(one_time_links, "make", noted)
     post.refuses, before = "550 no such mailbox", mails(app, "failed")
     handed = await crew.send("User Admin", INVITE, input=body())
     user_id = handed.json["data"]["inviteUser"]["user"]["id"]

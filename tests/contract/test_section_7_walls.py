@@ -11,10 +11,10 @@ import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 from manifest_auth import providers
+from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
-from manifest_auth.graphql.schema import SCHEMA
+from manifest_auth.http import Door
 from manifest_auth.providers import Address, How
-from manifest_auth.web import Door
 from tests.support import jobs as j
 from tests.support.claiming import claimed
 from tests.support.crew import Crew, new_crew

@@ -12,7 +12,7 @@ import pytest
 from graphql import GraphQLObjectType, get_named_type
 from sqlalchemy import Column, bindparam, select, update
 
-from manifest_auth.graphql import cost
+from manifest_auth.api.graphql import cost
 from manifest_auth.store import SystemUnit, crossing
 from manifest_auth.store.tables import TENANT_OWNED, work
 from tests.storage import rows
@@ -114,12 +114,12 @@ async def changed(
         move(unit, steps)
         return steps
 
-    steps = await app.house.store.write(there_and)
+    steps = await app.services.store.write(there_and)
     assert steps
     try:
         yield
     finally:
-        await app.house.store.write(lambda unit: move(unit, [(new, was, at) for was, new, at in steps]))
+        await app.services.store.write(lambda unit: move(unit, [(new, was, at) for was, new, at in steps]))
 
 
 async def id_of(crew: Crew) -> int:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from manifest_auth.app import ROUTES
-from manifest_auth.web import Door, Route
+from manifest_auth.http import Door, Route
 from tests.support.envelope import check_refusal
 from tests.support.house import PASSWORD, App, Reply
 from tests.support.routes import filled

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.settings import SettingsError, admin_networks, is_listed, load, networks_of
-from manifest_auth.web import Head
-from manifest_auth.web.head import client_address
+from manifest_auth.http import Head
+from manifest_auth.http.head import client_address
+from manifest_auth.runtime.settings import SettingsError, admin_networks, is_listed, load, networks_of
 from tests.support.admin_desk import sign_in
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, running

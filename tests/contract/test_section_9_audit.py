@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.trail import reading
+from manifest_auth.audit import query as reading
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success

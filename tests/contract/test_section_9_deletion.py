@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, select, update
 
-from manifest_auth import trail
-from manifest_auth.mail_queue import queue
-from manifest_auth.operations import deleting
-from manifest_auth.operations.deleting import sweep_clients
+from manifest_auth import audit
+from manifest_auth.audit import retention
+from manifest_auth.operations import delete_clients
+from manifest_auth.operations.delete_clients import sweep_clients
 from manifest_auth.store import SystemUnit, crossing, unowned
 from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files, tenants
-from manifest_auth.trail import retention
 from tests.storage.rows import add, everything
 from tests.support.admin_desk import Desk, desk, events
 from tests.support.envelope import check_refusal, check_success
@@ -34,7 +33,7 @@ _OF_MANY = [table for table in _FILLED if [column.name for column in table.prima
 @pytest.fixture(autouse=True)
 def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
-    monkeypatch.setattr(queue, "due", lambda *_: [])
+    monkeypatch.setattr("manifest_auth.mail_queue.rows.due", lambda *_: [])
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ async def fill(app: App, client_id: int) -> None:
         for table in _FILLED:
             add(unit, table, client_id)
 
-    await app.house.store.write(work)
+    await app.services.store.write(work)
 
 
 async def left(app: App, client_id: int) -> dict[str, int]:
@@ -75,24 +74,24 @@ async def left(app: App, client_id: int) -> dict[str, int]:
         found = {table.name: len(everything(unit, table, client_id)) for table in TENANT_OWNED}
         return {**found, "audit_heads": sum(gone is None for (gone,) in unit.all(_HEADS, of=client_id))}
 
-    counted = await app.house.store.read(work)
+    counted = await app.services.store.read(work)
     return {name: count for name, count in counted.items() if count}
 
 
 async def test_the_end_of_its_trail_stays_and_says_that_it_is_gone(root: Desk) -> None:
     app, made = root.app, await client(root)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
-    end = (await trail.verify(app.house.store, made["id"], lambda _: None)).end
+    end = (await audit.verify(app.services.store, made["id"], lambda _: None)).end
     app.clock.advance(DAYS * 86_400)
     while await left(app, made["id"]):
         await sweep(app)
     assert end.sequence == 3
-    for verdict in await trail.verify_all(app.house.store, lambda _: None, {made["id"]: end}):
+    for verdict in await audit.verify_all(app.services.store, lambda _: None, {made["id"]: end}):
         assert (verdict.chain, verdict.faults) == (verdict.chain, [])
 
 
 async def sweep(app: App) -> None:
-    await sweep_clients(app.house)
+    await sweep_clients(app.services)
 
 
 async def test_a_deleted_client_is_suspended_and_says_until_when(root: Desk) -> None:
@@ -176,8 +175,8 @@ async def test_a_mark_that_somebody_made_by_hand_takes_no_client_away(root: Desk
     check_success(await root.post(f"{path}/restore"))
     change = {"delete_at": 1, "suspended_at": 1}
     by_hand = unowned(update(tenants).where(tenants.c.id >= made["id"]).values(**change))
-    await root.app.house.store.write(lambda unit: unit.change(by_hand))
-    await sweep_clients(root.app.house)
+    await root.app.services.store.write(lambda unit: unit.change(by_hand))
+    await sweep_clients(root.app.services)
     for identifier in (made["identifier"], marked["identifier"]):
         check_success(await root.get(f"{BASE}/{identifier}"))
 
@@ -185,15 +184,15 @@ async def test_a_mark_that_somebody_made_by_hand_takes_no_client_away(root: Desk
 async def test_its_files_go_from_where_they_lie(root: Desk, tmp_path: Path) -> None:
     app, made = root.app, await client(root)
     await fill(app, made["id"])
-    (row,) = await app.house.store.read(lambda unit: everything(unit, files, made["id"]))
+    (row,) = await app.services.store.read(lambda unit: everything(unit, files, made["id"]))
     key = row._mapping["key"] if hasattr(row, "_mapping") else row[list(files.c.keys()).index("key")]
     (tmp_path / "evidence").write_bytes(b"bytes")
-    await app.house.files.keep(tmp_path / "evidence", key)
+    await app.services.files.keep(tmp_path / "evidence", key)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
     await sweep(app)
     with pytest.raises(Exception, match=key):
-        await app.house.files.open(key)
+        await app.services.files.open(key)
 
 
 async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
@@ -206,11 +205,11 @@ async def test_it_is_done_a_few_rows_at_a_time_and_goes_on_where_it_was(
             for table in _FILLED if turn == 0 else _OF_MANY:
                 add(unit, table, made["id"])
 
-    await app.house.store.write(work)
+    await app.services.store.write(work)
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
-    monkeypatch.setattr(deleting, "MOST", 100)
-    monkeypatch.setattr(deleting, "ROUND_S", -1.0)  # no time: one step a round
+    monkeypatch.setattr(delete_clients, "MOST", 100)
+    monkeypatch.setattr(delete_clients, "ROUND_S", -1.0)  # no time: one step a round
     counts = [sum((await left(app, made["id"])).values())]
     while counts[-1]:
         await sweep(app)
@@ -226,10 +225,10 @@ async def test_its_trail_is_provable_while_it_goes(root: Desk, monkeypatch: pyte
     check_success(await root.send("DELETE", f"{BASE}/{made['id']}"))
     app.clock.advance(DAYS * 86_400)
     monkeypatch.setattr(retention, "BATCH", 6)
-    monkeypatch.setattr(deleting, "ROUND_S", -1.0)
+    monkeypatch.setattr(delete_clients, "ROUND_S", -1.0)
     seen = set()
     while "audit_heads" in await left(app, made["id"]):
-        verdict = await trail.verify(app.house.store, made["id"], lambda _: None)
+        verdict = await audit.verify(app.services.store, made["id"], lambda _: None)
         assert verdict.faults == []
         seen.add(verdict.events)
         await sweep(app)

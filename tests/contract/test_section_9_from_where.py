@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.admins import addresses
+from manifest_auth.accounts.admins import networks as addresses
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.main import parser
 from tests.support.admin_desk import events, sign_in
@@ -25,7 +25,7 @@ BEHIND = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1", "MANIFEST_ADMIN_ADDRESSES": "
 async def fenced(database_url: str) -> AsyncIterator[App]:
     async with running(database_url, **BEHIND) as app:
         yield app
-        await app.house.store.write(lambda unit: addresses.limit(unit, ""))
+        await app.services.store.write(lambda unit: addresses.limit(unit, ""))
 
 
 async def _settle(app: App, networks: Any, address: str = HOME) -> Reply:
@@ -79,13 +79,13 @@ async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.Monke
     check_success(await _settle(fenced, HOME))
     await _status(fenced, NEAR)
     asked: list[Any] = []
-    look_up = fenced.house.store.look_up
+    look_up = fenced.services.store.look_up
 
     async def counting(statement: Any, **values: Any) -> Any:
         asked.append(values)
         return await look_up(statement, **values)
 
-    monkeypatch.setattr(fenced.house.store, "look_up", counting)
+    monkeypatch.setattr(fenced.services.store, "look_up", counting)
     for _ in range(20):  # a node that could not listen for a moment asks, and remembers again
         asked.clear()
         assert [await _status(fenced, a) for a in (HOME, NEAR) * 3] == [401, 404] * 3
@@ -96,7 +96,7 @@ async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.Monke
 
 
 async def test_what_was_broken_in_the_store_lets_nobody_in(fenced: App) -> None:
-    await fenced.house.store.write(lambda unit: addresses.limit(unit, "everywhere"))
+    await fenced.services.store.write(lambda unit: addresses.limit(unit, "everywhere"))
     assert [await _status(fenced, a) for a in (HOME, NEAR)] == [404, 404]
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from manifest_auth.base64url import encode
+from manifest_auth.text.base64url import encode
 from tests.support.admin_desk import Desk, desk, events
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App
@@ -31,7 +31,7 @@ async def test_each_purpose_has_a_key_and_no_secret_is_shown(root: Desk) -> None
     items = check_success(reply)["items"]
     assert {key["purpose"] for key in items} == {"access", "refresh", "admin-access", "admin-refresh"}
     assert all(set(key) == MEMBERS for key in items)
-    for key in root.app.house.keys._keys:
+    for key in root.app.services.keys._keys:
         for secret in (key.raw.hex(), encode(key.raw)):
             assert secret not in reply.text
 

@@ -205,7 +205,7 @@ async def another_while_required(root: Desk) -> Desk:
 async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: App, me: Desk) -> None:
     phone = await enrolled(me)
     await in_again(me, phone.recovery_codes[0])
-    rows = await app.house.store.read(
+    rows = await app.services.store.read(
         lambda unit: [
             *unit.all(unowned(admin_second_factors.select())),
             *unit.all(unowned(admin_recovery_codes.select())),
@@ -221,11 +221,11 @@ async def test_a_secret_that_is_moved_to_another_admin_does_not_open(app: App, r
     phone, other = await enrolled(me), await another(root)
     await enrolled(other)
     table = admin_second_factors
-    rows = await app.house.store.read(lambda unit: unit.all(unowned(table.select())))
+    rows = await app.services.store.read(lambda unit: unit.all(unowned(table.select())))
     assert {me.id, other.id} <= {row[0] for row in rows}
     stolen = next(row for row in rows if row[0] == me.id)
     move = unowned(table.update().where(table.c.admin_id == other.id).values(secret=stolen[1]))
-    await app.house.store.write(lambda unit: unit.change(move))
+    await app.services.store.write(lambda unit: unit.change(move))
     app.clock.advance(60)
     assert await in_again(other, phone.code()) == 401
     assert await in_again(me, phone.code()) == 200

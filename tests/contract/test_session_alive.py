@@ -28,14 +28,14 @@ from tests.support.house import App
 )
 async def test_one_that_says_no_is_enough(app: App, changed: dict[str, Any], alive: bool) -> None:
     session_id = claims_of((await keys_of(app)).token)["sid"]
-    found = await app.house.store.read(lambda unit: sessions.read(unit, session_id))
+    found = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
     assert found is not None
     assert found._replace(**changed).is_alive(app.clock.ms) is alive
 
 
 async def test_it_ends_at_its_end_and_not_before(app: App) -> None:
     session_id = claims_of((await keys_of(app)).token)["sid"]
-    found = await app.house.store.read(lambda unit: sessions.read(unit, session_id))
+    found = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
     assert found is not None
     assert [found.is_alive(found.ends_at + ms) for ms in (-1, 0, 1)] == [True, False, False]
 
@@ -43,9 +43,9 @@ async def test_it_ends_at_its_end_and_not_before(app: App) -> None:
 async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App) -> None:
     """Asked of the one statement that decides it: who looked a moment before must not be believed."""
     session_id = claims_of((await keys_of(app)).token)["sid"]
-    found = await app.house.store.read(lambda unit: sessions.read(unit, session_id))
+    found = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
     assert found is not None
-    tenant, before = app.house.store.of(found.tenant_id), found.chain.current
+    tenant, before = app.services.store.of(found.tenant_id), found.chain.current
 
     async def advanced(after: str, current: str) -> bool:
         at_once = await sessions.advance_at_once(tenant, session_id, current, after, app.clock.ms)

@@ -36,7 +36,7 @@ class Person:
         """The address is proved there."""
         tokens = await self.app.admin_token()
         found = await self.app.get(f"/api/admin/clients/{client}", token=tokens)
-        store, now = self.app.house.store.of(int(found.data["id"])), self.app.clock.now_ms()
+        store, now = self.app.services.store.of(int(found.data["id"])), self.app.clock.now_ms()
         assert await store.change_one(_PROVE, of_id=self.ids[client], now=now) == 1
 
     async def enter(self, password: str, client: str = "", device: str = "") -> Reply:

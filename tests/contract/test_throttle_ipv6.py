@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sign_in import strangers
-from manifest_auth.sign_in.networks import network_of, networks_of
+from manifest_auth.throttle import anonymous_limits
+from manifest_auth.throttle.networks import network_of, networks_of
 from tests.contract.test_section_3_throttle import DAY, PROXY, WRONG, guess
 from tests.support.accounts import hashes_counted, new_client, new_user, trail
 from tests.support.envelope import check_refusal
@@ -131,8 +131,8 @@ async def test_the_other_ways_in_count_networks_too(app: App, ask: object, site:
 @pytest.fixture
 async def okta(app: App, monkeypatch: pytest.MonkeyPatch) -> SamlProvider:
     """At a client where anonymous callers have small budgets: 4, 6 and 8 of an address's networks."""
-    monkeypatch.setattr(strangers, "EVENTS_FROM_ADDRESS", 4)
-    monkeypatch.setattr(strangers, "BEGINNINGS", strangers.BEGINNINGS._replace(free=4))
+    monkeypatch.setattr(anonymous_limits, "EVENTS_FROM_ADDRESS", 4)
+    monkeypatch.setattr(anonymous_limits, "BEGINNINGS", anonymous_limits.BEGINNINGS._replace(free=4))
     return await saml_provider(app, await new_client(app))
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.sign_in import throttle
+from manifest_auth.throttle import throttle
 from tests.contract.test_section_3_throttle import DAY, PROXY, WRONG, addresses, guess
 from tests.support.accounts import new_user
 from tests.support.house import PASSWORD, App, running

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.tokens import Purpose
-from manifest_auth.tokens.access import mint
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens.access import mint
 from tests.support.accounts import keys_of
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forging import claims_of, minted
@@ -35,7 +35,7 @@ async def another_day(app: App) -> None:
 
 
 def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
-    return mint(app.house.keys, app.house.settings.issuer, purpose, claims)
+    return mint(app.services.keys, app.services.settings.issuer, purpose, claims)
 
 
 async def shown(app: App, purpose: Purpose, **changes: Any) -> Reply:
@@ -79,7 +79,7 @@ async def test_a_token_that_waits_for_its_time_becomes_good(app: App) -> None:
 
 
 async def test_a_time_that_is_given_twice_is_refused(app: App) -> None:
-    if app.house.settings.token_algorithm == "HS256":
+    if app.services.settings.token_algorithm == "HS256":
         claims = claims_of((await keys_of(app)).token)
         doubled = json.dumps({**claims, "nbf": 0})[:-1] + f', "nbf": {claims["iat"] + 3600}}}'
         assert (await app.me(minted(app, doubled))).code == "INVALID_TOKEN"

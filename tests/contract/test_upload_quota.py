@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import BigInteger, cast, func, select
 
-from manifest_auth.operations import sweeping
+from manifest_auth.operations import background_jobs
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import files
 from tests.support.envelope import check_refusal
@@ -34,9 +34,9 @@ _HELD = crossing(select(*_SUMS), Sum, because="a test counts")
 async def narrow(app: App, monkeypatch: pytest.MonkeyPatch) -> App:
     """Room for five files a client, and none there: no test records its files anywhere."""
     app.clock.advance(86_400 + 1)
-    await sweeping.sweep_files(app.house)
-    settings = msgspec.structs.replace(app.house.settings, upload_quota=5 * SIZE)
-    monkeypatch.setattr(app.house, "settings", settings)
+    await background_jobs.sweep_files(app.services)
+    settings = msgspec.structs.replace(app.services.settings, upload_quota=5 * SIZE)
+    monkeypatch.setattr(app.services, "settings", settings)
     return app
 
 
@@ -52,13 +52,13 @@ async def upload(app: App, token: str, data: Any = PDF) -> Reply:
 
 async def held(app: App) -> Sum:
     """What the store says of all files."""
-    found = await app.house.store.read(lambda unit: unit.first(_HELD))
+    found = await app.services.store.read(lambda unit: unit.first(_HELD))
     assert found is not None
     return found
 
 
 def kept(app: App) -> list[Path]:
-    return [path for path in (Path(app.house.settings.data_dir) / "files").rglob("*") if path.is_file()]
+    return [path for path in (Path(app.services.settings.data_dir) / "files").rglob("*") if path.is_file()]
 
 
 async def test_the_last_byte_fits_and_the_one_after_it_is_refused(narrow: App) -> None:
@@ -96,7 +96,7 @@ async def test_what_is_dropped_makes_room_and_what_is_refused_takes_none(narrow:
     for _ in range(5):
         assert (await upload(narrow, token)).status == 201
     narrow.clock.advance(86_400 + 1)
-    await sweeping.sweep_files(narrow.house)
+    await background_jobs.sweep_files(narrow.services)
     token = await token_of(narrow)
     for _ in range(5):
         assert (await upload(narrow, token)).status == 201

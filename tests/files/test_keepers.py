@@ -10,8 +10,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from manifest_auth.files import FilesUnavailable, Keeper, open_keeper
-from manifest_auth.settings import Settings, SettingsError, load
+from manifest_auth.runtime.files import FilesUnavailable, Keeper, open_keeper
+from manifest_auth.runtime.settings import Settings, SettingsError, load
 from tests.support.disk import room_for
 
 KEY = "ab" * 20

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from graphql import GraphQLError, parse
 
-from manifest_auth.graphql import cost, http, running
-from manifest_auth.graphql.schema import SCHEMA
+from manifest_auth.api.graphql import cost, execution, http
+from manifest_auth.api.graphql.schema import SCHEMA
 from tests.support.house import App
 
 COSTS = [
@@ -67,7 +67,7 @@ async def test_what_costs_too_much_is_refused_before_it_runs(app: App, monkeypat
     def executing(*_arguments: Any, **_options: Any) -> Any:
         raise AssertionError("it ran")
 
-    monkeypatch.setattr(running, "execute", executing)
+    monkeypatch.setattr(execution, "execute", executing)
     accept = {"Accept": "application/graphql-response+json"}
     body = {"query": DEAR, "variables": {"n": 100}}
     reply = await app.post(http.PATH, body, token=token, headers=accept)

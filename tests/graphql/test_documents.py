@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from graphql import parse
 
-from manifest_auth.graphql import documents
-from manifest_auth.graphql.documents import Documents
+from manifest_auth.api.graphql import documents
+from manifest_auth.api.graphql.documents import Documents
 
 
 @pytest.fixture

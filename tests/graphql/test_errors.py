@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import users
+from manifest_auth.accounts import users
+from manifest_auth.api.graphql import execution
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.graphql import running
 from manifest_auth.permissions import HOLDERS, Permission, permissions_of
 from manifest_auth.store import StoreUnavailable
 from tests.support.house import App
@@ -34,7 +34,7 @@ async def test_a_bug_is_masked_and_logged_with_the_request_id(
 ) -> None:
     logged: list[dict[str, Any]] = []
     monkeypatch.setattr(users.LISTING, "page", raising(RuntimeError("secret detail in /srv/app.py")))
-    monkeypatch.setattr(app.house, "log", Log(logged))
+    monkeypatch.setattr(app.services, "log", Log(logged))
     reply = await app.graphql(QUERY, token)
     assert reply.status == 200
     assert reply.json["data"]["users"] is None
@@ -75,7 +75,7 @@ async def test_a_lost_store_is_said_to_be_overload_and_not_a_bug(
     app: App, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     logged: list[dict[str, Any]] = []
-    monkeypatch.setattr(app.house, "log", Log(logged))
+    monkeypatch.setattr(app.services, "log", Log(logged))
     monkeypatch.setattr(users.LISTING, "page", raising(StoreUnavailable("10.0.0.7:5432 refused")))
     reply = await app.graphql(QUERY, token)
     [error] = reply.json["errors"]
@@ -111,8 +111,8 @@ async def test_a_slow_query_ends_at_the_deadline(app: App, token: str, monkeypat
             cancelled.set()
             raise
 
-    monkeypatch.setattr(running, "DEADLINE_S", 0.01)
-    monkeypatch.setattr(type(app.house.store.of(1)), "read", never)
+    monkeypatch.setattr(execution, "DEADLINE_S", 0.01)
+    monkeypatch.setattr(type(app.services.store.of(1)), "read", never)
     reply = await app.graphql(QUERY, token)
     assert reply.status == 200
     [error] = reply.json["errors"]
@@ -122,4 +122,4 @@ async def test_a_slow_query_ends_at_the_deadline(app: App, token: str, monkeypat
 
 
 def test_the_deadline_is_five_seconds() -> None:
-    assert running.DEADLINE_S == 5.0
+    assert execution.DEADLINE_S == 5.0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import execute, validate
 
-from manifest_auth.graphql import documents, limits, plan, running
+from manifest_auth.api.graphql import documents, execution, limits, plan
 from tests.support.house import App
 
 
@@ -31,7 +31,7 @@ class Calls:
             return short(*arguments)
 
         monkeypatch.setattr(documents, "validate", validating)
-        monkeypatch.setattr(running, "execute", executing)
+        monkeypatch.setattr(execution, "execute", executing)
         monkeypatch.setattr(plan, "run", planned)
 
 

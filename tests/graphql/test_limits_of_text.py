@@ -10,9 +10,9 @@ from graphql import GraphQLError, Lexer, Source, TokenKind, get_introspection_qu
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from manifest_auth.api.graphql import limits
+from manifest_auth.api.graphql.documents import Documents
 from manifest_auth.errors import ValidationError
-from manifest_auth.graphql import limits
-from manifest_auth.graphql.documents import Documents
 from tests.support.house import App
 
 

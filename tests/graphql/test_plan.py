@@ -9,10 +9,10 @@ import orjson
 import pytest
 from graphql import execute, parse
 
+from manifest_auth.api.graphql import plan
+from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.context import UserCaller
 from manifest_auth.errors import Forbidden
-from manifest_auth.graphql import plan
-from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.permissions import Role, mask_of
 
 ROLES = mask_of([Role.AUTHOR, Role.USER_ADMIN])

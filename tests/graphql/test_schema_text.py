@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphql import parse
 from graphql.validation.validate import validate_sdl
 
-from manifest_auth.graphql.schema import TEXT
+from manifest_auth.api.graphql.schema import TEXT
 
 
 def test_the_text_is_a_valid_schema() -> None:

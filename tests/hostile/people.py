@@ -114,7 +114,7 @@ async def a_device_value_of_the_attackers_choice(scene: Scene) -> bool:
 @attack
 async def a_cross_site_request_whose_origin_is_missing_or_ours(scene: Scene) -> bool:
     victim = await scene.person()
-    ours = scene.app.house.settings.public_url
+    ours = scene.app.services.settings.public_url
     for origin in ({"Origin": ours}, {}):
         headers = {"Sec-Fetch-Site": "cross-site", **origin, "Cookie": f"session={victim.cookie}"}
         if (await scene.app.post("/api/client/auth/sign-out", headers=headers)).status != 403:

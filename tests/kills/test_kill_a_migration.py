@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth import trail
-from manifest_auth.clock import Random
-from manifest_auth.sealing import Macs, secret_keys
-from manifest_auth.settings import load
+from manifest_auth import audit
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Macs, secret_keys
+from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate, open_store
 from tests.kills import actors, marks, used_stores
 from tests.kills.crowd import Crowd
@@ -103,7 +103,7 @@ class Round:
         store = open_store(self.url, 2, macs=Macs(secret_keys(loaded, Random(), make=False)))
         await store.open()
         try:
-            for verdict in await trail.verify_all(store, lambda _: None, {}):
+            for verdict in await audit.verify_all(store, lambda _: None, {}):
                 assert verdict.faults == [], (self.used, verdict)
         finally:
             await store.close()

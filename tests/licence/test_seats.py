@@ -12,9 +12,10 @@ import pytest
 from manifest_auth import accounts
 from manifest_auth.accounts import Draft
 from manifest_auth.audit import Origin
-from manifest_auth.licence import ALLOWED, Gate, NoSeat, Seats, free, seats
+from manifest_auth.errors import NoSeat
+from manifest_auth.licence import ALLOWED, Gate, Seats, free, seats
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import open_store
 from tests.interop.microsoft.world import World
 from tests.licence.desk import PUBLIC, install, key
@@ -126,19 +127,20 @@ async def test_twenty_at_once_over_two_processes_do_not_get_past(world: World, d
     app, client = world.app, await new_client(world.app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     await fit(app, connect=3)
-    other = open_store(database_url, 4, macs=Macs(app.house.sealer.keys))
+    other = open_store(database_url, 4, macs=Macs(app.services.sealer.keys))
     await other.open()
     try:
-        gates = [app.house.licence, Gate(app.house.settings, other, app.clock)]
+        gates = [app.services.licence, Gate(app.services.settings, other, app.clock)]
 
         async def create(number: int) -> bool:
-            store, gate = (app.house.store, other)[number % 2], gates[number % 2]
+            store, gate = (app.services.store, other)[number % 2], gates[number % 2]
+            tools = app.services.account_tools._replace(seats=gate)
             draft, by = (
                 Draft(f"user-{number}@{client}.example", Role.VIEWER.bit),
                 Origin(app.clock.ms, "system", "", ""),
             )
             try:
-                await store.of(tenant).write(lambda unit: accounts.add(unit, by, draft, counter=gate))
+                await store.of(tenant).write(lambda unit: accounts.add(unit, by, tools, draft))
             except NoSeat:
                 return False
             return True

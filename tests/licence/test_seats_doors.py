@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import manifest_auth
-from manifest_auth.users import roles, users
+from manifest_auth.accounts.users import roles, users
 from tests.support.statements import every_statement
 
 SOURCE = Path(manifest_auth.__file__).parent
@@ -31,7 +31,7 @@ def matters(sql: str) -> bool:
 
 def test_the_statements_that_a_seat_hangs_on() -> None:
     found = {name for name, statement in every_statement().items() if matters(statement.sqlite.sql)}
-    assert found == {f"manifest_auth.users.{name}" for name in TAKING | GIVING}
+    assert found == {f"manifest_auth.accounts.users.{name}" for name in TAKING | GIVING}
 
 
 def _nodes(part: ModuleType) -> list[ast.stmt]:

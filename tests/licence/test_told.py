@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.licence import watch
+from manifest_auth.operations.licence_watch import watch
 from tests.licence.desk import DAY, install, key, on_premise
 from tests.licence.seating import fit
 from tests.support.accounts import trail
@@ -22,12 +22,12 @@ def _is(state: str, *, back: bool = False) -> dict[str, Any]:
 
 
 async def test_the_grace_time_and_the_end_are_told_once_for_all_nodes(premise: App) -> None:
-    async with on_premise(premise.house.settings.database) as other:
+    async with on_premise(premise.services.settings.database) as other:
 
         async def both() -> list[dict[str, Any]]:
             other.clock.ms = premise.clock.ms
             for node in (premise, other, premise):
-                await watch(node.house)
+                await watch(node.services)
             return await _told(premise)
 
         assert await both() == []  # no licence yet: as an installation begins

@@ -16,11 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from manifest_auth import logs, mail
-from manifest_auth.clock import Clock, Random
-from manifest_auth.mail import Letter, Mail, server_of
-from manifest_auth.metrics import Metrics
-from manifest_auth.settings import load
+from manifest_auth.runtime import logs, mail
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.mail import Letter, Mail, server_of
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.settings import load
 from tests.support.mail_server import MailServer
 
 NAME = "mail.example"  # not this machine, by its name

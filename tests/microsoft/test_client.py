@@ -10,10 +10,19 @@ from typing import Any
 import pytest
 from joserfc.jws import JWSRegistry
 
-from manifest_auth.microsoft import Accepted, Claims, Clouds, Microsoft, Refused, Throttled, check, read
-from manifest_auth.microsoft.clouds import Cloud
-from manifest_auth.outgoing import Deadline, Outgoing, Unreachable
-from manifest_auth.settings import load
+from manifest_auth.protocols.microsoft import (
+    Accepted,
+    Claims,
+    Clouds,
+    Microsoft,
+    Refused,
+    Throttled,
+    check,
+    read,
+)
+from manifest_auth.protocols.microsoft.clouds import Cloud
+from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
+from manifest_auth.runtime.settings import load
 from tests.interop.microsoft import bodies, tokens
 from tests.interop.microsoft.people import ORGANIZATION, ORGANIZATION_ID, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.standin import Standin, standin

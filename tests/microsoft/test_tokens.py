@@ -6,8 +6,16 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.microsoft import CLOUDS, Accepted, Refused, application_of, check, directory_of, read
-from manifest_auth.microsoft.clouds import CONSUMERS, GRAPH_ID
+from manifest_auth.protocols.microsoft import (
+    CLOUDS,
+    Accepted,
+    Refused,
+    application_of,
+    check,
+    directory_of,
+    read,
+)
+from manifest_auth.protocols.microsoft.clouds import CONSUMERS, GRAPH_ID
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.people import OTHER_APP, OUR_URI, OURS, POWER_APP, contoso
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.oidc import Client
-from manifest_auth.outgoing import Outgoing
-from manifest_auth.settings import load
+from manifest_auth.protocols.oidc import Client
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.settings import load
 from tests.oidc.desk import Desk
 from tests.support.house import FrozenClock
 from tests.support.oidc_op import provider

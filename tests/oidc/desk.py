@@ -10,9 +10,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from manifest_auth.oidc import Answer, Authorization, Client, Refused, Registration
-from manifest_auth.oidc.records import Discovered
-from manifest_auth.outgoing import Outgoing
+from manifest_auth.protocols.oidc import Answer, Authorization, Client, Refused, Registration
+from manifest_auth.protocols.oidc.messages import Discovered
+from manifest_auth.runtime.outgoing import Outgoing
 from tests.support.house import FrozenClock
 from tests.support.oidc_op import Op, b64, half_hash, signed
 from tests.support.outgoing import TENANT

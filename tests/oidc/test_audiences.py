@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.oidc import Refused
+from manifest_auth.protocols.oidc import Refused
 from tests.oidc.desk import Desk
 
 TRUSTED = ("project-1", "https://api.acme.example")

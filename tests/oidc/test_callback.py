@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.oidc import Callback, CallbackAddresses
+from manifest_auth.protocols.oidc import Callback, CallbackAddresses
 from tests.oidc.desk import CALLBACK, SHARED, Desk
 from tests.support.outgoing import TENANT
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.oidc import Client, Refused
-from manifest_auth.outgoing import Outgoing, Unreachable
-from manifest_auth.settings import load
+from manifest_auth.protocols.oidc import Client, Refused
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.runtime.settings import load
 from tests.oidc.desk import Desk
 from tests.support.oidc_socket import Answer
 from tests.support.outgoing import TENANT, get

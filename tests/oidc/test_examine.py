@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.clock import Random
-from manifest_auth.oidc import CallbackAddresses, Finding
+from manifest_auth.protocols.oidc import CallbackAddresses, Finding
+from manifest_auth.runtime.clock import Random
 from tests.oidc.desk import CALLBACK, SHARED, Desk
 from tests.support.oidc_op import new_key
 from tests.support.oidc_socket import Answer

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.oidc import Refused
-from manifest_auth.oidc.keys import read
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.protocols.oidc import Refused
+from manifest_auth.protocols.oidc.keys import read
+from manifest_auth.runtime.outgoing import Unreachable
 from tests.oidc.desk import NOTHING, Desk
 from tests.support.oidc_op import new_key, signed
 

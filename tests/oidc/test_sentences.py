@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.oidc import sentence_for
+from manifest_auth.protocols.oidc import sentence_for
 
 KNOWN = [
     "access_denied",

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 
-from manifest_auth.oidc import Answer, Authorization
-from manifest_auth.oidc.keys import ALGORITHMS
+from manifest_auth.protocols.oidc import Answer, Authorization
+from manifest_auth.protocols.oidc.keys import ALGORITHMS
 from tests.oidc.desk import CALLBACK, EMAIL, VERIFIER, Desk
 from tests.support.oidc_op import new_key
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.oidc import sentence_for
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.protocols.oidc import sentence_for
+from manifest_auth.runtime.outgoing import Unreachable
 from tests.oidc.desk import CALLBACK, VERIFIER, Desk
 from tests.support.oidc_socket import Answer
 

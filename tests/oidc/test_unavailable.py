@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.runtime.outgoing import Unreachable
 from tests.oidc.desk import Desk
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer

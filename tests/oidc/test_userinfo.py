@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.outgoing import Unreachable
+from manifest_auth.runtime.outgoing import Unreachable
 from tests.oidc.desk import EMAIL, Desk
 from tests.support.oidc_op import new_key, signed
 from tests.support.oidc_socket import Answer

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, bindparam, func, insert, select, update
 
-from manifest_auth.operations import expiring, sweeping
-from manifest_auth.operations.expiring import EXPIRING, Expiring, sweep_expired
+from manifest_auth.operations import background_jobs
+from manifest_auth.operations import sweep_expired as expiring
+from manifest_auth.operations.sweep_expired import EXPIRING, Expiring, sweep_expired
 from manifest_auth.store import SystemUnit, crossing, open_store, unowned
 from manifest_auth.store.tables import known_origins, sessions, throttles
 from tests.support.house import App
@@ -50,7 +51,7 @@ async def fill(app: App, rows: int = ROWS) -> str:
                 unit.change(statement, key=f"{mine}{number}", at=number)
             unit.change(statement, key=f"{mine}today", at=app.clock.now_ms())
 
-    await app.house.store.write(work)
+    await app.services.store.write(work)
     return mine
 
 
@@ -58,7 +59,7 @@ async def left(app: App, mine: str) -> list[int]:
     def work(unit: SystemUnit) -> list[int]:
         return [unit.all(_LEFT[table], like=f"{mine}%")[0][0] for table in TABLES]
 
-    return await app.house.store.read(work)
+    return await app.services.store.read(work)
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +80,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 async def test_a_round_drops_all_that_expired_in_small_steps(app: App, steps: list[tuple[str, int]]) -> None:
     mine = await fill(app)
-    assert await sweep_expired(app.house)
+    assert await sweep_expired(app.services)
     assert await left(app, mine) == [1, 1, 1]
     assert max(gone for _, gone in steps) <= 200
     assert sum(gone for _, gone in steps) >= 3 * ROWS
@@ -88,7 +89,7 @@ async def test_a_round_drops_all_that_expired_in_small_steps(app: App, steps: li
 
 async def test_a_sign_in_comes_in_between_the_steps(app: App, steps: list[tuple[str, int]]) -> None:
     mine = await fill(app, 1000)
-    sweeping_now = asyncio.create_task(sweep_expired(app.house))
+    sweeping_now = asyncio.create_task(sweep_expired(app.services))
     while not steps:
         await asyncio.sleep(0)
     assert (await app.sign_in()).status == 200
@@ -101,8 +102,8 @@ async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pyte
     mine = await fill(app)
     with monkeypatch.context() as short:
         short.setattr(expiring, "ROUND_S", 0)
-        assert not await sweep_expired(app.house)
-    assert await sweep_expired(app.house)
+        assert not await sweep_expired(app.services)
+    assert await sweep_expired(app.services)
     assert await left(app, mine) == [1, 1, 1]
     slept: list[float] = []
 
@@ -113,31 +114,31 @@ async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pyte
 
     rounds = iter([False, True])
 
-    async def swept(_house: Any) -> bool:
+    async def swept(_services: Any) -> bool:
         return next(rounds)
 
-    monkeypatch.setattr(sweeping, "sweep_expired", swept)
-    monkeypatch.setattr(sweeping, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(background_jobs, "sweep_expired", swept)
+    monkeypatch.setattr(background_jobs, "asyncio", SimpleNamespace(sleep=sleep))
     with pytest.raises(asyncio.CancelledError):
-        await sweeping.run(app.house)
-    assert slept == [sweeping.EVERY_S, sweeping.GO_ON_S, sweeping.EVERY_S]
+        await background_jobs.run(app.services)
+    assert slept == [background_jobs.EVERY_S, background_jobs.GO_ON_S, background_jobs.EVERY_S]
 
 
 async def test_nodes_that_sweep_at_once_wait_for_nobody_and_lose_nothing(
     app: App, steps: list[tuple[str, int]]
 ) -> None:
     mine = await fill(app)
-    assert all(await asyncio.gather(*(sweep_expired(app.house) for _ in range(3))))
-    await sweep_expired(app.house)  # what one held when another one looked
+    assert all(await asyncio.gather(*(sweep_expired(app.services) for _ in range(3))))
+    await sweep_expired(app.services)  # what one held when another one looked
     assert await left(app, mine) == [1, 1, 1]
     assert sum(gone for what, gone in steps if what == "sessions") == ROWS
 
 
 async def test_a_counter_that_is_used_meanwhile_stays(app: App) -> None:
-    if not app.house.settings.on_postgres:
+    if not app.services.settings.on_postgres:
         pytest.skip("SQLite has one writer at a time")
     mine = await fill(app, 3)
-    other = open_store(app.house.settings.database, 1)
+    other = open_store(app.services.settings.database, 1)
     await other.open()
     held, go = asyncio.Event(), asyncio.Event()
 
@@ -150,17 +151,17 @@ async def test_a_counter_that_is_used_meanwhile_stays(app: App) -> None:
 
     holding = asyncio.create_task(hold())
     await held.wait()
-    assert await asyncio.wait_for(sweep_expired(app.house), 10)
+    assert await asyncio.wait_for(sweep_expired(app.services), 10)
     assert (await left(app, mine))[0] == 2
     go.set()
     await holding
     await other.close()
-    await sweep_expired(app.house)
+    await sweep_expired(app.services)
     assert (await left(app, mine))[0] == 2
 
 
 async def test_nothing_is_written_where_nothing_expired(app: App) -> None:
     with counted_statements() as seen:
-        assert await sweep_expired(app.house)
+        assert await sweep_expired(app.services)
     assert [text for text in seen if text.startswith("DELETE")] == []
     assert len(seen) == len(EXPIRING)

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import LargeBinary, bindparam, insert, select, update
 
-from manifest_auth import admins, audit, trail
+from manifest_auth import audit
+from manifest_auth import audit as trail
+from manifest_auth.accounts import admins
 from manifest_auth.audit import Event, Origin
-from manifest_auth.clock import Random
-from manifest_auth.mail_queue import queue
-from manifest_auth.operations import reencrypting
-from manifest_auth.operations.reencrypting import SEALED, Report, Sealed, reencrypt
-from manifest_auth.sealing import CannotOpen, Macs, Sealer, SecretKeys
+from manifest_auth.operations import reencrypt as reencrypting
+from manifest_auth.operations.reencrypt import SEALED, Report, Sealed, reencrypt
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import CannotOpen, Macs, Sealer, SecretKeys
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 from tests.storage import rows
@@ -32,7 +33,7 @@ _WHY = "the test looks at all that is sealed"
 @pytest.fixture(autouse=True)
 def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
-    monkeypatch.setattr(queue, "due", lambda *_: [])
+    monkeypatch.setattr("manifest_auth.mail_queue.rows.due", lambda *_: [])
 
 
 def one(*keys: bytes) -> Sealer:
@@ -52,18 +53,18 @@ async def sealed(app: App, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[lis
     tenant_id = app.ids.get("acme", 1)
     for part in SEALED:
         for _ in range(7):
-            await app.house.store.write(lambda unit, part=part: _add(unit, part, tenant_id))  # type: ignore[misc]
+            await app.services.store.write(lambda unit, part=part: _add(unit, part, tenant_id))  # type: ignore[misc]
     yield [await keys_of(app) for _ in range(2)]
     _set_keys(app, NEWER, NEW, OLD)
-    await reencrypt(app.house, quiet)
+    await reencrypt(app.services, quiet)
     _set_keys(app, OLD, NEWER)
-    await reencrypt(app.house, quiet)
+    await reencrypt(app.services, quiet)
     _set_keys(app, OLD)
 
 
 def _set_keys(app: App, *keys: bytes) -> None:
-    app.house.sealer.keys = SecretKeys(keys)
-    app.house.store.macs = Macs(app.house.sealer.keys)
+    app.services.sealer.keys = SecretKeys(keys)
+    app.services.store.macs = Macs(app.services.sealer.keys)
 
 
 def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
@@ -98,7 +99,7 @@ async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
     found: dict[str, list[bool]] = {}
     for part in SEALED:
         statement = select(*(part.column.table.c[name] for name in part.shown)).where(part.column.is_not(None))
-        for row in await app.house.store.read(lambda unit, s=statement: unit.all(crossing(s, because=_WHY))):  # type: ignore[misc]
+        for row in await app.services.store.read(lambda unit, s=statement: unit.all(crossing(s, because=_WHY))):  # type: ignore[misc]
             values = dict(zip(part.shown, row, strict=True))
             try:
                 one(*keys).open(values[part.column.name], sealed_for(part.column, **values))
@@ -117,7 +118,7 @@ def test_every_column_of_bytes_says_how_it_is_sealed() -> None:
 
 async def test_all_is_sealed_anew_and_nobody_is_signed_out(app: App, sealed: list[Keys]) -> None:
     _set_keys(app, NEW, OLD)
-    report = await reencrypt(app.house, quiet)
+    report = await reencrypt(app.services, quiet)
     assert (report.lost, report.is_unfinished) == ([], False)
     found = await opening(app, NEW)
     assert set(found) == {part.name for part in SEALED}
@@ -127,17 +128,17 @@ async def test_all_is_sealed_anew_and_nobody_is_signed_out(app: App, sealed: lis
         assert report.renewed[name] >= 4
     assert not any(any(opened) for opened in (await opening(app, OLD)).values())
     _set_keys(app, NEW)
-    assert await app.house.keys.refresh() is True
+    assert await app.services.keys.refresh() is True
     for keys in sealed:
         assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
-    assert await app.house.keys.refresh() is False
+    assert await app.services.keys.refresh() is False
 
 
 async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: list[Keys]) -> None:
-    store, chains = app.house.store, [0, app.ids["acme"]]
+    store, chains = app.services.store, [0, app.ids["acme"]]
     await swept(app)
     _set_keys(app, NEW, OLD)
-    report = await reencrypt(app.house, quiet)
+    report = await reencrypt(app.services, quiet)
     assert [report.renewed[f"audit_{which}.mac"] >= 2 for which in ("heads", "anchors")] == [True, True]
     _set_keys(app, NEW)
     for chain in chains:
@@ -146,7 +147,7 @@ async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: lis
 
 async def test_an_older_key_that_was_taken_away_too_early_is_told_and_can_be_put_back(app: App) -> None:
     """What was recorded meanwhile carries the doubt along, and loses it when the key is there again."""
-    acme, store = app.ids["acme"], app.house.store
+    acme, store = app.ids["acme"], app.services.store
 
     async def faults() -> list[str]:
         return sorted(fault.kind for fault in (await trail.verify(store, acme, lambda _: None)).faults)
@@ -158,14 +159,14 @@ async def test_an_older_key_that_was_taken_away_too_early_is_told_and_can_be_put
     await record(app, acme)
     await record(app, acme)
     assert await faults() == ["anchor", "head"]
-    assert f"audit_heads/{acme}" in (await reencrypt(app.house, quiet)).lost
+    assert f"audit_heads/{acme}" in (await reencrypt(app.services, quiet)).lost
     _set_keys(app, NEW, OLD)
     assert await faults() == []
-    assert (await reencrypt(app.house, quiet)).lost == []
+    assert (await reencrypt(app.services, quiet)).lost == []
     _set_keys(app, NEW)
     assert await faults() == []
     _set_keys(app, OLD, NEW)
-    await reencrypt(app.house, quiet)
+    await reencrypt(app.services, quiet)
 
 
 async def swept(app: App) -> None:
@@ -173,18 +174,18 @@ async def swept(app: App) -> None:
     for chain in (0, app.ids["acme"]):
         await record(app, chain)
     app.clock.advance(60)
-    assert await trail.sweep(app.house.store, before=app.clock.now_ms(), now=app.clock.now_ms()) > 0
+    assert await trail.sweep(app.services.store, before=app.clock.now_ms(), now=app.clock.now_ms()) > 0
 
 
 async def record(app: App, chain: int) -> None:
     origin = Origin(app.clock.now_ms(), "system", "", "test")
-    await app.house.store.of(chain).write(lambda unit: audit.record(unit, origin, Event.SIGNED_OUT))
+    await app.services.store.of(chain).write(lambda unit: audit.record(unit, origin, Event.SIGNED_OUT))
 
 
 async def test_a_second_time_there_is_nothing_to_do(app: App, sealed: list[Keys]) -> None:
     _set_keys(app, NEW, OLD)
-    first = await reencrypt(app.house, quiet)
-    again = await reencrypt(app.house, quiet)
+    first = await reencrypt(app.services, quiet)
+    again = await reencrypt(app.services, quiet)
     assert sum(first.renewed.values()) > 20
     assert (sum(again.renewed.values()), again.seen) == (0, first.seen)
 
@@ -200,11 +201,11 @@ async def test_broken_off_it_goes_on_where_it_was(app: App, sealed: list[Keys]) 
             raise Enough
 
     with pytest.raises(Enough):
-        await reencrypt(app.house, break_off)
+        await reencrypt(app.services, break_off)
     half = [one_row for opened in (await opening(app, NEW)).values() for one_row in opened]
     assert 0 < sum(half) < len(half)
     assert all(all(opened) for opened in (await opening(app, NEW, OLD)).values())
-    await reencrypt(app.house, quiet)
+    await reencrypt(app.services, quiet)
     assert all(all(opened) for opened in (await opening(app, NEW)).values())
 
 
@@ -220,16 +221,16 @@ async def test_what_no_key_opens_is_named_and_left_alone(app: App, sealed: list[
         mark["key"] = dict(zip(part.shown, first, strict=True))["key"]
         unit.change(crossing(change, because=_WHY), of=mark["key"], value=mark["value"])
 
-    await app.house.store.write(spoil)
+    await app.services.store.write(spoil)
     _set_keys(app, NEW, OLD)
-    report: Report = await reencrypt(app.house, quiet)
+    report: Report = await reencrypt(app.services, quiet)
     assert report.lost == [f"sign_in_flows/{mark['key']}/secrets"]
     found = await opening(app, NEW)
     assert found["sign_in_flows.secrets"].count(False) == 1
     assert all(all(opened) for name, opened in found.items() if name != "sign_in_flows.secrets")
     assert client
     gone = table.delete().where(table.c.key == bindparam("of"))
-    await app.house.store.write(lambda unit: unit.change(crossing(gone, because=_WHY), of=mark["key"]))
+    await app.services.store.write(lambda unit: unit.change(crossing(gone, because=_WHY), of=mark["key"]))
 
 
 async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, sealed: list[Keys]) -> None:
@@ -240,9 +241,9 @@ async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, seale
 
     def seal_again(what: str, _done: int) -> None:
         if what.startswith("signing_keys") or not beside or beside[-1].done():
-            beside.append(asyncio.ensure_future(app.house.store.write(lambda unit: _add(unit, part, tenant_id))))
+            beside.append(asyncio.ensure_future(app.services.store.write(lambda unit: _add(unit, part, tenant_id))))
 
-    report = await reencrypt(app.house, seal_again)
+    report = await reencrypt(app.services, seal_again)
     assert report.is_unfinished
     await asyncio.gather(*beside)
 
@@ -250,9 +251,9 @@ async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, seale
 async def test_whoever_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
     """The change asks for the very value that was read."""
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
-    rows_before = await app.house.store.read(lambda unit: unit.all(part.first))
+    rows_before = await app.services.store.read(lambda unit: unit.all(part.first))
     row = dict(zip(part.shown, rows_before[0], strict=True))
-    changed = await app.house.store.write(
+    changed = await app.services.store.write(
         lambda unit: unit.change(part.change, before=b"another", renewed=b"lost", **part.key_of(row, "of"))
     )
     assert changed == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.files import path_of
+from manifest_auth.runtime.files import path_of
 from manifest_auth.store import migrate
 from tests.architecture import pages
 from tests.operations.made import BYTES

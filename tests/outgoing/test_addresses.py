@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.outgoing import Outgoing, split
-from manifest_auth.outgoing.addresses import refusal
-from manifest_auth.settings import PrivateTargets, Settings, SettingsError, load
+from manifest_auth.runtime.outgoing import Outgoing, split
+from manifest_auth.runtime.outgoing.ssrf_guard import refusal
+from manifest_auth.runtime.settings import PrivateTargets, Settings, SettingsError, load
 
 EVERYWHERE, NOWHERE = PrivateTargets(True), PrivateTargets(False)
 HOSTED = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}

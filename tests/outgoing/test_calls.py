@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from manifest_auth.metrics import Metrics
-from manifest_auth.outgoing import Outgoing, Unreachable
-from manifest_auth.outgoing.outgoing import MOST_AT_ONCE
-from manifest_auth.settings import load
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.runtime.outgoing.client import MOST_AT_ONCE
+from manifest_auth.runtime.settings import load
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing import TENANT, get, post_form
 

@@ -15,10 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from manifest_auth.outgoing import Outgoing, Unreachable
-from manifest_auth.outgoing.wire import KEEP_S
 from manifest_auth.providers.providers import MOST
-from manifest_auth.settings import Settings, load
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.runtime.outgoing.transport import KEEP_S
+from manifest_auth.runtime.settings import Settings, load
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing import get
 

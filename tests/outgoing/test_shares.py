@@ -7,11 +7,11 @@ import threading
 
 import pytest
 
-from manifest_auth.clock import Clock
-from manifest_auth.oidc import Client
-from manifest_auth.outgoing import Outgoing, Unreachable, names, outgoing
-from manifest_auth.outgoing.shares import Shares
-from manifest_auth.settings import load
+from manifest_auth.protocols.oidc import Client
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable, client, dns
+from manifest_auth.runtime.outgoing.fair_shares import Shares
+from manifest_auth.runtime.settings import load
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.outgoing import get
@@ -101,17 +101,17 @@ async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> No
     held = [
         asyncio.create_task(get(calls, f"https://dead{number}-of-{tenant_id}.example.com/", tenant_id))
         for tenant_id in HOSTILE
-        for number in range(names.MOST + 1)
+        for number in range(dns.MOST + 1)
     ]
     await asyncio.sleep(0.3)
-    assert held_threads > names.COMMON  # all that is common is used up
+    assert held_threads > dns.COMMON  # all that is common is used up
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://alive.example.com:1/", HONEST)
     await asyncio.gather(*held, return_exceptions=True)
     # The calls were given up, the threads are still held: that counts.
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://living.example.com:1/", HONEST)
-    assert held_threads <= names.COMMON + names.OWN * len(HOSTILE)
+    assert held_threads <= dns.COMMON + dns.OWN * len(HOSTILE)
     gate.set()
     await calls.close()
 
@@ -125,7 +125,7 @@ async def test_a_look_up_that_waits_for_the_share_of_one_client_is_not_waited_fo
         return ["127.0.0.1"]
 
     calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
-    held = [asyncio.create_task(get(calls, f"https://dead{n}.example.com/")) for n in range(names.MOST)]
+    held = [asyncio.create_task(get(calls, f"https://dead{n}.example.com/")) for n in range(dns.MOST)]
     held.append(asyncio.create_task(get(calls, "https://shared.example.com:1/")))
     await asyncio.sleep(0.2)
     with pytest.raises(Unreachable, match="cannot connect"):
@@ -155,13 +155,13 @@ async def test_slow_providers_of_some_clients_hold_up_no_other_client_even_at_th
             asyncio.create_task(get(calls, host, tenant_id))
             for tenant_id in HOSTILE
             for host in hosts
-            for _ in range(outgoing.MOST_AT_ONCE)
+            for _ in range(client.MOST_AT_ONCE)
         ]
-        while slow < outgoing.COMMON:
+        while slow < client.COMMON:
             await asyncio.sleep(0.01)
         reply = await get(calls, f"http://{honest_host}:{socket.port}/", HONEST)
         assert reply.status == 200
-        assert slow <= outgoing.COMMON + outgoing.OWN * len(HOSTILE)
+        assert slow <= client.COMMON + client.OWN * len(HOSTILE)
         gate.set()
         await asyncio.gather(*held, return_exceptions=True)
         await calls.close()
@@ -180,7 +180,7 @@ async def test_what_a_provider_publishes_is_fetched_for_each_client_by_its_own_s
         calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "3"}), resolve=here)
         relying_party = Client(calls, Clock())
         hosts = [f"http://{name}.localhost:{socket.port}/" for name in ("a", "b")]
-        held = [asyncio.create_task(get(calls, host)) for host in hosts for _ in range(outgoing.MOST_AT_ONCE)]
+        held = [asyncio.create_task(get(calls, host)) for host in hosts for _ in range(client.MOST_AT_ONCE)]
         await asyncio.sleep(0.2)
         late = asyncio.create_task(relying_party.discover(op.issuer, calls.deadline(1)))
         await asyncio.sleep(0)

@@ -12,9 +12,9 @@ import pytest
 from argon2.low_level import Type, hash_secret_raw
 
 from manifest_auth.errors import Overloaded
-from manifest_auth.passwords import builds
-from manifest_auth.passwords.builds import Build
-from manifest_auth.passwords.pool import NICE, HashFailed, HashPool
+from manifest_auth.runtime.hashing import builds
+from manifest_auth.runtime.hashing.builds import Build
+from manifest_auth.runtime.hashing.pool import NICE, HashFailed, HashPool
 
 SALT = b"somesaltsomesalt"
 

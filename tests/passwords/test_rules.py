@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manifest_auth.accounts.password_rules import check, is_guessable
 from manifest_auth.errors import ValidationError
-from manifest_auth.passwords import check
-from manifest_auth.passwords.rules import is_guessable
 from manifest_auth.tenants import PasswordRules
 
 EIGHT = PasswordRules(min_length=8)

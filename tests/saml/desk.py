@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.support.saml_idp import NOW_MS, Idp, decode, encode
 
 AUDIENCE = "https://acme.manifest.example/api/client/auth/okta-saml/metadata?client=acme"

@@ -7,7 +7,7 @@ import re
 import pytest
 from lxml import etree
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.saml.desk import ACS, AUDIENCE, IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.support.saml_idp import ASSERTION, NOW_MS, STYLES, Idp, Signing, decode, encode
 

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.saml.desk import IDP
 from tests.support.saml_idp import NOW_MS, Idp, encode
 

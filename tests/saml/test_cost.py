@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import pytest
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.saml.desk import OUR_CERTIFICATE, replaced, response, verdict
 from tests.support.saml_idp import Encryption, decode, encode
 from tests.support.saml_signing import EXCLUSIVE

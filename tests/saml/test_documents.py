@@ -7,7 +7,7 @@ import base64
 import pytest
 from lxml import etree
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.saml.desk import refuse, replaced, response, verdict
 from tests.saml.test_wrapping import A, Element, P, part
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.saml.desk import IDP, OUR_CERTIFICATE, OUR_KEY, POLICY, refuse, replaced, response, verdict
 from tests.support.saml_encrypting import CIPHERS
 from tests.support.saml_idp import ASSERTION, NOW_MS, Encryption, Idp, Signing, decode, encode

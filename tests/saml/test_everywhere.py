@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from lxml import etree
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.saml.desk import response, verdict
 from tests.saml.test_wrapping import A, Element, P, S, forged, part
 from tests.support.saml_idp import decode, encode

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.saml.desk import ACS, AUDIENCE, IDP, OUR_CERTIFICATE
 from tests.support.saml_idp import Idp, encode
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
-from manifest_auth import saml
+from manifest_auth.protocols import saml
 from tests.saml.desk import ACS, AUDIENCE, OUR_CERTIFICATE, OUR_KEY
 from tests.support.saml_idp import ASSERTION, NOW_MS, PROTOCOL
 from tests.support.saml_signing import DS, canonical

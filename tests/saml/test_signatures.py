@@ -12,9 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
-from manifest_auth import saml
-from manifest_auth.saml import signatures
-from manifest_auth.saml.signatures import verified
+from manifest_auth.protocols import saml
+from manifest_auth.protocols.saml import signatures
+from manifest_auth.protocols.saml.signatures import verified
 from tests.saml.desk import IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.saml.test_wrapping import A, Element, S, part
 from tests.support.saml_idp import NOW_MS, Idp, Signing, decode, encode

@@ -6,12 +6,12 @@ import itertools
 
 import pytest
 
-from manifest_auth import users
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
 from manifest_auth.store import Store, TenantUnit
-from manifest_auth.users import User
 from tests.storage.conftest import Pair
 
 ADMIN, USER_ADMIN, VIEWER = Role.ADMIN.bit, Role.USER_ADMIN.bit, Role.VIEWER.bit

@@ -10,14 +10,14 @@ from hypothesis import given as each
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, insert, select
 
-from manifest_auth.store import Store, TenantUnit, bound, cell, given, rows
+from manifest_auth.store import Store, TenantUnit, bound, cell, row_list, rows
 from manifest_auth.store.tables import template_steps, template_versions
 from tests.storage.conftest import Pair
 from tests.storage.rows import add
 
 _S, _V = template_steps.c, template_versions.c
 _COLUMNS = ("number", "title", "instructions", "requires_evidence")
-_GIVEN = given("steps")
+_GIVEN = row_list("steps")
 _PUT = bound(
     insert(template_steps).from_select(
         ["version_id", *_COLUMNS],
@@ -36,10 +36,12 @@ async def version_of(store: Store, tenant_id: int) -> int:
 
 async def test_rows_arrive_as_they_were_given(store: Store, pair: Pair) -> None:
     version_id = await version_of(store, pair[0])
-    given = [(1, "'; --", '"a\\b"\n[1]', 0), (2, "123", "", 1), (3, "true", "null", 0), (4, "😀 ü", "\u2028", 1)]
-    done = await store.of(pair[0]).write(lambda unit: unit.change(_PUT, id=version_id, steps=rows(given)))
+    listed_rows = [(1, "'; --", '"a\\b"\n[1]', 0), (2, "123", "", 1), (3, "true", "null", 0), (4, "😀 ü", "\u2028", 1)]
+    done = await store.of(pair[0]).write(lambda unit: unit.change(_PUT, id=version_id, steps=rows(listed_rows)))
     assert done == 4
-    assert await store.of(pair[0]).read(lambda unit: unit.all(_ALL)) == [(pair[0], version_id, *row) for row in given]
+    assert await store.of(pair[0]).read(lambda unit: unit.all(_ALL)) == [
+        (pair[0], version_id, *row) for row in listed_rows
+    ]
     assert await store.of(pair[1]).read(lambda unit: unit.all(_ALL)) == []
 
 

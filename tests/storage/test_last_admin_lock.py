@@ -10,13 +10,13 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy.util.concurrency import await_only
 
-from manifest_auth import users
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
+from manifest_auth.accounts.voiding import no_gain
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
-from manifest_auth.sign_in.voiding import no_gain
 from manifest_auth.store import Store, TenantUnit
-from manifest_auth.users import User
 from tests.storage.conftest import Pair
 
 VIEWER = Role.VIEWER.bit

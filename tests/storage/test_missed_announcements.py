@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from manifest_auth.sessions.tokens import Purpose, keys
 from manifest_auth.store import SystemUnit, open_store
-from manifest_auth.tokens import Purpose, keys
 from tests.support.accounts import keys_of
 from tests.support.house import App, running
 
@@ -34,7 +34,7 @@ async def cut(app: App, database_url: str) -> None:
         await raw.close()
     for is_heard in (False, True):
         async with asyncio.timeout(20):
-            while (app.house.store.version() is not None) is not is_heard:
+            while (app.services.store.version() is not None) is not is_heard:
                 await asyncio.sleep(0.002)
 
 
@@ -48,7 +48,7 @@ async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: 
         return (await app.get(f"/api/{'admin' if is_admins else 'client'}/auth/me", token=token)).status
 
     assert [await status() for _ in range(2)] == [200, 200]
-    key, now = app.house.keys.signing(purpose), app.house.clock.now_ms()
+    key, now = app.services.keys.signing(purpose), app.services.clock.now_ms()
 
     def retire(unit: SystemUnit) -> None:  # and nothing is announced
         unit.change(keys._EXPIRE, of_id=key.id, now=now)
@@ -58,7 +58,7 @@ async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: 
     await other.open()
     await other.write(retire)
     await other.close()
-    if app.house.store.remembers:
+    if app.services.store.remembers:
         assert await status() == 200  # which is what an announcement is for
         await cut(app, database_url)
     assert await status() == 401

@@ -7,12 +7,12 @@ import asyncio
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.util.concurrency import await_only
 
-from manifest_auth import users
+from manifest_auth.accounts import users
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
-from manifest_auth.sign_in import throttle
 from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned
 from manifest_auth.store.tables import installation, throttles
+from manifest_auth.throttle import throttle
 from tests.storage.conftest import Pair
 from tests.storage.test_units_of_work import FIND, LIKE, Value
 

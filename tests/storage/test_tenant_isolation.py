@@ -123,8 +123,8 @@ async def test_a_bound_join_binds_both_sides(store: Store, pair: Pair) -> None:
 
 
 async def test_a_bound_upsert_leaves_another_tenants_row_alone(store: Store, pair: Pair) -> None:
-    from manifest_auth.sign_in import origins
     from manifest_auth.store.tables import known_origins
+    from manifest_auth.throttle import origins
 
     mine, theirs = pair
     stranger = await _user_of(store, theirs)

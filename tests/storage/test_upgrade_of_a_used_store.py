@@ -104,10 +104,12 @@ async def test_the_chains_of_the_audit_trail_are_whole_and_go_on(app: App) -> No
         select(audit_heads.c.sequence, audit_heads.c.hash).where(audit_heads.c.tenant_id == bindparam("t")),
         because="the test reads all chains",
     )
-    found = [dict(zip(columns, row, strict=True)) for row in await app.house.store.read(lambda unit: unit.all(events))]
+    found = [
+        dict(zip(columns, row, strict=True)) for row in await app.services.store.read(lambda unit: unit.all(events))
+    ]
 
     async def head_of(tenant_id: int) -> Any:
-        return await app.house.store.read(lambda unit: unit.first(heads, t=tenant_id))
+        return await app.services.store.read(lambda unit: unit.first(heads, t=tenant_id))
 
     assert len(found) > len(OLD.named("audit_events"))
     for chain in {event["tenant_id"] for event in found}:

@@ -14,8 +14,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from sqlalchemy import select
 
-from manifest_auth import trail
-from manifest_auth.operations.reencrypting import SEALED
+from manifest_auth import audit
+from manifest_auth.operations.reencrypt import SEALED
 from manifest_auth.store import crossing, migrate
 from manifest_auth.store.tables import sealed_for
 from tests.storage import old_stores
@@ -62,10 +62,10 @@ async def test_everything_sealed_opens(app: App) -> None:
     seen = set()
     for part in SEALED:
         statement = crossing(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
-        for row in await app.house.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
+        for row in await app.services.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
             values = dict(zip(part.shown, row, strict=True))
             if values[part.column.name] is not None:
-                assert app.house.sealer.open(values[part.column.name], sealed_for(part.column, **values))
+                assert app.services.sealer.open(values[part.column.name], sealed_for(part.column, **values))
                 seen.add(part.name)
     assert {"signing_keys.secret", "providers.secrets", "kept_tokens.tokens"} <= seen
 
@@ -133,6 +133,6 @@ async def test_its_provider_lets_the_same_people_in(app: App) -> None:
 
 async def test_the_chains_of_the_audit_trail_are_whole_and_go_on(app: App) -> None:
     for _ in range(2):
-        verdicts = await trail.verify_all(app.house.store, lambda _: None, {})
+        verdicts = await audit.verify_all(app.services.store, lambda _: None, {})
         assert [(v.chain, v.client, v.faults) for v in verdicts] == [(0, None, []), (1, "acme", []), (2, "globex", [])]
         assert (await app.sign_in("author@acme.example")).status == 200

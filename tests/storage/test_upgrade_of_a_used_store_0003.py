@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import select
 
 from manifest_auth import audit
-from manifest_auth.operations.reencrypting import SEALED
+from manifest_auth.operations.reencrypt import SEALED
 from manifest_auth.store import crossing, migrate
 from manifest_auth.store.tables import audit_events, file_totals, sealed_for
 from tests.storage import old_stores
@@ -62,7 +62,7 @@ async def test_the_files_of_each_client_are_counted(app: App) -> None:
     for file in OLD.rows["files"]:
         sums[file["tenant_id"]] = sums.get(file["tenant_id"], 0) + file["size"]
     statement = crossing(select(file_totals.c.tenant_id, file_totals.c.bytes), because=_WHY)
-    found = await app.house.store.read(lambda unit: unit.all(statement))
+    found = await app.services.store.read(lambda unit: unit.all(statement))
     assert {row[0]: row[1] for row in found} == sums
     assert sum(sums.values()) > 0
 
@@ -112,10 +112,10 @@ async def test_everything_sealed_opens(app: App) -> None:
     seen = set()
     for part in SEALED:
         statement = crossing(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
-        for row in await app.house.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
+        for row in await app.services.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
             values = dict(zip(part.shown, row, strict=True))
             if values[part.column.name] is not None:
-                assert app.house.sealer.open(values[part.column.name], sealed_for(part.column, **values))
+                assert app.services.sealer.open(values[part.column.name], sealed_for(part.column, **values))
                 seen.add(part.name)
     assert {"signing_keys.secret", "providers.secrets", "sign_in_flows.secrets", "kept_tokens.tokens"} <= seen
 
@@ -131,7 +131,9 @@ async def test_the_chains_of_the_audit_trail_are_whole_and_go_on(app: App) -> No
     await app.sign_in("author@acme.example")
     events = crossing(select(audit_events).order_by(audit_events.c.sequence), because=_WHY)
     columns = audit_events.c.keys()
-    found = [dict(zip(columns, row, strict=True)) for row in await app.house.store.read(lambda unit: unit.all(events))]
+    found = [
+        dict(zip(columns, row, strict=True)) for row in await app.services.store.read(lambda unit: unit.all(events))
+    ]
     assert len(found) > len(OLD.named("audit_events"))
     for chain in {event["tenant_id"] for event in found}:
         before, number = "0" * 64, 0

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import trail
-from manifest_auth.sealing import CannotOpen, SecretKeys
+from manifest_auth import audit
+from manifest_auth.runtime.sealing import CannotOpen, SecretKeys
 from manifest_auth.store import migrate, open_store
 from tests.storage import old_stores
 from tests.storage.old_stores import Rows
@@ -60,7 +60,7 @@ def test_the_ends_are_signed_and_tied_to_each_other(kept: Rows) -> None:
 
 async def test_the_trail_is_whole_and_goes_on(app: App) -> None:
     for _ in range(2):
-        verdicts = await trail.verify_all(app.house.store, lambda _: None, {})
+        verdicts = await audit.verify_all(app.services.store, lambda _: None, {})
         assert [(v.chain, v.client, v.faults) for v in verdicts] == [(0, None, []), (1, "acme", []), (2, "globex", [])]
         assert (await app.sign_in("author@acme.example")).status == 200
     assert (await app.get("/api/admin/audit", token=await app.admin_token())).status == 200

@@ -13,23 +13,23 @@ import asyncpg
 import pytest
 from sqlalchemy import Select, Table
 
-from manifest_auth import users
-from manifest_auth.operations.expiring import EXPIRING, Expiring
+from manifest_auth.accounts import users
+from manifest_auth.operations.sweep_expired import EXPIRING, Expiring
 from manifest_auth.store import Bound, Listing, Store
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import Statement
 from manifest_auth.store.tables import work
 from manifest_auth.work import (
     assignments,
-    editorial,
     files,
     job_log,
-    job_moves,
+    job_operations,
     job_steps,
     jobs,
     records,
     steps,
     template_log,
+    template_operations,
     templates,
     versions,
 )
@@ -42,8 +42,8 @@ LISTINGS: dict[str, Listing[Any]] = {
 #: Reads by key, of one thing or of many at once.
 LOOK_UPS: dict[str, Statement[Any]] = {
     f"{module.__name__.removeprefix('manifest_auth.')}.{name}": statement
-    for module in (assignments, editorial, files, job_log, job_moves, job_steps, jobs, records, steps, template_log,
-                   templates, versions)
+    for module in (assignments, template_operations, files, job_log, job_operations, job_steps, jobs, records, steps,
+                   template_log, templates, versions)
     for name, statement in vars(module).items()
     if isinstance(statement, Bound) and isinstance(statement.source, Select)
 } | {f"users.{name}": getattr(users.users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip

@@ -12,7 +12,7 @@ from unittest import mock
 from sqlalchemy import select
 
 from manifest_auth import tenants
-from manifest_auth.passwords.pool import HashPool
+from manifest_auth.runtime.hashing.pool import HashPool
 from manifest_auth.store import SystemUnit, bound
 from manifest_auth.store.tables import audit_events
 from tests.support.house import App
@@ -47,7 +47,7 @@ async def trail(app: App, client: str) -> list[Recorded]:
         assert tenant is not None
         return unit.of(tenant.id).all(TRAIL)
 
-    return await app.house.store.read(work)
+    return await app.services.store.read(work)
 
 
 async def new_client(app: App, **settings: Any) -> str:

@@ -95,5 +95,5 @@ async def enrolled(of: Desk) -> Phone:
 
 async def events(app: App, client: int = 0) -> list[tuple[str, str, str, dict[str, Any]]]:
     """Event, actor, subject and detail of a client's audit trail; 0: the installation's."""
-    rows = await app.house.store.of(client).read(lambda unit: unit.all(_EVENTS))
+    rows = await app.services.store.of(client).read(lambda unit: unit.all(_EVENTS))
     return [(event, actor, subject, orjson.loads(detail)) for event, actor, subject, detail in rows]

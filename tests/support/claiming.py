@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth.claims import DomainRecords
+from manifest_auth.tenants.claims import DomainRecords
 from tests.support.accounts import new_client, trail
 from tests.support.house import App, Reply
 
@@ -89,8 +89,8 @@ async def release_all(app: App, client: str) -> None:
 @contextlib.contextmanager
 def asking(app: App, *servers: str) -> Iterator[None]:
     """Meanwhile domain records are looked up at these name servers."""
-    before = app.house.domain_records
-    settings = msgspec.structs.replace(app.house.settings, dns_servers=",".join(servers))
-    app.house.domain_records = DomainRecords(settings, app.house.log, app.clock)
+    before = app.services.domain_records
+    settings = msgspec.structs.replace(app.services.settings, dns_servers=",".join(servers))
+    app.services.domain_records = DomainRecords(settings, app.services.log, app.clock)
     yield
-    app.house.domain_records = before
+    app.services.domain_records = before

@@ -11,7 +11,7 @@ import hmac
 import json
 from typing import Any
 
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.support.house import App
 
 HEADER = '{"alg":"HS256","typ":"JWT"}'
@@ -40,4 +40,4 @@ def hs256(key: bytes, header: str, payload: str | bytes) -> str:
 def minted(app: App, claims: dict[str, Any] | str, *, header: str = HEADER, purpose: Purpose = Purpose.ACCESS) -> str:
     """Signed with the real key of a purpose."""
     payload = claims if isinstance(claims, str) else json.dumps(claims)
-    return hs256(app.house.keys.signing(purpose).raw, header, payload)
+    return hs256(app.services.keys.signing(purpose).raw, header, payload)

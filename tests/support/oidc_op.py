@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from tests.support.oidc_socket import Answer, Asked, Socket
 
 WELL_KNOWN = "/.well-known/openid-configuration"

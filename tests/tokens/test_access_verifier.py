@@ -8,7 +8,7 @@ import json
 import pytest
 
 from manifest_auth.errors import InvalidToken
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
 from tests.support.admin_desk import another, desk
 from tests.support.envelope import check_refusal
@@ -31,7 +31,7 @@ async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) 
 
 
 async def test_no_more_than_20000_tokens_are_remembered_and_the_oldest_go(app: App) -> None:
-    verified, claims = app.house.verified, claims_of((await keys_of(app)).token)
+    verified, claims = app.services.verified, claims_of((await keys_of(app)).token)
     tokens = [minted(app, {**claims, "jti": f"one-{number}"}) for number in range(MOST + 5)]
     for token in tokens:
         await verified.verify(Purpose.ACCESS, token, app.clock.ms)
@@ -46,7 +46,7 @@ async def test_what_was_refused_is_not_remembered(app: App) -> None:
     forged = minted(app, {**claims, "aud": "another"})
     for _ in range(2):
         check_refusal(await app.me(forged), 401, "INVALID_TOKEN")
-    assert not app.house.verified.knows(forged)
+    assert not app.services.verified.knows(forged)
 
 
 @pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
@@ -57,14 +57,14 @@ async def test_a_users_token_names_a_client_and_an_admins_names_none(app: App, p
     for client in ("acme", ""):
         token = minted(app, {**usual, "aud": aud, "client": client}, purpose=purpose)
         if (client != "") == (purpose is Purpose.ACCESS):
-            assert (await app.house.verified.verify(purpose, token, app.clock.ms)).client == client
+            assert (await app.services.verified.verify(purpose, token, app.clock.ms)).client == client
         else:
             with pytest.raises(InvalidToken):
-                await app.house.verified.verify(purpose, token, app.clock.ms)
+                await app.services.verified.verify(purpose, token, app.clock.ms)
 
 
 async def test_what_was_verified_for_one_purpose_is_not_remembered_for_another(app: App) -> None:
-    token, verified = (await keys_of(app)).token, app.house.verified
+    token, verified = (await keys_of(app)).token, app.services.verified
     assert (await app.me(token)).status == 200
     admins = await app.admin_token()
     assert (await app.get("/api/admin/clients", token=admins)).status == 200

@@ -15,15 +15,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from manifest_auth.app import build_house
+from manifest_auth.app import build_services
+from manifest_auth.runtime.settings import load
 from manifest_auth.sessions import Chain
-from manifest_auth.settings import load
-from manifest_auth.tokens import Rotation, Shown, rotate
-from manifest_auth.tokens.refresh import Verdict, judge
+from manifest_auth.sessions.tokens import Rotation, Shown, rotate
+from manifest_auth.sessions.tokens.refresh import Verdict, judge
 from tests.support.house import FAST
 
 GRACE = 10_000
-HOUSE = build_house(load({**FAST, "MANIFEST_DATABASE_URL": "sqlite:////nonexistent/never-opened.db"}))
+TOOLS = build_services(load({**FAST, "MANIFEST_DATABASE_URL": "sqlite:////nonexistent/never-opened.db"})).tokens
 NAMES = st.sampled_from(["a", "b", "c", "d", "e"])
 
 
@@ -72,7 +72,7 @@ class Story(RuleBasedStateMachine):
         good = self.is_good(shown)
         was = self.chain
         rotation = Rotation(lambda: self.chain, self.advance, self.strict)
-        given_ids = rotate(HOUSE, shown, rotation, self.now)
+        given_ids = rotate(TOOLS, shown, rotation, self.now)
         assert (given_ids is not None) == good
         if given_ids is None:
             self.alive = False  # the server ends the session
@@ -149,11 +149,11 @@ def test_of_all_children_exactly_one_commits_in_any_order() -> None:
     first = Shown("s", "first", "-", 0)
     children = []
     for _ in range(20):
-        ids = rotate(HOUSE, first, rotation, 0)
+        ids = rotate(TOOLS, first, rotation, 0)
         assert ids is not None
         children.append(Shown("s", ids[0], ids[1] or "-", 0))
     assert row.commits == 0
-    answers = [rotate(HOUSE, child, rotation, 0) for child in children]
+    answers = [rotate(TOOLS, child, rotation, 0) for child in children]
     assert row.commits == 1
     assert all(answer is not None for answer in answers)
     assert row.chain == Chain(children[0].own, "first", 0)
@@ -163,4 +163,4 @@ def test_a_lost_race_is_judged_by_what_the_winner_left() -> None:
     """Between the look and the update another child commits: the loser is a sibling then, and gets what it got."""
     looks = [Chain("first", None, 0), Chain("winner", "first", 0)]
     rotation = Rotation(lambda: looks.pop(0) if len(looks) > 1 else looks[0], lambda before, after: False, False)
-    assert rotate(HOUSE, Shown("s", "loser", "first", 0), rotation, 0) == ("winner", "first")
+    assert rotate(TOOLS, Shown("s", "loser", "first", 0), rotation, 0) == ("winner", "first")

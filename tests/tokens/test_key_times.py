@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.tokens import Purpose
+from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
 from tests.support.house import App
 
@@ -19,9 +19,9 @@ LIVES = {
 
 @pytest.mark.parametrize("purpose", LIVES)
 async def test_it_verifies_as_long_as_what_it_signed_and_two_minutes_more(app: App, purpose: Purpose) -> None:
-    ring = app.house.keys
+    ring = app.services.keys
     before = ring.signing(purpose).id
-    await app.house.store.write(ring.rotate)
+    await app.services.store.write(ring.rotate)
     assert await ring.refresh()
     assert ring.signing(purpose).id != before
     app.clock.advance(LIVES[purpose] + 119)
@@ -32,7 +32,7 @@ async def test_it_verifies_as_long_as_what_it_signed_and_two_minutes_more(app: A
 
 async def test_the_tokens_of_a_key_that_was_replaced_are_good_to_their_last_second(app: App) -> None:
     keys = await keys_of(app)
-    await app.house.store.write(app.house.keys.rotate)
+    await app.services.store.write(app.services.keys.rotate)
     app.clock.advance(86_399)
     assert (await app.me(keys.token)).status == 200
     app.clock.advance(1)

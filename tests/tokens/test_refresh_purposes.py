@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth import sessions
-from manifest_auth.tokens import Purpose
-from manifest_auth.tokens.refresh import mint, verify
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens.refresh import mint, verify
 from tests.support.accounts import keys_of
 from tests.support.envelope import check_refusal
 from tests.support.forging import claims_of
@@ -28,7 +28,7 @@ async def _shown(app: App, path: str) -> str:
 )
 async def test_the_key_of_another_purpose_signs_none(app: App, path: str, own: Purpose, other: Purpose) -> None:
     """The token of a real session, made anew to the letter with one key and with the other."""
-    ring, text = app.house.keys, await _shown(app, path)
+    ring, text = app.services.keys, await _shown(app, path)
     shown = verify([ring.signing(own).raw], text, app.clock.ms)
 
     def made(purpose: Purpose) -> str:
@@ -45,9 +45,9 @@ async def test_a_refresh_token_ends_with_its_session_at_the_latest(app: App) -> 
     """By its own word, and not only because the session is over then."""
     keys = await keys_of(app)
     session_id = claims_of(keys.token)["sid"]
-    session = await app.house.store.read(lambda unit: sessions.read(unit, session_id))
+    session = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
     assert session is not None
-    text, ring = keys.refresh_token, app.house.keys
+    text, ring = keys.refresh_token, app.services.keys
     day = 86_400_000
     while app.clock.ms + 7 * day < session.ends_at:
         app.clock.advance(6 * 86_400)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifest_auth.errors import InvalidToken, TokenExpired
-from manifest_auth.tokens.refresh import TEXT_LENGTH, mint, verify
+from manifest_auth.sessions.tokens.refresh import TEXT_LENGTH, mint, verify
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 SESSION = base64.urlsafe_b64encode(bytes(range(16))).rstrip(b"=").decode()

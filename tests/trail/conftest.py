@@ -11,11 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from manifest_auth import audit, trail
-from manifest_auth.audit import Event, Origin, Point
+from manifest_auth import audit
+from manifest_auth import audit as trail
+from manifest_auth.audit import Event, Origin, Point, Verdict
 from manifest_auth.store import Store, TenantUnit, open_store
 from manifest_auth.store.migrate import upgrade
-from manifest_auth.trail import Verdict
 from tests.support.house import MACS, the_keys
 
 _numbers = itertools.count(100)

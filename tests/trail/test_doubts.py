@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
-from manifest_auth.sealing import Macs, SecretKeys
+from manifest_auth.runtime.sealing import Macs, SecretKeys
 from manifest_auth.store import open_store
 from tests.support.house import MACS, SECRET_KEY
 from tests.trail.conftest import Chain

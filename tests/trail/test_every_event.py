@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import trail
+from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.cli import keys as key_commands
 from manifest_auth.cli.main import parser
-from manifest_auth.operations.deleting import sweep_clients
+from manifest_auth.operations.delete_clients import sweep_clients
 from tests.contract import test_claims_directories as directories
 from tests.contract import test_claims_directory_proof as proofs
 from tests.contract import test_claims_owners as domain_owners
@@ -226,14 +226,14 @@ async def _clients(story: Story) -> None:
         await story.do("POST", f"{path}/suspend")
     async with expects(Event.CLIENT_RESTORED, root, me):
         await story.do("POST", f"{path}/restore")
-    await trail.cut(app.house.store, number, app.clock.ms + 1, app.clock.ms)
+    await audit.cut(app.services.store, number, app.clock.ms + 1, app.clock.ms)
     assert [found[:3] for found in await events(app, number)] == [(Event.AUDIT_SWEPT.value, "system", "")]
     story.seen.add(Event.AUDIT_SWEPT)
     async with expects(Event.CLIENT_DELETION_STARTED, root, me), expects(Event.CLIENT_DELETION_STARTED, root, me, 0):
         await story.do("DELETE", path)
     app.clock.advance(31 * 86_400)
     async with expects(Event.CLIENT_DELETED, "system", me, 0):
-        await sweep_clients(app.house)
+        await sweep_clients(app.services)
 
 
 async def _admins(story: Story) -> None:
@@ -266,7 +266,7 @@ async def _admins(story: Story) -> None:
 
 
 async def _keys(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    root, settings = f"admin:{story.root.id}", story.app.house.settings
+    root, settings = f"admin:{story.root.id}", story.app.services.settings
     [made] = [found for found in await events(story.app) if found[0] == Event.KEYS_MADE.value]
     assert made[1:3] == ("system", "")
     story.seen.add(Event.KEYS_MADE)

@@ -9,10 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
-from manifest_auth import audit, trail
-from manifest_auth.audit import MOST_SKEW_MS, Event, Origin
+from manifest_auth import audit
+from manifest_auth import audit as trail
+from manifest_auth.audit import MOST_SKEW_MS, Event, Origin, Span
 from manifest_auth.store import Store, TenantUnit
-from manifest_auth.trail import Span
 from tests.trail.conftest import Chain
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
-from manifest_auth.refusals import EVERY_MS, Refusals
+from manifest_auth.audit.refusals import EVERY_MS, Refusals
+from manifest_auth.store import Store
 from tests.support.accounts import Recorded, act_on, keys_of, new_client, new_user, trail
 from tests.support.admin_desk import Desk, another, desk, enrolled, events, sign_in
 from tests.support.house import App, FrozenClock
@@ -106,9 +109,9 @@ async def test_a_code_that_was_shown_before_is_told_from_a_wrong_one(app: App, m
 
 
 def test_what_is_remembered_of_callers_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("manifest_auth.refusals.MOST", 3)
+    monkeypatch.setattr("manifest_auth.audit.refusals.MOST", 3)
     clock = FrozenClock()
-    told = Refusals(clock)
+    told = Refusals(clock, cast(Store, None))
     assert [told.count(number) for number in range(5)] == [0, 0, 0, None, None]
     assert told.count(1) is None
     clock.advance(EVERY_MS / 1000)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth import trail
-from manifest_auth.audit import Event
-from manifest_auth.operations.sweeping import sweep_trail
+from manifest_auth import audit
+from manifest_auth.audit import Event, retention
+from manifest_auth.operations.background_jobs import sweep_trail
 from manifest_auth.store import Store
-from manifest_auth.trail import retention
 from tests.support.accounts import new_client, new_user
 from tests.support.accounts import trail as events_of
 from tests.support.house import running
@@ -18,7 +17,7 @@ DAY = 86_400
 
 
 async def test_old_events_go_and_the_rest_is_whole(store: Store, chain: Chain) -> None:
-    assert await trail.sweep(store, before=6_000, now=50_000) >= 5  # nine events, a second apart, the first at 1,000
+    assert await audit.sweep(store, before=6_000, now=50_000) >= 5  # nine events, a second apart, the first at 1,000
     verdict = await chain.verdict()
     assert verdict.faults == []
     assert (verdict.start.sequence, verdict.end.sequence, verdict.events) == (5, 10, 5)
@@ -28,8 +27,8 @@ async def test_old_events_go_and_the_rest_is_whole(store: Store, chain: Chain) -
 
 async def test_it_is_an_event_itself(store: Store, chain: Chain) -> None:
     noted = await chain.verdict()
-    await trail.sweep(store, before=6_000, now=50_000)
-    lines = [line async for some in trail.export(store, [chain.number]) for line in some.lines]
+    await audit.sweep(store, before=6_000, now=50_000)
+    lines = [line async for some in audit.export(store, [chain.number]) for line in some.lines]
     assert b'"audit_swept"' in lines[-1]
     assert b'"sequence":5' in lines[-1].partition(b'"detail":')[2]
     assert b'"at":"1970-01-01T00:00:50.000Z"' in lines[-1]
@@ -37,17 +36,17 @@ async def test_it_is_an_event_itself(store: Store, chain: Chain) -> None:
 
 
 async def test_what_is_younger_stays_and_nothing_is_swept_twice(store: Store, chain: Chain) -> None:
-    assert await trail.sweep(store, before=1_000, now=50_000) == 0
+    assert await audit.sweep(store, before=1_000, now=50_000) == 0
     assert (await chain.verdict()).events == 9
-    await trail.sweep(store, before=6_000, now=50_000)
+    await audit.sweep(store, before=6_000, now=50_000)
     end = (await chain.verdict()).end
-    assert await trail.sweep(store, before=6_000, now=50_000) == 0
+    assert await audit.sweep(store, before=6_000, now=50_000) == 0
     assert (await chain.verdict()).end == end
 
 
 async def test_all_of_it_may_go_and_what_tells_of_that_stays(store: Store, chain: Chain) -> None:
     for now in (10_000_000, 20_000_000, 30_000_000):
-        await trail.sweep(store, before=now - 1, now=now)
+        await audit.sweep(store, before=now - 1, now=now)
     verdict = await chain.verdict()
     assert verdict.faults == []
     assert (verdict.start.sequence, verdict.end.sequence) == (9, 10)
@@ -58,7 +57,7 @@ async def test_all_of_it_may_go_and_what_tells_of_that_stays(store: Store, chain
 @pytest.mark.parametrize("batch", [1, 2, 4])
 async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     monkeypatch.setattr(retention, "BATCH", batch)
-    await trail.sweep(store, before=9_000, now=50_000)
+    await audit.sweep(store, before=9_000, now=50_000)
     verdict = await chain.verdict()
     assert verdict.faults == []
     assert verdict.start.sequence == 8
@@ -68,7 +67,7 @@ async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.
 async def test_many_chains_are_all_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "CHAINS", 2)
     others = [await begun(store, chain.url, chain.number + 10_000 + n) for n in range(5)]
-    await trail.sweep(store, before=6_000, now=50_000)
+    await audit.sweep(store, before=6_000, now=50_000)
     for one in (chain, *others):
         assert (await one.verdict()).start.sequence == 5
 
@@ -96,7 +95,7 @@ ACTS = {
 
 @pytest.mark.parametrize("act", ACTS)
 async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act: str) -> None:
-    await trail.sweep(store, before=6_000, now=50_000)
+    await audit.sweep(store, before=6_000, now=50_000)
     statements, expected = ACTS[act]
     await chain.by_hand(*statements.split(";"))
     assert await chain.faults() == expected
@@ -104,7 +103,7 @@ async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act
 
 async def test_a_chain_is_proved_while_it_is_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
     """Retention overtakes whoever walks along the chain: the walk goes on behind the anchor."""
-    monkeypatch.setattr("manifest_auth.trail.stored.BATCH", 2)
+    monkeypatch.setattr("manifest_auth.audit.chain_rows.BATCH", 2)
     reads = 0
     real = type(store).read
 
@@ -113,7 +112,7 @@ async def test_a_chain_is_proved_while_it_is_swept(store: Store, chain: Chain, m
         reads += 1
         if reads == 3:  # four events were looked at
             monkeypatch.setattr(type(store), "read", real)
-            await trail.sweep(store, before=8_000, now=50_000)
+            await audit.sweep(store, before=8_000, now=50_000)
         return await real(self, work)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(store), "read", reading)
@@ -126,19 +125,20 @@ async def test_the_setting_says_how_long_and_the_default_is_for_ever(database_ur
     async with running(database_url) as app:
         client = await new_client(app)
         app.clock.advance(3650 * DAY)
-        await sweep_trail(app.house)
+        await sweep_trail(app.services)
         assert [event.event for event in await events_of(app, client)] == ["client_created"]
     async with running(database_url, MANIFEST_AUDIT_DAYS="30") as app:
         client = await new_client(app)
         app.clock.advance(29 * DAY)
         await new_user(app, client)
-        await sweep_trail(app.house)
+        await sweep_trail(app.services)
         assert [event.event for event in await events_of(app, client)] == ["client_created", "user_created"]
         app.clock.advance(2 * DAY)
-        await sweep_trail(app.house)
+        await sweep_trail(app.services)
         assert [event.event for event in await events_of(app, client)] == ["user_created", Event.AUDIT_SWEPT.value]
         verdicts = [
-            await trail.verify(app.house.store, n, lambda _: None) for n in await trail.all_chains(app.house.store)
+            await audit.verify(app.services.store, n, lambda _: None)
+            for n in await audit.all_chains(app.services.store)
         ]
         faulty = [verdict for verdict in verdicts if verdict.faults]
         assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # which nobody created, in tests

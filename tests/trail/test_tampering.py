@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, select
 
-from manifest_auth import audit, trail
+from manifest_auth import audit
+from manifest_auth import audit as trail
+from manifest_auth.audit import chain_rows
 from manifest_auth.store import Store, crossing
 from manifest_auth.store.tables import audit_events
-from manifest_auth.trail import stored
 from tests.trail.conftest import Chain, begun
 
 _EVENTS = "audit_events WHERE tenant_id = {c}"
@@ -123,7 +124,7 @@ ACTS: dict[str, tuple[list[str], list[tuple[int, str]]]] = {
 async def test_what_was_done_by_hand_is_named(
     chain: Chain, monkeypatch: pytest.MonkeyPatch, act: str, batch: int
 ) -> None:
-    monkeypatch.setattr(stored, "BATCH", batch)
+    monkeypatch.setattr(chain_rows, "BATCH", batch)
     statements, expected = ACTS[act]
     await chain.by_hand(*statements)
     assert await chain.faults() == expected
@@ -236,7 +237,7 @@ async def test_those_who_record_at_once_make_one_chain(store: Store, database_ur
 
 
 async def test_a_chain_is_proved_while_others_record(chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stored, "BATCH", 3)
+    monkeypatch.setattr(chain_rows, "BATCH", 3)
 
     async def recording() -> None:
         for _ in range(10):

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import trail
+from manifest_auth import audit
+from manifest_auth.audit import Wanted
 from manifest_auth.store import Store
-from manifest_auth.trail import Wanted
 from tests.support.house import App
 from tests.trail.conftest import Chain, begun
 
@@ -39,8 +39,8 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     after = None
     while True:
-        some, after = await trail.page(store.of(chain), Wanted(order=order), 3, after)
-        found += json.loads(json.dumps(trail.wire(some, after, order)))["items"]
+        some, after = await audit.page(store.of(chain), Wanted(order=order), 3, after)
+        found += json.loads(json.dumps(audit.wire(some, after, order)))["items"]
         if after is None:
             return found
 
@@ -53,7 +53,7 @@ async def test_it_is_named_shown_and_in_nobodys_way(store: Store, chain: Chain, 
     await chain.by_hand(f"UPDATE audit_events SET {given} {_AT}")
     behind = await begun(store, chain.url, chain.number + 500_000)
     assert (5, "broken") in await chain.faults()
-    verdicts = await trail.verify_all(store, lambda _: None, {})
+    verdicts = await audit.verify_all(store, lambda _: None, {})
     assert [v.faults for v in verdicts if v.chain == behind.number] == [[]]
     for order in ("newest", "oldest"):
         if what == "a time that is a text":  # lists go by time: it stands in none of their pages
@@ -63,7 +63,7 @@ async def test_it_is_named_shown_and_in_nobodys_way(store: Store, chain: Chain, 
         told = {item["sequence"]: item["unreadable"] for item in items if "unreadable" in item}
         assert told == ({} if marked == ["previousHash"] else {5: marked}) or marked == ["previousHash"]
     lines, unreadable = [], []
-    async for some in trail.export(store, [chain.number]):
+    async for some in audit.export(store, [chain.number]):
         lines += [json.loads(line) for line in some.lines]
         unreadable += some.unreadable
     assert [line["sequence"] for line in lines] == list(range(1, 10))
@@ -81,7 +81,7 @@ async def test_a_number_that_is_none_is_named(store: Store, chain: Chain) -> Non
 async def test_chains_that_nobody_can_have_are_named(store: Store, chain: Chain) -> None:
     """Where somebody hid the last event, behind a head that was put back."""
     await chain.by_hand("UPDATE audit_events SET tenant_id = -1 WHERE tenant_id = {c} AND sequence = 9")
-    verdicts = {v.chain: v for v in await trail.verify_all(store, lambda _: None, {})}
+    verdicts = {v.chain: v for v in await audit.verify_all(store, lambda _: None, {})}
     assert [fault.kind for fault in verdicts[-1].faults] == ["head", "broken"]
     assert [fault.kind for fault in verdicts[chain.number].faults] == ["broken"]
     await chain.by_hand("DELETE FROM audit_events WHERE tenant_id = -1")
@@ -90,7 +90,7 @@ async def test_chains_that_nobody_can_have_are_named(store: Store, chain: Chain)
 async def test_lists_answer_and_mark_it(app: App) -> None:
     """Over HTTP, for system admins, people of the client, and GraphQL."""
     acme, token = app.ids["acme"], (await app.sign_in("admin@acme.example")).data["token"]
-    hand = Chain(app.house.store, app.house.settings.database, acme)
+    hand = Chain(app.services.store, app.services.settings.database, acme)
     await hand.by_hand(
         "UPDATE audit_events SET detail = '{', at = 1000000000000000 WHERE tenant_id = {c} AND sequence = 1"
     )

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth import audit, tenants, trail
+from manifest_auth import audit, tenants
+from manifest_auth import audit as trail
 from manifest_auth.audit import Event, Origin, Point
 from manifest_auth.store import Store, SystemUnit, open_store
 from manifest_auth.store.migrate import upgrade

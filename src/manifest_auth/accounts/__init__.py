@@ -17,8 +17,10 @@ from manifest_auth.accounts.accounts import (
 )
 from manifest_auth.accounts.invitations import Handed, Made, hand_over, invite, make_link, start_reset
 from manifest_auth.accounts.rank import check_is_admin, managed
+from manifest_auth.accounts.tools import AccountTools
 
 __all__ = [
+    "AccountTools",
     "Admitted",
     "Changed",
     "Draft",

@@ -11,16 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manifest_auth import settings
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.progress import Progress
-from manifest_auth.clock import Clock
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up
-from manifest_auth.operations.noting import note_backup
+from manifest_auth.operations.backup_log import note_backup
 from manifest_auth.operations.restore import Proof, restore
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.text import when
+from manifest_auth.text.canonical import when
 
 
 def add_to(groups: Any) -> None:

@@ -12,8 +12,8 @@ from manifest_auth import __version__
 from manifest_auth.cli import admins, commands
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
-from manifest_auth.sealing import CannotOpen
-from manifest_auth.settings import SettingsError
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.settings import SettingsError
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.store.migrate import SchemaTooNew
 

@@ -15,8 +15,7 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
-from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, NoSeat, free, overdrawn
-from manifest_auth.licence.watching import measure, watch
+from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, free, overdrawn
 
 __all__ = [
     "ALLOWED",
@@ -28,19 +27,16 @@ __all__ = [
     "Counter",
     "Gate",
     "Licence",
-    "NoSeat",
     "Overview",
     "Seats",
     "Standing",
     "State",
     "free",
     "generate",
-    "measure",
     "overdrawn",
     "private_key",
     "public_key",
     "sign",
     "verify",
     "warning",
-    "watch",
 ]

@@ -9,14 +9,14 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import bindparam, case, select, update
 
-from manifest_auth.clock import Clock
 from manifest_auth.errors import LicenseExpired, LicenseInvalid, LicenseRequired
 from manifest_auth.licence import seats
 from manifest_auth.licence.licence import DAY_MS, BadLicence, Licence, Seats, public_key, verify
-from manifest_auth.settings import Settings, SettingsError
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned, upsert
 from manifest_auth.store.tables import installation, licences, revoked_licences
-from manifest_auth.text import when
+from manifest_auth.text.canonical import when
 
 SKEW_MS = 5 * 60_000
 LOOK_EVERY_MS = 1000

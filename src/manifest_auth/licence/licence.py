@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Meta
 
-from manifest_auth.base64url import decode, encode
+from manifest_auth.text.base64url import decode, encode
 
 VERSION = "MANIFEST1"
 MAX_LENGTH = 8192

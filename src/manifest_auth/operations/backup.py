@@ -11,8 +11,6 @@ from pathlib import Path
 import msgspec
 
 from manifest_auth import __version__
-from manifest_auth.clock import Clock, Random
-from manifest_auth.files import folder_of, path_of
 from manifest_auth.operations.archive import (
     FILES,
     FORMAT,
@@ -27,9 +25,11 @@ from manifest_auth.operations.archive import (
     Progress,
     add,
 )
-from manifest_auth.own_folder import own_folder, sync
-from manifest_auth.sealing import secret_keys
-from manifest_auth.settings import Settings
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.files import folder_of, path_of
+from manifest_auth.runtime.sealing import secret_keys
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.temp_folder import own_folder, sync
 from manifest_auth.store import copying
 
 _HALF = ".manifest-auth-backup-"

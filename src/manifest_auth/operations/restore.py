@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from manifest_auth.clock import Clock
-from manifest_auth.files import folder_of, path_of
-from manifest_auth.last_backup import RESTORED
 from manifest_auth.operations.archive import FILES, KEY, STORE, Manifest, Member, NotPossible, Progress
+from manifest_auth.operations.archive_read import Archive
 from manifest_auth.operations.backup import ON_POSTGRES
-from manifest_auth.operations.unpacking import Archive
-from manifest_auth.own_folder import sync
-from manifest_auth.sealing import KEY_FILE
-from manifest_auth.settings import Settings
+from manifest_auth.operations.last_backup import RESTORED
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.files import folder_of, path_of
+from manifest_auth.runtime.sealing import KEY_FILE
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.temp_folder import sync
 from manifest_auth.store import copying
 from manifest_auth.store.migrate import HEAD, SchemaTooNew
 

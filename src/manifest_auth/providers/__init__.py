@@ -27,7 +27,6 @@ from manifest_auth.providers.identities import (
     seen,
     unlink,
 )
-from manifest_auth.providers.kept import drop_tokens, keep_tokens
 from manifest_auth.providers.proved import confirm, is_proved, unlink_unproved
 from manifest_auth.providers.providers import (
     LISTING,
@@ -45,9 +44,8 @@ from manifest_auth.providers.providers import (
     replace_secrets,
     switch,
 )
-from manifest_auth.providers.roles import mapped_roles
+from manifest_auth.providers.role_mapping import mapped_roles
 from manifest_auth.providers.settings import (
-    DOMAIN,
     KINDS,
     Attributes,
     DynamicsSettings,
@@ -61,10 +59,10 @@ from manifest_auth.providers.settings import (
     check_provider_name,
     settings_of,
 )
+from manifest_auth.providers.upstream_tokens import drop_tokens, keep_tokens
 
 __all__ = [
     "ALIAS",
-    "DOMAIN",
     "IDENTITIES",
     "KINDS",
     "LISTING",

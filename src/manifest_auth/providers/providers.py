@@ -11,8 +11,15 @@ from sqlalchemy import func as sql
 from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.providers.identities import doubt_all, forget_all
-from manifest_auth.providers.settings import Secrets, Settings, check, check_mark, check_provider_name, settings_of
-from manifest_auth.sealing import Sealer
+from manifest_auth.providers.settings import (
+    Secrets,
+    Settings,
+    check,
+    check_mark,
+    check_provider_name,
+    settings_of,
+)
+from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.store import Listing, TenantUnit, bound
 from manifest_auth.store.tables import (
     kept_tokens,
@@ -56,7 +63,7 @@ _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
 _SHARED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(read=True), Provider)
 _LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Provider)
 _LIST = bound(_ALL.order_by(_C.name).limit(MOST), Provider)
-#: Filters take ``of_kind`` and ``like``, see :func:`manifest_auth.text.like`.
+#: Filters take ``of_kind`` and ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _ALL,
     Provider,

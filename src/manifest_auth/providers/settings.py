@@ -11,9 +11,9 @@ from msgspec import Meta
 
 from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.permissions import Role
-from manifest_auth.text import check_return_address, check_web_address
+from manifest_auth.text.canonical import check_return_address, check_web_address
+from manifest_auth.text.hosts import DOMAIN
 
-DOMAIN = re.compile(r"(?=.{4,189}\Z)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 _GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 KINDS = ("oidc", "saml", "dynamics", "entra")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")

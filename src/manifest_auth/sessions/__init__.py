@@ -1,8 +1,14 @@
 """Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way to sign in."""
 
-from manifest_auth.sessions.foreign import Foreign, claims_stamp, foreign_key, is_refused, refuse_foreign
+from manifest_auth.sessions.external_tokens import (
+    Foreign,
+    claims_stamp,
+    foreign_key,
+    is_refused,
+    refuse_foreign,
+)
+from manifest_auth.sessions.last_seen import LISTING, SessionSeen, find_seen
 from manifest_auth.sessions.principals import Principals
-from manifest_auth.sessions.seen import LISTING, SessionSeen, find_seen
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
     Chain,

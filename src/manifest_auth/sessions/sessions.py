@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, literal, select, update
 
-from manifest_auth.context import Context
+from manifest_auth.context import Request
+from manifest_auth.runtime.clock import Random
 from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
 from manifest_auth.store.tables import installation, sessions, sign_in_codes, tenants, users
 
@@ -66,7 +67,7 @@ class Principal(NamedTuple):
         )
 
 
-#: The signing keys' stamp (:mod:`manifest_auth.tokens.keys`): read here, it costs no statement of its own.
+#: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, it costs no statement of its own.
 KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
 _PRINCIPAL = select(
     _S.id,
@@ -196,10 +197,13 @@ def cookie_hash(value: str) -> str:
     return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def open_session(unit: TenantUnit, ctx: Context, user_id: int, method: str, provider_id: int | None = None) -> Opened:
+def open_session(
+    unit: TenantUnit, request: Request, user_id: int, method: str, provider_id: int | None = None, *, random: Random,
+    most_s: int,
+) -> Opened:  # fmt: skip
     """A new session with new values under all three keys; nothing that the client sent is adopted."""
-    random, now = ctx.house.random, ctx.now
-    opened = Opened(random.text(16), random.text(32), random.text(12), now + ctx.house.settings.session_max_ttl * 1000)
+    now = request.now
+    opened = Opened(random.text(16), random.text(32), random.text(12), now + most_s * 1000)
     unit.change(
         _OPEN,
         id=opened.session_id,
@@ -209,8 +213,8 @@ def open_session(unit: TenantUnit, ctx: Context, user_id: int, method: str, prov
         created_at=now,
         ends_at=opened.ends_at,
         last_used_at=now,
-        address=ctx.address,
-        user_agent=ctx.user_agent,
+        address=request.address,
+        user_agent=request.user_agent,
         cookie_hash=cookie_hash(opened.cookie),
         cookie_seen_at=now,
         refresh_current=opened.refresh_id,

@@ -4,11 +4,11 @@ Hands over: :class:`Store` with its units of work, and the three ways to write a
 cursor or SQL text.
 """
 
-from manifest_auth.metrics import Metrics
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.cursors import After
-from manifest_auth.store.given import cell, given, rows
 from manifest_auth.store.listing import Listing, among, among_pairs, numbers, pairs
+from manifest_auth.store.row_lists import cell, row_list, rows
 from manifest_auth.store.statements import (
     Bound,
     Crossing,
@@ -41,11 +41,11 @@ __all__ = [
     "bound",
     "cell",
     "crossing",
-    "given",
     "mine",
     "numbers",
     "open_store",
     "pairs",
+    "row_list",
     "rows",
     "unowned",
     "upsert",

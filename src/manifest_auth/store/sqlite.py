@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
-from manifest_auth.metrics import Metrics
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
 from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work

@@ -1,6 +1,12 @@
 """Clients of the installation. Owns the table ``tenants`` and what a client settles for itself. Knows no users."""
 
-from manifest_auth.tenants.rules import PasswordRules, TenantSettings, TenantSettingsChange, merge, settings_of
+from manifest_auth.tenants.rules import (
+    PasswordRules,
+    TenantSettings,
+    TenantSettingsChange,
+    merge,
+    settings_of,
+)
 from manifest_auth.tenants.tenants import (
     LISTING,
     Tenant,

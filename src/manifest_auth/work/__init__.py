@@ -7,38 +7,38 @@ permission. Each part is a module of its own, like ``work.templates.get``.
 
 from manifest_auth.work import (
     assignments,
-    editorial,
     files,
     job_log,
-    job_moves,
+    job_operations,
     job_rules,
     job_steps,
     jobs,
     records,
     steps,
     template_log,
+    template_operations,
     template_rules,
     templates,
     versions,
 )
-from manifest_auth.work.acting import MOST_ROWS, Actor, actor_of, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, actor_of, few
 
 __all__ = [
     "MOST_ROWS",
     "Actor",
     "actor_of",
     "assignments",
-    "editorial",
     "few",
     "files",
     "job_log",
-    "job_moves",
+    "job_operations",
     "job_rules",
     "job_steps",
     "jobs",
     "records",
     "steps",
     "template_log",
+    "template_operations",
     "template_rules",
     "templates",
     "versions",

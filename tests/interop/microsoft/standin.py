@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from tests.interop.microsoft import bodies, resources, tokens
 from tests.interop.microsoft.login import Login, endpoint_of
 from tests.interop.microsoft.people import POWER_APP, Directory, consumers, contoso, fabrikam

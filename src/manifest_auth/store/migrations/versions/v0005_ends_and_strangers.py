@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import context, op
 
-from manifest_auth.clock import Random
-from manifest_auth.sealing import Macs, Sealer
-from manifest_auth.trail_heads import NOTHING, Head, anchor_mac, made
+from manifest_auth.audit.chain_macs import NOTHING, Head, anchor_mac, made
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Macs, Sealer
 
 revision = "0005"
 down_revision = "0004"
