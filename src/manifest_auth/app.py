@@ -58,8 +58,8 @@ from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
-from manifest_auth.protocols.saml.threads import SamlThreads
 from manifest_auth.runtime import logs
+from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_keeper
 from manifest_auth.runtime.hashing import Hasher
@@ -72,6 +72,7 @@ from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tenants.claims import DomainRecords
@@ -115,7 +116,7 @@ Scope = MutableMapping[str, Any]
 def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
     """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
-    metrics = Metrics()
+    metrics = Metrics(KINDS)
     secrets = secret_keys(settings, random)
     store = open_store(settings.database, settings.database_pool, metrics, Macs(secrets))
     sealer = Sealer(secrets, random)
@@ -143,7 +144,8 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
-        saml_threads=SamlThreads(),
+        # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
+        saml_thread=BoundedThread("saml", 32),
         files=open_keeper(settings),
         mail=mail,
         mail_queue=mail_queue,
@@ -190,7 +192,7 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
             await asyncio.wait([starting])
         await services.mail.close()
         await services.hasher.close()
-        services.saml_threads.close()
+        services.saml_thread.close()
         await services.outgoing.close()
         await services.store.close()
 

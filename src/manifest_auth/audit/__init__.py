@@ -1,6 +1,7 @@
 """The audit trail: written in the transaction of each act, proved, listed, exported, and cut back by retention.
 
-Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an event, and knows no request.
+Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an event, and knows no HTTP: who acts comes
+as an :class:`Origin`.
 """
 
 from manifest_auth.audit.chain_links import all_chains

@@ -1,17 +1,13 @@
-"""Request bodies: strict JSON or a form, then the route's wire model. What does not fit is a ``VALIDATION_ERROR``."""
+"""Request bodies: strict JSON or a form. What is neither is a ``VALIDATION_ERROR``."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import parse_qsl
-
-import msgspec
 
 from manifest_auth.errors import UnsupportedMediaType, ValidationError
 from manifest_auth.http.head import Head
 from manifest_auth.text import strict_json
-
-B = TypeVar("B")
 
 
 def check_media_type(head: Head) -> None:
@@ -53,34 +49,3 @@ def _refused(error: strict_json.Malformed) -> ValidationError:
     if isinstance(error, strict_json.GivenTwice):
         return ValidationError(details=[(error.member or "body", "The member was given more than once")])
     return ValidationError(str(error))
-
-
-def convert(value: Any, model: type[B]) -> B:
-    """The wire model of a parsed body, types strict. Raises ValidationError that names the member."""
-    if not isinstance(value, dict):
-        raise ValidationError("The body must be a JSON object")
-    try:
-        return msgspec.convert(value, model, strict=True)
-    except msgspec.ValidationError as error:
-        raise _named(error) from None
-
-
-def from_texts(values: dict[str, str], model: type[B]) -> B:
-    """The wire model of query parameters, read from text. Raises ValidationError that names the parameter."""
-    try:
-        return msgspec.convert(values, model, strict=False)
-    except msgspec.ValidationError as error:
-        raise _named(error) from None
-
-
-def _named(error: msgspec.ValidationError) -> ValidationError:
-    message, _, path = str(error).partition(" - at `")
-    field = path.rstrip("`").removeprefix("$").removeprefix(".")
-    if not field and (missing := _missing(message)):
-        field, message = missing, "Required"
-    return ValidationError(details=[(field or "body", message.replace("`", ""))])
-
-
-def _missing(message: str) -> str:
-    start = "Object missing required field `"
-    return message.removeprefix(start).rstrip("`") if message.startswith(start) else ""

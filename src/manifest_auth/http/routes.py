@@ -12,10 +12,10 @@ from msgspec import Meta
 
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.http.answers import Answer, refuse
-from manifest_auth.http.body import from_texts
 from manifest_auth.http.head import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.text.models import from_texts
 
 B = TypeVar("B")
 
