@@ -130,7 +130,7 @@ async def test_a_store_that_remembers_knows_whether_it_hears(store: Store) -> No
     if not store.remembers:
         assert store.is_listening() is False
         return
-    for _ in range(200):
+    for _ in range(2000):
         if store.is_listening():
             break
         await asyncio.sleep(0.02)

@@ -13,28 +13,29 @@ ROOM = SOURCE / "store"
 
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
 CROSSING = {
-    "admin/installation.py": 2,  # a system admin is told how many users and sessions there are
-    "claims/directories.py": 1,  # whose claim on a bearer's directory counts
-    "claims/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
-    "claims/domain_watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
-    "claims/every_claim.py": 1,  # the operator settles claims of all clients
-    "links.py": 1,  # whoever follows a one-time link shows its token, which names the tenant
-    "mail_queue/queue.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
-    "operations/expiring.py": 1,  # rows past their time are dropped, whatever tenant they belong to
-    "operations/reencrypting.py": 1,  # the installation's key seals what is secret of every tenant
-    "operations/signing_anew.py": 1,  # the installation's key signs the ends of all chains
+    "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
+    "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
+    "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
+    "api/admin/installation.py": 2,  # a system admin is told how many users and sessions there are
+    "audit/chain_links.py": 1,  # what the installation's chain says of the ends of all others
+    "audit/chains.py": 2,  # which chains there are, for who proves them
+    "audit/query.py": 3,  # system admins read the trail of all clients
+    "audit/resign.py": 1,  # the installation's key signs the ends of all chains
+    "audit/retention.py": 1,  # retention looks at all chains in turn
+    "mail_queue/rows.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
+    "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
+    "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
+    "operations/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
     "providers/by_domain.py": 1,  # by e-mail domain: who types an address has no tenant yet
-    "sessions/foreign.py": 2,  # a token of another system names an identity, that the tenant; whose claims count
-    "sessions/sessions.py": 3,  # by session id, by cookie: the credential names the session, the session the tenant
-    "sign_in/codes.py": 1,  # a one-time code names the tenant
-    "sign_in/flows.py": 2,  # by `state`, by request id: the answer of a provider names the sign-in, that the tenant
-    "trail/reading.py": 3,  # system admins read the trail of all clients
-    "trail/retention.py": 1,  # retention looks at all chains in turn
-    "trail/ties.py": 1,  # what the installation's chain says of the ends of all others
-    "trail/whose.py": 2,  # which chains there are, for who proves them
+    "providers/directories.py": 1,  # whose claim on a bearer's directory counts
+    "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
+    "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
+    "sessions/principal.py": 2,  # by session id, by cookie: the credential names the session, the session the tenant
+    "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
+    "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
+    "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
+    "tenants/claims/every_claim.py": 1,  # the operator settles claims of all clients
     "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
-    "users/email_changes.py": 1,  # who follows a link to another address shows its token, which names the tenant
-    "users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
 }
 
 

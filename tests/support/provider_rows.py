@@ -8,6 +8,7 @@ from manifest_auth import providers, tenants
 from manifest_auth.errors import Conflict
 from manifest_auth.providers import Address, How, Provider, Secrets
 from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import TenantUnit
 from tests.support.crew import Crew
 from tests.support.house import App
@@ -46,7 +47,9 @@ async def add_past_the_server(app: App, name: str, like: Provider) -> bool:
 
     def work(unit: TenantUnit) -> Provider:
         now = app.services.clock.now_ms()
-        return providers.create(unit, app.services.sealer, name, "P", like.rules, Secrets(), by_admin=True, now=now)
+        return providers.create(
+            unit, app.services.sealer, name, "P", settings_of(like), Secrets(), by_admin=True, now=now
+        )
 
     try:
         await app.services.store.of(like.tenant_id).write(work)

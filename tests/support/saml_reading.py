@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from manifest_auth.protocols import saml
-from manifest_auth.protocols.saml import threads
+from tests.support.house import App
 
-#: So many responses are read at once.
-MOST_AT_ONCE = threads.MOST
+
+def most_at_once(app: App) -> int:
+    """So many responses are read at once."""
+    return app.services.saml_thread.most
 
 
 def threads_of_reading(patch: pytest.MonkeyPatch) -> list[str]:

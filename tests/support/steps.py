@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.api.admin import provider_delete
 from manifest_auth.api.graphql import cost, execution
 from manifest_auth.audit import query
+from manifest_auth.operations.providers import delete as provider_delete
 
 
 def audit_search(patch: pytest.MonkeyPatch, size: int, most: int | None = None) -> None:

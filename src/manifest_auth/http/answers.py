@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import msgspec
 import orjson
 
 from manifest_auth.errors import InvalidToken, MethodNotAllowed, MfaRequired, Refusal, TokenExpired
@@ -25,7 +26,7 @@ HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDoma
 
 
 class Answer:
-    """Status, headers and body of one answer. The front door adds length, request id and security headers."""
+    """Status, headers and body of one answer. The pipeline adds length, request id and security headers."""
 
     __slots__ = ("body", "headers", "parts", "policy", "size", "status")
 
@@ -41,11 +42,12 @@ class Answer:
 
 
 def ok(data: Any, *, status: int = 200, headers: Sequence[Header] = (), beside: dict[str, Any] | None = None) -> Answer:
-    """``{"success": true, "data": …}``; ``beside`` are members next to ``data`` (refresh has two, section 3)."""
+    """``{"success": true, "data": …}``, of a wire model or of plain values; ``beside`` are members next to ``data``
+    (refresh has two, section 3)."""
     body: dict[str, Any] = {"success": True, "data": data}
     if beside:
         body |= beside
-    return Answer(status, orjson.dumps(body), (JSON, NO_STORE, *headers))
+    return Answer(status, orjson.dumps(body, default=msgspec.to_builtins), (JSON, NO_STORE, *headers))
 
 
 def redirect(location: str, *, status: int = 302, headers: Sequence[Header] = ()) -> Answer:

@@ -1,4 +1,4 @@
-"""What a route says of itself, and the table that finds it. Everything the front door and ``/openapi.json`` need."""
+"""What a route says of itself, and the table that finds it. Everything the pipeline and ``/openapi.json`` need."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from msgspec import Meta
 
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.http.answers import Answer, refuse
-from manifest_auth.http.body import from_texts
 from manifest_auth.http.head import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.text.models import from_texts
 
 B = TypeVar("B")
 
@@ -29,7 +29,7 @@ _MAX_ID = 2**63 - 1
 class Door(enum.Enum):
     """Who may come in."""
 
-    OPEN = "open"  # anybody; the route reads no credential through the front door
+    OPEN = "open"  # anyone; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
 

@@ -266,7 +266,7 @@ async def prove(
     hasher: Hasher, store: Store, counters: Counters, stored: str | None, password: str, decoy: str | None = None
 ) -> Proof:
     """The verdict of the hash on a counted attempt. One that found the queue full was never tried, and is no failure.
-    ``decoy``: see :meth:`Hasher.verify`.
+    ``decoy``: see :meth:`.hasher.Hasher.verify`.
 
     Raises Overloaded.
     """

@@ -66,7 +66,7 @@ async def test_another_node_follows(fenced: App, database_url: str) -> None:
         other.clock.ms = fenced.clock.ms
         assert await _status(other, NEAR) == 401
         check_success(await _settle(fenced, HOME))
-        for _ in range(100):
+        for _ in range(1000):
             if (last := await _status(other, NEAR)) == 404:
                 break
             await asyncio.sleep(0.01)
@@ -84,7 +84,7 @@ async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.Monke
         return await look_up(statement, **values)
 
     monkeypatch.setattr(fenced.services.store, "look_up", counting)
-    for _ in range(20):  # a node that could not listen for a moment asks, and remembers again
+    for _ in range(200):  # a node that could not listen for a moment asks, and remembers again
         asked.clear()
         assert [await _status(fenced, a) for a in (HOME, NEAR) * 3] == [401, 404] * 3
         if not asked:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from collections import Counter
 
 import pytest
@@ -137,30 +136,23 @@ async def test_what_is_remembered_of_refused_tokens_is_bounded(world: World, mon
 
 @pytest.mark.usefixtures("world")
 async def test_one_clients_slow_calls_to_graph_hold_no_other_client_up(database_url: str) -> None:
-    """Two clients, two directories, one Graph: it hangs for the tokens of one of them, from many addresses."""
+    """Two clients, two directories, one Graph: it hangs for the tokens of one of them, from many addresses. Who waits
+    for those gets no answer in time."""
     async with world_on(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1") as world:
         await world.entra()
         fabrikam = world.microsoft.named("fabrikam").id
         other = await world.entra(entra={"directory": fabrikam})
-        world.microsoft.slow = {world.microsoft.named("contoso").id: 2.0}
-        flood = [
-            asyncio.create_task(
-                world.app.me(
-                    world.microsoft.mint("graph", claims={"uti": str(number)}),
-                    headers={"X-Forwarded-For": f"198.51.100.{number % 50}"},
-                )
-            )
-            for number in range(200)
-        ]
-        while world.microsoft.count("graph") < 16:
-            await asyncio.sleep(0.01)
-        began = time.monotonic()
-        theirs = await world.app.me(
-            world.microsoft.mint("graph", "fabrikam"), headers={"X-Forwarded-For": "203.0.113.9"}
-        )
-        took = time.monotonic() - began
-        assert theirs.data["client"]["identifier"] == other.client
-        assert took < 1.5
-        assert not all(task.done() for task in flood)
+        tokens = [world.microsoft.mint("graph", claims={"uti": str(number)}) for number in range(200)]
+        with world.microsoft.gates.shut(world.microsoft.named("contoso").id):
+            flood = [
+                asyncio.create_task(world.app.me(token, headers={"X-Forwarded-For": f"198.51.100.{number % 50}"}))
+                for number, token in enumerate(tokens)
+            ]
+            while world.microsoft.count("graph") < 16:
+                await asyncio.sleep(0.01)
+            there = {"X-Forwarded-For": "203.0.113.9"}
+            theirs = await world.app.me(world.microsoft.mint("graph", "fabrikam"), headers=there)
+            assert theirs.data["client"]["identifier"] == other.client
+            assert not all(task.done() for task in flood)
         await asyncio.gather(*flood)
         await world.clear()

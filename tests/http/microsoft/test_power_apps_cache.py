@@ -186,28 +186,27 @@ async def test_a_change_while_graph_is_being_asked(world: World, what: str, stat
     provider = await world.entra()
     user_id = (await world.me(world.microsoft.mint("graph")))["user"]["id"]
     token = world.microsoft.mint("graph")
-    world.microsoft.delay = {"graph": 0.4}
-    asking = asyncio.create_task(world.app.me(token))
-    while world.microsoft.count("graph") < 2 and not asking.done():
-        await asyncio.sleep(0.01)
-    await CHANGES[what][0](world, provider, user_id)
-    assert not asking.done()
+    with world.microsoft.gates.shut("graph"):
+        asking = asyncio.create_task(world.app.me(token))
+        while world.microsoft.count("graph") < 2 and not asking.done():
+            await asyncio.sleep(0.01)
+        await CHANGES[what][0](world, provider, user_id)
+        assert not asking.done()
     reply = await asking
     assert (reply.status, reply.code) == (status, code)
-    world.microsoft.delay = {}
     await world.refused(token, status, code if status == 403 else "INVALID_TOKEN")
 
 
 async def test_one_who_does_not_wait_for_the_answer_spoils_it_for_nobody(world: World) -> None:
     await world.entra()
     token = world.microsoft.mint("graph")
-    world.microsoft.delay = {"graph": 0.3}
-    first = asyncio.create_task(world.app.me(token))
-    while world.microsoft.count("graph") < 1 and not first.done():
-        await asyncio.sleep(0.01)
-    second = asyncio.create_task(world.app.me(token))
-    await asyncio.sleep(0)
-    first.cancel()
+    with world.microsoft.gates.shut("graph"):
+        first = asyncio.create_task(world.app.me(token))
+        while world.microsoft.count("graph") < 1 and not first.done():
+            await asyncio.sleep(0.01)
+        second = asyncio.create_task(world.app.me(token))
+        await asyncio.sleep(0)
+        first.cancel()
     assert (await second).status == 200
     await world.me(token)
     assert world.microsoft.count("graph") == 1

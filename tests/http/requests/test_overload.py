@@ -42,7 +42,7 @@ async def test_a_full_queue_is_overloaded_and_reads_go_on(slow: App) -> None:
     for reply in refused:
         check_refusal(reply, 503, "OVERLOADED")
         assert reply.headers.get_list("retry-after") == ["1"]
-    assert reads >= 10
+    assert reads >= 2
 
 
 async def test_once_the_storm_is_over_everybody_gets_in(slow: App) -> None:

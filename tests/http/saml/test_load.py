@@ -12,7 +12,7 @@ from tests.support.budgets import few_responses
 from tests.support.envelope import check_refusal
 from tests.support.guessing import DAY, PROXY, at
 from tests.support.house import App, Reply
-from tests.support.saml_reading import MOST_AT_ONCE, reading_waits, threads_of_reading
+from tests.support.saml_reading import most_at_once, reading_waits, threads_of_reading
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
@@ -51,7 +51,7 @@ async def test_the_server_answers_while_a_response_is_read(
     app: App, okta: SamlProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_on = reading_waits(monkeypatch)
-    waiting = [asyncio.create_task(okta.call(okta.response())) for _ in range(MOST_AT_ONCE)]
+    waiting = [asyncio.create_task(okta.call(okta.response())) for _ in range(most_at_once(app))]
     for _ in range(200):
         await asyncio.sleep(0)
     assert (await app.me()).status == 401

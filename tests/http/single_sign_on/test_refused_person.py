@@ -98,15 +98,12 @@ async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> R
     """Somebody's sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
     company.knows("ada", "ada@mail.example")
     browser, address = await begun(company.app, company.op, company.client)
-    company.op.delay["token"] = 0.4
-
-    async def meanwhile() -> None:
-        while not company.op.count("token"):
+    with company.op.gates.shut("token"):
+        ended = asyncio.create_task(browser.send("GET", address))
+        while not company.op.count("token") and not ended.done():
             await asyncio.sleep(0.01)
         await work()
-
-    ended, _ = await asyncio.gather(browser.send("GET", address), meanwhile())
-    return ended
+    return await ended
 
 
 @pytest.mark.parametrize("act", ["switch-off", "delete"])

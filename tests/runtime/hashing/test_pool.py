@@ -64,7 +64,7 @@ async def test_a_worker_that_is_killed_is_replaced_and_its_job_answered(pool: Ha
     os.kill(killed, signal.SIGKILL)
     done = await asyncio.gather(*jobs)
     assert done == [hash_secret_raw(b"%d" % i, SALT, 8, 8192, 1, 32, Type.ID) for i in range(4)]
-    for _ in range(100):
+    for _ in range(3000):
         if len(pool._workers) == 2:
             break
         await asyncio.sleep(0.01)

@@ -59,7 +59,7 @@ async def test_who_gave_up_holds_nothing_and_keeps_no_one_waiting() -> None:
         task.cancel()
     await asyncio.gather(*given_up, return_exceptions=True)
     shares.give_back(1)
-    await asyncio.wait_for(last, 1)
+    await asyncio.wait_for(last, 30)
     late = asyncio.create_task(shares.take(1))
     await asyncio.sleep(0)
     shares.give_back(1)
@@ -103,8 +103,8 @@ async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> No
         for tenant_id in HOSTILE
         for number in range(dns.MOST + 1)
     ]
-    await asyncio.sleep(0.3)
-    assert held_threads > dns.COMMON  # all that is common is used up
+    while held_threads <= dns.COMMON:  # until all that is common is used up
+        await asyncio.sleep(0.01)
     with pytest.raises(Unreachable, match="cannot connect"):
         await get(calls, "https://alive.example.com:1/", HONEST)
     await asyncio.gather(*held, return_exceptions=True)
@@ -184,7 +184,7 @@ async def test_what_a_provider_publishes_is_fetched_for_each_client_by_its_own_s
         await asyncio.sleep(0.2)
         late = asyncio.create_task(relying_party.discover(op.issuer, calls.deadline(1)))
         await asyncio.sleep(0)
-        found = await asyncio.wait_for(relying_party.discover(op.issuer, calls.deadline(HONEST)), 1)
+        found = await asyncio.wait_for(relying_party.discover(op.issuer, calls.deadline(HONEST)), 30)
         assert found.issuer == op.issuer
         gate.set()
         await asyncio.gather(late, *held, return_exceptions=True)

@@ -160,7 +160,7 @@ async def _restore(ctx: RequestContext, call: Call[None]) -> Answer:
         detail = {"before": _state(tenant), "after": _state(restored)}
         event, subject = Event.CLIENT_RESTORED, f"client:{tenant.id}"
         audit.record(unit.of(tenant.id), ctx, event, subject, **detail)
-        if tenant.delete_at is not None:  # as where the deletion began, see operations/deleting.py
+        if tenant.delete_at is not None:  # as where the deletion began, see operations/delete_clients.py
             audit.record_installation(unit, ctx, event, subject, identifier=tenant.identifier, **detail)
         return restored
 

@@ -9,40 +9,40 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import audit, providers, sessions
-from manifest_auth.api.admin import lists, provider_wire
+from manifest_auth import providers
+from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
-from manifest_auth.api.admin.provider_check import examine
-from manifest_auth.api.admin.provider_claims import saved
-from manifest_auth.api.admin.provider_create import prepare
-from manifest_auth.api.admin.provider_delete import delete
-from manifest_auth.api.admin.provider_models import (
+from manifest_auth.context import AdminCaller
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.operations.providers.create import change, prepare, prepare_key, switch
+from manifest_auth.operations.providers.delete import delete
+from manifest_auth.operations.providers.diagnose import diagnose
+from manifest_auth.operations.providers.drafts import draft_of
+from manifest_auth.operations.providers.models import (
     ExaminedData,
+    FindingData,
+    KindName,
     ProviderBody,
     ProviderChange,
     ProviderData,
     ProvidersData,
+    shown,
 )
-from manifest_auth.audit import Event
-from manifest_auth.context import AdminCaller
-from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.http import Answer, Call, Door, Route, ok
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.text.canonical import check_name
 
 T = TypeVar("T")
-_KEPT_KEYS = 2  # the key in use and the one before it: providers need time to take the new certificate over
 
 
 class ProvidersQuery(msgspec.Struct, frozen=True):
     """Query parameters of the list."""
 
     sort: Annotated[Literal["ID", "ID_DESC", "NAME", "NAME_DESC"], Meta(description="Order.")] = "ID"
-    kind: Annotated[Literal["", "oidc", "saml", "dynamics", "entra"], Meta(description="Only those.")] = ""
+    kind: Annotated[KindName, Meta(description="Only those.")] = ""
     state: Annotated[Literal["", "on", "off"], Meta(description="Only those that are switched so.")] = ""
 
 
@@ -63,13 +63,13 @@ def is_admin(ctx: RequestContext) -> bool:
     return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
 
 
-async def _write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], Provider]) -> dict[str, Any]:
+async def _write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], Provider]) -> msgspec.Struct:
     def whole(unit: SystemUnit) -> tuple[Provider, str]:
         bound, client = client_of(unit, ctx, call)
         return work(bound), client
 
     provider, client = await ctx.services.store.write(whole)
-    return provider_wire.wire(ctx, client, provider)
+    return shown(ctx, client, provider)
 
 
 async def _read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> tuple[T, str]:
@@ -99,58 +99,23 @@ async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
         )
 
     found, client = await _read(ctx, call, work)
-    items = [provider_wire.wire(ctx, client, one) for one in found.items]
-    return ok({"items": items, "nextCursor": found.next_cursor})
+    items = tuple(shown(ctx, client, one) for one in found.items)
+    return ok(ProvidersData(items=items, next_cursor=found.next_cursor))
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> Answer:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    return ok(provider_wire.wire(ctx, client, found))
+    return ok(shown(ctx, client, found))
 
 
 async def _change(ctx: RequestContext, call: Call[Any]) -> Answer:
-    draft = provider_wire.draft_of(call.body)
-
-    def work(unit: TenantUnit) -> Provider:
-        before = providers.get(unit, call.path["provider"], lock=True)
-        settings = provider_wire.merged(before.rules, draft)
-        provider_wire.check_addresses(ctx, settings)
-        display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
-        confirms = is_admin(ctx) and draft.is_about_people
-        after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
-        secrets = providers.open_secrets(ctx.services.sealer, before)
-        elsewhere = provider_wire.asks_elsewhere(before.rules, settings)
-        if secrets.client_secret is not None and elsewhere and not draft.has_secret:
-            # Else whoever may change a provider, but not read its secret, points it to himself and is sent the secret.
-            raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
-        if draft.has_secret:
-            fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
-            after = providers.replace_secrets(unit, ctx.services.sealer, after, fresh)
-        detail = {
-            "before": [before.display_name, before.settings],
-            "after": [after.display_name, after.settings],
-            "secret_changed": draft.has_secret,
-        }
-        audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{after.id}", **detail)
-        saved(unit, ctx.services, ctx, after, vouch=draft.vouch)
-        return after
-
-    return ok(await _write(ctx, call, work))
+    draft, name = draft_of(call.body), call.path["provider"]
+    return ok(await _write(ctx, call, lambda unit: change(unit, ctx, name, draft, by_admin=is_admin(ctx))))
 
 
 async def _switch(ctx: RequestContext, call: Call[None], *, on: bool) -> Answer:
-    def work(unit: TenantUnit) -> Provider:
-        provider = providers.get(unit, call.path["provider"], lock=True)
-        if (provider.disabled_at is None) == on:
-            raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
-        after = providers.switch(unit, provider, on=on, by_admin=is_admin(ctx), now=ctx.now)
-        ended = 0 if on else sessions.end_provider(unit, provider.id, "provider_switched_off", ctx.now)
-        event = Event.PROVIDER_SWITCHED_ON if on else Event.PROVIDER_SWITCHED_OFF
-        change = {"before": {"on": not on}, "after": {"on": on}, "sessions_ended": ended}
-        audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **change)
-        return after
-
-    return ok(await _write(ctx, call, work))
+    name = call.path["provider"]
+    return ok(await _write(ctx, call, lambda unit: switch(unit, ctx, name, on=on, by_admin=is_admin(ctx))))
 
 
 async def _switch_on(ctx: RequestContext, call: Call[None]) -> Answer:
@@ -163,34 +128,19 @@ async def _switch_off(ctx: RequestContext, call: Call[None]) -> Answer:
 
 async def _rotate_key(ctx: RequestContext, call: Call[None]) -> Answer:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    if found.kind != "saml":
-        raise Conflict("Only SAML providers have a key of ours")
-    key, certificate = await provider_wire.new_key(ctx, f"{client} {found.name}"[:60])
-
-    def work(unit: TenantUnit) -> Provider:
-        provider = providers.get(unit, call.path["provider"], lock=True)
-        secrets = providers.open_secrets(ctx.services.sealer, provider)
-        fresh = msgspec.structs.replace(
-            secrets,
-            keys=(key, *secrets.keys)[:_KEPT_KEYS],
-            certificates=(certificate, *secrets.certificates)[:_KEPT_KEYS],
-        )
-        audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{provider.id}", key="rotated")
-        return providers.replace_secrets(unit, ctx.services.sealer, provider, fresh)
-
-    return ok(await _write(ctx, call, work))
+    return ok(await _write(ctx, call, await prepare_key(ctx, client, found)))
 
 
 async def _delete(ctx: RequestContext, call: Call[None]) -> Answer:
     await delete(ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=is_admin(ctx))
-    return ok({})
+    return ok(Deleted())
 
 
 async def _test(ctx: RequestContext, call: Call[None]) -> Answer:
     provider, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    findings = [finding async for finding in examine(ctx, client, provider, by_admin=is_admin(ctx))]
+    findings = [finding async for finding in diagnose(ctx, client, provider, by_admin=is_admin(ctx))]
     works = all(finding.level != "bad" for finding in findings)
-    return ok({"works": works, "findings": [{"level": f.level, "text": f.text} for f in findings]})
+    return ok(ExaminedData(works, tuple(FindingData(found.level, found.text) for found in findings)))
 
 
 def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:

@@ -13,7 +13,7 @@ from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, flow_cooki
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows, directory_proof
-from manifest_auth.sign_in.providers.oidc import Returned
+from manifest_auth.sign_in.providers.code_flow import Returned
 
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):

@@ -26,8 +26,9 @@ from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
 from manifest_auth.providers import IdentityRow
 from manifest_auth.providers.sign_in_flows import Wish
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import dynamics, entra_verify, group_roles, oidc, saml
+from manifest_auth.sign_in.providers import entra_verify, group_roles
 from manifest_auth.sign_in.providers.flow import Chosen, return_address
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.text.canonical import when
 
@@ -117,17 +118,12 @@ async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer:
         return Chosen(tenant, provider, Wish(address, link_session_id=user.session_id))
 
     chosen = await ctx.services.store.read(work)
-    if chosen.provider.rules.saml is not None:
-        if not chosen.provider.rules.saml.redirect_url:
-            raise Conflict("Linking needs the provider's redirect binding")
-        where, begun = await saml.begin(ctx, chosen, redirect_only=True)
-        assert isinstance(where, str)
-        return ok({"location": where}, headers=(bind(ctx, begun, cross_site=True),))
-    if chosen.provider.kind not in (oidc.METHOD, dynamics.METHOD):
+    kind = KINDS[chosen.provider.kind]
+    if not kind.start:
         raise Conflict("Nobody signs in at this provider")
-    kind = oidc if chosen.provider.kind == oidc.METHOD else dynamics
-    address, begun = await kind.begin(ctx, chosen, "")
-    return ok({"location": address}, headers=(bind(ctx, begun, cross_site=False),))
+    beginning = await kind.begin(ctx, chosen, "")
+    cookie = bind(ctx, beginning.begun, cross_site=kind.cross_site)
+    return ok({"location": beginning.address}, headers=(cookie,))
 
 
 async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Answer:

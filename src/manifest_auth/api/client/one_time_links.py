@@ -13,14 +13,14 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.api.client.auth import Email, Nothing, Password
 from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, signed_in_answer
-from manifest_auth.api.client.single_sign_on import client_named, start_address
+from manifest_auth.api.client.single_sign_on import client_named
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok, page
 from manifest_auth.pages import welcome
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, password_reset, set_password
 from manifest_auth.sign_in.password import Claim
-from manifest_auth.sign_in.providers.discovery import STARTS
+from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import Looked
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.text.canonical import when
@@ -99,10 +99,10 @@ def _wire(ctx: RequestContext, looked: Looked) -> dict[str, Any]:
             {
                 "name": way.name,
                 "displayName": way.display_name,
-                "url": start_address(ctx, client, way.kind, way.name),
+                "url": url,
             }
             for way in looked.ways
-            if way.kind in STARTS
+            if (url := start_address(ctx, client, way.kind, way.name))
         ],
         "returnTo": _return_to(settings),
     }

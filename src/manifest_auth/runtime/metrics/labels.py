@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-#: Ways in. ``entra``: tokens of Microsoft's that apps bring, Power Apps too; ``code``: exchanges of one-time codes.
-Method = Literal["password", "link", "oidc", "saml", "dynamics", "entra", "code", "admin"]
+#: Ways in, beside those of providers, which have a word for each kind. ``code``: exchanges of one-time codes.
+Method = Literal["password", "link", "code", "admin"]
 #: How an attempt ended, see docs/operations.md.
 Result = Literal["ok", "code", "linked", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Where the throttle stands, as its counters name it; and which of its three counters held somebody back.

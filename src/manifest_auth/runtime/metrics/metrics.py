@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -38,9 +38,9 @@ _NEWEST: Literal["mostrecent"] = "mostrecent"
 
 
 class Metrics:
-    """All metrics; ``render()`` is the text of ``/metrics``."""
+    """All metrics; ``render()`` is the text of ``/metrics``. ``kinds``: of providers, ways in as the others are."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
         export.Processes(self.registry)
         self._hot = HotPath(self.registry)
@@ -52,7 +52,10 @@ class Metrics:
         )
         self._answered: dict[tuple[str, str, int], Timing] = {}
         self._sign_ins = self._counters(
-            "manifest_sign_ins", "Attempts to sign in, by method and result", method=Method, result=Result
+            "manifest_sign_ins",
+            "Attempts to sign in, by method and result",
+            method=(*get_args(Method), *kinds),
+            result=Result,
         )
         self._refreshes = self._hot.counters(
             "manifest_refreshes", "Refreshes by result", result=Literal["ok", "reused", "refused"]
@@ -113,7 +116,7 @@ class Metrics:
             child = self._answered[key] = self._requests.labels(method, route, str(status))
         child.observe(seconds)
 
-    def signed_in(self, method: Method, result: Result) -> None:
+    def signed_in(self, method: str, result: Result) -> None:
         """Counts one attempt to sign in."""
         self._sign_ins[method, result].inc()
 
@@ -196,7 +199,8 @@ class Metrics:
     def _counters(self, name: str, told: str, **lists: Any) -> dict[tuple[str, ...], Counter]:
         """A counter's children, for every combination of the words that its labels may hold."""
         family = Counter(name, told, list(lists), registry=self.registry)
-        return {these: family.labels(*these) for these in itertools.product(*map(get_args, lists.values()))}
+        words = [get_args(words) or words for words in lists.values()]
+        return {these: family.labels(*these) for these in itertools.product(*words)}
 
     def _histogram(self, name: str, told: str, labels: list[str] | None = None) -> Histogram:
         return Histogram(name, told, labels or [], buckets=_SECONDS, registry=self.registry)
