@@ -11,7 +11,7 @@ from manifest_auth.accounts import admins, password_rules
 from manifest_auth.accounts.admins import Admin, managing, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidCredentials, ValidationError
-from manifest_auth.runtime.metrics import Door
+from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import SystemUnit
@@ -19,7 +19,7 @@ from manifest_auth.tenants import PasswordRules
 from manifest_auth.throttle import throttle
 
 T = TypeVar("T")
-DOOR: Door = "admin-own"
+ENTRY_POINT: EntryPoint = "admin-own"
 
 
 class Shown(NamedTuple):
@@ -36,17 +36,17 @@ async def _proven(ctx: RequestContext, shown: Shown, work: Callable[[SystemUnit,
     """
     services, me = ctx.services, ctx.admin
     services.hasher.check_room()
-    counters, subject = throttle.counters(DOOR, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
+    counters, subject = throttle.counters(ENTRY_POINT, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
 
     def count(unit: SystemUnit) -> tuple[throttle.Wait | None, str]:
         wait = ctx.services.throttle.count(unit, counters, ctx.now)
         if wait:
-            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=DOOR, wait_ms=wait.ms)
+            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=ENTRY_POINT, wait_ms=wait.ms)
         return wait, admins.get_locked(unit, me.admin_id).password_hash
 
     wait, stored = await services.store.write(count)
     if wait:
-        raise ctx.services.throttle.refusal(DOOR, wait)
+        raise ctx.services.throttle.refusal(ENTRY_POINT, wait)
     proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, stored, shown.password)
     if not proof.matches:
         await services.store.write(

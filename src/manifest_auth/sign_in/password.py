@@ -14,7 +14,7 @@ from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials, Overloaded
-from manifest_auth.runtime.metrics import Door, Method
+from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, decoys
 from manifest_auth.sign_in.sign_in_metrics import counted
@@ -25,7 +25,7 @@ from manifest_auth.throttle import origins, throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 METHOD: Method = "password"
-DOOR: Door = "client"
+ENTRY_POINT: EntryPoint = "client"
 
 
 class Claim(NamedTuple):
@@ -65,9 +65,9 @@ async def sign_in(ctx: RequestContext, shown: Shown) -> completion.SignedIn:
 async def _sign_in(ctx: RequestContext, shown: Shown) -> completion.SignedIn:
     services = ctx.services
     services.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
-    attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, _claim(shown), DOOR))
+    attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, _claim(shown), ENTRY_POINT))
     if attempt.wait is not None:
-        raise ctx.services.throttle.refusal(DOOR, attempt.wait)
+        raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
     stored = attempt.user.password_hash if attempt.user else None
     while True:
         try:
@@ -105,15 +105,15 @@ def _claim(shown: Shown) -> Claim:
     return Claim(shown.email, shown.client, shown.device)
 
 
-def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, door: Door) -> Attempt:
-    """Looks for the account and counts the attempt on it, one that does not exist like one that does. ``door``: each
+def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_point: EntryPoint) -> Attempt:
+    """Looks for the account and counts the attempt on it, one that does not exist like one that does. Each entry point
     has counters of its own."""
     tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
     account = f"{tenant.id if tenant else 0}:{email_key(claim.email)}"
     known = _known_origin(unit, tenant, user, claim.device, ctx.address)
-    counters = throttle.counters(door, account, ctx.address, known)
+    counters = throttle.counters(entry_point, account, ctx.address, known)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
