@@ -36,7 +36,7 @@ class Claim(NamedTuple):
     device: str | None
 
 
-class Shown(NamedTuple):
+class Credentials(NamedTuple):
     """What came with the attempt."""
 
     email: str
@@ -57,35 +57,37 @@ class Attempt(NamedTuple):
     wait: Wait | None
 
 
-async def sign_in(ctx: RequestContext, shown: Shown) -> completion.SignedIn:
+async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
     """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
-    return await counted(ctx, METHOD, _sign_in(ctx, shown))
+    return await counted(ctx, METHOD, _sign_in(ctx, credentials))
 
 
-async def _sign_in(ctx: RequestContext, shown: Shown) -> completion.SignedIn:
+async def _sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
     services = ctx.services
     services.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
-    attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, _claim(shown), ENTRY_POINT))
+    attempt = await services.store.write_quickly(
+        lambda unit: find_and_count(unit, ctx, _claim(credentials), ENTRY_POINT)
+    )
     if attempt.wait is not None:
         raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
     stored = attempt.user.password_hash if attempt.user else None
     while True:
         try:
-            return await _prove_and_complete(ctx, shown, attempt, stored)
+            return await _prove_and_complete(ctx, credentials, attempt, stored)
         except completion.Replaced as replaced:
             # While we hashed; a sign-in beside this one may have hashed the same password anew.
             stored = replaced.stored
 
 
 async def _prove_and_complete(
-    ctx: RequestContext, shown: Shown, attempt: Attempt, stored: str | None
+    ctx: RequestContext, credentials: Credentials, attempt: Attempt, stored: str | None
 ) -> completion.SignedIn:
     services = ctx.services
     proof = await throttle.prove(
-        ctx.services.hasher, ctx.services.store, attempt.counters, stored, shown.password, attempt.decoy
+        ctx.services.hasher, ctx.services.store, attempt.counters, stored, credentials.password, attempt.decoy
     )
     if not proof.matches or attempt.user is None or attempt.tenant is None:
-        await services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, shown))
+        await services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, credentials))
         raise InvalidCredentials()
     user, tenant = attempt.user, attempt.tenant
 
@@ -93,16 +95,16 @@ async def _prove_and_complete(
         if services.throttle.is_on:
             throttle.succeeded(unit, attempt.counters)
         identity = completion.Identity(METHOD, user.id, stored)
-        return completion.complete_sign_in(unit, ctx, tenant.id, identity, shown.cookie, shown.device)
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.cookie, credentials.device)
 
     signed_in = await completion.run(ctx, METHOD, work)
     if proof.outdated and stored:
-        await _rehash(ctx, tenant.id, user.id, stored, shown.password)
+        await _rehash(ctx, tenant.id, user.id, stored, credentials.password)
     return signed_in
 
 
-def _claim(shown: Shown) -> Claim:
-    return Claim(shown.email, shown.client, shown.device)
+def _claim(credentials: Credentials) -> Claim:
+    return Claim(credentials.email, credentials.client, credentials.device)
 
 
 def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_point: EntryPoint) -> Attempt:
@@ -144,11 +146,11 @@ def _known_origin(
     return None
 
 
-def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, shown: Shown) -> None:
+def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, credentials: Credentials) -> None:
     chain = unit.of(attempt.tenant.id if attempt.tenant else audit.INSTALLATION)
     subject = f"user:{attempt.user.id}" if attempt.user else ""
     ctx.services.anonymous_limits.record(
-        chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=shown.client or ""
+        chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=credentials.client or ""
     )
 
 

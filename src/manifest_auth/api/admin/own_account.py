@@ -15,7 +15,7 @@ from manifest_auth.errors import Conflict, InvalidCredentials, Overloaded, RateL
 from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
-from manifest_auth.sign_in.admin_own_account import Shown
+from manifest_auth.sign_in.admin_own_account import Credentials
 from manifest_auth.store import SystemUnit
 
 Password = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -64,8 +64,8 @@ class OwnNothing(msgspec.Struct, frozen=True):
     pass
 
 
-def _shown(password: str, otp: str | UnsetType) -> Shown:
-    return Shown(password, None if otp is UNSET else str(otp))
+def _shown(password: str, otp: str | UnsetType) -> Credentials:
+    return Credentials(password, None if otp is UNSET else str(otp))
 
 
 async def _password(ctx: RequestContext, call: Call[AdminPasswordBody]) -> Answer:

@@ -99,7 +99,7 @@ class Nothing(msgspec.Struct, frozen=True):
 
 async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer:
     browser = browser_of(call.head)
-    shown = password.Shown(
+    shown = password.Credentials(
         call.body.email,
         call.body.password,
         password.client_from(call.head.client_id, call.head.host, ctx.services.settings.public_url),

@@ -134,13 +134,13 @@ async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Answer:
 
 async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer:
     body = call.body
-    shown = set_password.Shown(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
+    shown = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
 async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer:
     body = call.body
-    shown = set_password.Shown(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
+    shown = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
