@@ -4,7 +4,6 @@ Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an e
 as an :class:`Origin`.
 """
 
-from manifest_auth.audit.chain import Fault, Link, Walk
 from manifest_auth.audit.chain_links import all_chains
 from manifest_auth.audit.chains import chain_named
 from manifest_auth.audit.events import (
@@ -21,7 +20,7 @@ from manifest_auth.audit.events import (
     record_creation,
     record_installation,
 )
-from manifest_auth.audit.exports import Lines, Span, export
+from manifest_auth.audit.exports import Span, export
 from manifest_auth.audit.query import (
     NEWEST_FIRST,
     OLDEST_FIRST,
@@ -59,16 +58,12 @@ __all__ = [
     "AuditEventsData",
     "AuditQuery",
     "Event",
-    "Fault",
     "Found",
-    "Lines",
-    "Link",
     "Origin",
     "Place",
     "Point",
     "Span",
     "Verdict",
-    "Walk",
     "Wanted",
     "all_chains",
     "chain_named",

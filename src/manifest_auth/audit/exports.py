@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import BigInteger, bindparam, func, select
 
 from manifest_auth.audit.chain import Link
-from manifest_auth.audit.chain_rows import BEFORE_ALL, links_after
+from manifest_auth.audit.chain_rows import BEFORE_ALL, MOST, links_after
 from manifest_auth.audit.chains import names_of
 from manifest_auth.audit.readable import Legible, legible
 from manifest_auth.store import Store, SystemUnit, bound
@@ -72,7 +72,7 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
 
 def _ends(unit: SystemUnit, chain: int, span: Span) -> _Ends:
     since = BEFORE_ALL if span.since is None else span.since
-    until = 2**63 - 1 if span.until is None else span.until
+    until = MOST if span.until is None else span.until
     found = unit.of(chain).first(_ENDS, since=since, until=until)
     assert found is not None
     return found

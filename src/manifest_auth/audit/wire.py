@@ -46,7 +46,7 @@ class AuditQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
 class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
     """``client``: null for the installation's own events. ``sequence``: the number in that client's chain; ``hash``:
     covers the event and, by the hash before it, all earlier ones. ``unreadable``: only where somebody altered the event
-    in the store by hand: the members that hold what no event can hold, shown as well as they can be."""
+    in the store by hand: the members that hold what no event can hold, shown as empty."""
 
     client: str | None
     sequence: int
