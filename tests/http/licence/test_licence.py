@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from manifest_auth.app import ROUTES
-from manifest_auth.http import Door
+from manifest_auth.http import Access
 from manifest_auth.licence.licence import Licence, Seats, generate, private_key, sign
 from manifest_auth.store import unowned
 from manifest_auth.store.tables import installation
@@ -80,7 +80,7 @@ async def test_without_a_licence_every_client_route_is_closed_and_the_rest_is_op
     for route in ROUTES:
         path = filled(route.path)
         if not path.startswith("/api/client/"):
-            if route.door is Door.OPEN and route.method == "GET":
+            if route.access is Access.OPEN and route.method == "GET":
                 assert (await app.get(path)).status == 200, path
             continue
         body: dict[str, str] | None = {} if route.method == "POST" else None

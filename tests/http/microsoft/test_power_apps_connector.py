@@ -13,7 +13,7 @@ from openapi_spec_validator import OpenAPIV2SpecValidator
 
 from manifest_auth.api import connector
 from manifest_auth.app import ROUTES
-from manifest_auth.http import Door
+from manifest_auth.http import Access
 from manifest_auth.protocols.microsoft import CLOUDS
 from tests.interop.microsoft.world import World
 from tests.support.house import App, running
@@ -74,7 +74,7 @@ async def test_it_is_valid_and_holds_nothing_that_the_importer_does_not_know(app
 def test_so_it_would_be_with_any_body_and_answer_that_a_route_of_ours_has() -> None:
     """The routes of tomorrow: each of today's as if an app called it."""
     every = [
-        dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", door=Door.CLIENT)
+        dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", access=Access.CLIENT)
         for number, route in enumerate(ROUTES)
         if route.status < 300
     ]
@@ -90,7 +90,7 @@ async def test_it_holds_every_route_that_an_app_calls_and_no_other(app: App) -> 
     expected = {
         (route.method, route.path)
         for route in ROUTES
-        if route.door is Door.CLIENT and not NOT_FOR_APPS.search(route.path)
+        if route.access is Access.CLIENT and not NOT_FOR_APPS.search(route.path)
     } - {("GET", "/api/client/graphql")}
     found = operations(await definition(app))
     assert set(found) == expected

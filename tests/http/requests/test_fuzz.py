@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from manifest_auth.app import ROUTES
-from manifest_auth.http import Door, Route
+from manifest_auth.http import Access, Route
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.house import App, running
 from tests.support.routes import filled
@@ -60,9 +60,9 @@ def bodies(route: Route) -> st.SearchStrategy[bytes]:
 async def test_no_body_is_a_bug(unlimited: App, route: Route) -> None:
     loop = asyncio.get_running_loop()
     token = None
-    if route.door is Door.CLIENT:
+    if route.access is Access.CLIENT:
         token = (await unlimited.sign_in("viewer@acme.example")).data["token"]
-    elif route.door is Door.ADMIN:
+    elif route.access is Access.ADMIN:
         token = await unlimited.admin_token()
 
     @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))

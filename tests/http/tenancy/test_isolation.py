@@ -13,7 +13,7 @@ from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 from manifest_auth import providers
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
-from manifest_auth.http import Door
+from manifest_auth.http import Access
 from manifest_auth.providers import Address, How
 from tests.support import jobs as j
 from tests.support.claiming import claimed
@@ -148,7 +148,7 @@ def test_every_place_that_names_a_thing_has_its_case() -> None:
 
 
 def test_every_address_that_names_a_thing_has_its_case() -> None:
-    found = {(route.method, route.path) for route in ROUTES if route.door is Door.CLIENT and "{" in route.path}
+    found = {(route.method, route.path) for route in ROUTES if route.access is Access.CLIENT and "{" in route.path}
     assert found == set(ADDRESSES)
 
 

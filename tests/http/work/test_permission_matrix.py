@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType, is_introspection_type, print_ast
 
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
-from manifest_auth.http import Door
+from manifest_auth.http import Access
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
@@ -157,7 +157,7 @@ def test_the_schema_says_what_the_contract_says() -> None:
 
 
 def test_every_route_of_the_clients_has_its_row() -> None:
-    found = {(route.method, route.path) for route in ROUTES if route.door is Door.CLIENT}
+    found = {(route.method, route.path) for route in ROUTES if route.access is Access.CLIENT}
     assert found == set(ROUTES_NEED) | ROUTES_FOR_ALL
     assert not set(ROUTES_NEED) & ROUTES_FOR_ALL
 
