@@ -1,4 +1,4 @@
-"""Builds the house once: settings, store, keys, hash workers, and one visible list of mounted routes."""
+"""Builds the services once: settings, store, keys, hash workers, and one visible list of mounted routes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from manifest_auth.api.graphql import explorer
 from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.audit.refusals import Refusals
 from manifest_auth.http import RouteTable
-from manifest_auth.http.pipeline import FrontDoor
+from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
@@ -174,7 +174,7 @@ def _clouds(settings: Settings) -> Clouds:
 
 @contextlib.asynccontextmanager
 async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[Services]:
-    """The house with its schema up to date, connected and started; closed again at the end.
+    """The services with the schema up to date, connected and started; closed again at the end.
 
     Raises StoreUnavailable, SchemaTooNew, CannotOpen (a wrong secret key).
     """
@@ -204,13 +204,13 @@ class Application:
         self.services = services
         table = RouteTable(ROUTES)
         operations_routes.describe(table, services)
-        self._front_door = FrontDoor(services, table)
+        self._pipeline = Pipeline(services, table)
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
         if scope["type"] == "http":
-            await self._front_door(scope, receive, send)
+            await self._pipeline(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
 
@@ -229,7 +229,7 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The house opened, and its background work under way."""
+        """The services opened, and the background work under way."""
         settings = self.services.settings
         async with self.services.metrics.shown(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
@@ -279,6 +279,6 @@ def _leave_with_the_parent() -> None:
 def create() -> Application:
     """What each web process runs: settings from the environment."""
     _leave_with_the_parent()
-    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the house out
+    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the services out
         settle_garbage()
     return Application(build_services(load()))

@@ -26,7 +26,7 @@ HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDoma
 
 
 class Answer:
-    """Status, headers and body of one answer. The front door adds length, request id and security headers."""
+    """Status, headers and body of one answer. The pipeline adds length, request id and security headers."""
 
     __slots__ = ("body", "headers", "parts", "policy", "size", "status")
 

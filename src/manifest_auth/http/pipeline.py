@@ -1,7 +1,7 @@
-"""The corridor of every request: find the route → identify → licence gate → read the body → act → answer.
+"""The pipeline of every request: find the route → identify → licence gate → read the body → act → answer.
 
 Written against ASGI itself: the hot path has no framework in it (``docs/decisions/0002-no-web-framework.md``). Whatever
-goes wrong leaves through :meth:`FrontDoor._refused` in the envelope; what is no refusal is a bug, logged and answered
+goes wrong leaves through :meth:`Pipeline._refused` in the envelope; what is no refusal is a bug, logged and answered
 ``INTERNAL_ERROR``.
 """
 
@@ -56,7 +56,7 @@ _UNROUTED = "(none)"
 _PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
 
 
-class FrontDoor:
+class Pipeline:
     """Answers HTTP requests of ASGI scopes."""
 
     def __init__(self, services: Services, table: RouteTable) -> None:

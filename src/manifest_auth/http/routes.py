@@ -1,4 +1,4 @@
-"""What a route says of itself, and the table that finds it. Everything the front door and ``/openapi.json`` need."""
+"""What a route says of itself, and the table that finds it. Everything the pipeline and ``/openapi.json`` need."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_ID = 2**63 - 1
 class Door(enum.Enum):
     """Who may come in."""
 
-    OPEN = "open"  # anybody; the route reads no credential through the front door
+    OPEN = "open"  # anyone; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
 

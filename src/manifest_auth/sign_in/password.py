@@ -1,4 +1,4 @@
-"""Signing in with e-mail and password: throttle, prove, then the tail that all methods share.
+"""Signing in with e-mail and password: throttle, prove, then the completion that all ways in share.
 
 Exactly one password hash is computed for each attempt that the throttle lets through, whatever was found: a stored one,
 or a decoy for an account that does not exist, has no password or belongs elsewhere (:mod:`.decoys`).
@@ -71,13 +71,13 @@ async def _sign_in(ctx: RequestContext, shown: Shown) -> completion.SignedIn:
     stored = attempt.user.password_hash if attempt.user else None
     while True:
         try:
-            return await _prove_and_finish(ctx, shown, attempt, stored)
+            return await _prove_and_complete(ctx, shown, attempt, stored)
         except completion.Replaced as replaced:
             # While we hashed; a sign-in beside this one may have hashed the same password anew.
             stored = replaced.stored
 
 
-async def _prove_and_finish(
+async def _prove_and_complete(
     ctx: RequestContext, shown: Shown, attempt: Attempt, stored: str | None
 ) -> completion.SignedIn:
     services = ctx.services
@@ -89,13 +89,13 @@ async def _prove_and_finish(
         raise InvalidCredentials()
     user, tenant = attempt.user, attempt.tenant
 
-    def tail(unit: SystemUnit) -> completion.SignedIn:
+    def work(unit: SystemUnit) -> completion.SignedIn:
         if services.throttle.is_on:
             throttle.succeeded(unit, attempt.counters)
         identity = completion.Identity(METHOD, user.id, stored)
-        return completion.finish(unit, ctx, tenant.id, identity, shown.cookie, shown.device)
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, shown.cookie, shown.device)
 
-    signed_in = await completion.run(ctx, METHOD, tail)
+    signed_in = await completion.run(ctx, METHOD, work)
     if proof.outdated and stored:
         await _rehash(ctx, tenant.id, user.id, stored, shown.password)
     return signed_in

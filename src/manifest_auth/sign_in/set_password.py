@@ -133,16 +133,16 @@ async def _choose_password(ctx: RequestContext, shown: Shown, browser: Browser) 
     counters = await _count(ctx, found)
     fresh = await new_password.hash_of(ctx, found.user, tenant.identifier, tenant.settings, shown.password, shown.field)
 
-    def tail(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> SignedIn:
         now_found = find(unit, ctx, shown.token, shown.purpose, lock=True)
         if now_found.why_no_password:
             raise Conflict(now_found.why_no_password)
         throttle.succeeded(unit, counters)
         _set(unit, ctx, now_found, fresh)
         identity = Identity(METHOD, now_found.user.id)
-        return completion.finish(unit, ctx, tenant.id, identity, browser.cookie, browser.device)
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, browser.cookie, browser.device)
 
-    return await _refusals_recorded(ctx, shown, completion.run(ctx, METHOD, tail))
+    return await _refusals_recorded(ctx, shown, completion.run(ctx, METHOD, work))
 
 
 async def _refusals_recorded(ctx: RequestContext, shown: Shown, work: Awaitable[T]) -> T:

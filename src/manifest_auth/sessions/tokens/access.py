@@ -47,7 +47,7 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class Verified(NamedTuple):
-    """What the rest of the house needs of a genuine token."""
+    """What others need of a genuine token."""
 
     session_id: str
     subject_id: int

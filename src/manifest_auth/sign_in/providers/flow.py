@@ -163,7 +163,7 @@ async def complete(
 
     def tail(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
-        opened = completion.finish(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
+        opened = completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
         store(unit, identity.user_id)
         return opened
 
