@@ -145,8 +145,9 @@ def _counts(unit: SystemUnit, now: int) -> dict[str, int]:
 async def _status(ctx: RequestContext, call: Call[None]) -> Answer:
     services, settings = ctx.services, ctx.services.settings
     standing = await services.licence.standing()
-    noted, counts = await services.store.read(lambda unit: (unit.first(last_backup.FIND), _counts(unit, ctx.now)))
-    services.metrics.backed_up(noted.at if noted is not None else 0)  # looked at every 20 seconds otherwise
+    backup = await last_backup.moment(services.store)
+    counts = await services.store.read(lambda unit: _counts(unit, ctx.now))
+    services.metrics.backed_up(backup or 0)  # looked at every 20 seconds otherwise
     return ok(
         {
             "version": __version__,
@@ -161,7 +162,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> Answer:
             "deployment": settings.deployment,
             "licenseState": standing.state.value,
             "mail": services.mail.is_set_up,
-            "lastBackupAt": when(noted.at) if noted is not None else None,
+            "lastBackupAt": None if backup is None else when(backup),
             "counts": counts,
         }
     )
