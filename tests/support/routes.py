@@ -11,7 +11,7 @@ import orjson
 
 from manifest_auth import app
 from manifest_auth.api import connector
-from manifest_auth.http import Door, openapi
+from manifest_auth.http import Access, openapi
 from manifest_auth.protocols.microsoft import CLOUDS
 
 #: Values that can be something and are nothing.
@@ -33,7 +33,9 @@ def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
     return tuple(field.encode_name for field in msgspec.structs.fields(body)) if body else ()
 
 
-ROUTES = [Route(one.method, one.path, one.door.value, one.limit, one.streams, _members(one.body)) for one in app.ROUTES]
+ROUTES = [
+    Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.body)) for one in app.ROUTES
+]
 
 
 def filled(pattern: str, **values: object) -> str:
@@ -49,7 +51,7 @@ def openapi_document() -> Any:
 def connector_of_everything() -> Any:
     """The custom connector, if an app called every route that answers with success."""
     every = [
-        dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", door=Door.CLIENT)
+        dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", access=Access.CLIENT)
         for number, route in enumerate(app.ROUTES)
         if route.status < 300
     ]

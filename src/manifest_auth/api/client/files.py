@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
-from manifest_auth.http import NO_STORE, Answer, Call, Door, Route, ok, stream
+from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, ok, stream
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, arriving, check_start
 from manifest_auth.runtime.settings import MAX_FILE
@@ -96,7 +96,7 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> Answ
 async def _limit(ctx: RequestContext) -> _Limit:
     """How large the file may be."""
     settings = ctx.services.settings
-    left = await ctx.store.read(lambda unit: files.room(unit, settings.upload_quota))
+    left = await ctx.store.read(lambda unit: files.bytes_left(unit, settings.upload_quota))
     if left < settings.file_limit:
         return _Limit(left, files.NO_ROOM)
     return _Limit(settings.file_limit, PayloadTooLarge.sentence)
@@ -188,9 +188,9 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer:
 
 
 ROUTES = (
-    Route("POST", PATH, _upload, Door.CLIENT, "Upload a file as evidence; the body is the file itself", data=FileData,
+    Route("POST", PATH, _upload, Access.CLIENT, "Upload a file as evidence; the body is the file itself", data=FileData,
           permission=Permission.JOBS_EXECUTE, query=NameQuery, status=201, streams=True, limit=MAX_FILE,
           refusals=(PayloadTooLarge, UnsupportedMediaType, Overloaded)),
-    Route("GET", f"{PATH}/{{file}}", _download, Door.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
+    Route("GET", f"{PATH}/{{file}}", _download, Access.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
           sends=True, refusals=(NotFound, Overloaded)),
 )  # fmt: skip
