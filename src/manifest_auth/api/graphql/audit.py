@@ -37,7 +37,7 @@ class AuditEvent(NamedTuple):
     actor: str
     subject: str
     address: str
-    requestId: str  # noqa: N815 - the wire's name
+    request_id: str
     detail: str
     hash: str
     unreadable: tuple[str, ...]
