@@ -1,4 +1,4 @@
-"""Contract, section 11: ``doctor`` says in one line each what is well and what is not, and changes nothing."""
+"""``doctor`` says in one line each what is well and what is not, and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 9: a system admin leaves the admin plane to some networks; nobody shuts out themselves."""
+"""A system admin leaves the admin plane to some networks; nobody shuts out themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 10: on-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
+"""On-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
 
 from __future__ import annotations
 
