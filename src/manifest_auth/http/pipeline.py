@@ -22,9 +22,9 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import (
+    Access,
     Answer,
     Call,
-    Door,
     Head,
     Header,
     Route,
@@ -133,11 +133,11 @@ class Pipeline:
     ) -> Answer:
         if route.gated and ctx.services.licence.is_needed:
             ctx.license_warning = await ctx.services.licence.check()
-        if route.door is Door.CLIENT:
+        if route.access is Access.CLIENT:
             ctx.caller = await identification.user(ctx, scope["method"], head)
             if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
                 raise Forbidden(reason=f"needs {route.permission.value}")
-        elif route.door is Door.ADMIN:
+        elif route.access is Access.ADMIN:
             ctx.caller = await identification.admin(ctx, head)
             if ctx.services.licence.is_needed:
                 ctx.license_warning = await ctx.services.licence.warning()
