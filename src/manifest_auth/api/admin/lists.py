@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from manifest_auth.errors import ValidationError
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit
 from manifest_auth.text.canonical import like
 
@@ -48,10 +47,7 @@ def read(
 ) -> Rows[R]:
     """A page. ``value_of``: what a row is sorted by, where that is not its id. Raises ValidationError for a cursor of
     another list or order."""
-    try:
-        after = listing.after(asked.after, asked.sort)
-    except ValueError:
-        raise ValidationError(details=[("after", "Not a cursor of this list and order")]) from None
+    after = listing.after(asked.after, asked.sort)
     sort = asked.sort.removesuffix("_DESC")
     rows = listing.page(
         unit,
