@@ -18,8 +18,8 @@ from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
 from manifest_auth.cli.main import parser
 from manifest_auth.http import RouteTable
-from manifest_auth.operations.providers.drafts import draft_of, merged
 from manifest_auth.operations.providers.models import ProviderBody
+from manifest_auth.operations.providers.save import draft_of, merged
 from manifest_auth.protocols.microsoft import CLOUDS
 from manifest_auth.sign_in.providers import dynamics
 from manifest_auth.sign_in.providers.dynamics import DynamicsSettings
