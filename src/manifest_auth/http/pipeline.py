@@ -22,9 +22,9 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import (
+    Access,
     Answer,
     Call,
-    Door,
     Head,
     Header,
     Route,
@@ -133,11 +133,11 @@ class Pipeline:
     ) -> Answer:
         if route.gated and ctx.services.licence.is_needed:
             ctx.license_warning = await ctx.services.licence.check()
-        if route.door is Door.CLIENT:
+        if route.access is Access.CLIENT:
             ctx.caller = await identification.user(ctx, scope["method"], head)
             if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
                 raise Forbidden(reason=f"needs {route.permission.value}")
-        elif route.door is Door.ADMIN:
+        elif route.access is Access.ADMIN:
             ctx.caller = await identification.admin(ctx, head)
             if ctx.services.licence.is_needed:
                 ctx.license_warning = await ctx.services.licence.warning()
@@ -210,9 +210,12 @@ async def _stream(answer: Answer, headers: list[Header], send: Send, *, with_bod
 
 
 async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge, ValidationError when it ends early."""
-    declared, size = head.content_length, 0
-    if declared is not None and (not declared.isdecimal() or len(declared) > 12 or int(declared) > limit):
+    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is taken,
+    ValidationError when it ends early."""
+    declared, size = head.content_length or "0", 0
+    if not declared.isdecimal():
+        raise ValidationError("Content-Length is not a number")
+    if len(declared) > 12 or int(declared) > limit:
         raise PayloadTooLarge()
     while True:
         message = await receive()
@@ -229,27 +232,5 @@ async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[byte
 
 
 async def _read(head: Head, receive: Receive, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is kept."""
-    declared = head.content_length
-    if declared is not None and not declared.isdecimal():
-        raise ValidationError("Content-Length is not a number")
-    if declared is not None and (len(declared) > 12 or int(declared) > limit):
-        raise PayloadTooLarge()
-    first = await receive()
-    body: bytes = first.get("body", b"")
-    if len(body) > limit:
-        raise PayloadTooLarge()
-    if not first.get("more_body"):
-        return body
-    parts, size = [body], len(body)
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ValidationError("The body ended early")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise PayloadTooLarge()
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
+    """The whole of it."""
+    return b"".join([part async for part in _parts(head, receive, limit)])

@@ -26,8 +26,8 @@ BODY_LIMIT = 1024 * KIB
 _MAX_ID = 2**63 - 1
 
 
-class Door(enum.Enum):
-    """Who may come in."""
+class Access(enum.Enum):
+    """Who may call a route."""
 
     OPEN = "open"  # anyone; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
@@ -84,7 +84,7 @@ class Route:
     method: str
     path: str
     handler: Handler
-    door: Door
+    access: Access
     summary: str
     body: type[msgspec.Struct] | None = None
     data: Any = None
@@ -118,7 +118,7 @@ class Route:
         if not self.parameters:
             return NO_PAGE, None
         values = query_values(query)
-        if self.door is not Door.OPEN and (unknown := values.keys() - self.parameters):
+        if self.access is not Access.OPEN and (unknown := values.keys() - self.parameters):
             raise ValidationError(details=[(min(unknown)[:64] or "query", "There is no such parameter")])
         page = from_texts(values, Page) if self.paged else NO_PAGE
         return page, from_texts(values, self.query) if self.query is not None else None

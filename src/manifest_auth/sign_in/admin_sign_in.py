@@ -1,4 +1,4 @@
-"""How a system admin signs in, stays signed in and signs out: the users' rules, at a door of their own."""
+"""How a system admin signs in, stays signed in and signs out: the users' rules, on a plane of their own."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound, Overloaded
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Answer, Call, Route, ok
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
@@ -182,22 +182,22 @@ async def _end_sessions(ctx: RequestContext, call: Call[None]) -> Answer:
 _BASE = "/api/admin/admins"
 _ONE = f"{_BASE}/{{admin}}"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "List and search system admins", None, AdminsData, paged=True,
+    Route("GET", _BASE, _list, Access.ADMIN, "List and search system admins", None, AdminsData, paged=True,
           query=AdminsQuery),
-    Route("POST", _BASE, _create, Door.ADMIN, "Create a system admin", AdminBody, AdminMadeData, status=201,
+    Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", AdminBody, AdminMadeData, status=201,
           refusals=(Conflict, Overloaded)),
-    Route("GET", _ONE, _get, Door.ADMIN, "One system admin", None, AdminData, refusals=(NotFound,)),
-    Route("POST", f"{_ONE}/disable", _disable, Door.ADMIN,
+    Route("GET", _ONE, _get, Access.ADMIN, "One system admin", None, AdminData, refusals=(NotFound,)),
+    Route("POST", f"{_ONE}/disable", _disable, Access.ADMIN,
           "Keep a system admin out and end the sessions; the last active one stays", None, AdminData,
           refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/enable", _enable, Door.ADMIN, "Let a disabled system admin in again", None, AdminData,
+    Route("POST", f"{_ONE}/enable", _enable, Access.ADMIN, "Let a disabled system admin in again", None, AdminData,
           refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/reset-password", _reset_password, Door.ADMIN,
+    Route("POST", f"{_ONE}/reset-password", _reset_password, Access.ADMIN,
           "A new random password, shown once, for another system admin; ends the sessions", None, AdminMadeData,
           refusals=(NotFound, Conflict, Overloaded)),
-    Route("POST", f"{_ONE}/reset-second-factor", _reset_second_factor, Door.ADMIN,
+    Route("POST", f"{_ONE}/reset-second-factor", _reset_second_factor, Access.ADMIN,
           "Take the second factor from another system admin; ends the sessions", None, AdminData,
           refusals=(NotFound, Conflict)),
-    Route("DELETE", f"{_ONE}/sessions", _end_sessions, Door.ADMIN, "End all sessions of a system admin", None,
+    Route("DELETE", f"{_ONE}/sessions", _end_sessions, Access.ADMIN, "End all sessions of a system admin", None,
           AdminSessionsEnded, refusals=(NotFound,)),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import NotFound
-from manifest_auth.http import Answer, Call, Door, Paging, Route, ok
+from manifest_auth.http import Access, Answer, Call, Paging, Route, ok
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import SessionSeen
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -131,12 +131,12 @@ async def _end(ctx: RequestContext, call: Call[None]) -> Answer:
 _CLIENT = "/api/admin/clients/{client}"
 _BASE = f"{_CLIENT}/sessions"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "List a client's sessions", None, ClientSessionsData, query=SessionsQuery,
+    Route("GET", _BASE, _list, Access.ADMIN, "List a client's sessions", None, ClientSessionsData, query=SessionsQuery,
           refusals=(NotFound,)),
-    Route("DELETE", _BASE, _end_all, Door.ADMIN, "End all sessions of a client", None, ClientSessionsEnded,
+    Route("DELETE", _BASE, _end_all, Access.ADMIN, "End all sessions of a client", None, ClientSessionsEnded,
           refusals=(NotFound,)),
-    Route("DELETE", f"{_BASE}/{{session}}", _end, Door.ADMIN, "End one session of a client", None, ClientSessionsEnded,
-          refusals=(NotFound,)),
-    Route("GET", f"{_CLIENT}/users/{{user}}/sessions", _list_users, Door.ADMIN, "List a user's sessions", None,
+    Route("DELETE", f"{_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client", None,
+          ClientSessionsEnded, refusals=(NotFound,)),
+    Route("GET", f"{_CLIENT}/users/{{user}}/sessions", _list_users, Access.ADMIN, "List a user's sessions", None,
           ClientSessionsData, query=SessionsQuery, refusals=(NotFound,)),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Answer, Call, Route, ok
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
@@ -194,19 +194,20 @@ def _state(tenant: Tenant) -> dict[str, str | None]:
 _BASE = "/api/admin/clients"
 _ONE = f"{_BASE}/{{client}}"
 ROUTES = (
-    Route("POST", _BASE, _create, Door.ADMIN, "Create a client", ClientBody, ClientData, status=201,
+    Route("POST", _BASE, _create, Access.ADMIN, "Create a client", ClientBody, ClientData, status=201,
           refusals=(Conflict,)),
-    Route("GET", _BASE, _list, Door.ADMIN, "List and search clients", None, ClientsData, paged=True,
+    Route("GET", _BASE, _list, Access.ADMIN, "List and search clients", None, ClientsData, paged=True,
           query=ClientsQuery),
-    Route("GET", _ONE, _get, Door.ADMIN, "One client, by number or identifier", None, ClientData, refusals=(NotFound,)),
-    Route("PATCH", _ONE, _change, Door.ADMIN, "Change a client's name or settings", ClientChange, ClientData,
+    Route("GET", _ONE, _get, Access.ADMIN, "One client, by number or identifier", None, ClientData,
           refusals=(NotFound,)),
-    Route("POST", f"{_ONE}/suspend", _suspend, Door.ADMIN, "Suspend a client: its users are refused at once",
+    Route("PATCH", _ONE, _change, Access.ADMIN, "Change a client's name or settings", ClientChange, ClientData,
+          refusals=(NotFound,)),
+    Route("POST", f"{_ONE}/suspend", _suspend, Access.ADMIN, "Suspend a client: its users are refused at once",
           None, ClientData, refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN,
+    Route("POST", f"{_ONE}/restore", _restore, Access.ADMIN,
           "Let a suspended client in again; of one marked for deletion, take that back alone",
           None, ClientData, refusals=(NotFound, Conflict)),
-    Route("DELETE", _ONE, _delete, Door.ADMIN,
+    Route("DELETE", _ONE, _delete, Access.ADMIN,
           "Suspend a client, and delete it for good once the time to take that back is over", None, ClientData,
           refusals=(NotFound, Conflict)),
 )  # fmt: skip

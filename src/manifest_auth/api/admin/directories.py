@@ -14,7 +14,7 @@ from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.api.admin.providers import client_of
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Answer, Call, Route, ok
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -156,29 +156,29 @@ async def _revoke(ctx: RequestContext, call: Call[None]) -> Answer:
     return ok({})
 
 
-def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
     one = f"{base}/{{directory}}"
     may: dict[str, Any] = {"permission": permission}
     return (
-        Route("POST", base, _claim, door, "Claim a Microsoft directory", DirectoryBody, DirectoryData, status=201,
+        Route("POST", base, _claim, access, "Claim a Microsoft directory", DirectoryBody, DirectoryData, status=201,
               refusals=(ValidationError, NotFound, Conflict), **may),
-        Route("GET", base, _list, door, "A client's Microsoft directories", None, DirectoriesData, paged=True,
+        Route("GET", base, _list, access, "A client's Microsoft directories", None, DirectoriesData, paged=True,
               query=DirectoriesQuery, refusals=(NotFound,), **may),
-        Route("GET", one, _get, door, "One Microsoft directory", None, DirectoryData, refusals=(NotFound,), **may),
-        Route("DELETE", one, _release, door, "Claim a Microsoft directory no more", None, DirectoryNothing,
+        Route("GET", one, _get, access, "One Microsoft directory", None, DirectoryData, refusals=(NotFound,), **may),
+        Route("DELETE", one, _release, access, "Claim a Microsoft directory no more", None, DirectoryNothing,
               refusals=(NotFound,), **may),
     )  # fmt: skip
 
 
 _GRANT = "/api/admin/directories/{directory}/clients/{client}"
 ROUTES = (
-    *_routes("/api/admin/clients/{client}/directories", Door.ADMIN, None),
-    *_routes("/api/client/directories", Door.CLIENT, Permission.SETTINGS_MANAGE),
-    Route("POST", "/api/admin/clients/{client}/directories/{directory}/vouch", _vouch, Door.ADMIN,
+    *_routes("/api/admin/clients/{client}/directories", Access.ADMIN, None),
+    *_routes("/api/client/directories", Access.CLIENT, Permission.SETTINGS_MANAGE),
+    Route("POST", "/api/admin/clients/{client}/directories/{directory}/vouch", _vouch, Access.ADMIN,
           "Say that a Microsoft directory is the client's: its claim counts from now on", ReasonBody, DirectoryData,
           refusals=(ValidationError, NotFound, Conflict)),
-    Route("PUT", _GRANT, _grant, Door.ADMIN, "Grant a directory that another client holds to this one as well",
+    Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory that another client holds to this one as well",
           ReasonBody, DirectoryData, refusals=(ValidationError, NotFound, Conflict)),
-    Route("DELETE", _GRANT, _revoke, Door.ADMIN, "Take such a grant back", None, DirectoryNothing,
+    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Take such a grant back", None, DirectoryNothing,
           refusals=(NotFound,)),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.api.admin.providers import Deleted, client_of
 from manifest_auth.errors import Conflict, NotFound, RateLimited
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Answer, Call, Route, ok
 from manifest_auth.operations.domains import watch
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -143,27 +143,27 @@ async def _vouch(ctx: RequestContext, call: Call[VouchBody]) -> Answer:
     return ok(await ctx.services.store.write(work))
 
 
-def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
     one = f"{base}/{{domain}}"
     may: dict[str, Any] = {"permission": permission}
     return (
-        Route("POST", base, _claim, door, "Claim an e-mail domain; a DNS record proves it", DomainBody, DomainData,
+        Route("POST", base, _claim, access, "Claim an e-mail domain; a DNS record proves it", DomainBody, DomainData,
               status=201, refusals=(NotFound, Conflict), **may),
-        Route("GET", base, _list, door, "Domains that a client claims", None, DomainsData, paged=True,
+        Route("GET", base, _list, access, "Domains that a client claims", None, DomainsData, paged=True,
               query=DomainsQuery, refusals=(NotFound,), **may),
-        Route("GET", one, _get, door, "One claimed domain, with the record that proves it", None, DomainData,
+        Route("GET", one, _get, access, "One claimed domain, with the record that proves it", None, DomainData,
               refusals=(NotFound,), **may),
-        Route("DELETE", one, _delete, door, "Release a domain; it proves nothing from then on", None, Deleted,
+        Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", None, Deleted,
               refusals=(NotFound,), **may),
-        Route("POST", f"{one}/check", _check, door, "Look at the record now, once in ten seconds", None, DomainData,
+        Route("POST", f"{one}/check", _check, access, "Look at the record now, once in ten seconds", None, DomainData,
               refusals=(NotFound, Conflict, RateLimited), **may),
     )  # fmt: skip
 
 
 _ADMIN = "/api/admin/clients/{client}/domains"
 ROUTES = (
-    *_routes(_ADMIN, Door.ADMIN, None),
-    *_routes("/api/client/domains", Door.CLIENT, Permission.SETTINGS_MANAGE),
-    Route("POST", f"{_ADMIN}/{{domain}}/vouch", _vouch, Door.ADMIN, "Vouch for a domain: it counts without end and "
+    *_routes(_ADMIN, Access.ADMIN, None),
+    *_routes("/api/client/domains", Access.CLIENT, Permission.SETTINGS_MANAGE),
+    Route("POST", f"{_ADMIN}/{{domain}}/vouch", _vouch, Access.ADMIN, "Vouch for a domain: it counts without end and "
           "without checks", VouchBody, DomainData, refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from manifest_auth.api.admin.providers import client_of
 from manifest_auth.api.client.identities import IdentityData, Unlinked, wire
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound, RateLimited
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Answer, Call, Route, ok
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import IdentityRow
 from manifest_auth.services import RequestContext
@@ -113,23 +113,23 @@ async def _invite(ctx: RequestContext, call: Call[None]) -> Answer:
     return ok(data, status=201)
 
 
-def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
     may: dict[str, Any] = {"permission": permission}
     return (
-        Route("GET", f"{base}/identities", _list, door, "A user's identities at providers", None,
+        Route("GET", f"{base}/identities", _list, access, "A user's identities at providers", None,
               UserIdentitiesData, paged=True, query=IdentitiesQuery, refusals=(NotFound,), **may),
-        Route("DELETE", f"{base}/identities/{{identity}}", _unlink, door,
+        Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
               "Unlink an identity from a user; ends the user's sessions", None, Unlinked, refusals=(NotFound,), **may),
-        Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, door,
+        Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, access,
               "Say as an Admin that an identity is the user's: it stays when the user becomes an Admin, and its groups "
               "may give that role", None, Confirmed, refusals=(NotFound,), **may),
-        Route("POST", f"{base}/invitation", _invite, door,
+        Route("POST", f"{base}/invitation", _invite, access,
               "Invite somebody to come into the account, by a first password or a provider", None, InvitationData,
               status=201, refusals=(NotFound, Conflict, RateLimited), **may),
     )  # fmt: skip
 
 
 ROUTES = (
-    *_routes("/api/admin/clients/{client}/users/{user}", Door.ADMIN, None),
-    *_routes("/api/client/users/{user}", Door.CLIENT, Permission.USERS_MANAGE),
+    *_routes("/api/admin/clients/{client}/users/{user}", Access.ADMIN, None),
+    *_routes("/api/client/users/{user}", Access.CLIENT, Permission.USERS_MANAGE),
 )

@@ -13,7 +13,7 @@ from manifest_auth.accounts.admins import managing, second_factor
 from manifest_auth.accounts.admins import networks as addresses
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok
 from manifest_auth.operations import last_backup
 from manifest_auth.runtime.settings import is_listed, networks_of, variable
 from manifest_auth.services import RequestContext
@@ -145,8 +145,9 @@ def _counts(unit: SystemUnit, now: int) -> dict[str, int]:
 async def _status(ctx: RequestContext, call: Call[None]) -> Answer:
     services, settings = ctx.services, ctx.services.settings
     standing = await services.licence.standing()
-    noted, counts = await services.store.read(lambda unit: (unit.first(last_backup.FIND), _counts(unit, ctx.now)))
-    services.metrics.backed_up(noted.at if noted is not None else 0)  # looked at every 20 seconds otherwise
+    backup = await last_backup.moment(services.store)
+    counts = await services.store.read(lambda unit: _counts(unit, ctx.now))
+    services.metrics.backed_up(backup or 0)  # looked at every 20 seconds otherwise
     return ok(
         {
             "version": __version__,
@@ -161,7 +162,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> Answer:
             "deployment": settings.deployment,
             "licenseState": standing.state.value,
             "mail": services.mail.is_set_up,
-            "lastBackupAt": when(noted.at) if noted is not None else None,
+            "lastBackupAt": None if backup is None else when(backup),
             "counts": counts,
         }
     )
@@ -225,11 +226,11 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
 
 
 ROUTES = (
-    Route("GET", "/api/admin/status", _status, Door.ADMIN, "How the installation is: release, store, licence, counts",
+    Route("GET", "/api/admin/status", _status, Access.ADMIN, "How the installation is: release, store, licence, counts",
           None, StatusData),
-    Route("GET", "/api/admin/settings", _show, Door.ADMIN, "What is settled for the installation", None,
+    Route("GET", "/api/admin/settings", _show, Access.ADMIN, "What is settled for the installation", None,
           InstallationData),
-    Route("PATCH", "/api/admin/settings", _change, Door.ADMIN,
+    Route("PATCH", "/api/admin/settings", _change, Access.ADMIN,
           "Settle whether system admins need a second factor, and from where they may come", InstallationBody,
           InstallationData, limit=AUTH_LIMIT, refusals=(Conflict,)),
 )  # fmt: skip

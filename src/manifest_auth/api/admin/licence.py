@@ -10,7 +10,7 @@ from msgspec import Meta
 from manifest_auth import audit, licence
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import LicenseInvalid
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Answer, Call, Route, ok
 from manifest_auth.licence import Overview
 from manifest_auth.operations import licence_watch
 from manifest_auth.services import RequestContext, Services
@@ -111,7 +111,7 @@ async def _show(ctx: RequestContext, call: Call[None]) -> Answer:
 
 _PATH = "/api/admin/license-on-prem"
 ROUTES = (
-    Route("POST", _PATH, _install, Door.ADMIN, "Install an on-premise licence key", LicenceBody, LicenceData,
+    Route("POST", _PATH, _install, Access.ADMIN, "Install an on-premise licence key", LicenceBody, LicenceData,
           refusals=(LicenseInvalid,)),
-    Route("GET", _PATH, _show, Door.ADMIN, "The state of the licence", None, LicenceData),
+    Route("GET", _PATH, _show, Access.ADMIN, "The state of the licence", None, LicenceData),
 )  # fmt: skip

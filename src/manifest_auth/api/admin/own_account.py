@@ -12,10 +12,10 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.accounts.admins import second_factor
 from manifest_auth.api.admin.auth import Otp
 from manifest_auth.errors import Conflict, InvalidCredentials, Overloaded, RateLimited
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
-from manifest_auth.sign_in.admin_own_account import Shown
+from manifest_auth.sign_in.admin_own_account import Credentials
 from manifest_auth.store import SystemUnit
 
 Password = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -64,8 +64,8 @@ class OwnNothing(msgspec.Struct, frozen=True):
     pass
 
 
-def _shown(password: str, otp: str | UnsetType) -> Shown:
-    return Shown(password, None if otp is UNSET else str(otp))
+def _shown(password: str, otp: str | UnsetType) -> Credentials:
+    return Credentials(password, None if otp is UNSET else str(otp))
 
 
 async def _password(ctx: RequestContext, call: Call[AdminPasswordBody]) -> Answer:
@@ -111,16 +111,16 @@ _BASE = "/api/admin/auth"
 _FACTOR = f"{_BASE}/second-factor"
 _PROOF = (InvalidCredentials, RateLimited, Overloaded)
 ROUTES = (
-    Route("POST", f"{_BASE}/password", _password, Door.ADMIN, "Set a new password; ends one's other sessions",
+    Route("POST", f"{_BASE}/password", _password, Access.ADMIN, "Set a new password; ends one's other sessions",
           AdminPasswordBody, OwnNothing, limit=AUTH_LIMIT, refusals=_PROOF),
-    Route("GET", _FACTOR, _show, Door.ADMIN, "Whether one has a second factor", None, SecondFactorData),
-    Route("POST", _FACTOR, _enrol, Door.ADMIN, "Begin to enrol a second factor (TOTP); its secret is shown once",
+    Route("GET", _FACTOR, _show, Access.ADMIN, "Whether one has a second factor", None, SecondFactorData),
+    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Begin to enrol a second factor (TOTP); its secret is shown once",
           ProofBody, SecretData, limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/confirm", _confirm, Door.ADMIN,
+    Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
           "Confirm it by a first code; ten recovery codes are shown once, one's other sessions end",
           FirstCodeBody, RecoveryCodesData, limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Door.ADMIN, "Ten new recovery codes in place of those before",
+    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes in place of those before",
           ProofBody, RecoveryCodesData, limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/remove", _remove, Door.ADMIN, "Remove one's second factor, unless one is required",
+    Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove one's second factor, unless one is required",
           ProofBody, OwnNothing, limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Answer, Call, Route, ok
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import names
@@ -71,10 +71,10 @@ async def _unpin(ctx: RequestContext, call: Call[None]) -> Answer:
 
 _BASE = "/api/admin/provider-names"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "Names of providers that mean one client's where no client is named",
+    Route("GET", _BASE, _list, Access.ADMIN, "Names of providers that mean one client's where no client is named",
           None, PinsData, paged=True, query=PinsQuery),
-    Route("PUT", f"{_BASE}/{{name}}", _pin, Door.ADMIN, "Pin a provider's name to a client", PinBody, PinData,
+    Route("PUT", f"{_BASE}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client", PinBody, PinData,
           refusals=(ValidationError, NotFound)),
-    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Door.ADMIN, "Let a provider's name mean nobody's", None, Unpinned,
+    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Let a provider's name mean nobody's", None, Unpinned,
           refusals=(NotFound,)),
 )  # fmt: skip

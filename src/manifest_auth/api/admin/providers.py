@@ -16,7 +16,7 @@ from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Answer, Call, Route, ok
 from manifest_auth.operations.providers.delete import delete
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.models import (
@@ -135,33 +135,33 @@ async def _test(ctx: RequestContext, call: Call[None]) -> Answer:
     return ok(ExaminedData(works, tuple(FindingData(found.level, found.text) for found in findings)))
 
 
-def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
     one = f"{base}/{{provider}}"
     may: dict[str, Any] = {"permission": permission}
     gone = (NotFound,)
     return (
-        Route("POST", base, _create, door, "Create an identity provider", ProviderBody, ProviderData, status=201,
+        Route("POST", base, _create, access, "Create an identity provider", ProviderBody, ProviderData, status=201,
               refusals=(NotFound, Conflict), **may),
-        Route("GET", base, _list, door, "A client's identity providers", None, ProvidersData, paged=True,
+        Route("GET", base, _list, access, "A client's identity providers", None, ProvidersData, paged=True,
               query=ProvidersQuery, refusals=gone, **may),
-        Route("GET", one, _get, door, "One identity provider", None, ProviderData, refusals=gone, **may),
-        Route("PATCH", one, _change, door, "Change an identity provider; what is left out stays", ProviderChange,
+        Route("GET", one, _get, access, "One identity provider", None, ProviderData, refusals=gone, **may),
+        Route("PATCH", one, _change, access, "Change an identity provider; what is left out stays", ProviderChange,
               ProviderData, refusals=(NotFound, Conflict), **may),
-        Route("POST", f"{one}/switch-off", partial(_switch, on=False), door,
+        Route("POST", f"{one}/switch-off", partial(_switch, on=False), access,
               "Switch an identity provider off; ends its sessions", None, ProviderData, refusals=(NotFound, Conflict),
               **may),
-        Route("POST", f"{one}/switch-on", partial(_switch, on=True), door, "Switch an identity provider on again", None,
-              ProviderData, refusals=(NotFound, Conflict), **may),
-        Route("POST", f"{one}/rotate-key", _rotate_key, door, "A new key of ours for a SAML provider; the last one "
+        Route("POST", f"{one}/switch-on", partial(_switch, on=True), access, "Switch an identity provider on again",
+              None, ProviderData, refusals=(NotFound, Conflict), **may),
+        Route("POST", f"{one}/rotate-key", _rotate_key, access, "A new key of ours for a SAML provider; the last one "
               "still opens what was encrypted for it", None, ProviderData, refusals=(NotFound, Conflict), **may),
-        Route("POST", f"{one}/test", _test, door, "Talk to the provider and say what is wrong", None, ExaminedData,
+        Route("POST", f"{one}/test", _test, access, "Talk to the provider and say what is wrong", None, ExaminedData,
               refusals=gone, **may),
-        Route("DELETE", one, _delete, door, "Delete an identity provider, its links and the roles that its "
+        Route("DELETE", one, _delete, access, "Delete an identity provider, its links and the roles that its "
               "groups gave; ends its sessions", None, Deleted, refusals=gone, **may),
     )  # fmt: skip
 
 
 ROUTES = (
-    *_routes("/api/admin/clients/{client}/providers", Door.ADMIN, None),
-    *_routes("/api/client/providers", Door.CLIENT, Permission.SETTINGS_MANAGE),
+    *_routes("/api/admin/clients/{client}/providers", Access.ADMIN, None),
+    *_routes("/api/client/providers", Access.CLIENT, Permission.SETTINGS_MANAGE),
 )

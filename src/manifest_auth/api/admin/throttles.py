@@ -14,7 +14,7 @@ from manifest_auth.api.admin.clients import by_name
 from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Paging, Route, ok
 from manifest_auth.runtime.settings import plain_address
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
@@ -134,9 +134,9 @@ def _let_go(unit: SystemUnit, ctx: RequestContext, given: dict[str, str]) -> int
 
 _BASE = "/api/admin/throttles"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "Counters that hold somebody back now", None, ThrottlesData,
+    Route("GET", _BASE, _list, Access.ADMIN, "Counters that hold somebody back now", None, ThrottlesData,
           query=ThrottlesQuery),
-    Route("DELETE", _BASE, _clear_all, Door.ADMIN, "Let everybody go whom the throttle holds back", None, Cleared),
-    Route("POST", f"{_BASE}/clear", _clear, Door.ADMIN, "Let an account or an address go", ClearBody, Cleared,
+    Route("DELETE", _BASE, _clear_all, Access.ADMIN, "Let everybody go whom the throttle holds back", None, Cleared),
+    Route("POST", f"{_BASE}/clear", _clear, Access.ADMIN, "Let an account or an address go", ClearBody, Cleared,
           limit=AUTH_LIMIT, refusals=(NotFound,)),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from manifest_auth.api.client.sign_in_answer import browser_of
 from manifest_auth.api.client.single_sign_on import ENDS, sent_on, unbind
-from manifest_auth.http import Answer, Call, Door, Route
+from manifest_auth.http import Access, Answer, Call, Route
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.code_flow import Returned
 from manifest_auth.sign_in.providers.kind import Kind
@@ -35,7 +35,7 @@ def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
             flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(call.head))
             return sent_on(ctx, outcome, 302, unbind(ctx, flow, cross_site=kind.cross_site))
 
-        yield Route("GET", path, end, Door.OPEN, summary, status=302, query=CallbackQuery, refusals=ENDS)
+        yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=ENDS)
 
 
 ROUTES = tuple(route for kind in KINDS.values() for route in _routes(kind))

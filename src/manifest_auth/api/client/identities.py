@@ -22,7 +22,7 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok
 from manifest_auth.providers import IdentityRow
 from manifest_auth.providers.sign_in_flows import Wish
 from manifest_auth.services import RequestContext
@@ -150,13 +150,13 @@ async def _unlink(ctx: RequestContext, call: Call[None]) -> Answer:
 
 _BASE = "/api/client/auth/identities"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.CLIENT, "One's identities at providers", None, IdentitiesData),
-    Route("POST", _BASE, _link, Door.CLIENT, "Link another identity to one's account: where to send the browser",
+    Route("GET", _BASE, _list, Access.CLIENT, "One's identities at providers", None, IdentitiesData),
+    Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to one's account: where to send the browser",
           LinkBody, LinkData, limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
-    Route("POST", f"{_BASE}/token", _link_by_token, Door.CLIENT, "Link whom an Entra ID token names to one's account",
+    Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link whom an Entra ID token names to one's account",
           TokenBody, Linked, limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
-    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Door.CLIENT, "Unlink one of one's identities", None, Unlinked,
+    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of one's identities", None, Unlinked,
           limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

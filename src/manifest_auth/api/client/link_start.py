@@ -23,7 +23,7 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok, page
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok, page
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password, set_password
@@ -71,9 +71,10 @@ async def _form(ctx: RequestContext, call: Call[None]) -> Answer:
 
 
 ROUTES = (
-    Route("POST", "/api/client/auth/link/start", _start, Door.OPEN,
+    Route("POST", "/api/client/auth/link/start", _start, Access.OPEN,
           "Go on at a provider with an invitation: where to send the browser", StartBody, LinkData, limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable)),
-    Route("GET", saml_requests.FORM, _form, Door.OPEN, "The page that posts a request to a provider, see `link/start`",
-          query=FormQuery, refusals=(ValidationError, SsoFailed)),
+    Route("GET", saml_requests.FORM, _form, Access.OPEN,
+          "The page that posts a request to a provider, see `link/start`", query=FormQuery,
+          refusals=(ValidationError, SsoFailed)),
 )  # fmt: skip

@@ -15,7 +15,7 @@ from manifest_auth.api.client.auth import Email, Nothing, Password
 from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, signed_in_answer
 from manifest_auth.api.client.single_sign_on import client_named
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok, page
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok, page
 from manifest_auth.pages import welcome
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, password_reset, set_password
@@ -134,13 +134,13 @@ async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Answer:
 
 async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer:
     body = call.body
-    shown = set_password.Shown(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
+    shown = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
 async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer:
     body = call.body
-    shown = set_password.Shown(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
+    shown = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
@@ -157,16 +157,16 @@ async def _page(ctx: RequestContext, call: Call[None]) -> Answer:
 _BASE = "/api/client/auth"
 _CHOOSES = (InvalidToken, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
 ROUTES = (
-    Route("GET", one_time_links.PAGE, _page, Door.OPEN, "The page that one-time links lead to"),
-    Route("POST", f"{_BASE}/link", _look, Door.OPEN, "What a one-time link is good for; uses nothing up",
+    Route("GET", one_time_links.PAGE, _page, Access.OPEN, "The page that one-time links lead to"),
+    Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link is good for; uses nothing up",
           OneTimeLinkBody, OneTimeLinkData, limit=AUTH_LIMIT, refusals=(InvalidToken,)),
-    Route("POST", f"{_BASE}/invitations/accept", _accept, Door.OPEN,
+    Route("POST", f"{_BASE}/invitations/accept", _accept, Access.OPEN,
           "Choose one's first password with an invitation, and be signed in", AcceptBody, SignInData, limit=AUTH_LIMIT,
           refusals=_CHOOSES),
-    Route("POST", f"{_BASE}/password/reset", _reset, Door.OPEN,
+    Route("POST", f"{_BASE}/password/reset", _reset, Access.OPEN,
           "Choose a new password with a reset link, and be signed in; all other sessions end", ResetBody, SignInData,
           limit=AUTH_LIMIT, refusals=_CHOOSES),
-    Route("POST", f"{_BASE}/password/forgot", _forgot, Door.OPEN,
+    Route("POST", f"{_BASE}/password/forgot", _forgot, Access.OPEN,
           "Have a reset link mailed to the account's address; the answer never says whether there is such an account",
           ForgotBody, Nothing, limit=AUTH_LIMIT, refusals=(RateLimited,)),
 )  # fmt: skip

@@ -26,9 +26,9 @@ from manifest_auth.http import (
     AUTH_LIMIT,
     NO_STORE,
     SAML_LIMIT,
+    Access,
     Answer,
     Call,
-    Door,
     Head,
     Header,
     Route,
@@ -170,7 +170,7 @@ def _start(kind: Kind[Any, Any]) -> Route:
             return redirect(beginning.address, headers=headers)
         return page(*beginning.page, headers=headers)
 
-    return Route("GET", kind.start, begin, Door.OPEN, kind.summary, status=302, query=StartQuery, refusals=_BEGINS)
+    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, refusals=_BEGINS)
 
 
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer:
@@ -244,14 +244,14 @@ _BASE = "/api/client/auth"
 _BEGINS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
 ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
-    Route("POST", f"{_BASE}/discover", _discover, Door.OPEN, "Which ways in an e-mail address has",
+    Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "Which ways in an e-mail address has",
           DiscoverBody, DiscoverData, limit=AUTH_LIMIT, query=ClientQuery),
     *(_start(kind) for kind in KINDS.values() if kind.start),
-    Route("POST", saml_settings.START, _saml_response, Door.OPEN,
+    Route("POST", saml_settings.START, _saml_response, Access.OPEN,
           "Sign in with a SAML response: JSON, or the provider's form post", SamlBody, SignInData,
           limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*ENDS, RateLimited, Overloaded)),
-    Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Door.OPEN, "Our SAML metadata for a client",
+    Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "Our SAML metadata for a client",
           query=MetadataQuery, refusals=(ValidationError, NotFound)),
-    Route("POST", f"{_BASE}/exchange", _exchange, Door.OPEN, "Get tokens for a one-time code",
+    Route("POST", f"{_BASE}/exchange", _exchange, Access.OPEN, "Get tokens for a one-time code",
           ExchangeBody, SignInData, limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from manifest_auth.runtime.metrics.labels import (
     CacheResult,
     Call,
     CallResult,
-    Door,
+    EntryPoint,
     Failure,
     Limit,
     Method,
@@ -64,7 +64,10 @@ class Metrics:
             "manifest_replays", "What works once, or not any more, and was shown again", what=Replay
         )
         self._throttled = self._counters(
-            "manifest_throttled", "Attempts that the throttle refused, by door and counter", door=Door, limit=Limit
+            "manifest_throttled",
+            "Attempts that the throttle refused, by door and counter",
+            door=EntryPoint,
+            limit=Limit,
         )
         self.hash_waiting = self._gauge("manifest_hash_waiting", "Hashes that wait or run", "livesum")
         self.hash_limit = self._gauge("manifest_hash_limit", "How many hashes may wait or run", "livesum")
@@ -128,9 +131,9 @@ class Metrics:
         """Counts something that was shown again and refused for that."""
         self._replays[what,].inc()
 
-    def throttled(self, door: Door, limit: Limit) -> None:
+    def throttled(self, entry_point: EntryPoint, limit: Limit) -> None:
         """Counts one attempt that the throttle refused. ``limit``: the counter that holds longest."""
-        self._throttled[door, limit].inc()
+        self._throttled[entry_point, limit].inc()
 
     def cache(self, cache: Cache, result: CacheResult) -> Tally:
         """The counter of one answer of one cache, to be kept by whoever asks it often."""

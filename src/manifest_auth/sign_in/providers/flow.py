@@ -67,7 +67,7 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
     started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)
     if isinstance(started, Begun):
         return started
-    raise ctx.services.throttle.refusal(anonymous_limits.DOOR, started)
+    raise ctx.services.throttle.refusal(anonymous_limits.ENTRY_POINT, started)
 
 
 def return_address(
