@@ -4,6 +4,7 @@ Admin and User Admin under ``/api/client/providers``: the same verbs, the same a
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -16,10 +17,8 @@ from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Answer, Call, Route, ok
-from manifest_auth.operations.providers.create import change, prepare, prepare_key, switch
 from manifest_auth.operations.providers.delete import delete
 from manifest_auth.operations.providers.diagnose import diagnose
-from manifest_auth.operations.providers.drafts import draft_of
 from manifest_auth.operations.providers.models import (
     ExaminedData,
     FindingData,
@@ -30,6 +29,7 @@ from manifest_auth.operations.providers.models import (
     ProvidersData,
     shown,
 )
+from manifest_auth.operations.providers.save import change, draft_of, prepare, prepare_key, switch
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
@@ -118,14 +118,6 @@ async def _switch(ctx: RequestContext, call: Call[None], *, on: bool) -> Answer:
     return ok(await _write(ctx, call, lambda unit: switch(unit, ctx, name, on=on, by_admin=is_admin(ctx))))
 
 
-async def _switch_on(ctx: RequestContext, call: Call[None]) -> Answer:
-    return await _switch(ctx, call, on=True)
-
-
-async def _switch_off(ctx: RequestContext, call: Call[None]) -> Answer:
-    return await _switch(ctx, call, on=False)
-
-
 async def _rotate_key(ctx: RequestContext, call: Call[None]) -> Answer:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     return ok(await _write(ctx, call, await prepare_key(ctx, client, found)))
@@ -155,10 +147,11 @@ def _routes(base: str, access: Access, permission: Permission | None) -> tuple[R
         Route("GET", one, _get, access, "One identity provider", None, ProviderData, refusals=gone, **may),
         Route("PATCH", one, _change, access, "Change an identity provider; what is left out stays", ProviderChange,
               ProviderData, refusals=(NotFound, Conflict), **may),
-        Route("POST", f"{one}/switch-off", _switch_off, access, "Switch an identity provider off; ends its sessions",
+        Route("POST", f"{one}/switch-off", partial(_switch, on=False), access,
+              "Switch an identity provider off; ends its sessions", None, ProviderData, refusals=(NotFound, Conflict),
+              **may),
+        Route("POST", f"{one}/switch-on", partial(_switch, on=True), access, "Switch an identity provider on again",
               None, ProviderData, refusals=(NotFound, Conflict), **may),
-        Route("POST", f"{one}/switch-on", _switch_on, access, "Switch an identity provider on again", None,
-              ProviderData, refusals=(NotFound, Conflict), **may),
         Route("POST", f"{one}/rotate-key", _rotate_key, access, "A new key of ours for a SAML provider; the last one "
               "still opens what was encrypted for it", None, ProviderData, refusals=(NotFound, Conflict), **may),
         Route("POST", f"{one}/test", _test, access, "Talk to the provider and say what is wrong", None, ExaminedData,
