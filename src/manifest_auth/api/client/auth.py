@@ -71,7 +71,7 @@ class MeData(msgspec.Struct, frozen=True):
     client: WireClient
     roles: tuple[str, ...]
     permissions: tuple[str, ...]
-    session_lifecycle: WireMeSession
+    session: WireMeSession
 
 
 class WireSession(msgspec.Struct, frozen=True, rename="camel"):
