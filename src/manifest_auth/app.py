@@ -48,7 +48,7 @@ from manifest_auth.api.client import (
     identities as identity_routes,
 )
 from manifest_auth.api.graphql import explorer
-from manifest_auth.api.graphql import http as graphql_http
+from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.audit.refusals import Refusals
 from manifest_auth.http import RouteTable
 from manifest_auth.http.pipeline import FrontDoor
@@ -86,7 +86,7 @@ ROUTES = (
     *link_start.ROUTES,
     *email_changes.ROUTES,
     *directory_proof.ROUTES,
-    *graphql_http.ROUTES,
+    *graphql_routes.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
     *trail_routes.ROUTES,

@@ -50,7 +50,7 @@ from manifest_auth import serving
 parser("serve").parse_args(["serve"])
 
 async def start():
-    async with opened(create().house, hashing=False):
+    async with opened(create().services, hashing=False):
         print(*sys.modules)
 
 asyncio.run(start())

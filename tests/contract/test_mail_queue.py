@@ -15,6 +15,7 @@ from manifest_auth.mail_queue import rows
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import queued_mails
 from tests.support.accounts import act_on, trail
+from tests.support.addresses import quiet
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
 from tests.support.house import App, running
@@ -61,12 +62,6 @@ async def app(database_url: str, post: MailServer, monkeypatch: pytest.MonkeyPat
 @pytest.fixture
 async def crew(app: App) -> Crew:
     return await new_crew(app)
-
-
-async def quiet(app: App) -> None:
-    """Waits until nothing is under way in the background."""
-    while app.services.mail._chores:
-        await asyncio.sleep(0.01)
 
 
 async def waiting(app: App) -> list[Waiting]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
+from tests.support.addresses import quiet
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import PASSWORD, App, Reply, running
 from tests.support.limits import ACCOUNT, ORIGIN
@@ -37,12 +37,6 @@ async def another_day(app: App, post: MailServer) -> None:
     app.clock.advance(3 * 86_400)
     await quiet(app)
     post.letters.clear()
-
-
-async def quiet(app: App) -> None:
-    """Waits until nothing is under way in the background."""
-    while app.services.mail._chores:
-        await asyncio.sleep(0.01)
 
 
 async def forgot(app: App, email: str, client: str = "acme", address: str = "198.51.100.1", **headers: str) -> Reply:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import time
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.interop.microsoft.world import GRAPHQL, World
+from tests.support.cost import times_as_dear
 from tests.support.house import App
 from tests.support.people import member
 
 pytest_plugins = ["tests.interop.microsoft.fixtures"]
 LIMIT = 1.5
-ROUNDS, REQUESTS, ATTEMPTS = 12, 60, 4
+REQUESTS = 60
 ME = ("GET", "/api/client/auth/me", b"")
 QUERY = ("POST", GRAPHQL, json.dumps({"query": "{ me { id email roles { name } } }"}).encode())
 
@@ -41,18 +42,9 @@ async def one(app: App, token: str, request: tuple[str, str, bytes]) -> None:
     assert sent[0]["status"] == 200
 
 
-async def seconds(app: App, token: str, request: tuple[str, str, bytes]) -> float:
-    """Of this thread's processor time, so that others who run meanwhile do not count."""
-    began = time.thread_time()
+async def many(app: App, token: str, request: tuple[str, str, bytes]) -> None:
     for _ in range(REQUESTS):
         await one(app, token, request)
-    return time.thread_time() - began
-
-
-async def ratio(app: App, token: str, own: str, request: tuple[str, str, bytes]) -> float:
-    """The quickest of many rounds that take turns: whatever else happens makes a round slower, never quicker."""
-    both = [(await seconds(app, token, request), await seconds(app, own, request)) for _ in range(ROUNDS)]
-    return min(mine for mine, _ in both) / min(ours for _, ours in both)
 
 
 @pytest.mark.parametrize("request_", [ME, QUERY], ids=["REST", "GraphQL"])
@@ -64,8 +56,6 @@ async def test_it_costs_little_more_than_our_own(world: World, kind: str, reques
     for shown in (token, bob.token):
         await one(world.app, shown, request_)
     calls = len(world.microsoft.asked)
-    found = [await ratio(world.app, token, bob.token, request_)]
-    while found[-1] >= LIMIT and len(found) < ATTEMPTS:
-        found.append(await ratio(world.app, token, bob.token, request_))
-    assert min(found) < LIMIT, found
+    theirs, ours = (partial(many, world.app, shown, request_) for shown in (token, bob.token))
+    assert await times_as_dear(theirs, ours, under=LIMIT) < LIMIT
     assert len(world.microsoft.asked) == calls

@@ -94,7 +94,7 @@ class MailQueue:
                 await self.sweep()
             except StoreUnavailable as error:
                 self._log.warning("mail_queue_failed", error=str(error))
-            except Exception:
+            except Exception:  # noqa: BLE001 - the log has it, and the queue goes on
                 self._log.exception("mail_queue_failed")
             await asyncio.sleep(EVERY_S)
 

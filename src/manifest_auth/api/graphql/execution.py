@@ -18,8 +18,8 @@ from graphql import ExecutionResult, FieldNode, GraphQLError, OperationType, exe
 
 from manifest_auth.api.graphql import cost, limits, plan
 from manifest_auth.api.graphql.documents import MAX_ERRORS, Documents
-from manifest_auth.api.graphql.http import GRAPHQL, PATH, in_graphql, media_type
 from manifest_auth.api.graphql.schema import SCHEMA
+from manifest_auth.api.graphql.wire import GRAPHQL, PATH, in_graphql, media_type
 from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
 from manifest_auth.http import NO_STORE, Answer, Call, Head, Header
 from manifest_auth.http.body import check_media_type

@@ -10,11 +10,10 @@ from manifest_auth.runtime.files.keeper import (
     Keeper,
     arriving,
     drop_older,
-    folder_of,
-    open_keeper,
     path_of,
 )
 from manifest_auth.runtime.files.kinds import KINDS, START, check_start
+from manifest_auth.runtime.files.opening import folder_of, open_keeper
 
 __all__ = [
     "KINDS",

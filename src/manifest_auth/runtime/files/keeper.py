@@ -1,4 +1,4 @@
-"""What the house knows of a place for files."""
+"""The interface of a place for files, and what its kinds share."""
 
 from __future__ import annotations
 
@@ -53,25 +53,6 @@ def drop_older(folder: Path, before: float) -> None:
             continue
 
 
-def folder_of(settings: Settings) -> Path | None:
-    """The folder that files are kept in; None where it is a bucket."""
-    if settings.files.startswith("s3://"):
-        return None
-    return Path(settings.files or Path(settings.data_dir) / "files")
-
-
 def path_of(folder: Path, key: str) -> Path:
     """Where the bytes of a key lie: in one of many folders below the given one."""
     return folder / key[:2].lower() / key
-
-
-def open_keeper(settings: Settings) -> Keeper:
-    """The place that the settings name. The S3 library is loaded only when it is used."""
-    folder = folder_of(settings)
-    if folder is None:
-        from manifest_auth.runtime.files.s3 import S3Keeper
-
-        return S3Keeper(settings)
-    from manifest_auth.runtime.files.folder import FolderKeeper
-
-    return FolderKeeper(folder)

@@ -1,53 +1,19 @@
-"""GraphQL over HTTP (the specification of that name): the routes, the media types and the form of a refusal.
-
-What runs a query is :mod:`.running`. It is loaded with the first one, by a thread: schema, engine and resolvers take
-eight megabytes and some 120 ms, which neither a start nor anybody else's request waits for.
-"""
+"""The wire of GraphQL over HTTP (the specification of that name): its path, media types, and the form of a refusal."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
 from manifest_auth.errors import Refusal
-from manifest_auth.http import BODY_LIMIT, NO_STORE, Answer, Call, Door, Head, Header, Route, refusal_headers
-from manifest_auth.services import RequestContext
+from manifest_auth.http import NO_STORE, Answer, Head, Header, refusal_headers
 
 PATH = "/api/client/graphql"
 _CODES = {"VALIDATION_ERROR": "BAD_USER_INPUT"}
 _JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 GRAPHQL: Header = (b"content-type", b"application/graphql-response+json; charset=utf-8")
 _GRAPHQL_TYPE = "application/graphql-response+json"
-
-_Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer]]
-_handlers: tuple[_Handler, _Handler] | None = None
-
-
-def _import() -> tuple[_Handler, _Handler]:
-    from manifest_auth.api.graphql import execution
-
-    return execution.post, execution.get
-
-
-async def _load() -> tuple[_Handler, _Handler]:
-    global _handlers
-    _handlers = await asyncio.to_thread(_import)
-    gc.freeze()  # it lives as long as the process: the collector need not walk it again and again
-    return _handlers
-
-
-async def _post(ctx: RequestContext, call: Call[bytes]) -> Answer:
-    post, _ = _handlers or await _load()
-    return await post(ctx, call)
-
-
-async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer:
-    _, get = _handlers or await _load()
-    return await get(ctx, call)
 
 
 def media_type(head: Head) -> Header:
@@ -87,9 +53,3 @@ def refused(refusal: Refusal, request_id: str, head: Head) -> Answer:
     """A refusal before anything ran, as a GraphQL error body with the refusal's own status."""
     body = {"errors": [in_graphql(refusal, request_id)]}
     return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))
-
-
-ROUTES = (
-    Route("POST", PATH, _post, Door.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused),
-    Route("GET", PATH, _get, Door.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused),
-)
