@@ -105,7 +105,7 @@ async def test_a_bug_in_a_unit_of_work_leaves_nothing_behind(app: App, monkeypat
         def broken(*_: object, **__: object) -> None:
             raise RuntimeError("after the client was written")
 
-        patch.setattr("manifest_auth.api.admin.clients.audit.record", broken)
+        patch.setattr("manifest_auth.operations.client_lifecycle.audit.record", broken)
         body = {"identifier": "half-made", "name": "Half Made"}
         check_refusal(await app.post("/api/admin/clients", body, token=admin), 500, "INTERNAL_ERROR")
     check_refusal(await app.get("/api/admin/clients/half-made", token=admin), 404, "NOT_FOUND")

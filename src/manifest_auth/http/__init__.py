@@ -37,6 +37,7 @@ from manifest_auth.http.routes import (
     Route,
     RouteTable,
 )
+from manifest_auth.http.wire import Items, Time, TokensBeside, Wire, given
 
 __all__ = [
     "AUTH_LIMIT",
@@ -52,15 +53,20 @@ __all__ = [
     "Door",
     "Head",
     "Header",
+    "Items",
     "Page",
     "Paging",
     "Route",
     "RouteTable",
+    "Time",
+    "TokensBeside",
+    "Wire",
     "check_media_type",
     "check_same_site",
     "convert",
     "device_cookie",
     "flow_cookie",
+    "given",
     "ok",
     "page",
     "parse",

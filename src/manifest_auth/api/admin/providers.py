@@ -11,8 +11,8 @@ from msgspec import Meta
 
 from manifest_auth import audit, providers, sessions
 from manifest_auth.api.admin import lists, provider_wire
-from manifest_auth.api.admin.clients import by_name
-from manifest_auth.api.admin.lists import Asked, Filters
+from manifest_auth.api.admin.client_scope import client_of, is_admin
+from manifest_auth.api.admin.lists import Filters
 from manifest_auth.api.admin.provider_check import examine
 from manifest_auth.api.admin.provider_claims import saved
 from manifest_auth.api.admin.provider_create import prepare
@@ -25,10 +25,9 @@ from manifest_auth.api.admin.provider_models import (
     ProvidersData,
 )
 from manifest_auth.audit import Event
-from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.http import Answer, Call, Door, Route, ok
-from manifest_auth.permissions import Permission, Role
+from manifest_auth.http import Answer, Call, Door, Page, Route, ok
+from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -38,7 +37,7 @@ T = TypeVar("T")
 _KEPT_KEYS = 2  # the key in use and the one before it: providers need time to take the new certificate over
 
 
-class ProvidersQuery(msgspec.Struct, frozen=True):
+class ProvidersQuery(Page, frozen=True):
     """Query parameters of the list."""
 
     sort: Annotated[Literal["ID", "ID_DESC", "NAME", "NAME_DESC"], Meta(description="Order.")] = "ID"
@@ -48,19 +47,6 @@ class ProvidersQuery(msgspec.Struct, frozen=True):
 
 class Deleted(msgspec.Struct, frozen=True):
     pass
-
-
-def client_of(unit: SystemUnit, ctx: RequestContext, call: Call[Any]) -> tuple[TenantUnit, str]:
-    """The tenant that the request is about: named by the path for a system admin, the caller's own for all others."""
-    if isinstance(ctx.caller, AdminCaller):
-        tenant = by_name(unit, call.path["client"])
-        return unit.of(tenant.id), tenant.identifier
-    return unit.of(ctx.user.tenant_id), ctx.user.client
-
-
-def is_admin(ctx: RequestContext) -> bool:
-    """Whether the caller ranks as an Admin: a system admin does."""
-    return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
 
 
 async def _write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], Provider]) -> dict[str, Any]:
@@ -80,35 +66,26 @@ async def _read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit
     return await ctx.services.store.read(whole)
 
 
-async def _create(ctx: RequestContext, call: Call[Any]) -> Answer:
+async def _create(ctx: RequestContext, call: Call[Any]) -> Answer[Any]:
     _, client = await _read(ctx, call, lambda unit: None)
     make = await prepare(ctx, client, call.body)
     return ok(await _write(ctx, call, lambda unit: make(unit, ctx, is_admin(ctx))), status=201)
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
-    page, asked = call.page, call.parameters
-
-    def work(unit: TenantUnit) -> lists.Rows[Provider]:
-        return lists.read(
-            unit,
-            providers.LISTING,
-            Asked(page.first, page.after, asked.sort),
-            Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(page.q),
-            value_of=lambda provider, _sort: provider.name,
-        )
-
-    found, client = await _read(ctx, call, work)
-    items = [provider_wire.wire(ctx, client, one) for one in found.items]
-    return ok({"items": items, "nextCursor": found.next_cursor})
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
+    asked: ProvidersQuery = call.parameters
+    filters = Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(asked.q)
+    read = await _read(ctx, call, lambda unit: lists.read(unit, providers.LISTING, asked, filters))
+    (found, next_cursor), client = read
+    return ok({"items": [provider_wire.wire(ctx, client, one) for one in found], "nextCursor": next_cursor})
 
 
-async def _get(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     return ok(provider_wire.wire(ctx, client, found))
 
 
-async def _change(ctx: RequestContext, call: Call[Any]) -> Answer:
+async def _change(ctx: RequestContext, call: Call[Any]) -> Answer[Any]:
     draft = provider_wire.draft_of(call.body)
 
     def work(unit: TenantUnit) -> Provider:
@@ -138,7 +115,7 @@ async def _change(ctx: RequestContext, call: Call[Any]) -> Answer:
     return ok(await _write(ctx, call, work))
 
 
-async def _switch(ctx: RequestContext, call: Call[None], *, on: bool) -> Answer:
+async def _switch(ctx: RequestContext, call: Call[None], *, on: bool) -> Answer[Any]:
     def work(unit: TenantUnit) -> Provider:
         provider = providers.get(unit, call.path["provider"], lock=True)
         if (provider.disabled_at is None) == on:
@@ -153,15 +130,15 @@ async def _switch(ctx: RequestContext, call: Call[None], *, on: bool) -> Answer:
     return ok(await _write(ctx, call, work))
 
 
-async def _switch_on(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _switch_on(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     return await _switch(ctx, call, on=True)
 
 
-async def _switch_off(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _switch_off(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     return await _switch(ctx, call, on=False)
 
 
-async def _rotate_key(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _rotate_key(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     if found.kind != "saml":
         raise Conflict("Only SAML providers have a key of ours")
@@ -181,12 +158,12 @@ async def _rotate_key(ctx: RequestContext, call: Call[None]) -> Answer:
     return ok(await _write(ctx, call, work))
 
 
-async def _delete(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _delete(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     await delete(ctx, lambda unit: client_of(unit, ctx, call)[0], call.path["provider"], by_admin=is_admin(ctx))
     return ok({})
 
 
-async def _test(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _test(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     provider, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
     findings = [finding async for finding in examine(ctx, client, provider, by_admin=is_admin(ctx))]
     works = all(finding.level != "bad" for finding in findings)
@@ -200,7 +177,7 @@ def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route
     return (
         Route("POST", base, _create, door, "Create an identity provider", ProviderBody, ProviderData, status=201,
               refusals=(NotFound, Conflict), **may),
-        Route("GET", base, _list, door, "A client's identity providers", None, ProvidersData, paged=True,
+        Route("GET", base, _list, door, "A client's identity providers", None, ProvidersData,
               query=ProvidersQuery, refusals=gone, **may),
         Route("GET", one, _get, door, "One identity provider", None, ProviderData, refusals=gone, **may),
         Route("PATCH", one, _change, door, "Change an identity provider; what is left out stays", ProviderChange,

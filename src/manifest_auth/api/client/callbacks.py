@@ -22,22 +22,22 @@ class CallbackQuery(msgspec.Struct, frozen=True):
     error_description: str = ""
 
 
-async def _oidc_callback(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _oidc_callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return await _oidc_answer(ctx, call, oidc.own_callback(ctx, call.path["client"], call.path["provider"]))
 
 
-async def _oidc_shared_callback(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _oidc_shared_callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return await _oidc_answer(ctx, call, oidc.shared_callback(ctx))
 
 
-async def _oidc_answer(ctx: RequestContext, call: Call[None], came_to: str) -> Answer:
+async def _oidc_answer(ctx: RequestContext, call: Call[None], came_to: str) -> Answer[None]:
     q: CallbackQuery = call.parameters
     returned = oidc.Returned(q.state, q.code, q.iss, q.error, came_to, q.error_description)
     flow, outcome = await oidc.end(ctx, returned, call.head.cookie, browser_of(call.head))
     return sent_on(ctx, outcome, 302, unbind(ctx, flow, cross_site=False))
 
 
-async def _dynamics_callback(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _dynamics_callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     q: CallbackQuery = call.parameters
     returned = oidc.Returned(q.state, q.code, q.iss, q.error, dynamics.callback_of(ctx), q.error_description)
     flow, outcome = await dynamics.end(ctx, returned, call.head.cookie, browser_of(call.head))

@@ -45,7 +45,7 @@ class FormQuery(msgspec.Struct, frozen=True):
     state: Annotated[str, Meta(max_length=500, description="Of the sign-in that this browser began.")] = ""
 
 
-async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer:
+async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]:
     body, head, public = call.body, call.head, ctx.services.settings.public_url
     if password.client_from(None, head.host, public) is not None:  # the flow's cookie would not come back
         raise ValidationError(details=[("Host", f"Begin at {public}, where providers answer")])
@@ -62,7 +62,7 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer:
         raise NotFound(reason="no such provider for an invited person")
     asked = Asked(provider.name, tenant.identifier, "", "cookie", "", body.token, browser_of(head).device)
     location, begun = await _begin(ctx, await choose(ctx, kind, asked))
-    return ok({"location": location}, headers=(bind(ctx, begun, cross_site=kind == saml.METHOD),))
+    return ok(LinkData(location), headers=(bind(ctx, begun, cross_site=kind == saml.METHOD),))
 
 
 async def _begin(ctx: RequestContext, wanted: Chosen) -> tuple[str, Begun]:
@@ -74,7 +74,7 @@ async def _begin(ctx: RequestContext, wanted: Chosen) -> tuple[str, Begun]:
     return await dynamics.begin(ctx, wanted, "")
 
 
-async def _form(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _form(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     body, policy = await saml_form.page_of(ctx, call.parameters.state, call.head.cookie)
     return page(body, policy)
 
@@ -82,7 +82,7 @@ async def _form(ctx: RequestContext, call: Call[None]) -> Answer:
 _KINDS: tuple[Method, ...] = (oidc.METHOD, saml.METHOD, dynamics.METHOD)  # at which people begin
 ROUTES = (
     Route("POST", "/api/client/auth/link/start", _start, Door.OPEN,
-          "Go on at a provider with an invitation: where to send the browser", StartBody, LinkData, limit=AUTH_LIMIT,
+          "Go on at a provider with an invitation: where to send the browser", limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable)),
     Route("GET", saml_form.PATH, _form, Door.OPEN, "The page that posts a request to a provider, see `link/start`",
           query=FormQuery, refusals=(ValidationError, SsoFailed)),

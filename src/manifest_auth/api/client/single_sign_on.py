@@ -32,10 +32,10 @@ from manifest_auth.http import (
     Head,
     Header,
     Route,
+    Wire,
     check_media_type,
     convert,
     flow_cookie,
-    ok,
     page,
     parse,
     parse_form,
@@ -95,7 +95,7 @@ class DiscoverBody(msgspec.Struct, frozen=True):
     email: Annotated[str, Meta(min_length=3, max_length=254)]
 
 
-class WireWayIn(msgspec.Struct, frozen=True, rename="camel"):
+class WireWayIn(Wire, frozen=True):
     name: str
     display_name: str
     kind: str
@@ -103,7 +103,7 @@ class WireWayIn(msgspec.Struct, frozen=True, rename="camel"):
     url: str
 
 
-class DiscoverData(msgspec.Struct, frozen=True, rename="camel"):
+class DiscoverData(Wire, frozen=True):
     client_id: str | None
     password: bool
     providers: tuple[WireWayIn, ...]
@@ -117,7 +117,7 @@ def client_named(ctx: RequestContext, head: Head, shown: str) -> str | None:
     return shown or other
 
 
-def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer | None:
+def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer[None] | None:
     """A browser on a client's own subdomain goes to the public address first: providers answer there, so the cookie
     that binds the sign-in must be set there."""
     settings, client = ctx.services.settings, client_named(ctx, call.head, call.parameters.client)
@@ -145,7 +145,7 @@ def unbind(ctx: RequestContext, flow: Flow | None, *, cross_site: bool) -> tuple
     return (flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=cross_site),) if flow else ()
 
 
-def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer:
+def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer[None]:
     """The browser goes where the sign-in ends; tokens never travel in an address."""
     if outcome.code is not None:
         mark = "&" if "?" in outcome.return_to else "?"
@@ -155,7 +155,7 @@ def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[H
     return redirect(outcome.return_to, status=status, headers=headers)
 
 
-async def _oidc(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _oidc(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     if (answer := _elsewhere(ctx, call, "/api/client/auth/oidc")) is not None:
         return answer
     chosen = await choose(ctx, oidc.METHOD, _asked(ctx, call))
@@ -163,7 +163,7 @@ async def _oidc(ctx: RequestContext, call: Call[None]) -> Answer:
     return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
 
 
-async def _dynamics(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _dynamics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     if (answer := _elsewhere(ctx, call, dynamics.PATH)) is not None:
         return answer
     chosen = await choose(ctx, dynamics.METHOD, _asked(ctx, call))
@@ -171,7 +171,7 @@ async def _dynamics(ctx: RequestContext, call: Call[None]) -> Answer:
     return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
 
 
-async def _saml(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _saml(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     if (answer := _elsewhere(ctx, call, saml.PATH)) is not None:
         return answer
     chosen = await choose(ctx, saml.METHOD, _asked(ctx, call))
@@ -183,7 +183,7 @@ async def _saml(ctx: RequestContext, call: Call[None]) -> Answer:
     return page(body, policy, headers=(cookie,))
 
 
-async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer:
+async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
     """The seed page's JSON call and the browser's form post, at one address."""
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
     client = client_named(ctx, call.head, call.parameters.client)
@@ -206,7 +206,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer:
     return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
 
 
-async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     q: MetadataQuery = call.parameters
     client = client_named(ctx, call.head, q.client)
     if client is None:
@@ -226,7 +226,7 @@ async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer:
     return Answer(200, saml.metadata(ctx, identifier, found), (_METADATA, NO_STORE))
 
 
-async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer:
+async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[SignInData]:
     shown, browser = (
         exchange_codes.Shown(call.body.code, call.body.code_verifier, call.head.client_id),
         browser_of(call.head),
@@ -240,20 +240,14 @@ def start_address(ctx: RequestContext, client: str, kind: str, provider: str) ->
     return f"{ctx.services.settings.public_url.rstrip('/')}{paths[kind]}?client={client}&provider={provider}"
 
 
-async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> Answer:
+async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverData:
     client = client_named(ctx, call.head, call.parameters.client)
     found = await discovery.discover(ctx, call.body.email, client)
-    ways = [
-        {
-            "name": way.name,
-            "displayName": way.display_name,
-            "kind": way.kind,
-            "clientId": way.client,
-            "url": start_address(ctx, way.client, way.kind, way.name),
-        }
+    ways = tuple(
+        WireWayIn.of(way, client_id=way.client, url=start_address(ctx, way.client, way.kind, way.name))
         for way in found.providers
-    ]
-    return ok({"clientId": found.client or None, "password": found.password, "providers": ways})
+    )
+    return DiscoverData(found.client or None, found.password, ways)
 
 
 _BASE = "/api/client/auth"
@@ -261,7 +255,7 @@ _BEGINS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, P
 ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
     Route("POST", f"{_BASE}/discover", _discover, Door.OPEN, "Which ways in an e-mail address has",
-          DiscoverBody, DiscoverData, limit=AUTH_LIMIT, query=ClientQuery),
+          limit=AUTH_LIMIT, query=ClientQuery),
     Route("GET", f"{_BASE}/oidc", _oidc, Door.OPEN, "Sign in at an OpenID provider: redirects to it",
           status=302, query=StartQuery, refusals=_BEGINS),
     Route("GET", dynamics.PATH, _dynamics, Door.OPEN, "Sign in with Microsoft Dynamics: redirects to the directory",
@@ -269,10 +263,10 @@ ROUTES = (
     Route("GET", saml.PATH, _saml, Door.OPEN, "Sign in at a SAML provider: redirects to it, or posts to it",
           status=302, query=StartQuery, refusals=_BEGINS),
     Route("POST", saml.PATH, _saml_response, Door.OPEN,
-          "Sign in with a SAML response: JSON, or the provider's form post", SamlBody, SignInData,
+          "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
           limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*ENDS, RateLimited, Overloaded)),
     Route("GET", f"{saml.PATH}/metadata", _saml_metadata, Door.OPEN, "Our SAML metadata for a client",
           query=MetadataQuery, refusals=(ValidationError, NotFound)),
     Route("POST", f"{_BASE}/exchange", _exchange, Door.OPEN, "Get tokens for a one-time code",
-          ExchangeBody, SignInData, limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
+          limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
 )  # fmt: skip

@@ -54,12 +54,6 @@ def _filters(given: dict[str, Any]) -> Filters:
 
 _LIST = ListOf(
     jobs.LISTING,
-    {
-        "ID": lambda row: row.id,
-        "NAME": lambda row: row.name.lower(),
-        "PRIORITY": lambda row: row.priority,
-        "CHANGED_AT": lambda row: row.changed_at,
-    },
     _filters,
     job_view,
 )

@@ -15,7 +15,7 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import email_key, like
+from manifest_auth.text.canonical import like
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
@@ -120,7 +120,6 @@ def _filters(given: dict[str, Any]) -> Filters:
 
 _LIST = ListOf(
     users.LISTING,
-    {"ID": lambda user: user.id, "EMAIL": lambda user: email_key(user.email), "LAST_NAME": lambda user: user.last_name},
     _filters,
     person,
 )

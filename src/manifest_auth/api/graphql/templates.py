@@ -45,7 +45,6 @@ def _filters(given: dict[str, Any]) -> Filters:
 
 _LIST = ListOf(
     templates.LISTING,
-    {"ID": lambda row: row.id, "NAME": lambda row: row.name.lower(), "CHANGED_AT": lambda row: row.changed_at},
     _filters,
     template_view,
 )
