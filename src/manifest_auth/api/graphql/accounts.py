@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Admitted, Draft, Made
+from manifest_auth.accounts import Admitted, Draft, Handed, Made
+from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql import arguments
-from manifest_auth.api.graphql.people import Person, person, role_named
+from manifest_auth.api.graphql.people import role_named
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
@@ -23,13 +24,10 @@ _LINES = (
 )
 
 
-class _Handed(NamedTuple):
-    """Source of ``Invited`` and ``PasswordReset``."""
+class _WithLink(User):
+    """A user with the link that a new Admin may need. Shown once."""
 
-    user: Person
     link: str | None
-    sent: bool
-    expiresAt: int  # noqa: N815 - the wire's name
 
 
 def _given(members: dict[str, Any]) -> dict[str, str]:
@@ -58,70 +56,67 @@ def _draft(members: dict[str, Any]) -> Draft:
     return Draft(roles=_roles(members["roles"]), **_given(members))
 
 
-async def _hand_over(ctx: RequestContext, made: Made) -> _Handed:
-    handed = await accounts.hand_over(ctx, ctx.services.account_tools, made)
-    return _Handed(person(handed.user), handed.link, handed.sent, handed.expires_at)
+async def _hand_over(ctx: RequestContext, made: Made) -> Handed:
+    return await accounts.hand_over(ctx, ctx.services.account_tools, made)
 
 
-async def _with_way_in(ctx: RequestContext, admitted: Admitted) -> Person:
+async def _with_way_in(ctx: RequestContext, admitted: Admitted) -> User:
     """The user, with the link that a new Admin may need."""
     if admitted.made is None:
-        return person(admitted.user)
-    handed = await accounts.hand_over(ctx, ctx.services.account_tools, admitted.made)
-    return person(admitted.user)._replace(link=handed.link)
+        return admitted.user
+    handed = await _hand_over(ctx, admitted.made)
+    user = _WithLink._make(handed.user)
+    user.link = handed.link
+    return user
 
 
-async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> _Handed:  # noqa: A002 - the wire's name
+async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> Handed:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
-    draft = _draft(input)
+    tools, draft = ctx.services.account_tools, _draft(input)
 
     def work(unit: TenantUnit) -> Made:
-        return accounts.invite(
-            unit, ctx, ctx.services.account_tools, accounts.add(unit, ctx, ctx.services.account_tools, draft).id
-        )
+        return accounts.invite(unit, ctx, tools, accounts.add(unit, ctx, tools, draft).id)
 
     return await _hand_over(ctx, await ctx.store.write(work))
 
 
-async def _renew(_root: Any, info: Any, userId: int) -> _Handed:  # noqa: N803
+async def _renew(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
     ctx: RequestContext = info.context
-    return await _hand_over(
-        ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, ctx.services.account_tools, userId))
-    )
+    tools = ctx.services.account_tools
+    return await _hand_over(ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, tools, userId)))
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Person:  # noqa: A002
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    draft = _draft(input)
-    return person(await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft)))
+    tools, draft = ctx.services.account_tools, _draft(input)
+    return await ctx.store.write(lambda unit: accounts.add(unit, ctx, tools, draft))
 
 
-async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Person:  # noqa: A002
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    given = _given(input)
-    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, given))
+    tools, given = ctx.services.account_tools, _given(input)
+    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, tools, id, given))
     ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
-    return person(changed.user)
+    return changed.user
 
 
-async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> Person:  # noqa: N803
+async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:  # noqa: N803
     ctx: RequestContext = info.context
-    mask = _roles(roles)
+    tools, mask = ctx.services.account_tools, _roles(roles)
     return await _with_way_in(
-        ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, userId, mask))
+        ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, tools, userId, mask))
     )
 
 
-async def _deactivate(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
+async def _deactivate(_root: Any, info: Any, id: int) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    return person(await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id)))
+    return await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id))
 
 
-async def _restore(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
+async def _restore(_root: Any, info: Any, id: int) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    return await _with_way_in(
-        ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, ctx.services.account_tools, id))
-    )
+    tools = ctx.services.account_tools
+    return await _with_way_in(ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, tools, id)))
 
 
 async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N803
@@ -129,14 +124,12 @@ async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N80
     return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
 
 
-async def _reset(_root: Any, info: Any, userId: int) -> _Handed:  # noqa: N803
+async def _reset(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
     ctx: RequestContext = info.context
-    by_password = tenants.settings_of(ctx.user.tenant_settings).password_sign_in
+    tools, by_password = ctx.services.account_tools, tenants.settings_of(ctx.user.tenant_settings).password_sign_in
     return await _hand_over(
         ctx,
-        await ctx.store.write(
-            lambda unit: accounts.start_reset(unit, ctx, ctx.services.account_tools, userId, by_password=by_password)
-        ),
+        await ctx.store.write(lambda unit: accounts.start_reset(unit, ctx, tools, userId, by_password=by_password)),
     )
 
 

@@ -28,27 +28,9 @@ from manifest_auth.text.canonical import moment
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
 
-class AuditEvent(NamedTuple):
-    """An event as the schema shows it. Plain members, so that leaf fields need no resolver."""
-
-    sequence: int
-    at: int
-    event: str
-    actor: str
-    subject: str
-    address: str
-    requestId: str  # noqa: N815 - the wire's name
-    detail: str
-    hash: str
-    unreadable: tuple[str, ...]
-
-
-def _event(found: Found) -> AuditEvent:
-    one, unreadable = legible(found.link)
-    return AuditEvent(
-        one.sequence, one.at, one.event, one.actor, one.subject, one.address, one.request_id, one.detail, one.hash,
-        unreadable,
-    )  # fmt: skip
+def _event(found: Found) -> dict[str, Any]:
+    link, unreadable = legible(found.link)
+    return {**link._asdict(), "unreadable": unreadable}
 
 
 class _Asked(NamedTuple):
@@ -84,7 +66,7 @@ async def _asked(ctx: RequestContext, given: dict[str, Any]) -> _Asked:
     return _Asked(wanted, first, place)
 
 
-async def _list(_source: Any, info: Any, **given: Any) -> list[AuditEvent]:
+async def _list(_source: Any, info: Any, **given: Any) -> list[dict[str, Any]]:
     ctx: RequestContext = info.context
     asked = await _asked(ctx, given)
     found, _ = await audit.page(ctx.store, *asked)

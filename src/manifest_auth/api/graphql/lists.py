@@ -24,26 +24,21 @@ class Paged(NamedTuple):
     """The source of a page type. ``read_total`` counts."""
 
     items: list[Any]
-    nextCursor: str | None  # noqa: N815 - the wire's name
+    next_cursor: str | None
     read_total: Callable[[], Any]
 
 
 class ListOf(Generic[R]):
-    """A kind of list as resolvers use it. ``wire``: the row as the type's resolvers want it."""
+    """A kind of list as resolvers use it."""
 
-    def __init__(
-        self,
-        listing: Listing[R],
-        filters: Callable[[dict[str, Any]], Filters],
-        wire: Callable[[R], Any] = lambda row: row,
-    ) -> None:
-        self._listing, self._filters, self._wire = listing, filters, wire
+    def __init__(self, listing: Listing[R], filters: Callable[[dict[str, Any]], Filters]) -> None:
+        self._listing, self._filters = listing, filters
 
-    async def items(self, _source: Any, info: Any, **given: Any) -> list[Any]:
+    async def items(self, _source: Any, info: Any, **given: Any) -> list[R]:
         """Resolver of the plain list."""
         ctx: RequestContext = info.context
         page, filters = self._asked(given)
-        return [self._wire(row) for row in await self._rows(ctx, page, filters, page.first)]
+        return await self._rows(ctx, page, filters, page.first)
 
     async def page(self, _source: Any, info: Any, **given: Any) -> Paged:
         """Resolver of the page twin."""
@@ -57,7 +52,7 @@ class ListOf(Generic[R]):
         async def read_total() -> int:
             return await ctx.store.read(lambda unit: self._listing.total(unit, filters.names, **filters.values))
 
-        return Paged([self._wire(row) for row in rows], next_cursor, read_total)
+        return Paged(rows, next_cursor, read_total)
 
     def _asked(self, given: dict[str, Any]) -> tuple[Page, Filters]:
         page = arguments.page(self._listing, given.get("first"), given.get("after"), given.get("sort"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import EmailChange, User
@@ -14,7 +14,6 @@ from manifest_auth.context import UserCaller
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import like
 
 _DESCRIPTIONS = {
@@ -28,31 +27,6 @@ _DESCRIPTIONS = {
 }
 
 
-class Person(NamedTuple):
-    """A user as the directory shows it. Plain members, so that leaf fields need no resolver."""
-
-    id: int
-    email: str
-    firstName: str  # noqa: N815 - the wire's name
-    lastName: str  # noqa: N815
-    title: str
-    roles: int
-    description: str
-    isActive: bool  # noqa: N815
-    createdAt: int  # noqa: N815
-    lastSignInAt: int | None  # noqa: N815
-    link: str | None = None
-
-
-class _Me(NamedTuple):
-    id: int
-    email: str
-    firstName: str  # noqa: N815
-    lastName: str  # noqa: N815
-    title: str
-    roles: int
-
-
 def _role(role: Role) -> dict[str, Any]:
     number = list(Role).index(role) + 1
     allows = permission_names(role.bit)
@@ -62,37 +36,24 @@ def _role(role: Role) -> dict[str, Any]:
 _ROLE = {role: _role(role) for role in Role}
 
 
-def person(user: User) -> Person:
-    """The wire's form of a user."""
-    return Person(
-        user.id,
-        user.email,
-        user.first_name,
-        user.last_name,
-        user.title,
-        user.roles,
-        user.description,
-        user.deactivated_at is None,
-        user.created_at,
-        user.last_sign_in_at,
-    )
-
-
-def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, Person]:
-    return {user.id: person(user) for user in users.get_many(unit, ids)}
-
-
 _WAITING: Loader[int, EmailChange] = Loader(users.email_changes.waiting_of)
 
 
-async def _pending_email(someone: Any, info: Any) -> str | None:
-    ctx: RequestContext = info.context
-    change: EmailChange | None = await _WAITING.load(ctx, someone.id)
+async def _pending_email(user: User, info: Any) -> str | None:
+    return await _pending(info.context, user.id)
+
+
+async def _own_pending_email(me: UserCaller, info: Any) -> str | None:
+    return await _pending(info.context, me.user_id)
+
+
+async def _pending(ctx: RequestContext, user_id: int) -> str | None:
+    change: EmailChange | None = await _WAITING.load(ctx, user_id)
     return change.new_email if change is not None and change.is_pending(ctx.now) else None
 
 
 #: People by id, wherever a field names one.
-PEOPLE: Loader[int, Person] = Loader(_read)
+PEOPLE: Loader[int, User] = Loader(lambda unit, ids: {user.id: user for user in users.get_many(unit, ids)})
 
 
 def role_named(name: str, field: str = "role") -> Role:
@@ -118,43 +79,36 @@ def _filters(given: dict[str, Any]) -> Filters:
     return Filters(frozenset(names), values)
 
 
-_LIST = ListOf(
-    users.LISTING,
-    _filters,
-    person,
-)
+_LIST = ListOf(users.LISTING, _filters)
 
 
-def _me(_root: Any, info: Any) -> _Me:
-    u: UserCaller = info.context.user
-    return _Me(u.user_id, u.email, u.first_name, u.last_name, u.title, u.roles)
-
-
-def _client(_me: Any, info: Any) -> dict[str, Any]:
-    caller: UserCaller = info.context.user
-    return {"id": caller.tenant_id, "identifier": caller.client, "name": caller.client_name}
+def _client(me: UserCaller, _info: Any) -> dict[str, Any]:
+    return {"id": me.tenant_id, "identifier": me.client, "name": me.client_name}
 
 
 def _roles(someone: Any, _info: Any) -> list[dict[str, Any]]:
     return [_ROLE[role] for role in roles_of(someone.roles)]
 
 
-async def _user(_root: Any, info: Any, id: int) -> Person:  # noqa: A002 - the wire's name
+async def _user(_root: Any, info: Any, id: int) -> User:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
-    return person(await ctx.store.read(lambda unit: users.get(unit, id)))
+    return await ctx.store.read(lambda unit: users.get(unit, id))
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {
-    "Query.me": _me,
+    "Query.me": lambda _root, info: info.context.user,
     "Query.roles": lambda _root, _info: [_ROLE[role] for role in Role],
     "Query.users": _LIST.items,
     "Query.usersPage": _LIST.page,
     "Query.user": _user,
-    "Me.pendingEmail": _pending_email,
+    "Me.id": lambda me, _info: me.user_id,
+    "Me.pendingEmail": _own_pending_email,
     "Me.roles": _roles,
     "Me.permissions": lambda me, _info: permission_names(me.roles),
     "Me.client": _client,
     "User.pendingEmail": _pending_email,
     "User.roles": _roles,
+    "User.isActive": lambda user, _info: user.deactivated_at is None,
+    "User.link": lambda user, _info: getattr(user, "link", None),
     "UserPage.total": lists.total,
 }

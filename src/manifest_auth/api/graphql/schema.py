@@ -8,6 +8,7 @@ resolver without a field and a list whose size nobody knows let no schema be bui
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,11 @@ def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resol
     if at_root or permission is not None:
         open_to = f"Needs `{permission.value}`." if permission else "Any role."
         field.description = f"{field.description} {open_to}"
-    if resolve is not None:
-        field.resolve = _mutation(resolve) if where.startswith("Mutation.") else resolve
+    field.resolve = resolve or _member(where.partition(".")[2])
+    if where.startswith("Mutation."):
+        field.resolve = _mutation(field.resolve)
     if permission is not None:
-        field.resolve = _guarded(permission, field.resolve or _member(where.partition(".")[2]))
+        field.resolve = _guarded(permission, field.resolve)
 
 
 def _directive(schema: GraphQLSchema, name: str) -> GraphQLDirective:
@@ -105,7 +107,9 @@ def _is_list_of_objects(field: GraphQLField) -> bool:
 
 
 def _member(name: str) -> Resolver:
-    return lambda source, _info: source[name] if type(source) is dict else getattr(source, name)
+    """Of a source that has the field under its name in Python, as rows of the store do."""
+    own = re.sub(r"[A-Z]", lambda capital: f"_{capital[0].lower()}", name)
+    return lambda source, _info: source[own] if type(source) is dict else getattr(source, own)
 
 
 def _guarded(permission: Permission, resolve: Resolver) -> Resolver:
