@@ -16,7 +16,6 @@ from typing import Any
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
-from tests.support.house import MACS, SECRET_KEY, the_keys
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin, Point
@@ -24,6 +23,7 @@ from manifest_auth.audit.chain_macs import Head, made
 from manifest_auth.store import Store, SystemUnit, cell, crossing, open_store, row_list, rows
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import audit_events, audit_heads
+from tests.support.house import MACS, SECRET_KEY, the_keys
 
 CHAIN = 1
 BATCH = 5000

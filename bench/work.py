@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, update
-from tests.support.house import PASSWORD, SECRET_KEY, the_keys
-from tests.support.postgres import Postgres
 
 from bench import work_rows as rows
 from bench.readings import Broken, say
@@ -35,6 +33,8 @@ from manifest_auth.runtime import settings
 from manifest_auth.store import After, crossing, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
+from tests.support.house import PASSWORD, SECRET_KEY, the_keys
+from tests.support.postgres import Postgres
 
 LARGE = Size(users=100_000, templates=20_000, jobs=50_000, records=20)
 OTHER = Size(users=20, templates=5, jobs=10, records=10)

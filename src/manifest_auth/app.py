@@ -1,4 +1,4 @@
-"""Builds the house once: settings, store, keys, hash workers, and one visible list of mounted routes."""
+"""Builds the services once: settings, store, keys, hash workers, and one visible list of mounted routes."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ from manifest_auth.api.graphql import explorer
 from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.audit.refusals import Refusals
 from manifest_auth.http import RouteTable
-from manifest_auth.http.pipeline import FrontDoor
+from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
-from manifest_auth.protocols.saml.threads import SamlThreads
 from manifest_auth.runtime import logs
+from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import open_keeper
 from manifest_auth.runtime.hashing import Hasher
@@ -72,6 +72,7 @@ from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tenants.claims import DomainRecords
@@ -115,7 +116,7 @@ Scope = MutableMapping[str, Any]
 def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
     """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
-    metrics = Metrics()
+    metrics = Metrics(KINDS)
     secrets = secret_keys(settings, random)
     store = open_store(settings.database, settings.database_pool, metrics, Macs(secrets))
     sealer = Sealer(secrets, random)
@@ -143,7 +144,8 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
-        saml_threads=SamlThreads(),
+        # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
+        saml_thread=BoundedThread("saml", 32),
         files=open_keeper(settings),
         mail=mail,
         mail_queue=mail_queue,
@@ -172,7 +174,7 @@ def _clouds(settings: Settings) -> Clouds:
 
 @contextlib.asynccontextmanager
 async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[Services]:
-    """The house with its schema up to date, connected and started; closed again at the end.
+    """The services with the schema up to date, connected and started; closed again at the end.
 
     Raises StoreUnavailable, SchemaTooNew, CannotOpen (a wrong secret key).
     """
@@ -190,7 +192,7 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
             await asyncio.wait([starting])
         await services.mail.close()
         await services.hasher.close()
-        services.saml_threads.close()
+        services.saml_thread.close()
         await services.outgoing.close()
         await services.store.close()
 
@@ -202,13 +204,13 @@ class Application:
         self.services = services
         table = RouteTable(ROUTES)
         operations_routes.describe(table, services)
-        self._front_door = FrontDoor(services, table)
+        self._pipeline = Pipeline(services, table)
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
         if scope["type"] == "http":
-            await self._front_door(scope, receive, send)
+            await self._pipeline(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
 
@@ -227,7 +229,7 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The house opened, and its background work under way."""
+        """The services opened, and the background work under way."""
         settings = self.services.settings
         async with self.services.metrics.shown(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
@@ -277,6 +279,6 @@ def _leave_with_the_parent() -> None:
 def create() -> Application:
     """What each web process runs: settings from the environment."""
     _leave_with_the_parent()
-    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the house out
+    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the services out
         settle_garbage()
     return Application(build_services(load()))

@@ -16,7 +16,7 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.protocols.microsoft import Microsoft
 from manifest_auth.protocols.oidc import Client as OidcClient
-from manifest_auth.protocols.saml.threads import SamlThreads
+from manifest_auth.runtime.bounded_thread import BoundedThread
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import Keeper
 from manifest_auth.runtime.hashing import Hasher
@@ -66,7 +66,7 @@ class Services:
     oidc: OidcClient
     microsoft: Microsoft
     entra: EntraBearers
-    saml_threads: SamlThreads
+    saml_thread: BoundedThread
     files: Keeper
     mail: Mail
     mail_queue: MailQueue

@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows: time and chance as arguments, door signs, small files, floors."""
+"""Rules that no linter knows: time and chance as arguments, package docstrings, small files, layers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BANNED_NAMES = {
 #: File: what it may use, and why.
 _EXCEPTIONS: dict[str, set[str]] = {
     "runtime/clock.py": {"time.time_ns", "secrets"},  # the one place that they come from
-    # The number of the installation is made once, by a migration that runs before anything of the house is built.
+    # The number of the installation is made once, by a migration that runs before anything else is built.
     "store/migrations/versions/v0001_first_schema.py": {"secrets"},
 }
 

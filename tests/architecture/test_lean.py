@@ -13,6 +13,7 @@ from pathlib import Path
 
 from manifest_auth.runtime.hashing import builds, worker
 from manifest_auth.store.migrate import upgrade
+from tests.architecture.links import ROOT
 from tests.support.house import the_keys
 
 #: Library → what it is for.
@@ -45,7 +46,7 @@ _SERVE = """
 import asyncio, sys
 from manifest_auth.app import create, opened
 from manifest_auth.cli.main import parser
-from manifest_auth import serving
+from manifest_auth.http import uvicorn_server
 
 parser("serve").parse_args(["serve"])
 
@@ -58,7 +59,7 @@ asyncio.run(start())
 
 
 def _loaded(program: str, folder: Path) -> set[str]:
-    environment = {"PATH": os.environ["PATH"], "MANIFEST_DATA_DIR": str(folder)}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "MANIFEST_DATA_DIR": str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
     )

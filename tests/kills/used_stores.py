@@ -17,7 +17,7 @@ from sqlalchemy import Connection, MetaData, insert, text
 
 from manifest_auth import audit
 from manifest_auth.audit.chain_macs import Head, made
-from tests.storage import old_stores
+from tests.store import old_stores
 from tests.support.house import MACS
 from tests.support.postgres import Postgres
 

@@ -275,16 +275,11 @@ async def test_without_a_licence_in_force_nobody_is_added(world: World) -> None:
 
 @pytest.mark.parametrize("kind", ALLOWED)
 async def test_a_seat_serves_the_roles_of_its_type_and_no_others(premise: App, kind: str) -> None:
-    await fit_of(premise, kind)
+    await fit(premise, **{kind: 100})
     for role in Role:
         body = {"email": f"{role.name.lower()}@x.example", "roles": [role.value]}
         reply = await premise.post("/api/admin/clients/acme/users", body, token=await premise.admin_token())
         assert (reply.status == 201) is (role in ALLOWED[kind]), role
-
-
-async def fit_of(app: App, kind: str) -> None:
-    """Seats for everybody there is, and many of one type."""
-    await fit(app, **{kind: 100})
 
 
 def test_the_least_type_that_allows_all_roles() -> None:

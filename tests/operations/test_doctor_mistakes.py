@@ -20,7 +20,7 @@ from manifest_auth.operations.doctor.address import address
 from manifest_auth.operations.doctor.places import unusable
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
-from tests.outgoing.test_names import certificate
+from tests.runtime.outgoing.test_dns import certificate
 from tests.support.commands import done, environment, run
 from tests.support.house import SECRET_KEY
 from tests.support.oidc_socket import Answer, Asked, Socket

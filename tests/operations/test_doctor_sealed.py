@@ -19,7 +19,7 @@ from manifest_auth.operations.reencrypt import SEALED, Sealed
 from manifest_auth.runtime import logs
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import providers as providers_table
-from tests.operations.test_reencrypting import add_as_it_is
+from tests.operations.test_reencrypt import add_as_it_is
 from tests.support.accounts import new_client
 from tests.support.commands import done, run
 from tests.support.house import App

@@ -28,12 +28,9 @@ KINDS = ["sqlite", "postgresql"]
 HALF_WAY = """
 import asyncio, sys, time
 from alembic import command
-from manifest_auth import tenants
-from manifest_auth.clock import Random
-from manifest_auth.sealing import KEY_FILE, secret_keys
-from manifest_auth.app import build_house, opened
-from manifest_auth.operations import demo
-from manifest_auth.settings import load
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import secret_keys
+from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
 real = command.upgrade
 def upgrade(*given):

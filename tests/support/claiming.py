@@ -11,6 +11,7 @@ import msgspec
 
 from manifest_auth.tenants.claims import DomainRecords
 from tests.support.accounts import new_client, trail
+from tests.support.dns import NameServer, txt
 from tests.support.house import App, Reply
 
 HELD = "Another client of this installation holds this domain"
@@ -65,6 +66,14 @@ async def claimed(app: App, client: str = "", domain: str = "") -> Claimed:
     reply = await app.post(path, {"domain": domain}, token=await app.admin_token())
     assert reply.status == 201, reply.text
     return Claimed(app, client, domain)
+
+
+async def proved(app: App, zone: NameServer, client: str = "", domain: str = "") -> Claimed:
+    """A claim that is proved by the record that it asks for."""
+    claim = await claimed(app, client, domain)
+    zone.publish(txt(claim.name, await claim.value()))
+    assert (await claim.check())["state"] == "proved"
+    return claim
 
 
 async def vouch_for(app: App, client: str, domain: str) -> None:

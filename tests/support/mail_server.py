@@ -49,13 +49,13 @@ class Received:
 @dataclass
 class MailServer:
     """``users``: who may sign in; without any, nobody need. ``refuses``: what every recipient is answered instead.
-    ``pause``: seconds before a letter is taken."""
+    ``is_holding``: letters are taken once it is False again."""
 
     tls: ssl.SSLContext | None = None
     is_tls_from_the_start: bool = False
     users: dict[str, str] = field(default_factory=dict)
     refuses: str = ""
-    pause: float = 0.0
+    is_holding: bool = False
     letters: list[Received] = field(default_factory=list)
     greeted_by: list[str] = field(default_factory=list)
 
@@ -117,7 +117,8 @@ class MailServer:
     async def handle_DATA(  # noqa: N802 - aiosmtpd looks for this very name
         self, _server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        await asyncio.sleep(self.pause)
+        while self.is_holding:
+            await asyncio.sleep(0.01)
         content = envelope.content
         assert isinstance(content, bytes)
         message = email.message_from_bytes(content, policy=email.policy.default)

@@ -13,7 +13,7 @@ from manifest_auth.work import Actor, steps, template_log, template_operations, 
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import Seen
 from manifest_auth.work.template_rules import VersionStatus
-from tests.storage.conftest import Pair
+from tests.store.conftest import Pair
 from tests.support import work
 
 Everything = tuple[Seen, list[steps.Step], list[versions.Version], list[template_log.Event]]

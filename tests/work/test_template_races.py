@@ -15,7 +15,7 @@ from manifest_auth.store import Store, TenantUnit, open_store
 from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import Seen
-from tests.storage.conftest import Pair
+from tests.store.conftest import Pair
 from tests.support import work
 
 ROUNDS = 3

@@ -13,9 +13,9 @@ from manifest_auth.api import connector
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import (
     NO_STORE,
+    Access,
     Answer,
     Call,
-    Door,
     Header,
     Route,
     RouteTable,
@@ -105,11 +105,13 @@ async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("GET", "/healthz", _healthz, Door.OPEN, "Alive"),
-    Route("GET", "/readyz", _readyz, Door.OPEN, "Ready: the store can be reached", refusals=(Overloaded,)),
-    Route("GET", "/metrics", _metrics, Door.OPEN, "Prometheus metrics", refusals=(NotFound,)),
-    Route("GET", "/.well-known/jwks.json", _jwks, Door.OPEN, "Public keys of ES256 access tokens"),
-    Route("GET", "/openapi.json", _openapi, Door.OPEN, "This description"),
-    Route("GET", "/power-apps.json", _connector, Door.OPEN, "Power Apps custom connector, OpenAPI 2.0, to be imported"),
-    Route("GET", "/docs", _docs, Door.OPEN, "This description as a page"),
+    Route("GET", "/healthz", _healthz, Access.OPEN, "Alive"),
+    Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,)),
+    Route("GET", "/metrics", _metrics, Access.OPEN, "Prometheus metrics", refusals=(NotFound,)),
+    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of ES256 access tokens"),
+    Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description"),
+    Route(
+        "GET", "/power-apps.json", _connector, Access.OPEN, "Power Apps custom connector, OpenAPI 2.0, to be imported"
+    ),
+    Route("GET", "/docs", _docs, Access.OPEN, "This description as a page"),
 )

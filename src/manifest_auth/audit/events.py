@@ -1,7 +1,7 @@
 """The audit trail: what happened, in the same transaction as the act, chained so that a removed or altered event shows.
 
 Each tenant has a chain of its own; the installation's acts stand in chain 0. An event's hash covers its members and the
-hash of the event before it; the chain's head carries a MAC (:mod:`.trail_heads`). Secrets never go into ``detail``.
+hash of the event before it; the chain's head carries a MAC (:mod:`.chain_macs`). Secrets never go into ``detail``.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import BigInteger, bindparam, func, select
 
 from manifest_auth.audit.chain import Link
-from manifest_auth.audit.chain_rows import BEFORE_ALL, links_after
+from manifest_auth.audit.chain_rows import BEFORE_ALL, MOST, links_after
 from manifest_auth.audit.chains import names_of
 from manifest_auth.audit.readable import Legible, legible
 from manifest_auth.store import Store, SystemUnit, bound
@@ -28,7 +28,7 @@ class Span(NamedTuple):
 class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
     """``client``: null for the installation's own events. ``sequence``: the number in that client's chain; ``hash``:
     covers the event and, by the hash before it, all earlier ones. ``unreadable``: only where somebody altered the event
-    in the store by hand: the members that hold what no event can hold, shown as well as they can be."""
+    in the store by hand: the members that hold what no event can hold, shown as empty."""
 
     client: str | None
     sequence: int
@@ -91,7 +91,7 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
 
 def _ends(unit: SystemUnit, chain: int, span: Span) -> _Ends:
     since = BEFORE_ALL if span.since is None else span.since
-    until = 2**63 - 1 if span.until is None else span.until
+    until = MOST if span.until is None else span.until
     found = unit.of(chain).first(_ENDS, since=since, until=until)
     assert found is not None
     return found

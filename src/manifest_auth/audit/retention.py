@@ -1,7 +1,7 @@
 """Retention: removes a chain's oldest events and keeps the rest provable.
 
 What is removed is always the chain's beginning. In the same transaction the anchor is put on the last event that went,
-with a MAC, and an event says so: who moves the anchor by hand, in order to hide what was cut off, contradicts both.
+with a MAC, and an event says so: who moves the anchor by hand, in order to hide what was cut off, lacks the key.
 """
 
 from __future__ import annotations

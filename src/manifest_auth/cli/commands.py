@@ -84,7 +84,7 @@ def _check_address(field: str, host: str, port: int) -> None:
 
 
 async def _try_out(loaded: Settings) -> None:
-    """Opens the house once. Whatever is wrong stops the start with one line, and several web processes find the schema
+    """Opens the services once. What is wrong stops the start with one line, and several web processes find the schema
     up to date; left to them, each would fail by itself and be started again and again."""
     async with opened(build_services(loaded), hashing=False):
         pass

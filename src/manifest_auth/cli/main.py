@@ -17,8 +17,8 @@ from manifest_auth.runtime.settings import SettingsError
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.store.migrate import SchemaTooNew
 
-#: Commands whose grammar stands beside their deeds, and in which module of this room. Such a module loads all that its
-#: commands need, so it is loaded when one of them is asked for: not into each server.
+#: Commands whose grammar stands beside their deeds, and in which module of this package. Such a module loads all that
+#: its commands need, so it is loaded when one of them is asked for: not into each server.
 _ELSEWHERE = {
     "keys": "keys",
     "backup": "backups",

@@ -120,7 +120,6 @@ def _as_json(verdicts: list[Verdict]) -> dict[str, Any]:
                 "last": verdict.end.sequence,
                 "hash": verdict.end.hash,
                 "faults": [fault._asdict() for fault in verdict.faults],
-                "untold": verdict.untold,
             }
             for verdict in verdicts
         ],
@@ -132,8 +131,6 @@ def _tell(verdicts: list[Verdict]) -> None:
         whose = _whose(verdict)
         for fault in verdict.faults:
             print(f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}")
-        if verdict.untold:
-            print(f"{whose}: {verdict.untold} more")
     events, broken = sum(verdict.events for verdict in verdicts), sum(bool(verdict.faults) for verdict in verdicts)
     chains = "1 chain" if len(verdicts) == 1 else f"{len(verdicts)} chains"
     what = f"{broken} of them not as recorded" if broken else "all as recorded"

@@ -29,7 +29,7 @@ HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDoma
 
 
 class Answer(Generic[D]):
-    """Status, headers and body of one answer; ``D``: the data in its envelope. The front door adds length, request id
+    """Status, headers and body of one answer; ``D``: the data in its envelope. The pipeline adds length, request id
     and security headers."""
 
     __slots__ = ("body", "headers", "parts", "policy", "size", "status")

@@ -1,7 +1,7 @@
 """Request → Caller: the only reader of credentials.
 
 A bearer is judged alone, whatever cookie comes with it; a bad one is refused and never falls back to the cookie. Each
-door has its own verifier, so an admin's token opens nothing of a client's, nor the reverse.
+plane has its own verifier, so an admin's token opens nothing of a client's, nor the reverse.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
 
 
 async def _note_users(ctx: RequestContext, token: str, now: int) -> None:
-    """A user's good token, at the admins' door."""
+    """A user's good token, on the admin plane."""
     found = ctx.services.verified.signed_for(Purpose.ACCESS, token, now)
     principal = None if found is None else await ctx.services.principals.by_session(found.session_id)
     if principal is not None and principal.is_alive(now):
@@ -103,7 +103,7 @@ async def _note_users(ctx: RequestContext, token: str, now: int) -> None:
 
 
 async def _note_admins(ctx: RequestContext, token: str, now: int) -> None:
-    """A system admin's good token, at the clients' door."""
+    """A system admin's good token, on the client plane."""
     found = ctx.services.verified.signed_for(Purpose.ADMIN_ACCESS, token, now)
     if found is None:
         return

@@ -21,7 +21,7 @@ from manifest_auth.errors import (
     UnsupportedMediaType,
     ValidationError,
 )
-from manifest_auth.http import Door, Page, Route
+from manifest_auth.http import Access, Page, Route
 
 _REF = "#/components/schemas/{name}"
 _SIGNED_IN: tuple[type[Refusal], ...] = (Unauthenticated, InvalidToken, TokenExpired, Forbidden)
@@ -115,15 +115,15 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": asked}}}
     if route.streams:
         operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": _BYTES}}}
-    if route.door is Door.CLIENT:
+    if route.access is Access.CLIENT:
         operation["security"] = [{"userToken": []}, {"sessionCookie": []}]
-    elif route.door is Door.ADMIN:
+    elif route.access is Access.ADMIN:
         operation["security"] = [{"adminToken": []}]
     return operation
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    refusals = {*route.refusals, *(_SIGNED_IN if route.door is not Door.OPEN else ())}
+    refusals = {*route.refusals, *(_SIGNED_IN if route.access is not Access.OPEN else ())}
     if route.body is not None or (not route.enveloped and route.method == "POST"):
         refusals.update(_BODY)
     if route.query is not None or route.paged or not route.enveloped:

@@ -1,7 +1,7 @@
-"""The corridor of every request: find the route → identify → licence gate → read the body → act → answer.
+"""The pipeline of every request: find the route → identify → licence gate → read the body → act → answer.
 
 Written against ASGI itself: the hot path has no framework in it (``docs/decisions/0002-no-web-framework.md``). Whatever
-goes wrong leaves through :meth:`FrontDoor._refused` in the envelope; what is no refusal is a bug, logged and answered
+goes wrong leaves through :meth:`Pipeline._refused` in the envelope; what is no refusal is a bug, logged and answered
 ``INTERNAL_ERROR``.
 """
 
@@ -22,9 +22,9 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import (
+    Access,
     Answer,
     Call,
-    Door,
     Head,
     Header,
     Route,
@@ -35,19 +35,20 @@ from manifest_auth.http import (
     session_cookie,
 )
 from manifest_auth.http.answers import HSTS, SECURITY
-from manifest_auth.http.body import check_media_type, convert, parse
+from manifest_auth.http.body import check_media_type, parse
 from manifest_auth.http.head import client_address, request_id
 from manifest_auth.permissions import permissions_of
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import proxy_networks
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.text.models import convert
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-#: Extension of the scope by which our own server takes a whole answer at once, see ``serving.py``.
+#: Extension of the scope by which our own server takes a whole answer at once, see ``uvicorn_server.py``.
 WHOLE = "manifest_auth.whole"
 _MAX_AGENT = 200
 _ADMIN = "/api/admin"
@@ -56,7 +57,7 @@ _UNROUTED = "(none)"
 _PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
 
 
-class FrontDoor:
+class Pipeline:
     """Answers HTTP requests of ASGI scopes."""
 
     def __init__(self, services: Services, table: RouteTable) -> None:
@@ -133,11 +134,11 @@ class FrontDoor:
     ) -> Answer[Any]:
         if route.gated and ctx.services.licence.is_needed:
             ctx.license_warning = await ctx.services.licence.check()
-        if route.door is Door.CLIENT:
+        if route.access is Access.CLIENT:
             ctx.caller = await identification.user(ctx, scope["method"], head)
             if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
                 raise Forbidden(reason=f"needs {route.permission.value}")
-        elif route.door is Door.ADMIN:
+        elif route.access is Access.ADMIN:
             ctx.caller = await identification.admin(ctx, head)
             if ctx.services.licence.is_needed:
                 ctx.license_warning = await ctx.services.licence.warning()

@@ -1,4 +1,4 @@
-"""What a route says of itself, and the table that finds it. Everything the front door and ``/openapi.json`` need."""
+"""What a route says of itself, and the table that finds it. Everything the pipeline and ``/openapi.json`` need."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from msgspec import Meta
 
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.http.answers import Answer, refuse
-from manifest_auth.http.body import from_texts
 from manifest_auth.http.head import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.text.models import from_texts
 
 B = TypeVar("B")
 
@@ -26,10 +26,10 @@ BODY_LIMIT = 1024 * KIB
 _MAX_ID = 2**63 - 1
 
 
-class Door(enum.Enum):
-    """Who may come in."""
+class Access(enum.Enum):
+    """Who may call a route."""
 
-    OPEN = "open"  # anybody; the route reads no credential through the front door
+    OPEN = "open"  # anyone; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
 
@@ -85,7 +85,7 @@ class Route:
     method: str
     path: str
     handler: Handler
-    door: Door
+    access: Access
     summary: str
     body: type[msgspec.Struct] | None = None
     data: type[msgspec.Struct] | None = None
@@ -108,7 +108,7 @@ class Route:
         return self.refused is _in_the_envelope
 
     def __post_init__(self) -> None:
-        _, call, answer = get_type_hints(self.handler).values()
+        _, call, *_, answer = get_type_hints(self.handler).values()
         object.__setattr__(self, "body", self.body or _model(call))
         object.__setattr__(self, "data", self.data or _model(answer))
         object.__setattr__(self, "gated", self.path.startswith("/api/client/"))
@@ -122,7 +122,7 @@ class Route:
         if not self.parameters:
             return NO_PAGE, None
         values = query_values(query)
-        if self.door is not Door.OPEN and (unknown := values.keys() - self.parameters):
+        if self.access is not Access.OPEN and (unknown := values.keys() - self.parameters):
             raise ValidationError(details=[(min(unknown)[:64] or "query", "There is no such parameter")])
         page = from_texts(values, Page) if self.paged else NO_PAGE
         return page, from_texts(values, self.query) if self.query is not None else None

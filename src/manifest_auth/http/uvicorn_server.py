@@ -38,7 +38,7 @@ class UnknownVersion(ValueError):
 def answer_at_once(cycle: RequestResponseCycle, status: int, headers: Sequence[Header], body: bytes) -> None:
     """What uvicorn's ``send`` does for a whole answer, in one write and one look at the headers, not two and many.
 
-    The front door finds this in the scope (:data:`.front_door.WHOLE`); other servers do without. Raises ValueError when
+    The pipeline finds this in the scope (:data:`.pipeline.WHOLE`); other servers do without. Raises ValueError when
     a header holds a line break: then nothing was sent.
     """
     if cycle.disconnected or cycle.response_started:
@@ -198,7 +198,7 @@ def _run(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # web/head.py believes listed proxies only
+        proxy_headers=False,  # head.py believes listed proxies only
         timeout_keep_alive=75,
         timeout_graceful_shutdown=settings.shutdown_grace,
         backlog=2048,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from manifest_auth.permissions import mask_of
-from manifest_auth.providers.settings import Settings
+from manifest_auth.providers.settings import Rules
 
 
-def mapped_roles(settings: Settings, groups: Iterable[str]) -> int:
+def mapped_roles(settings: Rules, groups: Iterable[str]) -> int:
     """The bit mask of roles that a person with those groups gets.
 
     A group counts as it is written, case and all: one that merely resembles a listed one gives nothing. White space

@@ -1,4 +1,4 @@
-"""How a system admin signs in, stays signed in and signs out: the users' rules, at a door of their own."""
+"""How a system admin signs in, stays signed in and signs out: the users' rules, on a plane of their own."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ async def _go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
     if found is None:
         raise InvalidToken(reason="the challenge is over")
 
-    def tail(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> SignedIn:
         fresh = admins.get_locked(unit, found.id)
         admin_challenge.check(shown, fresh)
-        return _finish(unit, ctx, counters, fresh, otp, text)
+        return _complete(unit, ctx, counters, fresh, otp, text)
 
     await ctx.services.keys.look()  # what is given out is signed with a key that counts
-    return await ctx.services.store.write(tail)
+    return await ctx.services.store.write(work)
 
 
 async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
@@ -88,13 +88,13 @@ async def _sign_in(ctx: RequestContext, username: str, password: str, otp: str |
     admin, counters = await _counted(ctx, username)
     while True:
         try:
-            return await _prove_and_finish(ctx, counters, admin, password, otp)
+            return await _prove_and_complete(ctx, counters, admin, password, otp)
         except Replaced as replaced:
             # While we hashed; a sign-in beside this one may have hashed the same password anew.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
-async def _prove_and_finish(
+async def _prove_and_complete(
     ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None
 ) -> SignedIn:
     services = ctx.services
@@ -110,20 +110,20 @@ async def _prove_and_finish(
         raise InvalidCredentials("Invalid username or password")
     found = admin
 
-    def tail(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> SignedIn:
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
             raise Replaced(fresh.password_hash)
-        return _finish(unit, ctx, counters, fresh, otp)
+        return _complete(unit, ctx, counters, fresh, otp)
 
     await services.keys.look()
-    signed_in = await services.store.write(tail)
+    signed_in = await services.store.write(work)
     if proof.outdated:
         await _rehash(ctx, found, password)
     return signed_in
 
 
-def _finish(
+def _complete(
     unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, held: str = ""
 ) -> SignedIn:
     """For one whose password was right. ``held``: the challenge that was shown, which another one does not outlive.

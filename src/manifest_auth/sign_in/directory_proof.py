@@ -18,12 +18,12 @@ from manifest_auth.protocols import microsoft, oidc
 from manifest_auth.protocols.microsoft import Accepted, Cloud
 from manifest_auth.protocols.oidc import Redeemed
 from manifest_auth.providers import Provider
-from manifest_auth.providers import directories as provider_directories
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows
+from manifest_auth.sign_in.providers.code_flow import Returned
 from manifest_auth.sign_in.providers.flow import return_address
-from manifest_auth.sign_in.providers.oidc import Returned
+from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.claims import administrators, directories
@@ -236,13 +236,11 @@ def _operators(ctx: RequestContext) -> _Application | None:
 
 
 def _of_provider(ctx: RequestContext, provider: Provider, directory: str) -> _Application | None:
-    rules = provider.rules
-    named = provider_directories.named_by(ctx.services.microsoft.clouds, rules)
-    settings = rules.oidc or rules.dynamics or rules.entra
-    if named is None or named[1] != directory or settings is None or provider.disabled_at is not None:
+    named = own_settings_of(provider).microsoft_directory(ctx.services.microsoft.clouds)
+    if named is None or named.id != directory or provider.disabled_at is not None:
         return None
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
-    return _Application(settings.client_id, secret, provider) if settings.client_id and secret else None
+    return _Application(named.application, secret, provider) if named.application and secret else None
 
 
 def _registration(ctx: RequestContext, claim: directories.Claim, application: _Application) -> oidc.Registration:

@@ -120,7 +120,7 @@ def _exchange(unit: SystemUnit, ctx: RequestContext, shown: Shown, browser: comp
         audit.record(tenant, ctx, Event.SIGN_IN_FAILED, f"user:{found.user_id}", **detail)
         raise SsoFailed(_OVER, reason=f"one-time code: {why}")
     identity = completion.Identity(found.method, found.user_id, None, found.provider_id)
-    signed_in = completion.finish(unit, ctx, found.tenant_id, identity, browser.cookie, browser.device)
+    signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser.cookie, browser.device)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in
 

@@ -20,7 +20,7 @@ from manifest_auth.errors import (
     SsoFailed,
     TokenExpired,
 )
-from manifest_auth.runtime.metrics import Method, Result
+from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 
@@ -38,7 +38,7 @@ _RESULTS: tuple[tuple[tuple[type[Exception], ...], Result], ...] = (
 
 
 async def counted(
-    ctx: RequestContext, method: Method, work: Awaitable[T], result_of: Callable[[T], Result | None] = lambda _: "ok"
+    ctx: RequestContext, method: str, work: Awaitable[T], result_of: Callable[[T], Result | None] = lambda _: "ok"
 ) -> T:
     """The outcome of ``work``, counted. ``result_of``: how a success is counted; None: not yet."""
     try:

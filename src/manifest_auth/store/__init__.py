@@ -1,7 +1,7 @@
 """The store: tables, statements bound to a tenant, units of work, two databases behind one code path, migrations.
 
-Hands over: :class:`Store` with its units of work, and the three ways to write a statement. Never: a connection, a
-cursor or SQL text.
+Hands over :class:`Store` with its units of work, and the three ways to write a statement. Never hands over a
+connection, a cursor or SQL text, and knows no rule of the product.
 """
 
 from manifest_auth.runtime.metrics import Metrics

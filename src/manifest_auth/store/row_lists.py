@@ -40,5 +40,5 @@ def cell(source: TableValuedAlias, position: int, column: Column[Any]) -> Column
 
 
 def rows(values: Iterable[Sequence[Any]]) -> str:
-    """What a parameter of :func:`given` takes."""
+    """What a parameter of :func:`row_list` takes."""
     return orjson.dumps([list(row) for row in values]).decode()

@@ -1,4 +1,7 @@
-"""Clients of the installation. Owns the table ``tenants`` and what a client settles for itself. Knows no users."""
+"""Clients of the installation (in code: tenants). Owns ``tenants`` and what a client settles for itself.
+
+Knows no users, and never decides who may change a client.
+"""
 
 from manifest_auth.tenants.rules import (
     PasswordRules,

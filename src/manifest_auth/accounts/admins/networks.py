@@ -55,7 +55,7 @@ def limit(unit: SystemUnit, text: str) -> None:
 
 
 class AdminRange:
-    """Who is let near the plane, for the corridor of every request."""
+    """Who is let near the admin plane, asked on every request."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._always = admin_networks(settings)

@@ -13,7 +13,7 @@ from manifest_auth.accounts.admins import managing
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, NotFound, Overloaded
-from manifest_auth.http import Call, Door, Items, Page, Route, Time, Wire, given
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import PasswordRules
@@ -132,18 +132,18 @@ async def _end_sessions(ctx: RequestContext, call: Call[None]) -> AdminSessionsE
 _BASE = "/api/admin/admins"
 _ONE = f"{_BASE}/{{admin}}"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "List and search system admins", query=AdminsQuery),
-    Route("POST", _BASE, _create, Door.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded)),
-    Route("GET", _ONE, _get, Door.ADMIN, "One system admin", refusals=(NotFound,)),
-    Route("POST", f"{_ONE}/disable", _disable, Door.ADMIN,
+    Route("GET", _BASE, _list, Access.ADMIN, "List and search system admins", query=AdminsQuery),
+    Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded)),
+    Route("GET", _ONE, _get, Access.ADMIN, "One system admin", refusals=(NotFound,)),
+    Route("POST", f"{_ONE}/disable", _disable, Access.ADMIN,
           "Keep a system admin out and end the sessions; the last active one stays", refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/enable", _enable, Door.ADMIN, "Let a disabled system admin in again",
+    Route("POST", f"{_ONE}/enable", _enable, Access.ADMIN, "Let a disabled system admin in again",
           refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/reset-password", _reset_password, Door.ADMIN,
+    Route("POST", f"{_ONE}/reset-password", _reset_password, Access.ADMIN,
           "A new random password, shown once, for another system admin; ends the sessions",
           refusals=(NotFound, Conflict, Overloaded)),
-    Route("POST", f"{_ONE}/reset-second-factor", _reset_second_factor, Door.ADMIN,
+    Route("POST", f"{_ONE}/reset-second-factor", _reset_second_factor, Access.ADMIN,
           "Take the second factor from another system admin; ends the sessions", refusals=(NotFound, Conflict)),
-    Route("DELETE", f"{_ONE}/sessions", _end_sessions, Door.ADMIN, "End all sessions of a system admin",
+    Route("DELETE", f"{_ONE}/sessions", _end_sessions, Access.ADMIN, "End all sessions of a system admin",
           refusals=(NotFound,)),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from msgspec import Meta
 from manifest_auth import audit
 from manifest_auth.audit import AuditEventsData, AuditQuery, place_of, wanted, wire
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import Call, Door, Route
+from manifest_auth.http import Access, Call, Route
 from manifest_auth.services import RequestContext
 
 
@@ -31,6 +31,6 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
 
 
 ROUTES = (
-    Route("GET", "/api/admin/audit", _list, Door.ADMIN, "The audit trail of all clients and of the installation",
+    Route("GET", "/api/admin/audit", _list, Access.ADMIN, "The audit trail of all clients and of the installation",
           query=AdminAuditQuery, refusals=(NotFound, ValidationError)),
 )  # fmt: skip

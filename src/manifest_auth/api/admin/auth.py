@@ -16,7 +16,7 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, TokensBeside, Wire, given, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, TokensBeside, Wire, given, ok
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
 
@@ -99,13 +99,13 @@ async def _me(ctx: RequestContext, call: Call[None]) -> AdminMeData:
 
 _BASE = "/api/admin/auth"
 ROUTES = (
-    Route("POST", f"{_BASE}/sign-in", _sign_in, Door.OPEN, "Sign in as a system admin",
+    Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in as a system admin",
           limit=AUTH_LIMIT, refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded)),
-    Route("POST", f"{_BASE}/sign-in/continue", _go_on, Door.OPEN,
+    Route("POST", f"{_BASE}/sign-in/continue", _go_on, Access.OPEN,
           "Finish a sign-in as a system admin by a code of the second factor", limit=AUTH_LIMIT,
           refusals=(MfaRequired, InvalidToken, TokenExpired, AccountDisabled, RateLimited)),
-    Route("POST", f"{_BASE}/refresh", _refresh, Door.OPEN, "Get new tokens for a system admin's refresh token",
+    Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a system admin's refresh token",
           limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired)),
-    Route("POST", f"{_BASE}/sign-out", _sign_out, Door.ADMIN, "End this session", limit=AUTH_LIMIT),
-    Route("GET", f"{_BASE}/me", _me, Door.ADMIN, "Which system admin one is"),
+    Route("POST", f"{_BASE}/sign-out", _sign_out, Access.ADMIN, "End this session", limit=AUTH_LIMIT),
+    Route("GET", f"{_BASE}/me", _me, Access.ADMIN, "Which system admin one is"),
 )  # fmt: skip

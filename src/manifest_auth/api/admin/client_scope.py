@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from manifest_auth import tenants
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import NotFound
-from manifest_auth.http import Call, Door, Route
+from manifest_auth.http import Access, Call, Route
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -51,7 +51,7 @@ def is_admin(ctx: RequestContext) -> bool:
 
 
 def both(
-    routes: Callable[[str, Door, Permission | None], tuple[Route, ...]], path: str, permission: Permission
+    routes: Callable[[str, Access, Permission | None], tuple[Route, ...]], path: str, permission: Permission
 ) -> tuple[Route, ...]:
     """The routes below ``path`` for system admins, and for those of the client's users who have the permission."""
-    return *routes(OF_CLIENT + path, Door.ADMIN, None), *routes(f"/api/client{path}", Door.CLIENT, permission)
+    return *routes(OF_CLIENT + path, Access.ADMIN, None), *routes(f"/api/client{path}", Access.CLIENT, permission)

@@ -13,7 +13,7 @@ from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import NotFound
-from manifest_auth.http import Call, Door, Items, Paging, Route, Time, Wire
+from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 
@@ -96,9 +96,9 @@ async def _end(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
 
 _BASE = f"{OF_CLIENT}/sessions"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "List a client's sessions", query=SessionsQuery, refusals=(NotFound,)),
-    Route("DELETE", _BASE, _end_all, Door.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
-    Route("DELETE", f"{_BASE}/{{session}}", _end, Door.ADMIN, "End one session of a client", refusals=(NotFound,)),
-    Route("GET", f"{OF_CLIENT}/users/{{user}}/sessions", _list_users, Door.ADMIN, "List a user's sessions",
+    Route("GET", _BASE, _list, Access.ADMIN, "List a client's sessions", query=SessionsQuery, refusals=(NotFound,)),
+    Route("DELETE", _BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
+    Route("DELETE", f"{_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client", refusals=(NotFound,)),
+    Route("GET", f"{OF_CLIENT}/users/{{user}}/sessions", _list_users, Access.ADMIN, "List a user's sessions",
           query=SessionsQuery, refusals=(NotFound,)),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import Call, Door, Items, Page, Route, Time, Wire, given
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
 from manifest_auth.operations import client_lifecycle
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
@@ -116,16 +116,16 @@ async def _delete(ctx: RequestContext, call: Call[None]) -> ClientData:
 
 _BASE = "/api/admin/clients"
 ROUTES = (
-    Route("POST", _BASE, _create, Door.ADMIN, "Create a client", status=201, refusals=(Conflict,)),
-    Route("GET", _BASE, _list, Door.ADMIN, "List and search clients", query=ClientsQuery),
-    Route("GET", OF_CLIENT, _get, Door.ADMIN, "One client, by number or identifier", refusals=(NotFound,)),
-    Route("PATCH", OF_CLIENT, _change, Door.ADMIN, "Change a client's name or settings", refusals=(NotFound,)),
-    Route("POST", f"{OF_CLIENT}/suspend", _suspend, Door.ADMIN, "Suspend a client: its users are refused at once",
+    Route("POST", _BASE, _create, Access.ADMIN, "Create a client", status=201, refusals=(Conflict,)),
+    Route("GET", _BASE, _list, Access.ADMIN, "List and search clients", query=ClientsQuery),
+    Route("GET", OF_CLIENT, _get, Access.ADMIN, "One client, by number or identifier", refusals=(NotFound,)),
+    Route("PATCH", OF_CLIENT, _change, Access.ADMIN, "Change a client's name or settings", refusals=(NotFound,)),
+    Route("POST", f"{OF_CLIENT}/suspend", _suspend, Access.ADMIN, "Suspend a client: its users are refused at once",
           refusals=(NotFound, Conflict)),
-    Route("POST", f"{OF_CLIENT}/restore", _restore, Door.ADMIN,
+    Route("POST", f"{OF_CLIENT}/restore", _restore, Access.ADMIN,
           "Let a suspended client in again; of one marked for deletion, take that back alone",
           refusals=(NotFound, Conflict)),
-    Route("DELETE", OF_CLIENT, _delete, Door.ADMIN,
+    Route("DELETE", OF_CLIENT, _delete, Access.ADMIN,
           "Suspend a client, and delete it for good once the time to take that back is over",
           refusals=(NotFound, Conflict)),
 )  # fmt: skip

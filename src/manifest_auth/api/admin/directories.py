@@ -12,7 +12,7 @@ from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.http import Call, Door, Items, Page, Route, Time, Wire
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -125,26 +125,26 @@ async def _revoke(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
     return DirectoryNothing()
 
 
-def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
     one = f"{base}/{{directory}}"
     may: dict[str, Any] = {"permission": permission}
     return (
-        Route("POST", base, _claim, door, "Claim a Microsoft directory", status=201,
+        Route("POST", base, _claim, access, "Claim a Microsoft directory", status=201,
               refusals=(ValidationError, NotFound, Conflict), **may),
-        Route("GET", base, _list, door, "A client's Microsoft directories", query=DirectoriesQuery,
+        Route("GET", base, _list, access, "A client's Microsoft directories", query=DirectoriesQuery,
               refusals=(NotFound,), **may),
-        Route("GET", one, _get, door, "One Microsoft directory", refusals=(NotFound,), **may),
-        Route("DELETE", one, _release, door, "Claim a Microsoft directory no more", refusals=(NotFound,), **may),
+        Route("GET", one, _get, access, "One Microsoft directory", refusals=(NotFound,), **may),
+        Route("DELETE", one, _release, access, "Claim a Microsoft directory no more", refusals=(NotFound,), **may),
     )  # fmt: skip
 
 
 _GRANT = "/api/admin/directories/{directory}/clients/{client}"
 ROUTES = (
     *client_scope.both(_routes, "/directories", Permission.SETTINGS_MANAGE),
-    Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch, Door.ADMIN,
+    Route("POST", f"{OF_CLIENT}/directories/{{directory}}/vouch", _vouch, Access.ADMIN,
           "Say that a Microsoft directory is the client's: its claim counts from now on",
           refusals=(ValidationError, NotFound, Conflict)),
-    Route("PUT", _GRANT, _grant, Door.ADMIN, "Grant a directory that another client holds to this one as well",
+    Route("PUT", _GRANT, _grant, Access.ADMIN, "Grant a directory that another client holds to this one as well",
           refusals=(ValidationError, NotFound, Conflict)),
-    Route("DELETE", _GRANT, _revoke, Door.ADMIN, "Take such a grant back", refusals=(NotFound,)),
+    Route("DELETE", _GRANT, _revoke, Access.ADMIN, "Take such a grant back", refusals=(NotFound,)),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, NotFound, RateLimited
-from manifest_auth.http import Call, Door, Items, Page, Route, Time, Wire
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.operations.domains import watch
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
@@ -108,25 +108,25 @@ async def _vouch(ctx: RequestContext, call: Call[VouchBody]) -> DomainData:
     return wire(await client_scope.write(ctx, call, lambda own: domains.vouch(own, ctx, domain, reason, random)))
 
 
-def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
     one = f"{base}/{{domain}}"
     may: dict[str, Any] = {"permission": permission}
     return (
-        Route("POST", base, _claim, door, "Claim an e-mail domain; a DNS record proves it", status=201,
+        Route("POST", base, _claim, access, "Claim an e-mail domain; a DNS record proves it", status=201,
               refusals=(NotFound, Conflict), **may),
-        Route("GET", base, _list, door, "Domains that a client claims", query=DomainsQuery, refusals=(NotFound,),
+        Route("GET", base, _list, access, "Domains that a client claims", query=DomainsQuery, refusals=(NotFound,),
               **may),
-        Route("GET", one, _get, door, "One claimed domain, with the record that proves it", refusals=(NotFound,),
+        Route("GET", one, _get, access, "One claimed domain, with the record that proves it", refusals=(NotFound,),
               **may),
-        Route("DELETE", one, _delete, door, "Release a domain; it proves nothing from then on", refusals=(NotFound,),
+        Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,),
               **may),
-        Route("POST", f"{one}/check", _check, door, "Look at the record now, once in ten seconds",
+        Route("POST", f"{one}/check", _check, access, "Look at the record now, once in ten seconds",
               refusals=(NotFound, Conflict, RateLimited), **may),
     )  # fmt: skip
 
 
 ROUTES = (
     *client_scope.both(_routes, "/domains", Permission.SETTINGS_MANAGE),
-    Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch, Door.ADMIN,
+    Route("POST", f"{OF_CLIENT}/domains/{{domain}}/vouch", _vouch, Access.ADMIN,
           "Vouch for a domain: it counts without end and without checks", refusals=(NotFound, Conflict)),
 )  # fmt: skip

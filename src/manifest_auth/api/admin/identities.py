@@ -16,7 +16,7 @@ from manifest_auth.api.admin.lists import Filters
 from manifest_auth.api.client.identities import IdentityData, Unlinked
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound, RateLimited
-from manifest_auth.http import Call, Door, Items, Page, Route, Time, Wire
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
@@ -91,17 +91,17 @@ async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
     return InvitationData.of(await accounts.hand_over(ctx, tools, made))
 
 
-def _routes(base: str, door: Door, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
     may: dict[str, Any] = {"permission": permission}
     return (
-        Route("GET", f"{base}/identities", _list, door, "A user's identities at providers", query=IdentitiesQuery,
+        Route("GET", f"{base}/identities", _list, access, "A user's identities at providers", query=IdentitiesQuery,
               refusals=(NotFound,), **may),
-        Route("DELETE", f"{base}/identities/{{identity}}", _unlink, door,
+        Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
               "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,), **may),
-        Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, door,
+        Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, access,
               "Say as an Admin that an identity is the user's: it stays when the user becomes an Admin, and its groups "
               "may give that role", refusals=(NotFound,), **may),
-        Route("POST", f"{base}/invitation", _invite, door,
+        Route("POST", f"{base}/invitation", _invite, access,
               "Invite somebody to come into the account, by a first password or a provider", status=201,
               refusals=(NotFound, Conflict, RateLimited), **may),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import __version__
 from manifest_auth.accounts.admins.networks import written
 from manifest_auth.errors import Conflict, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Call, Door, Route, Time, Wire
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.operations import counts, installation_settings, last_backup
 from manifest_auth.operations.installation_settings import Settled
 from manifest_auth.runtime.settings import variable
@@ -83,8 +83,9 @@ _ENVIRONMENT = {
 async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     services, settings = ctx.services, ctx.services.settings
     standing = await services.licence.standing()
-    noted, counted = await services.store.read(lambda unit: (unit.first(last_backup.FIND), counts.read(unit, ctx.now)))
-    services.metrics.backed_up(noted.at if noted is not None else 0)  # looked at every 20 seconds otherwise
+    backup = await last_backup.moment(services.store)
+    services.metrics.backed_up(backup or 0)  # looked at every 20 seconds otherwise
+    counted = await services.store.read(lambda unit: counts.read(unit, ctx.now))
     return StatusData(
         version=__version__,
         schema=HEAD,  # the start brings a store to it, or fails
@@ -98,7 +99,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
         deployment=settings.deployment,
         license_state=standing.state.value,
         mail=services.mail.is_set_up,
-        last_backup_at=when(noted.at) if noted is not None else None,
+        last_backup_at=None if backup is None else when(backup),
         counts=CountsData.of(counted),
     )
 
@@ -137,9 +138,10 @@ def _asked(ctx: RequestContext, body: InstallationBody) -> tuple[bool | None, st
 
 
 ROUTES = (
-    Route("GET", "/api/admin/status", _status, Door.ADMIN, "How the installation is: release, store, licence, counts"),
-    Route("GET", "/api/admin/settings", _show, Door.ADMIN, "What is settled for the installation"),
-    Route("PATCH", "/api/admin/settings", _change, Door.ADMIN,
+    Route("GET", "/api/admin/status", _status, Access.ADMIN,
+          "How the installation is: release, store, licence, counts"),
+    Route("GET", "/api/admin/settings", _show, Access.ADMIN, "What is settled for the installation"),
+    Route("PATCH", "/api/admin/settings", _change, Access.ADMIN,
           "Settle whether system admins need a second factor, and from where they may come",
           limit=AUTH_LIMIT, refusals=(Conflict,)),
 )  # fmt: skip

@@ -12,7 +12,7 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import AUTH_LIMIT, Call, Door, Items, Paging, Route, Time, Wire, given
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, given
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeySeen, Purpose
@@ -111,10 +111,10 @@ async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
 
 _BASE = "/api/admin/keys"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "List signing keys, without their secrets", query=KeysQuery),
-    Route("POST", f"{_BASE}/rotate", _rotate, Door.ADMIN, "Sign with new keys; the old ones verify what they signed",
+    Route("GET", _BASE, _list, Access.ADMIN, "List signing keys, without their secrets", query=KeysQuery),
+    Route("POST", f"{_BASE}/rotate", _rotate, Access.ADMIN, "Sign with new keys; the old ones verify what they signed",
           limit=AUTH_LIMIT),
-    Route("POST", f"{_BASE}/{{key}}/retire", _retire, Door.ADMIN,
+    Route("POST", f"{_BASE}/{{key}}/retire", _retire, Access.ADMIN,
           "Let a key sign nothing more, and with `atOnce` verify nothing more either", limit=AUTH_LIMIT,
           refusals=(NotFound, Conflict)),
 )  # fmt: skip

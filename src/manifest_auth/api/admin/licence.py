@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from manifest_auth import licence
 from manifest_auth.errors import LicenseInvalid
-from manifest_auth.http import Call, Door, Route, Wire
+from manifest_auth.http import Access, Call, Route, Wire
 from manifest_auth.licence import Overview, Seats, put_in_force
 from manifest_auth.operations import licence_watch
 from manifest_auth.services import RequestContext
@@ -89,6 +89,6 @@ async def _show(ctx: RequestContext, call: Call[None]) -> LicenceData:
 
 _PATH = "/api/admin/license-on-prem"
 ROUTES = (
-    Route("POST", _PATH, _install, Door.ADMIN, "Install an on-premise licence key", refusals=(LicenseInvalid,)),
-    Route("GET", _PATH, _show, Door.ADMIN, "The state of the licence"),
+    Route("POST", _PATH, _install, Access.ADMIN, "Install an on-premise licence key", refusals=(LicenseInvalid,)),
+    Route("GET", _PATH, _show, Access.ADMIN, "The state of the licence"),
 )

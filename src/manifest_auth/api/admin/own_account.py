@@ -12,10 +12,10 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.accounts.admins import second_factor
 from manifest_auth.api.admin.auth import Otp
 from manifest_auth.errors import Conflict, InvalidCredentials, Overloaded, RateLimited
-from manifest_auth.http import AUTH_LIMIT, Call, Door, Route, Wire, given
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Wire, given
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_own_account
-from manifest_auth.sign_in.admin_own_account import Shown
+from manifest_auth.sign_in.admin_own_account import Credentials
 
 Password = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -62,13 +62,13 @@ class RecoveryCodesData(Wire, frozen=True):
 class OwnNothing(Wire, frozen=True): ...
 
 
-def _proof(body: ProofBody) -> Shown:
-    return Shown(body.password, given(body.otp))
+def _proof(body: ProofBody) -> Credentials:
+    return Credentials(body.password, given(body.otp))
 
 
 async def _password(ctx: RequestContext, call: Call[AdminPasswordBody]) -> OwnNothing:
     body = call.body
-    await admin_own_account.change_password(ctx, Shown(body.current_password, given(body.otp)), body.new_password)
+    await admin_own_account.change_password(ctx, Credentials(body.current_password, given(body.otp)), body.new_password)
     return OwnNothing()
 
 
@@ -104,16 +104,16 @@ _BASE = "/api/admin/auth"
 _FACTOR = f"{_BASE}/second-factor"
 _PROOF = (InvalidCredentials, RateLimited, Overloaded)
 ROUTES = (
-    Route("POST", f"{_BASE}/password", _password, Door.ADMIN, "Set a new password; ends one's other sessions",
+    Route("POST", f"{_BASE}/password", _password, Access.ADMIN, "Set a new password; ends one's other sessions",
           limit=AUTH_LIMIT, refusals=_PROOF),
-    Route("GET", _FACTOR, _show, Door.ADMIN, "Whether one has a second factor"),
-    Route("POST", _FACTOR, _enrol, Door.ADMIN, "Begin to enrol a second factor (TOTP); its secret is shown once",
+    Route("GET", _FACTOR, _show, Access.ADMIN, "Whether one has a second factor"),
+    Route("POST", _FACTOR, _enrol, Access.ADMIN, "Begin to enrol a second factor (TOTP); its secret is shown once",
           limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/confirm", _confirm, Door.ADMIN,
+    Route("POST", f"{_FACTOR}/confirm", _confirm, Access.ADMIN,
           "Confirm it by a first code; ten recovery codes are shown once, one's other sessions end",
           limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Door.ADMIN, "Ten new recovery codes in place of those before",
+    Route("POST", f"{_FACTOR}/recovery-codes", _codes, Access.ADMIN, "Ten new recovery codes in place of those before",
           limit=AUTH_LIMIT, status=201, refusals=(*_PROOF, Conflict)),
-    Route("POST", f"{_FACTOR}/remove", _remove, Door.ADMIN, "Remove one's second factor, unless one is required",
+    Route("POST", f"{_FACTOR}/remove", _remove, Access.ADMIN, "Remove one's second factor, unless one is required",
           limit=AUTH_LIMIT, refusals=(*_PROOF, Conflict)),
 )  # fmt: skip

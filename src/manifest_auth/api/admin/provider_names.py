@@ -11,7 +11,7 @@ from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.client_scope import by_name
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import Call, Door, Items, Page, Route, Wire
+from manifest_auth.http import Access, Call, Items, Page, Route, Wire
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import names
@@ -60,10 +60,10 @@ async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
 
 _BASE = "/api/admin/provider-names"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "Names of providers that mean one client's where no client is named",
+    Route("GET", _BASE, _list, Access.ADMIN, "Names of providers that mean one client's where no client is named",
           query=PinsQuery),
-    Route("PUT", f"{_BASE}/{{name}}", _pin, Door.ADMIN, "Pin a provider's name to a client",
+    Route("PUT", f"{_BASE}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
           refusals=(ValidationError, NotFound)),
-    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Door.ADMIN, "Let a provider's name mean nobody's",
+    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Let a provider's name mean nobody's",
           refusals=(NotFound,)),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from manifest_auth.api.admin.client_scope import by_name
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Call, Door, Items, Paging, Route, Time, Wire
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.runtime.settings import plain_address
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
@@ -114,8 +114,8 @@ def _let_go(unit: SystemUnit, ctx: RequestContext, given: dict[str, str]) -> int
 
 _BASE = "/api/admin/throttles"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "Counters that hold somebody back now", query=ThrottlesQuery),
-    Route("DELETE", _BASE, _clear_all, Door.ADMIN, "Let everybody go whom the throttle holds back"),
-    Route("POST", f"{_BASE}/clear", _clear, Door.ADMIN, "Let an account or an address go", limit=AUTH_LIMIT,
+    Route("GET", _BASE, _list, Access.ADMIN, "Counters that hold somebody back now", query=ThrottlesQuery),
+    Route("DELETE", _BASE, _clear_all, Access.ADMIN, "Let everybody go whom the throttle holds back"),
+    Route("POST", f"{_BASE}/clear", _clear, Access.ADMIN, "Let an account or an address go", limit=AUTH_LIMIT,
           refusals=(NotFound,)),
 )  # fmt: skip

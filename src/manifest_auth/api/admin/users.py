@@ -19,7 +19,7 @@ from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited
-from manifest_auth.http import Call, Door, Items, Page, Route, Time, Wire, given
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
@@ -221,18 +221,21 @@ _BASE = f"{OF_CLIENT}/users"
 _ONE = f"{_BASE}/{{user}}"
 _SEATS = (LicenseRequired, LicenseExpired)  # on premise: whoever needs a seat needs a licence in force
 ROUTES = (
-    Route("POST", _BASE, _create, Door.ADMIN, "Create a user of a client", status=201,
+    Route("POST", _BASE, _create, Access.ADMIN, "Create a user of a client", status=201,
           refusals=(NotFound, Conflict, Overloaded, *_SEATS)),
-    Route("GET", _BASE, _list, Door.ADMIN, "List and search a client's users", query=UsersQuery, refusals=(NotFound,)),
-    Route("GET", _ONE, _get, Door.ADMIN, "One user of a client", refusals=(NotFound,)),
-    Route("PATCH", _ONE, _change, Door.ADMIN, "Change a user's names or address",
+    Route("GET", _BASE, _list, Access.ADMIN, "List and search a client's users", query=UsersQuery,
+          refusals=(NotFound,)),
+    Route("GET", _ONE, _get, Access.ADMIN, "One user of a client", refusals=(NotFound,)),
+    Route("PATCH", _ONE, _change, Access.ADMIN, "Change a user's names or address",
           refusals=(NotFound, Conflict, RateLimited)),
-    Route("PUT", f"{_ONE}/roles", _set_roles, Door.ADMIN, "Set a user's roles", refusals=(NotFound, Conflict, *_SEATS)),
-    Route("POST", f"{_ONE}/deactivate", _deactivate, Door.ADMIN, "Deactivate a user and end all sessions",
-          refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/restore", _restore, Door.ADMIN, "Let a deactivated user in again",
+    Route("PUT", f"{_ONE}/roles", _set_roles, Access.ADMIN, "Set a user's roles",
           refusals=(NotFound, Conflict, *_SEATS)),
-    Route("POST", f"{_ONE}/password-reset", _reset, Door.ADMIN, "A one-time link for a user who needs a new password",
+    Route("POST", f"{_ONE}/deactivate", _deactivate, Access.ADMIN, "Deactivate a user and end all sessions",
+          refusals=(NotFound, Conflict)),
+    Route("POST", f"{_ONE}/restore", _restore, Access.ADMIN, "Let a deactivated user in again",
+          refusals=(NotFound, Conflict, *_SEATS)),
+    Route("POST", f"{_ONE}/password-reset", _reset, Access.ADMIN, "A one-time link for a user who needs a new password",
           status=201, refusals=(NotFound, Conflict, RateLimited)),
-    Route("DELETE", f"{_ONE}/sessions", _end_sessions, Door.ADMIN, "End all sessions of a user", refusals=(NotFound,)),
+    Route("DELETE", f"{_ONE}/sessions", _end_sessions, Access.ADMIN, "End all sessions of a user",
+          refusals=(NotFound,)),
 )  # fmt: skip

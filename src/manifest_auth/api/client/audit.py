@@ -5,7 +5,7 @@ from __future__ import annotations
 from manifest_auth.audit.query import page
 from manifest_auth.audit.wire import AuditEventsData, AuditQuery, place_of, wanted, wire
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Call, Door, Route
+from manifest_auth.http import Access, Call, Route
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 
@@ -18,6 +18,6 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
 
 
 ROUTES = (
-    Route("GET", "/api/client/audit", _list, Door.CLIENT, "The audit trail of one's client",
+    Route("GET", "/api/client/audit", _list, Access.CLIENT, "The audit trail of one's client",
           permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,)),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, Time, TokensBeside, Wire, ok, session_cookie
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, TokensBeside, Wire, ok, session_cookie
 from manifest_auth.permissions import permission_names, role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password, session_lifecycle
@@ -99,7 +99,7 @@ class Nothing(Wire, frozen=True): ...
 
 async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignInData]:
     browser = browser_of(call.head)
-    shown = password.Shown(
+    shown = password.Credentials(
         call.body.email,
         call.body.password,
         password.client_from(call.head.client_id, call.head.host, ctx.services.settings.public_url),
@@ -166,17 +166,17 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
 
 _BASE = "/api/client/auth"
 ROUTES = (
-    Route("POST", f"{_BASE}/sign-in", _sign_in, Door.OPEN, "Sign in with e-mail and password",
+    Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in with e-mail and password",
           limit=AUTH_LIMIT, refusals=(InvalidCredentials, AccountDisabled, RateLimited, Overloaded)),
-    Route("POST", f"{_BASE}/refresh", _refresh, Door.OPEN, "Get new tokens for a refresh token",
+    Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a refresh token",
           limit=AUTH_LIMIT, refusals=_REFUSED_SESSION),
-    Route("POST", f"{_BASE}/sign-out", _sign_out, Door.CLIENT, "End this session", limit=AUTH_LIMIT),
-    Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Door.CLIENT, "End all of one's sessions",
+    Route("POST", f"{_BASE}/sign-out", _sign_out, Access.CLIENT, "End this session", limit=AUTH_LIMIT),
+    Route("POST", f"{_BASE}/sign-out-all", _sign_out_all, Access.CLIENT, "End all of one's sessions",
           limit=AUTH_LIMIT),
-    Route("GET", f"{_BASE}/sessions", _sessions, Door.CLIENT, "One's open sessions"),
-    Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Door.CLIENT, "End one of one's sessions",
+    Route("GET", f"{_BASE}/sessions", _sessions, Access.CLIENT, "One's open sessions"),
+    Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of one's sessions",
           limit=AUTH_LIMIT, refusals=(NotFound,)),
-    Route("POST", f"{_BASE}/password", _change_password, Door.CLIENT, "Change one's password; ends the other sessions",
-          limit=AUTH_LIMIT, refusals=(InvalidCredentials, RateLimited, Overloaded)),
-    Route("GET", f"{_BASE}/me", _me, Door.CLIENT, "Who one is, and what one may do"),
+    Route("POST", f"{_BASE}/password", _change_password, Access.CLIENT,
+          "Change one's password; ends the other sessions", limit=AUTH_LIMIT, refusals=(InvalidCredentials, RateLimited, Overloaded)),
+    Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "Who one is, and what one may do"),
 )  # fmt: skip

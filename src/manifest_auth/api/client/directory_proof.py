@@ -9,11 +9,11 @@ from msgspec import Meta
 
 from manifest_auth.api.client.callbacks import CallbackQuery
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, Wire, flow_cookie, ok, redirect
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire, flow_cookie, ok, redirect
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows, directory_proof
-from manifest_auth.sign_in.providers.oidc import Returned
+from manifest_auth.sign_in.providers.code_flow import Returned
 
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -51,11 +51,11 @@ async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("POST", "/api/client/directories/{directory}/prove", _prove, Door.CLIENT,
+    Route("POST", "/api/client/directories/{directory}/prove", _prove, Access.CLIENT,
           "Prove a directory: where an administrator of it signs in", limit=AUTH_LIMIT,
           permission=Permission.SETTINGS_MANAGE,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
-    Route("GET", directory_proof.CALLBACK, _callback, Door.OPEN,
+    Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,
           "Where Microsoft sends a directory's administrator back to", status=302, query=CallbackQuery,
           refusals=(ValidationError, SsoFailed, Conflict, ProviderUnavailable)),
 )  # fmt: skip

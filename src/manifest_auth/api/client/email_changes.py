@@ -18,7 +18,7 @@ from manifest_auth.errors import (
     RateLimited,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Call, Door, Route, Time, Wire
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change
 from manifest_auth.text.canonical import when
@@ -65,11 +65,11 @@ async def _undo(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> UndoneData:
 _BASE = "/api/client/auth/email"
 _BY_LINK = (InvalidToken, Forbidden, Conflict)
 ROUTES = (
-    Route("POST", _BASE, _start, Door.CLIENT, "Ask for another e-mail address, which takes effect when it confirms",
+    Route("POST", _BASE, _start, Access.CLIENT, "Ask for another e-mail address, which takes effect when it confirms",
           limit=AUTH_LIMIT, refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded)),
-    Route("POST", f"{_BASE}/confirm", _confirm, Door.OPEN, "Confirm a new address with the link that it was sent",
+    Route("POST", f"{_BASE}/confirm", _confirm, Access.OPEN, "Confirm a new address with the link that it was sent",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
-    Route("POST", f"{_BASE}/undo", _undo, Door.OPEN,
+    Route("POST", f"{_BASE}/undo", _undo, Access.OPEN,
           "Put the old address back with the link that it was sent; sessions end, and the password is void",
           limit=AUTH_LIMIT, refusals=_BY_LINK),
 )  # fmt: skip

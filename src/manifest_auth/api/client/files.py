@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
-from manifest_auth.http import NO_STORE, Answer, Call, Door, Route, Time, Wire, stream
+from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, Time, Wire, stream
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, arriving, check_start
 from manifest_auth.runtime.settings import MAX_FILE
@@ -176,9 +176,9 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("POST", PATH, _upload, Door.CLIENT, "Upload a file as evidence; the body is the file itself",
+    Route("POST", PATH, _upload, Access.CLIENT, "Upload a file as evidence; the body is the file itself",
           permission=Permission.JOBS_EXECUTE, query=NameQuery, status=201, streams=True, limit=MAX_FILE,
           refusals=(PayloadTooLarge, UnsupportedMediaType, Overloaded)),
-    Route("GET", f"{PATH}/{{file}}", _download, Door.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
+    Route("GET", f"{PATH}/{{file}}", _download, Access.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
           sends=True, refusals=(NotFound, Overloaded)),
 )  # fmt: skip

@@ -22,11 +22,12 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, Time, Wire, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
 from manifest_auth.providers.sign_in_flows import Wish
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import dynamics, entra_verify, group_roles, oidc, saml
+from manifest_auth.sign_in.providers import entra_verify, group_roles
 from manifest_auth.sign_in.providers.flow import Chosen, return_address
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit, TenantUnit
 
 
@@ -91,17 +92,11 @@ async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
         return Chosen(tenant, provider, Wish(address, link_session_id=user.session_id))
 
     chosen = await ctx.services.store.read(work)
-    if chosen.provider.rules.saml is not None:
-        if not chosen.provider.rules.saml.redirect_url:
-            raise Conflict("Linking needs the provider's redirect binding")
-        where, begun = await saml.begin(ctx, chosen, redirect_only=True)
-        assert isinstance(where, str)
-        return ok(LinkData(where), headers=(bind(ctx, begun, cross_site=True),))
-    if chosen.provider.kind not in (oidc.METHOD, dynamics.METHOD):
+    kind = KINDS[chosen.provider.kind]
+    if not kind.start:
         raise Conflict("Nobody signs in at this provider")
-    kind = oidc if chosen.provider.kind == oidc.METHOD else dynamics
-    address, begun = await kind.begin(ctx, chosen, "")
-    return ok(LinkData(address), headers=(bind(ctx, begun, cross_site=False),))
+    beginning = await kind.begin(ctx, chosen, "")
+    return ok(LinkData(beginning.address), headers=(bind(ctx, beginning.begun, cross_site=kind.cross_site),))
 
 
 async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Linked:
@@ -128,12 +123,12 @@ async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
 
 _BASE = "/api/client/auth/identities"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.CLIENT, "One's identities at providers"),
-    Route("POST", _BASE, _link, Door.CLIENT, "Link another identity to one's account: where to send the browser",
+    Route("GET", _BASE, _list, Access.CLIENT, "One's identities at providers"),
+    Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to one's account: where to send the browser",
           limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
-    Route("POST", f"{_BASE}/token", _link_by_token, Door.CLIENT, "Link whom an Entra ID token names to one's account",
+    Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link whom an Entra ID token names to one's account",
           limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
-    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Door.CLIENT, "Unlink one of one's identities",
+    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of one's identities",
           limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

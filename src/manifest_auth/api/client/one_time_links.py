@@ -13,14 +13,14 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.api.client.auth import Email, Nothing, Password
 from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, signed_in_answer
-from manifest_auth.api.client.single_sign_on import client_named, start_address
+from manifest_auth.api.client.single_sign_on import client_named
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, Time, Wire, page
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, page
 from manifest_auth.pages import welcome
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, password_reset, set_password
 from manifest_auth.sign_in.password import Claim
-from manifest_auth.sign_in.providers.discovery import STARTS
+from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import Looked
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.text.canonical import when
@@ -92,9 +92,9 @@ def _shown(ctx: RequestContext, looked: Looked) -> OneTimeLinkData:
         password=None if found.why_no_password else rules,
         message=found.why_no_password,
         providers=tuple(
-            WireLinkProvider.of(way, url=start_address(ctx, client, way.kind, way.name))
+            WireLinkProvider.of(way, url=url)
             for way in looked.ways
-            if way.kind in STARTS
+            if (url := start_address(ctx, client, way.kind, way.name))
         ),
         return_to=_return_to(settings),
     )
@@ -126,13 +126,13 @@ async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> OneTimeLink
 
 async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer[SignInData]:
     body = call.body
-    shown = set_password.Shown(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
+    shown = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
 async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer[SignInData]:
     body = call.body
-    shown = set_password.Shown(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
+    shown = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
@@ -149,16 +149,16 @@ async def _page(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 _BASE = "/api/client/auth"
 _CHOOSES = (InvalidToken, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
 ROUTES = (
-    Route("GET", one_time_links.PAGE, _page, Door.OPEN, "The page that one-time links lead to"),
-    Route("POST", f"{_BASE}/link", _look, Door.OPEN, "What a one-time link is good for; uses nothing up",
+    Route("GET", one_time_links.PAGE, _page, Access.OPEN, "The page that one-time links lead to"),
+    Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link is good for; uses nothing up",
           limit=AUTH_LIMIT, refusals=(InvalidToken,)),
-    Route("POST", f"{_BASE}/invitations/accept", _accept, Door.OPEN,
+    Route("POST", f"{_BASE}/invitations/accept", _accept, Access.OPEN,
           "Choose one's first password with an invitation, and be signed in", limit=AUTH_LIMIT,
           refusals=_CHOOSES),
-    Route("POST", f"{_BASE}/password/reset", _reset, Door.OPEN,
+    Route("POST", f"{_BASE}/password/reset", _reset, Access.OPEN,
           "Choose a new password with a reset link, and be signed in; all other sessions end",
           limit=AUTH_LIMIT, refusals=_CHOOSES),
-    Route("POST", f"{_BASE}/password/forgot", _forgot, Door.OPEN,
+    Route("POST", f"{_BASE}/password/forgot", _forgot, Access.OPEN,
           "Have a reset link mailed to the account's address; the answer never says whether there is such an account",
           limit=AUTH_LIMIT, refusals=(RateLimited,)),
 )  # fmt: skip

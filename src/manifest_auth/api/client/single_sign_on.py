@@ -26,15 +26,14 @@ from manifest_auth.http import (
     AUTH_LIMIT,
     NO_STORE,
     SAML_LIMIT,
+    Access,
     Answer,
     Call,
-    Door,
     Head,
     Header,
     Route,
     Wire,
     check_media_type,
-    convert,
     flow_cookie,
     page,
     parse,
@@ -45,9 +44,14 @@ from manifest_auth.http.routes import query_values
 from manifest_auth.providers.sign_in_flows import Begun, Flow
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import exchange_codes, password
-from manifest_auth.sign_in.providers import discovery, dynamics, oidc, saml
-from manifest_auth.sign_in.providers.flow import Asked, Outcome, choose
+from manifest_auth.sign_in.providers import discovery, saml, saml_settings
+from manifest_auth.sign_in.providers.choice import Asked, choose
+from manifest_auth.sign_in.providers.flow import Outcome
+from manifest_auth.sign_in.providers.kind import Kind
+from manifest_auth.sign_in.providers.kinds import KINDS, start_address
+from manifest_auth.sign_in.providers.saml_responses import Received
 from manifest_auth.store import SystemUnit
+from manifest_auth.text.models import convert
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
 _METADATA: Header = (b"content-type", b"application/samlmetadata+xml; charset=utf-8")
@@ -155,32 +159,18 @@ def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[H
     return redirect(outcome.return_to, status=status, headers=headers)
 
 
-async def _oidc(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    if (answer := _elsewhere(ctx, call, "/api/client/auth/oidc")) is not None:
-        return answer
-    chosen = await choose(ctx, oidc.METHOD, _asked(ctx, call))
-    address, begun = await oidc.begin(ctx, chosen, call.parameters.login_hint)
-    return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
+def _start(kind: Kind[Any, Any]) -> Route:
+    async def begin(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+        if (answer := _elsewhere(ctx, call, kind.start)) is not None:
+            return answer
+        chosen = await choose(ctx, kind, _asked(ctx, call))
+        beginning = await kind.begin(ctx, chosen, call.parameters.login_hint)
+        headers = (bind(ctx, beginning.begun, cross_site=kind.cross_site),)
+        if beginning.page is None:
+            return redirect(beginning.address, headers=headers)
+        return page(*beginning.page, headers=headers)
 
-
-async def _dynamics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    if (answer := _elsewhere(ctx, call, dynamics.PATH)) is not None:
-        return answer
-    chosen = await choose(ctx, dynamics.METHOD, _asked(ctx, call))
-    address, begun = await dynamics.begin(ctx, chosen, call.parameters.login_hint)
-    return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
-
-
-async def _saml(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    if (answer := _elsewhere(ctx, call, saml.PATH)) is not None:
-        return answer
-    chosen = await choose(ctx, saml.METHOD, _asked(ctx, call))
-    where, begun = await saml.begin(ctx, chosen)
-    cookie = bind(ctx, begun, cross_site=True)
-    if isinstance(where, str):
-        return redirect(where, headers=(cookie,))
-    body, policy = where
-    return page(body, policy, headers=(cookie,))
+    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, refusals=_BEGINS)
 
 
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
@@ -194,13 +184,13 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
         fields = parse_form(call.body)
         if not fields.get("SAMLResponse"):
             raise ValidationError(details=[("SAMLResponse", "Required")])
-        received = saml.Received(fields["SAMLResponse"], fields.get("RelayState", ""), client)
-        flow, outcome = await saml.end(ctx, received, cookie_of, browser_of(call.head))
+        received = Received(fields["SAMLResponse"], fields.get("RelayState", ""), client)
+        flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
         return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
     check_media_type(call.head)
     body = convert(parse(call.body), SamlBody)
-    received = saml.Received(body.saml_response, body.relay_state, client)
-    flow, outcome = await saml.end(ctx, received, cookie_of, browser_of(call.head))
+    received = Received(body.saml_response, body.relay_state, client)
+    flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
     if outcome.signed_in is not None:
         return signed_in_answer(ctx, outcome.signed_in, unbind(ctx, flow, cross_site=True))
     return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
@@ -216,7 +206,7 @@ async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
         tenant = tenants.find(unit, client)
         if tenant is None or tenant.suspended_at is not None:
             raise NotFound()
-        listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.kind == saml.METHOD]
+        listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.kind == saml.KIND.name]
         fitting = [p for p in listed if q.provider in ("", p.name)]
         if q.provider and not fitting:
             raise NotFound()
@@ -234,12 +224,6 @@ async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[Sig
     return signed_in_answer(ctx, await exchange_codes.exchange(ctx, shown, browser))
 
 
-def start_address(ctx: RequestContext, client: str, kind: str, provider: str) -> str:
-    """Where a sign-in at a provider begins, which is of a kind that people begin at (:data:`discovery.STARTS`)."""
-    paths: dict[str, str] = {oidc.METHOD: f"{_BASE}/oidc", saml.METHOD: saml.PATH, dynamics.METHOD: dynamics.PATH}
-    return f"{ctx.services.settings.public_url.rstrip('/')}{paths[kind]}?client={client}&provider={provider}"
-
-
 async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverData:
     client = client_named(ctx, call.head, call.parameters.client)
     found = await discovery.discover(ctx, call.body.email, client)
@@ -254,19 +238,14 @@ _BASE = "/api/client/auth"
 _BEGINS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
 ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
-    Route("POST", f"{_BASE}/discover", _discover, Door.OPEN, "Which ways in an e-mail address has",
+    Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "Which ways in an e-mail address has",
           limit=AUTH_LIMIT, query=ClientQuery),
-    Route("GET", f"{_BASE}/oidc", _oidc, Door.OPEN, "Sign in at an OpenID provider: redirects to it",
-          status=302, query=StartQuery, refusals=_BEGINS),
-    Route("GET", dynamics.PATH, _dynamics, Door.OPEN, "Sign in with Microsoft Dynamics: redirects to the directory",
-          status=302, query=StartQuery, refusals=_BEGINS),
-    Route("GET", saml.PATH, _saml, Door.OPEN, "Sign in at a SAML provider: redirects to it, or posts to it",
-          status=302, query=StartQuery, refusals=_BEGINS),
-    Route("POST", saml.PATH, _saml_response, Door.OPEN,
+    *(_start(kind) for kind in KINDS.values() if kind.start),
+    Route("POST", saml_settings.START, _saml_response, Access.OPEN,
           "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
           limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*ENDS, RateLimited, Overloaded)),
-    Route("GET", f"{saml.PATH}/metadata", _saml_metadata, Door.OPEN, "Our SAML metadata for a client",
+    Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "Our SAML metadata for a client",
           query=MetadataQuery, refusals=(ValidationError, NotFound)),
-    Route("POST", f"{_BASE}/exchange", _exchange, Door.OPEN, "Get tokens for a one-time code",
+    Route("POST", f"{_BASE}/exchange", _exchange, Access.OPEN, "Get tokens for a one-time code",
           limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
 )  # fmt: skip

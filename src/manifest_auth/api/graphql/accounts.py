@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Admitted, Draft, Handed, Made
+from manifest_auth.accounts import Admitted, Draft, Made
+from manifest_auth.accounts.invitations import Handed
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql import arguments
-from manifest_auth.api.graphql.people import role_named
+from manifest_auth.api.graphql.people import WithLink, role_named
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
@@ -22,12 +23,6 @@ _LINES = (
     ("lastName", "last_name", NAME_LIMIT),
     ("title", "title", NAME_LIMIT),
 )
-
-
-class _WithLink(User):
-    """A user with the link that a new Admin may need. Shown once."""
-
-    link: str | None
 
 
 def _given(members: dict[str, Any]) -> dict[str, str]:
@@ -60,51 +55,53 @@ async def _hand_over(ctx: RequestContext, made: Made) -> Handed:
     return await accounts.hand_over(ctx, ctx.services.account_tools, made)
 
 
-async def _with_way_in(ctx: RequestContext, admitted: Admitted) -> User:
+async def _with_link(ctx: RequestContext, admitted: Admitted) -> User:
     """The user, with the link that a new Admin may need."""
     if admitted.made is None:
         return admitted.user
-    handed = await _hand_over(ctx, admitted.made)
-    user = _WithLink._make(handed.user)
-    user.link = handed.link
+    user = WithLink(*admitted.user)
+    user.link = (await _hand_over(ctx, admitted.made)).link
     return user
 
 
 async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> Handed:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
-    tools, draft = ctx.services.account_tools, _draft(input)
+    draft = _draft(input)
 
     def work(unit: TenantUnit) -> Made:
-        return accounts.invite(unit, ctx, tools, accounts.add(unit, ctx, tools, draft).id)
+        return accounts.invite(
+            unit, ctx, ctx.services.account_tools, accounts.add(unit, ctx, ctx.services.account_tools, draft).id
+        )
 
     return await _hand_over(ctx, await ctx.store.write(work))
 
 
 async def _renew(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
     ctx: RequestContext = info.context
-    tools = ctx.services.account_tools
-    return await _hand_over(ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, tools, userId)))
+    return await _hand_over(
+        ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, ctx.services.account_tools, userId))
+    )
 
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    tools, draft = ctx.services.account_tools, _draft(input)
-    return await ctx.store.write(lambda unit: accounts.add(unit, ctx, tools, draft))
+    draft = _draft(input)
+    return await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    tools, given = ctx.services.account_tools, _given(input)
-    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, tools, id, given))
+    given = _given(input)
+    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, given))
     ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
     return changed.user
 
 
 async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:  # noqa: N803
     ctx: RequestContext = info.context
-    tools, mask = ctx.services.account_tools, _roles(roles)
-    return await _with_way_in(
-        ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, tools, userId, mask))
+    mask = _roles(roles)
+    return await _with_link(
+        ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, userId, mask))
     )
 
 
@@ -115,8 +112,9 @@ async def _deactivate(_root: Any, info: Any, id: int) -> User:  # noqa: A002
 
 async def _restore(_root: Any, info: Any, id: int) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    tools = ctx.services.account_tools
-    return await _with_way_in(ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, tools, id)))
+    return await _with_link(
+        ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, ctx.services.account_tools, id))
+    )
 
 
 async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N803
@@ -126,10 +124,12 @@ async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N80
 
 async def _reset(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
     ctx: RequestContext = info.context
-    tools, by_password = ctx.services.account_tools, tenants.settings_of(ctx.user.tenant_settings).password_sign_in
+    by_password = tenants.settings_of(ctx.user.tenant_settings).password_sign_in
     return await _hand_over(
         ctx,
-        await ctx.store.write(lambda unit: accounts.start_reset(unit, ctx, tools, userId, by_password=by_password)),
+        await ctx.store.write(
+            lambda unit: accounts.start_reset(unit, ctx, ctx.services.account_tools, userId, by_password=by_password)
+        ),
     )
 
 

@@ -3,6 +3,7 @@ variables that they did not set."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 from manifest_auth.errors import ValidationError
@@ -13,6 +14,11 @@ FIRST = 50
 MOST = 100
 SEARCH_LIMIT = 200
 _MAX_ID = 2**31 - 1
+
+
+def snake_case(name: str) -> str:
+    """The name of a member of a row for the wire's name: ``assetId`` is ``asset_id``."""
+    return re.sub("([A-Z])", r"_\1", name).lower()
 
 
 class Page(NamedTuple):

@@ -83,7 +83,8 @@ Part = tuple[int, int, int]
 
 
 def parts(
-    read: Callable[[TenantUnit, Sequence[int], int, int], list[R]], parent: Callable[[R], int]
+    read: Callable[[TenantUnit, Sequence[int], int, int], list[R]],
+    parent: Callable[[R], int],
 ) -> Callable[[TenantUnit, Sequence[Part]], dict[Part, list[R]]]:
     """Reads parts of many parents' lists with one statement for each pair of arguments."""
 

@@ -6,26 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from manifest_auth.api.graphql import arguments, lists
-from manifest_auth.api.graphql.lists import Filters, ListOf
-from manifest_auth.api.graphql.people import PEOPLE
-from manifest_auth.api.graphql.work_loaders import (
+from manifest_auth.api.graphql.job_loaders import (
     ASSIGNED,
     COMPLETIONS,
     FILES,
     JOB_HISTORY,
-    PUBLISHED,
     RECORDS,
     STEP_RECORDS,
-    STEPS,
-    TEMPLATES,
-    VERSIONS,
     JobStep,
 )
+from manifest_auth.api.graphql.lists import Filters, ListOf
+from manifest_auth.api.graphql.people import PEOPLE
+from manifest_auth.api.graphql.template_loaders import PUBLISHED, STEPS, TEMPLATES, VERSIONS
 from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import check_line, like
-from manifest_auth.work import actor_of, assignments, job_operations, job_rules, job_steps, jobs, records
+from manifest_auth.work import actor_of, assignments, job_log, job_operations, job_rules, job_steps, jobs, records
 from manifest_auth.work.files import File
-from manifest_auth.work.job_log import Event
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.records import Record
 
@@ -80,12 +77,12 @@ async def _assigned_users(job: Job, info: Any) -> list[Any]:
 async def _steps(job: Job, info: Any) -> list[JobStep]:
     steps, completions = STEPS.load(info.context, job.version_id), COMPLETIONS.load(info.context, job.id)
     completed = await completions
-    return [JobStep(job.id, step, completed.get(step.number)) for step in await steps]
+    return [JobStep(job, step, completed.get(step.number)) for step in await steps]
 
 
 async def _current_step(job: Job, info: Any) -> JobStep | None:
     steps = await STEPS.load(info.context, job.version_id)
-    return JobStep(job.id, steps[job.done], None) if job.done < len(steps) else None
+    return JobStep(job, steps[job.done], None) if job.done < len(steps) else None
 
 
 async def _records(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
@@ -107,7 +104,16 @@ async def _completed_by(step: JobStep, info: Any) -> Any:
 
 
 async def _step_records(step: JobStep, info: Any) -> Any:
-    return await STEP_RECORDS.load(info.context, (step.job_id, step.step.number))
+    return await STEP_RECORDS.load(info.context, (step.job.id, step.step.number))
+
+
+def _of_step(member: str) -> Callable[[JobStep, Any], Any]:
+    return lambda step, _info: getattr(step.step, member)
+
+
+def _value_of(member: str, kind: job_rules.RecordKind) -> Callable[[Record, Any], Any]:
+    """The member that holds the value of records of a kind; null for those of any other."""
+    return lambda record, _info: getattr(record, member) if record.kind == kind.value else None
 
 
 async def _file(record: Record, info: Any) -> Any:
@@ -122,30 +128,27 @@ async def _uploaded_by(file: File, info: Any) -> Any:
     return await PEOPLE.load(info.context, file.uploaded_by)
 
 
-async def _event_by(event: Event, info: Any) -> Any:
+async def _event_by(event: job_log.Event, info: Any) -> Any:
     return await PEOPLE.load(info.context, event.by)
 
 
-async def _write(ctx: RequestContext, verb: Callable[..., Job], *given: Any, **named: Any) -> Job:
-    return await ctx.store.write(lambda unit: verb(unit, actor_of(ctx), *given, **named))
+async def _write(ctx: RequestContext, verb: Callable[..., jobs.Job], *given: Any, **named: Any) -> Job:
+    def work(unit: TenantUnit) -> jobs.Job:
+        return verb(unit, actor_of(ctx), *given, **named)
+
+    return await ctx.store.write(work)
 
 
 def _details(members: dict[str, Any]) -> dict[str, Any]:
-    """Of an input, what the verbs take: null counts as left out."""
-    priority = members.get("priority")
-    found = {
-        "name": members.get("name"),
-        "asset_id": members.get("assetId"),
-        "priority": None if priority is None else job_rules.Priority[priority],
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    """An input as the operations on jobs take it: null counts as left out."""
+    found = {arguments.snake_case(name): value for name, value in members.items() if value is not None}
+    if "priority" in found:
+        found["priority"] = job_rules.Priority[found["priority"]]
+    return found
 
 
 async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Job:  # noqa: A002 - the wire's name
-    user_ids = input.get("assignedUserIds") or ()
-    return await _write(
-        info.context, job_operations.add, template_id=input["templateId"], user_ids=user_ids, **_details(input)
-    )
+    return await _write(info.context, job_operations.add, **_details(input))
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Job:  # noqa: A002
@@ -189,11 +192,6 @@ async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) ->
     return await _write(info.context, job_operations.cancel, id, comment or "")
 
 
-def _if_kind(kind: job_rules.RecordKind, read: Callable[[Record], Any]) -> Callable[[Record, Any], Any]:
-    """The member of a record's kind; null in records of other kinds."""
-    return lambda record, _info: read(record) if record.kind == kind.value else None
-
-
 RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.jobs": _LIST.items,
     "Query.jobsPage": _LIST.page,
@@ -209,19 +207,19 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Job.records": _records,
     "Job.history": _history,
     "Job.createdBy": _created_by,
-    "JobStep.number": lambda of_job, _info: of_job.step.number,
-    "JobStep.title": lambda of_job, _info: of_job.step.title,
-    "JobStep.instructions": lambda of_job, _info: of_job.step.instructions,
-    "JobStep.requiresEvidence": lambda of_job, _info: of_job.step.requires_evidence,
-    "JobStep.isCompleted": lambda of_job, _info: of_job.completion is not None,
-    "JobStep.completedAt": lambda of_job, _info: of_job.completion and of_job.completion.completed_at,
+    "JobStep.number": _of_step("number"),
+    "JobStep.title": _of_step("title"),
+    "JobStep.instructions": _of_step("instructions"),
+    "JobStep.requiresEvidence": _of_step("requires_evidence"),
+    "JobStep.isCompleted": lambda step, _info: step.completion is not None,
+    "JobStep.completedAt": lambda step, _info: step.completion and step.completion.completed_at,
     "JobStep.completedBy": _completed_by,
     "JobStep.records": _step_records,
     "JobRecord.stepNumber": lambda record, _info: record.step,
-    "JobRecord.text": _if_kind(job_rules.RecordKind.TEXT, lambda record: record.text),
-    "JobRecord.value": _if_kind(job_rules.RecordKind.NUMBER, lambda record: record.value),
-    "JobRecord.choice": _if_kind(job_rules.RecordKind.CHOICE, lambda record: record.text),
-    "JobRecord.boolean": _if_kind(job_rules.RecordKind.BOOLEAN, lambda record: bool(record.value)),
+    "JobRecord.text": _value_of("text", job_rules.RecordKind.TEXT),
+    "JobRecord.value": _value_of("value", job_rules.RecordKind.NUMBER),
+    "JobRecord.choice": _value_of("text", job_rules.RecordKind.CHOICE),
+    "JobRecord.boolean": _value_of("value", job_rules.RecordKind.BOOLEAN),
     "JobRecord.file": _file,
     "JobRecord.recordedBy": _recorded_by,
     "File.url": lambda file, _info: file.path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from manifest_auth.accounts import users
@@ -14,6 +14,7 @@ from manifest_auth.context import UserCaller
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import like
 
 _DESCRIPTIONS = {
@@ -27,6 +28,12 @@ _DESCRIPTIONS = {
 }
 
 
+class WithLink(User):
+    """A user, in the one answer that shows the link which a new Admin may need."""
+
+    link: str | None = None
+
+
 def _role(role: Role) -> dict[str, Any]:
     number = list(Role).index(role) + 1
     allows = permission_names(role.bit)
@@ -36,24 +43,28 @@ def _role(role: Role) -> dict[str, Any]:
 _ROLE = {role: _role(role) for role in Role}
 
 
+def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, User]:
+    return {user.id: user for user in users.get_many(unit, ids)}
+
+
 _WAITING: Loader[int, EmailChange] = Loader(users.email_changes.waiting_of)
 
 
 async def _pending_email(user: User, info: Any) -> str | None:
-    return await _pending(info.context, user.id)
+    return await _pending_of(info.context, user.id)
 
 
 async def _own_pending_email(me: UserCaller, info: Any) -> str | None:
-    return await _pending(info.context, me.user_id)
+    return await _pending_of(info.context, me.user_id)
 
 
-async def _pending(ctx: RequestContext, user_id: int) -> str | None:
+async def _pending_of(ctx: RequestContext, user_id: int) -> str | None:
     change: EmailChange | None = await _WAITING.load(ctx, user_id)
     return change.new_email if change is not None and change.is_pending(ctx.now) else None
 
 
 #: People by id, wherever a field names one.
-PEOPLE: Loader[int, User] = Loader(lambda unit, ids: {user.id: user for user in users.get_many(unit, ids)})
+PEOPLE: Loader[int, User] = Loader(_read)
 
 
 def role_named(name: str, field: str = "role") -> Role:
@@ -82,12 +93,17 @@ def _filters(given: dict[str, Any]) -> Filters:
 _LIST = ListOf(users.LISTING, _filters)
 
 
+def _me(_root: Any, info: Any) -> UserCaller:
+    caller: UserCaller = info.context.user
+    return caller
+
+
 def _client(me: UserCaller, _info: Any) -> dict[str, Any]:
     return {"id": me.tenant_id, "identifier": me.client, "name": me.client_name}
 
 
-def _roles(someone: Any, _info: Any) -> list[dict[str, Any]]:
-    return [_ROLE[role] for role in roles_of(someone.roles)]
+def _roles(holder: User | UserCaller, _info: Any) -> list[dict[str, Any]]:
+    return [_ROLE[role] for role in roles_of(holder.roles)]
 
 
 async def _user(_root: Any, info: Any, id: int) -> User:  # noqa: A002 - the wire's name
@@ -96,7 +112,7 @@ async def _user(_root: Any, info: Any, id: int) -> User:  # noqa: A002 - the wir
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {
-    "Query.me": lambda _root, info: info.context.user,
+    "Query.me": _me,
     "Query.roles": lambda _root, _info: [_ROLE[role] for role in Role],
     "Query.users": _LIST.items,
     "Query.usersPage": _LIST.page,
@@ -109,6 +125,6 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "User.pendingEmail": _pending_email,
     "User.roles": _roles,
     "User.isActive": lambda user, _info: user.deactivated_at is None,
-    "User.link": lambda user, _info: getattr(user, "link", None),
+    "User.link": lambda user, _info: user.link if isinstance(user, WithLink) else None,
     "UserPage.total": lists.total,
 }

@@ -95,16 +95,16 @@ def _steps(kind: GraphQLObjectType, selections: SelectionSetNode) -> Plan | None
 def _step(node: FieldNode, field: GraphQLField) -> _Step | None:
     if field.args or field.extensions.get("waits") or field.resolve is None:
         return None
-    key = node.alias.value if node.alias else node.name.value
+    key, get = node.alias.value if node.alias else node.name.value, field.resolve
     kind = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
     is_list = isinstance(kind, GraphQLList)
     if isinstance(kind, GraphQLList):
         kind = kind.of_type.of_type if isinstance(kind.of_type, GraphQLNonNull) else kind.of_type
     if kind is GraphQLString or kind is GraphQLInt:
-        return _Step(key, field.resolve, is_list, str if kind is GraphQLString else int, ())
+        return _Step(key, get, is_list, str if kind is GraphQLString else int, ())
     if isinstance(kind, GraphQLObjectType) and node.selection_set is not None:
         inner = _steps(kind, node.selection_set)
-        return None if inner is None else _Step(key, field.resolve, is_list, None, inner)
+        return None if inner is None else _Step(key, get, is_list, None, inner)
     return None
 
 

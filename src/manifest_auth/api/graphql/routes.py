@@ -11,7 +11,7 @@ import gc
 from collections.abc import Awaitable, Callable
 
 from manifest_auth.api.graphql.wire import PATH, refused
-from manifest_auth.http import BODY_LIMIT, Answer, Call, Door, Route
+from manifest_auth.http import BODY_LIMIT, Access, Answer, Call, Route
 from manifest_auth.services import RequestContext
 
 _Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer[None]]]
@@ -42,6 +42,6 @@ async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
 
 
 ROUTES = (
-    Route("POST", PATH, _post, Door.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused),
-    Route("GET", PATH, _get, Door.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused),
+    Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused),
+    Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused),
 )

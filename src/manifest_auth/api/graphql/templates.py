@@ -1,4 +1,5 @@
-"""Templates, their versions with steps, what happened to them, and the moves. The rules are in ``work.editorial``."""
+"""Templates, their versions with steps, what happened to them, and the moves. The rules are in
+``work.template_operations``."""
 
 from __future__ import annotations
 
@@ -8,15 +9,19 @@ from typing import Any
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.lists import Filters, ListOf
 from manifest_auth.api.graphql.people import PEOPLE
-from manifest_auth.api.graphql.work_loaders import HISTORY, LATEST, NUMBERED, PUBLISHED, STEPS, TEMPLATES
+from manifest_auth.api.graphql.template_loaders import (
+    HISTORY,
+    LATEST,
+    NUMBERED,
+    PUBLISHED,
+    STEPS,
+    TEMPLATES,
+)
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import like
-from manifest_auth.work import Actor, actor_of, template_operations, templates, versions
+from manifest_auth.work import Actor, actor_of, template_log, template_operations, templates, versions
 from manifest_auth.work import steps as work_steps
-from manifest_auth.work.template_log import Event
-from manifest_auth.work.templates import Template
-from manifest_auth.work.versions import Version
 
 _PER_PAGE = 20
 
@@ -37,47 +42,47 @@ def _filters(given: dict[str, Any]) -> Filters:
 _LIST = ListOf(templates.LISTING, _filters)
 
 
-async def _template(_root: Any, info: Any, id: int) -> Template:  # noqa: A002 - the wire's name
+async def _template(_root: Any, info: Any, id: int) -> templates.Template:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
     return await ctx.store.read(lambda unit: templates.get(unit, id))
 
 
-async def _version(_root: Any, info: Any, id: int) -> Version:  # noqa: A002
+async def _version(_root: Any, info: Any, id: int) -> versions.Version:  # noqa: A002
     ctx: RequestContext = info.context
     return await ctx.store.read(lambda unit: versions.get(unit, id))
 
 
-async def _created_by(source: Template | Version, info: Any) -> Any:
+async def _created_by(source: templates.Template | versions.Version, info: Any) -> Any:
     return await PEOPLE.load(info.context, source.created_by)
 
 
-async def _event_by(event: Event, info: Any) -> Any:
+async def _event_by(event: template_log.Event, info: Any) -> Any:
     return await PEOPLE.load(info.context, event.by)
 
 
-async def _latest(template: Template, info: Any) -> Any:
+async def _latest(template: templates.Template, info: Any) -> Any:
     return await LATEST.load(info.context, template.id)
 
 
-async def _published(template: Template, info: Any) -> Any:
+async def _published(template: templates.Template, info: Any) -> Any:
     return await PUBLISHED.load(info.context, template.id)
 
 
-async def _versions(template: Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
+async def _versions(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
     return await NUMBERED.load(info.context, part)
 
 
-async def _history(template: Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
+async def _history(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
     return await HISTORY.load(info.context, part)
 
 
-async def _template_of(version: Version, info: Any) -> Any:
+async def _template_of(version: versions.Version, info: Any) -> Any:
     return await TEMPLATES.load(info.context, version.template_id)
 
 
-async def _steps(version: Version, info: Any) -> Any:
+async def _steps(version: versions.Version, info: Any) -> Any:
     return await STEPS.load(info.context, version.id)
 
 
@@ -88,14 +93,14 @@ def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
     ]
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Template:  # noqa: A002 - the wire's name
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
     name, about, steps = input["name"], input.get("description") or "", _new_steps(input.get("steps"))
     return await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), name, about, steps))
 
 
 async def _on_template(
-    ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, Template], Template]
+    ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, templates.Template], templates.Template]
 ) -> Any:
     """A verb on a template as it was when the request came: what happens until it is its turn makes it a CONFLICT."""
     seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
@@ -126,20 +131,20 @@ async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -
 async def _on_version(
     ctx: RequestContext,
     see: Callable[[TenantUnit], template_operations.Seen],
-    act: Callable[[TenantUnit, Actor, template_operations.Seen], Version],
-) -> Version:
+    act: Callable[[TenantUnit, Actor, template_operations.Seen], versions.Version],
+) -> versions.Version:
     """As :func:`_on_template`, for a version."""
     seen = await ctx.store.read(see)
     return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
 
-async def _add_version(_root: Any, info: Any, templateId: int) -> Version:  # noqa: N803 - the wire's name
+async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:  # noqa: N803 - the wire's name
     return await _on_version(
         info.context, lambda unit: template_operations.see_latest(unit, templateId), template_operations.add_version
     )
 
 
-async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Version:  # noqa: A002
+async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versions.Version:  # noqa: A002
     revision, steps = input["revision"], _new_steps(input["steps"])
     return await _on_version(
         info.context,
@@ -148,7 +153,7 @@ async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Versio
     )
 
 
-def _move(verb: Callable[..., Version]) -> Callable[..., Any]:
+def _move(verb: Callable[..., versions.Version]) -> Callable[..., Any]:
     """The resolver of a move that takes a comment and a revision."""
 
     async def resolve(
@@ -157,7 +162,7 @@ def _move(verb: Callable[..., Version]) -> Callable[..., Any]:
         id: int,  # noqa: A002
         comment: str | None = None,
         revision: int | None = None,
-    ) -> Version:
+    ) -> versions.Version:
         return await _on_version(
             info.context,
             lambda unit: template_operations.see(unit, id),

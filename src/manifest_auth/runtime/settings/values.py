@@ -49,7 +49,7 @@ Seconds = int
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All settings of one process. Build it with :func:`load`."""
+    """All settings of one process. Build it with :func:`.loading.load`."""
 
     public_url: Annotated[
         str,

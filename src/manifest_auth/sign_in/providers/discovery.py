@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 from manifest_auth import providers, tenants
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import email_key
-
-STARTS = frozenset({"oidc", "saml", "dynamics"})  # an app's token is no way in that a person could choose
 
 
 class WayIn(NamedTuple):
@@ -41,7 +40,7 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
     owning = [
         WayIn(o.client, o.name, o.display_name, o.kind)
         for o in providers.find_by_domain(unit, domain)
-        if o.kind in STARTS
+        if KINDS[o.kind].start
     ]
     if client is None:
         if not owning:
@@ -55,6 +54,8 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
     if not own:
         listed = providers.list_all(unit.of(tenant.id))
         own = [
-            WayIn(client, p.name, p.display_name, p.kind) for p in listed if p.disabled_at is None and p.kind in STARTS
+            WayIn(client, p.name, p.display_name, p.kind)
+            for p in listed
+            if p.disabled_at is None and KINDS[p.kind].start
         ]
     return WaysIn(client, password, own)

@@ -1,7 +1,7 @@
 """Entra ID access tokens as bearers: Power Apps and others call with a token that Microsoft issued.
 
 A token is judged once and the verdict kept until its end, at most five minutes; who calls, and what they may do, is
-looked at on every request, as for our own tokens. How one is judged is in :mod:`entra_judge`.
+looked at on every request, as for our own tokens. How one is judged is in :mod:`.entra_verify`.
 """
 
 from __future__ import annotations

@@ -24,20 +24,21 @@ from manifest_auth.errors import (
 )
 from manifest_auth.protocols import microsoft
 from manifest_auth.protocols.microsoft import Accepted, Claims, Profile, Refused, Throttled
-from manifest_auth.providers import EntraSettings, Provider
+from manifest_auth.providers import Provider
 from manifest_auth.providers import directories as provider_directories
-from manifest_auth.runtime.metrics import Method
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Foreign
 from manifest_auth.sign_in import completion
-from manifest_auth.sign_in.providers import account_matching, flow, microsoft_person
+from manifest_auth.sign_in.providers import account_matching, flow
 from manifest_auth.sign_in.providers.account_matching import Person, Ticket
+from manifest_auth.sign_in.providers.entra import EntraSettings, accepted_by
+from manifest_auth.sign_in.providers.microsoft import person_of
 from manifest_auth.sign_in.sign_in_metrics import counted
 from manifest_auth.store import SystemUnit, TenantUnit
 
 T = TypeVar("T")
-METHOD: Method = "entra"
+METHOD = EntraSettings.kind
 KEEP_MS = 5 * 60_000
 MOST_PROVIDERS = 50
 
@@ -163,9 +164,8 @@ async def _only(ctx: RequestContext, fitting: list[_Fitting]) -> _Fitting:
 
 def _fit(ctx: RequestContext, provider: Provider, payload: Mapping[str, Any], *, is_named: bool) -> _Fitting:
     """Raises Refused, and SsoFailed when the installation does not have the provider's cloud any more."""
-    settings = provider.rules.entra
-    assert settings is not None
-    accepted = microsoft_person.accepted_by(ctx, settings)
+    settings = provider.own(EntraSettings)
+    accepted = accepted_by(ctx, settings)
     return _Fitting(provider, settings, accepted, microsoft.check(payload, accepted, ctx.now), is_named)
 
 
@@ -183,14 +183,14 @@ def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> tuple[
     whether the token belongs elsewhere. And what shows whether the same claims count later on."""
     if not directory_id:
         return [], 0
-    counting = provider_directories.counting_providers(unit, directory_id, MOST_PROVIDERS)
+    counting = provider_directories.counting_providers(unit, METHOD, directory_id, MOST_PROVIDERS)
     others = [(provider, named is None) for provider in counting]
     tenant = tenants.find(unit, named) if named is not None else None
     own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
     mine = [
         (provider, True)
         for provider in own
-        if provider.kind == METHOD and provider.rules.issuer == directory_id and provider.disabled_at is None
+        if provider.kind == METHOD and provider.issuer == directory_id and provider.disabled_at is None
     ]
     return [*mine, *others], sessions.claims_stamp(unit, directory_id)
 
@@ -250,7 +250,7 @@ async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: P
         store = ctx.services.store.of(fitting.provider.tenant_id)
         await store.write(lambda unit: flow.record_refusal(unit, ctx, fitting.provider, why))
         raise AccountDisabled(reason=f"entra: {why}")
-    return microsoft_person.person_of(claims.everything, settings, profile)
+    return person_of(claims.everything, settings, profile)
 
 
 async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadline: Deadline) -> Profile:
