@@ -12,6 +12,7 @@ from unittest import mock
 from sqlalchemy import select
 
 from manifest_auth import tenants
+from manifest_auth.runtime.hashing import imported_hashes
 from manifest_auth.runtime.hashing.pool import HashPool
 from manifest_auth.store import SystemUnit, bound
 from manifest_auth.store.tables import audit_events
@@ -58,6 +59,11 @@ async def new_client(app: App, **settings: Any) -> str:
     return identifier
 
 
+async def number_of(app: App, client: str) -> int:
+    """The number of a client."""
+    return int((await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"])
+
+
 async def settle(app: App, client: str, **settings: Any) -> None:
     """Replaces the settings of a client."""
     path = f"/api/admin/clients/{client}"
@@ -89,6 +95,20 @@ def hashes_counted() -> Iterator[list[dict[str, Any]]]:
 
     with mock.patch.object(HashPool, "tag", tag):
         yield calls
+
+
+@contextlib.contextmanager
+def imported_hashes_tried() -> Iterator[list[str]]:
+    """The hashes of other systems that a password is compared with meanwhile."""
+    seen: list[str] = []
+    original = imported_hashes.verify
+
+    def verify(stored: str, password: bytes) -> bool:
+        seen.append(stored)
+        return original(stored, password)
+
+    with mock.patch.object(imported_hashes, "verify", verify):
+        yield seen
 
 
 class Keys(NamedTuple):

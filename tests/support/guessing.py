@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manifest_auth.throttle import origins, throttle
 from tests.support.house import App, Reply
 from tests.support.limits import ACCOUNT
 
@@ -34,3 +35,9 @@ async def besiege(app: App, email: str) -> Reply:
     for address in addresses(ACCOUNT.free + 1, 1000):
         reply = await guess(app, email, address)
     return reply
+
+
+async def remember_device(app: App, client: str, user_id: int, marker: str) -> None:
+    """The client knows the device as one from which the user signed in, whatever its marker looks like."""
+    origin, store = throttle.device_origin(marker), app.services.store.of(app.ids[client])
+    await store.write(lambda unit: origins.remember(unit, user_id, origin, app.clock.now_ms()))

@@ -212,9 +212,12 @@ async def _stream(answer: Answer[Any], headers: list[Header], send: Send, *, wit
 
 
 async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge, ValidationError when it ends early."""
-    declared, size = head.content_length, 0
-    if declared is not None and (not declared.isdecimal() or len(declared) > 12 or int(declared) > limit):
+    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is taken,
+    ValidationError when it ends early."""
+    declared, size = head.content_length or "0", 0
+    if not declared.isdecimal():
+        raise ValidationError("Content-Length is not a number")
+    if len(declared) > 12 or int(declared) > limit:
         raise PayloadTooLarge()
     while True:
         message = await receive()
@@ -231,27 +234,5 @@ async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[byte
 
 
 async def _read(head: Head, receive: Receive, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is kept."""
-    declared = head.content_length
-    if declared is not None and not declared.isdecimal():
-        raise ValidationError("Content-Length is not a number")
-    if declared is not None and (len(declared) > 12 or int(declared) > limit):
-        raise PayloadTooLarge()
-    first = await receive()
-    body: bytes = first.get("body", b"")
-    if len(body) > limit:
-        raise PayloadTooLarge()
-    if not first.get("more_body"):
-        return body
-    parts, size = [body], len(body)
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ValidationError("The body ended early")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise PayloadTooLarge()
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
+    """The whole of it."""
+    return b"".join([part async for part in _parts(head, receive, limit)])

@@ -41,10 +41,10 @@ async def note_backup(settings: Settings, at: int, **detail: Any) -> None:
 
 async def backup_finding(store: Store) -> tuple[str, str]:
     """Level and text for ``manifest-auth doctor``."""
-    noted = await store.look_up(last_backup.FIND)
-    if noted is None:
+    at = await last_backup.moment(store)
+    if at is None:
         return "note", f"backup: none was ever noted; {_MAKE}"
-    age = Clock().now_ms() - noted.at
+    age = Clock().now_ms() - at
     if age > OLD_MS:
         return "note", f"backup: none for {age // DAY_MS} days; {_MAKE}"
-    return "ok", f"backup: the last one is of {when(noted.at)}"
+    return "ok", f"backup: the last one is of {when(at)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import func, select
 
 from manifest_auth import audit
 from manifest_auth.accounts import users
@@ -21,8 +21,8 @@ from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings, SettingsError, is_loopback_host
 from manifest_auth.services import Services
-from manifest_auth.store import SystemUnit, unowned
-from manifest_auth.store.tables import installation, system_admins
+from manifest_auth.store import SystemUnit, installation_values, unowned
+from manifest_auth.store.tables import system_admins
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.tenants.claims import domains
@@ -47,14 +47,8 @@ class _Count(NamedTuple):
     number: int
 
 
-class _Value(NamedTuple):
-    value: str
-
-
 _CLIENTS = unowned(select(func.count()).select_from(tenants_table), _Count)
 _ADMINS = unowned(select(func.count()).select_from(system_admins), _Count)
-_MARK = unowned(select(installation.c.value).where(installation.c.name == "demo"), _Value)
-_SET_MARK = unowned(insert(installation).values(name="demo", value=bindparam("value")))
 
 
 def check_allowed(settings: Settings) -> None:
@@ -94,7 +88,7 @@ async def fill(services: Services) -> dict[str, str] | None:
 
 
 def _is_filled(unit: SystemUnit) -> bool:
-    if unit.first(_MARK) is not None:
+    if installation_values.get(unit, "demo"):
         return True
     counts = [unit.first(_CLIENTS), unit.first(_ADMINS)]
     if any(row is not None and row.number for row in counts):
@@ -104,7 +98,9 @@ def _is_filled(unit: SystemUnit) -> bool:
 
 def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -> None:
     origin = Origin(now, "system", "", "demo")
-    unit.change(_SET_MARK, value="filled")
+    if installation_values.lock(unit, "demo"):
+        raise Conflict("another process filled it")
+    installation_values.put(unit, "demo", "filled")
     for identifier, name in (("acme", "Acme Corporation"), ("globex", "Globex Corporation")):
         bound = unit.of(client_lifecycle.create(unit, origin, identifier, name, TenantSettings()).id)
         for client, email, role in accounts():

@@ -6,6 +6,7 @@ connection, a cursor or SQL text, and knows no rule of the product.
 
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
+from manifest_auth.store import installation_values
 from manifest_auth.store.cursors import After
 from manifest_auth.store.listing import Listing, among, among_pairs, numbers, pairs
 from manifest_auth.store.row_lists import cell, row_list, rows
@@ -41,6 +42,7 @@ __all__ = [
     "bound",
     "cell",
     "crossing",
+    "installation_values",
     "mine",
     "numbers",
     "open_store",

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.accounts import one_time_links
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
 from tests.support.house import App, running
+from tests.support.links import links_made
 from tests.support.mail_server import MailServer
 from tests.support.managing import INVITE, RENEW, RESET, accept, directory, invited, reset
 
@@ -85,14 +85,7 @@ async def test_a_server_that_refuses_brings_no_link_into_any_answer(
     app: App, crew: Crew, post: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waits for a failure, or causes one, sees nothing of it."""
-    tokens: list[str] = []
-    make = one_time_links.make
-
-    def noted(unit: Any, user_id: int, purpose: Any, token: str, *rest: Any, **more: Any) -> int:
-        tokens.append(token)
-        return make(unit, user_id, purpose, token, *rest, **more)
-
-    monkeypatch.setattr(one_time_links, "make", noted)
+    tokens = links_made(monkeypatch)
     post.refuses, before = "550 no such mailbox", mails(app, "failed")
     handed = await crew.send("User Admin", INVITE, input=body())
     user_id = handed.json["data"]["inviteUser"]["user"]["id"]

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.accounts.admins import networks as addresses
-from manifest_auth.cli.commands import Refused
-from manifest_auth.cli.main import parser
-from tests.support.admin_desk import events, sign_in
+from tests.support.admin_desk import events, sign_in, store_networks
+from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import SECRET_KEY, App, Reply, running
 
@@ -25,7 +23,7 @@ BEHIND = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1", "MANIFEST_ADMIN_ADDRESSES": "
 async def fenced(database_url: str) -> AsyncIterator[App]:
     async with running(database_url, **BEHIND) as app:
         yield app
-        await app.services.store.write(lambda unit: addresses.limit(unit, ""))
+        await store_networks(app, "")
 
 
 async def _settle(app: App, networks: Any, address: str = HOME) -> Reply:
@@ -96,7 +94,7 @@ async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.Monke
 
 
 async def test_what_was_broken_in_the_store_lets_nobody_in(fenced: App) -> None:
-    await fenced.services.store.write(lambda unit: addresses.limit(unit, "everywhere"))
+    await store_networks(fenced, "everywhere")
     assert [await _status(fenced, a) for a in (HOME, NEAR)] == [404, 404]
 
 
@@ -108,8 +106,7 @@ async def test_a_command_opens_it_again(
         monkeypatch.setenv(f"MANIFEST_{name}", value)
 
     async def command(*words: str) -> str:
-        given = parser().parse_args(["admin", "addresses", *words])
-        await given.run(given)
+        await in_this_process("admin", "addresses", *words)
         return capsys.readouterr().out.splitlines()[0]
 
     check_success(await _settle(fenced, HOME))
@@ -118,7 +115,7 @@ async def test_a_command_opens_it_again(
     assert [await _status(fenced, a) for a in (HOME, NEAR)] == [404, 401]
     assert (await events(fenced))[-1][3] == {"adminAddresses": {"before": f"{HOME}/32", "after": f"{NEAR}/32"}}
     for wrong in ("10.0.0.0/33", " , ", "", "proxy.example"):
-        with pytest.raises(Refused, match="networks"):
+        with pytest.raises(CommandRefused, match="networks"):
             await command(wrong)
     assert await command("--anywhere") == "Set by system admins: anywhere."
     assert [await _status(fenced, a) for a in (HOME, NEAR, FAR)] == [401, 401, 404]

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from manifest_auth.text.base64url import encode
 from tests.support.admin_desk import Desk, desk, events
 from tests.support.envelope import check_refusal, check_success
+from tests.support.forging import b64
 from tests.support.house import App
 
 KEYS = "/api/admin/keys"
@@ -32,7 +32,7 @@ async def test_each_purpose_has_a_key_and_no_secret_is_shown(root: Desk) -> None
     assert {key["purpose"] for key in items} == {"access", "refresh", "admin-access", "admin-refresh"}
     assert all(set(key) == MEMBERS for key in items)
     for key in root.app.services.keys._keys:
-        for secret in (key.raw.hex(), encode(key.raw)):
+        for secret in (key.raw.hex(), b64(key.raw)):
             assert secret not in reply.text
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth import tenants
-from manifest_auth.store import SystemUnit
-from manifest_auth.tenants.claims import domain_rows
 from tests.support.accounts import new_user
 from tests.support.background import days_later
-from tests.support.claiming import HELD, Claimed, claimed, proved
+from tests.support.claiming import HELD, claimed, proved, upgraded
 from tests.support.dns import NameServer, txt
 from tests.support.house import App
 from tests.support.people import oidc_provider
@@ -96,21 +93,6 @@ async def test_nobody_comes_in_by_a_domain_that_another_client_holds(app: App, z
         _, email = await new_user(app, squatter.client, f"boss@{first.domain}")
         _, reply = await squatter.attempt("mallory", email)
         check_nobody_got_in(reply)
-
-
-async def upgraded(app: App, claim: Claimed) -> None:
-    """The claim as an upgrade leaves one that no other client had."""
-
-    def work(unit: SystemUnit) -> None:
-        tenant = tenants.find(unit, claim.client)
-        assert tenant is not None
-        own = unit.of(tenant.id)
-        found = domain_rows.find(own, claim.domain)
-        assert found is not None
-        domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
-        assert domain_rows.own(own, claim.domain) == tenant.id
-
-    await app.services.store.write(work)
 
 
 async def test_what_an_upgrade_kept_counts_without_end_until_its_record_is_seen(app: App, zone: NameServer) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations.domains import watch
 from tests.support.accounts import new_client, new_user
-from tests.support.background import days_later
+from tests.support.background import check_domains, days_later, drop_old_domains
 from tests.support.claiming import Claimed, claimed, offered, proved
 from tests.support.dns import NameServer, txt
 from tests.support.house import App
@@ -28,7 +27,7 @@ async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) ->
     found = await claim.shown()
     assert found["checkedAt"] > first
     assert (found["state"], found["failingSince"]) == ("proved", None)
-    await watch.check_due(app.services)
+    await check_domains(app)
     assert (await claim.shown())["checkedAt"] == found["checkedAt"]
     assert await claim.events() == ["domain_claimed", "domain_proved"]
 
@@ -39,7 +38,7 @@ async def test_of_two_processes_one_looks(app: App, zone: NameServer) -> None:
         await days_later(app, 40)  # what other tests left lapses
     claim = await proved(app, zone)
     app.clock.advance(1.2 * DAY)
-    looks = await asyncio.gather(*(watch.check_due(app.services) for _ in range(5)))
+    looks = await asyncio.gather(*(check_domains(app) for _ in range(5)))
     assert sum(looks) == 1
     assert await claim.state() == "proved"
 
@@ -71,10 +70,10 @@ async def test_it_lapses_at_the_very_time_that_was_told(app: App, zone: NameServ
     assert (await claim.shown())["failingSince"] is not None
     for day in (1, 7, 14):
         app.clock.ms = began + day * DAY * 1000 - 1
-        await watch.check_due(app.services)
+        await check_domains(app)
         before = (await claim.shown())["checkedAt"]
         app.clock.ms += 1
-        await watch.check_due(app.services)
+        await check_domains(app)
         found = await claim.shown()
         assert found["checkedAt"] > before
         assert found["state"] == ("lapsed" if day == 14 else "failing")
@@ -157,10 +156,10 @@ async def test_claims_that_nobody_proves_go_after_a_month(app: App, zone: NameSe
         named = Claimed(app, client, f"named.{client}.example")
         zone.publish(txt(kept.name, await kept.value()))
         app.clock.advance(29 * DAY)
-        await watch.drop_old(app.services)
+        await drop_old_domains(app)
         assert await forgotten.state() == "pending"
         app.clock.advance(2 * DAY)
-        await watch.drop_old(app.services)
+        await drop_old_domains(app)
         assert (await forgotten.send("GET")).status == 404
         assert (await kept.state(), await named.state()) == ("proved", "pending")
         assert (await forgotten.events())[-1] == "domain_released"

@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.operations.domains import watch
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.addresses import quiet
-from tests.support.background import domain_checks_stand_still
+from tests.support.background import check_domains, domain_checks_stand_still
 from tests.support.claiming import Claimed, claimed
 from tests.support.dns import NameServer, txt
 from tests.support.house import App, running
@@ -63,7 +62,7 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
     app.clock.advance(1.1 * DAY)
     told: dict[int, dict[str, tuple[str, str]]] = {}
     for hour in range(0, 16 * 24, 6):
-        await watch.check_due(app.services)
+        await check_domains(app)
         await quiet(app)
         if post.letters:
             told[round(hour / 24)] = await came(app, post, 2)
@@ -101,6 +100,6 @@ async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim
     await second.check()  # told once
     for _ in range(3):
         app.clock.advance(DAY)
-        await watch.check_due(app.services)
+        await check_domains(app)
     await quiet(app)
     assert post.letters == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations.delete_clients import sweep_clients
+from tests.support.background import sweep_clients
 from tests.support.claims import client_of, directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App
@@ -80,6 +80,6 @@ async def test_an_owner_that_is_deleted_for_good_holds_nothing(app: App) -> None
     check_success(await one.vouch(which))
     check_success(await app.send("DELETE", f"/api/admin/clients/{one.name}", token=one.root))
     app.clock.advance(31 * 86_400)
-    await sweep_clients(app.services)
+    await sweep_clients(app)
     other.root = await app.admin_token()
     assert check_success(await other.vouch(which))["state"] == "proved"

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from manifest_auth.accounts import users
 from tests.support.accounts import keys_of, new_user, opened_by
-from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
+from tests.support.addresses import (
+    DAY,
+    LOOK,
+    PENDING,
+    ask_own,
+    changed,
+    confirm,
+    is_proved,
+    person,
+    quiet,
+    stored,
+    told,
+    undo,
+)
 from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
@@ -34,9 +46,10 @@ async def test_it_takes_effect_when_the_new_mailbox_confirms(crew: Crew, post: M
     mails = await told(crew.app, post)
     assert set(mails) == {old}
     assert "7 days" in mails[old].text
-    user = await stored(crew, user_id)
-    assert user.email_proved_at is not None
-    assert not users.password_is_proved(user)  # it was chosen before, by the one who had the account then
+    assert await is_proved(crew, user_id) == (
+        True,
+        False,
+    )  # the password was chosen before, by the one who had the account then
     [started] = await events(crew, "email_change_started")
     assert (started.actor, started.subject) == (f"user:{user_id}", f"user:{user_id}")
     [event] = await events(crew, "email_changed")
@@ -63,7 +76,7 @@ async def test_the_old_mailbox_undoes_it(crew: Crew, post: MailServer) -> None:
     assert set(mails) == {old}
     check_success(await reset(crew.app, mails[old].token))
     assert (await crew.app.sign_in(old, NEW, crew.client)).status == 200
-    assert users.password_is_proved(await stored(crew, user_id))
+    assert (await is_proved(crew, user_id))[1]
     [event] = await events(crew, "email_change_undone")
     assert event.members["after"] == {"email": old}
     check_refusal(await undo(crew.app, back), 401, "INVALID_TOKEN")

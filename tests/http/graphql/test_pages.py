@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType
 
-from manifest_auth.store import TenantUnit
 from tests.support.house import App
 from tests.support.jobs import within
 from tests.support.operations import document, operations
@@ -110,7 +109,7 @@ async def meddle(busy: Hall, name: str, text: str, free: set[int], seen: set[int
         *[number for number in can if number not in seen][-1:],
     }
 
-    def act(unit: TenantUnit) -> None:
+    def act(unit: Any) -> None:
         kind.add(unit, base, text, len(seen))
         for number in changed:
             kind.rename(unit, base, number, f"{text} {number}")

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.app import ROUTES
-from manifest_auth.store import StoreUnavailable
 from tests.support.envelope import check_headers, check_refusal, check_success
+from tests.support.faults import new_client_has_a_bug, store_is_gone
 from tests.support.house import App
-from tests.support.routes import filled
+from tests.support.routes import ROUTES, filled
 
 SIGN_IN = "/api/client/auth/sign-in"
 
@@ -101,22 +100,14 @@ async def test_a_bug_under_graphql_is_masked_too(app: App, monkeypatch: pytest.M
 async def test_a_bug_in_a_unit_of_work_leaves_nothing_behind(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await app.admin_token()
     with monkeypatch.context() as patch:
-
-        def broken(*_: object, **__: object) -> None:
-            raise RuntimeError("after the client was written")
-
-        patch.setattr("manifest_auth.operations.client_lifecycle.audit.record", broken)
+        new_client_has_a_bug(patch)
         body = {"identifier": "half-made", "name": "Half Made"}
         check_refusal(await app.post("/api/admin/clients", body, token=admin), 500, "INTERNAL_ERROR")
     check_refusal(await app.get("/api/admin/clients/half-made", token=admin), 404, "NOT_FOUND")
 
 
 async def test_a_store_that_is_gone_is_503_and_not_a_bug(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def gone(work: Any) -> Any:
-        raise StoreUnavailable("connection refused: postgresql://manifest@db.internal/manifest")
-
-    for verb in ("write", "write_quickly"):
-        monkeypatch.setattr(app.services.store, verb, gone)
+    store_is_gone(monkeypatch, app, "connection refused: postgresql://manifest@db.internal/manifest")
     reply = await app.sign_in()
     check_refusal(reply, 503, "OVERLOADED")
     assert reply.headers["retry-after"].isdigit()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.licence import Seats
-from tests.http.licence.test_licence import PATH as LICENCE
-from tests.http.licence.test_licence import key, on_premise
 from tests.support.accounts import Keys, act_on, new_client, opened_by, settle, trail
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import App
+from tests.support.licences import LICENCE, key, on_premise
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
     Browser,
@@ -164,5 +162,7 @@ async def test_without_a_licence_no_assertion_opens_anything_nor_is_it_used_up(a
         check_refusal(await here.post(Browser(premises), response), 403, "LICENSE_REQUIRED")
         check_refusal(await Browser(premises).start("okta-saml", client=okta.client), 403, "LICENSE_REQUIRED")
         token = await premises.admin_token()
-        check_success(await premises.post(LICENCE, {"licenseKey": key(premises, seats=Seats(full=1000))}, token=token))
+        check_success(
+            await premises.post(LICENCE, {"licenseKey": key(premises, full=1000, operate=0, connect=0)}, token=token)
+        )
         check_success(await here.call(response))

@@ -4,18 +4,15 @@ in last, else the oldest account. An account that somebody made for a person's a
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import bindparam, update
 
-from manifest_auth.store import bound
-from manifest_auth.store.tables import users
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.domains import domain_counts
 from tests.support.guessing import DAY, PROXY, guess
 from tests.support.house import App, Reply
+from tests.support.rows import change_rows
 
 #: The person's own password, and the one that a hostile client chose for the account that it made.
 OWN, THEIRS = "own-lantern-orchid-88", "theirs-granite-tundra-42"
-_PROVE = bound(update(users).where(users.c.id == bindparam("of_id")).values(email_proved_at=bindparam("now")))
 pytestmark = pytest.mark.settings(**PROXY)
 
 
@@ -33,10 +30,8 @@ class Person:
 
     async def prove(self, client: str) -> None:
         """The address is proved there."""
-        tokens = await self.app.admin_token()
-        found = await self.app.get(f"/api/admin/clients/{client}", token=tokens)
-        store, now = self.app.services.store.of(int(found.data["id"])), self.app.clock.now_ms()
-        assert await store.change_one(_PROVE, of_id=self.ids[client], now=now) == 1
+        now = self.app.clock.now_ms()
+        assert await change_rows(self.app, "users", {"id": self.ids[client]}, email_proved_at=now) == 1
 
     async def enter(self, password: str, client: str = "", device: str = "") -> Reply:
         self.app.clock.advance(1)

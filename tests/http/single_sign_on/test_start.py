@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.licence.licence import generate
 from tests.support.accounts import new_client
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.house import App, Reply, running
+from tests.support.licences import on_premise
 from tests.support.oidc_op import Op
 from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_nobody_got_in, failures, query_of
 
@@ -202,8 +202,7 @@ async def test_it_begins_by_get_alone(app: App, client: str) -> None:
 async def test_without_a_licence_nothing_begins_or_ends(app: App, op: Op, client: str, database_url: str) -> None:
     browser, address = await begun(app, op, client)
     asked = len(op.asked)
-    _, public = generate()
-    async with running(database_url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=public) as node:
+    async with on_premise(database_url) as node:
         node.clock.ms = app.clock.ms
         other = Browser(node, dict(browser.cookies))
         for reply in (

@@ -7,26 +7,23 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.store import crossing
-from manifest_auth.store.tables import sign_in_flows
-from manifest_auth.throttle import anonymous_limits
 from tests.support.accounts import new_client, new_user, trail
+from tests.support.budgets import EVENTS_S, few_beginnings, few_events
 from tests.support.envelope import check_refusal
 from tests.support.guessing import at
 from tests.support.house import PASSWORD, App, Reply
+from tests.support.rows import rows
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider, sign_ins
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
-_FLOWS = crossing(sign_in_flows.select(), because="the test counts the sign-ins of all clients")
 
 
 @pytest.fixture(autouse=True)
 def few(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small budgets, and a span of time of one's own."""
     app.clock.advance(2 * 86_400)
-    monkeypatch.setattr(anonymous_limits, "EVENTS_FROM_ADDRESS", 3)
-    monkeypatch.setattr(anonymous_limits, "EVENTS_IN_CLIENT", 5)
-    monkeypatch.setattr(anonymous_limits, "BEGINNINGS", anonymous_limits.BEGINNINGS._replace(free=3))
+    few_events(monkeypatch, 3, in_client=5)
+    few_beginnings(monkeypatch, 3)
 
 
 @pytest.fixture
@@ -50,7 +47,7 @@ async def start(okta: SamlProvider, address: str = HERE, browser: Browser | None
 
 
 async def flows(app: App) -> int:
-    return len(await app.services.store.read(lambda unit: unit.all(_FLOWS)))
+    return len(await rows(app, "sign_in_flows"))
 
 
 async def test_junk_from_one_address_leaves_a_few_events_and_then_their_number(app: App, okta: SamlProvider) -> None:
@@ -65,7 +62,7 @@ async def test_junk_from_one_address_leaves_a_few_events_and_then_their_number(a
     await junk(other)
     for client, number in ((okta.client, 4), (other.client, 1)):
         assert len(await events(app, client, "sign_in_failed")) == number
-    app.clock.advance(anonymous_limits.EVENTS_S)
+    app.clock.advance(EVENTS_S)
     await junk(okta)
     assert len(await events(app, okta.client, "sign_in_failed")) == 5
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.throttle import origins, throttle
 from tests.support.accounts import new_client, new_user
-from tests.support.guessing import besiege, guess
+from tests.support.guessing import besiege, guess, remember_device
 from tests.support.house import PASSWORD, App
 
 MADE_UP = "A" * 22
@@ -65,9 +64,7 @@ async def test_one_browser_has_one_marker_for_the_people_of_two_clients(app: App
 
 async def test_a_marker_from_before_there_were_macs_is_kept_where_the_client_knows_it(app: App) -> None:
     number, email = await new_user(app, password=PASSWORD)
-    origin = throttle.device_origin("B" * 22)
-    store = app.services.store.of(app.ids["acme"])
-    await store.write(lambda unit: origins.remember(unit, number, origin, app.clock.now_ms()))
+    await remember_device(app, "acme", number, "B" * 22)
     assert await after(app, email, "B" * 22) is None
     other = await new_client(app)
     _, there = await new_user(app, other, password=PASSWORD)

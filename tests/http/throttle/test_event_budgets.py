@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from manifest_auth.audit import INSTALLATION
-from manifest_auth.throttle import anonymous_limits
-from tests.support.accounts import TRAIL, act_on, new_client, new_user, trail
+from tests.support.accounts import act_on, new_client, new_user, trail
+from tests.support.admin_desk import events
+from tests.support.budgets import EVENTS_S, few_events
 from tests.support.envelope import check_refusal
 from tests.support.guessing import DAY, WRONG, guess
 from tests.support.house import PASSWORD, App
@@ -20,8 +20,7 @@ HERE = "203.0.113.7"
 def few(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small budgets, and a span of time of one's own."""
     app.clock.advance(2 * DAY)
-    monkeypatch.setattr(anonymous_limits, "EVENTS_FROM_ADDRESS", FROM_ADDRESS)
-    monkeypatch.setattr(anonymous_limits, "EVENTS_IN_CLIENT", IN_CLIENT)
+    few_events(monkeypatch, FROM_ADDRESS, IN_CLIENT)
 
 
 @pytest.fixture
@@ -57,10 +56,10 @@ async def test_failed_sign_ins_at_unknown_accounts_are_within_the_budget_of_an_a
 
 
 async def test_a_budget_is_for_the_whole_hour_and_not_longer(app: App, client: str) -> None:
-    app.clock.advance(anonymous_limits.EVENTS_S - app.clock.now_ms() / 1000 % anonymous_limits.EVENTS_S)
+    app.clock.advance(EVENTS_S - app.clock.now_ms() / 1000 % EVENTS_S)
     for number in range(FROM_ADDRESS):
         await guess(app, f"nobody-{number}@x.example", HERE, client=client)
-    for seconds, then in ((anonymous_limits.EVENTS_S - 1, FROM_ADDRESS), (1, FROM_ADDRESS + 1)):
+    for seconds, then in ((EVENTS_S - 1, FROM_ADDRESS), (1, FROM_ADDRESS + 1)):
         app.clock.advance(seconds)
         await guess(app, "nobody@x.example", HERE, client=client)
         assert await count(app, client, "sign_in_failed") == then
@@ -75,8 +74,7 @@ async def test_failed_sign_ins_at_unknown_accounts_are_within_the_budget_of_a_cl
 async def test_failed_sign_ins_of_admins_are_within_the_budget_too(app: App) -> None:
     async def refused() -> int:
         """How many stand in the installation's trail."""
-        found = await app.services.store.of(INSTALLATION).read(lambda unit: unit.all(TRAIL))
-        return sum(e.event == "sign_in_failed" for e in found)
+        return sum(event == "sign_in_failed" for event, *_ in await events(app))
 
     before = await refused()
     for number in range(FROM_ADDRESS + 9):

@@ -12,10 +12,9 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
-from manifest_auth.sessions.tokens import Purpose
 from tests.http.tokens.test_signing_keys import DAY, admin_pair, all_open, jwks, rotate
 from tests.support.accounts import Keys, keys_of
-from tests.support.forging import HEADER, b64, claims_of, hs256, unb64
+from tests.support.forging import HEADER, Purpose, b64, claims_of, hs256, unb64
 from tests.support.house import App, running
 
 

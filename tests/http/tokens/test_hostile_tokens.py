@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
-from tests.support.forging import b64, claims_of, minted
+from tests.support.forging import Purpose, b64, claims_of, minted
 from tests.support.house import PASSWORD, App, Reply
 
 Forge = Callable[[App, dict[str, Any], str], str]

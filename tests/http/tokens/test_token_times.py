@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.sessions.tokens.access import mint
 from tests.support.accounts import keys_of
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forging import claims_of, minted
+from tests.support.forging import Purpose, claims_of, minted, signed
 from tests.support.house import App, Reply, running
 
 SKEW = 60
@@ -28,10 +26,6 @@ pytestmark = pytest.mark.usefixtures("another_day")
 async def app(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[App]:
     async with running(database_url, MANIFEST_TOKEN_ALGORITHM=request.param) as application:
         yield application
-
-
-def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
-    return mint(app.services.keys, app.services.settings.issuer, purpose, claims)
 
 
 async def shown(app: App, purpose: Purpose, **changes: Any) -> Reply:

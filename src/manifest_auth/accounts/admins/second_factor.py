@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from manifest_auth.errors import Conflict, Replay, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
-from manifest_auth.store import SystemUnit, unowned, upsert
+from manifest_auth.store import SystemUnit, installation_values, unowned
 from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors, installation, sealed_for
 
 STEP_S = 30
@@ -85,12 +85,6 @@ _DROP_CODES = unowned(delete(admin_recovery_codes).where(_R.admin_id == bindpara
 _CODES_LEFT = unowned(
     select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
     _Count,
-)
-_SWITCHED = unowned(select(installation.c.value).where(installation.c.name == _SWITCH), _Value)
-_TO_SWITCH = unowned(
-    upsert(installation)
-    .values(name=_SWITCH, value=bindparam("value"))
-    .on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")})
 )
 #: Conditions for statements on admins: whether one has a factor, and whether all must.
 HAS_ONE = select(_F.admin_id).where(_F.confirmed_at.is_not(None))
@@ -171,12 +165,11 @@ def remove(unit: SystemUnit, admin_id: int) -> bool:
 
 def is_required(unit: SystemUnit) -> bool:
     """Whether admins without a second factor may only enrol one."""
-    found = unit.first(_SWITCHED)
-    return found is not None and found.value == _REQUIRED
+    return installation_values.get(unit, _SWITCH) == _REQUIRED
 
 
 def require(unit: SystemUnit, required: bool) -> None:
-    unit.change(_TO_SWITCH, value=_REQUIRED if required else "optional")
+    installation_values.put(unit, _SWITCH, _REQUIRED if required else "optional")
 
 
 def address(secret: str, username: str, host: str) -> str:

@@ -177,6 +177,7 @@ ROUTES = (
     Route("DELETE", f"{_BASE}/sessions/{{id}}", _end_session, Access.CLIENT, "End one of one's sessions",
           limit=AUTH_LIMIT, refusals=(NotFound,)),
     Route("POST", f"{_BASE}/password", _change_password, Access.CLIENT,
-          "Change one's password; ends the other sessions", limit=AUTH_LIMIT, refusals=(InvalidCredentials, RateLimited, Overloaded)),
+          "Change one's password; ends the other sessions", limit=AUTH_LIMIT,
+          refusals=(InvalidCredentials, RateLimited, Overloaded)),
     Route("GET", f"{_BASE}/me", _me, Access.CLIENT, "Who one is, and what one may do"),
 )  # fmt: skip
