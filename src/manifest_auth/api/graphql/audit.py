@@ -21,6 +21,7 @@ from manifest_auth.audit import (
     place_of_number,
     user_named,
 )
+from manifest_auth.audit.chain import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import moment
@@ -28,9 +29,17 @@ from manifest_auth.text.canonical import moment
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
 
-def _event(found: Found) -> dict[str, Any]:
+class AuditEvent(Link):
+    """An event as the schema shows it. ``unreadable``: names of members that hold what no event holds."""
+
+    unreadable: tuple[str, ...] = ()
+
+
+def _event(found: Found) -> AuditEvent:
     link, unreadable = legible(found.link)
-    return {**link._asdict(), "unreadable": unreadable}
+    event = AuditEvent._make(link)
+    event.unreadable = unreadable
+    return event
 
 
 class _Asked(NamedTuple):
@@ -66,7 +75,7 @@ async def _asked(ctx: RequestContext, given: dict[str, Any]) -> _Asked:
     return _Asked(wanted, first, place)
 
 
-async def _list(_source: Any, info: Any, **given: Any) -> list[dict[str, Any]]:
+async def _list(_source: Any, info: Any, **given: Any) -> list[AuditEvent]:
     ctx: RequestContext = info.context
     asked = await _asked(ctx, given)
     found, _ = await audit.page(ctx.store, *asked)
