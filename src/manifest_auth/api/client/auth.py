@@ -159,7 +159,7 @@ async def _me(ctx: RequestContext, call: Call[None]) -> MeData:
         roles=roles,
         permissions=permission_names(user.roles),
         session=WireMeSession(
-            user.session_id, user.method, when(user.signed_in_at), "cookie" if user.by_cookie else "token"
+            user.session_id, user.method, when(user.created_at), "cookie" if ctx.by_cookie else "token"
         ),
     )
 
