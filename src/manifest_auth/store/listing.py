@@ -70,9 +70,12 @@ class Listing(Generic[R]):
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
         return self._mine(unit).all(statement, limit=first, **where, **values)
 
-    def cursor(self, order: str, after: After) -> str:
-        """What a caller goes on with. ``order``: a name of ``sorts``, with ``_DESC`` for the other way round."""
-        return cursors.write(self.name, order, *after)
+    def cursor(self, order: str, last: Any) -> str:
+        """What a caller goes on with after the row ``last``, which has its sort value under the column's name and its
+        key as ``id``. ``order``: a name of ``sorts``, with ``_DESC`` for the other way round."""
+        sort = self.sorts[order.removesuffix("_DESC")]
+        value = last.id if sort is self._key else getattr(last, sort.name)
+        return cursors.write(self.name, order, value, last.id)
 
     def after(self, cursor: str, order: str) -> After | None:
         """Where a page begins; None for an empty text: at the beginning. Where the order is by a number that is the

@@ -97,8 +97,8 @@ class Kind(ABC, Generic[S, R]):
     ``start``: the path where people begin, empty where no one signs in at the provider; ``summary``: of that route;
     ``usual_name``: the provider that is meant where a start names neither client nor provider; ``callbacks``: where
     browsers come back to with ``state`` and ``code``; ``cross_site``: they come back by a form of the provider's page,
-    so that the cookie must come with that; ``members``: of a body, beside the settings or in place of some; ``reasons``:
-    those that it alone gives, beside the list in :mod:`..reasons`.
+    so that the cookie must come with that; ``members``: of a body, beside the settings or in place of some;
+    ``reasons``: those that it alone gives, beside the list in :mod:`..reasons`.
     """
 
     settings: type[S]
