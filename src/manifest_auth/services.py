@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminRange
 from manifest_auth.audit.refusals import Refusals
-from manifest_auth.context import ANONYMOUS, Caller, Request
+from manifest_auth.context import ANONYMOUS, Caller, Principal, Request
 from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.protocols.microsoft import Microsoft
@@ -25,7 +25,7 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.sessions import Principal, Principals
+from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
 from manifest_auth.store import Store, TenantStore
 from manifest_auth.tenants.claims import DomainRecords

@@ -76,4 +76,4 @@ async def chain_of(app: App, session: str) -> tuple[str, str | None]:
     """The names of the refresh token that counts in a session, and of the one before it."""
     found = await look_up(app.services.store, session)
     assert found is not None
-    return found.chain.current, found.chain.previous
+    return found.refresh_current, found.refresh_previous

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -69,17 +69,18 @@ class Call(Generic[B]):
         raise NotFound()
 
 
-Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer]]
-Refused = Callable[[Refusal, str, Head], Answer]
+Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.Struct]]
+Refused = Callable[[Refusal, str, Head], Answer[None]]
 
 
-def _in_the_envelope(refusal: Refusal, request_id: str, _head: Head) -> Answer:
+def _in_the_envelope(refusal: Refusal, request_id: str, _head: Head) -> Answer[None]:
     return refuse(refusal, request_id)
 
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """``path`` may hold ``{name}`` segments. ``body`` and ``data`` are wire models; None: there is none."""
+    """``path`` may hold ``{name}`` segments. ``body`` and ``data`` are wire models, as the handler's signature says:
+    ``Call[Body]``, and ``Data`` or ``Answer[Data]``; None: there is none."""
 
     method: str
     path: str
@@ -87,7 +88,7 @@ class Route:
     access: Access
     summary: str
     body: type[msgspec.Struct] | None = None
-    data: Any = None
+    data: type[msgspec.Struct] | None = None
     permission: Permission | None = None
     paged: bool = False
     limit: int = BODY_LIMIT
@@ -107,6 +108,9 @@ class Route:
         return self.refused is _in_the_envelope
 
     def __post_init__(self) -> None:
+        _, call, *_, answer = get_type_hints(self.handler).values()
+        object.__setattr__(self, "body", self.body or _model(call))
+        object.__setattr__(self, "data", self.data or _model(answer))
         object.__setattr__(self, "gated", self.path.startswith("/api/client/"))
         models = (*((Page,) if self.paged else ()), *((self.query,) if self.query else ()))
         object.__setattr__(self, "parameters", frozenset(n for m in models for n in m.__struct_encode_fields__))
@@ -122,6 +126,11 @@ class Route:
             raise ValidationError(details=[(min(unknown)[:64] or "query", "There is no such parameter")])
         page = from_texts(values, Page) if self.paged else NO_PAGE
         return page, from_texts(values, self.query) if self.query is not None else None
+
+
+def _model(hint: Any) -> type[msgspec.Struct] | None:
+    kind = next(iter(get_args(hint)), hint)
+    return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
 
 
 class RouteTable:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal, null, or_, select
 
+from manifest_auth.context import Principal
 from manifest_auth.permissions import Role
-from manifest_auth.sessions.principal import Principal
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing, upsert
 from manifest_auth.store.tables import directory_claims, identities, providers, refused_tokens, tenants, users
 

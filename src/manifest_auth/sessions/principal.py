@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, literal, select
 
+from manifest_auth.context import Principal
 from manifest_auth.store import Store, SystemUnit, crossing
 from manifest_auth.store.tables import installation, sessions, tenants, users
 
@@ -19,46 +20,6 @@ class Chain(NamedTuple):
     current: str
     previous: str | None
     changed_at: int
-
-
-class Principal(NamedTuple):
-    """A session with its user and tenant, dead or alive."""
-
-    session_id: str
-    tenant_id: int
-    user_id: int
-    method: str
-    created_at: int
-    ends_at: int
-    ended_at: int | None
-    cookie_hash: str
-    cookie_seen_at: int
-    refresh_current: str
-    refresh_previous: str | None
-    refresh_changed_at: int
-    email: str
-    first_name: str
-    last_name: str
-    title: str
-    roles: int
-    deactivated_at: int | None
-    client: str
-    client_name: str
-    tenant_settings: str
-    suspended_at: int | None
-    keys: str | None  # the stamp of the signing keys, as of this read
-    claims: int  # on whose standing the judgement of a foreign token rests, see external_tokens.py; 0 for all others
-
-    @property
-    def chain(self) -> Chain:
-        """The state of its refresh tokens. Only as fresh as the read: rotation reads it inside its unit of work."""
-        return Chain(self.refresh_current, self.refresh_previous, self.refresh_changed_at)
-
-    def is_alive(self, now: int) -> bool:
-        """Whether session, user and tenant all let it in."""
-        return (
-            self.ended_at is None and self.ends_at > now and self.deactivated_at is None and self.suspended_at is None
-        )
 
 
 #: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, it costs no statement of its own.
@@ -93,6 +54,11 @@ _PRINCIPAL = select(
 _WHY = "the credential names the session, and the session names the tenant"
 BY_ID = crossing(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
 BY_COOKIE = crossing(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
+
+
+def chain_of(principal: Principal) -> Chain:
+    """The state of its refresh tokens. Only as fresh as the read: rotation reads it inside its unit of work."""
+    return Chain(principal.refresh_current, principal.refresh_previous, principal.refresh_changed_at)
 
 
 def cookie_hash(value: str) -> str:

@@ -30,6 +30,11 @@ class Template(NamedTuple):
     changed_at: int
     archived_at: int | None
 
+    @property
+    def name_key(self) -> str:
+        """What lists are ordered by."""
+        return self.name.lower()
+
 
 class _Id(NamedTuple):
     id: int

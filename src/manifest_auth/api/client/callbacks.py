@@ -28,7 +28,7 @@ class CallbackQuery(msgspec.Struct, frozen=True):
 def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
     for path, summary in kind.callbacks:
 
-        async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer:
+        async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer[None]:
             q: CallbackQuery = call.parameters
             came_to = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
             returned = Returned(q.state, q.code, q.iss, q.error, came_to, q.error_description)

@@ -44,7 +44,7 @@ class FormQuery(msgspec.Struct, frozen=True):
     state: Annotated[str, Meta(max_length=500, description="Of the sign-in that this browser began.")] = ""
 
 
-async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer:
+async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]:
     body, head, public = call.body, call.head, ctx.services.settings.public_url
     if password.client_from(None, head.host, public) is not None:  # the flow's cookie would not come back
         raise ValidationError(details=[("Host", f"Begin at {public}, where providers answer")])
@@ -61,18 +61,17 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer:
         raise NotFound(reason="no such provider for an invited person")
     asked = Asked(provider.name, tenant.identifier, "", "cookie", "", body.token, browser_of(head).device)
     beginning = await kind.begin(ctx, await choose(ctx, kind, asked), "")
-    cookie = bind(ctx, beginning.begun, cross_site=kind.cross_site)
-    return ok({"location": beginning.address}, headers=(cookie,))
+    return ok(LinkData(beginning.address), headers=(bind(ctx, beginning.begun, cross_site=kind.cross_site),))
 
 
-async def _form(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _form(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     body, policy = await saml_requests.page_of(ctx, call.parameters.state, call.head.cookie)
     return page(body, policy)
 
 
 ROUTES = (
     Route("POST", "/api/client/auth/link/start", _start, Access.OPEN,
-          "Go on at a provider with an invitation: where to send the browser", StartBody, LinkData, limit=AUTH_LIMIT,
+          "Go on at a provider with an invitation: where to send the browser", limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable)),
     Route("GET", saml_requests.FORM, _form, Access.OPEN,
           "The page that posts a request to a provider, see `link/start`", query=FormQuery,

@@ -48,16 +48,7 @@ def _filters(given: dict[str, Any]) -> Filters:
     return Filters(frozenset(names), values)
 
 
-_LIST = ListOf(
-    jobs.LISTING,
-    {
-        "ID": lambda row: row.id,
-        "NAME": lambda row: row.name.lower(),
-        "PRIORITY": lambda row: row.priority,
-        "CHANGED_AT": lambda row: row.changed_at,
-    },
-    _filters,
-)
+_LIST = ListOf(jobs.LISTING, _filters)
 
 
 async def _job(_root: Any, info: Any, id: int) -> Job:  # noqa: A002 - the wire's name

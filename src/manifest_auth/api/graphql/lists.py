@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from manifest_auth.api.graphql import arguments
 from manifest_auth.api.graphql.arguments import Page
 from manifest_auth.services import RequestContext
-from manifest_auth.store import After, Listing
+from manifest_auth.store import Listing
 
 R = TypeVar("R")
 
@@ -29,15 +29,10 @@ class Paged(NamedTuple):
 
 
 class ListOf(Generic[R]):
-    """A kind of list as resolvers use it. ``sort_values``: by name of the order, what a row is sorted by."""
+    """A kind of list as resolvers use it."""
 
-    def __init__(
-        self,
-        listing: Listing[R],
-        sort_values: Mapping[str, Callable[[R], Any]],
-        filters: Callable[[dict[str, Any]], Filters],
-    ) -> None:
-        self._listing, self._sort_values, self._filters = listing, sort_values, filters
+    def __init__(self, listing: Listing[R], filters: Callable[[dict[str, Any]], Filters]) -> None:
+        self._listing, self._filters = listing, filters
 
     async def items(self, _source: Any, info: Any, **given: Any) -> list[R]:
         """Resolver of the plain list."""
@@ -52,11 +47,7 @@ class ListOf(Generic[R]):
         rows = await self._rows(ctx, page, filters, page.first + 1)
         more = len(rows) > page.first
         rows = rows[: page.first]
-        last = rows[-1] if more else None
-        next_cursor = None
-        if last is not None:
-            key: Any = last
-            next_cursor = self._listing.cursor(page.order, After(self._sort_values[page.sort](last), key.id))
+        next_cursor = self._listing.cursor(page.order, rows[-1]) if more else None
 
         async def read_total() -> int:
             return await ctx.store.read(lambda unit: self._listing.total(unit, filters.names, **filters.values))

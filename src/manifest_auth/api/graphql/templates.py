@@ -39,11 +39,7 @@ def _filters(given: dict[str, Any]) -> Filters:
     return Filters(frozenset(names), values)
 
 
-_LIST = ListOf(
-    templates.LISTING,
-    {"ID": lambda row: row.id, "NAME": lambda row: row.name.lower(), "CHANGED_AT": lambda row: row.changed_at},
-    _filters,
-)
+_LIST = ListOf(templates.LISTING, _filters)
 
 
 async def _template(_root: Any, info: Any, id: int) -> templates.Template:  # noqa: A002 - the wire's name

@@ -11,10 +11,10 @@ import hashlib
 
 from manifest_auth import audit, sessions
 from manifest_auth.audit import Event
+from manifest_auth.context import Principal
 from manifest_auth.errors import AccountDisabled, InvalidToken
 from manifest_auth.protocols import microsoft
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Principal
 from manifest_auth.sign_in.providers import entra_verify
 from manifest_auth.sign_in.providers.entra_failures import Failures, Key
 from manifest_auth.sign_in.providers.entra_verify import METHOD, Verdict
