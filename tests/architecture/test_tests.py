@@ -16,7 +16,7 @@ _NAMED = re.compile(r"manifest_auth(\.\w+)*")
 
 
 def named(source: str) -> Iterator[str]:
-    """What a source text names of the product, by import or as text."""
+    """What a source text names of the product: by import, as text, or through the application's services."""
     for node in ast.walk(ast.parse(source)):
         texts = []
         if isinstance(node, ast.Import):
@@ -25,6 +25,8 @@ def named(source: str) -> Iterator[str]:
             texts = [node.module or ""]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             texts = [node.value]
+        elif isinstance(node, ast.Attribute) and node.attr == "services":
+            yield ast.unparse(node)
         yield from (text for text in texts if _NAMED.fullmatch(text))
 
 
@@ -44,6 +46,7 @@ def test_tests_over_http_name_no_module_of_the_product() -> None:
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from manifest_auth.services import Services",
         "patch.setattr('manifest_auth.store.sqlite.BUSY_MS', 1)",
         "importlib.import_module('manifest_auth.app')",
+        "app.services.store",
     ],
 )
 def test_every_spelling_is_seen(source: str) -> None:
