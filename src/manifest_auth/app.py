@@ -158,7 +158,7 @@ def _clouds(settings: Settings) -> Clouds:
 async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
     """The house with its schema up to date, connected and started; closed again at the end.
 
-    Raises StoreUnavailable, SchemaTooNew, CannotOpen (a wrong secret key).
+    Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
     await upgrade(house.settings.database, lambda: house.sealer.keys)
     await house.store.open()

@@ -19,7 +19,7 @@ from manifest_auth.operations.unpacking import Archive, opened
 from manifest_auth.sealing import KEY_FILE
 from manifest_auth.settings import Settings
 from manifest_auth.store import copying
-from manifest_auth.store.migrate import HEAD, SchemaTooNew
+from manifest_auth.store.migrate import check
 
 
 class Proof(NamedTuple):
@@ -61,8 +61,8 @@ class _Places(NamedTuple):
 def restore(settings: Settings, source: Path, progress: Progress, *, end_sessions: bool = False) -> Proof:
     """Unpacks, verifies every hash, the schema, the integrity and the counts, and only then puts all into its place.
 
-    Raises NotPossible, SchemaTooNew, StoreUnavailable, OSError; then nothing is there that was not there before. What a
-    restore left that was killed, at any moment, is cleared by the next one.
+    Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing is there that was not there before. What
+    a restore left that was killed, at any moment, is cleared by the next one.
     """
     if settings.on_postgres:
         raise NotPossible(ON_POSTGRES)
@@ -71,10 +71,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
     _check_no_store(places.store)
     with opened(source, progress) as archive, _unpacking(places):
         manifest = archive.manifest
-        if manifest.schema > HEAD:
-            raise SchemaTooNew(
-                f"the backup's schema is {manifest.schema}, this release knows up to {HEAD}: upgrade the program"
-            )
+        check(manifest.schema, "the backup's schema")
         archive.put(STORE, places.store_waits)
         progress("checking the store", 0, None)
         found = _prove(manifest, places.store_waits)
