@@ -83,7 +83,7 @@ async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
     one.nodes[0].start()
     await one.until("begun")
     tables = sqlite3.connect(used_stores.file_of(one.url))
-    while not tables.execute("SELECT 1 FROM sqlite_master WHERE name = 'file_totals'").fetchall():
+    while not tables.execute("SELECT 1 FROM sqlite_master WHERE name = 'domain_claims'").fetchall():
         await asyncio.sleep(0.001)
     tables.close()
     one.nodes[0].kill()
