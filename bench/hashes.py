@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 
 from bench.machine import CORES
-from manifest_auth.passwords import builds
-from manifest_auth.passwords.pool import HashPool
-from manifest_auth.settings import Settings
+from manifest_auth.runtime.hashing import builds
+from manifest_auth.runtime.hashing.pool import HashPool
+from manifest_auth.runtime.settings import Settings
 
 _WORDS, _SALT, _TAG = b"Bench-pass-2026!", b"0123456789abcdef", 32
 _SETTINGS = Settings()

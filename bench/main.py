@@ -18,7 +18,7 @@ from bench.phases import Bench, warm_up
 from bench.readings import ROOT, Broken, Readings, say
 from bench.report import Figure
 from bench.servers import Postgres, bare, environment, ours
-from manifest_auth.passwords import builds
+from manifest_auth.runtime.hashing import builds
 
 
 def main() -> int:

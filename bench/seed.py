@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from manifest_auth import settings, tenants, users
-from manifest_auth.app import build_house, opened
+from manifest_auth import tenants
+from manifest_auth.accounts import users
+from manifest_auth.app import build_services, opened
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
+from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
 
@@ -26,13 +28,13 @@ def email(number: int) -> str:
 
 async def seed(count: int, *, strict: bool = False) -> None:
     """Fills the store; one that holds the client already is left as it is."""
-    async with opened(build_house(settings.load())) as house:
-        if await house.store.read(lambda unit: tenants.find(unit, CLIENT)) is not None:
+    async with opened(build_services(settings.load())) as services:
+        if await services.store.read(lambda unit: tenants.find(unit, CLIENT)) is not None:
             return
-        stored = await house.hasher.hash(PASSWORD)
+        stored = await services.hasher.hash(PASSWORD)
 
         def work(unit: SystemUnit) -> None:
-            now = house.clock.now_ms()
+            now = services.clock.now_ms()
             tenant = tenants.create(unit, CLIENT, "Bench", TenantSettings(refresh_strict=strict), now)
             for number in range(count):
                 users.create(
@@ -47,7 +49,7 @@ async def seed(count: int, *, strict: bool = False) -> None:
                     now=now,
                 )
 
-        await house.store.write(work)
+        await services.store.write(work)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from bench.readings import say
+from manifest_auth.protocols import saml
+from manifest_auth.runtime.clock import Clock
 from tests.support.oidc_op import provider
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
-
-from bench.readings import say
-from manifest_auth import saml
-from manifest_auth.clock import Clock
 
 _FLEETING = ("sign_in_flows", "sign_in_codes", "sessions", "identities", "users")
 

@@ -16,19 +16,19 @@ from typing import Any
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
-from tests.support.house import MACS, SECRET_KEY, the_keys
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin, Point
-from manifest_auth.store import Store, SystemUnit, cell, crossing, given, open_store, rows
+from manifest_auth.audit.chain_macs import Head, made
+from manifest_auth.store import Store, SystemUnit, cell, crossing, open_store, row_list, rows
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import audit_events, audit_heads
-from manifest_auth.trail_heads import Head, made
+from tests.support.house import MACS, SECRET_KEY, the_keys
 
 CHAIN = 1
 BATCH = 5000
 _COLUMNS = ("tenant_id", *audit.COLUMNS)
-_GIVEN = given("rows")
+_GIVEN = row_list("rows")
 _FILL = crossing(
     insert(audit_events).from_select(
         _COLUMNS, select(*(cell(_GIVEN, n, audit_events.c[name]) for n, name in enumerate(_COLUMNS)))

@@ -24,17 +24,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, update
-from tests.support.house import PASSWORD, SECRET_KEY, the_keys
-from tests.support.postgres import Postgres
 
 from bench import work_rows as rows
 from bench.readings import Broken, say
 from bench.work_rows import Client, Size
-from manifest_auth import settings
-from manifest_auth.app import Application, build_house
+from manifest_auth.app import Application, build_services
+from manifest_auth.runtime import settings
 from manifest_auth.store import After, crossing, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
+from tests.support.house import PASSWORD, SECRET_KEY, the_keys
+from tests.support.postgres import Postgres
 
 LARGE = Size(users=100_000, templates=20_000, jobs=50_000, records=20)
 OTHER = Size(users=20, templates=5, jobs=10, records=10)
@@ -187,11 +187,11 @@ async def side(folder: Path, url: str, clients: list[Client], client: Client) ->
     say(f"{len(clients)} clients, one of {client.size}: filled in {time.perf_counter() - began:.0f} s")
     given = {"MANIFEST_DATA_DIR": str(folder), "MANIFEST_DATABASE_URL": url, "MANIFEST_LOG_LEVEL": "error",
              "MANIFEST_SECRET_KEY": SECRET_KEY}  # fmt: skip
-    house = build_house(settings.load(given))
-    application = Application(house)
+    services = build_services(settings.load(given))
+    application = Application(services)
     async with application.running():
-        hashed = await house.hasher.hash(PASSWORD)
-        await house.store.write(lambda unit: unit.change(_SET_PASSWORD, who=client.user, hash=hashed))
+        hashed = await services.hasher.hash(PASSWORD)
+        await services.store.write(lambda unit: unit.change(_SET_PASSWORD, who=client.user, hash=hashed))
         found = Side(application, client, time.process_time if url.startswith("sqlite") else time.perf_counter)
         who = {"email": rows.email(client, 0), "password": PASSWORD}
         found.token = (await found.call("/api/client/auth/sign-in", who))["data"]["token"]

@@ -1,4 +1,4 @@
-"""Builds the house once: settings, store, keys, hash workers, and one visible list of mounted routes."""
+"""Builds the services once: settings, store, keys, hash workers, and one visible list of mounted routes."""
 
 from __future__ import annotations
 
@@ -11,78 +11,87 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from manifest_auth import __version__, last_backup, logs, mail_queue, oidc
-from manifest_auth.admin import admins as admin_admins
-from manifest_auth.admin import (
+from manifest_auth import __version__
+from manifest_auth.accounts import AccountTools
+from manifest_auth.accounts.admins import AdminRange
+from manifest_auth.api import operators as operations_routes
+from manifest_auth.api.admin import admins as admin_admins
+from manifest_auth.api.admin import audit as admin_trail
+from manifest_auth.api.admin import (
+    auth,
     client_sessions,
     clients,
     domains,
     identities,
-    own_routes,
+    own_account,
     provider_names,
-    session_routes,
     throttles,
 )
-from manifest_auth.admin import directories as admin_directories
-from manifest_auth.admin import installation as admin_installation
-from manifest_auth.admin import keys as admin_keys
-from manifest_auth.admin import licence as admin_licence
-from manifest_auth.admin import providers as admin_providers
-from manifest_auth.admin import trail as admin_trail
-from manifest_auth.admin import users as admin_users
-from manifest_auth.admins import AdminRange
-from manifest_auth.claims import DomainRecords, domain_watch
-from manifest_auth.clock import Clock, Random
-from manifest_auth.context import House
-from manifest_auth.files import open_keeper
-from manifest_auth.front_door import FrontDoor
-from manifest_auth.graphql import explorer
-from manifest_auth.graphql import http as graphql_http
-from manifest_auth.licence import Gate
-from manifest_auth.mail import Mail, Server, server_of
-from manifest_auth.metrics import Metrics, listen
-from manifest_auth.microsoft import Clouds, Microsoft
-from manifest_auth.operations import routes as operations_routes
-from manifest_auth.operations import sweeping
-from manifest_auth.outgoing import Outgoing
-from manifest_auth.passwords import Hasher
-from manifest_auth.refusals import Refusals
-from manifest_auth.sealing import Macs, Sealer, secret_keys
-from manifest_auth.sessions import Principals
-from manifest_auth.settings import Settings, SettingsError, load, variable
-from manifest_auth.sign_in import (
-    address_routes,
-    callback_routes,
-    directory_routes,
-    identity_routes,
-    link_routes,
+from manifest_auth.api.admin import directories as admin_directories
+from manifest_auth.api.admin import installation as admin_installation
+from manifest_auth.api.admin import keys as admin_keys
+from manifest_auth.api.admin import licence as admin_licence
+from manifest_auth.api.admin import providers as admin_providers
+from manifest_auth.api.admin import users as admin_users
+from manifest_auth.api.client import audit as trail_routes
+from manifest_auth.api.client import auth as sign_in_routes
+from manifest_auth.api.client import (
+    callbacks,
+    directory_proof,
+    email_changes,
     link_start,
-    provider_routes,
+    one_time_links,
+    single_sign_on,
 )
-from manifest_auth.sign_in import routes as sign_in_routes
-from manifest_auth.sign_in.entra import EntraTokens
-from manifest_auth.sign_in.saml_threads import SamlThreads
+from manifest_auth.api.client import files as work_routes
+from manifest_auth.api.client import (
+    identities as identity_routes,
+)
+from manifest_auth.api.graphql import explorer
+from manifest_auth.api.graphql import routes as graphql_routes
+from manifest_auth.audit.refusals import Refusals
+from manifest_auth.http import RouteTable
+from manifest_auth.http.pipeline import Pipeline
+from manifest_auth.licence import Gate
+from manifest_auth.mail_queue import MailQueue
+from manifest_auth.operations import background_jobs, last_backup
+from manifest_auth.operations.domains import watch
+from manifest_auth.protocols import oidc
+from manifest_auth.protocols.microsoft import Clouds, Microsoft
+from manifest_auth.runtime import logs
+from manifest_auth.runtime.bounded_thread import BoundedThread
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.files import open_keeper
+from manifest_auth.runtime.hashing import Hasher
+from manifest_auth.runtime.mail import Mail, Server, server_of
+from manifest_auth.runtime.metrics import Metrics, listen
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.sealing import Macs, Sealer, secret_keys
+from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
+from manifest_auth.services import Services
+from manifest_auth.sessions import Principals
+from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
+from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
-from manifest_auth.tokens import KeyRing, VerifiedTokens
-from manifest_auth.trail import routes as trail_routes
-from manifest_auth.web import RouteTable
-from manifest_auth.work import routes as work_routes
+from manifest_auth.tenants.claims import DomainRecords
+from manifest_auth.throttle import AnonymousLimits, Throttle
 
 ROUTES = (
     *sign_in_routes.ROUTES,
-    *provider_routes.ROUTES,
-    *callback_routes.ROUTES,
+    *single_sign_on.ROUTES,
+    *callbacks.ROUTES,
     *identity_routes.ROUTES,
-    *link_routes.ROUTES,
+    *one_time_links.ROUTES,
     *link_start.ROUTES,
-    *address_routes.ROUTES,
-    *directory_routes.ROUTES,
-    *graphql_http.ROUTES,
+    *email_changes.ROUTES,
+    *directory_proof.ROUTES,
+    *graphql_routes.ROUTES,
     *explorer.ROUTES,
     *work_routes.ROUTES,
     *trail_routes.ROUTES,
-    *session_routes.ROUTES,
+    *auth.ROUTES,
     *clients.ROUTES,
     *admin_users.ROUTES,
     *admin_providers.ROUTES,
@@ -91,7 +100,7 @@ ROUTES = (
     *provider_names.ROUTES,
     *identities.ROUTES,
     *client_sessions.ROUTES,
-    *own_routes.ROUTES,
+    *own_account.ROUTES,
     *admin_admins.ROUTES,
     *admin_keys.ROUTES,
     *throttles.ROUTES,
@@ -104,16 +113,19 @@ ROUTES = (
 Scope = MutableMapping[str, Any]
 
 
-def build_house(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> House:
+def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
     """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
-    metrics = Metrics()
+    metrics = Metrics(KINDS)
     secrets = secret_keys(settings, random)
     store = open_store(settings.database, settings.database_pool, metrics, Macs(secrets))
     sealer = Sealer(secrets, random)
     keys = KeyRing(store, sealer, settings, clock, random)
     outgoing, clouds, log = Outgoing(settings, metrics), _clouds(settings), logs.build(settings.log_level)
-    return House(
+    licence, mail = Gate(settings, store, clock), Mail(_mail_server(settings), clock, random, log, metrics)
+    mail_queue = MailQueue(mail, store, sealer, clock, random, log)
+    throttle = Throttle(settings, metrics)
+    return Services(
         settings=settings,
         clock=clock,
         random=random,
@@ -123,19 +135,25 @@ def build_house(settings: Settings, clock: Clock | None = None, random: Random |
         sealer=sealer,
         hasher=Hasher(settings, random, metrics),
         keys=keys,
+        tokens=TokenTools(settings, keys, random),
         verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
         admin_range=AdminRange(settings, store),
-        licence=Gate(settings, store, clock),
+        licence=licence,
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),
         microsoft=Microsoft(outgoing, clock, clouds),
         entra=EntraTokens(),
-        saml_threads=SamlThreads(),
+        # A large response takes some 15 ms, and anyone may send one: 32 are half a second of work.
+        saml_thread=BoundedThread("saml", 32),
         files=open_keeper(settings),
-        mail=Mail(_mail_server(settings), clock, random, log, metrics),
+        mail=mail,
+        mail_queue=mail_queue,
+        throttle=throttle,
+        anonymous_limits=AnonymousLimits(throttle),
+        account_tools=AccountTools(settings, random, licence, mail_queue, throttle),
         domain_records=DomainRecords(settings, log, clock),
-        refusals=Refusals(clock),
+        refusals=Refusals(clock, store),
         started_at=clock.now_ms(),
     )
 
@@ -155,44 +173,44 @@ def _clouds(settings: Settings) -> Clouds:
 
 
 @contextlib.asynccontextmanager
-async def opened(house: House, *, hashing: bool = True) -> AsyncIterator[House]:
-    """The house with its schema up to date, connected and started; closed again at the end.
+async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[Services]:
+    """The services with the schema up to date, connected and started; closed again at the end.
 
     Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
-    await upgrade(house.settings.database, lambda: house.sealer.keys)
-    await house.store.open()
-    starting = asyncio.create_task(house.hasher.start()) if hashing else None
+    await upgrade(services.settings.database, lambda: services.sealer.keys)
+    await services.store.open()
+    starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
-        await house.keys.load()
-        await last_backup.record_noted(house.store, house.clock.now_ms())
+        await services.keys.load()
+        await last_backup.record_noted(services.store, services.clock.now_ms())
         if starting is not None:
             await starting
-        yield house
+        yield services
     finally:
         if starting is not None:
             await asyncio.wait([starting])
-        await house.mail.close()
-        await house.hasher.close()
-        house.saml_threads.close()
-        await house.outgoing.close()
-        await house.store.close()
+        await services.mail.close()
+        await services.hasher.close()
+        services.saml_thread.close()
+        await services.outgoing.close()
+        await services.store.close()
 
 
 class Application:
     """The ASGI application of one process."""
 
-    def __init__(self, house: House) -> None:
-        self.house = house
+    def __init__(self, services: Services) -> None:
+        self.services = services
         table = RouteTable(ROUTES)
-        operations_routes.describe(table, house)
-        self._front_door = FrontDoor(house, table)
+        operations_routes.describe(table, services)
+        self._pipeline = Pipeline(services, table)
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
         if scope["type"] == "http":
-            await self._front_door(scope, receive, send)
+            await self._pipeline(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
 
@@ -202,7 +220,7 @@ class Application:
             try:
                 await stack.enter_async_context(self.running())
             except Exception as error:  # noqa: BLE001 - told to the server, which stops
-                self.house.log.error("start_failed", error=f"{type(error).__name__}: {error}")
+                self.services.log.error("start_failed", error=f"{type(error).__name__}: {error}")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             await send({"type": "lifespan.startup.complete"})
@@ -211,19 +229,19 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The house opened, and its background work under way."""
-        settings = self.house.settings
-        async with self.house.metrics.shown(several=settings.workers > 1), opened(self.house):
+        """The services opened, and the background work under way."""
+        settings = self.services.settings
+        async with self.services.metrics.shown(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
-                listen(settings.metrics_listen, self.house.metrics.registry)
-            self.house.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
+                listen(settings.metrics_listen, self.services.metrics.registry)
+            self.services.metrics.runs(__version__, HEAD, "postgresql" if settings.on_postgres else "sqlite")
             jobs = [
-                asyncio.create_task(sweeping.run(self.house), name="sweeping"),
-                asyncio.create_task(mail_queue.run(self.house), name="mail-queue"),
-                asyncio.create_task(domain_watch.run(self.house), name="domain-checks"),
+                asyncio.create_task(background_jobs.run(self.services), name="sweeping"),
+                asyncio.create_task(self.services.mail_queue.run(), name="mail-queue"),
+                asyncio.create_task(watch.run(self.services), name="domain-checks"),
             ]
             settle_garbage()
-            self.house.log.info("started", pid=os.getpid(), hashing=self.house.hasher.build)
+            self.services.log.info("started", pid=os.getpid(), hashing=self.services.hasher.build)
             try:
                 yield
             finally:
@@ -261,6 +279,6 @@ def _leave_with_the_parent() -> None:
 def create() -> Application:
     """What each web process runs: settings from the environment."""
     _leave_with_the_parent()
-    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the house out
+    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the services out
         settle_garbage()
-    return Application(build_house(load()))
+    return Application(build_services(load()))

@@ -1,67 +1,36 @@
-"""House (per process), Context (per request) and Caller: what every verb gets first. Knows no web framework."""
+"""What is known of a request, and who makes it. The domain takes these; it names neither the services nor HTTP."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from manifest_auth.clock import Clock, Random
-from manifest_auth.settings import Settings
-
-if TYPE_CHECKING:  # the floors above: the house holds them, this floor only names their types
-    from structlog.typing import FilteringBoundLogger
-
-    from manifest_auth.admins import AdminRange
-    from manifest_auth.claims import DomainRecords
-    from manifest_auth.files import Keeper
-    from manifest_auth.licence import Gate
-    from manifest_auth.mail import Mail
-    from manifest_auth.metrics import Metrics
-    from manifest_auth.microsoft import Microsoft
-    from manifest_auth.oidc import Client as OidcClient
-    from manifest_auth.outgoing import Outgoing
-    from manifest_auth.passwords import Hasher
-    from manifest_auth.refusals import Refusals
-    from manifest_auth.sealing import Sealer
-    from manifest_auth.sessions import Principals
-    from manifest_auth.sign_in.entra import EntraTokens
-    from manifest_auth.sign_in.saml_threads import SamlThreads
-    from manifest_auth.store import Store, TenantStore
-    from manifest_auth.tokens import KeyRing, VerifiedTokens
+from manifest_auth.runtime.clock import Clock
 
 
-@dataclass(slots=True)
-class House:
-    """What lives as long as the process. Built once, in ``app.py``."""
+class Origin(NamedTuple):
+    """Who acts, when (milliseconds since 1970) and from where, as the audit trail has it."""
 
-    settings: Settings
-    clock: Clock
-    random: Random
-    log: FilteringBoundLogger
-    metrics: Metrics
-    store: Store
-    sealer: Sealer
-    hasher: Hasher
-    keys: KeyRing
-    verified: VerifiedTokens
-    principals: Principals
-    admin_range: AdminRange
-    licence: Gate
-    outgoing: Outgoing
-    oidc: OidcClient
-    microsoft: Microsoft
-    entra: EntraTokens
-    saml_threads: SamlThreads
-    files: Keeper
-    mail: Mail
-    domain_records: DomainRecords
-    refusals: Refusals
-    started_at: int  # when this process built it
+    at: int
+    actor: str
+    address: str
+    request_id: str
+
+    @property
+    def origin(self) -> Origin:
+        return self
+
+
+class Acting(Protocol):
+    """Whatever has an origin: a request, or the command line's :class:`Origin` itself."""
+
+    @property
+    def origin(self) -> Origin: ...
 
 
 @dataclass(slots=True, frozen=True)
 class Anonymous:
-    """Nobody: no credential was shown, or the route asks for none."""
+    """No credential was shown, or the route asks for none."""
 
     @property
     def actor(self) -> str:
@@ -110,36 +79,33 @@ ANONYMOUS = Anonymous()
 
 
 @dataclass(slots=True)
-class Context:
-    """One request: who asks, from where, and the house to do it with."""
+class Request:
+    """Who asks, and from where. ``address``: of the caller, as text; ``user_agent``: as the caller sends it."""
 
-    house: House
+    clock: Clock
     request_id: str
     address: str
     user_agent: str
-    caller: Caller = ANONYMOUS
-    renewed_cookie: str = ""  # the session cookie whose idle time this request started anew
-    loaded: dict[Any, Any] = field(default_factory=dict)  # what GraphQL read for this request
-    license_warning: str = ""  # what the answer says of the licence, see the front door
-    mail_until: float | None = None  # until when all letters of this request must be gone, see mail.Mail
+    caller: Caller
+    mail_until: float | None = None  # the loop's time until which the request waits for its e-mails
 
     @property
     def now(self) -> int:
-        return self.house.clock.now_ms()
+        """Milliseconds since 1970."""
+        return self.clock.now_ms()
 
     @property
-    def store(self) -> TenantStore:
-        """The store, bound to the tenant of the signed-in user."""
-        return self.house.store.of(self.user.tenant_id)
+    def origin(self) -> Origin:
+        return Origin(self.now, self.caller.actor, self.address, self.request_id)
 
     @property
     def user(self) -> UserCaller:
-        """The signed-in user. Only behind a route that lets nobody else in."""
+        """The signed-in user. Only behind a route that admits users alone."""
         assert isinstance(self.caller, UserCaller)
         return self.caller
 
     @property
     def admin(self) -> AdminCaller:
-        """The signed-in system admin. Only behind a route that lets nobody else in."""
+        """The signed-in system admin. Only behind a route that admits system admins alone."""
         assert isinstance(self.caller, AdminCaller)
         return self.caller

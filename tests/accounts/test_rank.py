@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import accounts, users
-from manifest_auth.accounts import Draft, rank
+from manifest_auth import accounts
+from manifest_auth.accounts import Draft, rank, users
 from manifest_auth.audit import Origin
-from manifest_auth.context import AdminCaller, Context, UserCaller
+from manifest_auth.context import AdminCaller, UserCaller
 from manifest_auth.errors import Forbidden
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.house import App
@@ -21,24 +22,28 @@ from tests.support.people import set_roles
 
 VIEWER = Role.VIEWER.bit
 #: Every verb, done to the user of that number.
-VERBS: dict[str, Callable[[TenantUnit, Context, int], Any]] = {
-    "add": lambda unit, ctx, _: accounts.add(unit, ctx, Draft("new@engines.example", VIEWER)),
-    "change": lambda unit, ctx, user: accounts.change(unit, ctx, user, {"title": "x"}),
-    "set_roles": lambda unit, ctx, user: accounts.set_roles(unit, ctx, user, VIEWER),
+VERBS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
+    "add": lambda unit, ctx, _: accounts.add(
+        unit, ctx, ctx.services.account_tools, Draft("new@engines.example", VIEWER)
+    ),
+    "change": lambda unit, ctx, user: accounts.change(unit, ctx, ctx.services.account_tools, user, {"title": "x"}),
+    "set_roles": lambda unit, ctx, user: accounts.set_roles(unit, ctx, ctx.services.account_tools, user, VIEWER),
     "deactivate": lambda unit, ctx, user: accounts.deactivate(unit, ctx, user),
-    "restore": lambda unit, ctx, user: accounts.restore(unit, ctx, user),
+    "restore": lambda unit, ctx, user: accounts.restore(unit, ctx, ctx.services.account_tools, user),
     "end_sessions": lambda unit, ctx, user: accounts.end_sessions(unit, ctx, user),
-    "invite": lambda unit, ctx, user: accounts.invite(unit, ctx, user),
-    "start_reset": lambda unit, ctx, user: accounts.start_reset(unit, ctx, user, by_password=True),
+    "invite": lambda unit, ctx, user: accounts.invite(unit, ctx, ctx.services.account_tools, user),
+    "start_reset": lambda unit, ctx, user: accounts.start_reset(
+        unit, ctx, ctx.services.account_tools, user, by_password=True
+    ),
     "managed": lambda unit, ctx, user: accounts.managed(unit, ctx, user),
 }
 
 
-def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> Context:
+def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> RequestContext:
     """A request that came in while its user had these roles."""
     mask = sum(role.bit for role in roles)
     caller = UserCaller("s", tenant_id, "c", "C", "{}", user_id, "e", "", "", "", mask, "password", 0, False)
-    return Context(app.house, "r", "192.0.2.1", "", caller)
+    return RequestContext(app.services, "r", "192.0.2.1", "", caller)
 
 
 @pytest.fixture(scope="module")
@@ -69,30 +74,32 @@ async def test_who_may_manage_nobody_any_more_does_nothing(
 ) -> None:
     ctx = request_of(app, world["tenant"], world[who], Role.ADMIN)
     with pytest.raises(Forbidden):
-        await app.house.store.of(world["tenant"]).write(lambda unit: VERBS[verb](unit, ctx, world["victim"]))
+        await app.services.store.of(world["tenant"]).write(lambda unit: VERBS[verb](unit, ctx, world["victim"]))
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "add"])
 async def test_who_is_no_admin_any_more_touches_no_admin(app: App, world: dict[str, int], verb: str) -> None:
     ctx = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN)
     with pytest.raises(Forbidden, match="Admin's account"):
-        await app.house.store.of(world["tenant"]).write(lambda unit: VERBS[verb](unit, ctx, world["boss"]))
+        await app.services.store.of(world["tenant"]).write(lambda unit: VERBS[verb](unit, ctx, world["boss"]))
 
 
 async def test_who_is_no_admin_any_more_makes_none(app: App, world: dict[str, int]) -> None:
-    ctx, store = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN), app.house.store.of(world["tenant"])
+    ctx, store = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN), app.services.store.of(world["tenant"])
     draft = Draft("boss-2@engines.example", Role.ADMIN.bit)
     with pytest.raises(Forbidden, match="role Admin"):
-        await store.write(lambda unit: accounts.add(unit, ctx, draft))
+        await store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
     with pytest.raises(Forbidden, match="role Admin"):
-        await store.write(lambda unit: accounts.set_roles(unit, ctx, world["victim"], Role.ADMIN.bit))
+        await store.write(
+            lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, world["victim"], Role.ADMIN.bit)
+        )
     assert await store.read(lambda unit: users.find_by_email(unit, draft.email)) is None
 
 
 async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is_asked(
     app: App, world: dict[str, int]
 ) -> None:
-    ctx, store = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN), app.house.store.of(world["tenant"])
+    ctx, store = request_of(app, world["tenant"], world["was_boss"], Role.ADMIN), app.services.store.of(world["tenant"])
     admin = Role.ADMIN.bit
     for before, after in ((0, admin), (admin, 0), (admin | VIEWER, VIEWER), (VIEWER, admin | VIEWER)):
         with pytest.raises(Forbidden, match="role Admin"):
@@ -102,14 +109,15 @@ async def test_who_is_no_admin_neither_gives_nor_takes_the_role_whatever_else_is
 
 
 async def test_system_admins_and_the_command_line_stand_above(app: App, world: dict[str, int]) -> None:
-    store = app.house.store.of(world["tenant"])
-    admin = Context(app.house, "r", "192.0.2.1", "", AdminCaller("s", 1, "root"))
+    store = app.services.store.of(world["tenant"])
+    admin = RequestContext(app.services, "r", "192.0.2.1", "", AdminCaller("s", 1, "root"))
+    tools = app.services.account_tools._replace(seats=UNCOUNTED)
     line = Origin(app.clock.ms, "system", "", "command-line")
-    everybody: tuple[Context | Origin, ...] = (admin, line)
+    everybody: tuple[RequestContext | Origin, ...] = (admin, line)
     for number, who in enumerate(everybody):
         draft = Draft(f"made-{number}@engines.example", Role.ADMIN.bit)
         made = await store.write(
-            lambda unit: accounts.add(unit, who, draft, counter=UNCOUNTED)  # noqa: B023 - awaited at once
+            lambda unit: accounts.add(unit, who, tools, draft)  # noqa: B023 - awaited at once
         )
         assert made.roles == Role.ADMIN.bit
     assert (await store.write(lambda unit: accounts.managed(unit, line, world["boss"]))).id == world["boss"]

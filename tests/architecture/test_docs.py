@@ -9,11 +9,12 @@ import pytest
 from msgspec import inspect
 
 from manifest_auth import errors
+from manifest_auth.api.graphql import limits as graphql_limits
 from manifest_auth.audit import Event
 from manifest_auth.cli.reference import stale
-from manifest_auth.errors import REFUSALS, Refusal
-from manifest_auth.graphql import limits as graphql_limits
-from manifest_auth.settings import Settings
+from manifest_auth.errors import REFUSALS, Conflict, NoSeat, Refusal
+from manifest_auth.runtime.metrics import metrics
+from manifest_auth.runtime.settings import Settings
 from tests.architecture import links
 from tests.architecture.links import ROOT
 from tests.architecture.pages import DOCS
@@ -64,7 +65,8 @@ def test_every_setting_says_what_it_does() -> None:
 
 def test_the_list_of_refusals_is_closed_and_every_one_is_explained() -> None:
     declared = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refusal)}
-    assert declared - {Refusal} == set(REFUSALS)
+    assert declared - {Refusal, NoSeat} == set(REFUSALS)
+    assert NoSeat.code == Conflict.code  # to a caller it is a Conflict like any other
     assert len({refusal.code for refusal in REFUSALS}) == len(REFUSALS)
     for refusal in REFUSALS:
         assert refusal.sentence
@@ -81,7 +83,7 @@ def test_every_audit_event_is_explained() -> None:
 
 
 def test_every_metric_is_explained() -> None:
-    source = (ROOT / "src" / "manifest_auth" / "metrics" / "metrics.py").read_text("utf-8")
+    source = Path(metrics.__file__).read_text("utf-8")
     names = set(re.findall(r'"(manifest_[a-z_]+)"', source))
     explained = (DOCS / "operations.md").read_text("utf-8")
     assert names
@@ -100,11 +102,17 @@ def test_every_test_that_the_security_page_names_exists() -> None:
     assert sorted(named - there) == []
 
 
-def test_every_file_that_the_sign_in_page_names_exists() -> None:
-    text = (DOCS / "how-sign-in-works.md").read_text("utf-8")
-    named = set(re.findall(r"`([a-z_/]+\.py)`", text))
-    assert named
-    assert {name for name in named if not (ROOT / "src" / "manifest_auth" / name).exists()} == set()
+def test_every_file_and_folder_of_the_source_that_the_pages_name_exists() -> None:
+    """By its path below ``src/manifest_auth`` or from the root; a file of tests by its name alone."""
+    places = (ROOT / "src" / "manifest_auth", ROOT, ROOT / "bench")
+    missing = {
+        (page.name, name)
+        for page in links.pages()
+        if page.name != "CHANGELOG.md"
+        for name in re.findall(r"`((?:\w+/)+|(?:\w+/)*\w+\.py)`", page.read_text("utf-8"))
+        if not any((place / name).exists() for place in places) and not re.match(r"test_\w+\.py$", name)
+    }
+    assert missing == set()
 
 
 def test_every_symbol_that_the_sign_in_page_names_stands_in_its_file() -> None:

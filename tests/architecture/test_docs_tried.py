@@ -13,16 +13,18 @@ import msgspec
 import pytest
 from graphql import parse, validate
 
-from manifest_auth.admin.provider_models import ProviderBody
-from manifest_auth.admin.provider_wire import draft_of, merged
+from manifest_auth.api import connector
+from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
 from manifest_auth.cli.main import parser
-from manifest_auth.graphql.schema import SCHEMA
-from manifest_auth.microsoft import CLOUDS
-from manifest_auth.operations import connector
-from manifest_auth.providers import DynamicsSettings, EntraSettings
-from manifest_auth.sign_in import dynamics
-from manifest_auth.web import RouteTable, convert
+from manifest_auth.http import RouteTable
+from manifest_auth.operations.providers.drafts import draft_of, merged
+from manifest_auth.operations.providers.models import ProviderBody
+from manifest_auth.protocols.microsoft import CLOUDS
+from manifest_auth.sign_in.providers import dynamics
+from manifest_auth.sign_in.providers.dynamics import DynamicsSettings
+from manifest_auth.sign_in.providers.entra import EntraSettings
+from manifest_auth.text.models import convert
 from tests.architecture import pages
 from tests.architecture.links import ROOT
 
@@ -35,9 +37,9 @@ def test_the_bodies_on_the_pages_of_providers_are_what_the_server_takes() -> Non
     seen = set()
     for page, body in pages.provider_bodies():
         settings = merged(None, draft_of(convert(body, ProviderBody)))
-        assert settings.kind == MICROSOFT.get(page, "oidc")
-        own = getattr(settings, settings.kind)
-        told = {name for part in (body, body[settings.kind]) for name in part} - {"name", "displayName", "clientSecret"}
+        own = settings.own
+        assert own.kind == MICROSOFT.get(page, "oidc")
+        told = {name for part in (body, body[own.kind]) for name in part} - {"name", "displayName", "clientSecret"}
         known = {field.encode_name for kind in (settings, own) for field in msgspec.structs.fields(kind)}
         assert told <= known, page
         if isinstance(own, DynamicsSettings):

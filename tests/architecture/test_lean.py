@@ -11,8 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from manifest_auth.passwords import builds, worker
+from manifest_auth.runtime.hashing import builds, worker
 from manifest_auth.store.migrate import upgrade
+from tests.architecture.links import ROOT
 from tests.support.house import the_keys
 
 #: Library → what it is for.
@@ -28,10 +29,10 @@ ON_DEMAND = {
     "httpcore2": "calls to providers",
     "joserfc": "ES256 and the keys of providers; HS256 is the HMAC of the standard library",
     "lxml": "SAML",
-    "manifest_auth.graphql.running": "the first query",
+    "manifest_auth.api.graphql.execution": "the first query",
     "manifest_auth.operations.backup": "a command",
     "manifest_auth.operations.doctor": "a command",
-    "manifest_auth.operations.reencrypting": "a command",
+    "manifest_auth.operations.reencrypt": "a command",
     "manifest_auth.operations.restore": "a command",
     "publicsuffixlist": "a claim on a domain",
     "pyotp": "second factors",
@@ -45,12 +46,12 @@ _SERVE = """
 import asyncio, sys
 from manifest_auth.app import create, opened
 from manifest_auth.cli.main import parser
-from manifest_auth import serving
+from manifest_auth.http import uvicorn_server
 
 parser("serve").parse_args(["serve"])
 
 async def start():
-    async with opened(create().house, hashing=False):
+    async with opened(create().services, hashing=False):
         print(*sys.modules)
 
 asyncio.run(start())
@@ -58,7 +59,7 @@ asyncio.run(start())
 
 
 def _loaded(program: str, folder: Path) -> set[str]:
-    environment = {"PATH": os.environ["PATH"], "MANIFEST_DATA_DIR": str(folder)}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "MANIFEST_DATA_DIR": str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60, check=True
     )

@@ -9,8 +9,8 @@ import pytest
 
 KIB = 1024
 LIMITS = {
-    "graphql.arguments": {"MOST": 100},
-    "graphql.limits": {
+    "api.graphql.arguments": {"MOST": 100},
+    "api.graphql.limits": {
         "MAX_LENGTH": 32 * KIB,
         "MAX_TOKENS": 2000,
         "MAX_DEPTH": 12,
@@ -28,21 +28,21 @@ LIMITS = {
     },
     "licence.gate": {"SKEW_MS": 5 * 60_000},
     "licence.licence": {"MAX_LENGTH": 8 * KIB},
-    "microsoft.tokens": {"MAX_LENGTH": 16 * KIB, "SKEW_S": 60},
-    "oidc.id_token": {"MAX_LENGTH": 16 * KIB, "MAX_SUBJECT": 255, "SKEW_S": 60},
-    "oidc.kept": {"MOST": 1000},
-    "oidc.keys": {"MOST": 100},
-    "passwords.rules": {"MOST": 256},
+    "protocols.microsoft.tokens": {"MAX_LENGTH": 16 * KIB, "SKEW_S": 60},
+    "protocols.oidc.id_token": {"MAX_LENGTH": 16 * KIB, "MAX_SUBJECT": 255, "SKEW_S": 60},
+    "protocols.oidc.cache": {"MOST": 1000},
+    "protocols.oidc.keys": {"MOST": 100},
+    "accounts.password_rules": {"MOST": 256},
     "providers.providers": {"MOST": 50},
-    "refusals": {"MOST": 10_000},
-    "saml.document": {"LARGEST": 256 * KIB},
-    "saml.times": {"SKEW_MS": 60_000},
+    "audit.refusals": {"MOST": 10_000},
+    "protocols.saml.document": {"LARGEST": 256 * KIB},
+    "protocols.saml.times": {"SKEW_MS": 60_000},
     "sessions.principals": {"MOST": 50_000},
-    "sign_in.codes": {"LIFE_MS": 60_000},
-    "sign_in.entra_judge": {"KEEP_MS": 5 * 60_000},
-    "sign_in.flows": {"LIFE_S": 600},
-    "tokens.access": {"MAX_LENGTH": 8 * KIB, "SKEW_S": 60, "MOST": 20_000},
-    "trail_heads": {"MOST_DOUBTS": 8},
+    "sign_in.exchange_codes": {"LIFE_MS": 60_000},
+    "sign_in.providers.entra_verify": {"KEEP_MS": 5 * 60_000},
+    "throttle.anonymous_limits": {"FLOW_LIFE_S": 600},
+    "sessions.tokens.access": {"MAX_LENGTH": 8 * KIB, "SKEW_S": 60, "MOST": 20_000},
+    "audit.chain_macs": {"MOST_DOUBTS": 8},
 }
 
 

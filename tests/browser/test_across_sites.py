@@ -20,7 +20,7 @@ from zlib import decompress
 import pytest
 from lxml import etree
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from tests.browser import tls
 from tests.browser.chromium import page_after
 from tests.support.oidc_op import provider

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from tests.browser.driver import Chromium
 from tests.support.managing import INVITE, NEW, RESET
 from tests.support.oidc_op import provider

@@ -14,8 +14,8 @@ import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
 from manifest_auth.cli.main import parser
-from manifest_auth.metrics import Call, CallResult, Metrics
-from manifest_auth.settings import Settings
+from manifest_auth.runtime.metrics import Call, CallResult, Metrics
+from manifest_auth.runtime.settings import Settings
 from tests.architecture.links import ROOT
 from tests.interop.peers import install
 

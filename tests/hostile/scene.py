@@ -6,7 +6,6 @@ with what its author would hold: one client's own people, provider, directory an
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ from typing import Any
 
 from tests.interop.microsoft.world import World
 from tests.support.accounts import new_user
+from tests.support.addresses import quiet
 from tests.support.crew import Crew
 from tests.support.house import PASSWORD, App, Reply
 from tests.support.mail_server import MailServer, Received
@@ -61,7 +61,7 @@ class Party:
     async def add(self, by: str = "Admin", **members: Any) -> Reply:
         """A provider that this client's own people save."""
         who = self.admin if by == "Admin" else self.user_admin
-        body = {"name": f"idp-{next(_numbers)}", "returnAddresses": [RETURN_TO], **members}
+        body = {"name": f"own-{next(_numbers)}", "returnAddresses": [RETURN_TO], **members}
         return await self.app.post("/api/client/providers", body, token=who.token)
 
 
@@ -114,10 +114,7 @@ class Scene:
 
     async def letters_to(self, email: str) -> list[Received]:
         """The e-mails that came to an address, once no more are on their way."""
-        seen = -1
-        while seen < len(self.mail.letters):
-            seen = len(self.mail.letters)
-            await asyncio.sleep(0.15)
+        await quiet(self.app)
         return [one for one in self.mail.letters if email in one.recipients]
 
     async def user(self, party: Party | None = None, email: str = "", **members: Any) -> tuple[int, str]:

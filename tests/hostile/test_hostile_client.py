@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from manifest_auth.settings import Settings
+from manifest_auth.runtime.settings import Settings
 from tests.hostile import callbacks, directories, domains, people, planted, trusted
 from tests.hostile.scene import ATTACKS, scene_in
 from tests.interop.microsoft.world import World, world_on

@@ -12,9 +12,9 @@ from typing import Any
 
 import httpx2
 
-from manifest_auth.app import build_house, opened
+from manifest_auth.app import build_services, opened
 from manifest_auth.operations import demo
-from manifest_auth.settings import load
+from manifest_auth.runtime.settings import load
 from tests.kills import actors
 from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger, Lost
@@ -37,8 +37,8 @@ def chance_of(seed: str) -> random.Random:
 async def filled(url: str) -> None:
     """Makes the store, with the demo's people in it."""
     settings = load({**FAST, "MANIFEST_DATABASE_URL": url, "MANIFEST_DEMO_PASSWORD": DEMO_PASSWORD})
-    async with opened(build_house(settings)) as house:
-        await demo.fill(house)
+    async with opened(build_services(settings)) as services:
+        await demo.fill(services)
 
 
 def victims(folder: Path, url: str, count: int, **given: str) -> list[Victim]:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth import trail
-from manifest_auth.clock import Random
-from manifest_auth.sealing import Macs, secret_keys
-from manifest_auth.settings import load
+from manifest_auth import audit
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Macs, secret_keys
+from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate, open_store
 from tests.kills import actors, marks, used_stores
 from tests.kills.crowd import Crowd
@@ -54,8 +54,15 @@ class Round:
 
     def stage(self, victim: Victim) -> str:
         """How far its upgrade had come."""
+        return self._mark(victim).partition(" ")[0]
+
+    def _mark(self, victim: Victim) -> str:
         path = Path(victim.given[marks.VARIABLE])
         return path.read_text() if path.exists() else ""
+
+    def statements(self, victim: Victim) -> int:
+        """Of how many its upgrade was."""
+        return int(self._mark(victim).partition(" ")[2])
 
     async def until(self, *stages: str) -> Victim:
         """The one of those running whose upgrade has come so far."""
@@ -66,21 +73,24 @@ class Round:
             await asyncio.sleep(0.001)
 
     async def kill(self, moment: str, times: Times) -> str:
-        """Kills somebody at a moment. How far the upgrade had come: `begun` is inside of it; `over`: the command was
-        done before, and nobody was killed."""
+        """Kills somebody at a moment. How far the upgrade had come: `begun` and `stopped` are inside of it; `over`: the
+        command was done before, and nobody was killed."""
         chance, [first, second] = self.crowd.chance, self.nodes
+        if moment == "inside":
+            marks.stop_at(self.folder, chance.randint(1, times.statements))
         victim = self.upgrade if chance.random() < 0.2 and self.used is not None else first
         victim.start()
         if victim is first and chance.random() < 0.3:
             second.start()
         if moment == "inside":
-            victim = await asyncio.wait_for(self.until("begun", "made"), 60)
-            await asyncio.sleep(chance.uniform(0, times.upgrade * 0.8))
+            victim = await asyncio.wait_for(self.until("stopped"), 60)
         else:
             await asyncio.sleep(chance.uniform(0, times.start))
         if victim.status() is not None or not victim.kill(may_be_done=victim is self.upgrade):
             return "over"
-        times.learn(moment, stage := self.stage(victim))
+        stage = self.stage(victim)
+        if moment != "inside":
+            times.learn(stage)
         return stage
 
     async def next_start(self) -> Victim:
@@ -103,33 +113,28 @@ class Round:
         store = open_store(self.url, 2, macs=Macs(secret_keys(loaded, Random(), make=False)))
         await store.open()
         try:
-            for verdict in await trail.verify_all(store, lambda _: None, {}):
+            for verdict in await audit.verify_all(store, lambda _: None, {}):
                 assert verdict.faults == [], (self.used, verdict)
         finally:
             await store.close()
 
 
 class Times:
-    """How long a start takes here, and the upgrade in it; in seconds."""
+    """How many seconds a start takes here, and of how many statements the upgrade in it is."""
 
     def __init__(self) -> None:
-        self.start, self.upgrade = 0.5, 0.1
+        self.start, self.statements = 0.5, 0
 
-    def learn(self, moment: str, stage: str) -> None:
+    def learn(self, stage: str) -> None:
         """A machine is now fast, now slow: moments come later after a kill that came early, and the reverse."""
-        if moment == "inside":
-            self.upgrade *= 1.2 if stage == "begun" else 0.6
-        else:
-            self.start *= 0.8 if stage == "made" else 1.2
+        self.start *= 0.8 if stage == "made" else 1.2
 
     async def measure(self, one: Round) -> None:
         [node, _] = one.nodes
         began = time.monotonic()
         node.start()
-        await one.until("begun", "made")
-        begun = time.monotonic()
         await one.until("made")
-        self.upgrade = time.monotonic() - begun
+        self.statements = one.statements(node)
         await until_ready(node)
         self.start = (time.monotonic() - began) * 1.1
 
@@ -158,7 +163,7 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
                 times[schema] = Times()
                 await times[schema].measure(one)
             else:
-                behind = stages["begun"] < 0.5 * stages.total()
+                behind = stages["begun"] + stages["stopped"] < 0.5 * stages.total()
                 moment = "inside" if behind or chance.random() < 0.5 else "whenever"
                 stages[await one.kill(moment, times[schema])] += 1
                 await one.next_start()
@@ -170,8 +175,8 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
                     victim.kill()
             if kind == "postgresql":
                 used_stores.drop(url, postgres)
-    print(f"{stages}, {[(s, round(t.start, 2), round(t.upgrade, 2)) for s, t in times.items()]}")
-    assert stages["begun"] >= KILLS * 0.3, "few kills hit an upgrade"
+    print(f"{stages}, {[(s, round(t.start, 2), t.statements) for s, t in times.items()]}")
+    assert stages["begun"] + stages["stopped"] >= KILLS * 0.3, "few kills hit an upgrade"
 
 
 async def _address(kind: str, folder: Path, used: UsedStore | None, postgres: Postgres) -> str:

@@ -57,14 +57,13 @@ async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_
     [node] = victims(tmp_path, url, 1)
     chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
     killed: Counter[str] = Counter()
-    answered_between = 0
     # A commit whose answer was lost may stand, so those who are told to come back are in doubt like those cut off.
     async with at_work(url, [node], chance, allowed=frozenset({"OVERLOADED"})) as crowd:
         await until_successes(crowd, 20)
         for number in range(1, KILLS + 1):
-            before, crowd.ledger.round = crowd.successes, number
+            crowd.ledger.round = number
+            await until_successes(crowd, 1)  # which this kill could lose
             await at_a_moment(crowd)
-            answered_between += crowd.successes > before
             what = chance.choice(VICTIMS)
             await kill(what, own_postgres, url)
             killed[what] += 1
@@ -79,7 +78,6 @@ async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_
         node.stop()
         await the_chain_verifies(tmp_path, url)
     assert killed.total() == KILLS
-    assert answered_between > KILLS * 0.8
     assert set(crowd.cut) == {"OVERLOADED"}, "the server itself was away"
     assert crowd.cut.total() > KILLS, "few clients were at work when the kills came"
     print(f"{killed} {crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {crowd.cut}")

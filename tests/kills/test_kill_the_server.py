@@ -75,19 +75,18 @@ async def test_the_server_is_killed_again_and_again(kind: str, tmp_path: Path, p
     nodes = victims(tmp_path, url, 2)
     chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
     moments: Counter[str] = Counter()
-    answered_between, before, took = 0, 0, 0.5
+    took = 0.5
     async with at_work(url, nodes, chance) as crowd:
         await until_successes(crowd, 20)
         for number in range(1, KILLS + 1):
             killed, moment = nodes if chance.random() < 0.3 else [chance.choice(nodes)], chance.choice(MOMENTS)
             crowd.ledger.round = number
+            await until_successes(crowd, 1)  # which this kill could lose
             await killed_at(moment, crowd, killed, took)
             moments[moment] += 1
             start_all(killed)
             took = max([await until_ready(node) for node in killed])
             await look(crowd, url, killed[0].base)
-            answered_between += crowd.successes > before
-            before = crowd.successes
         await until_successes(crowd, 20)
         await crowd.end()
         await look(crowd, url, nodes[0].base)
@@ -95,7 +94,6 @@ async def test_the_server_is_killed_again_and_again(kind: str, tmp_path: Path, p
             node.stop()
         await the_chain_verifies(tmp_path, url)
     assert moments.total() == KILLS
-    assert answered_between > KILLS * 0.8, "most kills came when nothing had been answered since the one before"
     assert crowd.cut.total() > KILLS, "few clients were at work when the kills came"
     print(f"{moments} {crowd.successes} successes, {crowd.ledger.size} of them proved, cut: {crowd.cut}")
 
@@ -128,7 +126,7 @@ async def test_of_several_web_processes_one_or_the_one_above_them_is_killed(tmp_
 
 async def nobody_answers(node: Victim) -> None:
     """Those below the one that was killed have ended. One that was just being started may keep the port a little."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     async with httpx2.AsyncClient() as http:
         while True:
             try:

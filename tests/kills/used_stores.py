@@ -16,8 +16,8 @@ import asyncpg
 from sqlalchemy import Connection, MetaData, insert, text
 
 from manifest_auth import audit
-from manifest_auth.trail_heads import Head, made
-from tests.storage import old_stores
+from manifest_auth.audit.chain_macs import Head, made
+from tests.store import old_stores
 from tests.support.house import MACS
 from tests.support.postgres import Postgres
 

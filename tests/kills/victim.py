@@ -28,7 +28,8 @@ from tests.support.server import environment
 KILLS = int(os.environ.get("MANIFEST_TEST_KILLS", "50"))
 _PR_SET_PDEATHSIG = 1
 _FORKS = multiprocessing.get_context("forkserver")
-_LOADED = """tests.kills.victim tests.kills.marks manifest_auth.serving alembic.command asyncpg sqlalchemy.ext.asyncio
+_LOADED = """tests.kills.victim tests.kills.marks manifest_auth.http.uvicorn_server
+    alembic.command asyncpg sqlalchemy.ext.asyncio
     uvicorn.loops.auto uvicorn.lifespan.on"""
 _FORKS.set_forkserver_preload(_LOADED.split())
 

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from manifest_auth.base64url import encode
 from manifest_auth.licence import Seats
 from manifest_auth.licence.licence import VERSION
+from manifest_auth.text.base64url import encode
 from tests.licence.desk import DAY, STRANGER, VENDOR, install, key, licence, state
 from tests.support.house import App
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import select
 
-from manifest_auth.app import build_house, opened
+from manifest_auth.app import build_services, opened
 from manifest_auth.audit import INSTALLATION
 from manifest_auth.licence import Seats, State
 from manifest_auth.operations import demo
-from manifest_auth.settings import load
+from manifest_auth.runtime.settings import load
 from manifest_auth.store import bound
 from manifest_auth.store.tables import audit_events
 from tests.licence.desk import DAY, PUBLIC, install, key, on_premise
@@ -72,7 +72,7 @@ async def test_while_one_takes_the_place_of_another_nobody_is_refused(premise: A
 async def test_every_install_is_in_the_trail_with_what_it_grants(premise: App) -> None:
     await install(premise, key(premise, id="L-7", seats=Seats(1, 2, 3), revokes=("L-6",)))
     await install(premise, key(premise, id="L-6"))
-    rows: list[Any] = await premise.house.store.of(INSTALLATION).read(
+    rows: list[Any] = await premise.services.store.of(INSTALLATION).read(
         lambda unit: unit.all(
             bound(select(audit_events.c.event, audit_events.c.detail).order_by(audit_events.c.sequence))
         )
@@ -90,9 +90,9 @@ async def test_the_demo_fills_a_store_without_a_licence_and_counts_from_then_on(
     url = f"sqlite:///{tmp_path / 'demo.db'}"
     settings = {**FAST, "MANIFEST_DATA_DIR": str(tmp_path), "MANIFEST_DATABASE_URL": url,
                 "MANIFEST_DEPLOYMENT": "on-premise", "MANIFEST_LICENSE_PUBLIC_KEY": PUBLIC}  # fmt: skip
-    async with opened(build_house(load(settings))) as house:
-        assert await demo.fill(house)
-        found = await house.licence.overview()
+    async with opened(build_services(load(settings))) as services:
+        assert await demo.fill(services)
+        found = await services.licence.overview()
         assert found.standing.state is State.MISSING
         assert found.used == Seats(full=6, operate=1, connect=1)
     async with on_premise(url) as app:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifest_auth.licence import NoSeat, Seats, seats
+from manifest_auth.errors import NoSeat
+from manifest_auth.licence import Seats, seats
 
 NUMBERS = st.builds(Seats, *[st.integers(0, 4)] * 3)
 NONE = 3  # the place of a user without any seat

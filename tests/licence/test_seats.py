@@ -12,9 +12,10 @@ import pytest
 from manifest_auth import accounts
 from manifest_auth.accounts import Draft
 from manifest_auth.audit import Origin
-from manifest_auth.licence import ALLOWED, Gate, NoSeat, Seats, free, seats
+from manifest_auth.errors import NoSeat
+from manifest_auth.licence import ALLOWED, Gate, Seats, free, seats
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import open_store
 from tests.interop.microsoft.world import World
 from tests.licence.desk import PUBLIC, install, key
@@ -126,19 +127,20 @@ async def test_twenty_at_once_over_two_processes_do_not_get_past(world: World, d
     app, client = world.app, await new_client(world.app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     await fit(app, connect=3)
-    other = open_store(database_url, 4, macs=Macs(app.house.sealer.keys))
+    other = open_store(database_url, 4, macs=Macs(app.services.sealer.keys))
     await other.open()
     try:
-        gates = [app.house.licence, Gate(app.house.settings, other, app.clock)]
+        gates = [app.services.licence, Gate(app.services.settings, other, app.clock)]
 
         async def create(number: int) -> bool:
-            store, gate = (app.house.store, other)[number % 2], gates[number % 2]
+            store, gate = (app.services.store, other)[number % 2], gates[number % 2]
+            tools = app.services.account_tools._replace(seats=gate)
             draft, by = (
                 Draft(f"user-{number}@{client}.example", Role.VIEWER.bit),
                 Origin(app.clock.ms, "system", "", ""),
             )
             try:
-                await store.of(tenant).write(lambda unit: accounts.add(unit, by, draft, counter=gate))
+                await store.of(tenant).write(lambda unit: accounts.add(unit, by, tools, draft))
             except NoSeat:
                 return False
             return True
@@ -273,16 +275,11 @@ async def test_without_a_licence_in_force_nobody_is_added(world: World) -> None:
 
 @pytest.mark.parametrize("kind", ALLOWED)
 async def test_a_seat_serves_the_roles_of_its_type_and_no_others(premise: App, kind: str) -> None:
-    await fit_of(premise, kind)
+    await fit(premise, **{kind: 100})
     for role in Role:
         body = {"email": f"{role.name.lower()}@x.example", "roles": [role.value]}
         reply = await premise.post("/api/admin/clients/acme/users", body, token=await premise.admin_token())
         assert (reply.status == 201) is (role in ALLOWED[kind]), role
-
-
-async def fit_of(app: App, kind: str) -> None:
-    """Seats for everybody there is, and many of one type."""
-    await fit(app, **{kind: 100})
 
 
 def test_the_least_type_that_allows_all_roles() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.licence import Seats, watch
+from manifest_auth.licence import Seats
+from manifest_auth.operations.licence_watch import watch
 from tests.licence.desk import DAY, PATH, install, key
 from tests.licence.seating import shown
 from tests.support.house import App
@@ -22,7 +23,7 @@ async def told(app: App, *, admin: bool = False) -> str | None:
 
 
 def sample(app: App, name: str, **labels: str) -> float | None:
-    return app.house.metrics.registry.get_sample_value(name, labels)
+    return app.services.metrics.registry.get_sample_value(name, labels)
 
 
 async def test_the_grace_time_is_told_with_every_answer(premise: App) -> None:
@@ -52,14 +53,14 @@ async def test_without_a_licence_system_admins_are_told(premise: App) -> None:
 
 
 async def test_metrics_say_how_many_days_and_seats_are_left(premise: App) -> None:
-    await watch(premise.house)
+    await watch(premise.services)
     assert sample(premise, "manifest_license_days_left") == 0
     assert sample(premise, "manifest_license_seats", type="full", count="used") == 10
     assert sample(premise, "manifest_license_seats", type="full", count="granted") == 0
     await install(premise, key(premise, expires_at=premise.clock.ms // 1000 + 10 * DAY, seats=Seats(**SEATS)))
     assert sample(premise, "manifest_license_days_left") == 10
     premise.clock.advance(12.5 * DAY)
-    await watch(premise.house)
+    await watch(premise.services)
     assert sample(premise, "manifest_license_days_left") == -2.5
     for kind, granted in SEATS.items():
         assert sample(premise, "manifest_license_seats", type=kind, count="granted") == granted
@@ -85,19 +86,19 @@ async def test_the_admin_plane_shows_all_that_is_granted_and_taken(premise: App)
 async def test_a_clock_set_back_is_told(premise: App) -> None:
     await install(premise, key(premise))
     premise.clock.advance(3 * DAY)
-    await watch(premise.house)
+    await watch(premise.services)
     assert (await shown(premise))["warning"] is None
     premise.clock.advance(-DAY)
-    premise.house.licence.said_set_back = False
-    await watch(premise.house)
-    assert premise.house.licence.said_set_back
+    premise.services.licence.said_set_back = False
+    await watch(premise.services)
+    assert premise.services.licence.said_set_back
     assert "the clock is behind" in (await shown(premise))["warning"]
 
 
 async def test_hosted_mode_asks_the_store_nothing_of_it(app: App) -> None:
     token = await app.admin_token()
     with counted_statements() as seen:
-        await watch(app.house)
+        await watch(app.services)
         body = {"email": "hosted@acme.example", "roles": ["Viewer"]}
         user = (await app.post("/api/admin/clients/acme/users", body, token=token)).data["id"]
         path = f"/api/admin/clients/acme/users/{user}"

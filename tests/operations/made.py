@@ -6,8 +6,8 @@ import hashlib
 import sqlite3
 from pathlib import Path
 
-from manifest_auth.files import path_of
-from manifest_auth.settings import Settings, load
+from manifest_auth.runtime.files import path_of
+from manifest_auth.runtime.settings import Settings, load
 from tests.support.commands import done
 
 BYTES = b"\x89PNG\r\n\x1a\n" + b"evidence" * 1000

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.files import path_of
 from manifest_auth.operations import backup
 from manifest_auth.operations.archive import MANIFEST, NotPossible
 from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
+from manifest_auth.runtime.files import path_of
 from manifest_auth.store import copying
 from tests.operations.made import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import done, run

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations import backup, unpacking
+from manifest_auth.operations import archive_read, backup
 from manifest_auth.operations.archive import MANIFEST, MOST_FILES, MOST_MANIFEST, NotPossible
 from manifest_auth.operations.restore import restore
 from manifest_auth.store import migrate
@@ -134,7 +134,7 @@ def test_what_cannot_be_restored_is_not_backed_up(
     with pytest.raises(NotPossible, match="2 uploaded files are more than the 1 of one backup"):
         backup.back_up(settings_of(made), tmp_path / "x.tar", quiet)
     monkeypatch.undo()
-    for module in (backup, unpacking):
+    for module in (backup, archive_read):
         monkeypatch.setattr(module, "MOST_MANIFEST", 100)
     with pytest.raises(NotPossible, match="more than 100"):
         backup.back_up(settings_of(made), tmp_path / "x.tar", quiet)

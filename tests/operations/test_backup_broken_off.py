@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.files import path_of
 from manifest_auth.operations import backup
 from manifest_auth.operations.archive import NotPossible
 from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
-from manifest_auth.own_folder import own_folder
+from manifest_auth.runtime.files import path_of
+from manifest_auth.runtime.temp_folder import own_folder
 from tests.operations.made import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import environment
 

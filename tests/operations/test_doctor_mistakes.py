@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.clock import Clock
-from manifest_auth.operations import doctor, doctor_clock
-from manifest_auth.operations.doctor import examine
-from manifest_auth.operations.doctor_address import address
-from manifest_auth.operations.doctor_places import unusable
-from manifest_auth.settings import load
-from tests.outgoing.test_names import certificate
+from manifest_auth.operations.doctor import clock, examine
+from manifest_auth.operations.doctor import run as doctor_run
+from manifest_auth.operations.doctor.address import address
+from manifest_auth.operations.doctor.places import unusable
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.settings import load
+from tests.runtime.outgoing.test_dns import certificate
 from tests.support.commands import done, environment, run
 from tests.support.house import SECRET_KEY
 from tests.support.oidc_socket import Answer, Asked, Socket
@@ -98,7 +98,7 @@ def test_a_secret_key_of_somebody_else(folder: Path) -> None:
     data = folder / "data"
     os.chown(data, NOBODY, NOBODY)
     settings = load({"MANIFEST_DATA_DIR": str(data)})
-    [[level, text]] = as_nobody(lambda: doctor._secret(settings))
+    [[level, text]] = as_nobody(lambda: doctor_run._secret(settings))
     key = data / "secret.key"
     assert (level, text) == (
         "bad", f"secret key: {key} belongs to root, and nobody cannot read it; run: chown nobody {key}",
@@ -177,7 +177,7 @@ class Wrong(Clock):
 
 async def test_a_clock_that_is_behind_what_was_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for seconds, is_bad in ((-20, False), (3600, False), (-3600, True)):
-        monkeypatch.setattr(doctor_clock, "Clock", lambda seconds=seconds: Wrong(seconds))
+        monkeypatch.setattr(clock, "Clock", lambda seconds=seconds: Wrong(seconds))
         found = [text for text in await findings(folder, "bad") if text.startswith("clock: ")]
         assert bool(found) == is_bad, seconds
         assert all("behind 20" in text and text.endswith("set it, better by NTP") for text in found)
@@ -185,8 +185,8 @@ async def test_a_clock_that_is_behind_what_was_recorded(folder: Path, monkeypatc
 
 def test_a_clock_in_the_far_future(monkeypatch: pytest.MonkeyPatch) -> None:
     for years, level in ((0, "ok"), (10, "ok"), (74, "bad"), (-30, "bad")):
-        monkeypatch.setattr(doctor_clock, "Clock", lambda years=years: Wrong(years * 31_556_952))
-        found, text = doctor_clock.plausible()
+        monkeypatch.setattr(clock, "Clock", lambda years=years: Wrong(years * 31_556_952))
+        found, text = clock.plausible()
         assert found == level, years
         assert text.startswith("clock: ")
 
@@ -239,7 +239,7 @@ async def test_a_clock_that_is_not_that_of_postgresql(
     given = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
     done(tmp_path, "client", "create", "initech", **given)
     for seconds, said in ((0, ""), (3600, "s ahead of PostgreSQL's; set both"), (-3600, "s behind PostgreSQL's")):
-        monkeypatch.setattr(doctor_clock, "Clock", lambda seconds=seconds: Wrong(seconds))
+        monkeypatch.setattr(clock, "Clock", lambda seconds=seconds: Wrong(seconds))
         found = [text for text in await findings(tmp_path, "bad", **given) if text.startswith("clock: ")]
         assert len(found) == bool(said)
         assert all(said in text for text in found)

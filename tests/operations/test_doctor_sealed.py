@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, update
 
-from manifest_auth import logs
-from manifest_auth.mail_queue import queue
-from manifest_auth.operations import doctor_sealed, reencrypting
-from manifest_auth.operations.doctor_sealed import sealed_findings
-from manifest_auth.operations.reencrypting import SEALED, Sealed
+from manifest_auth.operations import reencrypt
+from manifest_auth.operations.doctor import sealed
+from manifest_auth.operations.doctor.sealed import sealed_findings
+from manifest_auth.operations.reencrypt import SEALED, Sealed
+from manifest_auth.runtime import logs
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import providers as providers_table
-from tests.operations.test_reencrypting import add_as_it_is
+from tests.operations.test_reencrypt import add_as_it_is
 from tests.support.accounts import new_client
 from tests.support.commands import done, run
 from tests.support.house import App
@@ -33,7 +33,7 @@ OIDC = {"issuer": "https://idp.example", "clientId": "x", "clientSecret": "s3cre
 @pytest.fixture(autouse=True)
 def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
-    monkeypatch.setattr(queue, "due", lambda *_: [])
+    monkeypatch.setattr("manifest_auth.mail_queue.rows.due", lambda *_: [])
 
 
 def unseen(_what: str, _done: int) -> None:
@@ -43,20 +43,20 @@ def unseen(_what: str, _done: int) -> None:
 async def spoil(app: App, part: Sealed, count: int) -> None:
     """That many new rows whose value nobody sealed."""
     for _ in range(count):
-        await app.house.store.write(lambda unit: add_as_it_is(unit, part, app.ids.get("acme", 1), BROKEN))
+        await app.services.store.write(lambda unit: add_as_it_is(unit, part, app.ids.get("acme", 1), BROKEN))
 
 
 async def clear(app: App, part: Sealed) -> None:
     """Away with them."""
     gone = crossing(part.column.table.delete().where(part.column == bindparam("broken")), because=_WHY)
-    await app.house.store.write(lambda unit: unit.change(gone, broken=BROKEN))
+    await app.services.store.write(lambda unit: unit.change(gone, broken=BROKEN))
 
 
 @pytest.mark.parametrize("part", SEALED, ids=[part.name for part in SEALED])
 async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.MonkeyPatch, part: Sealed) -> None:
-    monkeypatch.setattr(reencrypting, "STEP", 3)
-    monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(one.column) for one in SEALED))
-    store, sealer = app.house.store, app.house.sealer
+    monkeypatch.setattr(reencrypt, "STEP", 3)
+    monkeypatch.setattr(reencrypt, "SEALED", tuple(Sealed(one.column) for one in SEALED))
+    store, sealer = app.services.store, app.services.sealer
     [(level, text)] = await sealed_findings(store, sealer, unseen)
     assert (level, text[:12]) == ("ok", "signing keys")
     await spoil(app, part, 12)
@@ -64,20 +64,22 @@ async def test_of_each_column_rows_are_named(app: App, monkeypatch: pytest.Monke
         [(level, text)] = await sealed_findings(store, sealer, unseen)
         assert level == "bad"
         assert text.startswith(f"sealed values: no secret key opens {part.column.table.name}/")
-        assert text.count(f"/{part.column.name}") == doctor_sealed.NAMED
+        assert text.count(f"/{part.column.name}") == sealed.NAMED
         assert " and 2 more; put the key that sealed it behind the others" in text
-        assert doctor_sealed._LOST[part.name] in text
+        assert sealed._LOST[part.name] in text
     finally:
         await clear(app, part)
 
 
 async def test_it_ends_in_time_and_says_what_it_did_not_see(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reencrypting, "STEP", 1)
-    monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(one.column) for one in SEALED))
+    monkeypatch.setattr(reencrypt, "STEP", 1)
+    monkeypatch.setattr(reencrypt, "SEALED", tuple(Sealed(one.column) for one in SEALED))
     shown: list[int] = []
-    moments = iter([0.0, 0.0, doctor_sealed.SECONDS])
-    monkeypatch.setattr(doctor_sealed, "time", SimpleNamespace(monotonic=lambda: next(moments)))
-    [(level, text)] = await sealed_findings(app.house.store, app.house.sealer, lambda _, count: shown.append(count))
+    moments = iter([0.0, 0.0, sealed.SECONDS])
+    monkeypatch.setattr(sealed, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    [(level, text)] = await sealed_findings(
+        app.services.store, app.services.sealer, lambda _, count: shown.append(count)
+    )
     assert level == "note"
     assert "1 were looked at; of signing_keys.secret not all; `keys reencrypt` looks at all" in text
     assert shown == [1]
@@ -89,10 +91,10 @@ async def test_a_provider_whose_secret_does_not_open(app: App, monkeypatch: pyte
     column = providers_table.c
     change = update(providers_table).where(column.id == bindparam("of")).values(secrets=bindparam("to"))
     spoiled = crossing(change, because=_WHY)
-    await app.house.store.write(lambda unit: unit.change(spoiled, of=made["id"], to=BROKEN))
+    await app.services.store.write(lambda unit: unit.change(spoiled, of=made["id"], to=BROKEN))
     log = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(log))
-    monkeypatch.setattr(app.house, "log", logs.build("error"))
+    monkeypatch.setattr(app.services, "log", logs.build("error"))
     reply = await app.get(f"/api/client/auth/oidc?provider=broken&client={client}")
     assert (reply.status, reply.code) == (500, "INTERNAL_ERROR")
     lines: list[dict[str, Any]] = [json.loads(line) for line in log.getvalue().splitlines()]

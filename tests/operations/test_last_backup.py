@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, insert
 
-from manifest_auth import last_backup
 from manifest_auth.cli.main import main
-from manifest_auth.operations import sweeping
-from manifest_auth.operations.noting import note_backup
+from manifest_auth.operations import background_jobs, last_backup
+from manifest_auth.operations.backup_log import note_backup
 from manifest_auth.store import StoreUnavailable, unowned
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import installation
@@ -110,8 +109,8 @@ def test_a_restore_stands_in_the_trail_once(how: list[str], command: Command, mo
 @pytest.mark.parametrize(("written", "told"), [('{"by": "pg_restore"}', {"by": "pg_restore"}), ("by hand", "by hand")])
 async def test_of_processes_that_start_together_one_records_a_restore(app: App, written: str, told: Any) -> None:
     put = unowned(insert(installation).values(name=last_backup.RESTORED, value=bindparam("value")))
-    await app.house.store.write(lambda unit: unit.change(put, value=written))
-    await asyncio.gather(*(last_backup.record_noted(app.house.store, 5) for _ in range(3)))
+    await app.services.store.write(lambda unit: unit.change(put, value=written))
+    await asyncio.gather(*(last_backup.record_noted(app.services.store, 5) for _ in range(3)))
     found = [detail for event, _, _, detail in await events(app) if event == "restored"]
     assert found[-1] == {"note": told}
     assert len([detail for detail in found if detail == {"note": told}]) == 1
@@ -156,11 +155,11 @@ def test_of_a_schema_that_could_not_be_restored_no_backup_is_made(command: Comma
 async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
     assert (await app.get(STATUS, token=await app.admin_token())).data["lastBackupAt"] is None
     name = "manifest_last_backup_timestamp_seconds"
-    await sweeping.watch_backups(app.house)
-    assert app.house.metrics.registry.get_sample_value(name) == 0
-    await note_backup(app.house.settings, app.clock.ms, by="note")
-    await sweeping.watch_backups(app.house)
-    assert app.house.metrics.registry.get_sample_value(name) == app.clock.ms / 1000
+    await background_jobs.watch_backups(app.services)
+    assert app.services.metrics.registry.get_sample_value(name) == 0
+    await note_backup(app.services.settings, app.clock.ms, by="note")
+    await background_jobs.watch_backups(app.services)
+    assert app.services.metrics.registry.get_sample_value(name) == app.clock.ms / 1000
     status = (await app.get(STATUS, token=await app.admin_token())).data
     assert status["lastBackupAt"] == status["now"]
 

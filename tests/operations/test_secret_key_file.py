@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.clock import Random
 from manifest_auth.operations.restore import restore
-from manifest_auth.sealing import CannotOpen, Sealer, SecretKeys, put_new_key_first
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import CannotOpen, Sealer, SecretKeys, put_new_key_first
 from tests.operations.made import quiet, settings_of
 from tests.support.house import SECRET_KEY, App
 
@@ -64,7 +64,7 @@ async def test_a_key_file_that_cannot_be_read_is_logged_once_and_told_by_readine
     keys = SecretKeys([bytes.fromhex(SECRET_KEY)], path)
     keys.look_again()
     sealer = Sealer(keys, Random())
-    monkeypatch.setattr(app.house, "sealer", sealer)
+    monkeypatch.setattr(app.services, "sealer", sealer)
     ready = {"status": "ready"}
     assert (await app.get("/readyz")).data == ready
     sealed = sealer.seal(b"value", "row")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.clock import Random
-from manifest_auth.sealing import Sealer, put_new_key_first, secret_keys
-from manifest_auth.settings import SettingsError, load
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Sealer, put_new_key_first, secret_keys
+from manifest_auth.runtime.settings import SettingsError, load
 from tests.support.house import SECRET_KEY
 
 OLD, NEW = bytes.fromhex(SECRET_KEY), bytes(range(32))

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from manifest_auth.files import path_of
+from manifest_auth.runtime.files import path_of
 from manifest_auth.store import migrate
 from tests.architecture import pages
 from tests.operations.made import BYTES
-from tests.storage import old_stores
+from tests.store import old_stores
 from tests.support.commands import done, run
 from tests.support.house import SECRET_KEY
 

@@ -35,7 +35,7 @@ async def test_what_is_under_way_is_answered_and_the_exit_status_is_0(server: Se
     async with httpx2.AsyncClient(base_url=server.base, timeout=30) as http:
         under_way = [asyncio.ensure_future(sign_in(http)) for _ in range(16)]
         await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-        assert sum(task.done() for task in under_way) < 12, "too late to prove anything"
+        assert not all(task.done() for task in under_way), "too late to prove anything"
         server.process.send_signal(signal.SIGTERM)
         answers = await asyncio.gather(*under_way)
     assert [answer.status_code for answer in answers] == [200] * 16

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import httpx2
 import pytest
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from tests.processes.wire import AUTH, NODE, Node, seconds_until
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp

@@ -13,11 +13,11 @@ import asyncpg
 import pytest
 
 from manifest_auth import tenants
-from manifest_auth.app import build_house, opened
-from manifest_auth.clock import Random
+from manifest_auth.app import build_services, opened
 from manifest_auth.operations import demo
-from manifest_auth.sealing import KEY_FILE, secret_keys
-from manifest_auth.settings import load
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import KEY_FILE, secret_keys
+from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
 from tests.processes.wire import NODE, Node
 from tests.support.house import FAST, the_keys
@@ -28,12 +28,9 @@ KINDS = ["sqlite", "postgresql"]
 HALF_WAY = """
 import asyncio, sys, time
 from alembic import command
-from manifest_auth import tenants
-from manifest_auth.clock import Random
-from manifest_auth.sealing import KEY_FILE, secret_keys
-from manifest_auth.app import build_house, opened
-from manifest_auth.operations import demo
-from manifest_auth.settings import load
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import secret_keys
+from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
 real = command.upgrade
 def upgrade(*given):
@@ -80,7 +77,7 @@ def test_servers_that_start_together_on_nothing_are_one_installation(fresh: str,
 
 async def test_two_that_fill_an_empty_store_with_demo_data_at_once_fill_it_once(fresh: str) -> None:
     settings = load({**FAST, "MANIFEST_DATABASE_URL": fresh, "MANIFEST_DEMO_PASSWORD": DEMO_PASSWORD})
-    async with opened(build_house(settings)) as first, opened(build_house(settings)) as second:
+    async with opened(build_services(settings)) as first, opened(build_services(settings)) as second:
         for _ in range(5):
             made = await asyncio.gather(demo.fill(first), demo.fill(second))
             assert [m is None for m in made].count(False) <= 1

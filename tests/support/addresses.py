@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from manifest_auth import users
-from manifest_auth.users import User
+from manifest_auth import tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from tests.support.accounts import keys_of, new_user
 from tests.support.crew import Crew
 from tests.support.envelope import check_success
@@ -20,7 +21,7 @@ PENDING = "query($id: Int!) { user(id: $id) { email pendingEmail } }"
 
 async def quiet(app: App) -> None:
     """Waits until nothing is under way in the background."""
-    while app.house.mail._chores:
+    while app.services.mail._chores:
         await asyncio.sleep(0.01)
 
 
@@ -52,14 +53,20 @@ async def undo(app: App, token: str, **options: Any) -> Reply:
 
 
 async def stored(crew: Crew, user_id: int) -> User:
-    from manifest_auth import tenants
+    """The user as the store has it."""
 
     def work(unit: Any) -> User:
         tenant = tenants.find(unit, crew.client)
         assert tenant is not None
         return users.get(unit.of(tenant.id), user_id)
 
-    return await crew.app.house.store.read(work)
+    return await crew.app.services.store.read(work)
+
+
+async def is_proved(crew: Crew, user_id: int) -> tuple[bool, bool]:
+    """Whether the address is proved, and whether the password is."""
+    user = await stored(crew, user_id)
+    return user.email_proved_at is not None, users.password_is_proved(user)
 
 
 async def changed(crew: Crew, post: MailServer, token: str, new: str) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth.claims import DomainRecords
+from manifest_auth import tenants
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants.claims import DomainRecords, domain_rows
 from tests.support.accounts import new_client, trail
+from tests.support.dns import NameServer, txt
 from tests.support.house import App, Reply
 
 HELD = "Another client of this installation holds this domain"
@@ -67,6 +70,14 @@ async def claimed(app: App, client: str = "", domain: str = "") -> Claimed:
     return Claimed(app, client, domain)
 
 
+async def proved(app: App, zone: NameServer, client: str = "", domain: str = "") -> Claimed:
+    """A claim that is proved by the record that it asks for."""
+    claim = await claimed(app, client, domain)
+    zone.publish(txt(claim.name, await claim.value()))
+    assert (await claim.check())["state"] == "proved"
+    return claim
+
+
 async def vouch_for(app: App, client: str, domain: str) -> None:
     """The domain counts for the client from now on."""
     claim = Claimed(app, client, domain)
@@ -86,11 +97,26 @@ async def release_all(app: App, client: str) -> None:
         await Claimed(app, client, claim["domain"]).send("DELETE")
 
 
+async def upgraded(app: App, claim: Claimed) -> None:
+    """The claim as an upgrade leaves one that no other client had."""
+
+    def work(unit: SystemUnit) -> None:
+        tenant = tenants.find(unit, claim.client)
+        assert tenant is not None
+        own = unit.of(tenant.id)
+        found = domain_rows.find(own, claim.domain)
+        assert found is not None
+        domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
+        assert domain_rows.own(own, claim.domain) == tenant.id
+
+    await app.services.store.write(work)
+
+
 @contextlib.contextmanager
-def asking(app: App, *servers: str) -> Iterator[None]:
-    """Meanwhile domain records are looked up at these name servers."""
-    before = app.house.domain_records
-    settings = msgspec.structs.replace(app.house.settings, dns_servers=",".join(servers))
-    app.house.domain_records = DomainRecords(settings, app.house.log, app.clock)
+def asking(app: App, *servers: str, **settings: str) -> Iterator[None]:
+    """Meanwhile domain records are looked up at these name servers, under these settings."""
+    before = app.services.domain_records
+    changed = msgspec.structs.replace(app.services.settings, dns_servers=",".join(servers), **settings)
+    app.services.domain_records = DomainRecords(changed, app.services.log, app.clock)
     yield
-    app.house.domain_records = before
+    app.services.domain_records = before

@@ -33,7 +33,7 @@ async def within(app: App, client: str, work: Callable[[TenantUnit], Any]) -> An
         assert tenant is not None
         return work(unit.of(tenant.id))
 
-    return await app.house.store.write(run)
+    return await app.services.store.write(run)
 
 
 async def domain_counts(app: App, client: str, domain: str = "") -> None:

@@ -33,7 +33,7 @@ _LASTING = {table.name: _counting(table) for table in (users, identities)}
 async def rows(app: App, *, lasting: bool = False) -> dict[str, int]:
     """How much is under way or remembered; ``lasting``: how many people are known."""
     counts = _LASTING if lasting else _FLEETING
-    found = await app.house.store.read(lambda unit: {name: unit.first(one) for name, one in counts.items()})
+    found = await app.services.store.read(lambda unit: {name: unit.first(one) for name, one in counts.items()})
     return {name: count.rows for name, count in found.items() if count is not None}
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from manifest_auth import errors
 from tests.support.house import Reply
+
+#: Every error code, and the status that it has.
+REFUSALS = {refusal.code: refusal.status for refusal in errors.REFUSALS}
 
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",

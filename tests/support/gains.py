@@ -202,7 +202,7 @@ async def by_groups(planted: Planted, folder: Path) -> str | None:
 
 
 async def by_command_line(planted: Planted, folder: Path) -> str | None:
-    settings = {"MANIFEST_DATABASE_URL": planted.app.house.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    settings = {"MANIFEST_DATABASE_URL": planted.app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
     words = ("user", "roles", planted.email, "--client", planted.crew.client, "--role", "Admin")
     done = await asyncio.to_thread(commands.run, folder, *words, **settings)
     assert done.status == 0, done.err

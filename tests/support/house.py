@@ -1,4 +1,4 @@
-"""The real application in this process: real front door, real store, a clock that tests move."""
+"""The real application in this process: real pipeline, real store, a clock that tests move."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from typing import Any
 
 import httpx2
 
-from manifest_auth import admins, audit, tenants, users
-from manifest_auth.app import Application, build_house
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import admins, users
+from manifest_auth.app import Application, build_services
 from manifest_auth.audit import Origin
-from manifest_auth.clock import Clock
-from manifest_auth.context import House
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.sealing import Macs, SecretKeys
-from manifest_auth.settings import Settings, load
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.sealing import Macs, SecretKeys
+from manifest_auth.runtime.settings import Settings, load
+from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
 
@@ -87,7 +88,7 @@ class Reply:
 class App:
     """The application and a client that speaks HTTP to it. The client keeps no cookies."""
 
-    house: House
+    services: Services
     application: Application
     clock: FrozenClock
     client: httpx2.AsyncClient
@@ -154,13 +155,13 @@ class App:
 SLUGS = {role: role.value.lower().replace(" ", "-") for role in Role}
 
 
-async def fill(house: House) -> dict[str, int]:
+async def fill(services: Services) -> dict[str, int]:
     """Clients acme and globex with a user for each role, all with ``PASSWORD``, and system admin ``root``."""
-    stored = await house.hasher.hash(PASSWORD)
+    stored = await services.hasher.hash(PASSWORD)
     ids: dict[str, int] = {}
 
     def work(unit: SystemUnit) -> None:
-        now = house.clock.now_ms()
+        now = services.clock.now_ms()
         for name in ("acme", "globex"):
             tenant = tenants.create(unit, name, name.title(), TenantSettings(), now)
             audit.record_creation(unit, tenant.id, Origin(now, "system", "", "tests"), identifier=name)
@@ -180,7 +181,7 @@ async def fill(house: House) -> dict[str, int]:
                 ids[user.email] = user.id
         admins.create(unit, "root", stored, now)
 
-    await house.store.write(work)
+    await services.store.write(work)
     return ids
 
 
@@ -196,11 +197,11 @@ async def running(database_url: str, **environment: str) -> AsyncIterator[App]:
 @contextlib.asynccontextmanager
 async def _running(settings: Settings) -> AsyncIterator[App]:
     clock = FrozenClock()
-    house = build_house(settings, clock)
-    application = Application(house)
+    services = build_services(settings, clock)
+    application = Application(services)
     async with application.running():
-        empty = await house.store.read(lambda unit: tenants.find(unit, "acme")) is None
-        ids = await fill(house) if empty else {}
+        empty = await services.store.read(lambda unit: tenants.find(unit, "acme")) is None
+        ids = await fill(services) if empty else {}
         transport = httpx2.ASGITransport(application, raise_app_exceptions=True, client=("192.0.2.1", 40000))
         async with httpx2.AsyncClient(transport=transport, base_url=settings.public_url) as client:
-            yield App(house, application, clock, client, ids)
+            yield App(services, application, clock, client, ids)

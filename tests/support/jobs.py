@@ -98,7 +98,7 @@ async def moves(crew: Crew, job_id: int) -> list[str]:
 
 async def within(crew: Crew, work: Callable[[TenantUnit], T]) -> T:
     """A unit of work inside the crew's client."""
-    store = crew.app.house.store
+    store = crew.app.services.store
     tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
     assert tenant is not None
     return await store.of(tenant.id).write(work)

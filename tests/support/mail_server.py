@@ -49,13 +49,13 @@ class Received:
 @dataclass
 class MailServer:
     """``users``: who may sign in; without any, nobody need. ``refuses``: what every recipient is answered instead.
-    ``pause``: seconds before a letter is taken."""
+    ``is_holding``: letters are taken once it is False again."""
 
     tls: ssl.SSLContext | None = None
     is_tls_from_the_start: bool = False
     users: dict[str, str] = field(default_factory=dict)
     refuses: str = ""
-    pause: float = 0.0
+    is_holding: bool = False
     letters: list[Received] = field(default_factory=list)
     greeted_by: list[str] = field(default_factory=list)
 
@@ -117,7 +117,8 @@ class MailServer:
     async def handle_DATA(  # noqa: N802 - aiosmtpd looks for this very name
         self, _server: SMTP, session: Session, envelope: Envelope
     ) -> str:
-        await asyncio.sleep(self.pause)
+        while self.is_holding:
+            await asyncio.sleep(0.01)
         content = envelope.content
         assert isinstance(content, bytes)
         message = email.message_from_bytes(content, policy=email.policy.default)
@@ -135,10 +136,29 @@ class MailServer:
         scheme = "smtps" if self.is_tls_from_the_start else "smtp"
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
-    async def next_letter(self, seconds: float = 10) -> Received:
-        """The oldest letter that nobody took out yet, which may still be on its way."""
+    async def next_letter(self, seconds: float = 30) -> Received:
+        """The oldest letter that nobody took out yet, which may still be on its way. Only where one act sends one
+        letter: those of several come in any order."""
+        return await self._taken("", "", seconds)
+
+    async def letter_to(self, recipient: str, about: str = "", seconds: float = 30) -> Received:
+        """The only letter to that mailbox with these words in its subject, which may still be on its way. Takes it
+        out."""
+        letter = await self._taken(recipient, about, seconds)
+        assert not self._found(recipient, about), "there is another one"
+        return letter
+
+    async def _taken(self, recipient: str, about: str, seconds: float) -> Received:
         deadline = time.monotonic() + seconds
-        while not self.letters:
-            assert time.monotonic() < deadline, "no letter came"
+        while not (found := self._found(recipient, about)):
+            assert time.monotonic() < deadline, f"no letter came; there are {[one.recipients for one in self.letters]}"
             await asyncio.sleep(0.01)
-        return self.letters.pop(0)
+        self.letters.remove(found[0])
+        return found[0]
+
+    def _found(self, recipient: str, about: str) -> list[Received]:
+        return [
+            letter
+            for letter in self.letters
+            if recipient in ("", *letter.recipients) and about in str(letter.message["Subject"])
+        ]

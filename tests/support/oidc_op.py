@@ -27,8 +27,8 @@ from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from manifest_auth.clock import Clock
-from tests.support.oidc_socket import Answer, Asked, Socket
+from manifest_auth.runtime.clock import Clock
+from tests.support.oidc_socket import Answer, Asked, Gates, Socket
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 _MAKING = threading.Lock()  # requests come in many threads: they make one key, not each its own
@@ -109,6 +109,7 @@ class Op:
     announced: dict[str, Any] = field(default_factory=dict)  # last word on discovery's members; None: left out
     published: Any = None  # the whole key document, when not the public halves of ``keys``
     delay: dict[str, float] = field(default_factory=dict)  # seconds, by endpoint: discovery, keys, token, userinfo …
+    gates: Gates = field(default_factory=Gates)
     answers: dict[str, Answer] = field(default_factory=dict)  # an endpoint's answer as raw as it gets
     keys: list[Any] = field(default_factory=list)  # the last one of the right algorithm signs
     asked: list[Asked] = field(default_factory=list)  # all requests so far
@@ -174,6 +175,7 @@ class Op:
         }
         asked.endpoint = known.get(asked.path, "unknown")
         self.asked.append(asked)
+        self.gates.wait(asked.endpoint)
         time.sleep(self.delay.get(asked.endpoint, 0))
         if asked.endpoint in self.answers:
             return self.answers[asked.endpoint]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -46,6 +47,32 @@ class Answer:
         sized = {"Transfer-Encoding": "chunked"} if self.chunks else {"Content-Length": str(length)}
         lines = [f"HTTP/1.1 {self.status} -", *(f"{name}: {text}" for name, text in {**self.headers, **sized}.items())]
         return "\r\n".join([*lines, "", ""]).encode()
+
+
+class Gates:
+    """Endpoints whose requests wait until a test lets them through."""
+
+    def __init__(self) -> None:
+        self._shut: dict[str, threading.Event] = {}
+
+    @contextlib.contextmanager
+    def shut(self, endpoint: str) -> Iterator[None]:
+        """For as long as the block lasts."""
+        gate = self._shut[endpoint] = threading.Event()
+        try:
+            yield
+        finally:
+            del self._shut[endpoint]
+            gate.set()
+
+    @property
+    def are_some_shut(self) -> bool:
+        return bool(self._shut)
+
+    def wait(self, endpoint: str) -> None:
+        """Called in the thread of a request."""
+        if gate := self._shut.get(endpoint):
+            gate.wait(60)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -10,8 +10,8 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLObjectType, get_named_type, is_leaf_type, is_required_argument
 
+from manifest_auth.api.graphql.schema import SCHEMA as SCHEMA
 from manifest_auth.audit import Event
-from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import TENANT_OWNED, audit_events, audit_heads
 from tests.support import jobs as j
@@ -150,6 +150,6 @@ _TABLES = {
 
 async def everything(app: App) -> dict[str, list[Any]]:
     """All rows of all clients, by table; without what the audit trail tells of refusals, which changes nothing else."""
-    found = await app.house.store.read(lambda unit: {name: unit.all(rows) for name, rows in _TABLES.items()})
+    found = await app.services.store.read(lambda unit: {name: unit.all(rows) for name, rows in _TABLES.items()})
     told = found[audit_events.name]
     return {**found, audit_events.name: [row for row in told if row[_EVENT] not in _REFUSALS]}

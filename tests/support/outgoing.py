@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from manifest_auth.outgoing import Outgoing, Reply
+from manifest_auth.runtime.outgoing import Outgoing, Reply
 
 TENANT = 1
 

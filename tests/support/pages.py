@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from graphql import GraphQLEnumType, get_named_type
 
-from manifest_auth import users
+from manifest_auth.accounts import users
 from manifest_auth.permissions import Role
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import Actor, editorial, job_moves, templates
+from manifest_auth.work import Actor, job_operations, template_operations, templates
 from manifest_auth.work.job_rules import Priority
 from tests.support import work
 from tests.support.crew import Crew, new_crew
@@ -45,17 +45,17 @@ def _rename_user(unit: TenantUnit, _base: Base, user_id: int, name: str) -> None
 
 
 def _add_template(unit: TenantUnit, base: Base, name: str, number: int) -> None:
-    template = editorial.add(unit, base[0], name, "", work.STEPS)
+    template = template_operations.add(unit, base[0], name, "", work.STEPS)
     if number % 2:
         work.publish_latest(unit, base[0], template.id)
     if number % 4 == 1:
         work.next_version(unit, base[0], template.id)
     if number % 3 == 0:
-        editorial.archive(unit, base[0], templates.get(unit, template.id))
+        template_operations.archive(unit, base[0], templates.get(unit, template.id))
 
 
 def _rename_template(unit: TenantUnit, base: Base, template_id: int, name: str) -> None:
-    editorial.rename(unit, base[0], templates.get(unit, template_id), name=name)
+    template_operations.rename(unit, base[0], templates.get(unit, template_id), name=name)
 
 
 def _add_job(unit: TenantUnit, base: Base, name: str, number: int) -> None:
@@ -64,15 +64,17 @@ def _add_job(unit: TenantUnit, base: Base, name: str, number: int) -> None:
         template = work.published(unit, by).id
     asset, priority = [None, "A-1", "A-2"][number % 3], list(Priority)[number % 3]
     users_of = [[], [by.user_id], [by.user_id, other]][number % 3]
-    job = job_moves.add(unit, by, template_id=template, name=name, asset_id=asset, priority=priority, user_ids=users_of)
+    job = job_operations.add(
+        unit, by, template_id=template, name=name, asset_id=asset, priority=priority, assigned_user_ids=users_of
+    )
     if number % 4 == 1:
-        job_moves.start(unit, by, job.id)
+        job_operations.start(unit, by, job.id)
     if number % 5 == 0:
-        job_moves.cancel(unit, by, job.id)
+        job_operations.cancel(unit, by, job.id)
 
 
 def _rename_job(unit: TenantUnit, base: Base, job_id: int, name: str) -> None:
-    job_moves.change(unit, base[0], job_id, name=name)
+    job_operations.change(unit, base[0], job_id, name=name)
 
 
 class Kind(NamedTuple):

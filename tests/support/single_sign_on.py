@@ -153,12 +153,14 @@ async def failures(app: App, client: str) -> list[dict[str, Any]]:
 def sign_ins(app: App, method: str, result: str) -> float:
     """How many sign-ins the metrics count."""
     labels = {"method": method, "result": result}
-    return app.house.metrics.registry.get_sample_value("manifest_sign_ins_total", labels) or 0.0
+    return app.services.metrics.registry.get_sample_value("manifest_sign_ins_total", labels) or 0.0
 
 
 async def in_time(app: App, asking: asyncio.Task[Reply]) -> Reply:
     """The answer, long before that of a provider that takes :data:`SLEEP`; meanwhile others are answered."""
-    assert app.house.settings.provider_timeout < 3  # the time that the contract allows, and what is done in it beside
+    assert (
+        app.services.settings.provider_timeout < 3
+    )  # the time that the contract allows, and what is done in it beside
     began, answered = time.perf_counter(), 0
     token = (await app.sign_in("viewer@acme.example", client="acme")).data["token"]
     while not asking.done():
@@ -201,7 +203,7 @@ class SamlProvider:
 
     @property
     def acs(self) -> str:
-        return f"{self.app.house.settings.public_url}/api/client/auth/okta-saml"
+        return f"{self.app.services.settings.public_url}/api/client/auth/okta-saml"
 
     @property
     def audience(self) -> str:

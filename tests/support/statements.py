@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from unittest import mock
 
 import manifest_auth
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.postgres import PostgresConnection
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
@@ -36,6 +37,23 @@ def _noting(run: Any, seen: list[str]) -> Any:
         return found
 
     return noting
+
+
+@contextlib.contextmanager
+def statements_of_units() -> Iterator[list[str]]:
+    """The statements that units of work are asked to run meanwhile, as SQLAlchemy writes them."""
+    seen: list[str] = []
+    with contextlib.ExitStack() as patches:
+        for name in ("_first", "_all", "_change"):
+            original = getattr(SystemUnit, name)
+
+            def spy(unit: Any, statement: Any, values: Any, *, _original: Any = original) -> Any:
+                seen.append(str(statement.source))
+                return _original(unit, statement, values)
+
+            for kind in (SystemUnit, TenantUnit):
+                patches.enter_context(mock.patch.object(kind, name, spy))
+        yield seen
 
 
 def held(kind: type[T]) -> dict[str, T]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.text import check_email, email_key
+from manifest_auth.text.canonical import check_email, email_key
 
 
 @pytest.mark.parametrize(

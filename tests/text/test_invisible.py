@@ -7,9 +7,9 @@ import unicodedata
 
 import pytest
 
-from manifest_auth import invisible
 from manifest_auth.errors import ValidationError
-from manifest_auth.text import check_email, check_line, check_name, check_prose, clean_name
+from manifest_auth.text import invisible
+from manifest_auth.text.canonical import check_email, check_line, check_name, check_prose, clean_name
 
 HONEST = {
     "Persian, with a zero width non-joiner": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",

@@ -1,4 +1,4 @@
-"""Fixtures: as those of ``tests/storage``, each store with today's schema; and one that plain functions drive."""
+"""Fixtures: as those of ``tests/store``, each store with today's schema; and one that plain functions drive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from manifest_auth.store import Store, open_store
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.work import Actor
-from tests.storage.conftest import Pair, pair, store
+from tests.store.conftest import Pair, pair, store
 from tests.support import work
 from tests.support.house import the_keys
 from tests.support.shop import Shop

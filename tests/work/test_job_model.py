@@ -23,12 +23,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from manifest_auth import tenants, users
+from manifest_auth import tenants
+from manifest_auth.accounts import users
 from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
-from manifest_auth.work import Actor, assignments, job_log, job_moves, job_steps, jobs, records
+from manifest_auth.work import Actor, assignments, job_log, job_operations, job_steps, jobs, records
 from manifest_auth.work.job_rules import Priority, value_of
 from tests.support import work
 from tests.support.world import World
@@ -118,7 +119,9 @@ class Story(RuleBasedStateMachine):
     def add(self, who: int, whom: list[int], urgent: bool) -> Model:
         by, ids = self.workers[who], [self.workers[w] for w in whom]
         priority = Priority.HIGH if urgent else Priority.MEDIUM
-        made = self.act(who, None, job_moves.add, template_id=self.template, user_ids=ids, priority=priority)
+        made = self.act(
+            who, None, job_operations.add, template_id=self.template, assigned_user_ids=ids, priority=priority
+        )
         assert made is not None
         model = Model(made.id, "Valve check", priority.name, log=[("CREATED", None, by, {})])
         for user in dict.fromkeys(ids):
@@ -130,13 +133,13 @@ class Story(RuleBasedStateMachine):
     def add_for_nobody_who_can(self, who: int, whom: int, known: bool) -> Any:
         ids = [self.workers[0], self.others[whom] if known else 10**9]
         refusal = ValidationError if known else NotFound
-        self.act(who, refusal, job_moves.add, template_id=self.template, user_ids=ids)
+        self.act(who, refusal, job_operations.add, template_id=self.template, assigned_user_ids=ids)
         return multiple()
 
     @rule(job=found, who=WHO, name=st.sampled_from(["Valve check", "Another"]), urgent=st.none() | st.booleans())
     def change(self, job: Model, who: int, name: str, urgent: bool | None) -> None:
         priority = None if urgent is None else Priority.HIGH if urgent else Priority.LOW
-        self.act(who, None if job.is_open else Conflict, job_moves.change, job.id, name=name, priority=priority)
+        self.act(who, None if job.is_open else Conflict, job_operations.change, job.id, name=name, priority=priority)
         after = (name, priority.name if priority else job.priority)
         if job.is_open and after != (job.name, job.priority):
             job.logs("CHANGED", self.workers[who], name=(job.name, after[0]), priority=(job.priority, after[1]))
@@ -165,7 +168,7 @@ class Story(RuleBasedStateMachine):
     @rule(job=found, who=WHO)
     def start(self, job: Model, who: int) -> None:
         fits = job.status in ("UNASSIGNED", "ASSIGNED")
-        self.act(who, None if fits else Conflict, job_moves.start, job.id)
+        self.act(who, None if fits else Conflict, job_operations.start, job.id)
         if fits:
             by = self.workers[who]
             if job.status == "UNASSIGNED":
@@ -208,7 +211,7 @@ class Story(RuleBasedStateMachine):
     @rule(job=found, who=WHO)
     def complete(self, job: Model, who: int) -> None:
         fits = job.status == "IN_PROGRESS" and len(job.done) == STEPS
-        self.act(who, None if fits else Conflict, job_moves.complete, job.id)
+        self.act(who, None if fits else Conflict, job_operations.complete, job.id)
         if fits:
             job.logs("COMPLETED", self.workers[who], status=job.becomes("COMPLETED"))
 
@@ -216,7 +219,7 @@ class Story(RuleBasedStateMachine):
     def cancel(self, job: Model, who: int, often: int) -> None:
         if often and job.is_open:  # else few jobs would live long enough
             return
-        self.act(who, None if job.is_open else Conflict, job_moves.cancel, job.id)
+        self.act(who, None if job.is_open else Conflict, job_operations.cancel, job.id)
         if job.is_open:
             job.logs("CANCELED", self.workers[who], status=job.becomes("CANCELED"))
 

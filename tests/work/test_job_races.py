@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.errors import Conflict
-from manifest_auth.work import assignments, job_moves, job_steps, jobs, records
+from manifest_auth.work import assignments, job_operations, job_steps, jobs, records
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
 from tests.support.shop import VALUE, Shop, conflicts, does
@@ -48,7 +48,7 @@ async def test_nothing_is_recorded_for_a_step_once_it_is_completed(shop: Shop) -
 async def test_a_job_is_started_by_one(shop: Shop) -> None:
     for _ in range(ROUNDS):
         job = await shop.job()
-        outcomes = await shop.at_once(*(does(job_moves.start, by, job.id) for by in (shop.one, shop.two)))
+        outcomes = await shop.at_once(*(does(job_operations.start, by, job.id) for by in (shop.one, shop.two)))
         [loser] = conflicts(outcomes)
         after = await shop.whole(job.id)
         assert after.status == "IN_PROGRESS"
@@ -61,8 +61,8 @@ async def test_starting_and_canceling(shop: Shop) -> None:
     for _ in range(ROUNDS):
         job = await shop.job()
         outcomes = await shop.at_once(
-            does(job_moves.start, shop.one, job.id),
-            does(job_moves.cancel, shop.two, job.id),
+            does(job_operations.start, shop.one, job.id),
+            does(job_operations.cancel, shop.two, job.id),
         )
         assert conflicts(outcomes) in ([], [0])
         after = await shop.whole(job.id)
@@ -74,8 +74,8 @@ async def test_completing_or_canceling(shop: Shop) -> None:
     for _ in range(ROUNDS):
         job = await shop.job(steps=3)
         outcomes = await shop.at_once(
-            does(job_moves.complete, shop.one, job.id),
-            does(job_moves.cancel, shop.two, job.id),
+            does(job_operations.complete, shop.one, job.id),
+            does(job_operations.cancel, shop.two, job.id),
         )
         [loser] = conflicts(outcomes)
         after = await shop.whole(job.id)
@@ -109,7 +109,7 @@ async def test_starting_while_the_last_user_is_taken_off(shop: Shop) -> None:
     for _ in range(ROUNDS):
         job = await shop.job(assigned=True)
         outcomes = await shop.at_once(
-            does(job_moves.start, shop.two, job.id),
+            does(job_operations.start, shop.two, job.id),
             does(assignments.unassign, shop.two, job.id, shop.one.user_id),
         )
         assert conflicts(outcomes) == []
@@ -120,8 +120,8 @@ async def test_changes_at_once_are_both_in_the_log(shop: Shop) -> None:
     for _ in range(ROUNDS):
         job = await shop.job()
         outcomes = await shop.at_once(
-            does(job_moves.change, shop.one, job.id, name="Left"),
-            does(job_moves.change, shop.two, job.id, name="Right"),
+            does(job_operations.change, shop.one, job.id, name="Left"),
+            does(job_operations.change, shop.two, job.id, name="Right"),
         )
         assert conflicts(outcomes) == []
         after = await shop.whole(job.id)

@@ -9,7 +9,7 @@ from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import TenantUnit
-from manifest_auth.work import Actor, editorial, job_moves, templates, versions
+from manifest_auth.work import Actor, job_operations, template_operations, templates, versions
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.versions import Version
 from tests.support import work
@@ -19,11 +19,11 @@ ROUNDS = 5
 
 
 def archive(unit: TenantUnit, by: Actor, template_id: int) -> None:
-    editorial.archive(unit, by, templates.get(unit, template_id))
+    template_operations.archive(unit, by, templates.get(unit, template_id))
 
 
 def publish(unit: TenantUnit, by: Actor, template_id: int) -> Version:
-    return editorial.publish(unit, by, editorial.see_latest(unit, template_id))
+    return template_operations.publish(unit, by, template_operations.see_latest(unit, template_id))
 
 
 async def test_no_template_is_archived_while_a_job_is_made_of_it(shop: Shop) -> None:
@@ -39,7 +39,7 @@ async def test_no_template_is_archived_while_a_job_is_made_of_it(shop: Shop) -> 
     archiving = asyncio.create_task(archive_meanwhile())
 
     def make(unit: TenantUnit) -> Job:
-        made = job_moves.add(unit, shop.one, template_id=template.id)
+        made = job_operations.add(unit, shop.one, template_id=template.id)
         if shop.stores[0].remembers:  # SQLite has one writer at a time
             begun.set()
             done, _ = await_only(asyncio.wait({archiving}, timeout=0.3))
@@ -50,21 +50,21 @@ async def test_no_template_is_archived_while_a_job_is_made_of_it(shop: Shop) -> 
     begun.set()
     await archiving
     with pytest.raises(Conflict, match="archived"):
-        await shop.write(does(job_moves.add, shop.one, template_id=template.id))
+        await shop.write(does(job_operations.add, shop.one, template_id=template.id))
 
 
 async def test_a_job_is_made_of_one_version_while_the_next_is_published(shop: Shop) -> None:
     def prepare(unit: TenantUnit) -> int:
         template = work.published(unit, shop.one)
-        editorial.add_version(unit, shop.one, editorial.see_latest(unit, template.id))
-        for move in (editorial.submit, editorial.approve):
-            move(unit, shop.one, editorial.see_latest(unit, template.id))
+        template_operations.add_version(unit, shop.one, template_operations.see_latest(unit, template.id))
+        for move in (template_operations.submit, template_operations.approve):
+            move(unit, shop.one, template_operations.see_latest(unit, template.id))
         return template.id
 
     for _ in range(ROUNDS):
         template_id = await shop.write(prepare)
         made, published = await shop.at_once(
-            does(job_moves.add, shop.one, template_id=template_id), does(publish, shop.two, template_id)
+            does(job_operations.add, shop.one, template_id=template_id), does(publish, shop.two, template_id)
         )
         assert isinstance(made, Job)
         assert published.number == 2

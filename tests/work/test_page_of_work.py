@@ -7,8 +7,8 @@ import re
 import pytest
 from graphql import parse, validate
 
-from manifest_auth.graphql.schema import SCHEMA
-from manifest_auth.work import editorial, steps
+from manifest_auth.api.graphql.schema import SCHEMA
+from manifest_auth.work import steps, template_operations
 from manifest_auth.work.template_rules import LEADS, TemplateMove
 from tests.architecture.links import ROOT
 
@@ -47,7 +47,7 @@ def test_the_limits_are_told_as_they_are() -> None:
     assert told is not None
     numbers = [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*\d|\d", told[0])]
     assert numbers == [
-        1, editorial.NAME_LIMIT, editorial.DESCRIPTION_LIMIT, editorial.COMMENT_LIMIT,
+        1, template_operations.NAME_LIMIT, template_operations.DESCRIPTION_LIMIT, template_operations.COMMENT_LIMIT,
         steps.MOST_STEPS, 1, steps.TITLE_LIMIT, steps.INSTRUCTIONS_LIMIT,
     ]  # fmt: skip
 

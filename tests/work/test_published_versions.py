@@ -9,11 +9,11 @@ import pytest
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import Store, TenantUnit, rows
-from manifest_auth.work import Actor, editorial, steps, template_log, versions
-from manifest_auth.work.editorial import Seen
+from manifest_auth.work import Actor, steps, template_log, template_operations, versions
 from manifest_auth.work.steps import NewStep
+from manifest_auth.work.template_operations import Seen
 from manifest_auth.work.template_rules import VersionStatus
-from tests.storage.conftest import Pair
+from tests.store.conftest import Pair
 from tests.support import work
 
 Everything = tuple[Seen, list[steps.Step], list[versions.Version], list[template_log.Event]]
@@ -21,7 +21,7 @@ Everything = tuple[Seen, list[steps.Step], list[versions.Version], list[template
 
 def everything(unit: TenantUnit, version_id: int) -> Everything:
     """All that a version is, and its template with it."""
-    seen = editorial.see(unit, version_id)
+    seen = template_operations.see(unit, version_id)
     ids = [seen.template.id]
     return (
         seen,
@@ -37,10 +37,10 @@ async def version_at(store: Store, pair: Pair, state: str) -> Seen:
     def make(unit: TenantUnit) -> Seen:
         by = Actor(work.user(unit), 5)
         template = work.published(unit, by)
-        seen = editorial.see_latest(unit, template.id)
+        seen = template_operations.see_latest(unit, template.id)
         if state == "retired":
             work.next_version(unit, by, template.id)
-        return editorial.see(unit, seen.version.id)
+        return template_operations.see(unit, seen.version.id)
 
     return await store.of(pair[0]).write(make)
 
@@ -48,11 +48,11 @@ async def version_at(store: Store, pair: Pair, state: str) -> Seen:
 STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
 #: What the verbs refuse, asked for with what is there.
 VERBS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
-    "edit": lambda unit, by, seen: editorial.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
-    "submit": lambda unit, by, seen: editorial.submit(unit, by, seen),
-    "approve": lambda unit, by, seen: editorial.approve(unit, by, seen),
-    "reject": lambda unit, by, seen: editorial.reject(unit, by, seen, "No"),
-    "publish": lambda unit, by, seen: editorial.publish(unit, by, seen),
+    "edit": lambda unit, by, seen: template_operations.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
+    "submit": lambda unit, by, seen: template_operations.submit(unit, by, seen),
+    "approve": lambda unit, by, seen: template_operations.approve(unit, by, seen),
+    "reject": lambda unit, by, seen: template_operations.reject(unit, by, seen, "No"),
+    "publish": lambda unit, by, seen: template_operations.publish(unit, by, seen),
 }
 #: What the rooms below refuse, even from somebody who believes that the version is a draft.
 WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
@@ -64,7 +64,7 @@ WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "another time": lambda unit, by, seen: versions.change(unit, seen.version, seen.version._replace(published_at=9)),
     **{
         f"an edit of what is thought to be {status.lower()}": (
-            lambda unit, by, seen, status=status: editorial.edit(  # type: ignore[misc]
+            lambda unit, by, seen, status=status: template_operations.edit(  # type: ignore[misc]
                 unit, by, seen._replace(version=seen.version._replace(status="DRAFT")), 1, [NewStep(status)]
             )
         )
@@ -109,9 +109,9 @@ async def test_the_next_version_begins_with_its_steps_and_leaves_them(store: Sto
     before = await tenant.read(lambda unit: everything(unit, published.version.id))
 
     def go_on(unit: TenantUnit) -> versions.Version:
-        draft = editorial.add_version(unit, by, published)
+        draft = template_operations.add_version(unit, by, published)
         assert [s[1:] for s in steps.of_versions(unit, [draft.id])] == [s[1:] for s in before[1]]
-        return editorial.edit(unit, by, editorial.see(unit, draft.id), 1, [NewStep("Other")])
+        return template_operations.edit(unit, by, template_operations.see(unit, draft.id), 1, [NewStep("Other")])
 
     draft = await tenant.write(go_on)
     after = await tenant.read(lambda unit: everything(unit, published.version.id))

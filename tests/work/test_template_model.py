@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
-from manifest_auth import invisible, tenants
+from manifest_auth import tenants
 from manifest_auth.errors import Conflict, NotFound, Refusal, ValidationError
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
-from manifest_auth.work import Actor, editorial, steps, template_log, templates, versions
-from manifest_auth.work.editorial import Seen
+from manifest_auth.text import invisible
+from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
+from manifest_auth.work.template_operations import Seen
 from tests.support import work
 from tests.support.world import World
 
@@ -117,7 +118,7 @@ class Story(RuleBasedStateMachine):
         model.log.append((move, version, comment, self.people[who], self.now))
 
     def make(self, who: int, name: str, given: list[NewStep]) -> Model:
-        made = self.act(who, None, editorial.add, name, "About", given)
+        made = self.act(who, None, template_operations.add, name, "About", given)
         model = Model(made.id, name, "About", versions=[VersionModel(self.people[who], steps=given)])
         self.logs(model, who, "CREATED", 1)
         self.models.append(model)
@@ -126,7 +127,7 @@ class Story(RuleBasedStateMachine):
     def look_at(self, model: Model, number: int) -> View:
         def see(unit: TenantUnit) -> Seen:
             [version] = versions.numbered(unit, [model.id], number - 1, 1)
-            return editorial.see(unit, version.id)
+            return template_operations.see(unit, version.id)
 
         return View(model, self.world.read(self.tenant, see), len(model.log))
 
@@ -148,12 +149,12 @@ class Story(RuleBasedStateMachine):
         expected: type[Refusal] | None = None if fits else Conflict
         revision = view.seen.version.revision - stale
         if move == "edit":
-            self.act(who, expected, editorial.edit, view.seen, revision, given)
+            self.act(who, expected, template_operations.edit, view.seen, revision, given)
         elif move == "reject" and not words:
-            self.act(who, ValidationError, editorial.reject, view.seen, words, revision)
+            self.act(who, ValidationError, template_operations.reject, view.seen, words, revision)
             return
         else:
-            self.act(who, expected, getattr(editorial, move), view.seen, words, revision)
+            self.act(who, expected, getattr(template_operations, move), view.seen, words, revision)
         if to is not None and fits:
             self.moved(view.model, version, move, to, who, "" if move == "edit" else words, given)
 
@@ -193,7 +194,7 @@ class Story(RuleBasedStateMachine):
         if view.seen.version.number != view.seen.template.versions:
             return
         fits = view.allows and view.version.status in ("PUBLISHED", "RETIRED")
-        self.act(who, None if fits else Conflict, editorial.add_version, view.seen)
+        self.act(who, None if fits else Conflict, template_operations.add_version, view.seen)
         if fits:
             model.versions.append(VersionModel(self.people[who], steps=view.version.steps))
             self.logs(model, who, "VERSION_ADDED", len(model.versions))
@@ -202,7 +203,7 @@ class Story(RuleBasedStateMachine):
     def rename(self, view: View, who: int, name: str | None, about: str | None) -> None:
         model = view.model
         expected = None if view.allows else Conflict
-        self.act(who, expected, editorial.rename, view.seen.template, name=name, description=about)
+        self.act(who, expected, template_operations.rename, view.seen.template, name=name, description=about)
         after = (model.name if name is None else name, model.description if about is None else about)
         if view.allows and after != (model.name, model.description):
             model.name, model.description = after
@@ -212,7 +213,7 @@ class Story(RuleBasedStateMachine):
     def shelve(self, view: View, who: int, act: str, words: str) -> None:
         model = view.model
         fits = view.is_fresh and (model.archived_at is None) == (act == "archive")
-        self.act(who, None if fits else Conflict, getattr(editorial, act), view.seen.template, words)
+        self.act(who, None if fits else Conflict, getattr(template_operations, act), view.seen.template, words)
         if fits:
             model.archived_at = self.now if act == "archive" else None
             self.logs(model, who, "ARCHIVED" if act == "archive" else "RESTORED", None, words)
@@ -258,6 +259,6 @@ def test_the_store_goes_as_the_model(world: World) -> None:
 def test_what_is_not_there_is_not_seen(world: World) -> None:
     create = world.store.write(lambda unit: tenants.create(unit, "nobody-x", "T", TenantSettings(), 1))
     tenant = world.loop.run_until_complete(create).id
-    for see in (editorial.see, editorial.see_latest):
+    for see in (template_operations.see, template_operations.see_latest):
         with pytest.raises(NotFound):
             world.read(tenant, lambda unit, s=see: s(unit, 1))  # type: ignore[misc]

@@ -12,15 +12,19 @@ from sqlalchemy.util.concurrency import await_only
 
 from manifest_auth.errors import Conflict
 from manifest_auth.store import Store, TenantUnit, open_store
-from manifest_auth.work import Actor, editorial, steps, template_log, templates, versions
-from manifest_auth.work.editorial import Seen
+from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
-from tests.storage.conftest import Pair
+from manifest_auth.work.template_operations import Seen
+from tests.store.conftest import Pair
 from tests.support import work
 
 ROUNDS = 3
 Verb = Callable[[TenantUnit, Actor, Seen], Any]
-WAY = {"SUBMITTED": editorial.submit, "APPROVED": editorial.approve, "PUBLISHED": editorial.publish}
+WAY = {
+    "SUBMITTED": template_operations.submit,
+    "APPROVED": template_operations.approve,
+    "PUBLISHED": template_operations.publish,
+}
 
 
 class Desk(NamedTuple):
@@ -35,14 +39,14 @@ class Desk(NamedTuple):
 
         def make(unit: TenantUnit) -> Seen:
             by = Actor(self.people[0], 5)
-            template = editorial.add(unit, by, "Valve check", "", work.STEPS)
+            template = template_operations.add(unit, by, "Valve check", "", work.STEPS)
             for reached, move in WAY.items():
                 if status == "DRAFT":
                     break
-                move(unit, by, editorial.see_latest(unit, template.id))
+                move(unit, by, template_operations.see_latest(unit, template.id))
                 if reached == status:
                     break
-            return editorial.see_latest(unit, template.id)
+            return template_operations.see_latest(unit, template.id)
 
         return await self.stores[0].of(self.tenant_id).write(make)
 
@@ -74,7 +78,7 @@ class Desk(NamedTuple):
         [winner] = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Conflict)]
 
         def read(unit: TenantUnit) -> Seen:
-            after = editorial.see(unit, before.version.id)
+            after = template_operations.see(unit, before.version.id)
             log = template_log.numbered(unit, [after.template.id], before.template.events, 100)
             assert {entry.by for entry in log} == {self.people[winner]}
             assert len(log) == after.template.events - before.template.events > 0
@@ -105,26 +109,26 @@ async def desk(store: Store, other: Store, pair: Pair) -> Desk:
 
 
 def edit(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
-    return editorial.edit(unit, by, seen, seen.version.revision, [NewStep(f"by {by.user_id}")])
+    return template_operations.edit(unit, by, seen, seen.version.revision, [NewStep(f"by {by.user_id}")])
 
 
 def reject(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
-    return editorial.reject(unit, by, seen, "No")
+    return template_operations.reject(unit, by, seen, "No")
 
 
 def rename(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
-    return editorial.rename(unit, by, seen.template, name=f"by {by.user_id}")
+    return template_operations.rename(unit, by, seen.template, name=f"by {by.user_id}")
 
 
 def archive(unit: TenantUnit, by: Actor, seen: Seen) -> Any:
-    return editorial.archive(unit, by, seen.template)
+    return template_operations.archive(unit, by, seen.template)
 
 
 ALLOWED: dict[str, list[Verb]] = {
-    "DRAFT": [edit, editorial.submit, rename, archive],
-    "SUBMITTED": [editorial.approve, reject, archive],
-    "APPROVED": [editorial.publish, reject, rename],
-    "PUBLISHED": [editorial.add_version, archive],
+    "DRAFT": [edit, template_operations.submit, rename, archive],
+    "SUBMITTED": [template_operations.approve, reject, archive],
+    "APPROVED": [template_operations.publish, reject, rename],
+    "PUBLISHED": [template_operations.add_version, archive],
 }
 MET = [(status, one, two) for status, verbs in ALLOWED.items() for one in verbs for two in verbs]
 
@@ -139,7 +143,7 @@ async def test_of_two_at_once_one_wins(desk: Desk, status: str, one: Verb, two: 
 
 async def test_of_many_at_once_one_wins(desk: Desk) -> None:
     before = await desk.template("SUBMITTED")
-    outcomes = await desk.at_once(before, *[editorial.approve, reject] * 3)
+    outcomes = await desk.at_once(before, *[template_operations.approve, reject] * 3)
     winner, after = await desk.check(before, outcomes)
     assert after.version.status == ("DRAFT" if winner % 2 else "APPROVED")
 
@@ -158,13 +162,13 @@ async def test_a_version_is_published_once_and_retires_one(desk: Desk) -> None:
 
     def second(unit: TenantUnit) -> Seen:
         by = Actor(desk.people[0], 6)
-        editorial.add_version(unit, by, before)
-        for move in (editorial.submit, editorial.approve):
-            move(unit, by, editorial.see_latest(unit, before.template.id))
-        return editorial.see_latest(unit, before.template.id)
+        template_operations.add_version(unit, by, before)
+        for move in (template_operations.submit, template_operations.approve):
+            move(unit, by, template_operations.see_latest(unit, before.template.id))
+        return template_operations.see_latest(unit, before.template.id)
 
     seen = await desk.stores[0].of(desk.tenant_id).write(second)
-    _, after = await desk.check(seen, await desk.at_once(seen, *[editorial.publish] * 3))
+    _, after = await desk.check(seen, await desk.at_once(seen, *[template_operations.publish] * 3))
     assert (after.version.status, after.template.published) == ("PUBLISHED", 2)
     log = (
         await desk.stores[0]

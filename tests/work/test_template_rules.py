@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.errors import Conflict
-from manifest_auth.graphql.schema import SCHEMA
 from manifest_auth.work.template_rules import (
     FINAL,
     LEADS,

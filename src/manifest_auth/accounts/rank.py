@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import users
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Origin
-from manifest_auth.context import AdminCaller, Context
+from manifest_auth.context import AdminCaller, Request
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission, Role, permissions_of
 from manifest_auth.store import TenantUnit
-from manifest_auth.users import User
 
 #: Who acts: a request, or the command line.
-Who = Context | Origin
+Who = Request | Origin
 
 
 class Manager(NamedTuple):

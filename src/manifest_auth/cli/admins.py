@@ -6,13 +6,15 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import admins, audit, settings
-from manifest_auth.admins import addresses, managing, second_factor
-from manifest_auth.app import build_house, opened
+from manifest_auth import audit
+from manifest_auth.accounts import admins
+from manifest_auth.accounts.admins import managing, networks, second_factor
+from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
-from manifest_auth.sign_in import held
+from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
+from manifest_auth.throttle import blocked
 
 
 def add_to(actions: Any) -> None:
@@ -37,34 +39,34 @@ def add_to(actions: Any) -> None:
 async def admin_addresses(given: argparse.Namespace) -> None:
     """Says what holds now. A running server follows within a second."""
     try:
-        wanted = addresses.written(given.networks.strip()) if given.networks is not None else None
+        wanted = networks.written(given.networks.strip()) if given.networks is not None else None
     except ValueError as error:
         raise Refused(f"networks: {error}") from None
     if wanted == "":
         raise Refused("networks: none is named; --anywhere takes the limit away")
-    async with opened(build_house(settings.load()), hashing=False) as house:
-        origin = origin_of(house)
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        origin = origin_of(services)
 
         def work(unit: SystemUnit) -> str:
-            before, after = addresses.addresses(unit), "" if given.anywhere else wanted
+            before, after = networks.addresses(unit), "" if given.anywhere else wanted
             if after is not None and after != before:
-                addresses.limit(unit, after)
+                networks.limit(unit, after)
                 change = {"before": before, "after": after}
                 audit.record_installation(unit, origin, Event.INSTALLATION_CHANGED, "", adminAddresses=change)
-            return addresses.addresses(unit)
+            return networks.addresses(unit)
 
-        now = await house.store.write(work)
-        outer = house.settings.admin_addresses
+        now = await services.store.write(work)
+        outer = services.settings.admin_addresses
     print(f"Set by system admins: {now or 'anywhere'}.")
     print(f"Set by MANIFEST_ADMIN_ADDRESSES: {outer or 'anywhere'}. Both must let an address in.")
 
 
 async def admin_reset(given: argparse.Namespace) -> None:
     """Says what was done."""
-    async with opened(build_house(settings.load()), hashing=given.new_password) as house:
-        password = house.random.text(18) if given.new_password else None
-        stored = await house.hasher.hash(password) if password else None
-        origin = origin_of(house)
+    async with opened(build_services(settings.load()), hashing=given.new_password) as services:
+        password = services.random.text(18) if given.new_password else None
+        stored = await services.hasher.hash(password) if password else None
+        origin = origin_of(services)
 
         def work(unit: SystemUnit) -> list[str]:
             found = admins.find(unit, given.name)
@@ -85,14 +87,14 @@ async def admin_reset(given: argparse.Namespace) -> None:
                 audit.record_installation(unit, origin, Event.ADMIN_ENABLED, subject, **detail)
                 done.append("the account is enabled")
             known = admins.addresses_of(unit, admin.id)
-            held.clear_admin(unit, given.name, known, None)
+            blocked.clear_admin(unit, given.name, known, None)
             for address in known:
-                held.clear_address(unit, address)
+                blocked.clear_address(unit, address)
             audit.record_installation(unit, origin, Event.THROTTLES_CLEARED, subject)
             audit.record_installation(unit, origin, Event.SIGNED_OUT_ALL, subject, sessions=ended)
             return [*done, f"{ended} sessions were ended"]
 
-        said = await house.store.write(work)
+        said = await services.store.write(work)
     print(f"System admin {given.name}: {', '.join(said)}.")
     if password:
         print(password)

@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from manifest_auth import settings
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.progress import Progress
-from manifest_auth.clock import Clock
 from manifest_auth.operations.archive import FILES, KEY, NotPossible
 from manifest_auth.operations.backup import back_up
-from manifest_auth.operations.noting import note_backup
+from manifest_auth.operations.backup_log import note_backup
 from manifest_auth.operations.restore import Proof, restore
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.store.migrate import SchemaRefused
-from manifest_auth.text import when
+from manifest_auth.text.canonical import when
 
 
 def add_to(groups: Any) -> None:
@@ -115,11 +115,11 @@ def _restore(given: argparse.Namespace) -> None:
 
 
 def _tell(proof: Proof, place: str) -> None:
-    manifest, found = proof.manifest, proof.contents
-    print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {found.schema}.")
+    manifest = proof.manifest
+    print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {manifest.schema}.")
     print("integrity_check: ok")
     print(f"files: {len(manifest.members)}, size and SHA-256 of each as in the manifest")
-    width = max(len(name) for name in found.rows)
-    for name, count in found.rows.items():
-        print(f"  {name:<{width}} {count:>12,} rows, {manifest.rows[name]:,} in the manifest")
-    print(f"audit chains: {len(found.chains)}, number and hash of each head as in the manifest")
+    width = max(len(name) for name in manifest.rows)
+    for name, count in manifest.rows.items():
+        print(f"  {name:<{width}} {count:>12,} rows, {count:,} in the manifest")
+    print(f"audit chains: {len(manifest.chains)}, number and hash of each head as in the manifest")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import settings, tenants
-from manifest_auth.app import build_house, opened
-from manifest_auth.claims import domains
-from manifest_auth.claims.every_claim import EveryClaim, every_claim
+from manifest_auth import tenants
+from manifest_auth.app import build_services, opened
 from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit
+from manifest_auth.tenants.claims import domains
+from manifest_auth.tenants.claims.every_claim import EveryClaim, every_claim
 
 
 def add_to(groups: Any) -> None:
@@ -36,33 +37,33 @@ def add_to(groups: Any) -> None:
 
 
 async def _vouch(given: argparse.Namespace) -> None:
-    async with opened(build_house(settings.load()), hashing=False) as house:
+    async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> None:
             own = unit.of(_tenant(unit, given.client))
-            domains.vouch(own, origin_of(house), given.domain, given.reason, house.random)
+            domains.vouch(own, origin_of(services), given.domain, given.reason, services.random)
 
-        await house.store.write(work)
+        await services.store.write(work)
     print(f"Domain {given.domain} counts for client {given.client}, without end.")
 
 
 async def _release(given: argparse.Namespace) -> None:
-    async with opened(build_house(settings.load()), hashing=False) as house:
+    async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> None:
             tenant_id = _tenant(unit, given.client)
             if domains.find(unit.of(tenant_id), given.domain) is None:
                 raise Refused(f"client {given.client} does not claim {given.domain}")
-            domains.release(unit, tenant_id, origin_of(house), given.domain)
+            domains.release(unit, tenant_id, origin_of(services), given.domain)
 
-        await house.store.write(work)
+        await services.store.write(work)
     print(f"Client {given.client} claims {given.domain} no more.")
 
 
 async def _list(given: argparse.Namespace) -> None:
     """Prints one line for each claim."""
-    async with opened(build_house(settings.load()), hashing=False) as house:
-        found = await house.store.read(lambda unit: list(every_claim(unit, to_settle=given.open)))
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        found = await services.store.read(lambda unit: list(every_claim(unit, to_settle=given.open)))
     for claim in found:
         print("\t".join(_columns(claim)))
 

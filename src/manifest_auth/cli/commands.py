@@ -14,21 +14,22 @@ from collections.abc import Awaitable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from manifest_auth import admins, audit, passwords, settings, tenants, users
-from manifest_auth.accounts import Admitted, Draft, add, hand_over, set_roles
-from manifest_auth.app import build_house, opened, settle_garbage
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import Admitted, Draft, add, admins, hand_over, password_rules, set_roles, users
+from manifest_auth.app import build_services, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
-from manifest_auth.clock import Random
-from manifest_auth.context import Context, House
-from manifest_auth.licence import NoSeat
+from manifest_auth.errors import NoSeat
 from manifest_auth.operations import demo
 from manifest_auth.permissions import Role, mask_of, role_names
-from manifest_auth.sealing import secret_keys
-from manifest_auth.settings import Settings, SettingsError, check_listener, variable
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import secret_keys
+from manifest_auth.runtime.settings import Settings, SettingsError, check_listener, variable
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
-from manifest_auth.text import check_line
+from manifest_auth.text.canonical import check_line
 
 T = TypeVar("T")
 #: How often, and with what pause, a port that is in use is tried before the start is refused: five seconds.
@@ -55,11 +56,11 @@ def serve(given: argparse.Namespace) -> None:
     if loaded.metrics_listen:
         host, _, port = loaded.metrics_listen.rpartition(":")
         _check_address("metrics_listen", host or "127.0.0.1", int(port))
-    from manifest_auth import serving
+    from manifest_auth.http import uvicorn_server
 
     settle_garbage()
     asyncio.run(_demo(loaded) if given.demo else _try_out(loaded))
-    serving.run(loaded)
+    uvicorn_server.run(loaded)
 
 
 def _check_address(field: str, host: str, port: int) -> None:
@@ -83,17 +84,17 @@ def _check_address(field: str, host: str, port: int) -> None:
 
 
 async def _try_out(loaded: Settings) -> None:
-    """Opens the house once. Whatever is wrong stops the start with one line, and several web processes find the schema
+    """Opens the services once. What is wrong stops the start with one line, and several web processes find the schema
     up to date; left to them, each would fail by itself and be started again and again."""
-    async with opened(build_house(loaded), hashing=False):
+    async with opened(build_services(loaded), hashing=False):
         pass
 
 
 async def _demo(loaded: Settings) -> None:
-    house = build_house(loaded)
+    services = build_services(loaded)
     try:
-        async with opened(house):
-            made = await demo.fill(house)
+        async with opened(services):
+            made = await demo.fill(services)
     except demo.NotEmpty as error:
         raise Refused(str(error)) from error
     print(demo.welcome(_base(loaded), made), flush=True)
@@ -114,56 +115,58 @@ async def db_upgrade(_given: argparse.Namespace) -> None:
 async def admin_create(given: argparse.Namespace) -> None:
     """Creates a system admin."""
     password = _read_password(given)
-    async with opened(build_house(settings.load())) as house:
-        passwords.check(password, PasswordRules(), (given.name,))
-        stored = await house.hasher.hash(password)
+    async with opened(build_services(settings.load())) as services:
+        password_rules.check(password, PasswordRules(), (given.name,))
+        stored = await services.hasher.hash(password)
 
         def work(unit: SystemUnit) -> int:
-            admin_id = admins.create(unit, given.name, stored, house.clock.now_ms())
-            audit.record_installation(unit, origin_of(house), Event.ADMIN_CREATED, f"admin:{admin_id}", name=given.name)
+            admin_id = admins.create(unit, given.name, stored, services.clock.now_ms())
+            audit.record_installation(
+                unit, origin_of(services), Event.ADMIN_CREATED, f"admin:{admin_id}", name=given.name
+            )
             return admin_id
 
-        print(f"System admin {given.name} has number {await house.store.write(work)}.")
+        print(f"System admin {given.name} has number {await services.store.write(work)}.")
 
 
 async def client_create(given: argparse.Namespace) -> None:
     """Creates a client."""
-    async with opened(build_house(settings.load()), hashing=False) as house:
+    async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> int:
             name = check_line(given.name or given.identifier, "name", 200)
-            tenant = tenants.create(unit, given.identifier, name, TenantSettings(), house.clock.now_ms())
+            tenant = tenants.create(unit, given.identifier, name, TenantSettings(), services.clock.now_ms())
             detail = {"identifier": tenant.identifier, "name": tenant.name, "settings": tenant.settings}
-            audit.record_creation(unit, tenant.id, origin_of(house), **detail)
+            audit.record_creation(unit, tenant.id, origin_of(services), **detail)
             return tenant.id
 
-        print(f"Client {given.identifier} has number {await house.store.write(work)}.")
+        print(f"Client {given.identifier} has number {await services.store.write(work)}.")
 
 
 async def user_create(given: argparse.Namespace) -> None:
     """Creates a user of a client."""
     password = _read_password(given)
     roles = mask_of([Role(name) for name in given.role])
-    async with opened(build_house(settings.load())) as house:
-        tenant = await house.store.read(lambda unit: tenants.find(unit, given.client))
+    async with opened(build_services(settings.load())) as services:
+        tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
         if tenant is None:
             raise Refused(f"there is no client {given.client}")
         words = (given.email, given.first_name, given.last_name, tenant.identifier)
         rules = tenants.settings_of(tenant.settings).password
-        stored = await passwords.first_hash(house.hasher, password, None, rules, words)
+        stored = await password_rules.first_hash(services.hasher, password, None, rules, words)
 
         draft = Draft(given.email, roles, given.first_name, given.last_name, given.title)
-        store = house.store.of(tenant.id)
-        adding = store.write(lambda unit: add(unit, origin_of(house), draft, stored, counter=house.licence))
-        made = await _or_refused(house, tenant.id, adding)
+        store = services.store.of(tenant.id)
+        adding = store.write(lambda unit: add(unit, origin_of(services), services.account_tools, draft, stored))
+        made = await _or_refused(services, tenant.id, adding)
         print(f"User {given.email} has number {made.id}.")
 
 
 async def user_roles(given: argparse.Namespace) -> None:
     """Sets the roles of a user, and shows the link that a new Admin may need."""
     roles = mask_of([Role(name) for name in given.role])
-    async with opened(build_house(settings.load()), hashing=False) as house:
-        tenant = await house.store.read(lambda unit: tenants.find(unit, given.client))
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
         if tenant is None:
             raise Refused(f"there is no client {given.client}")
 
@@ -171,30 +174,32 @@ async def user_roles(given: argparse.Namespace) -> None:
             user = users.find_by_email(unit, given.email)
             if user is None:
                 raise Refused(f"client {given.client} has no user {given.email}")
-            return set_roles(unit, origin_of(house), user.id, roles, house=house)
+            return set_roles(unit, origin_of(services), services.account_tools, user.id, roles)
 
-        admitted = await _or_refused(house, tenant.id, house.store.of(tenant.id).write(work))
+        admitted = await _or_refused(services, tenant.id, services.store.of(tenant.id).write(work))
         print(f"User {given.email} has the roles {', '.join(role_names(admitted.user.roles))}.")
         if admitted.made is not None:
-            handed = await hand_over(Context(house, "command-line", "", ""), admitted.made)
+            handed = await hand_over(
+                RequestContext(services, "command-line", "", ""), services.account_tools, admitted.made
+            )
             where = handed.link or "in an e-mail to the user"
             print(f"All ways into the account ended. The new one, good for 72 hours: {where}")
 
 
-async def _or_refused(house: House, tenant_id: int, act: Awaitable[T]) -> T:
+async def _or_refused(services: Services, tenant_id: int, act: Awaitable[T]) -> T:
     """Writes down when no seat was left."""
     try:
         return await act
     except NoSeat as refusal:  # the act was rolled back, so this is a unit of work of its own
         why = refusal.message
-        store = house.store.of(tenant_id)
-        await store.write(lambda unit: audit.record(unit, origin_of(house), Event.SEAT_REFUSED, why=why))
+        store = services.store.of(tenant_id)
+        await store.write(lambda unit: audit.record(unit, origin_of(services), Event.SEAT_REFUSED, why=why))
         raise
 
 
-def origin_of(house: House) -> Origin:
+def origin_of(services: Services) -> Origin:
     """The command line, as the audit trail names it."""
-    return Origin(house.clock.now_ms(), "system", "", "command-line")
+    return Origin(services.clock.now_ms(), "system", "", "command-line")
 
 
 def _read_password(given: argparse.Namespace) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import settings, tenants
-from manifest_auth.app import build_house, opened
-from manifest_auth.claims import directories
+from manifest_auth import tenants
+from manifest_auth.app import build_services, opened
 from manifest_auth.cli.commands import Refused, origin_of
+from manifest_auth.runtime import settings
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.text import check_line
+from manifest_auth.tenants.claims import directories
+from manifest_auth.text.canonical import check_line
 
 
 def add_to(groups: Any) -> None:
@@ -36,32 +37,32 @@ async def vouch_for(given: argparse.Namespace) -> None:
     reason = check_line(given.reason, "reason", 500)
     if len(reason) < 10:
         raise Refused("--reason: must be 10 to 500 characters")
-    async with opened(build_house(settings.load()), hashing=False) as house:
+    async with opened(build_services(settings.load()), hashing=False) as services:
         try:
-            house.microsoft.clouds.get(given.cloud)
+            services.microsoft.clouds.get(given.cloud)
         except ValueError as error:
             raise Refused(f"--cloud: {error}") from None
 
         def work(unit: SystemUnit) -> str:
             own = _client(unit, given.client)
-            claim = directories.vouch(own, origin_of(house), given.directory, reason, given.cloud)
+            claim = directories.vouch(own, origin_of(services), given.directory, reason, given.cloud)
             return claim.directory
 
-        print(f"The directory {await house.store.write(work)} is {given.client}'s.")
+        print(f"The directory {await services.store.write(work)} is {given.client}'s.")
 
 
 async def release_of(given: argparse.Namespace) -> None:
     """Another client may prove the directory then."""
     directory = directories.check(given.directory)
-    async with opened(build_house(settings.load()), hashing=False) as house:
+    async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> None:
             own = _client(unit, given.client)
             if directories.find(own, directory) is None:
                 raise Refused(f"client {given.client} does not claim {directory}")
-            directories.release(own, origin_of(house), directory)
+            directories.release(own, origin_of(services), directory)
 
-        await house.store.write(work)
+        await services.store.write(work)
     print(f"Client {given.client} claims {directory} no more.")
 
 

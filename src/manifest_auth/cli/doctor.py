@@ -7,16 +7,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from manifest_auth import settings
-from manifest_auth.admin.provider_test import examine as examine_provider
-from manifest_auth.app import build_house, opened
+from manifest_auth.app import build_services, opened
 from manifest_auth.cli.every_provider import AT_ONCE, every_provider
 from manifest_auth.cli.progress import Progress
-from manifest_auth.context import Context, House
 from manifest_auth.operations.doctor import Finding, examine
+from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.providers import Provider
-from manifest_auth.sealing import CannotOpen
-from manifest_auth.settings import Settings
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.store.migrate import HEAD, current_version
 
 _SIGNS = {"ok": "  ok ", "note": " note", "bad": " BAD "}
@@ -50,23 +50,23 @@ async def _doctor(given: argparse.Namespace) -> int:
 
 async def _providers(loaded: Settings) -> AsyncIterator[Finding]:
     """One line for each provider that is switched on, and one for each thing that is wrong with it."""
-    async with opened(build_house(loaded), hashing=False) as house:
-        every = await house.store.read(every_provider)
+    async with opened(build_services(loaded), hashing=False) as services:
+        every = await services.store.read(every_provider)
         found = [(client, provider) for client, provider in every if provider.disabled_at is None]
         if not found:
             yield Finding("note", "providers: no client has one that is switched on")
         for start in range(0, len(found), AT_ONCE):
             some = found[start : start + AT_ONCE]
-            for findings in await asyncio.gather(*(_one(house, client, provider) for client, provider in some)):
+            for findings in await asyncio.gather(*(_one(services, client, provider) for client, provider in some)):
                 for finding in findings:
                     yield finding
 
 
-async def _one(house: House, client: str, provider: Provider) -> list[Finding]:
+async def _one(services: Services, client: str, provider: Provider) -> list[Finding]:
     name = f"provider {provider.name} of {client}"
     try:
-        ctx = Context(house, "command-line", "", "")
-        said = [f async for f in examine_provider(ctx, client, provider, by_admin=True) if f.level != "ok"]
+        ctx = RequestContext(services, "command-line", "", "")
+        said = [f async for f in diagnose(ctx, client, provider, by_admin=True) if f.level != "ok"]
     except CannotOpen as error:
         return [Finding("bad", f"{name}: no secret key opens {error}; run doctor without --providers")]
     advice = f"see manifest-auth provider test {provider.name} --client {client}"

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from manifest_auth import audit, settings
-from manifest_auth.app import build_house, opened
+from manifest_auth import audit
+from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.cli.progress import Progress
-from manifest_auth.clock import Random
-from manifest_auth.operations.reencrypting import Report, reencrypt
-from manifest_auth.sealing import put_new_key_first, secret_keys
-from manifest_auth.settings import Settings
+from manifest_auth.operations.reencrypt import Report, reencrypt
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import put_new_key_first, secret_keys
+from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import SystemUnit
 
 
@@ -35,13 +36,13 @@ def add_to(groups: Any) -> None:
 
 async def rotate(_given: argparse.Namespace) -> None:
     """New signing keys for all purposes."""
-    async with opened(build_house(settings.load()), hashing=False) as house:
+    async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> None:
-            keys = house.keys.rotate(unit)
-            audit.record_installation(unit, origin_of(house), Event.KEYS_ROTATED, purposes=list(keys), keys=keys)
+            keys = services.keys.rotate(unit)
+            audit.record_installation(unit, origin_of(services), Event.KEYS_ROTATED, purposes=list(keys), keys=keys)
 
-        await house.store.write(work)
+        await services.store.write(work)
     print("New keys sign from now on; the old ones verify until all that they signed has expired.")
 
 
@@ -51,16 +52,16 @@ async def reencrypt_all(given: argparse.Namespace) -> int:
     if given.new_key:
         _new_key(loaded)
     keys = secret_keys(loaded, Random())
-    async with opened(build_house(loaded), hashing=False) as house:
+    async with opened(build_services(loaded), hashing=False) as services:
         with Progress() as show:
-            report = await reencrypt(house, show)
+            report = await reencrypt(services, show)
 
         def work(unit: SystemUnit) -> None:
             done = {name: count for name, count in report.renewed.items() if count}
             event = Event.SECRETS_REENCRYPTED
-            audit.record_installation(unit, origin_of(house), event, renewed=done, lost=report.lost[:100])
+            audit.record_installation(unit, origin_of(services), event, renewed=done, lost=report.lost[:100])
 
-        await house.store.write(work)
+        await services.store.write(work)
     _tell(report, len(keys.texts) - 1, keys.path is not None)
     return 1 if report.lost or report.is_unfinished else 0
 

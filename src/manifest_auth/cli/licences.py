@@ -10,15 +10,16 @@ from typing import Any
 
 import msgspec
 
-from manifest_auth import licence, settings
-from manifest_auth.admin.licence import put_in_force, wire
-from manifest_auth.app import build_house, opened
+from manifest_auth import licence
+from manifest_auth.api.admin.licence import put_in_force, wire
+from manifest_auth.app import build_services, opened
 from manifest_auth.cli.commands import Refused, origin_of
-from manifest_auth.clock import Clock
-from manifest_auth.context import House
 from manifest_auth.errors import LicenseInvalid
-from manifest_auth.settings import SettingsError
-from manifest_auth.text import when
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.settings import SettingsError
+from manifest_auth.services import Services
+from manifest_auth.text.canonical import when
 
 DAY = 86_400
 
@@ -113,19 +114,19 @@ def _inspect(_given: argparse.Namespace) -> int:
 
 async def _install(_given: argparse.Namespace) -> None:
     text = sys.stdin.readline().strip()
-    async with opened(build_house(settings.load()), hashing=False) as house:
+    async with opened(build_services(settings.load()), hashing=False) as services:
         try:
-            await house.store.write(lambda unit: put_in_force(unit, house, origin_of(house), text))
+            await services.store.write(lambda unit: put_in_force(unit, services, origin_of(services), text))
         except LicenseInvalid as refusal:
             raise Refused(f"this licence is not accepted here: {refusal.reason}") from refusal
-        _show(house, await house.licence.overview())
+        _show(services, await services.licence.overview())
 
 
 async def _status(_given: argparse.Namespace) -> None:
-    async with opened(build_house(settings.load()), hashing=False) as house:
-        _show(house, await house.licence.overview())
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        _show(services, await services.licence.overview())
 
 
-def _show(house: House, found: licence.Overview) -> None:
-    shown = wire(found, house.clock.now_ms())
+def _show(services: Services, found: licence.Overview) -> None:
+    shown = wire(found, services.clock.now_ms())
     print(msgspec.json.format(msgspec.json.encode({k: v for k, v in shown.items() if v is not None})).decode())

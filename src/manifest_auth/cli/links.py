@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from manifest_auth import accounts, links, settings, tenants, users
-from manifest_auth.app import build_house, opened
+from manifest_auth import accounts, tenants
+from manifest_auth.accounts import one_time_links, users
+from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.app import build_services, opened
 from manifest_auth.cli.commands import Refused, origin_of
-from manifest_auth.links import Purpose
+from manifest_auth.runtime import settings
 from manifest_auth.store import TenantUnit
-from manifest_auth.text import when
+from manifest_auth.text.canonical import when
 
 
 async def user_link(given: argparse.Namespace) -> None:
     """Prints a link with which a user chooses a password, a first or a new one, or comes in through a provider."""
-    async with opened(build_house(settings.load()), hashing=False) as house:
-        tenant = await house.store.read(lambda unit: tenants.find(unit, given.client))
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        tenant = await services.store.read(lambda unit: tenants.find(unit, given.client))
         if tenant is None:
             raise Refused(f"there is no client {given.client}")
         by_password = tenants.settings_of(tenant.settings).password_sign_in
@@ -26,8 +28,8 @@ async def user_link(given: argparse.Namespace) -> None:
                 raise Refused(f"{given.client} has no user {given.email}")
             user = users.get(unit, found.id, lock=True)
             purpose = Purpose.RESET if user.password_hash and by_password else Purpose.INVITATION
-            return accounts.make_link(unit, origin_of(house), house, user, purpose, is_shown=True)
+            return accounts.make_link(unit, origin_of(services), services.account_tools, user, purpose, is_shown=True)
 
-        made = await house.store.of(tenant.id).write(work)
-        print(links.address(house.settings.public_url, made.token or ""))
+        made = await services.store.of(tenant.id).write(work)
+        print(one_time_links.address(services.settings.public_url, made.token or ""))
         print(f"Works once, until {when(made.expires_at)}. It opens the account: hand it to {given.email} alone.")

@@ -12,13 +12,13 @@ from manifest_auth import __version__
 from manifest_auth.cli import admins, commands
 from manifest_auth.errors import Refusal
 from manifest_auth.permissions import Role
-from manifest_auth.sealing import CannotOpen
-from manifest_auth.settings import SettingsError
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.settings import SettingsError
 from manifest_auth.store import StoreUnavailable
 from manifest_auth.store.migrate import SchemaRefused
 
-#: Commands whose grammar stands beside their deeds, and in which module of this room. Such a module loads all that its
-#: commands need, so it is loaded when one of them is asked for: not into each server.
+#: Commands whose grammar stands beside their deeds, and in which module of this package. Such a module loads all that
+#: its commands need, so it is loaded when one of them is asked for: not into each server.
 _ELSEWHERE = {
     "keys": "keys",
     "backup": "backups",

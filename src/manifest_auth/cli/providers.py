@@ -7,21 +7,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from manifest_auth import providers, settings, tenants
-from manifest_auth.admin import provider_wire
-from manifest_auth.admin.provider_making import prepare
-from manifest_auth.admin.provider_models import ProviderBody
-from manifest_auth.admin.provider_test import examine
-from manifest_auth.app import build_house, opened
+import msgspec
+
+from manifest_auth import providers, tenants
+from manifest_auth.app import build_services, opened
 from manifest_auth.cli import callbacks
 from manifest_auth.cli.commands import Refused, origin_of
-from manifest_auth.context import Context, House
+from manifest_auth.http import parse
+from manifest_auth.operations.providers.create import prepare
+from manifest_auth.operations.providers.diagnose import diagnose
+from manifest_auth.operations.providers.models import ProviderBody, shown
 from manifest_auth.permissions import Role
-from manifest_auth.providers import KINDS, Provider
-from manifest_auth.sign_in import oidc
+from manifest_auth.providers import Provider
+from manifest_auth.runtime import settings
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in.providers import oidc
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.web import convert, parse
+from manifest_auth.text.models import convert
 
 
 def add_to(groups: Any) -> None:
@@ -81,21 +85,21 @@ async def add(given: argparse.Namespace) -> None:
         await _print_callback(given)
         return
     body = convert({**_body(given), **({"vouch": True} if given.vouch else {})}, ProviderBody)
-    async with opened(build_house(settings.load()), hashing=False) as house:
-        ctx = _context(house)
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        ctx = _context(services)
         make = await prepare(ctx, given.client, body)
 
         def work(unit: SystemUnit) -> tuple[str, Provider]:
             tenant = _tenant(unit, given.client)
-            return tenant.identifier, make(unit.of(tenant.id), origin_of(house), True)
+            return tenant.identifier, make(unit.of(tenant.id), origin_of(services), True)
 
-        shown = provider_wire.wire(ctx, *await house.store.write(work))
-    there = {name: value for name, value in shown["serviceProvider"].items() if isinstance(value, str)}
-    print(f"Provider {given.name} has number {shown['id']}.{' Type in there:' if there else ''}")
+        made = msgspec.to_builtins(shown(ctx, *await services.store.write(work)))
+    there = {name: value for name, value in made["serviceProvider"].items() if isinstance(value, str)}
+    print(f"Provider {given.name} has number {made['id']}.{' Type in there:' if there else ''}")
     for name, value in there.items():
         print(f"  {name}: {value}")
-    if "startUrl" in shown:
-        print(f"People sign in at {shown['startUrl']}")
+    if "startUrl" in made:
+        print(f"People sign in at {made['startUrl']}")
 
 
 async def _print_callback(given: argparse.Namespace) -> None:
@@ -103,24 +107,24 @@ async def _print_callback(given: argparse.Namespace) -> None:
     if given.metadata or (given.json and "oidc" not in _of_file(given)):
         raise Refused("--print-callback: only OpenID providers have a callback address of their own")
     providers.check_provider_name(given.name)
-    async with opened(build_house(settings.load()), hashing=False) as house:
-        tenant = await house.store.read(lambda unit: _tenant(unit, given.client))
-        print(oidc.own_callback(_context(house), tenant.identifier, given.name))
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        tenant = await services.store.read(lambda unit: _tenant(unit, given.client))
+        print(oidc.own_callback(_context(services), tenant.identifier, given.name))
 
 
 async def show_all(given: argparse.Namespace) -> None:
     """Prints one line for each provider."""
-    async with opened(build_house(settings.load()), hashing=False) as house:
-        found = await house.store.read(lambda unit: providers.list_all(unit.of(_tenant(unit, given.client).id)))
+    async with opened(build_services(settings.load()), hashing=False) as services:
+        found = await services.store.read(lambda unit: providers.list_all(unit.of(_tenant(unit, given.client).id)))
     for provider in found:
         state = "on" if provider.disabled_at is None else "off"
-        print(f"{provider.name}\t{provider.kind}\t{state}\t{provider.rules.issuer}")
+        print(f"{provider.name}\t{provider.kind}\t{state}\t{provider.issuer}")
 
 
 async def try_out(given: argparse.Namespace) -> int:
     """Prints the findings. Exit status 1 when something is bad."""
     bad = False
-    async with opened(build_house(settings.load()), hashing=False) as house:
+    async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> tuple[str, Provider]:
             tenant = _tenant(unit, given.client)
@@ -129,8 +133,8 @@ async def try_out(given: argparse.Namespace) -> int:
                 raise Refused(f"client {given.client} has no provider {given.name}")
             return tenant.identifier, found
 
-        client, provider = await house.store.read(work)
-        async for finding in examine(_context(house), client, provider, by_admin=True):
+        client, provider = await services.store.read(work)
+        async for finding in diagnose(_context(services), client, provider, by_admin=True):
             bad = bad or finding.level == "bad"
             sign = {"ok": "  ok ", "note": " note", "bad": " BAD "}[finding.level]
             print(f"{sign}  {finding.text}", flush=True)
@@ -190,5 +194,5 @@ def _tenant(unit: SystemUnit, identifier: str) -> Tenant:
     return found
 
 
-def _context(house: House) -> Context:
-    return Context(house, "command-line", "", "")
+def _context(services: Services) -> RequestContext:
+    return RequestContext(services, "command-line", "", "")

@@ -12,17 +12,17 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from manifest_auth import settings, trail
-from manifest_auth.audit import Point
+from manifest_auth import audit
+from manifest_auth.audit import Point, Span, Verdict
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.progress import Progress
-from manifest_auth.clock import Random
-from manifest_auth.sealing import Macs, secret_keys
-from manifest_auth.settings import Settings, SettingsError
+from manifest_auth.runtime import settings
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Macs, secret_keys
+from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, SystemUnit, open_store
 from manifest_auth.store.migrate import HEAD, check, current_version
-from manifest_auth.text import moment
-from manifest_auth.trail import Span, Verdict
+from manifest_auth.text.canonical import moment
 
 MOST_TOLD = 100  # unreadable events, line by line
 
@@ -71,15 +71,15 @@ async def _of_store(client: str | None, show: Progress, known: Mapping[int, Poin
     count = _Count(show, "proving events")
     async with _opened(settings.load(), with_key=True) as store:
         if client is None:
-            return await trail.verify_all(store, count, known)
+            return await audit.verify_all(store, count, known)
         [chain] = await _chains(store, client)
-        return [await trail.verify(store, chain, count, known.get(chain))]
+        return [await audit.verify(store, chain, count, known.get(chain))]
 
 
 def _of_file(path: Path, show: Progress, known: Mapping[int, Point]) -> list[Verdict]:
     try:
         with path.open("rb") as lines:
-            return trail.verify_export(lines, _Count(show, "proving events"), known)
+            return audit.verify_export(lines, _Count(show, "proving events"), known)
     except ValueError as error:
         raise Refused(f"{path}: {error}") from None
 
@@ -120,7 +120,6 @@ def _as_json(verdicts: list[Verdict]) -> dict[str, Any]:
                 "last": verdict.end.sequence,
                 "hash": verdict.end.hash,
                 "faults": [fault._asdict() for fault in verdict.faults],
-                "untold": verdict.untold,
             }
             for verdict in verdicts
         ],
@@ -132,8 +131,6 @@ def _tell(verdicts: list[Verdict]) -> None:
         whose = _whose(verdict)
         for fault in verdict.faults:
             print(f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}")
-        if verdict.untold:
-            print(f"{whose}: {verdict.untold} more")
     events, broken = sum(verdict.events for verdict in verdicts), sum(bool(verdict.faults) for verdict in verdicts)
     chains = "1 chain" if len(verdicts) == 1 else f"{len(verdicts)} chains"
     what = f"{broken} of them not as recorded" if broken else "all as recorded"
@@ -141,7 +138,7 @@ def _tell(verdicts: list[Verdict]) -> None:
 
 
 def _whose(verdict: Verdict) -> str:
-    if verdict.chain == trail.INSTALLATION:
+    if verdict.chain == audit.INSTALLATION:
         return "installation"
     return f"client {verdict.client or verdict.chain}"
 
@@ -153,7 +150,7 @@ async def _export(given: argparse.Namespace) -> int:
         written, unreadable = 0, []
         with _target(given.output) as target, Progress() as show:
             count = _Count(show, "exporting: looked at")
-            async for some in trail.export(store, chains, Span(given.since, given.until)):
+            async for some in audit.export(store, chains, Span(given.since, given.until)):
                 target.writelines(some.lines)
                 written += len(some.lines)
                 unreadable += [(some.chain, number) for number in some.unreadable]
@@ -192,10 +189,10 @@ def _target(path: Path | None) -> Iterator[BinaryIO]:
 
 async def _chains(store: Store, client: str | None) -> list[int]:
     if client is None:
-        return await trail.all_chains(store)
+        return await audit.all_chains(store)
 
     def work(unit: SystemUnit) -> int:
-        return trail.chain_named(unit, client)
+        return audit.chain_named(unit, client)
 
     return [await store.read(work)]
 

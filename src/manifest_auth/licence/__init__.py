@@ -1,9 +1,11 @@
-"""On-premise licences: keys, the gate before every client route, and seats. Owns ``licences``. Hosted mode asks for
-none of it."""
+"""On-premise licences: keys, the gate before every client route, and seats.
 
-from manifest_auth.licence.gate import Gate, Overview, Standing, State, warning
+Owns ``licences``, ``revoked_licences`` and ``seats_taken``. Never counts anything in hosted mode, which asks for no
+licence, and never asks anyone over the network.
+"""
+
+from manifest_auth.licence.gate import Gate, Overview, State, warning
 from manifest_auth.licence.licence import (
-    DAY_MS,
     GRACE_DAYS,
     MAX_SEATS,
     BadLicence,
@@ -15,12 +17,10 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
-from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, NoSeat, free, overdrawn
-from manifest_auth.licence.watching import measure, watch
+from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, free, overdrawn
 
 __all__ = [
     "ALLOWED",
-    "DAY_MS",
     "GRACE_DAYS",
     "MAX_SEATS",
     "UNCOUNTED",
@@ -28,19 +28,15 @@ __all__ = [
     "Counter",
     "Gate",
     "Licence",
-    "NoSeat",
     "Overview",
     "Seats",
-    "Standing",
     "State",
     "free",
     "generate",
-    "measure",
     "overdrawn",
     "private_key",
     "public_key",
     "sign",
     "verify",
     "warning",
-    "watch",
 ]

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from sqlalchemy import select
 
-from manifest_auth.errors import Conflict
+from manifest_auth.errors import NoSeat
 from manifest_auth.licence.licence import Seats
 from manifest_auth.permissions import Role, roles_of
 from manifest_auth.store import SystemUnit, TenantUnit, unowned
@@ -26,10 +26,6 @@ ALLOWED: dict[str, frozenset[Role]] = {
 }
 TYPES = tuple(ALLOWED)
 _NO_SEAT = len(TYPES)
-
-
-class NoSeat(Conflict):
-    """No seat is left for the roles that somebody would have. The sentence is for those who manage users."""
 
 
 class Counter(Protocol):

@@ -1,11 +1,8 @@
-"""E-mails that wait to be sent. Owns ``queued_mails``.
+"""E-mails that wait to be sent. Owns ``queued_mails``: written with the act, sent after it, tried again for a while.
 
-An e-mail is written, sealed, in the transaction of the act that it tells of, sent after the commit, and dropped when
-the mail server took it. One that was not taken is tried again for an hour, by whichever process is there. Never: what
-an e-mail says, or who gets one.
+Never decides who is written to, nor what.
 """
 
-from manifest_auth.mail_queue.queue import LEASE_MS, LIFE_MS, Queued, add
-from manifest_auth.mail_queue.sending import EVERY_S, run, send_now, send_soon, sweep
+from manifest_auth.mail_queue.mail_queue import MailQueue, Queued
 
-__all__ = ["EVERY_S", "LEASE_MS", "LIFE_MS", "Queued", "add", "run", "send_now", "send_soon", "sweep"]
+__all__ = ["MailQueue", "Queued"]

@@ -11,8 +11,6 @@ from pathlib import Path
 import msgspec
 
 from manifest_auth import __version__
-from manifest_auth.clock import Clock, Random
-from manifest_auth.files import folder_of, path_of
 from manifest_auth.operations.archive import (
     FILES,
     FORMAT,
@@ -27,9 +25,11 @@ from manifest_auth.operations.archive import (
     Progress,
     add,
 )
-from manifest_auth.own_folder import own_folder
-from manifest_auth.sealing import secret_keys
-from manifest_auth.settings import Settings
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.files import folder_of, path_of
+from manifest_auth.runtime.sealing import secret_keys
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.runtime.temp_folder import own_folder, sync
 from manifest_auth.store import copying
 from manifest_auth.store.migrate import check
 
@@ -65,7 +65,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
             made.flush()
             os.fsync(made.fileno())
         (folder / "tar").rename(target)
-    _sync(target.absolute().parent)
+    sync(target.absolute().parent)
     return manifest
 
 
@@ -109,7 +109,7 @@ def _write(
             _add_files(archive, place, rows, members, lost, progress)
         if with_secret_key:
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
-            members[KEY] = add(archive, KEY, folder / KEY, lambda _: None)
+            members[KEY] = add(archive, KEY, folder / KEY)
         manifest = Manifest(
             FORMAT, __version__, began, found.schema, found.rows, found.chains,
             "here" if place is not None else settings.files, lost, members,
@@ -132,18 +132,10 @@ def _add_files(
         path = path_of(place, row.key)
         name = f"{FILES}/{path.parent.name}/{row.key}"
         try:
-            members[name] = add(archive, name, path, lambda _: None)
+            members[name] = add(archive, name, path)
         except FileNotFoundError:
             if row.is_used:
                 lost.append(row.key)
             continue
         if members[name] != Member(row.size, row.sha256):
             lost.append(row.key)  # it goes along as it is: what is left of it may be worth something
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

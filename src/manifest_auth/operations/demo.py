@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import func, select
 
-from manifest_auth import admins, audit, tenants, users
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import admins, users
 from manifest_auth.audit import Event, Origin
-from manifest_auth.claims import domains
-from manifest_auth.clock import Random
-from manifest_auth.context import House
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
-from manifest_auth.settings import Settings, SettingsError, is_loopback_host
-from manifest_auth.store import SystemUnit, unowned
-from manifest_auth.store.tables import installation, system_admins
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import Settings, SettingsError, is_loopback_host
+from manifest_auth.services import Services
+from manifest_auth.store import SystemUnit, installation_values, unowned
+from manifest_auth.store.tables import system_admins
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import TenantSettings
+from manifest_auth.tenants.claims import domains
 
 ADMIN = "admin"
 _NAMES = {
@@ -44,14 +45,8 @@ class _Count(NamedTuple):
     number: int
 
 
-class _Value(NamedTuple):
-    value: str
-
-
 _CLIENTS = unowned(select(func.count()).select_from(tenants_table), _Count)
 _ADMINS = unowned(select(func.count()).select_from(system_admins), _Count)
-_MARK = unowned(select(installation.c.value).where(installation.c.name == "demo"), _Value)
-_SET_MARK = unowned(insert(installation).values(name="demo", value=bindparam("value")))
 
 
 def check_allowed(settings: Settings) -> None:
@@ -68,30 +63,30 @@ def accounts() -> list[tuple[str, str, Role]]:
     ]
 
 
-async def fill(house: House) -> dict[str, str] | None:
+async def fill(services: Services) -> dict[str, str] | None:
     """Fills an empty store. The passwords by account name, or None when the demo filled it before. Raises NotEmpty."""
-    check_allowed(house.settings)
-    if await house.store.read(_is_filled):
+    check_allowed(services.settings)
+    if await services.store.read(_is_filled):
         return None
-    given = house.settings.demo_password.reveal() if house.settings.demo_password else None
+    given = services.settings.demo_password.reveal() if services.settings.demo_password else None
     names = [email for _, email, _ in accounts()] + [ADMIN]
-    passwords = {name: given or house.random.text(15) for name in names}
-    hashes = {name: await house.hasher.hash(password) for name, password in passwords.items()}
+    passwords = {name: given or services.random.text(15) for name in names}
+    hashes = {name: await services.hasher.hash(password) for name, password in passwords.items()}
 
     def work(unit: SystemUnit) -> bool:
         if _is_filled(unit):
             return False  # another process was faster
-        _write(unit, hashes, house.random, house.clock.now_ms())
+        _write(unit, hashes, services.random, services.clock.now_ms())
         return True
 
     try:
-        return passwords if await house.store.write(work) else None
+        return passwords if await services.store.write(work) else None
     except Conflict:  # another process filled it between this one's look and its insert
         return None
 
 
 def _is_filled(unit: SystemUnit) -> bool:
-    if unit.first(_MARK) is not None:
+    if installation_values.get(unit, "demo"):
         return True
     counts = [unit.first(_CLIENTS), unit.first(_ADMINS)]
     if any(row is not None and row.number for row in counts):
@@ -101,7 +96,9 @@ def _is_filled(unit: SystemUnit) -> bool:
 
 def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -> None:
     origin = Origin(now, "system", "", "demo")
-    unit.change(_SET_MARK, value="filled")
+    if installation_values.lock(unit, "demo"):
+        raise Conflict("another process filled it")
+    installation_values.put(unit, "demo", "filled")
     for identifier, name in (("acme", "Acme Corporation"), ("globex", "Globex Corporation")):
         tenant = tenants.create(unit, identifier, name, TenantSettings(), now)
         bound = unit.of(tenant.id)

@@ -158,7 +158,7 @@ _OF_USER = (
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
 )  # fmt: skip
 _LIST = bound(_OF_USER.order_by(_C.id).limit(100), IdentityRow)
-#: Those of one user; ``of_user`` is to be given. Filters take ``like``, see :func:`manifest_auth.text.like`.
+#: Those of one user; ``of_user`` is to be given. Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
 IDENTITIES = Listing(
     _OF_USER,
     IdentityRow,

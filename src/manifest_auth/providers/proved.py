@@ -14,12 +14,12 @@ from sqlalchemy import bindparam, delete, not_, select, update
 
 from manifest_auth.errors import NotFound
 from manifest_auth.providers.identities import IS_ALIAS, Address, Identity, forget_aliases
-from manifest_auth.providers.kept import drop_tokens
 from manifest_auth.providers.providers import Provider
-from manifest_auth.providers.settings import settings_of
+from manifest_auth.providers.settings import Rules, settings_of
+from manifest_auth.providers.upstream_tokens import drop_tokens
 from manifest_auth.store import TenantUnit, bound
 from manifest_auth.store.tables import identities, providers
-from manifest_auth.text import email_key
+from manifest_auth.text.canonical import email_key
 
 #: Whether the client's claim on an e-mail domain counts: ``claims`` stands above, so it is handed in.
 Counts = Callable[[TenantUnit, str], bool]
@@ -110,5 +110,5 @@ def _is_proved(unit: TenantUnit, known: _Known, present: str, counts: Counts) ->
         return True
     key = email_key(present)
     domain = key.rpartition("@")[2]
-    speaks = domain in settings_of(known.settings).domains
+    speaks = domain in settings_of(known.settings, Rules).domains
     return bool(known.vouched) and speaks and email_key(known.email) == key and counts(unit, domain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import bindparam, delete, insert, or_, select, update
@@ -11,8 +11,16 @@ from sqlalchemy import func as sql
 from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.providers.identities import doubt_all, forget_all
-from manifest_auth.providers.settings import Secrets, Settings, check, check_mark, check_provider_name, settings_of
-from manifest_auth.sealing import Sealer
+from manifest_auth.providers.settings import (
+    KindSettings,
+    Rules,
+    Secrets,
+    Settings,
+    check_provider_name,
+    own_settings_of,
+    settings_of,
+)
+from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.store import Listing, TenantUnit, bound
 from manifest_auth.store.tables import (
     kept_tokens,
@@ -23,6 +31,7 @@ from manifest_auth.store.tables import (
     sign_in_flows,
 )
 
+S = TypeVar("S", bound=KindSettings)
 MOST = 50
 
 
@@ -32,6 +41,7 @@ class Provider(NamedTuple):
     name: str
     display_name: str
     kind: str
+    issuer: str
     settings: str
     secrets: bytes | None
     reaches_admins: int
@@ -41,8 +51,12 @@ class Provider(NamedTuple):
     disabled_by_admin: int | None
 
     @property
-    def rules(self) -> Settings:
-        return settings_of(self.settings)
+    def rules(self) -> Rules:
+        return settings_of(self.settings, Rules)
+
+    def own(self, model: type[S]) -> S:
+        """The settings of its kind. Raises SsoFailed for a provider of another kind."""
+        return own_settings_of(self.settings, self.kind, model)
 
 
 class _Id(NamedTuple):
@@ -56,7 +70,7 @@ _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
 _SHARED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(read=True), Provider)
 _LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Provider)
 _LIST = bound(_ALL.order_by(_C.name).limit(MOST), Provider)
-#: Filters take ``of_kind`` and ``like``, see :func:`manifest_auth.text.like`.
+#: Filters take ``of_kind`` and ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _ALL,
     Provider,
@@ -131,9 +145,9 @@ def list_all(unit: TenantUnit) -> list[Provider]:
     return unit.all(_LIST)
 
 
-def find_with_issuer(unit: TenantUnit, issuer: str) -> Provider | None:
-    """The tenant's SAML provider of that entity id."""
-    return unit.first(_SAME_ISSUER, issuer=issuer, kind="saml")
+def find_with_issuer(unit: TenantUnit, kind: str, issuer: str) -> Provider | None:
+    """The tenant's provider of that name, of a kind that has no two of one name."""
+    return unit.first(_SAME_ISSUER, issuer=issuer, kind=kind)
 
 
 def create(
@@ -143,18 +157,19 @@ def create(
     """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict,
     Forbidden."""
     check_provider_name(name)
-    check(settings)
-    check_mark(None, settings, by_admin)
+    settings.check()
+    own = settings.own
+    own.check_rank(None, by_admin)
     _one_by_one(unit)
     count = unit.first(_COUNT)
     if count is not None and count.id >= MOST:
         raise Conflict(f"A client has at most {MOST} providers")
     if find(unit, name):
         raise Conflict("The name is taken")
-    _check_issuer(unit, settings, None)
+    _check_unique(unit, own, None)
     text = msgspec.json.encode(settings).decode()
     added = unit.first(
-        _ADD, name=name, display_name=display_name, kind=settings.kind, issuer=settings.issuer, settings=text,
+        _ADD, name=name, display_name=display_name, kind=own.kind, issuer=own.identifier, settings=text,
         reaches_admins=int(by_admin), created_at=now, changed_at=now,
     )  # fmt: skip
     assert added is not None
@@ -171,22 +186,23 @@ def change(
     Admin's account until an Admin has confirmed it (``docs/decisions/0018-providers-and-rank.md``). Raises
     ValidationError, Forbidden.
     """
-    check(settings)
-    if settings.kind != provider.kind:
-        raise ValidationError(details=[(settings.kind, "The kind of a provider does not change")])
-    check_mark(provider.rules, settings, by_admin)
-    _check_issuer(unit, settings, provider.id)
+    settings.check()
+    own, before = settings.own, settings_of(provider.settings, type(settings))
+    if own.kind != provider.kind:
+        raise ValidationError(details=[(own.kind, "The kind of a provider does not change")])
+    own.check_rank(before.own, by_admin)
+    _check_unique(unit, own, provider.id)
     text = msgspec.json.encode(settings).decode()
-    reaches = by_admin or (bool(provider.reaches_admins) and settings == provider.rules)
+    reaches = by_admin or (bool(provider.reaches_admins) and settings == before)
     # A sign-in that began under the old settings finds another `changed_at`, even within the same millisecond.
     changed_at = max(now, provider.changed_at + 1)
     unit.change(
-        _CHANGE, id=provider.id, new_display_name=display_name, new_issuer=settings.issuer, new_settings=text,
+        _CHANGE, id=provider.id, new_display_name=display_name, new_issuer=own.identifier, new_settings=text,
         new_reaches_admins=int(reaches), new_changed_at=changed_at,
     )  # fmt: skip
     unit.change(_CLEAR_DOMAINS, of_provider=provider.id)
     _set_domains(unit, provider.id, settings)
-    if getattr(settings, provider.kind) != getattr(provider.rules, provider.kind):
+    if own != before.own:
         # An answer on its way from the provider of before, code and verifier, is nothing for the one of now.
         unit.change(_CLEAR_FLOWS, of_provider=provider.id)
         unit.change(_CLEAR_TOKENS, of_provider=provider.id)  # nor are tokens kept that nobody asks for any more
@@ -236,13 +252,12 @@ def _one_by_one(unit: TenantUnit) -> None:
     tenants.get(unit, unit.tenant_id, lock=True)
 
 
-def _check_issuer(unit: TenantUnit, settings: Settings, own_id: int | None) -> None:
-    """A SAML response says who issued it and nothing else, so within a tenant that must name one provider."""
-    if settings.saml is None:
-        return
-    for other in unit.all(_SAME_ISSUER, issuer=settings.issuer, kind="saml"):
+def _check_unique(unit: TenantUnit, own: KindSettings, own_id: int | None) -> None:
+    """Raises Conflict where another provider of the client has what of this kind only one may have."""
+    others = unit.all(_SAME_ISSUER, issuer=own.identifier, kind=own.kind) if own.unique else []
+    for other in others:
         if other.id != own_id:
-            raise Conflict(f"The provider {other.name} has this entity id")
+            raise Conflict(f"The provider {other.name} has this {own.unique}")
 
 
 def _set_domains(unit: TenantUnit, provider_id: int, settings: Settings) -> None:

@@ -1,13 +1,20 @@
-"""Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way to sign in."""
+"""Sessions of users: opened, found, touched and ended; and tokens of other systems that were signed out.
 
-from manifest_auth.sessions.foreign import Foreign, claims_stamp, foreign_key, is_refused, refuse_foreign
+Owns ``sessions`` and ``refused_tokens``. Knows no way to sign in, and no HTTP; what is signed is in ``tokens``.
+"""
+
+from manifest_auth.sessions.external_tokens import (
+    Foreign,
+    claims_stamp,
+    foreign_key,
+    is_refused,
+    refuse_foreign,
+)
+from manifest_auth.sessions.last_seen import LISTING, SessionSeen, find_seen
+from manifest_auth.sessions.principal import Chain, Principal, look_up, read
 from manifest_auth.sessions.principals import Principals
-from manifest_auth.sessions.seen import LISTING, SessionSeen, find_seen
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
-    Chain,
-    Opened,
-    Principal,
     SessionRow,
     advance,
     advance_at_once,
@@ -18,9 +25,7 @@ from manifest_auth.sessions.sessions import (
     end_tenant,
     end_users_at,
     list_open,
-    look_up,
     open_session,
-    read,
     take_codes_back,
     touch,
 )
@@ -30,7 +35,6 @@ __all__ = [
     "TOUCH_EVERY_MS",
     "Chain",
     "Foreign",
-    "Opened",
     "Principal",
     "Principals",
     "SessionRow",

@@ -1,103 +1,19 @@
-"""Sessions of users: opened by a sign-in, read by every request, ended by many. One row under three keys.
-
-One statement reads session, user and tenant: it is all that a request needs to know of its caller.
-"""
+"""Sessions of users: opened by a sign-in, advanced by a refresh, ended by many. One row under three keys."""
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, literal, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
-from manifest_auth.context import Context
-from manifest_auth.store import Store, SystemUnit, TenantStore, TenantUnit, bound, crossing
-from manifest_auth.store.tables import installation, sessions, sign_in_codes, tenants, users
+from manifest_auth.context import Request
+from manifest_auth.runtime.clock import Random
+from manifest_auth.sessions.principal import cookie_hash
+from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, bound, crossing
+from manifest_auth.store.tables import sessions, sign_in_codes
 
 TOUCH_EVERY_MS = 60_000
-_S, _U, _T = sessions.c, users.c, tenants.c
-
-
-class Chain(NamedTuple):
-    """What a session's row says of its refresh tokens: the one in force, the one before, and since when."""
-
-    current: str
-    previous: str | None
-    changed_at: int
-
-
-class Principal(NamedTuple):
-    """A session with its user and tenant, dead or alive."""
-
-    session_id: str
-    tenant_id: int
-    user_id: int
-    method: str
-    created_at: int
-    ends_at: int
-    ended_at: int | None
-    cookie_hash: str
-    cookie_seen_at: int
-    refresh_current: str
-    refresh_previous: str | None
-    refresh_changed_at: int
-    email: str
-    first_name: str
-    last_name: str
-    title: str
-    roles: int
-    deactivated_at: int | None
-    client: str
-    client_name: str
-    tenant_settings: str
-    suspended_at: int | None
-    keys: str | None  # the stamp of the signing keys, as of this read
-    claims: int  # on whose standing the judgement of a foreign token rests, see sessions.foreign; 0 for all others
-
-    @property
-    def chain(self) -> Chain:
-        """The state of its refresh tokens. Only as fresh as the read: rotation reads it inside its unit of work."""
-        return Chain(self.refresh_current, self.refresh_previous, self.refresh_changed_at)
-
-    def is_alive(self, now: int) -> bool:
-        """Whether session, user and tenant all let it in."""
-        return (
-            self.ended_at is None and self.ends_at > now and self.deactivated_at is None and self.suspended_at is None
-        )
-
-
-#: The signing keys' stamp (:mod:`manifest_auth.tokens.keys`): read here, it costs no statement of its own.
-KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
-_PRINCIPAL = select(
-    _S.id,
-    _S.tenant_id,
-    _S.user_id,
-    _S.method,
-    _S.created_at,
-    _S.ends_at,
-    _S.ended_at,
-    _S.cookie_hash,
-    _S.cookie_seen_at,
-    _S.refresh_current,
-    _S.refresh_previous,
-    _S.refresh_changed_at,
-    _U.email,
-    _U.first_name,
-    _U.last_name,
-    _U.title,
-    _U.roles,
-    _U.deactivated_at,
-    _T.identifier,
-    _T.name,
-    _T.settings,
-    _T.suspended_at,
-    KEYS,
-    literal(0),
-).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
-
-_WHY = "the credential names the session, and the session names the tenant"
-BY_ID = crossing(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
-BY_COOKIE = crossing(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
+_S = sessions.c
 
 
 class SessionRow(NamedTuple):
@@ -191,15 +107,13 @@ class Opened(NamedTuple):
     ends_at: int
 
 
-def cookie_hash(value: str) -> str:
-    """What is stored of a cookie's value: it has 256 random bits, so a plain SHA-256 keeps it."""
-    return hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def open_session(unit: TenantUnit, ctx: Context, user_id: int, method: str, provider_id: int | None = None) -> Opened:
+def open_session(
+    unit: TenantUnit, request: Request, user_id: int, method: str, provider_id: int | None = None, *, random: Random,
+    most_s: int,
+) -> Opened:  # fmt: skip
     """A new session with new values under all three keys; nothing that the client sent is adopted."""
-    random, now = ctx.house.random, ctx.now
-    opened = Opened(random.text(16), random.text(32), random.text(12), now + ctx.house.settings.session_max_ttl * 1000)
+    now = request.now
+    opened = Opened(random.text(16), random.text(32), random.text(12), now + most_s * 1000)
     unit.change(
         _OPEN,
         id=opened.session_id,
@@ -209,24 +123,14 @@ def open_session(unit: TenantUnit, ctx: Context, user_id: int, method: str, prov
         created_at=now,
         ends_at=opened.ends_at,
         last_used_at=now,
-        address=ctx.address,
-        user_agent=ctx.user_agent,
+        address=request.address,
+        user_agent=request.user_agent,
         cookie_hash=cookie_hash(opened.cookie),
         cookie_seen_at=now,
         refresh_current=opened.refresh_id,
         refresh_changed_at=now,
     )
     return opened
-
-
-def read(unit: SystemUnit, session_id: str) -> Principal | None:
-    """The session with its user and tenant, as of this transaction."""
-    return unit.first(BY_ID, id=session_id)
-
-
-async def look_up(store: Store, session_id: str) -> Principal | None:
-    """As :func:`read`, on the shortest way and never from memory."""
-    return await store.look_up(BY_ID, id=session_id)
 
 
 def advance(unit: TenantUnit, session_id: str, before: str, after: str, now: int) -> bool:

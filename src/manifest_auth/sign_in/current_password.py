@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth import audit, users
+from manifest_auth import audit
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import InvalidCredentials
-from manifest_auth.sign_in import throttle
-from manifest_auth.sign_in.throttle import Counters, Wait
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit
-from manifest_auth.users import User
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counters, Wait
 
 _WRONG = "The current password is not right"
 
@@ -33,24 +34,24 @@ class Proved(NamedTuple):
         throttle.succeeded(unit, self.counters)
 
 
-async def prove(ctx: Context, password: str) -> Proved:
+async def prove(ctx: RequestContext, password: str) -> Proved:
     """Raises InvalidCredentials, RateLimited, Overloaded."""
-    house, caller = ctx.house, ctx.user
-    house.hasher.check_room()
+    services, caller = ctx.services, ctx.user
+    services.hasher.check_room()
     counters = throttle.counters("change", f"{caller.tenant_id}:{caller.user_id}", ctx.address, None)
     subject = f"user:{caller.user_id}"
 
     def count(unit: SystemUnit) -> tuple[Wait | None, User]:
-        wait = None if house.settings.rate_limits == "off" else throttle.count(unit, counters, ctx.now)
+        wait = ctx.services.throttle.count(unit, counters, ctx.now)
         bound = unit.of(caller.tenant_id)
         if wait:
             audit.record(bound, ctx, Event.THROTTLED, subject, method="password_change", wait_ms=wait.ms)
         return wait, users.get(bound, caller.user_id)
 
-    wait, user = await house.store.write(count)
+    wait, user = await services.store.write(count)
     if wait:
-        raise throttle.refusal(ctx, "change", wait)
-    proof = await throttle.prove(ctx, counters, user.password_hash, password)
+        raise ctx.services.throttle.refusal("change", wait)
+    proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, user.password_hash, password)
     if not proof.matches:
         await ctx.store.write_quickly(lambda unit: audit.record(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject))
         raise InvalidCredentials(_WRONG)

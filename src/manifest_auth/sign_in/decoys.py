@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, func, select
 
-from manifest_auth.context import Context
+from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit, bound, mine, unowned
 from manifest_auth.store.tables import tenants, users
 
@@ -39,10 +39,10 @@ _TENANTS = unowned(select(_T.id, _LAST_TENANT).order_by(_T.id).limit(1), _Span)
 _FROM_TENANT = unowned(select(_T.id).where(_T.id >= bindparam("id")).order_by(_T.id).limit(1), _Id)
 
 
-def pick(unit: SystemUnit, ctx: Context, tenant_id: int | None, account: str) -> str | None:
+def pick(unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: str) -> str | None:
     """A stored hash to do the same work as; None: one of ours. Picked for every attempt, so that it does not show by
     the statements either. Without a client one of those that there are is picked first."""
-    macs = ctx.house.store.macs
+    macs = ctx.services.store.macs
     assert macs is not None, "the server's store has them"
     number = int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16)
     if tenant_id is None:

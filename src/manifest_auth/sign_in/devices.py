@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from manifest_auth.context import Context
-from manifest_auth.sealing import Macs
-from manifest_auth.sign_in import origins
+from manifest_auth.runtime.sealing import Macs
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
+from manifest_auth.throttle import origins
 
 _RANDOM = 22  # 128 bits in base64url
 _MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}([0-9a-f]{{64}})?\Z")
@@ -23,13 +23,13 @@ def shaped(value: str | None) -> str | None:
     return value if value and _MARKER.match(value) else None
 
 
-def new(ctx: Context) -> str:
+def new(ctx: RequestContext) -> str:
     """A marker for a browser that has none of ours."""
-    random = ctx.house.random.text(16)
+    random = ctx.services.random.text(16)
     return random + _macs(ctx).make(_message(random))
 
 
-def is_ours(unit: TenantUnit, ctx: Context, marker: str) -> bool:
+def is_ours(unit: TenantUnit, ctx: RequestContext, marker: str) -> bool:
     """Whether this server gave it out."""
     random, mac = marker[:_RANDOM], marker[_RANDOM:]
     return _macs(ctx).fits(_message(random), mac) or origins.is_known_device(unit, marker)
@@ -39,7 +39,7 @@ def _message(random: str) -> bytes:
     return b"device\0" + random.encode()
 
 
-def _macs(ctx: Context) -> Macs:
-    macs = ctx.house.store.macs
+def _macs(ctx: RequestContext) -> Macs:
+    macs = ctx.services.store.macs
     assert macs is not None, "the server's store has them"
     return macs

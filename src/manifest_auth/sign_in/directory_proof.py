@@ -11,20 +11,23 @@ import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from manifest_auth import audit, base64url, microsoft, oidc, providers, sessions, tenants
-from manifest_auth.claims import administrators, directories, directory_flows
-from manifest_auth.context import Context
+from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.errors import Conflict, ProviderUnavailable, SsoFailed
-from manifest_auth.microsoft import Accepted, Cloud
-from manifest_auth.oidc import Redeemed
-from manifest_auth.outgoing import Deadline, Unreachable
 from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.protocols import microsoft, oidc
+from manifest_auth.protocols.microsoft import Accepted, Cloud
+from manifest_auth.protocols.oidc import Redeemed
 from manifest_auth.providers import Provider
-from manifest_auth.sign_in import strangers
-from manifest_auth.sign_in.oidc import Returned
-from manifest_auth.sign_in.provider_flow import return_address
+from manifest_auth.runtime.outgoing import Deadline, Unreachable
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import directory_flows
+from manifest_auth.sign_in.providers.code_flow import Returned
+from manifest_auth.sign_in.providers.flow import return_address
+from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
+from manifest_auth.tenants.claims import administrators, directories
+from manifest_auth.text import base64url
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
@@ -51,13 +54,13 @@ class _Application(NamedTuple):
     provider: Provider | None
 
 
-def callback_of(ctx: Context) -> str:
+def callback_of(ctx: RequestContext) -> str:
     """The redirect address to register at the application: one for all clients, since all of them share one
     authorisation server."""
-    return ctx.house.settings.public_url.rstrip("/") + CALLBACK
+    return ctx.services.settings.public_url.rstrip("/") + CALLBACK
 
 
-async def begin(ctx: Context, directory: str, return_to: str) -> Started:
+async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
     """For the caller, a user of the client. Raises NotFound, Conflict, ValidationError, SsoFailed,
     ProviderUnavailable."""
 
@@ -66,11 +69,13 @@ async def begin(ctx: Context, directory: str, return_to: str) -> Started:
         claim, tenant = directories.get(bound, directory), tenants.get(unit, bound.tenant_id)
         return claim, tenant, _application(bound, ctx, directory)
 
-    claim, tenant, application = await ctx.house.store.read(look)
+    claim, tenant, application = await ctx.services.store.read(look)
     address = return_address(ctx, tenant, application.provider, return_to)
     registration = _registration(ctx, claim, application)
     try:
-        found = await ctx.house.oidc.discover(registration.issuer, ctx.house.outgoing.deadline(ctx.user.tenant_id))
+        found = await ctx.services.oidc.discover(
+            registration.issuer, ctx.services.outgoing.deadline(ctx.user.tenant_id)
+        )
     except Unreachable as error:
         raise ProviderUnavailable(reason=f"discovery: {error}") from error
     except oidc.Refused as error:
@@ -86,59 +91,59 @@ async def begin(ctx: Context, directory: str, return_to: str) -> Started:
         redirect_uri=callback_of(ctx),
         prompt="select_account",
     )
-    location = ctx.house.oidc.authorization_address(found, registration, authorization)
+    location = ctx.services.oidc.authorization_address(found, registration, authorization)
     return Started(location, begun, tenant, registration.client_id)
 
 
-async def end(ctx: Context, returned: Returned, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
+async def end(ctx: RequestContext, returned: Returned, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
     """Judges what came back, and writes the proof down. Raises SsoFailed, Conflict, ProviderUnavailable."""
     flow = await _open(ctx, returned.state, cookie_of)
     try:
         person, role = await _administrator(ctx, flow, returned)
-        await ctx.house.store.write(lambda unit: _prove(unit, ctx, flow, person, role))
+        await ctx.services.store.write(lambda unit: _prove(unit, ctx, flow, person, role))
     except (SsoFailed, Conflict) as refusal:
         why = refusal.reason or refusal.message
-        await ctx.house.store.of(flow.tenant_id).write(lambda unit: _record(unit, ctx, flow, why))
+        await ctx.services.store.of(flow.tenant_id).write(lambda unit: _record(unit, ctx, flow, why))
         raise
     return flow
 
 
-async def _open(ctx: Context, state: str, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
+async def _open(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> directory_flows.Flow:
     """The sign-in that an answer belongs to, used up. Until state and browser were found right nothing is."""
-    flow = await ctx.house.store.read(lambda unit: directory_flows.find(unit, state, ctx.now))
+    flow = await ctx.services.store.read(lambda unit: directory_flows.find(unit, state, ctx.now))
     if flow is None:
         raise SsoFailed(reason="directory: state: unknown or expired")
     if flow.is_used:
         raise SsoFailed(reason="directory: state: used before", replay="oidc_state")
     if not flow.is_from(cookie_of(flow.cookie)):
         raise SsoFailed(reason="directory: state: of another browser")
-    if not await ctx.house.store.of(flow.tenant_id).write_quickly(lambda unit: directory_flows.take(unit, flow)):
+    if not await ctx.services.store.of(flow.tenant_id).write_quickly(lambda unit: directory_flows.take(unit, flow)):
         raise SsoFailed(reason="directory: state: used meanwhile", replay="oidc_state")
     return flow
 
 
-async def _administrator(ctx: Context, flow: directory_flows.Flow, returned: Returned) -> tuple[str, str]:
+async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, returned: Returned) -> tuple[str, str]:
     """``oid`` of who signed in, and the role by which they speak for the directory. Raises SsoFailed,
     ProviderUnavailable."""
     if returned.error or not returned.code:
         why = oidc.with_number(returned.error[:100] or "no code", returned.description)
         raise SsoFailed(oidc.sentence_for(returned.error), reason=f"redirect: {why}")
-    store = ctx.house.store.of(flow.tenant_id)
+    store = ctx.services.store.of(flow.tenant_id)
     claim, application = await store.read(
         lambda unit: (directories.find(unit, flow.directory), _same_application(unit, ctx, flow))
     )
     if claim is None:
         raise SsoFailed("The directory is not claimed any more", reason="the claim was released meanwhile")
     registration = _registration(ctx, claim, application)
-    nonce, verifier = directory_flows.open_secrets(ctx.house.sealer, flow)
+    nonce, verifier = directory_flows.open_secrets(ctx.services.sealer, flow)
     if not oidc.Callback(callback_of(ctx), iss_required=False).fits(
         returned.came_to, returned.iss, lambda: registration.issuer
     ):
         raise SsoFailed(reason="the answer came to another callback address")
     answer = oidc.Answer(returned.code, verifier, nonce, callback_of(ctx))
-    deadline = ctx.house.outgoing.deadline(flow.tenant_id)
+    deadline = ctx.services.outgoing.deadline(flow.tenant_id)
     try:
-        redeemed = await ctx.house.oidc.redeem_tokens(registration, answer, frozenset(), deadline)
+        redeemed = await ctx.services.oidc.redeem_tokens(registration, answer, frozenset(), deadline)
         told = microsoft.directory_of(redeemed.claims)
         if told != claim.directory:
             raise SsoFailed(administrators.ELSEWHERE, reason=f"tid: {told or 'missing'}")
@@ -156,7 +161,11 @@ async def _administrator(ctx: Context, flow: directory_flows.Flow, returned: Ret
 
 
 async def _of_access_token(
-    ctx: Context, claim: directories.Claim, registration: oidc.Registration, redeemed: Redeemed, deadline: Deadline
+    ctx: RequestContext,
+    claim: directories.Claim,
+    registration: oidc.Registration,
+    redeemed: Redeemed,
+    deadline: Deadline,
 ) -> Any:
     """``wids`` of the access token that came with the ID token, if it is for our own application, genuine, and of the
     same person. Raises Unreachable."""
@@ -173,14 +182,14 @@ async def _of_access_token(
     )
     try:
         checked = microsoft.check(microsoft.read(redeemed.access_token) or {}, accepted, ctx.now)
-        await ctx.house.microsoft.verify(redeemed.access_token, checked, cloud, deadline)
+        await ctx.services.microsoft.verify(redeemed.access_token, checked, cloud, deadline)
     except microsoft.Refused:  # for another service, most often: then it is not for us to read
         return None
     is_theirs = checked.person == redeemed.claims["oid"].lower()
     return checked.everything.get("wids") if is_theirs and checked.expires_at * 1000 > ctx.now else None
 
 
-def _prove(unit: SystemUnit, ctx: Context, flow: directory_flows.Flow, person: str, role: str) -> None:
+def _prove(unit: SystemUnit, ctx: RequestContext, flow: directory_flows.Flow, person: str, role: str) -> None:
     session = sessions.read(unit, flow.session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != flow.tenant_id:
         raise SsoFailed("You are not signed in any more", reason="the session that began the proof has ended")
@@ -189,16 +198,18 @@ def _prove(unit: SystemUnit, ctx: Context, flow: directory_flows.Flow, person: s
     bound = unit.of(flow.tenant_id)
     if directories.find(bound, flow.directory) is None:
         raise SsoFailed("The directory is not claimed any more", reason="the claim was released meanwhile")
-    who = audit.origin_of(ctx)._replace(actor=f"user:{session.user_id}")
+    who = ctx.origin._replace(actor=f"user:{session.user_id}")
     directories.prove(bound, who, flow.directory, person=person, role=role)
 
 
-def _record(unit: TenantUnit, ctx: Context, flow: directory_flows.Flow, why: str) -> None:
+def _record(unit: TenantUnit, ctx: RequestContext, flow: directory_flows.Flow, why: str) -> None:
     subject = f"directory:{flow.directory}"
-    strangers.record(unit, ctx, audit.Event.SIGN_IN_REFUSED, subject, method="directory", why=why[:500])
+    ctx.services.anonymous_limits.record(
+        unit, ctx, audit.Event.SIGN_IN_REFUSED, subject, method="directory", why=why[:500]
+    )
 
 
-def _application(unit: TenantUnit, ctx: Context, directory: str) -> _Application:
+def _application(unit: TenantUnit, ctx: RequestContext, directory: str) -> _Application:
     """The operator's, else that of a provider of the directory which has a secret. Raises Conflict."""
     if ours := _operators(ctx):
         return ours
@@ -208,7 +219,7 @@ def _application(unit: TenantUnit, ctx: Context, directory: str) -> _Application
     raise Conflict(_NO_APPLICATION)
 
 
-def _same_application(unit: TenantUnit, ctx: Context, flow: directory_flows.Flow) -> _Application:
+def _same_application(unit: TenantUnit, ctx: RequestContext, flow: directory_flows.Flow) -> _Application:
     """The one with which it began. Raises SsoFailed."""
     provider = providers.find_by_id(unit, flow.provider_id) if flow.provider_id is not None else None
     found = _of_provider(ctx, provider, flow.directory) if provider is not None else _operators(ctx)
@@ -217,30 +228,28 @@ def _same_application(unit: TenantUnit, ctx: Context, flow: directory_flows.Flow
     return found
 
 
-def _operators(ctx: Context) -> _Application | None:
-    settings = ctx.house.settings
+def _operators(ctx: RequestContext) -> _Application | None:
+    settings = ctx.services.settings
     if settings.microsoft_app_id and settings.microsoft_app_secret is not None:
         return _Application(settings.microsoft_app_id, settings.microsoft_app_secret.reveal(), None)
     return None
 
 
-def _of_provider(ctx: Context, provider: Provider, directory: str) -> _Application | None:
-    rules = provider.rules
-    named = directories.named_by(ctx.house.microsoft.clouds, rules)
-    settings = rules.oidc or rules.dynamics or rules.entra
-    if named is None or named[1] != directory or settings is None or provider.disabled_at is not None:
+def _of_provider(ctx: RequestContext, provider: Provider, directory: str) -> _Application | None:
+    named = own_settings_of(provider).microsoft_directory(ctx.services.microsoft.clouds)
+    if named is None or named.id != directory or provider.disabled_at is not None:
         return None
-    secret = providers.open_secrets(ctx.house.sealer, provider).client_secret
-    return _Application(settings.client_id, secret, provider) if settings.client_id and secret else None
+    secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
+    return _Application(named.application, secret, provider) if named.application and secret else None
 
 
-def _registration(ctx: Context, claim: directories.Claim, application: _Application) -> oidc.Registration:
+def _registration(ctx: RequestContext, claim: directories.Claim, application: _Application) -> oidc.Registration:
     issuer = _cloud(ctx, claim).issuer_v2(claim.directory)
     return oidc.Registration(issuer, application.client_id, application.secret, _SCOPES, "post")
 
 
-def _cloud(ctx: Context, claim: directories.Claim) -> Cloud:
+def _cloud(ctx: RequestContext, claim: directories.Claim) -> Cloud:
     try:
-        return ctx.house.microsoft.clouds.get(claim.cloud)
+        return ctx.services.microsoft.clouds.get(claim.cloud)
     except ValueError as error:
         raise SsoFailed(reason=f"directory: {error}") from error

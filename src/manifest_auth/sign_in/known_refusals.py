@@ -7,9 +7,8 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from manifest_auth.audit import Event
-from manifest_auth.context import Context
 from manifest_auth.errors import AccountDisabled, Refusal
-from manifest_auth.sign_in import strangers
+from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 
 T = TypeVar("T")
@@ -17,9 +16,9 @@ LONGEST_WHY = 1000
 START_AGAIN = "This sign-in is over, start again"
 
 
-def other_browser(ctx: Context) -> str:
+def other_browser(ctx: RequestContext) -> str:
     """What is said where the cookie of the start did not come back."""
-    address = ctx.house.settings.public_url.rstrip("/")
+    address = ctx.services.settings.public_url.rstrip("/")
     return f"This sign-in began in another browser, or not at {address}; start again there, with cookies allowed"
 
 
@@ -31,7 +30,7 @@ class OfClient(Exception):
         self.tenant_id, self.provider_id, self.refusal = tenant_id, provider_id, refusal
 
 
-async def told(ctx: Context, method: str, reading: Awaitable[T]) -> T:
+async def told(ctx: RequestContext, method: str, reading: Awaitable[T]) -> T:
     """The outcome of ``reading``. Where that raises :class:`OfClient`, the client's trail is told, and the refusal is
     raised."""
     try:
@@ -40,7 +39,9 @@ async def told(ctx: Context, method: str, reading: Awaitable[T]) -> T:
         raise await refuse(ctx, method, known.tenant_id, known.provider_id, known.refusal) from known
 
 
-async def refuse(ctx: Context, method: str, tenant_id: int, provider_id: int | None, refusal: Refusal) -> Refusal:
+async def refuse(
+    ctx: RequestContext, method: str, tenant_id: int, provider_id: int | None, refusal: Refusal
+) -> Refusal:
     """Records a refusal; hands it back to be raised."""
     event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": method, "why": refusal.reason[:LONGEST_WHY]}
@@ -48,7 +49,7 @@ async def refuse(ctx: Context, method: str, tenant_id: int, provider_id: int | N
         detail["provider"] = provider_id
 
     def work(unit: TenantUnit) -> None:
-        strangers.record(unit, ctx, event, "", **detail)
+        ctx.services.anonymous_limits.record(unit, ctx, event, "", **detail)
 
-    await ctx.house.store.of(tenant_id).write(work)
+    await ctx.services.store.of(tenant_id).write(work)
     return refusal

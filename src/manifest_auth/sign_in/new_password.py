@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from manifest_auth import passwords, tenants, users
-from manifest_auth.context import Context
+from manifest_auth import tenants
+from manifest_auth.accounts import password_rules, users
+from manifest_auth.accounts.users import User
 from manifest_auth.errors import ValidationError
-from manifest_auth.users import User
+from manifest_auth.services import RequestContext
 
 
-async def hash_of(ctx: Context, user: User, client: str, settings: str, new: str, field: str) -> str:
+async def hash_of(ctx: RequestContext, user: User, client: str, settings: str, new: str, field: str) -> str:
     """``client``: its identifier; ``settings``: its settings as stored; ``field``: what the body calls the password.
 
     Raises ValidationError by the client's rules, Overloaded.
     """
     rules = tenants.settings_of(settings).password
-    passwords.check(new, rules, (user.email, user.first_name, user.last_name, client), field)
-    hasher, store = ctx.house.hasher, ctx.house.store.of(user.tenant_id)
+    password_rules.check(new, rules, (user.email, user.first_name, user.last_name, client), field)
+    hasher, store = ctx.services.hasher, ctx.services.store.of(user.tenant_id)
     for stored in await store.read(lambda unit: users.former_hashes(unit, user, rules.history)):
         if (await hasher.verify(stored, new)).matches:
             raise ValidationError(details=[(field, "Was used before")])

@@ -1,14 +1,15 @@
 """The store: tables, statements bound to a tenant, units of work, two databases behind one code path, migrations.
 
-Hands over: :class:`Store` with its units of work, and the three ways to write a statement. Never: a connection, a
-cursor or SQL text.
+Hands over :class:`Store` with its units of work, and the three ways to write a statement. Never hands over a
+connection, a cursor or SQL text, and knows no rule of the product.
 """
 
-from manifest_auth.metrics import Metrics
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.sealing import Macs
+from manifest_auth.store import installation_values
 from manifest_auth.store.cursors import After
-from manifest_auth.store.given import cell, given, rows
 from manifest_auth.store.listing import Listing, among, among_pairs, numbers, pairs
+from manifest_auth.store.row_lists import cell, row_list, rows
 from manifest_auth.store.statements import (
     Bound,
     Crossing,
@@ -41,11 +42,12 @@ __all__ = [
     "bound",
     "cell",
     "crossing",
-    "given",
+    "installation_values",
     "mine",
     "numbers",
     "open_store",
     "pairs",
+    "row_list",
     "rows",
     "unowned",
     "upsert",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from manifest_auth import base64url
+from manifest_auth.text import base64url
 
 _VERSION = 1
 _LONGEST = 4096

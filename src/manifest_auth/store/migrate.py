@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, create_engine, event, text
 from sqlalchemy.pool import NullPool
 
-from manifest_auth.sealing import SecretKeys
+from manifest_auth.runtime.sealing import SecretKeys
 from manifest_auth.store.store import StoreUnavailable
 
 #: The revisions in ``migrations/versions``; a test holds the two together.

@@ -18,8 +18,8 @@ import asyncpg
 from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 
 from manifest_auth.errors import Conflict
-from manifest_auth.metrics import Failure, Metrics
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.metrics import Failure, Metrics
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit

@@ -1,10 +1,10 @@
 """SQLite: units of work in one writer thread or, when they are short, on the event loop; key reads on the loop itself.
 
 Durability: WAL, and every commit is on the disk before its answer leaves (contract, section 12). The writer thread's
-connection does that with ``synchronous=FULL``. Short units (:meth:`SqliteStore.write_quickly`) commit on the loop with
-``synchronous=NORMAL`` and are answered after an ``fdatasync`` of the write-ahead log by :mod:`.sqlite_sync`: the same
-bytes are on the disk at the same point, but one sync serves all that committed while the last one ran, and no statement
-hands the interpreter lock to and fro (``docs/decisions/0011-group-commit.md``).
+connection does that with ``synchronous=FULL``. Short units (:meth:`.store.Store.write_quickly`) commit on the loop with
+``synchronous=NORMAL`` and are answered after an ``fdatasync`` of the write-ahead log by :mod:`.sqlite_threads`: the
+same bytes are on the disk at the same point, but one sync serves all that committed while the last one ran, and no
+statement hands the interpreter lock to and fro (``docs/decisions/0011-group-commit.md``).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manifest_auth.errors import Conflict
-from manifest_auth.metrics import Metrics
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
 from manifest_auth.store.statements import Crossing, Statement, Unowned
 from manifest_auth.store.store import Store, StoreUnavailable, Work

@@ -1,4 +1,4 @@
-"""What the house knows of a store: units of work for writing and reading, and the key read of the hot path."""
+"""What the domain knows of a store: units of work for writing and reading, and the key read of the hot path."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from manifest_auth.metrics import Failure, Metrics, Unit
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.metrics import Failure, Metrics, Unit
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.statements import Bound, Crossing, Unowned
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from manifest_auth.sealing import Macs
+from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.statements import TENANT, Bound, Crossing, Statement, UnboundStatement, Unowned
 
 R = TypeVar("R")

@@ -1,6 +1,15 @@
-"""Clients of the installation. Owns the table ``tenants`` and what a client settles for itself. Knows no users."""
+"""Clients of the installation (in code: tenants). Owns ``tenants`` and what a client settles for itself.
 
-from manifest_auth.tenants.rules import PasswordRules, TenantSettings, TenantSettingsChange, merge, settings_of
+Knows no users, and never decides who may change a client.
+"""
+
+from manifest_auth.tenants.rules import (
+    PasswordRules,
+    TenantSettings,
+    TenantSettingsChange,
+    merge,
+    settings_of,
+)
 from manifest_auth.tenants.tenants import (
     LISTING,
     Tenant,

@@ -12,7 +12,7 @@ from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, unowned
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants.rules import TenantSettings
-from manifest_auth.text import check_return_address, like
+from manifest_auth.text.canonical import check_return_address, like
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
 _ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
@@ -39,7 +39,7 @@ _BY_ID = unowned(_ALL.where(_C.id == bindparam("id")), Tenant)
 _ONLY = unowned(_ALL.order_by(_C.id).limit(2), Tenant)
 # key_share: as strong as the update that follows, so that sign-ins, whose rows refer to the tenant's, need not wait.
 _LOCKED = unowned(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
-#: The clients. ``search`` takes ``like``, see :func:`manifest_auth.text.like`.
+#: The clients. ``search`` takes ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _ALL,
     Tenant,

@@ -1,44 +1,43 @@
 """The work that roles guard: templates with their versions and steps, jobs with what is recorded in them.
 
 Owns the tables of ``store/tables/work.py``. The rules (``template_rules``, ``job_rules``) are pure and know no store.
-The verbs beside them run inside one unit of work and get an :class:`Actor`; whoever calls them has asked for the
+The operations beside them run inside one unit of work and get an :class:`Actor`; the caller has asked for the
 permission. Each part is a module of its own, like ``work.templates.get``.
 """
 
 from manifest_auth.work import (
     assignments,
-    editorial,
     files,
     job_log,
-    job_moves,
+    job_operations,
     job_rules,
     job_steps,
     jobs,
     records,
     steps,
     template_log,
+    template_operations,
     template_rules,
     templates,
     versions,
 )
-from manifest_auth.work.acting import MOST_ROWS, Actor, actor_of, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, actor_of
 
 __all__ = [
     "MOST_ROWS",
     "Actor",
     "actor_of",
     "assignments",
-    "editorial",
-    "few",
     "files",
     "job_log",
-    "job_moves",
+    "job_operations",
     "job_rules",
     "job_steps",
     "jobs",
     "records",
     "steps",
     "template_log",
+    "template_operations",
     "template_rules",
     "templates",
     "versions",

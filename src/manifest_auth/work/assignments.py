@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, delete, insert, select
 
-from manifest_auth import users
+from manifest_auth.accounts import users
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.store import TenantUnit, among, bound, numbers
 from manifest_auth.store.tables import job_assignments
 from manifest_auth.work import job_rules, jobs
-from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, few
 from manifest_auth.work.job_log import Note
 from manifest_auth.work.job_rules import JobMove
 from manifest_auth.work.jobs import Job

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from manifest_auth.errors import NotFound, PayloadTooLarge
 from manifest_auth.store import SystemUnit, TenantUnit, among, bound, crossing, numbers, upsert
 from manifest_auth.store.tables import file_totals, files
-from manifest_auth.work.acting import Actor
+from manifest_auth.work.actor import Actor
 
 PATH = "/api/client/files"
 NO_ROOM = "The client's files would take more room than they may"

@@ -11,7 +11,7 @@ import math
 from typing import NamedTuple
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.text import check_line, check_prose
+from manifest_auth.text.canonical import check_line, check_prose
 
 MOST_ASSIGNED = 20  # users of one job
 MOST_RECORDS = 100  # of one step

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, insert, select
 from manifest_auth.store import TenantUnit, among, bound, numbers
 from manifest_auth.store.tables import job_steps, template_steps
 from manifest_auth.work import job_rules, jobs, records
-from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, few
 from manifest_auth.work.job_log import Note
 from manifest_auth.work.job_rules import JobMove
 from manifest_auth.work.jobs import Job

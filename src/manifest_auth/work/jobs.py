@@ -11,7 +11,7 @@ from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import Listing, TenantUnit, among, bound, mine, numbers
 from manifest_auth.store.tables import job_assignments, jobs
 from manifest_auth.work import job_log
-from manifest_auth.work.acting import Actor
+from manifest_auth.work.actor import Actor
 from manifest_auth.work.job_log import PLAIN, Note
 from manifest_auth.work.job_rules import JobMove, JobStatus, Priority, State
 
@@ -49,7 +49,7 @@ _ALL = select(*(_C[name] for name in Job._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Job)
 _LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Job)
 _MANY = bound(_ALL.where(among(_C.id, "ids")), Job)
-#: Filters take ``like`` (see :func:`manifest_auth.text.like`), ``status``, ``priority``, ``template``, ``asset`` and
+#: Filters take ``like`` (see :func:`.text.canonical.like`), ``status``, ``priority``, ``template``, ``asset`` and
 #: ``assigned``.
 LISTING = Listing(
     _ALL,

@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, bindparam, func, insert, select
 from manifest_auth.store import TenantUnit, among, among_pairs, bound, numbers, pairs
 from manifest_auth.store.tables import job_records
 from manifest_auth.work import files, job_rules, jobs
-from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, few
 from manifest_auth.work.job_rules import Value
 
 

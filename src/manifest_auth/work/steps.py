@@ -8,10 +8,10 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from manifest_auth.errors import Conflict, ValidationError
-from manifest_auth.store import TenantUnit, among, bound, cell, given, mine, numbers, rows
+from manifest_auth.store import TenantUnit, among, bound, cell, mine, numbers, row_list, rows
 from manifest_auth.store.tables import template_steps, template_versions
-from manifest_auth.text import check_line, check_prose
-from manifest_auth.work.acting import MOST_ROWS, few
+from manifest_auth.text.canonical import check_line, check_prose
+from manifest_auth.work.actor import MOST_ROWS, few
 from manifest_auth.work.template_rules import VersionStatus
 
 MOST_STEPS = 200
@@ -50,7 +50,7 @@ _OF = bound(
     Step,
 )
 _V = template_versions.c
-_GIVEN = given("steps")
+_GIVEN = row_list("steps")
 _WRITTEN = ("number", "title", "instructions", "requires_evidence")
 # Both reach a draft alone, whatever their caller believes: what is published never changes.
 _CLEAR = bound(

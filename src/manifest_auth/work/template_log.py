@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, bindparam, insert, select
 
 from manifest_auth.store import TenantUnit, among, bound, numbers
 from manifest_auth.store.tables import template_events
-from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, few
 from manifest_auth.work.template_rules import TemplateMove
 
 

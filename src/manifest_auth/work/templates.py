@@ -11,7 +11,7 @@ from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import Listing, TenantUnit, among, bound, mine, numbers
 from manifest_auth.store.tables import template_versions, templates
 from manifest_auth.work import template_log
-from manifest_auth.work.acting import Actor
+from manifest_auth.work.actor import Actor
 from manifest_auth.work.template_log import Entry
 
 
@@ -41,7 +41,7 @@ _ALL = select(*(_C[name] for name in Template._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Template)
 _LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Template)
 _MANY = bound(_ALL.where(among(_C.id, "ids")), Template)
-#: Filters take ``like`` (see :func:`manifest_auth.text.like`) and ``status``.
+#: Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``status``.
 LISTING = Listing(
     _ALL,
     Template,

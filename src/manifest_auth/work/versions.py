@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, bindparam, insert, select, update
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import TenantUnit, among, bound, numbers
 from manifest_auth.store.tables import template_versions, templates
-from manifest_auth.work.acting import MOST_ROWS, Actor, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, few
 from manifest_auth.work.template_rules import FINAL, VersionStatus
 
 

@@ -21,12 +21,12 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from manifest_auth.clock import Clock
+from manifest_auth.runtime.clock import Clock
 from tests.interop.microsoft import bodies, resources, tokens
 from tests.interop.microsoft.login import Login, endpoint_of
 from tests.interop.microsoft.people import POWER_APP, Directory, consumers, contoso, fabrikam
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
-from tests.support.oidc_socket import Answer, Asked, Socket
+from tests.support.oidc_socket import Answer, Asked, Gates, Socket
 
 
 class Standin:
@@ -53,7 +53,7 @@ class Standin:
         self.announced: dict[str, Any] = {}  # last word on discovery documents
         self.answers: dict[str, Answer] = {}  # by endpoint: this very answer
         self.delay: dict[str, float] = {}  # by endpoint: seconds
-        self.slow: dict[str, float] = {}  # by directory: seconds that Graph takes for its tokens
+        self.gates = Gates()  # by endpoint, or by the id of the directory whose tokens Graph is shown
         for registered in self.login.registrations.values():
             registered.consented = True
 
@@ -132,15 +132,11 @@ class Standin:
         elif asked.path.startswith("/api/data/"):
             asked.endpoint = "dataverse"
         self.asked.append(asked)
-        time.sleep(self.delay.get(asked.endpoint, 0) or self._slow(asked))
+        self.gates.wait(asked.endpoint)
+        if asked.endpoint == "graph" and self.gates.are_some_shut:
+            self.gates.wait(_directory_of(asked))
+        time.sleep(self.delay.get(asked.endpoint, 0))
         return self.answers.get(asked.endpoint) or self._routed(asked)
-
-    def _slow(self, asked: Asked) -> float:
-        """How long Graph takes for this token."""
-        if not self.slow or asked.endpoint != "graph":
-            return 0
-        token = asked.headers.get("authorization", "").removeprefix("Bearer ")
-        return self.slow.get(str(tokens.parts(token)[1].get("tid")), 0)
 
     def _routed(self, asked: Asked) -> Answer:
         if asked.endpoint == "graph" and asked.path == "/v1.0/me":
@@ -155,6 +151,12 @@ class Standin:
         if asked.endpoint in ("discovery", "keys", "authorize", "token"):
             return self.login.answer(asked)
         return Answer(404)
+
+
+def _directory_of(asked: Asked) -> str:
+    """Whose token Graph was shown."""
+    token = asked.headers.get("authorization", "").removeprefix("Bearer ")
+    return str(tokens.parts(token)[1].get("tid"))
 
 
 def _last_word(usual: dict[str, Any], last: dict[str, Any]) -> dict[str, Any]:

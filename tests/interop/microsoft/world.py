@@ -94,7 +94,7 @@ class World:
 
     async def forgive(self) -> None:
         """No failure is counted any more: a test may make many."""
-        await self.app.house.store.write(lambda unit: unit.change(_NO_THROTTLES))
+        await self.app.services.store.write(lambda unit: unit.change(_NO_THROTTLES))
 
     async def entra(
         self, client: str = "", entra: dict[str, Any] | None = None, *, counts: bool = True, **members: Any

@@ -19,7 +19,7 @@ signing_keys = Table(
     Column("id", Text, primary_key=True),  # the `kid`
     Column("purpose", Text, nullable=False),
     Column("algorithm", Text, nullable=False),
-    sealed("secret", "signing_keys/{id}/secret"),  # see tokens/keys.py
+    sealed("secret", "signing_keys/{id}/secret"),  # see sessions/tokens/keys.py
     at("created_at"),
     at("retired_at", nullable=True),  # signs nothing new from then on
     at("expires_at", nullable=True),  # verifies nothing from then on

@@ -77,7 +77,7 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     info=OWNED,
 )
 
-known_origins = Table(  # devices and addresses from which a user signed in before, see sign_in/origins.py
+known_origins = Table(  # devices and addresses from which a user signed in before, see throttle/origins.py
     "known_origins",
     metadata,
     Column("user_id", BigInt, ForeignKey("users.id"), primary_key=True),

@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Table, Text
 
 from manifest_auth.store.tables.columns import BigInt, at, metadata, sealed
 
-admin_second_factors = Table(  # TOTP (RFC 6238), see admins/second_factor.py
+admin_second_factors = Table(  # TOTP (RFC 6238), see accounts/admins/second_factor.py
     "admin_second_factors",
     metadata,
     Column("admin_id", BigInt, ForeignKey("system_admins.id"), primary_key=True, autoincrement=False),

@@ -15,7 +15,7 @@ audit_heads = Table(
     at("at"),  # of the last event
     Column("previous_chain", BigInteger, nullable=False),  # that was begun before; of chain 0: the last one of all
     at("gone_at", nullable=True),  # when the client's events went with the client
-    Column("doubts", Text, nullable=False),  # earlier heads that no key of the time had made, see trail_heads
+    Column("doubts", Text, nullable=False),  # earlier heads that no key of the time had made, see audit/chain_macs.py
     Column("mac", Text, nullable=False),  # over all the others
     info=OWNED,
 )

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import context, op
 
-from manifest_auth.sealing import Macs
-from manifest_auth.trail_heads import NOTHING, made
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Macs
 
 revision = "0005"
 down_revision = None
@@ -250,10 +249,11 @@ def _jobs() -> None:
 def _first_rows() -> None:
     """The installation's number, and its own audit chain, which begins here and never again."""
     number = sa.text("INSERT INTO installation (name, value) VALUES ('id', :value)")
-    op.execute(number.bindparams(value=secrets.token_hex(16)))
-    first = made(Macs(context.config.attributes["keys"]()), 0, NOTHING)
-    head = sa.text("INSERT INTO audit_heads (tenant_id, sequence, hash, mac) VALUES (0, :sequence, :hash, :mac)")
-    op.execute(head.bindparams(sequence=first.sequence, hash=first.hash, mac=first.mac))
+    op.execute(number.bindparams(value=Random().bytes(16).hex()))
+    nothing = "0" * 64
+    mac = Macs(context.config.attributes["keys"]()).make(f'["head",0,0,"{nothing}",0,0,null,""]'.encode())
+    head = sa.text("INSERT INTO audit_heads (tenant_id, sequence, hash, mac) VALUES (0, 0, :hash, :mac)")
+    op.execute(head.bindparams(hash=nothing, mac=mac))
 
 
 def _table(name: str, columns: str, added: str = "", *, key: str = "id", unique: str = "", indexes: str = "") -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from manifest_auth.clock import Clock, Random
+from manifest_auth.runtime.clock import Clock, Random
 
 revision = "0006"
 down_revision = "0005"

@@ -1,0 +1,42 @@
+"""System admins: who they are, their sessions and second factors, and from which networks they may come.
+
+Owns ``system_admins``, ``admin_sessions``, ``admin_second_factors`` and ``admin_recovery_codes``. Knows no client.
+"""
+
+from manifest_auth.accounts.admins import managing, networks, second_factor
+from manifest_auth.accounts.admins.admins import (
+    BY_SESSION,
+    Admin,
+    AdminSession,
+    addresses_of,
+    advance,
+    create,
+    end,
+    find,
+    get_locked,
+    open_session,
+    read,
+    rehash,
+    signed_in,
+)
+from manifest_auth.accounts.admins.networks import AdminRange
+
+__all__ = [
+    "BY_SESSION",
+    "Admin",
+    "AdminRange",
+    "AdminSession",
+    "addresses_of",
+    "advance",
+    "create",
+    "end",
+    "find",
+    "get_locked",
+    "managing",
+    "networks",
+    "open_session",
+    "read",
+    "rehash",
+    "second_factor",
+    "signed_in",
+]

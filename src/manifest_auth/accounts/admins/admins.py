@@ -1,0 +1,179 @@
+"""System admins and their sessions. They run the installation and are users of no tenant; their tokens have keys,
+audience and table of their own, so nothing of theirs opens a client's door, nor the reverse."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import and_, bindparam, insert, select, update
+
+from manifest_auth.accounts.admins.second_factor import HAS_ONE, IS_REQUIRED
+from manifest_auth.context import Request
+from manifest_auth.errors import Conflict, ValidationError
+from manifest_auth.runtime.clock import Random
+from manifest_auth.sessions import Chain
+from manifest_auth.store import SystemUnit, unowned
+from manifest_auth.store.tables import admin_sessions, system_admins
+from manifest_auth.text.canonical import check_name
+
+_A, _S = system_admins.c, admin_sessions.c
+
+
+class Admin(NamedTuple):
+    id: int
+    username: str
+    password_hash: str
+    created_at: int
+    disabled_at: int | None
+    last_sign_in_at: int | None
+
+
+class AdminSession(NamedTuple):
+    """A session with its admin, dead or alive."""
+
+    session_id: str
+    admin_id: int
+    username: str
+    created_at: int
+    ends_at: int
+    ended_at: int | None
+    disabled_at: int | None
+    refresh_current: str
+    refresh_previous: str | None
+    refresh_changed_at: int
+    limited: bool  # a second factor is required, and the admin has none yet
+
+    @property
+    def chain(self) -> Chain:
+        return Chain(self.refresh_current, self.refresh_previous, self.refresh_changed_at)
+
+    def is_alive(self, now: int) -> bool:
+        return self.ended_at is None and self.ends_at > now and self.disabled_at is None
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+class _Address(NamedTuple):
+    address: str
+
+
+_BY_NAME = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.username_key == bindparam("username_key")), Admin)
+_LOCKED = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.id == bindparam("id")).with_for_update(), Admin)
+_ADD = unowned(
+    insert(system_admins)
+    .values({n: bindparam(n) for n in ("username", "username_key", "password_hash", "created_at")})
+    .returning(_A.id),
+    _Id,
+)
+_SIGNED_IN = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(last_sign_in_at=bindparam("now")))
+_REHASH = unowned(
+    update(system_admins)
+    .where(_A.id == bindparam("of_id"), _A.password_hash == bindparam("old_hash"))
+    .values(password_hash=bindparam("new_hash"))
+)
+_ADDRESSES = unowned(
+    select(_S.address).where(_S.admin_id == bindparam("of_id")).order_by(_S.created_at.desc()).limit(100), _Address
+)
+BY_SESSION = unowned(
+    select(
+        _S.id, _S.admin_id, _A.username, _S.created_at, _S.ends_at, _S.ended_at, _A.disabled_at,
+        _S.refresh_current, _S.refresh_previous, _S.refresh_changed_at,
+        and_(IS_REQUIRED, _A.id.not_in(HAS_ONE)).label("limited"),
+    )
+    .select_from(admin_sessions.join(system_admins, _A.id == _S.admin_id))
+    .where(_S.id == bindparam("id")),
+    AdminSession,
+)  # fmt: skip
+_NEW = ("id", "admin_id", "created_at", "ends_at", "last_used_at", "address", "user_agent", "refresh_current",
+        "refresh_changed_at")  # fmt: skip
+_OPEN = unowned(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
+_ADVANCE = unowned(
+    update(admin_sessions)
+    .where(_S.id == bindparam("sid"), _S.refresh_current == bindparam("before"), _S.ended_at.is_(None))
+    .values(
+        refresh_previous=bindparam("before"),
+        refresh_current=bindparam("after"),
+        refresh_changed_at=bindparam("now"),
+        last_used_at=bindparam("now"),
+    )
+)
+_END = unowned(
+    update(admin_sessions)
+    .where(_S.id == bindparam("sid"), _S.ended_at.is_(None))
+    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
+)
+
+
+def find(unit: SystemUnit, username: str) -> Admin | None:
+    return unit.first(_BY_NAME, username_key=username.casefold())
+
+
+def addresses_of(unit: SystemUnit, admin_id: int) -> list[str]:
+    """Where that admin signed in from lately, newest first."""
+    return [row.address for row in unit.all(_ADDRESSES, of_id=admin_id)]
+
+
+def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
+    found = unit.first(_LOCKED, id=admin_id)
+    assert found is not None  # admins are never deleted
+    return found
+
+
+def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
+    """The new admin's id. Raises ValidationError, Conflict when the name is taken."""
+    if not 1 <= len(username) <= 64 or username != username.strip():
+        raise ValidationError(details=[("username", "1 to 64 characters, no space around")])
+    check_name(username, "username")
+    if find(unit, username):
+        raise Conflict("A system admin of this name exists")
+    added = unit.first(
+        _ADD, username=username, username_key=username.casefold(), password_hash=password_hash, created_at=now
+    )
+    assert added is not None
+    return added.id
+
+
+def signed_in(unit: SystemUnit, admin_id: int, now: int) -> None:
+    unit.change(_SIGNED_IN, of_id=admin_id, now=now)
+
+
+def rehash(unit: SystemUnit, admin_id: int, old_hash: str, new_hash: str) -> bool:
+    return unit.change(_REHASH, of_id=admin_id, old_hash=old_hash, new_hash=new_hash) == 1
+
+
+def open_session(
+    unit: SystemUnit, request: Request, admin_id: int, *, random: Random, most_s: int
+) -> tuple[str, str, int]:
+    """Session id, id of its first refresh token, and when it ends."""
+    now = request.now
+    session_id, refresh_id = random.text(16), random.text(12)
+    ends_at = now + most_s * 1000
+    unit.change(
+        _OPEN,
+        id=session_id,
+        admin_id=admin_id,
+        created_at=now,
+        ends_at=ends_at,
+        last_used_at=now,
+        address=request.address,
+        user_agent=request.user_agent,
+        refresh_current=refresh_id,
+        refresh_changed_at=now,
+    )
+    return session_id, refresh_id, ends_at
+
+
+def read(unit: SystemUnit, session_id: str) -> AdminSession | None:
+    return unit.first(BY_SESSION, id=session_id)
+
+
+def advance(unit: SystemUnit, session_id: str, before: str, after: str, now: int) -> bool:
+    """As :func:`manifest_auth.sessions.advance`."""
+    return unit.change(_ADVANCE, sid=session_id, before=before, after=after, now=now) == 1
+
+
+def end(unit: SystemUnit, session_id: str, reason: str, now: int) -> bool:
+    """Every request of an admin asks the store, so other nodes know at once."""
+    return unit.change(_END, sid=session_id, reason=reason, now=now) == 1

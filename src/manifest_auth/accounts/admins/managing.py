@@ -1,0 +1,126 @@
+"""System admins as other system admins manage them: listed, kept out, let in again, given a new password.
+
+Whoever manages is read anew in the transaction, which locks all active admins: of two who disable each other at once,
+the second is none any more when the turn comes. The last active one stays.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, select, update
+
+from manifest_auth.accounts.admins.admins import Admin, get_locked, read
+from manifest_auth.accounts.admins.second_factor import HAS_ONE
+from manifest_auth.context import AdminCaller, Request
+from manifest_auth.errors import Conflict, InvalidToken, NotFound
+from manifest_auth.store import Listing, SystemUnit, unowned
+from manifest_auth.store.tables import admin_sessions, system_admins
+
+_A, _S = system_admins.c, admin_sessions.c
+
+
+class Listed(NamedTuple):
+    """An admin as others see one."""
+
+    id: int
+    username: str
+    created_at: int
+    disabled_at: int | None
+    last_sign_in_at: int | None
+    has_second_factor: bool
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+_SEEN = select(
+    _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("has_second_factor")
+)
+_BY_ID = unowned(_SEEN.where(_A.id == bindparam("id")), Listed)
+#: Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
+LISTING = Listing(
+    _SEEN,
+    Listed,
+    key=_A.id,
+    sorts={"ID": _A.id, "USERNAME": _A.username_key},
+    filters={
+        "search": _A.username_key.like(bindparam("like"), escape="\\"),
+        "active": _A.disabled_at.is_(None),
+        "disabled": _A.disabled_at.is_not(None),
+    },
+    owned=False,
+)
+_ACTIVE = unowned(select(_A.id).where(_A.disabled_at.is_(None)).order_by(_A.id).with_for_update(), _Id)
+_SET_DISABLED = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(disabled_at=bindparam("at")))
+_SET_PASSWORD = unowned(
+    update(system_admins).where(_A.id == bindparam("of_id")).values(password_hash=bindparam("new_hash"))
+)
+_END_ALL = unowned(
+    update(admin_sessions)
+    .where(_S.admin_id == bindparam("of_id"), _S.id != bindparam("but"), _S.ended_at.is_(None))
+    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
+)
+
+
+def find_listed(unit: SystemUnit, admin_id: int) -> Listed | None:
+    return unit.first(_BY_ID, id=admin_id)
+
+
+def get_listed(unit: SystemUnit, admin_id: int) -> Listed:
+    """Raises NotFound."""
+    found = find_listed(unit, admin_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def acting(unit: SystemUnit, ctx: Request) -> list[int]:
+    """The ids of all active admins, locked. Raises InvalidToken when the one who acts is none of them any more."""
+    active = [row.id for row in unit.all(_ACTIVE)]
+    if isinstance(ctx.caller, AdminCaller):
+        session = read(unit, ctx.admin.session_id)
+        if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):
+            raise InvalidToken(reason="the admin who acts was put out meanwhile")
+    return active
+
+
+def managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
+    """The admin, locked. ``own``: the sentence for those who would do it to themselves, where nobody may.
+
+    Raises NotFound, InvalidToken, Conflict.
+    """
+    acting(unit, ctx)
+    get_listed(unit, admin_id)
+    if own and admin_id == ctx.admin.admin_id:
+        raise Conflict(own)
+    return get_locked(unit, admin_id)
+
+
+def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> int:
+    """Keeps the admin out at once. How many sessions were ended. Raises NotFound, InvalidToken, and Conflict for one
+    who is disabled already and for the last active one."""
+    active = acting(unit, ctx)
+    if get_listed(unit, admin_id).disabled_at is not None:
+        raise Conflict("The system admin is disabled already")
+    if active == [admin_id]:
+        raise Conflict("The last active system admin cannot be disabled")
+    unit.change(_SET_DISABLED, of_id=admin_id, at=ctx.now)
+    return end_all(unit, admin_id, "admin_disabled", ctx.now)
+
+
+def enable(unit: SystemUnit, admin: Admin) -> None:
+    """Raises Conflict for one who is not disabled."""
+    if admin.disabled_at is None:
+        raise Conflict("The system admin is not disabled")
+    unit.change(_SET_DISABLED, of_id=admin.id, at=None)
+
+
+def set_password(unit: SystemUnit, admin_id: int, password_hash: str) -> None:
+    unit.change(_SET_PASSWORD, of_id=admin_id, new_hash=password_hash)
+
+
+def end_all(unit: SystemUnit, admin_id: int, reason: str, now: int, *, but: str = "") -> int:
+    """Ends the open sessions of an admin, ``but`` one. How many there were."""
+    return unit.change(_END_ALL, of_id=admin_id, but=but, reason=reason, now=now)

@@ -1,0 +1,210 @@
+"""The second factor of a system admin: one-time codes of an app (TOTP, RFC 6238), and ten recovery codes.
+
+A secret is asked for at sign-in once a first code showed that the app has it. A code works once: the step of time that
+it was made for is kept, and no code of that step or an earlier one is taken again (RFC 6238, section 5.2). One step of
+thirty seconds to either side is granted to clocks that differ. Recovery codes are random, so their hash keeps them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from manifest_auth.errors import Conflict, Replay, ValidationError
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import CannotOpen, Sealer
+from manifest_auth.store import SystemUnit, installation_values, unowned
+from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors, installation, sealed_for
+
+STEP_S = 30
+CODES = 10
+ISSUER = "Manifest Auth"
+_SECRET_BYTES, _CODE_BYTES = 20, 10  # RFC 4226, section 4: 160 bits; 80 bits cannot be tried out
+_SWITCH = "second_factor"
+_REQUIRED = "required"
+_F, _R = admin_second_factors.c, admin_recovery_codes.c
+
+
+class Factor(NamedTuple):
+    admin_id: int
+    secret: bytes
+    confirmed_at: int | None
+    last_step: int
+
+
+class Used(NamedTuple):
+    """``how``: ``app`` or ``recovery code``; empty: the code does not work. ``replay``: it did, once."""
+
+    how: str = ""
+    replay: Replay | None = None
+
+
+class _Count(NamedTuple):
+    rows: int
+
+
+class _Value(NamedTuple):
+    value: str
+
+
+_FIND = unowned(
+    select(*(_F[name] for name in Factor._fields)).where(_F.admin_id == bindparam("admin_id")).with_for_update(), Factor
+)
+_ENROLLED = unowned(
+    select(func.count())
+    .select_from(admin_second_factors)
+    .where(_F.admin_id == bindparam("of"), _F.confirmed_at.is_not(None)),
+    _Count,
+)
+_ADD = unowned(
+    insert(admin_second_factors).values(
+        admin_id=bindparam("admin_id"), secret=bindparam("secret"), created_at=bindparam("now"), last_step=0
+    )
+)
+_CONFIRM = unowned(
+    update(admin_second_factors).where(_F.admin_id == bindparam("of")).values(confirmed_at=bindparam("now"))
+)
+_USE_STEP = unowned(
+    update(admin_second_factors)
+    .where(_F.admin_id == bindparam("of"), _F.last_step < bindparam("step"))
+    .values(last_step=bindparam("step"))
+)
+_DROP = unowned(delete(admin_second_factors).where(_F.admin_id == bindparam("of")))
+_ADD_CODE = unowned(insert(admin_recovery_codes).values(admin_id=bindparam("admin_id"), key=bindparam("key")))
+_USE_CODE = unowned(
+    update(admin_recovery_codes)
+    .where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key"), _R.used_at.is_(None))
+    .values(used_at=bindparam("now"))
+)
+_CODE = unowned(select(_R.key).where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key")), _Value)
+_DROP_CODES = unowned(delete(admin_recovery_codes).where(_R.admin_id == bindparam("of")))
+_CODES_LEFT = unowned(
+    select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
+    _Count,
+)
+#: Conditions for statements on admins: whether one has a factor, and whether all must.
+HAS_ONE = select(_F.admin_id).where(_F.confirmed_at.is_not(None))
+IS_REQUIRED = (
+    select(installation.c.name).where(installation.c.name == _SWITCH, installation.c.value == _REQUIRED).exists()
+)
+
+
+def start(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, now: int) -> str:
+    """A new secret in base32, to be told once; it counts from :func:`confirm` on. One that was never confirmed is
+    replaced. Raises Conflict when there is a confirmed one."""
+    if has_one(unit, admin_id):
+        raise Conflict("There is a second factor already; remove it first")
+    remove(unit, admin_id)
+    secret = base64.b32encode(random.bytes(_SECRET_BYTES)).decode()
+    sealed = sealer.seal(secret.encode(), sealed_for(_F.secret, admin_id=admin_id))
+    unit.change(_ADD, admin_id=admin_id, secret=sealed, now=now)
+    return secret
+
+
+def confirm(unit: SystemUnit, sealer: Sealer, random: Random, admin_id: int, code: str, now: int) -> tuple[str, ...]:
+    """The factor counts from now on; the recovery codes, to be told once. Raises Conflict when there is none to
+    confirm, ValidationError for a code that does not fit."""
+    found = unit.first(_FIND, admin_id=admin_id)
+    if found is None or found.confirmed_at is not None:
+        raise Conflict("There is no second factor that waits for its first code")
+    step = _step_of(sealer, found, _normal(code), now)
+    if not step or not _use_step(unit, found, step):
+        raise ValidationError(details=[("otp", "Not the code that the app shows now")])
+    unit.change(_CONFIRM, of=admin_id, now=now)
+    return new_codes(unit, random, admin_id)
+
+
+def use(unit: SystemUnit, sealer: Sealer, admin_id: int, shown: str, now: int) -> Used:
+    """Uses up a code of the app or a recovery code."""
+    found = unit.first(_FIND, admin_id=admin_id)
+    if found is None or found.confirmed_at is None:
+        return Used()
+    code = _normal(shown)
+    if step := _step_of(sealer, found, code, now):
+        return Used("app") if _use_step(unit, found, step) else Used(replay="totp")
+    if unit.change(_USE_CODE, of=admin_id, of_key=_key(admin_id, code), now=now) == 1:
+        return Used("recovery code")
+    return Used(replay="recovery_code" if unit.first(_CODE, of=admin_id, of_key=_key(admin_id, code)) else None)
+
+
+def has_one(unit: SystemUnit, admin_id: int) -> bool:
+    """Whether sign-in asks for a code. Locks the factor."""
+    found = unit.first(_FIND, admin_id=admin_id)
+    return found is not None and found.confirmed_at is not None
+
+
+def is_enrolled(unit: SystemUnit, admin_id: int) -> bool:
+    """As :func:`has_one`, for who only looks."""
+    found = unit.first(_ENROLLED, of=admin_id)
+    return found is not None and found.rows == 1
+
+
+def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...]:
+    """Ten recovery codes in place of all before, to be told once."""
+    unit.change(_DROP_CODES, of=admin_id)
+    codes = tuple(base64.b32encode(random.bytes(_CODE_BYTES)).decode().lower() for _ in range(CODES))
+    for code in codes:
+        unit.change(_ADD_CODE, admin_id=admin_id, key=_key(admin_id, code))
+    return tuple("-".join(code[i : i + 4] for i in range(0, len(code), 4)) for code in codes)
+
+
+def codes_left(unit: SystemUnit, admin_id: int) -> int:
+    found = unit.first(_CODES_LEFT, of=admin_id)
+    return found.rows if found else 0
+
+
+def remove(unit: SystemUnit, admin_id: int) -> bool:
+    """Takes factor and recovery codes away. False when there was no factor."""
+    unit.change(_DROP_CODES, of=admin_id)
+    return unit.change(_DROP, of=admin_id) == 1
+
+
+def is_required(unit: SystemUnit) -> bool:
+    """Whether admins without a second factor may only enrol one."""
+    return installation_values.get(unit, _SWITCH) == _REQUIRED
+
+
+def require(unit: SystemUnit, required: bool) -> None:
+    installation_values.put(unit, _SWITCH, _REQUIRED if required else "optional")
+
+
+def address(secret: str, username: str, host: str) -> str:
+    """The ``otpauth://`` address that apps read from a QR code."""
+    import pyotp  # loaded where a second factor is used
+
+    return pyotp.TOTP(secret).provisioning_uri(name=f"{username}@{host}", issuer_name=ISSUER)
+
+
+def _step_of(sealer: Sealer, factor: Factor, code: str, now: int) -> int:
+    """For which step of time the app shows this code, used or not; 0: for none that counts now."""
+    try:
+        secret = sealer.open(factor.secret, sealed_for(_F.secret, admin_id=factor.admin_id)).decode()
+    except CannotOpen:  # no code fits; recovery codes, and a reset by another admin, still work
+        return 0
+    import pyotp
+
+    app, current = pyotp.TOTP(secret), now // 1000 // STEP_S
+    fits = [step for step in (current - 1, current, current + 1) if _same(app.generate_otp(step), code)]
+    return fits[0] if fits else 0
+
+
+def _use_step(unit: SystemUnit, factor: Factor, step: int) -> bool:
+    """False when a code of that step, or a later one, was used before."""
+    return unit.change(_USE_STEP, of=factor.admin_id, step=step) == 1
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
+
+
+def _normal(code: str) -> str:
+    """Without the spaces and hyphens that are there for reading."""
+    return code.replace(" ", "").replace("-", "").lower()
+
+
+def _key(admin_id: int, code: str) -> str:
+    return hashlib.sha256(f"{admin_id}:{code}".encode("utf-8", "surrogatepass")).hexdigest()

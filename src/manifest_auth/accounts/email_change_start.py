@@ -1,0 +1,75 @@
+"""Asks for another e-mail address of a user: the new mailbox confirms it, and the old one is told."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import NamedTuple
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import one_time_links, users
+from manifest_auth.accounts.tools import AccountTools
+from manifest_auth.accounts.users import User, email_changes
+from manifest_auth.audit import Event
+from manifest_auth.context import Request
+from manifest_auth.errors import Conflict
+from manifest_auth.mail_queue import Queued
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.store import TenantUnit
+from manifest_auth.text.canonical import check_email, email_key, when
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counter, Policy, Wait
+
+#: How often a day a client may ask for another address for one user, and for one address: a mailbox is no target for
+#: floods. Each client is counted by itself, so that none uses up what another may.
+FLOOD = Policy(free=5, longest_ms=15 * 60_000, memory_ms=DAY * 1000, ceiling=20)
+
+
+class Started(NamedTuple):
+    """A change that waits for its new mailbox."""
+
+    email: str
+    expires_at: int
+    mails: tuple[Queued | None, ...]
+
+
+def start(
+    unit: TenantUnit, request: Request, tools: AccountTools, user: User, email: str, *, own: bool = False
+) -> Started:
+    """Asks both mailboxes; an earlier change that waits closes. ``user``: locked. ``own``: asked by the user, who is
+    not told whether the address is taken: its mailbox is. Where mail is set up only.
+
+    Raises ValidationError, RateLimited, Conflict for a deactivated user, and for a taken address that is not ``own``.
+    """
+    subject = f"user:{user.id}"
+    check_email(email)
+    if user.deactivated_at is not None:
+        raise Conflict("The user is deactivated")
+    other = users.find_by_email(unit, email)
+    taken = other is not None and other.id != user.id
+    if taken and not own:
+        raise Conflict("A user with this e-mail exists")
+    _count(unit, request, tools, user, email)
+    token, client = tools.random.text(24), tenants.get(unit, unit.tenant_id).name
+    expires_at = email_changes.add(unit, user, email, token, request.caller.actor, request.now)
+    change = {"before": {"email": user.email}, "after": {"email": email}}
+    audit.record(unit, request, Event.EMAIL_CHANGE_STARTED, subject, taken=taken, expires=when(expires_at), **change)
+    asking = mail.email_confirm(email, client, one_time_links.address(tools.settings.public_url, token))
+    mails = (  # a taken address gets no token, so nothing confirms that change
+        tools.mail_queue.add(unit, mail.email_taken(email, client) if taken else asking, "email_confirm", subject),
+        tools.mail_queue.add(unit, mail.email_asked(user.email, client), "email_asked", subject),
+    )
+    return Started(email, expires_at, mails)
+
+
+def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User, email: str) -> None:
+    if not tools.throttle.is_on:
+        return
+    to = hashlib.sha256(email_key(email).encode()).hexdigest()
+    keys = (
+        throttle.span_key("email_change", *of, now=request.now, span_s=DAY)
+        for of in (("of", unit.tenant_id, user.id), ("to", unit.tenant_id, to))
+    )
+    held = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], request.now)
+    if held is not None:
+        raise tools.throttle.refusal("change", Wait(held.ms, "account"))

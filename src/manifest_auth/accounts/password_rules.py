@@ -1,0 +1,83 @@
+"""Which new passwords are good enough (contract, section 3; security bar, part 1).
+
+Length in Unicode characters, as received: nothing is trimmed, folded or normalised, and what was set is what is
+verified. Guessable ones are found with zxcvbn, which knows some 30,000 common passwords, names, keyboard walks, dates
+and repetitions; the words of the user, the client and the product count as known to an attacker.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.runtime.hashing import Hasher, is_acceptable
+from manifest_auth.tenants import PasswordRules
+
+MOST = 256
+LEAST_GUESSES = 10**8  # "safely unguessable" by zxcvbn's own scale; eight random characters just reach it
+LEAST_BESIDE_WORDS = 8  # characters beside the known words: a full name and a digit are no password
+PRODUCT_WORDS = ("manifest", "manifest auth", "taqtile")
+_ZXCVBN_LONGEST = 100  # more characters change no verdict, only the time that it takes
+
+
+def check(password: str, rules: PasswordRules, words: Sequence[str], field: str = "password") -> None:
+    """Raises ValidationError that says what is wrong. ``words``: the user's names, address and client."""
+    if len(password) < rules.min_length:
+        raise ValidationError(details=[(field, f"Must have at least {rules.min_length} characters")])
+    if len(password) > MOST:
+        raise ValidationError(details=[(field, f"Must have at most {MOST} characters")])
+    if _classes(password) < rules.character_classes:
+        kinds = "lower case, upper case, digits and others"
+        raise ValidationError(
+            details=[(field, f"Must have characters of {rules.character_classes} kinds among {kinds}")]
+        )
+    if is_guessable(password, words):
+        raise ValidationError(details=[(field, "Too easy to guess: it is common, or made of common or known words")])
+
+
+def is_guessable(password: str, words: Sequence[str]) -> bool:
+    """Whether an attacker who knows ``words`` would find it soon."""
+    from zxcvbn_rs_py import zxcvbn  # loaded on first use: most processes never set a password
+
+    inputs = [w for w in (*PRODUCT_WORDS, *words) if w]
+    if _has_little_beside(password, inputs):
+        return True
+    return int(zxcvbn(password[:_ZXCVBN_LONGEST], inputs).guesses) < LEAST_GUESSES
+
+
+def _has_little_beside(password: str, words: Sequence[str]) -> bool:
+    """Whether known words make up the password: zxcvbn takes three words in a row for safe, whatever they are."""
+    rest = password.casefold()
+    parts = {part for word in words for part in re.split(r"[\W_]+", word.casefold()) if len(part) >= 4}
+    for part in sorted(parts, key=len, reverse=True):
+        rest = rest.replace(part, "")
+    return len(rest) < min(LEAST_BESIDE_WORDS, len(password))
+
+
+def _classes(password: str) -> int:
+    return (
+        any(c.islower() for c in password)
+        + any(c.isupper() for c in password)
+        + any(c.isdigit() for c in password)
+        + any(not c.isalnum() for c in password)
+    )
+
+
+async def first_hash(
+    hasher: Hasher, password: str | None, imported: str | None, rules: PasswordRules, words: Sequence[str]
+) -> str | None:
+    """The hash for a new user: of a password that meets the rules, or one imported from another system, or none.
+
+    Raises ValidationError, Overloaded.
+    """
+    if password is not None and imported is not None:
+        raise ValidationError(details=[("passwordHash", "Give either a password or a hash")])
+    if imported is not None:
+        if not is_acceptable(imported):
+            raise ValidationError(details=[("passwordHash", "Not a hash of a known format and cost")])
+        return imported
+    if password is None:
+        return None
+    check(password, rules, words)
+    return await hasher.hash(password)

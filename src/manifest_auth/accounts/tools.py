@@ -1,0 +1,21 @@
+"""What managing accounts takes besides the unit of work and the actor."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth.licence import Counter
+from manifest_auth.mail_queue import MailQueue
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.throttle import Throttle
+
+
+class AccountTools(NamedTuple):
+    """``seats``: counts the licence's seats."""
+
+    settings: Settings
+    random: Random
+    seats: Counter
+    mail_queue: MailQueue
+    throttle: Throttle

@@ -1,0 +1,58 @@
+"""The users of a client. Owns ``users``, ``password_history`` and ``email_changes``.
+
+Never computes a hash, never opens a session, and never judges who may change whom.
+"""
+
+from manifest_auth.accounts.users import email_changes
+from manifest_auth.accounts.users.credentials import (
+    drop_password,
+    former_hashes,
+    password_is_proved,
+    prove_email,
+    rehash,
+    set_email,
+    set_password,
+    void_password,
+)
+from manifest_auth.accounts.users.email_changes import EmailChange
+from manifest_auth.accounts.users.roles import Voids, deactivate, is_last_admin, restore, set_roles
+from manifest_auth.accounts.users.users import (
+    LISTING,
+    User,
+    change,
+    create,
+    find,
+    find_by_email,
+    find_without_client,
+    get,
+    get_many,
+    signed_in,
+)
+
+__all__ = [
+    "LISTING",
+    "EmailChange",
+    "User",
+    "Voids",
+    "change",
+    "create",
+    "deactivate",
+    "drop_password",
+    "email_changes",
+    "find",
+    "find_by_email",
+    "find_without_client",
+    "former_hashes",
+    "get",
+    "get_many",
+    "is_last_admin",
+    "password_is_proved",
+    "prove_email",
+    "rehash",
+    "restore",
+    "set_email",
+    "set_password",
+    "set_roles",
+    "signed_in",
+    "void_password",
+]

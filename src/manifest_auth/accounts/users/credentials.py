@@ -1,0 +1,108 @@
+"""A user's password and address as credentials: what is stored, what was stored before, and what is proved."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from manifest_auth.accounts.users.users import User, change
+from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store.tables import password_history, users
+
+
+class _Hash(NamedTuple):
+    password_hash: str
+
+
+_C = users.c
+_SET_PASSWORD = bound(
+    update(users)
+    .where(_C.id == bindparam("id"))
+    .values(
+        password_hash=bindparam("new_hash"),
+        password_changed_at=bindparam("changed_at"),
+        email_proved_at=bindparam("proved_at"),
+    )
+)
+_PROVE_EMAIL = bound(update(users).where(_C.id == bindparam("id")).values(email_proved_at=bindparam("now")))
+_REHASH = bound(
+    update(users)
+    .where(_C.id == bindparam("id"), _C.password_hash == bindparam("old_hash"))
+    .values(password_hash=bindparam("new_hash"))
+)
+_KEEP_OLD = bound(
+    insert(password_history).values(
+        user_id=bindparam("user_id"), password_hash=bindparam("password_hash"), replaced_at=bindparam("now")
+    )
+)
+_H = password_history.c
+_DROP_FORMER = bound(delete(password_history).where(_H.user_id == bindparam("user_id")))
+_FORMER = bound(
+    select(_H.password_hash).where(_H.user_id == bindparam("user_id")).order_by(_H.id.desc()).limit(bindparam("limit")),
+    _Hash,
+)
+
+
+def set_email(unit: TenantUnit, user: User, email: str, now: int) -> User:
+    """Another address, whose mailbox was just proved. Raises Conflict when it is taken in this tenant."""
+    names = {"first_name": user.first_name, "last_name": user.last_name, "title": user.title}
+    return prove_email(unit, change(unit, user, email=email, **names), now)
+
+
+def prove_email(unit: TenantUnit, user: User, now: int) -> User:
+    """A link in an e-mail to the user's present address was followed, and no password chosen with it. An address that
+    was proved before stays proved since then."""
+    if user.email_proved_at is not None:
+        return user
+    proved_at = _apart(now, user.password_changed_at)
+    unit.change(_PROVE_EMAIL, id=user.id, now=proved_at)
+    return user._replace(email_proved_at=proved_at)
+
+
+def password_is_proved(user: User) -> bool:
+    """Whether the password was chosen by a link that was e-mailed to the user's present address. The two moments are
+    one then, and never otherwise: what sets one of them alone keeps apart from the other."""
+    return user.password_hash is not None and user.password_changed_at == user.email_proved_at
+
+
+def _apart(now: int, other: int | None) -> int:
+    return now + 1 if now == other else now
+
+
+def set_password(unit: TenantUnit, user: User, password_hash: str, now: int, *, by_emailed_link: bool = False) -> None:
+    """Stores the new hash and keeps the old one for the history rule. ``by_emailed_link``: see
+    :func:`password_is_proved`."""
+    _keep_former(unit, user, now)
+    proved_at = now if by_emailed_link else user.email_proved_at
+    changed_at = now if by_emailed_link else _apart(now, proved_at)
+    unit.change(_SET_PASSWORD, id=user.id, new_hash=password_hash, changed_at=changed_at, proved_at=proved_at)
+
+
+def void_password(unit: TenantUnit, user: User, now: int) -> None:
+    """Leaves the user without a password; the old one stays in the history."""
+    _keep_former(unit, user, now)
+    unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
+
+
+def drop_password(unit: TenantUnit, user: User) -> User:
+    """Takes the password away with all those before it."""
+    unit.change(_SET_PASSWORD, id=user.id, new_hash=None, changed_at=None, proved_at=user.email_proved_at)
+    unit.change(_DROP_FORMER, user_id=user.id)
+    return user._replace(password_hash=None, password_changed_at=None)
+
+
+def _keep_former(unit: TenantUnit, user: User, now: int) -> None:
+    if user.password_hash:
+        unit.change(_KEEP_OLD, user_id=user.id, password_hash=user.password_hash, now=now)
+
+
+def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
+    """The current hash and the ``count - 1`` before it, newest first."""
+    former = [row.password_hash for row in unit.all(_FORMER, user_id=user.id, limit=count)]
+    return ([user.password_hash] if user.password_hash else [])[:count] + former[: max(0, count - 1)]
+
+
+def rehash(unit: TenantUnit, user_id: int, old_hash: str, new_hash: str) -> bool:
+    """Same password, today's settings. False when the password was changed meanwhile."""
+    return unit.change(_REHASH, id=user_id, old_hash=old_hash, new_hash=new_hash) == 1

@@ -1,0 +1,165 @@
+"""Another address for a user: asked for, confirmed from the new mailbox, undone from the old one. Owns
+``email_changes``.
+
+A change is known by the hash of a token that went to the new address; to undo it, by that of another that went to the
+old one. Whether client and user may still be served is judged by those who take the token.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, insert, or_, select, update
+
+from manifest_auth.accounts.users.users import User
+from manifest_auth.runtime.settings import DAY
+from manifest_auth.store import SystemUnit, TenantUnit, among, bound, crossing, numbers
+from manifest_auth.store.tables import email_changes
+
+CONFIRM_S = DAY
+UNDO_S = 7 * DAY
+
+
+class EmailChange(NamedTuple):
+    """``started_by``: as the audit trail names an actor. ``closed_at``: it confirms and undoes nothing from then on."""
+
+    tenant_id: int
+    key: str
+    user_id: int
+    old_email: str
+    old_proved_at: int | None
+    new_email: str
+    started_by: str
+    undo_key: str | None
+    created_at: int
+    expires_at: int
+    confirmed_at: int | None
+    closed_at: int | None
+    undo_expires_at: int | None
+
+    def is_pending(self, now: int) -> bool:
+        """Whether the new address may be confirmed."""
+        return self.confirmed_at is None and self.closed_at is None and self.expires_at > now
+
+    def can_be_undone(self, now: int) -> bool:
+        """Whether the old address may be put back."""
+        return self.confirmed_at is not None and self.closed_at is None and (self.undo_expires_at or 0) > now
+
+
+_C = email_changes.c
+_ALL = select(*(_C[name] for name in EmailChange._fields))
+_PENDING = (_C.confirmed_at.is_(None), _C.closed_at.is_(None), _C.expires_at > bindparam("now"))
+_NEW = (
+    "key", "user_id", "old_email", "old_proved_at", "new_email", "started_by", "created_at", "expires_at",
+)  # fmt: skip
+_ADD = bound(insert(email_changes).values({name: bindparam(name) for name in _NEW}))
+_BY_KEY = bound(_ALL.where(_C.key == bindparam("key")), EmailChange)
+_ANYWHERE = crossing(
+    _ALL.where(or_(_C.key == bindparam("key"), _C.undo_key == bindparam("key"))),
+    EmailChange,
+    because="who follows a link shows its token and nothing else; the token names the tenant",
+)
+_WAITING = bound(_ALL.where(among(_C.user_id, "ids"), _C.confirmed_at.is_(None), _C.closed_at.is_(None)), EmailChange)
+_CONFIRM = bound(
+    update(email_changes)
+    .where(_C.key == bindparam("of_key"), *_PENDING)
+    .values(confirmed_at=bindparam("now"), undo_key=bindparam("undo"), undo_expires_at=bindparam("until"))
+)
+_LATEST = bound(
+    _ALL.where(
+        _C.user_id == bindparam("of_user"), _C.confirmed_at.is_not(None), _C.closed_at.is_(None),
+        _C.undo_expires_at > bindparam("now"),
+    ).order_by(_C.confirmed_at.desc(), _C.created_at.desc()).limit(1),
+    EmailChange,
+)  # fmt: skip
+_DONE = bound(
+    update(email_changes)
+    .where(_C.key == bindparam("of_key"))
+    .values(confirmed_at=bindparam("now"), undo_expires_at=bindparam("until"))
+)
+_CLOSING = update(email_changes).where(_C.user_id == bindparam("of_user"), _C.closed_at.is_(None))
+_CLOSING = _CLOSING.values(closed_at=bindparam("now"))
+_CLOSE_PENDING = bound(_CLOSING.where(_C.confirmed_at.is_(None)))
+_CLOSE_SINCE = bound(_CLOSING.where(or_(_C.confirmed_at.is_(None), _C.confirmed_at >= bindparam("since"))))
+_CLOSE_ALL = bound(_CLOSING)
+
+
+def key_of(token: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def add(unit: TenantUnit, user: User, new_email: str, token: str, started_by: str, now: int) -> int:
+    """A change that waits to be confirmed; one that waited before closes. When it expires, in milliseconds."""
+    close_pending(unit, user.id, now)
+    expires_at = now + CONFIRM_S * 1000
+    unit.change(
+        _ADD,
+        key=key_of(token),
+        user_id=user.id,
+        old_email=user.email,
+        old_proved_at=user.email_proved_at,
+        new_email=new_email,
+        started_by=started_by,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return expires_at
+
+
+def add_done(unit: TenantUnit, user: User, new_email: str, token: str, started_by: str, now: int) -> None:
+    """A change that took effect at once, where no mail is set up: no one holds a link to undo it. ``user``: as before.
+    ``token``: random, known to no one."""
+    add(unit, user, new_email, token, started_by, now)
+    unit.change(_DONE, of_key=key_of(token), until=now + UNDO_S * 1000, now=now)
+
+
+def latest(unit: TenantUnit, user_id: int, now: int) -> EmailChange | None:
+    """What gave the user the present address, if that was within the last week and nothing closed it since."""
+    return unit.first(_LATEST, of_user=user_id, now=now)
+
+
+def find_anywhere(unit: SystemUnit, token: str) -> EmailChange | None:
+    """A change of any tenant, open or not, by the token that confirms it or by the one that undoes it."""
+    return unit.first(_ANYWHERE, key=key_of(token))
+
+
+def get(unit: TenantUnit, key: str) -> EmailChange:
+    """A change that is there, as it is now."""
+    found = unit.first(_BY_KEY, key=key)
+    assert found is not None
+    return found
+
+
+def waiting_of(unit: TenantUnit, ids: Sequence[int]) -> dict[int, EmailChange]:
+    """What waits to be confirmed, by the user's id, one at most for each; its time may be over."""
+    return {row.user_id: row for row in unit.all(_WAITING, ids=numbers(ids))}
+
+
+def pending_of(unit: TenantUnit, ids: Sequence[int], now: int) -> dict[int, str]:
+    """The addresses that may still be confirmed, by the user's id."""
+    return {user_id: row.new_email for user_id, row in waiting_of(unit, ids).items() if row.is_pending(now)}
+
+
+def confirm(unit: TenantUnit, change: EmailChange, undo_token: str, now: int) -> bool:
+    """False when it does not wait any more: of those who race, one is told True."""
+    until = now + UNDO_S * 1000
+    return unit.change(_CONFIRM, of_key=change.key, undo=key_of(undo_token), until=until, now=now) == 1
+
+
+def close_pending(unit: TenantUnit, user_id: int, now: int) -> int:
+    """Closes what waits to be confirmed. What took effect can still be undone. How many there were."""
+    return unit.change(_CLOSE_PENDING, of_user=user_id, now=now)
+
+
+def close_since(unit: TenantUnit, change: EmailChange, now: int) -> int:
+    """Closes a change that took effect, every later one, and what waits to be confirmed: who got the first address in
+    gets none of the others in, and undoes nothing with them."""
+    return unit.change(_CLOSE_SINCE, of_user=change.user_id, since=change.confirmed_at, now=now)
+
+
+def close_all(unit: TenantUnit, user_id: int, now: int) -> int:
+    """Closes every change of a user: none is confirmed or undone any more. How many there were."""
+    return unit.change(_CLOSE_ALL, of_user=user_id, now=now)

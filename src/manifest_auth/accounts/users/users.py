@@ -1,0 +1,225 @@
+"""The people of a tenant. Every verb here runs in a unit of work that is bound to the tenant; the two look-ups by
+e-mail across tenants serve sign-in, which has no tenant yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, update
+
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.licence import Counter
+from manifest_auth.permissions import Role
+from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, bound, crossing, numbers
+from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
+from manifest_auth.text.canonical import check_email, check_name, email_key, like
+
+
+class User(NamedTuple):
+    """``email_proved_at``: when a link in an e-mail to this very address was followed; None: never."""
+
+    id: int
+    tenant_id: int
+    email: str
+    first_name: str
+    last_name: str
+    title: str
+    roles: int
+    password_hash: str | None
+    password_changed_at: int | None
+    created_at: int
+    deactivated_at: int | None
+    last_sign_in_at: int | None
+    description: str
+    email_proved_at: int | None
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the account is an active Admin's."""
+        return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)
+
+
+class _Id(NamedTuple):
+    id: int
+
+
+_C, _O = users.c, known_origins.c
+_ALL = select(*(_C[name] for name in User._fields))
+_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), User)
+_LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
+_BY_EMAIL = bound(_ALL.where(_C.email_key == bindparam("email_key")), User)
+_DEVICE_SEEN = (
+    select(func.max(_O.seen_at))
+    .where(_O.origin == bindparam("device"), _O.tenant_id == _C.tenant_id)
+    .correlate(users)
+    .scalar_subquery()
+)
+_OWNER = select(domain_owners.c.tenant_id).where(domain_owners.c.domain == bindparam("domain")).scalar_subquery()
+_IS_PROVED = or_(_C.email_proved_at.is_not(None), _C.tenant_id == _OWNER)
+_SIGNED_IN_PROVED = case((_IS_PROVED, func.coalesce(_C.last_sign_in_at, 0)), else_=-1)
+_NO_CLIENT = crossing(
+    _ALL.join(tenants, tenants.c.id == _C.tenant_id)
+    .where(_C.email_key == bindparam("email_key"))
+    .order_by(func.coalesce(_DEVICE_SEEN, 0).desc(), _SIGNED_IN_PROVED.desc(), _C.created_at, _C.id)
+    .limit(1),
+    User,
+    because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
+)
+_MANY = bound(_ALL.where(among(_C.id, "ids")), User)
+#: The directory: filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``role`` (a bit).
+LISTING = Listing(
+    _ALL,
+    User,
+    key=_C.id,
+    sorts={"ID": _C.id, "EMAIL": _C.email_key, "LAST_NAME": _C.last_name},
+    filters={
+        "search": or_(
+            _C.email_key.like(bindparam("like"), escape="\\"),
+            func.lower(_C.first_name + " " + _C.last_name).like(bindparam("like"), escape="\\"),
+        ),
+        "role": _C.roles.op("&")(bindparam("role", type_=Integer())) != 0,
+        "active": _C.deactivated_at.is_(None),
+        "inactive": _C.deactivated_at.is_not(None),
+    },
+)
+_NEW = (
+    "email", "email_key", "first_name", "last_name", "title", "description", "roles", "password_hash",
+    "password_changed_at",
+)  # fmt: skip
+_ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), _Id)
+_CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description", "email_proved_at")
+_CHANGE = bound(
+    update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
+)
+_SIGNED_IN = bound(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
+# Locks the tenant's active Admins, so that two who each remove the other cannot both succeed.
+ACTIVE_ADMINS = bound(
+    select(_C.id)
+    .where(_C.roles.bitwise_and(Role.ADMIN.bit) != 0, _C.deactivated_at.is_(None))
+    .order_by(_C.id)
+    .with_for_update(),
+    _Id,
+)
+
+
+def find(unit: TenantUnit, user_id: int) -> User | None:
+    return unit.first(_BY_ID, id=user_id)
+
+
+def get(unit: TenantUnit, user_id: int, *, lock: bool = False, admins: bool = False) -> User:
+    """``lock``: nobody else changes the row until the transaction ends. ``admins``: nor those of the active Admins,
+    locked first and in one order, so that two who each remove the other wait for one another. Raises NotFound."""
+    if admins:
+        unit.all(ACTIVE_ADMINS)
+    found = unit.first(_LOCKED if lock else _BY_ID, id=user_id)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[User]:
+    """Those of the tenant's users that have one of these ids, in no order."""
+    return unit.all(_MANY, ids=numbers(ids))
+
+
+def find_by_email(unit: TenantUnit, email: str) -> User | None:
+    return unit.first(_BY_EMAIL, email_key=email_key(email))
+
+
+def find_without_client(unit: SystemUnit, email: str, device: str) -> User | None:
+    """Across tenants: the account of that address which a sign-in that names no client means. First the one of the
+    client whose people used the ``device`` last, as the throttle knows origins; else, of those whose address is proved
+    (a link in an e-mail to it was followed, or its domain counts for the client), the one that signed in last; else the
+    oldest. So nobody draws a person's sign-ins to a client of theirs by making an account for the address there,
+    whatever that account does."""
+    key = email_key(email)
+    return unit.first(_NO_CLIENT, email_key=key, domain=key.rpartition("@")[2], device=device)
+
+
+def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[User]:
+    """At most ``limit`` users after the id ``after`` whose name or e-mail contains ``q``."""
+    names = frozenset({"search"} if q else ())
+    return LISTING.page(unit, first=limit, sort="ID", after=After(after, after), filters=names, like=like(q))
+
+
+def create(
+    unit: TenantUnit,
+    counter: Counter,
+    *,
+    email: str,
+    first_name: str,
+    last_name: str,
+    title: str,
+    roles: int,
+    password_hash: str | None,
+    now: int,
+    description: str = "",
+) -> User:
+    """``counter``: of the licence's seats. Raises ValidationError, Conflict when the address is taken in this tenant,
+    NoSeat."""
+    check_email(email)
+    _check_names(first_name, last_name, title)
+    counter.seat(unit, 0, roles)  # first, so that nobody who waits for it holds what the one before is after
+    if find_by_email(unit, email):
+        raise Conflict("A user with this e-mail exists")
+    changed_at = now if password_hash else None
+    added = unit.first(
+        _ADD,
+        email=email,
+        email_key=email_key(email),
+        first_name=first_name,
+        last_name=last_name,
+        title=title,
+        description=description,
+        roles=roles,
+        password_hash=password_hash,
+        password_changed_at=changed_at,
+        created_at=now,
+    )
+    assert added is not None
+    return get(unit, added.id)
+
+
+def change(
+    unit: TenantUnit,
+    user: User,
+    *,
+    email: str,
+    first_name: str,
+    last_name: str,
+    title: str,
+    description: str | None = None,
+) -> User:
+    """Another address is not proved. Raises ValidationError, Conflict when it is taken in this tenant."""
+    _check_names(first_name, last_name, title)
+    proved_at = user.email_proved_at if email == user.email else None
+    about = user.description if description is None else description
+    if email != user.email:
+        check_email(email)
+        other = find_by_email(unit, email)
+        if other is not None and other.id != user.id:
+            raise Conflict("A user with this e-mail exists")
+    unit.change(
+        _CHANGE,
+        id=user.id,
+        new_email=email,
+        new_email_key=email_key(email),
+        new_first_name=first_name,
+        new_last_name=last_name,
+        new_title=title,
+        new_description=about,
+        new_email_proved_at=proved_at,
+    )
+    unit.announce("user", user.id)
+    changed = user._replace(email=email, first_name=first_name, last_name=last_name, title=title, description=about)
+    return changed._replace(email_proved_at=proved_at)
+
+
+def signed_in(unit: TenantUnit, user_id: int, now: int) -> None:
+    unit.change(_SIGNED_IN, id=user_id, now=now)
+
+
+def _check_names(first_name: str, last_name: str, title: str) -> None:
+    for text, field in ((first_name, "firstName"), (last_name, "lastName"), (title, "title")):
+        check_name(text, field)

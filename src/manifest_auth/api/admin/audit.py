@@ -1,0 +1,36 @@
+"""``/api/admin/audit``: the audit trail of all clients and of the installation."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from manifest_auth import audit
+from manifest_auth.audit import AuditEventsData, AuditQuery, place_of, wanted, wire
+from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.http import Access, Answer, Call, Route, ok
+from manifest_auth.services import RequestContext
+
+
+class AdminAuditQuery(AuditQuery, frozen=True):
+    client: Annotated[
+        str, Meta(max_length=63, description="Identifier or number of a client; 0: the installation itself.")
+    ] = ""
+
+
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
+    query: AdminAuditQuery = call.parameters
+    asked, after, store = wanted(query), place_of(query.after, query.direction), ctx.services.store
+    if query.client:
+        chain = await store.read(lambda unit: audit.chain_named(unit, query.client))
+        found, goes_on = await audit.page(store.of(chain), asked, query.first, after)
+    else:
+        found, goes_on = await audit.page_across(store, asked, query.first, after)
+    return ok(wire(found, goes_on, query.direction))
+
+
+ROUTES = (
+    Route("GET", "/api/admin/audit", _list, Access.ADMIN, "The audit trail of all clients and of the installation",
+          None, AuditEventsData, query=AdminAuditQuery, refusals=(NotFound, ValidationError)),
+)  # fmt: skip

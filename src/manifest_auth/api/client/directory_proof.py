@@ -1,0 +1,67 @@
+"""``/api/client/directories/{directory}/prove`` and its callback: an administrator of the directory signs in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.api.client.callbacks import CallbackQuery
+from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, flow_cookie, ok, redirect
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import directory_flows, directory_proof
+from manifest_auth.sign_in.providers.code_flow import Returned
+
+
+class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
+    return_to: Annotated[
+        str, Meta(max_length=2000, description="A listed return address, letter by letter; empty: the first one.")
+    ] = ""
+
+
+class ProveData(msgspec.Struct, frozen=True, rename="camel"):
+    """Where to send the browser. A page that does so first says for which client who signs in there speaks for which
+    directory."""
+
+    location: str
+    client: str
+    client_name: str
+    directory: str
+    application: str
+
+
+async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer:
+    directory = call.path["directory"].lower()
+    started = await directory_proof.begin(ctx, directory, call.body.return_to)
+    begun, settings = started.begun, ctx.services.settings
+    cookie = flow_cookie(begun.cookie, begun.browser, directory_flows.LIFE_S, settings, cross_site=False)
+    data = {
+        "location": started.location,
+        "client": started.tenant.identifier,
+        "clientName": started.tenant.name,
+        "directory": directory,
+        "application": started.application,
+    }
+    return ok(data, headers=(cookie,))
+
+
+async def _callback(ctx: RequestContext, call: Call[None]) -> Answer:
+    q: CallbackQuery = call.parameters
+    returned = Returned(q.state, q.code, q.iss, q.error, directory_proof.callback_of(ctx), q.error_description)
+    flow = await directory_proof.end(ctx, returned, call.head.cookie)
+    gone = flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=False)
+    return redirect(flow.return_to, headers=(gone,))
+
+
+ROUTES = (
+    Route("POST", "/api/client/directories/{directory}/prove", _prove, Access.CLIENT,
+          "Prove a directory: where an administrator of it signs in", ProveBody, ProveData, limit=AUTH_LIMIT,
+          permission=Permission.SETTINGS_MANAGE,
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+    Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,
+          "Where Microsoft sends a directory's administrator back to", status=302, query=CallbackQuery,
+          refusals=(ValidationError, SsoFailed, Conflict, ProviderUnavailable)),
+)  # fmt: skip

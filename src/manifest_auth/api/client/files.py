@@ -1,0 +1,196 @@
+"""``/api/client/files``: evidence is uploaded before it is recorded in a job, and fetched by whoever may read jobs.
+
+The body is the file itself, sent part by part to a file of this machine, so that a large one takes no memory. The bytes
+are kept before the row is: a row never names bytes that are not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
+from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, ok, stream
+from manifest_auth.permissions import Permission
+from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, arriving, check_start
+from manifest_auth.runtime.settings import MAX_FILE
+from manifest_auth.services import RequestContext
+from manifest_auth.text.canonical import check_line, when
+from manifest_auth.work import files
+from manifest_auth.work.actor import actor_of
+from manifest_auth.work.files import PATH, File
+
+#: Nothing of a file is ever run: not by the browser that shows it, not by a page that frames it.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_POLICY = "default-src 'none'; sandbox; frame-ancestors 'none'"
+
+
+class NameQuery(msgspec.Struct, frozen=True):
+    """``name``: of the file, as the person knows it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, description="Name of the file.")]
+
+
+class FileData(msgspec.Struct, frozen=True, rename="camel"):
+    id: int
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+    url: str
+    uploaded_at: str
+
+
+class _Limit(NamedTuple):
+    """Bytes that a file may have, and what is said of one that has more."""
+
+    size: int
+    sentence: str
+
+
+class _Arrived(NamedTuple):
+    size: int
+    sha256: str
+
+
+def wire(file: File) -> dict[str, Any]:
+    return {
+        "id": file.id,
+        "name": file.name,
+        "mediaType": file.media_type,
+        "size": file.size,
+        "sha256": file.sha256,
+        "url": file.path,
+        "uploadedAt": when(file.uploaded_at),
+    }
+
+
+async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> Answer:
+    media_type = _media_type(call)
+    name = _name(call.parameters.name)
+    limit = await _limit(ctx)
+    declared = call.head.content_length
+    if declared is not None and declared.isdecimal() and int(declared) > limit.size:
+        raise PayloadTooLarge(limit.sentence)
+    key = ctx.services.random.bytes(20).hex()
+    try:
+        arrived = await _take(ctx, call.body, media_type, key, limit)
+    except (FilesUnavailable, OSError) as error:  # of the place for files, and of this machine's own disk
+        raise Overloaded("Files cannot be kept at the moment", retry_after=5, reason=f"files: {error}") from error
+    try:
+        added = await _add(ctx, arrived, key, name, media_type)
+    except PayloadTooLarge:  # others took the room meanwhile
+        await _drop(ctx, key)
+        raise
+    return ok(wire(added), status=201)
+
+
+async def _limit(ctx: RequestContext) -> _Limit:
+    """How large the file may be."""
+    settings = ctx.services.settings
+    left = await ctx.store.read(lambda unit: files.room(unit, settings.upload_quota))
+    if left < settings.file_limit:
+        return _Limit(left, files.NO_ROOM)
+    return _Limit(settings.file_limit, PayloadTooLarge.sentence)
+
+
+async def _add(ctx: RequestContext, arrived: _Arrived, key: str, name: str, media_type: str) -> File:
+    by, quota = actor_of(ctx), ctx.services.settings.upload_quota
+    return await ctx.store.write(
+        lambda unit: files.add(
+            unit, by, key=key, name=name, media_type=media_type, size=arrived.size, sha256=arrived.sha256, quota=quota
+        )
+    )
+
+
+async def _drop(ctx: RequestContext, key: str) -> None:
+    try:
+        await ctx.services.files.drop(key)
+    except FilesUnavailable as error:
+        ctx.services.log.warning("file_left_over", request_id=ctx.request_id, key=key, error=str(error))
+
+
+def _name(given: str) -> str:
+    """The name as given. Raises ValidationError: what turns the direction of writing makes `exe.png` of `gnp.exe`."""
+    if _TURNS & set(given):
+        raise ValidationError(details=[("name", "Characters that turn the direction of writing are not allowed")])
+    return check_line(given, "name", 200)
+
+
+def _media_type(call: Call[Any]) -> str:
+    kind = (call.head.content_type or "").partition(";")[0].strip().lower()
+    if call.head.content_encoding not in (None, "", "identity"):
+        raise UnsupportedMediaType("Content-Encoding is not supported")
+    if kind not in KINDS:
+        raise UnsupportedMediaType(f"Files are taken of these kinds: {', '.join(KINDS)}")
+    return kind
+
+
+async def _take(ctx: RequestContext, body: AsyncIterator[bytes], media_type: str, key: str, limit: _Limit) -> _Arrived:
+    """The body, whole on this machine first, then kept under its key. Raises OSError and FilesUnavailable."""
+    folder = arriving(ctx.services.settings)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, path = tempfile.mkstemp(dir=folder)
+    half = Path(path)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            arrived = await _receive(body, out, media_type, limit)
+        await ctx.services.files.keep(half, key)
+    finally:
+        half.unlink(missing_ok=True)
+    return arrived
+
+
+async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit: _Limit) -> _Arrived:
+    """Writes what comes, and holds it to its limit and kind as it comes."""
+    digest, size, start, looked = hashlib.sha256(), 0, b"", False
+    async for part in body:
+        size += len(part)
+        if size > limit.size:
+            raise PayloadTooLarge(limit.sentence)
+        if not looked:
+            start += part
+            if len(start) >= START:
+                check_start(media_type, start[:START])
+                looked = True
+        digest.update(part)
+        out.write(part)
+    if size == 0:
+        raise ValidationError("The file is empty")
+    if not looked:
+        check_start(media_type, start)
+    return _Arrived(size, digest.hexdigest())
+
+
+async def _download(ctx: RequestContext, call: Call[None]) -> Answer:
+    file_id = call.id("file")
+    file = await ctx.store.read(lambda unit: files.get(unit, file_id))
+    try:
+        parts = await ctx.services.files.open(file.key)
+    except FilesUnavailable as error:
+        raise Overloaded("The file cannot be read at the moment", retry_after=5, reason=f"files: {error}") from error
+    name = quote(file.name, safe="")  # RFC 8187; an attachment: never shown in the place of a page
+    headers = (
+        (b"content-type", file.media_type.encode()),
+        (b"content-disposition", f"attachment; filename*=UTF-8''{name}".encode()),
+        (b"etag", f'"{file.sha256}"'.encode()),
+        NO_STORE,
+    )
+    return stream(parts, file.size, headers, _POLICY)
+
+
+ROUTES = (
+    Route("POST", PATH, _upload, Access.CLIENT, "Upload a file as evidence; the body is the file itself", data=FileData,
+          permission=Permission.JOBS_EXECUTE, query=NameQuery, status=201, streams=True, limit=MAX_FILE,
+          refusals=(PayloadTooLarge, UnsupportedMediaType, Overloaded)),
+    Route("GET", f"{PATH}/{{file}}", _download, Access.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
+          sends=True, refusals=(NotFound, Overloaded)),
+)  # fmt: skip

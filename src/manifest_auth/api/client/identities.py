@@ -1,0 +1,162 @@
+"""``/api/client/auth/identities``: one's own identities at providers, and linking another by consent.
+
+Linking begins with a signed-in POST, which the cross-site rule guards, and not with an address that anybody could send
+somebody to: who follows such an address would give a stranger the key to the own account.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth.api.client.single_sign_on import bind
+from manifest_auth.audit import Event
+from manifest_auth.errors import (
+    AccountDisabled,
+    Conflict,
+    NotFound,
+    ProviderUnavailable,
+    SsoFailed,
+    ValidationError,
+)
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok
+from manifest_auth.providers import IdentityRow
+from manifest_auth.providers.sign_in_flows import Wish
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers import entra_verify, group_roles
+from manifest_auth.sign_in.providers.flow import Chosen, return_address
+from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.text.canonical import when
+
+
+class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
+    provider: Annotated[str, Meta(min_length=1, max_length=63)]
+    return_to: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class TokenBody(msgspec.Struct, frozen=True):
+    """``token``: an Entra ID access token of the person who is to be linked."""
+
+    provider: Annotated[str, Meta(min_length=1, max_length=63)]
+    token: Annotated[str, Meta(min_length=1, max_length=16 * 1024)]
+
+
+class LinkData(msgspec.Struct, frozen=True):
+    location: str
+
+
+class IdentityData(msgspec.Struct, frozen=True, rename="camel"):
+    """``vouched``: the provider said at the last sign-in that ``email`` is verified, and speaks for its domain.
+    ``confirmedBy``: the Admin who said that the identity is the user's, as the audit trail names one."""
+
+    id: int
+    provider: str
+    display_name: str
+    kind: str
+    subject: str
+    email: str
+    how: str
+    vouched: bool
+    confirmed_at: str | None
+    confirmed_by: str | None
+    created_at: str
+    last_sign_in_at: str
+
+
+class IdentitiesData(msgspec.Struct, frozen=True):
+    items: tuple[IdentityData, ...]
+
+
+class Unlinked(msgspec.Struct, frozen=True):
+    pass
+
+
+class Linked(msgspec.Struct, frozen=True):
+    pass
+
+
+def wire(rows: list[IdentityRow]) -> dict[str, object]:
+    """Identities as JSON."""
+    return {
+        "items": [
+            {
+                "id": row.id,
+                "provider": row.provider,
+                "displayName": row.display_name,
+                "kind": row.kind,
+                "subject": row.subject,
+                "email": row.email,
+                "how": row.how,
+                "vouched": bool(row.vouched),
+                "confirmedAt": when(row.confirmed_at) if row.confirmed_at else None,
+                "confirmedBy": row.confirmed_by,
+                "createdAt": when(row.created_at),
+                "lastSignInAt": when(row.last_sign_in_at),
+            }
+            for row in rows
+        ]
+    }
+
+
+async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
+    return ok(wire(await ctx.store.read(lambda unit: providers.list_identities(unit, ctx.user.user_id))))
+
+
+async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer:
+    user = ctx.user
+
+    def work(unit: SystemUnit) -> Chosen:
+        provider = providers.get(unit.of(user.tenant_id), call.body.provider)
+        if provider.disabled_at is not None:
+            raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
+        tenant = tenants.get(unit, user.tenant_id)
+        address = return_address(ctx, tenant, provider, call.body.return_to)
+        return Chosen(tenant, provider, Wish(address, link_session_id=user.session_id))
+
+    chosen = await ctx.services.store.read(work)
+    kind = KINDS[chosen.provider.kind]
+    if not kind.start:
+        raise Conflict("Nobody signs in at this provider")
+    beginning = await kind.begin(ctx, chosen, "")
+    cookie = bind(ctx, beginning.begun, cross_site=kind.cross_site)
+    return ok({"location": beginning.address}, headers=(cookie,))
+
+
+async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Answer:
+    await entra_verify.link(ctx, call.body.provider, call.body.token)
+    return ok({})
+
+
+async def _unlink(ctx: RequestContext, call: Call[None]) -> Answer:
+    identity, user = call.id(), ctx.user
+
+    def work(unit: TenantUnit) -> None:
+        gone = group_roles.unlink(unit, ctx, user.user_id, identity)
+        if gone.made_the_account:
+            raise Conflict("The account was made through this identity: only an administrator unlinks it")
+        providers.drop_tokens(unit, user.user_id)
+        reason = "identity_unlinked"
+        ended = sessions.end_users_at(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
+        detail = {"identity": identity, "sessions_ended": ended}
+        audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.user_id}", **detail)
+
+    await ctx.store.write(work)
+    return ok({})
+
+
+_BASE = "/api/client/auth/identities"
+ROUTES = (
+    Route("GET", _BASE, _list, Access.CLIENT, "One's identities at providers", None, IdentitiesData),
+    Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to one's account: where to send the browser",
+          LinkBody, LinkData, limit=AUTH_LIMIT,
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+    Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link whom an Entra ID token names to one's account",
+          TokenBody, Linked, limit=AUTH_LIMIT,
+          refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
+    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of one's identities", None, Unlinked,
+          limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+)  # fmt: skip

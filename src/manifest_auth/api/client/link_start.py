@@ -1,0 +1,80 @@
+"""``/api/client/auth/link/start``: an invited person goes on at a provider.
+
+The token comes in a body, so that it stands in no address, no log and no redirect.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.api.client.identities import LinkData
+from manifest_auth.api.client.one_time_links import Token
+from manifest_auth.api.client.sign_in_answer import browser_of
+from manifest_auth.api.client.single_sign_on import bind
+from manifest_auth.errors import (
+    Forbidden,
+    InvalidToken,
+    NotFound,
+    ProviderUnavailable,
+    SsoFailed,
+    ValidationError,
+)
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok, page
+from manifest_auth.providers import Provider
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import password, set_password
+from manifest_auth.sign_in.providers import saml_requests
+from manifest_auth.sign_in.providers.choice import Asked, choose
+from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.tenants.client_hint import Whose, agrees
+
+
+class StartBody(msgspec.Struct, frozen=True):
+    token: Token
+    provider: Annotated[str, Meta(min_length=1, max_length=63, description="Its name, as `link` lists it.")]
+
+
+class FormQuery(msgspec.Struct, frozen=True):
+    state: Annotated[str, Meta(max_length=500, description="Of the sign-in that this browser began.")] = ""
+
+
+async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer:
+    body, head, public = call.body, call.head, ctx.services.settings.public_url
+    if password.client_from(None, head.host, public) is not None:  # the flow's cookie would not come back
+        raise ValidationError(details=[("Host", f"Begin at {public}, where providers answer")])
+
+    def work(unit: SystemUnit) -> tuple[Tenant, Provider | None]:
+        found = set_password.find(unit, ctx, body.token, Purpose.INVITATION)
+        return found.tenant, next((p for p in set_password.ways(unit, found) if p.name == body.provider), None)
+
+    tenant, provider = await ctx.services.store.read(work)
+    if not agrees(head.client_id, Whose(tenant.identifier, tenant.id)):
+        raise Forbidden(reason="X-Client-ID disagrees with the link")
+    kind = KINDS[provider.kind] if provider is not None else None
+    if provider is None or kind is None or not kind.start:
+        raise NotFound(reason="no such provider for an invited person")
+    asked = Asked(provider.name, tenant.identifier, "", "cookie", "", body.token, browser_of(head).device)
+    beginning = await kind.begin(ctx, await choose(ctx, kind, asked), "")
+    cookie = bind(ctx, beginning.begun, cross_site=kind.cross_site)
+    return ok({"location": beginning.address}, headers=(cookie,))
+
+
+async def _form(ctx: RequestContext, call: Call[None]) -> Answer:
+    body, policy = await saml_requests.page_of(ctx, call.parameters.state, call.head.cookie)
+    return page(body, policy)
+
+
+ROUTES = (
+    Route("POST", "/api/client/auth/link/start", _start, Access.OPEN,
+          "Go on at a provider with an invitation: where to send the browser", StartBody, LinkData, limit=AUTH_LIMIT,
+          refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable)),
+    Route("GET", saml_requests.FORM, _form, Access.OPEN,
+          "The page that posts a request to a provider, see `link/start`", query=FormQuery,
+          refusals=(ValidationError, SsoFailed)),
+)  # fmt: skip

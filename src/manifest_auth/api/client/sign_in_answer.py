@@ -1,0 +1,65 @@
+"""The answer of every sign-in, whatever the method: the seed page's members and ours, and the cookies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from manifest_auth.http import DEVICE, SESSION, Answer, Head, Header, device_cookie, ok, session_cookie
+from manifest_auth.permissions import role_names
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import devices
+from manifest_auth.sign_in.completion import Browser, SignedIn
+
+
+class WireUser(msgspec.Struct, frozen=True, rename="camel"):
+    id: int
+    email: str
+    first_name: str
+    last_name: str
+    roles: tuple[str, ...]
+    client_id: str
+
+
+class SignInData(msgspec.Struct, frozen=True, rename="camel"):
+    token: str
+    refresh_token: str
+    expires_in: int
+    user: WireUser
+    password_change_due: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+def browser_of(head: Head) -> Browser:
+    """The cookies that came along with a sign-in."""
+    return Browser(head.cookie(SESSION), devices.shaped(head.cookie(DEVICE)))
+
+
+def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
+    """``Set-Cookie`` lines of a session that began."""
+    settings = ctx.services.settings
+    headers = [session_cookie(signed_in.cookie, settings.session_idle_ttl, settings)]
+    if signed_in.device:
+        headers.append(device_cookie(signed_in.device, settings))
+    return tuple(headers)
+
+
+def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer:
+    """Tokens and user in the envelope, and the cookies (contract, section 3)."""
+    user, pair = signed_in.user, signed_in.pair
+    data: dict[str, Any] = {
+        "token": pair.token,
+        "refreshToken": pair.refresh_token,
+        "expiresIn": pair.expires_in,
+        "user": {
+            "id": user.id,
+            "email": user.email,
+            "firstName": user.first_name,
+            "lastName": user.last_name,
+            "roles": role_names(user.roles),
+            "clientId": signed_in.tenant.identifier,
+        },
+    }
+    if signed_in.password_due:
+        data["passwordChangeDue"] = True
+    return ok(data, headers=(*cookies_of(ctx, signed_in), *headers))

@@ -1,0 +1,257 @@
+"""``/api/client/auth``: the ways in through identity providers, and the exchange of one-time codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth import providers, tenants
+from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, cookies_of, signed_in_answer
+from manifest_auth.errors import (
+    AccountDisabled,
+    Forbidden,
+    NotFound,
+    Overloaded,
+    ProviderUnavailable,
+    RateLimited,
+    SsoFailed,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from manifest_auth.http import (
+    AUTH_LIMIT,
+    NO_STORE,
+    SAML_LIMIT,
+    Access,
+    Answer,
+    Call,
+    Head,
+    Header,
+    Route,
+    check_media_type,
+    flow_cookie,
+    ok,
+    page,
+    parse,
+    parse_form,
+    redirect,
+)
+from manifest_auth.http.routes import query_values
+from manifest_auth.providers.sign_in_flows import Begun, Flow
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import exchange_codes, password
+from manifest_auth.sign_in.providers import discovery, saml, saml_settings
+from manifest_auth.sign_in.providers.choice import Asked, choose
+from manifest_auth.sign_in.providers.flow import Outcome
+from manifest_auth.sign_in.providers.kind import Kind
+from manifest_auth.sign_in.providers.kinds import KINDS, start_address
+from manifest_auth.sign_in.providers.saml_responses import Received
+from manifest_auth.store import SystemUnit
+from manifest_auth.text.models import convert
+from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
+
+_METADATA: Header = (b"content-type", b"application/samlmetadata+xml; charset=utf-8")
+_FORM = "application/x-www-form-urlencoded"
+Name = Annotated[str, Meta(max_length=63)]
+Text = Annotated[str, Meta(max_length=2000)]
+
+
+class StartQuery(msgspec.Struct, frozen=True, rename="camel"):
+    """How a sign-in begins."""
+
+    provider: Annotated[Name, Meta(description="Name of the provider; not needed where there is one alone.")] = ""
+    client: Annotated[Name, Meta(description="Client; else `X-Client-ID`, else the host.")] = ""
+    return_to: Annotated[Text, Meta(description="A listed return address, letter by letter.")] = ""
+    response: Annotated[
+        Literal["cookie", "code"], Meta(description="`code`: the return address gets a one-time code for `exchange`.")
+    ] = "cookie"
+    code_challenge: Annotated[
+        str, Meta(max_length=43, description="S256 challenge (RFC 7636) for `exchange`; an app's own scheme needs it.")
+    ] = ""
+    invitation: Annotated[str, Meta(max_length=100, description="Token of an open invitation.")] = ""
+    login_hint: Annotated[str, Meta(max_length=254, description="Handed on to the provider.")] = ""
+
+
+class SamlBody(msgspec.Struct, frozen=True, rename="camel"):
+    saml_response: Annotated[str, Meta(min_length=1, max_length=480 * 1024)]
+    relay_state: Annotated[str, Meta(max_length=2000)] = ""
+
+
+class MetadataQuery(msgspec.Struct, frozen=True):
+    client: Name = ""
+    provider: Annotated[Name, Meta(description="Only the keys of this provider.")] = ""
+
+
+class ClientQuery(msgspec.Struct, frozen=True):
+    client: Name = ""
+
+
+class ExchangeBody(msgspec.Struct, frozen=True, rename="camel"):
+    code: Annotated[str, Meta(min_length=1, max_length=100)]
+    code_verifier: Annotated[str, Meta(max_length=128)] = ""
+
+
+class DiscoverBody(msgspec.Struct, frozen=True):
+    email: Annotated[str, Meta(min_length=3, max_length=254)]
+
+
+class WireWayIn(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    display_name: str
+    kind: str
+    client_id: str
+    url: str
+
+
+class DiscoverData(msgspec.Struct, frozen=True, rename="camel"):
+    client_id: str | None
+    password: bool
+    providers: tuple[WireWayIn, ...]
+
+
+def client_named(ctx: RequestContext, head: Head, shown: str) -> str | None:
+    """The client of ``client=``, else of the header or the host. Raises ValidationError when two are named."""
+    other = password.client_from(head.client_id, head.host, ctx.services.settings.public_url)
+    if shown and other is not None and shown != other:
+        raise ValidationError(details=[("client", "Another client is named by header or host")])
+    return shown or other
+
+
+def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer | None:
+    """A browser on a client's own subdomain goes to the public address first: providers answer there, so the cookie
+    that binds the sign-in must be set there."""
+    settings, client = ctx.services.settings, client_named(ctx, call.head, call.parameters.client)
+    if not client or password.client_from(None, call.head.host, settings.public_url) is None:
+        return None
+    if call.parameters.invitation:  # the redirect would hold it, and logs on the way
+        raise ValidationError(details=[("invitation", f"Begin at {settings.public_url}, where providers answer")])
+    query = urlencode({**query_values(call.query), "client": client})
+    return redirect(f"{settings.public_url.rstrip('/')}{path}?{query}")
+
+
+def _asked(ctx: RequestContext, call: Call[Any]) -> Asked:
+    q: StartQuery = call.parameters
+    client, device = client_named(ctx, call.head, q.client), browser_of(call.head).device
+    return Asked(q.provider or None, client, q.return_to, q.response, q.code_challenge, q.invitation, device)
+
+
+def bind(ctx: RequestContext, begun: Begun, *, cross_site: bool) -> Header:
+    """The cookie by which the browser is known when it comes back."""
+    return flow_cookie(begun.cookie, begun.browser, FLOW_LIFE_S, ctx.services.settings, cross_site=cross_site)
+
+
+def unbind(ctx: RequestContext, flow: Flow | None, *, cross_site: bool) -> tuple[Header, ...]:
+    """Takes that cookie away."""
+    return (flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=cross_site),) if flow else ()
+
+
+def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer:
+    """The browser goes where the sign-in ends; tokens never travel in an address."""
+    if outcome.code is not None:
+        mark = "&" if "?" in outcome.return_to else "?"
+        return redirect(f"{outcome.return_to}{mark}code={outcome.code}", status=status, headers=headers)
+    if outcome.signed_in is not None:
+        headers = (*cookies_of(ctx, outcome.signed_in), *headers)
+    return redirect(outcome.return_to, status=status, headers=headers)
+
+
+def _start(kind: Kind[Any, Any]) -> Route:
+    async def begin(ctx: RequestContext, call: Call[None]) -> Answer:
+        if (answer := _elsewhere(ctx, call, kind.start)) is not None:
+            return answer
+        chosen = await choose(ctx, kind, _asked(ctx, call))
+        beginning = await kind.begin(ctx, chosen, call.parameters.login_hint)
+        headers = (bind(ctx, beginning.begun, cross_site=kind.cross_site),)
+        if beginning.page is None:
+            return redirect(beginning.address, headers=headers)
+        return page(*beginning.page, headers=headers)
+
+    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, refusals=_BEGINS)
+
+
+async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer:
+    """The seed page's JSON call and the browser's form post, at one address."""
+    kind = (call.head.content_type or "").partition(";")[0].strip().lower()
+    client = client_named(ctx, call.head, call.parameters.client)
+    cookie_of: Callable[[str], str | None] = call.head.cookie
+    if kind == _FORM:
+        if call.head.content_encoding not in (None, "", "identity"):
+            raise UnsupportedMediaType()
+        fields = parse_form(call.body)
+        if not fields.get("SAMLResponse"):
+            raise ValidationError(details=[("SAMLResponse", "Required")])
+        received = Received(fields["SAMLResponse"], fields.get("RelayState", ""), client)
+        flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
+        return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
+    check_media_type(call.head)
+    body = convert(parse(call.body), SamlBody)
+    received = Received(body.saml_response, body.relay_state, client)
+    flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
+    if outcome.signed_in is not None:
+        return signed_in_answer(ctx, outcome.signed_in, unbind(ctx, flow, cross_site=True))
+    return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
+
+
+async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer:
+    q: MetadataQuery = call.parameters
+    client = client_named(ctx, call.head, q.client)
+    if client is None:
+        raise ValidationError(details=[("client", "Required")])
+
+    def work(unit: SystemUnit) -> tuple[str, list[providers.Provider]]:
+        tenant = tenants.find(unit, client)
+        if tenant is None or tenant.suspended_at is not None:
+            raise NotFound()
+        listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.kind == saml.KIND.name]
+        fitting = [p for p in listed if q.provider in ("", p.name)]
+        if q.provider and not fitting:
+            raise NotFound()
+        return tenant.identifier, fitting
+
+    identifier, found = await ctx.services.store.read(work)
+    return Answer(200, saml.metadata(ctx, identifier, found), (_METADATA, NO_STORE))
+
+
+async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer:
+    shown, browser = (
+        exchange_codes.Shown(call.body.code, call.body.code_verifier, call.head.client_id),
+        browser_of(call.head),
+    )
+    return signed_in_answer(ctx, await exchange_codes.exchange(ctx, shown, browser))
+
+
+async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> Answer:
+    client = client_named(ctx, call.head, call.parameters.client)
+    found = await discovery.discover(ctx, call.body.email, client)
+    ways = [
+        {
+            "name": way.name,
+            "displayName": way.display_name,
+            "kind": way.kind,
+            "clientId": way.client,
+            "url": start_address(ctx, way.client, way.kind, way.name),
+        }
+        for way in found.providers
+    ]
+    return ok({"clientId": found.client or None, "password": found.password, "providers": ways})
+
+
+_BASE = "/api/client/auth"
+_BEGINS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
+ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
+ROUTES = (
+    Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "Which ways in an e-mail address has",
+          DiscoverBody, DiscoverData, limit=AUTH_LIMIT, query=ClientQuery),
+    *(_start(kind) for kind in KINDS.values() if kind.start),
+    Route("POST", saml_settings.START, _saml_response, Access.OPEN,
+          "Sign in with a SAML response: JSON, or the provider's form post", SamlBody, SignInData,
+          limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*ENDS, RateLimited, Overloaded)),
+    Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "Our SAML metadata for a client",
+          query=MetadataQuery, refusals=(ValidationError, NotFound)),
+    Route("POST", f"{_BASE}/exchange", _exchange, Access.OPEN, "Get tokens for a one-time code",
+          ExchangeBody, SignInData, limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
+)  # fmt: skip

@@ -1,0 +1,146 @@
+"""Mutations on users. Each is one verb of ``accounts``, which judges ranks; the permission stands in the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from manifest_auth import accounts, tenants
+from manifest_auth.accounts import Admitted, Draft, Made
+from manifest_auth.accounts.invitations import Handed
+from manifest_auth.accounts.users import User
+from manifest_auth.api.graphql import arguments
+from manifest_auth.api.graphql.people import WithLink, role_named
+from manifest_auth.errors import ValidationError
+from manifest_auth.permissions import Role, mask_of
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+
+EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
+#: Wire name of an input's member, the verb's name for it, and its limit.
+_LINES = (
+    ("firstName", "first_name", NAME_LIMIT),
+    ("lastName", "last_name", NAME_LIMIT),
+    ("title", "title", NAME_LIMIT),
+)
+
+
+def _given(members: dict[str, Any]) -> dict[str, str]:
+    """What an input gives, checked; null counts as left out. Raises ValidationError."""
+    found = {}
+    if members.get("email") is not None:
+        if len(members["email"]) > EMAIL_LIMIT:
+            raise ValidationError(details=[("email", f"At most {EMAIL_LIMIT} characters")])
+        found["email"] = members["email"]
+    for wire, name, most in _LINES:
+        if members.get(wire) is not None:
+            found[name] = arguments.name(members[wire], wire, most, empty=True)
+    if members.get("description") is not None:
+        found["description"] = arguments.prose(members["description"], "description", DESCRIPTION_LIMIT)
+    return found
+
+
+def _roles(names: Sequence[str]) -> int:
+    """The mask of named roles. Raises ValidationError."""
+    if len(names) > len(Role):
+        raise ValidationError(details=[("roles", f"At most {len(Role)}")])
+    return mask_of([role_named(name, "roles") for name in names])
+
+
+def _draft(members: dict[str, Any]) -> Draft:
+    return Draft(roles=_roles(members["roles"]), **_given(members))
+
+
+async def _hand_over(ctx: RequestContext, made: Made) -> Handed:
+    return await accounts.hand_over(ctx, ctx.services.account_tools, made)
+
+
+async def _with_link(ctx: RequestContext, admitted: Admitted) -> User:
+    """The user, with the link that a new Admin may need."""
+    if admitted.made is None:
+        return admitted.user
+    user = WithLink(*admitted.user)
+    user.link = (await _hand_over(ctx, admitted.made)).link
+    return user
+
+
+async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> Handed:  # noqa: A002 - the wire's name
+    ctx: RequestContext = info.context
+    draft = _draft(input)
+
+    def work(unit: TenantUnit) -> Made:
+        return accounts.invite(
+            unit, ctx, ctx.services.account_tools, accounts.add(unit, ctx, ctx.services.account_tools, draft).id
+        )
+
+    return await _hand_over(ctx, await ctx.store.write(work))
+
+
+async def _renew(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
+    ctx: RequestContext = info.context
+    return await _hand_over(
+        ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, ctx.services.account_tools, userId))
+    )
+
+
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A002
+    ctx: RequestContext = info.context
+    draft = _draft(input)
+    return await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
+
+
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:  # noqa: A002
+    ctx: RequestContext = info.context
+    given = _given(input)
+    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, given))
+    ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
+    return changed.user
+
+
+async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:  # noqa: N803
+    ctx: RequestContext = info.context
+    mask = _roles(roles)
+    return await _with_link(
+        ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, userId, mask))
+    )
+
+
+async def _deactivate(_root: Any, info: Any, id: int) -> User:  # noqa: A002
+    ctx: RequestContext = info.context
+    return await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id))
+
+
+async def _restore(_root: Any, info: Any, id: int) -> User:  # noqa: A002
+    ctx: RequestContext = info.context
+    return await _with_link(
+        ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, ctx.services.account_tools, id))
+    )
+
+
+async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N803
+    ctx: RequestContext = info.context
+    return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
+
+
+async def _reset(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
+    ctx: RequestContext = info.context
+    by_password = tenants.settings_of(ctx.user.tenant_settings).password_sign_in
+    return await _hand_over(
+        ctx,
+        await ctx.store.write(
+            lambda unit: accounts.start_reset(unit, ctx, ctx.services.account_tools, userId, by_password=by_password)
+        ),
+    )
+
+
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    "Mutation.inviteUser": _invite,
+    "Mutation.renewInvitation": _renew,
+    "Mutation.addUser": _add,
+    "Mutation.updateUser": _update,
+    "Mutation.setUserRoles": _set_roles,
+    "Mutation.deactivateUser": _deactivate,
+    "Mutation.restoreUser": _restore,
+    "Mutation.endUserSessions": _end_sessions,
+    "Mutation.resetUserPassword": _reset,
+}

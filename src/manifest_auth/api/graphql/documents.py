@@ -1,0 +1,109 @@
+"""Documents: parsed, limited and validated once, then remembered by their very text, within a bound."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    NoSchemaIntrospectionCustomRule,
+    OperationType,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
+
+from manifest_auth.api.graphql import limits
+from manifest_auth.api.graphql.plan import Plan
+from manifest_auth.api.graphql.plan import build as build_plan
+from manifest_auth.api.graphql.schema import SCHEMA
+
+MAX_CACHED = 1000
+#: A parsed document takes some 250 bytes for each character of its text: all of them together stay below 32 MiB.
+MAX_CACHED_TEXT = 128 * 1024
+MAX_CACHED_LENGTH = 8 * 1024
+MAX_ERRORS = 5
+
+
+class Prepared(NamedTuple):
+    """``document`` may be executed when there are no errors; it is None when it could not even be parsed."""
+
+    document: DocumentNode | None
+    errors: list[GraphQLError]
+    plan: Plan | None = None  # the short way, where there is one
+
+    def operation(self, name: str | None) -> OperationType | None:
+        """What the named, or the only, operation does; None when there is no such one."""
+        found = get_operation_ast(self.document, name) if self.document else None
+        return found.operation if found else None
+
+
+class Documents:
+    """What one process remembers. Only what is valid: rubbish must not push out what clients send every second."""
+
+    def __init__(self, *, introspects: bool) -> None:
+        self._introspects = introspects
+        self._known: dict[str, Prepared] = {}
+        self._text = 0
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    @property
+    def text(self) -> int:
+        """Characters of all remembered documents."""
+        return self._text
+
+    def knows(self, query: str) -> bool:
+        """Whether it was prepared before."""
+        return query in self._known
+
+    def prepare(self, query: str) -> Prepared:
+        """Parsed, limited and validated."""
+        found = self._known.get(query)
+        if found is None:
+            found = _prepare(query, self._introspects)
+            if not found.errors and len(query) <= MAX_CACHED_LENGTH:
+                self._keep(query, found)
+        return found
+
+    def _keep(self, query: str, found: Prepared) -> None:
+        while self._known and (len(self._known) >= MAX_CACHED or self._text + len(query) > MAX_CACHED_TEXT):
+            oldest = next(iter(self._known))
+            del self._known[oldest]
+            self._text -= len(oldest)
+        self._known[query] = found
+        self._text += len(query)
+
+
+def _prepare(query: str, introspects: bool) -> Prepared:
+    if (broken := limits.check_text(query)) is not None:
+        return Prepared(None, [broken])
+    try:
+        document = parse(
+            query,
+            max_source_length=limits.MAX_LENGTH,
+            max_lexical_tokens=limits.MAX_TOKENS,
+            allow_empty_selection_sets=False,
+        )
+    except GraphQLError as error:
+        return Prepared(None, [error])
+    except RecursionError:
+        return Prepared(None, [GraphQLError("Nested too deeply")])
+    if (broken := limits.check(document)) is not None:
+        return Prepared(document, [broken])
+    rules = specified_rules if introspects else [*specified_rules, NoSchemaIntrospectionCustomRule]
+    try:
+        errors = validate(
+            SCHEMA,
+            document,
+            rules,
+            max_errors=MAX_ERRORS,
+            hide_suggestions=not introspects,
+            allow_empty_selection_sets=False,
+        )
+    except RecursionError:
+        errors = [GraphQLError("Nested too deeply")]
+    return Prepared(document, errors, None if errors else build_plan(SCHEMA, document))

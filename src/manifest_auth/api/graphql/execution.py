@@ -1,0 +1,170 @@
+"""Runs what a request asks for, on graphql-core.
+
+A document is parsed, limited and validated once and remembered by its text. Mutations never run by GET. Errors are
+masked unless they are refusals or faults of the document; all carry ``extensions.code`` and the request id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+from collections.abc import Awaitable
+from types import CoroutineType
+from typing import Any, NamedTuple, TypeGuard
+
+import orjson
+from graphql import ExecutionResult, FieldNode, GraphQLError, OperationType, execute
+
+from manifest_auth.api.graphql import cost, limits, plan
+from manifest_auth.api.graphql.documents import MAX_ERRORS, Documents
+from manifest_auth.api.graphql.schema import SCHEMA
+from manifest_auth.api.graphql.wire import GRAPHQL, PATH, in_graphql, media_type
+from manifest_auth.errors import MethodNotAllowed, Overloaded, Refusal, ValidationError
+from manifest_auth.http import NO_STORE, Answer, Call, Head, Header
+from manifest_auth.http.body import check_media_type
+from manifest_auth.http.body import parse as parse_body
+from manifest_auth.http.routes import query_values
+from manifest_auth.services import RequestContext
+from manifest_auth.store import StoreUnavailable
+
+DEADLINE_S = 5.0
+
+
+class _Request(NamedTuple):
+    query: str
+    operation: str | None
+    variables: dict[str, Any] | None
+
+
+_documents = {introspects: Documents(introspects=introspects) for introspects in (True, False)}
+
+
+async def post(ctx: RequestContext, call: Call[bytes]) -> Answer:
+    check_media_type(call.head)
+    limits.check_body(call.body)
+    return await _run(ctx, call.head, _from_members(parse_body(call.body)), by_get=False)
+
+
+async def get(ctx: RequestContext, call: Call[bytes]) -> Answer:
+    values: dict[str, Any] = dict(query_values(call.query))
+    for name in ("variables", "extensions"):
+        if values.get(name):
+            values[name] = parse_body(values[name].encode(), f"The parameter {name}")
+        else:
+            values.pop(name, None)
+    if not values.get("operationName"):
+        values.pop("operationName", None)
+    return await _run(ctx, call.head, _from_members(values), by_get=True)
+
+
+def _from_members(members: Any) -> _Request:
+    """Raises ValidationError: batches, a query that is no text, variables or extensions that are no object."""
+    if not isinstance(members, dict):
+        raise ValidationError("The body must be one JSON object; batches are not supported")
+    query, operation = members.get("query"), members.get("operationName")
+    variables, extensions = members.get("variables"), members.get("extensions")
+    if not isinstance(query, str) or not query:
+        raise ValidationError(details=[("query", "Must be a text")])
+    if operation is not None and not isinstance(operation, str):
+        raise ValidationError(details=[("operationName", "Must be a text")])
+    for name, value in (("variables", variables), ("extensions", extensions)):
+        if value is not None and not isinstance(value, dict):
+            raise ValidationError(details=[(name, "Must be an object")])
+    return _Request(query, operation, variables)
+
+
+async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bool) -> Answer:
+    kind = media_type(head)
+    introspects = ctx.services.settings.introspects
+    documents = _documents[introspects]
+    ctx.services.metrics.cache("documents", "hit" if documents.knows(request.query) else "miss").inc()
+    prepared = documents.prepare(request.query)
+    operation = prepared.operation(request.operation)
+    if by_get and operation not in (None, OperationType.QUERY):
+        raise MethodNotAllowed("POST")
+    if prepared.errors or prepared.document is None:
+        return _request_error(prepared.errors, kind, ctx)
+    if operation is None:
+        return _request_error([GraphQLError("Unknown or missing operation name")], kind, ctx)
+    if prepared.plan is not None:
+        with contextlib.suppress(plan.Unplanned):
+            return _answer(200, {"data": plan.run(prepared.plan, ctx)}, kind)
+    try:
+        cost.check(SCHEMA, prepared.document, request.operation, request.variables or {})
+    except GraphQLError as error:
+        return _request_error([error], kind, ctx)
+    result: Any = execute(
+        SCHEMA,
+        prepared.document,
+        context_value=ctx,
+        variable_values=request.variables,
+        operation_name=request.operation,
+        max_coercion_errors=MAX_ERRORS,
+        hide_suggestions=not introspects,
+        is_awaitable=_is_awaitable,  # coroutines, and futures of loaders: the general test costs twice as much
+    )
+    if inspect.isawaitable(result) and (result := await _in_time(result)) is None:
+        return _answer(200, {"data": None, "errors": [_wire(_too_slow(), ctx)]}, kind)
+    if not isinstance(result, ExecutionResult):
+        return _request_error([result], kind, ctx)
+    if result.data is None and result.errors and all(not e.path for e in result.errors):
+        return _request_error(result.errors, kind, ctx)  # variables that do not fit, before anything ran
+    body: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        for found in result.errors:
+            if isinstance(found.original_error, Refusal):
+                await ctx.services.refusals.note(ctx, found.original_error, f"{PATH} {_field(found)}")
+        body["errors"] = [_wire(error, ctx) for error in result.errors]
+    return _answer(200, body, kind)
+
+
+def _answer(status: int, body: dict[str, Any], kind: Header) -> Answer:
+    return Answer(status, orjson.dumps(body), (kind, NO_STORE))
+
+
+def _is_awaitable(value: Any) -> TypeGuard[Awaitable[Any]]:
+    return type(value) is CoroutineType or type(value) is asyncio.Future
+
+
+async def _in_time(result: Awaitable[Any]) -> Any:
+    """The result, or None when it took too long; what was under way is cancelled."""
+    try:
+        return await asyncio.wait_for(asyncio.ensure_future(result), DEADLINE_S)
+    except TimeoutError:
+        return None
+
+
+def _field(error: GraphQLError) -> str:
+    """The field of the schema, not what a document calls it: callers could make up as many names as they like."""
+    node = error.nodes[0] if error.nodes else None
+    return str(node.name.value) if isinstance(node, FieldNode) else ""
+
+
+def _too_slow() -> GraphQLError:
+    return GraphQLError("The query took too long", extensions={"code": "TIMEOUT"})
+
+
+def _request_error(errors: list[GraphQLError], kind: Header, ctx: RequestContext) -> Answer:
+    """A document that did not run: 400, but 200 for ``application/json``, whose clients expect that."""
+    return _answer(400 if kind is GRAPHQL else 200, {"errors": [_wire(error, ctx) for error in errors]}, kind)
+
+
+def _wire(error: GraphQLError, ctx: RequestContext) -> dict[str, Any]:
+    original: Exception | None = error.original_error
+    if isinstance(original, StoreUnavailable):
+        ctx.services.log.warning("store_unavailable", request_id=ctx.request_id, route=PATH, error=str(original))
+        original = Overloaded(retry_after=1)
+    if isinstance(original, Refusal):
+        return in_graphql(original, ctx.request_id) | ({"path": error.path} if error.path else {})
+    if original is not None and not isinstance(original, GraphQLError):
+        ctx.services.log.error("internal_error", request_id=ctx.request_id, route=PATH, exc_info=original)
+        extensions = {"code": "INTERNAL_ERROR", "requestId": ctx.request_id}
+        return {"message": "Internal error", "path": error.path, "extensions": extensions}
+    found: dict[str, Any] = {"message": error.message}
+    if error.locations:
+        found["locations"] = [{"line": at.line, "column": at.column} for at in error.locations]
+    if error.path:
+        found["path"] = error.path
+    found["extensions"] = {"code": "BAD_USER_INPUT", **(error.extensions or {}), "requestId": ctx.request_id}
+    return found

@@ -1,0 +1,47 @@
+"""The routes of GraphQL.
+
+What runs a query is :mod:`.execution`. A thread loads it with the first query: schema, engine and resolvers take eight
+megabytes and some 120 ms, which neither the start nor another request waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+
+from manifest_auth.api.graphql.wire import PATH, refused
+from manifest_auth.http import BODY_LIMIT, Access, Answer, Call, Route
+from manifest_auth.services import RequestContext
+
+_Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer]]
+_handlers: tuple[_Handler, _Handler] | None = None
+
+
+def _import() -> tuple[_Handler, _Handler]:
+    from manifest_auth.api.graphql import execution
+
+    return execution.post, execution.get
+
+
+async def _load() -> tuple[_Handler, _Handler]:
+    global _handlers
+    _handlers = await asyncio.to_thread(_import)
+    gc.freeze()  # it lives as long as the process: the collector need not walk it again and again
+    return _handlers
+
+
+async def _post(ctx: RequestContext, call: Call[bytes]) -> Answer:
+    post, _ = _handlers or await _load()
+    return await post(ctx, call)
+
+
+async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer:
+    _, get = _handlers or await _load()
+    return await get(ctx, call)
+
+
+ROUTES = (
+    Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused),
+    Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused),
+)

@@ -1,0 +1,135 @@
+"""The schema: ``schema.graphql`` as it stands, bound to resolvers. Resolvers call the same verbs as REST does.
+
+Who may ask for a field stands in the schema text itself (``@needs``, ``@anyone``) and nowhere else: the permission is
+checked before the resolver runs, and written into the field's description. A field at the root that says neither, a
+resolver without a field and a list whose size nobody knows let no schema be built.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from graphql import (
+    GraphQLDirective,
+    GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    GraphQLScalarType,
+    GraphQLSchema,
+    build_schema,
+    get_directive_values,
+    is_introspection_type,
+)
+
+from manifest_auth.api.graphql import accounts, audit, jobs, people, templates
+from manifest_auth.api.graphql.arguments import snake_case
+from manifest_auth.errors import Forbidden
+from manifest_auth.permissions import Permission, permissions_of
+from manifest_auth.services import RequestContext
+from manifest_auth.text.canonical import when
+
+Info = GraphQLResolveInfo[RequestContext]
+Resolver = Callable[..., Any]
+
+#: By type and field, like ``Query.users``.
+RESOLVERS: dict[str, Resolver] = {
+    **people.RESOLVERS,
+    **accounts.RESOLVERS,
+    **templates.RESOLVERS,
+    **jobs.RESOLVERS,
+    **audit.RESOLVERS,
+}
+
+TEXT = Path(__file__).parent / "schema.graphql"
+
+
+def _build() -> GraphQLSchema:
+    # That the text is a valid schema is for a test to say, not for each start; where in it a thing stands nobody asks.
+    schema = build_schema(TEXT.read_text("utf-8"), assume_valid_sdl=True, no_location=True)
+    unused = dict(RESOLVERS)
+    for kind in schema.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not is_introspection_type(kind):
+            at_root = kind in (schema.query_type, schema.mutation_type)
+            for name, field in kind.fields.items():
+                where = f"{kind.name}.{name}"
+                resolve = unused.pop(where, None)
+                _bind(schema, field, where, resolve, at_root=at_root)
+    if unused:
+        raise ValueError(f"resolvers without a field: {', '.join(sorted(unused))}")
+    time = schema.type_map["Time"]
+    assert isinstance(time, GraphQLScalarType)
+    time.coerce_output_value = when
+    return schema
+
+
+def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resolver | None, *, at_root: bool) -> None:
+    node = field.ast_node
+    assert node is not None
+    needs, size, weight = (get_directive_values(_directive(schema, name), node) for name in ("needs", "size", "weight"))
+    anyone = any(directive.name.value == "anyone" for directive in node.directives or ())
+    permission = Permission(needs["permission"]) if needs else None
+    if at_root and (resolve is None or (permission is not None) == anyone):
+        raise ValueError(f"{where}: needs a resolver, and either @needs or @anyone")
+    if _is_list_of_objects(field) and "first" not in field.args and not size:
+        raise ValueError(f"{where}: a list needs first or @size")
+    field.extensions = {
+        "permission": permission,
+        "size": size["of"] if size else 1,
+        "weight": weight["of"] if weight else 1,
+        "waits": resolve is not None and (inspect.iscoroutinefunction(resolve) or getattr(resolve, "waits", False)),
+    }
+    if at_root or permission is not None:
+        open_to = f"Needs `{permission.value}`." if permission else "Any role."
+        field.description = f"{field.description} {open_to}"
+    resolve = resolve or _member(where.partition(".")[2])
+    if where.startswith("Mutation."):
+        resolve = _mutation(resolve)
+    field.resolve = resolve if permission is None else _guarded(permission, resolve)
+
+
+def _directive(schema: GraphQLSchema, name: str) -> GraphQLDirective:
+    return next(directive for directive in schema.directives if directive.name == name)
+
+
+def _is_list_of_objects(field: GraphQLField) -> bool:
+    kind: Any = field.type
+    listed = False
+    while isinstance(kind, GraphQLNonNull | GraphQLList):
+        listed = listed or isinstance(kind, GraphQLList)
+        kind = kind.of_type
+    return listed and isinstance(kind, GraphQLObjectType)
+
+
+def _member(name: str) -> Resolver:
+    """The resolver of a plain field: the member of a row, or of a dict, that has the field's name."""
+    member = snake_case(name)
+    return lambda source, _info: source[name] if type(source) is dict else getattr(source, member)
+
+
+def _guarded(permission: Permission, resolve: Resolver) -> Resolver:
+    """Raises Forbidden before the resolver runs, when the caller's roles do not allow the field."""
+
+    def guarded(source: Any, info: Info, **arguments: Any) -> Any:
+        if permission not in permissions_of(info.context.user.roles):
+            raise Forbidden(reason=f"needs {permission.value}")
+        return resolve(source, info, **arguments)
+
+    return guarded
+
+
+def _mutation(resolve: Resolver) -> Resolver:
+    """What was loaded for the mutation before this one does not hold any more."""
+
+    def fresh(source: Any, info: Info, **arguments: Any) -> Any:
+        info.context.loaded.clear()
+        return resolve(source, info, **arguments)
+
+    return fresh
+
+
+SCHEMA = _build()

@@ -1,0 +1,205 @@
+"""Templates, their versions with steps, what happened to them, and the moves. The rules are in
+``work.template_operations``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from manifest_auth.api.graphql import arguments, lists
+from manifest_auth.api.graphql.lists import Filters, ListOf
+from manifest_auth.api.graphql.people import PEOPLE
+from manifest_auth.api.graphql.template_loaders import (
+    HISTORY,
+    LATEST,
+    NUMBERED,
+    PUBLISHED,
+    STEPS,
+    TEMPLATES,
+)
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+from manifest_auth.text.canonical import like
+from manifest_auth.work import Actor, actor_of, template_log, template_operations, templates, versions
+from manifest_auth.work import steps as work_steps
+
+_PER_PAGE = 20
+
+
+def _filters(given: dict[str, Any]) -> Filters:
+    names, values = set[str](), dict[str, Any]()
+    if text := arguments.search(given.get("search", "")):
+        names.add("search")
+        values["like"] = like(text)
+    if "status" in given:
+        names.add("status")
+        values["status"] = given["status"]
+    if "isArchived" in given:
+        names.add("archived" if given["isArchived"] else "open")
+    return Filters(frozenset(names), values)
+
+
+_LIST = ListOf(
+    templates.LISTING,
+    {"ID": lambda row: row.id, "NAME": lambda row: row.name.lower(), "CHANGED_AT": lambda row: row.changed_at},
+    _filters,
+)
+
+
+async def _template(_root: Any, info: Any, id: int) -> templates.Template:  # noqa: A002 - the wire's name
+    ctx: RequestContext = info.context
+    return await ctx.store.read(lambda unit: templates.get(unit, id))
+
+
+async def _version(_root: Any, info: Any, id: int) -> versions.Version:  # noqa: A002
+    ctx: RequestContext = info.context
+    return await ctx.store.read(lambda unit: versions.get(unit, id))
+
+
+async def _created_by(source: templates.Template | versions.Version, info: Any) -> Any:
+    return await PEOPLE.load(info.context, source.created_by)
+
+
+async def _event_by(event: template_log.Event, info: Any) -> Any:
+    return await PEOPLE.load(info.context, event.by)
+
+
+async def _latest(template: templates.Template, info: Any) -> Any:
+    return await LATEST.load(info.context, template.id)
+
+
+async def _published(template: templates.Template, info: Any) -> Any:
+    return await PUBLISHED.load(info.context, template.id)
+
+
+async def _versions(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
+    part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
+    return await NUMBERED.load(info.context, part)
+
+
+async def _history(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
+    part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
+    return await HISTORY.load(info.context, part)
+
+
+async def _template_of(version: versions.Version, info: Any) -> Any:
+    return await TEMPLATES.load(info.context, version.template_id)
+
+
+async def _steps(version: versions.Version, info: Any) -> Any:
+    return await STEPS.load(info.context, version.id)
+
+
+def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
+    return [
+        work_steps.NewStep(step["title"], step.get("instructions") or "", bool(step.get("requiresEvidence")))
+        for step in given or ()
+    ]
+
+
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:  # noqa: A002 - the wire's name
+    ctx: RequestContext = info.context
+    name, about, steps = input["name"], input.get("description") or "", _new_steps(input.get("steps"))
+    return await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), name, about, steps))
+
+
+async def _on_template(
+    ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, templates.Template], templates.Template]
+) -> Any:
+    """A verb on a template as it was when the request came: what happens until it is its turn makes it a CONFLICT."""
+    seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
+    return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
+
+
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Any:  # noqa: A002
+    name, about = input.get("name"), input.get("description")
+    return await _on_template(
+        info.context,
+        id,
+        lambda unit, by, seen: template_operations.rename(unit, by, seen, name=name, description=about),
+    )
+
+
+async def _archive(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:  # noqa: A002
+    return await _on_template(
+        info.context, id, lambda unit, by, seen: template_operations.archive(unit, by, seen, comment or "")
+    )
+
+
+async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -> Any:  # noqa: A002
+    return await _on_template(
+        info.context, id, lambda unit, by, seen: template_operations.restore(unit, by, seen, comment or "")
+    )
+
+
+async def _on_version(
+    ctx: RequestContext,
+    see: Callable[[TenantUnit], template_operations.Seen],
+    act: Callable[[TenantUnit, Actor, template_operations.Seen], versions.Version],
+) -> versions.Version:
+    """As :func:`_on_template`, for a version."""
+    seen = await ctx.store.read(see)
+    return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
+
+
+async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:  # noqa: N803 - the wire's name
+    return await _on_version(
+        info.context, lambda unit: template_operations.see_latest(unit, templateId), template_operations.add_version
+    )
+
+
+async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versions.Version:  # noqa: A002
+    revision, steps = input["revision"], _new_steps(input["steps"])
+    return await _on_version(
+        info.context,
+        lambda unit: template_operations.see(unit, id),
+        lambda unit, by, seen: template_operations.edit(unit, by, seen, revision, steps),
+    )
+
+
+def _move(verb: Callable[..., versions.Version]) -> Callable[..., Any]:
+    """The resolver of a move that takes a comment and a revision."""
+
+    async def resolve(
+        _root: Any,
+        info: Any,
+        id: int,  # noqa: A002
+        comment: str | None = None,
+        revision: int | None = None,
+    ) -> versions.Version:
+        return await _on_version(
+            info.context,
+            lambda unit: template_operations.see(unit, id),
+            lambda unit, by, seen: verb(unit, by, seen, comment or "", revision),
+        )
+
+    return resolve
+
+
+RESOLVERS: dict[str, Callable[..., Any]] = {
+    "Query.templates": _LIST.items,
+    "Query.templatesPage": _LIST.page,
+    "Query.template": _template,
+    "Query.templateVersion": _version,
+    "TemplatePage.total": lists.total,
+    "Template.isArchived": lambda template, _info: template.archived_at is not None,
+    "Template.createdBy": _created_by,
+    "Template.latestVersion": _latest,
+    "Template.publishedVersion": _published,
+    "Template.versions": _versions,
+    "Template.history": _history,
+    "TemplateVersion.template": _template_of,
+    "TemplateVersion.steps": _steps,
+    "TemplateVersion.createdBy": _created_by,
+    "TemplateEvent.by": _event_by,
+    "Mutation.addTemplate": _add,
+    "Mutation.updateTemplate": _update,
+    "Mutation.addTemplateVersion": _add_version,
+    "Mutation.updateTemplateVersion": _edit,
+    "Mutation.submitTemplateVersion": _move(template_operations.submit),
+    "Mutation.approveTemplateVersion": _move(template_operations.approve),
+    "Mutation.rejectTemplateVersion": _move(template_operations.reject),
+    "Mutation.publishTemplateVersion": _move(template_operations.publish),
+    "Mutation.archiveTemplate": _archive,
+    "Mutation.restoreTemplate": _restore,
+}

@@ -1,0 +1,68 @@
+"""Chains and whose they are: each client has one, and the installation has number 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import Column, bindparam, func, select
+
+from manifest_auth.audit.chain_rows import MOST
+from manifest_auth.audit.events import INSTALLATION
+from manifest_auth.errors import NotFound
+from manifest_auth.store import Crossing, SystemUnit, TenantUnit, among, crossing, numbers, unowned
+from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
+from manifest_auth.store.tables import tenants as tenants_table
+
+__all__ = ["INSTALLATION", "chain_after", "chain_named", "names_of"]
+
+
+_T = tenants_table.c
+
+
+class _Next(NamedTuple):
+    chain: int | None
+
+
+class _Named(NamedTuple):
+    id: int
+    identifier: str
+
+
+def _next(column: Column[int]) -> Crossing[_Next]:
+    """The lowest number behind another; each look-up is one step into an index. Texts, which SQLite lets in, are above
+    all numbers."""
+    query = select(func.min(column)).where(column > bindparam("after"), column <= MOST)
+    return crossing(query, _Next, because="who proves the trail asks which chains there are")
+
+
+#: A chain whose head somebody deleted still has events, and the reverse; a client whose chain is gone is still there.
+_IN = tuple(_next(table.c.tenant_id) for table in (audit_heads, audit_events, audit_anchors))
+_CLIENTS = unowned(select(func.min(_T.id)).where(_T.id > bindparam("after")), _Next)
+_BY_IDENTIFIER = unowned(select(_T.id, _T.identifier).where(_T.identifier == bindparam("identifier")), _Named)
+_NAMES = unowned(select(_T.id, _T.identifier).where(among(_T.id, "ids")), _Named)
+
+
+def chain_after(unit: SystemUnit, chain: int) -> int | None:
+    """The next chain behind that one, of which something is in the store, or should be; None: it was the last."""
+    rows = (*(unit.first(behind, after=chain) for behind in _IN), unit.first(_CLIENTS, after=chain))
+    return min((row.chain for row in rows if row is not None and row.chain is not None), default=None)
+
+
+def chain_named(unit: SystemUnit, name: str) -> int:
+    """The chain of a client by identifier or number, deleted ones too by number; 0: the installation's. Raises
+    NotFound."""
+    if name.isascii() and name.isdigit() and len(name) < 19:
+        chain = int(name)
+        if chain == INSTALLATION or chain_after(unit, chain - 1) == chain:
+            return chain
+        raise NotFound(f"There is no client {name}, and no trail of one")
+    found = unit.first(_BY_IDENTIFIER, identifier=name)
+    if found is None:
+        raise NotFound(f"There is no client {name}")
+    return found.id
+
+
+def names_of(unit: SystemUnit | TenantUnit, chains: Sequence[int]) -> dict[int, str]:
+    """Identifiers of the clients among those chains."""
+    return {row.id: row.identifier for row in unit.all(_NAMES, ids=numbers(set(chains)))}

@@ -1,0 +1,202 @@
+"""The audit trail: what happened, in the same transaction as the act, chained so that a removed or altered event shows.
+
+Each tenant has a chain of its own; the installation's acts stand in chain 0. An event's hash covers its members and the
+hash of the event before it; the chain's head carries a MAC (:mod:`.chain_macs`). Secrets never go into ``detail``.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import bindparam, insert, select, update
+
+from manifest_auth.audit.chain_macs import NOTHING, Head, followed, is_ours, made
+from manifest_auth.context import Acting
+from manifest_auth.store import SystemUnit, TenantUnit, bound, upsert
+from manifest_auth.store.tables import audit_events, audit_heads
+
+INSTALLATION = 0
+#: A clock that is set back by less gives the time of the chain's last event, so that the order of times is that of the
+#: numbers on nodes whose clocks differ. One that was ahead by more was wrong: then true times are worth more.
+MOST_SKEW_MS = 60_000
+
+
+class Event(enum.Enum):
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGN_IN_REFUSED = "sign_in_refused"
+    ACCESS_REFUSED = "access_refused"
+    SEAT_REFUSED = "seat_refused"
+    THROTTLED = "throttled"
+    EVENTS_LEFT_OUT = "events_left_out"
+    SIGNED_OUT = "signed_out"
+    SIGNED_OUT_ALL = "signed_out_all"
+    SESSION_ENDED = "session_ended"
+    REFRESH_TOKEN_REUSED = "refresh_token_reused"
+    PASSWORD_CHANGED = "password_changed"
+    PASSWORD_CHECK_FAILED = "password_check_failed"
+    PASSWORD_REHASHED = "password_rehashed"
+    CLIENT_CREATED = "client_created"
+    CLIENT_CHANGED = "client_changed"
+    CLIENT_SUSPENDED = "client_suspended"
+    CLIENT_RESTORED = "client_restored"
+    CLIENT_DELETION_STARTED = "client_deletion_started"
+    CLIENT_DELETED = "client_deleted"
+    USER_CREATED = "user_created"
+    USER_CHANGED = "user_changed"
+    USER_ROLES_CHANGED = "user_roles_changed"
+    ADMIN_GAINED = "admin_gained"
+    ADMIN_ROLE_WITHHELD = "admin_role_withheld"
+    CREDENTIALS_DROPPED = "credentials_dropped"
+    USER_DEACTIVATED = "user_deactivated"
+    USER_RESTORED = "user_restored"
+    USER_INVITED = "user_invited"
+    INVITATION_ACCEPTED = "invitation_accepted"
+    PASSWORD_RESET_STARTED = "password_reset_started"
+    PASSWORD_RESET = "password_reset"
+    EMAIL_CHANGE_STARTED = "email_change_started"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_CHANGE_UNDONE = "email_change_undone"
+    MAIL_FAILED = "mail_failed"
+    IDENTITY_LINKED = "identity_linked"
+    IDENTITY_CONFIRMED = "identity_confirmed"
+    IDENTITY_UNLINKED = "identity_unlinked"
+    PROVIDER_CREATED = "provider_created"
+    PROVIDER_CHANGED = "provider_changed"
+    PROVIDER_SWITCHED_OFF = "provider_switched_off"
+    PROVIDER_SWITCHED_ON = "provider_switched_on"
+    PROVIDER_DELETED = "provider_deleted"
+    DOMAIN_CLAIMED = "domain_claimed"
+    DOMAIN_PROVED = "domain_proved"
+    DOMAIN_FAILING = "domain_failing"
+    DOMAIN_LAPSED = "domain_lapsed"
+    DOMAIN_CONTESTED = "domain_contested"
+    DOMAIN_MOVED = "domain_moved"
+    DOMAIN_VOUCHED = "domain_vouched"
+    DOMAIN_RELEASED = "domain_released"
+    ASSERTION_REPLAYED = "assertion_replayed"
+    SIGN_IN_CODE_REUSED = "sign_in_code_reused"
+    ADMIN_CREATED = "admin_created"
+    ADMIN_DISABLED = "admin_disabled"
+    ADMIN_ENABLED = "admin_enabled"
+    ADMIN_PASSWORD_RESET = "admin_password_reset"
+    SECOND_FACTOR_BEGUN = "second_factor_begun"
+    SECOND_FACTOR_ENROLLED = "second_factor_enrolled"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    INSTALLATION_CHANGED = "installation_changed"
+    THROTTLES_CLEARED = "throttles_cleared"
+    KEYS_MADE = "keys_made"
+    KEYS_ROTATED = "keys_rotated"
+    KEY_RETIRED = "key_retired"
+    SECRETS_REENCRYPTED = "secrets_reencrypted"
+    LICENSE_INSTALLED = "license_installed"
+    LICENSE_REFUSED = "license_refused"
+    LICENSE_STATE_CHANGED = "license_state_changed"
+    BACKED_UP = "backed_up"
+    RESTORED = "restored"
+    SCHEMA_UPGRADED = "schema_upgraded"
+    AUDIT_SWEPT = "audit_swept"
+    DIRECTORY_CLAIMED = "directory_claimed"
+    DIRECTORY_PROVED = "directory_proved"
+    DIRECTORY_VOUCHED = "directory_vouched"
+    DIRECTORY_GRANTED = "directory_granted"
+    DIRECTORY_REVOKED = "directory_revoked"
+    DIRECTORY_RELEASED = "directory_released"
+    PROVIDER_NAME_PINNED = "provider_name_pinned"
+
+
+class Point(NamedTuple):
+    """Where a chain has come to: its last event's number and hash."""
+
+    sequence: int
+    hash: str
+
+
+#: Before the first event.
+BEGINNING = Point(NOTHING.sequence, NOTHING.hash)
+
+_H = audit_heads.c
+_GIVEN: dict[str, Any] = {name: bindparam(name) for name in Head._fields}
+_HEAD = bound(select(*(_H[name] for name in Head._fields)).with_for_update(), Head)
+_START = bound(  # of two who begin a chain at once, the second waits for the first
+    upsert(audit_heads).values(_GIVEN).on_conflict_do_nothing(index_elements=["tenant_id"])
+)
+_ADVANCE = bound(update(audit_heads).where(_H.sequence == bindparam("before")).values(_GIVEN))
+COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
+_APPEND = bound(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
+
+
+def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
+    """Appends one event to the chain of the unit's tenant. ``subject``: whom it concerns, like ``user:7``.
+
+    The chain's head is locked until the transaction ends, so events of one tenant are in one order on every node; the
+    time is taken behind the lock.
+    """
+    head = lock(unit)
+    if head.gone_at is not None and is_ours(unit.macs, unit.tenant_id, head):
+        return  # the client was deleted with its trail while this request was under way
+    who = acting.origin
+    at = head.at if who.at < head.at <= who.at + MOST_SKEW_MS else who.at
+    values: dict[str, Any] = {
+        "sequence": head.sequence + 1,
+        "at": at,
+        "event": event.value,
+        "actor": who.actor,
+        "subject": subject,
+        "address": who.address,
+        "request_id": who.request_id,
+        "detail": orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
+        "previous_hash": head.hash,
+    }
+    values["hash"] = digest(unit.tenant_id, values)
+    _put(unit, head, head._replace(sequence=values["sequence"], hash=values["hash"], at=at))
+    unit.change(_APPEND, **values)
+
+
+def record_creation(unit: SystemUnit, tenant_id: int, acting: Acting, **detail: Any) -> None:
+    """Begins the chain of a client that was created in this transaction, with that event.
+
+    Chains are tied to each other in the order in which they began, so that none can be taken away whole. A chain that
+    begins in any other way stays in doubt.
+    """
+    installation, own = unit.of(INSTALLATION), unit.of(tenant_id)
+    newest = lock(installation)
+    begun = made(own.macs, tenant_id, NOTHING._replace(previous_chain=newest.previous_chain))
+    own.change(_START, **begun._asdict())
+    _put(installation, newest, newest._replace(previous_chain=tenant_id))
+    record(own, acting, Event.CLIENT_CREATED, f"client:{tenant_id}", **detail)
+
+
+def end(unit: TenantUnit, now: int) -> None:
+    """Says of a chain that its events went with its client; its head stays."""
+    head = lock(unit)
+    _put(unit, head, head._replace(gone_at=now))
+
+
+def lock(unit: TenantUnit) -> Head:
+    """The head of the unit's chain, which nobody else changes until the transaction ends."""
+    head = unit.first(_HEAD)
+    if head is None:
+        unit.change(_START, **NOTHING._asdict())  # without a MAC: nobody begins a chain but record_creation
+        head = unit.first(_HEAD)
+        assert head is not None
+    return head
+
+
+def _put(unit: TenantUnit, head: Head, after: Head) -> None:
+    unit.change(_ADVANCE, before=head.sequence, **followed(unit.macs, unit.tenant_id, head, after)._asdict())
+
+
+def record_installation(unit: SystemUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:
+    """As :func:`record`, in the installation's own chain."""
+    record(unit.of(INSTALLATION), acting, event, subject, **detail)
+
+
+def digest(chain: int, values: dict[str, Any]) -> str:
+    """The hash of an event: SHA-256 over its members in fixed order, the hash before it among them."""
+    members = [chain, *(values[name] for name in COLUMNS if name != "hash")]
+    return hashlib.sha256(orjson.dumps(members)).hexdigest()

@@ -1,0 +1,101 @@
+"""MACs of the audit trail's heads and anchors, made anew with the newest secret key. What none of the keys made stays
+as it is and is named: nobody gets a MAC for what somebody wrote by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sqlalchemy import Table, bindparam, select, update
+
+from manifest_auth.audit.chain_macs import (
+    Head,
+    anchor_mac,
+    in_doubt,
+    is_newest,
+    is_newest_anchor,
+    is_our_anchor,
+    is_ours,
+    made,
+)
+from manifest_auth.store import Crossing, Store, TenantUnit, bound, crossing
+from manifest_auth.store.tables import audit_anchors, audit_heads
+
+STEP = 100
+_LOCKED = bound(select(*(audit_heads.c[name] for name in Head._fields)).with_for_update(), Head)
+_SIGN = bound(
+    update(audit_heads)
+    .where(audit_heads.c.mac == bindparam("before"))
+    .values(doubts=bindparam("doubts"), mac=bindparam("mac"))
+)
+_ANCHOR = bound(select(audit_anchors.c.sequence, audit_anchors.c.hash, audit_anchors.c.mac).with_for_update())
+_SIGN_ANCHOR = bound(
+    update(audit_anchors).where(audit_anchors.c.mac == bindparam("before")).values(mac=bindparam("mac"))
+)
+
+
+class _Chain(NamedTuple):
+    id: int
+
+
+class Signed(NamedTuple):
+    """Rows that carry a MAC. ``renew``: True when one was made anew, None when none of the keys made what is there."""
+
+    name: str
+    next: Crossing[_Chain]
+    renew: Callable[[TenantUnit], bool | None]
+
+
+class Step(NamedTuple):
+    """What was done with some chains."""
+
+    chains: list[int]
+    renewed: int
+    lost: list[str]
+
+
+async def sign_some(store: Store, table: Signed, after: int) -> Step:
+    """The next rows, behind that chain. Each in a unit of its own: whoever holds two heads might wait for one who holds
+    the other."""
+    found = await store.read(lambda unit: unit.all(table.next, after=after))
+    chains = [row.id for row in found if isinstance(row.id, int)]
+    done = {chain: await store.of(chain).write(table.renew) for chain in chains}
+    lost = [f"{table.name.partition('.')[0]}/{chain}" for chain, renewed in done.items() if renewed is None]
+    return Step(chains, sum(renewed is True for renewed in done.values()), lost)
+
+
+def _head(unit: TenantUnit) -> bool | None:
+    head = unit.first(_LOCKED)
+    if head is None:
+        return False
+    if not is_ours(unit.macs, unit.tenant_id, head) or in_doubt(unit.macs, unit.tenant_id, head):
+        return None
+    if is_newest(unit.macs, unit.tenant_id, head):
+        return False
+    renewed = made(unit.macs, unit.tenant_id, head._replace(doubts=""))
+    return unit.change(_SIGN, before=head.mac, doubts=renewed.doubts, mac=renewed.mac) > 0
+
+
+def _anchor(unit: TenantUnit) -> bool | None:
+    row: Any = unit.first(_ANCHOR)
+    if row is None:
+        return False
+    if not is_our_anchor(unit.macs, unit.tenant_id, *row):
+        return None
+    if is_newest_anchor(unit.macs, unit.tenant_id, *row):
+        return False
+    mac = anchor_mac(unit.macs, unit.tenant_id, row[0], row[1])
+    return unit.change(_SIGN_ANCHOR, before=row[2], mac=mac) > 0
+
+
+def _next(table: Table) -> Crossing[_Chain]:
+    query = select(table.c.tenant_id).where(table.c.tenant_id > bindparam("after"))
+    return crossing(
+        query.order_by(table.c.tenant_id).limit(STEP),
+        _Chain,
+        because="all chains are signed with the newest key in turn",
+    )
+
+
+HEADS = Signed("audit_heads.mac", _next(audit_heads), _head)
+ANCHORS = Signed("audit_anchors.mac", _next(audit_anchors), _anchor)

@@ -1,0 +1,92 @@
+"""Retention: removes a chain's oldest events and keeps the rest provable.
+
+What is removed is always the chain's beginning. In the same transaction the anchor is put on the last event that went,
+with a MAC, and an event says so: who moves the anchor by hand, in order to hide what was cut off, lacks the key.
+"""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, select
+
+from manifest_auth.audit import events
+from manifest_auth.audit.chain_macs import anchor_mac
+from manifest_auth.audit.events import Event
+from manifest_auth.context import Origin
+from manifest_auth.store import Store, SystemUnit, TenantUnit, bound, crossing, upsert
+from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
+
+BATCH = 1000
+CHAINS = 200
+
+_E = audit_events.c
+
+
+class _Old(NamedTuple):
+    sequence: int
+    at: int
+    event: str
+    hash: str
+
+
+class _Chain(NamedTuple):
+    id: int
+
+
+_OLDEST = bound(
+    select(_E.sequence, _E.at, _E.event, _E.hash).order_by(_E.sequence).limit(bindparam("limit")),
+    _Old,
+)
+_DROP = bound(delete(audit_events).where(_E.sequence <= bindparam("last")))
+_ANCHOR: dict[str, Any] = {name: bindparam(name) for name in ("sequence", "hash", "mac")}
+_PUT = bound(upsert(audit_anchors).values(_ANCHOR).on_conflict_do_update(index_elements=["tenant_id"], set_=_ANCHOR))
+_CHAINS = crossing(
+    select(audit_heads.c.tenant_id)
+    .where(audit_heads.c.tenant_id > bindparam("after"))
+    .order_by(audit_heads.c.tenant_id)
+    .limit(CHAINS),
+    _Chain,
+    because="retention looks at all chains in turn",
+)
+
+
+async def sweep(store: Store, before: int, now: int) -> int:
+    """Removes the events of all chains that happened before that time, some at a time. How many there were."""
+    removed, after = 0, -1
+    origin = Origin(now, "system", "", "sweeping")
+    while True:
+        chains, old = await store.read(lambda unit: _look(unit, after, before))  # noqa: B023 - awaited at once
+        for chain in old:
+            while gone := await store.of(chain).write(lambda unit: _cut(unit, origin, before)):
+                removed += gone
+        if len(chains) < CHAINS:
+            return removed
+        after = chains[-1]
+
+
+async def cut(store: Store, chain: int, before: int, now: int) -> int:
+    """One step of that, of one chain. How many events went; 0 once nothing is left but what tells of such steps."""
+    origin = Origin(now, "system", "", "sweeping")
+    return await store.of(chain).write(lambda unit: _cut(unit, origin, before))
+
+
+def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[int]]:
+    """The next chains, and those of them that begin with an old event."""
+    chains = [row.id for row in unit.all(_CHAINS, after=after)]
+    return chains, [chain for chain in chains if any(old.at < before for old in unit.of(chain).all(_OLDEST, limit=1))]
+
+
+def _cut(unit: TenantUnit, origin: Origin, before: int) -> int:
+    """Removes at most ``BATCH`` events. Those that tell of nothing but earlier retention wait until there are more."""
+    events.lock(unit)
+    gone = list(takewhile(lambda old: old.at < before, unit.all(_OLDEST, limit=BATCH)))
+    if len(gone) < BATCH and all(old.event == Event.AUDIT_SWEPT.value for old in gone):
+        return 0
+    last = gone[-1]
+    unit.change(_DROP, last=last.sequence)
+    mac = anchor_mac(unit.macs, unit.tenant_id, last.sequence, last.hash)
+    unit.change(_PUT, sequence=last.sequence, hash=last.hash, mac=mac)
+    events.record(unit, origin, Event.AUDIT_SWEPT, sequence=last.sequence, hash=last.hash, events=len(gone))
+    return len(gone)

@@ -1,0 +1,69 @@
+"""Proves an export by itself, without a store or a key: nothing in between is missing, altered, or there twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from manifest_auth.audit.chain import Link, Walk
+from manifest_auth.audit.events import Event, Point
+from manifest_auth.audit.exports import line_of
+from manifest_auth.audit.readable import legible
+from manifest_auth.audit.verification import Step, Verdict
+from manifest_auth.errors import ValidationError
+from manifest_auth.text.canonical import moment
+
+
+def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[Verdict]:
+    """What was found of each chain in what ``audit export`` wrote. Whether it begins and ends where it should, an
+    export does not know. Raises ValueError for what is none."""
+    walks: dict[int, Walk] = {}
+    names: dict[int, str | None] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            chain, client, link = _link(orjson.loads(line))
+        except (ValueError, TypeError, KeyError, ValidationError) as error:
+            raise ValueError(f"line {number}: not an event as `audit export` writes them") from error
+        if chain not in walks:
+            start = Point(link.sequence - 1, link.previous_hash)
+            walks[chain], names[chain] = Walk(chain, start, known.get(chain)), client
+        walk = walks[chain]
+        # A member that stands twice in a line is read once: so a line counts only as it would be written again.
+        if orjson.dumps(line_of(chain, client, legible(link))) != line.removesuffix(b"\n"):
+            walk.stop(link.sequence, "its line is not as `audit export` writes it")
+        # The name is no part of the hash: it stands in each line until the client is gone, and in its first event.
+        created = orjson.loads(link.detail).get("identifier") if link.event == Event.CLIENT_CREATED.value else None
+        if client is not None and len({client, names[chain], created} - {None}) > 1:
+            walk.stop(link.sequence, "its line names another client than other lines of the chain")
+        names[chain] = names[chain] or client
+        walk.take(link)
+        step(1)
+    if not walks:
+        raise ValueError("there is no event in it, so nothing is proved")
+    return [_verdict(chain, names[chain], walk) for chain, walk in walks.items()]
+
+
+def _verdict(chain: int, client: str | None, walk: Walk) -> Verdict:
+    walk.end(None)
+    return Verdict(chain, client, walk.events, walk.start, walk.last, [walk.fault] if walk.fault else [])
+
+
+def _link(found: dict[str, Any]) -> tuple[int, str | None, Link]:
+    detail = found["detail"]
+    if not isinstance(detail, dict):
+        raise TypeError(detail)
+    link = Link(
+        int(found["sequence"]),
+        moment(found["at"], "at"),
+        found["event"],
+        found["actor"],
+        found["subject"],
+        found["address"],
+        found["requestId"],
+        orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
+        found["previousHash"],
+        found["hash"],
+    )
+    return int(found["chain"]), found["client"], link

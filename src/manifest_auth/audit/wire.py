@@ -1,0 +1,119 @@
+"""The trail on the wire: members, filters and cursors, the same for a client's people and for system admins."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Any, Literal
+
+import msgspec
+import orjson
+from msgspec import Meta
+
+from manifest_auth.audit.events import Event
+from manifest_auth.audit.exports import members
+from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, Found, Place, Wanted
+from manifest_auth.errors import ValidationError
+from manifest_auth.text.canonical import moment
+
+_EVENTS = frozenset(event.value for event in Event)
+Text = Annotated[str, Meta(max_length=100)]
+Time = Annotated[str, Meta(max_length=40, description="Like `2026-01-31T09:30:00Z`.")]
+
+
+class AuditQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": "to"}):
+    """All that are given must hold. ``from`` is part of the time, ``to`` is not."""
+
+    first: Annotated[int, Meta(ge=1, le=100, description="Events in a page, at most.")] = 50
+    after: Annotated[str, Meta(max_length=200, description="`nextCursor` of the page before.")] = ""
+    sort: Annotated[Literal["", "TIME", "TIME_DESC"], Meta(description="Order; the newest first if left out.")] = ""
+    order: Annotated[Literal["", "newest", "oldest"], Meta(description="The same in words, in place of `sort`.")] = ""
+    event: Annotated[Text, Meta(description="What happened, like `signed_in`.")] = ""
+    actor: Annotated[Text, Meta(description="Who acted: `user:7`, `admin:1`, `anonymous`, `system`.")] = ""
+    subject: Annotated[Text, Meta(description="Whom it concerns, like `user:7`.")] = ""
+    user: Annotated[int, Meta(ge=0, le=2**53, description="Number of a user: who acted, or whom it concerns.")] = 0
+    since: Time = ""
+    until: Time = ""
+
+    @property
+    def direction(self) -> str:
+        """Of :class:`Wanted`. Raises ValidationError when both words are given."""
+        if self.sort and self.order:
+            raise ValidationError(details=[("order", "Give sort alone")])
+        return OLDEST_FIRST if self.sort == "TIME" or self.order == OLDEST_FIRST else NEWEST_FIRST
+
+
+class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
+    """``client``: null for the installation's own events. ``sequence``: the number in that client's chain; ``hash``:
+    covers the event and, by the hash before it, all earlier ones. ``unreadable``: only where somebody altered the event
+    in the store by hand: the members that hold what no event can hold, shown as empty."""
+
+    client: str | None
+    sequence: int
+    at: str
+    event: str
+    actor: str
+    subject: str
+    address: str
+    request_id: str
+    detail: dict[str, Any]
+    hash: str
+    unreadable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+
+class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
+    """A page may hold fewer than asked for, or none, while there are more: it is the last when ``nextCursor`` is
+    null."""
+
+    items: tuple[AuditEventData, ...]
+    next_cursor: str | None
+
+
+def wanted(query: AuditQuery) -> Wanted:
+    """Raises ValidationError."""
+    times = {}
+    if query.since:
+        times["since"] = moment(query.since, "from")
+    if query.until:
+        times["until"] = moment(query.until, "to")
+    user = user_named(query.user)
+    return Wanted(event_named(query.event, "event"), query.actor, query.subject, user, order=query.direction, **times)
+
+
+def user_named(number: int) -> str:
+    """A user as events name one; 0: any."""
+    return f"user:{number}" if number else ""
+
+
+def event_named(name: str, field: str) -> str:
+    """Raises ValidationError for what is no event; empty: any."""
+    if name and name not in _EVENTS:
+        raise ValidationError(details=[(field, "No such event")])
+    return name
+
+
+def wire(found: list[Found], goes_on: Place | None, order: str) -> dict[str, Any]:
+    """A page as JSON."""
+    return {"items": [members(one.client, one.link) for one in found], "nextCursor": cursor(goes_on, order)}
+
+
+def cursor(place: Place | None, order: str) -> str | None:
+    """Opaque to callers."""
+    if place is None:
+        return None
+    return base64.urlsafe_b64encode(orjson.dumps([order, *place])).decode().rstrip("=")
+
+
+def place_of(text: str, order: str) -> Place | None:
+    """Where a page begins. Raises ValidationError for what is no cursor of this order."""
+    if not text:
+        return None
+    try:
+        found = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+        given, at, chain, sequence = found
+    except (ValueError, TypeError, binascii.Error):
+        given, at, chain, sequence = "", None, None, None
+    numbers = (at, chain, sequence)
+    if given != order or not all(type(number) is int and -(2**63) <= number < 2**63 for number in numbers):
+        raise ValidationError(details=[("after", "Not a cursor of this list and order")])
+    return Place(*numbers)

@@ -1,0 +1,93 @@
+"""Pages of docs that are made from the code: ``errors.md`` from the closed list of refusals, ``settings.md`` from the
+settings."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import inspect
+
+from manifest_auth.errors import REFUSALS, Refusal
+from manifest_auth.runtime.settings import DAY, HOUR, MINUTE, Settings, variable
+
+_ERRORS = """\
+# Errors
+
+<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/errors.py` instead. -->
+
+Every failure, whatever the path and the status, has one shape:
+
+```json
+{"success": false, "error": {"message": "Invalid email or password", "code": "INVALID_CREDENTIALS", "requestId": "…"}}
+```
+
+`code` is for programs and never changes its meaning; `message` is for people; `requestId` is also the header
+`X-Request-ID` and stands in the server's log. `VALIDATION_ERROR` and a few others carry `details`, a list of
+`{"field", "message"}`; `MFA_REQUIRED` carries `challenge`. GraphQL answers the same codes as
+`errors[].extensions.code`, with `BAD_USER_INPUT` in place of `VALIDATION_ERROR`. 401 answers carry `WWW-Authenticate`,
+405 `Allow`, 429 and 503 `Retry-After` in seconds.
+
+| code | status | message | when |
+| --- | --- | --- | --- |
+"""
+
+_SETTINGS = """\
+# Settings
+
+<!-- Made from the code by `./dev docs`; a test holds it to the code.
+Edit `src/manifest_auth/runtime/settings/values.py` instead. -->
+
+A setting is an environment variable, or a line of a TOML file whose path is in `MANIFEST_CONFIG`; there it has its
+short name, like `port = 8080`. The variable wins. A setting that is wrong or that does not exist stops the start with
+one line; variables that begin with `MANIFEST_AUTH_` are left alone
+([why](decisions/0016-settings-in-the-environment.md)). Durations are in seconds.
+
+| variable | short name | default | values | what it does |
+| --- | --- | --- | --- | --- |
+"""
+
+
+def errors_page() -> str:
+    """All refusals, in the order of the closed list."""
+    return _ERRORS + "".join(_error(refusal) for refusal in REFUSALS)
+
+
+def settings_page() -> str:
+    """All settings, in the order of their class."""
+    found = inspect.type_info(Settings)
+    assert isinstance(found, inspect.StructType)
+    plain = get_type_hints(Settings)  # msgspec sorts the words of a Literal; their own order says more
+    return _SETTINGS + "".join(_setting(field, get_args(plain[field.name])) for field in found.fields)
+
+
+def _error(refusal: type[Refusal]) -> str:
+    return f"| `{refusal.code}` | {refusal.status} | {refusal.sentence} | {refusal.when} |\n"
+
+
+def _setting(field: inspect.Field, words: tuple[Any, ...]) -> str:
+    kind, sentence = field.type, ""
+    while isinstance(kind, inspect.Metadata):
+        sentence = sentence or (kind.extra_json_schema or {}).get("description", "")
+        kind = kind.type
+    return f"| `{variable(field.name)}` | `{field.name}` | {_default(field)} | {_values(kind, words)} | {sentence} |\n"
+
+
+def _default(field: inspect.Field) -> str:
+    value = field.default
+    if value is msgspec.NODEFAULT or value is None or value == "":
+        return "none"
+    for unit, name in ((DAY, "days"), (HOUR, "hours"), (MINUTE, "minutes")):
+        if field.name.endswith("_ttl") and isinstance(value, int) and value > unit and not value % unit:
+            return f"`{value}` ({value // unit} {name})"
+    return f"`{value}`"
+
+
+def _values(kind: Any, words: tuple[Any, ...]) -> str:
+    if isinstance(kind, inspect.IntType | inspect.FloatType):
+        return f"{kind.ge} to {kind.le}" if kind.le is not None else f"{kind.ge} or more"
+    if isinstance(kind, inspect.LiteralType):
+        return ", ".join(f"`{value}`" for value in words)
+    if isinstance(kind, inspect.UnionType):
+        return "secret text"
+    return "text"

@@ -1,0 +1,69 @@
+"""HTTP: the pipeline of every request, who asks, bodies, cookies, header lines, routes, ``/openapi.json``, uvicorn.
+
+Owns the shape of every request and answer. Never knows what a route does, and never says what a caller may do beyond
+the permission that the route names.
+"""
+
+from manifest_auth.http.answers import (
+    NO_STORE,
+    Answer,
+    Header,
+    ok,
+    page,
+    redirect,
+    refusal_headers,
+    refuse,
+    stream,
+)
+from manifest_auth.http.body import check_media_type, parse, parse_form
+from manifest_auth.http.cookies import (
+    DEVICE,
+    SESSION,
+    check_same_site,
+    device_cookie,
+    flow_cookie,
+    session_cookie,
+)
+from manifest_auth.http.head import Head
+from manifest_auth.http.routes import (
+    AUTH_LIMIT,
+    BODY_LIMIT,
+    SAML_LIMIT,
+    Access,
+    Call,
+    Page,
+    Paging,
+    Route,
+    RouteTable,
+)
+
+__all__ = [
+    "AUTH_LIMIT",
+    "BODY_LIMIT",
+    "DEVICE",
+    "NO_STORE",
+    "SAML_LIMIT",
+    "SESSION",
+    "Access",
+    "Answer",
+    "Call",
+    "Head",
+    "Header",
+    "Page",
+    "Paging",
+    "Route",
+    "RouteTable",
+    "check_media_type",
+    "check_same_site",
+    "device_cookie",
+    "flow_cookie",
+    "ok",
+    "page",
+    "parse",
+    "parse_form",
+    "redirect",
+    "refusal_headers",
+    "refuse",
+    "session_cookie",
+    "stream",
+]

@@ -1,0 +1,96 @@
+"""The envelope of every REST answer (contract, section 2) and the headers that all answers carry."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from manifest_auth.errors import InvalidToken, MethodNotAllowed, MfaRequired, Refusal, TokenExpired
+
+Header = tuple[bytes, bytes]
+
+JSON: Header = (b"content-type", b"application/json; charset=utf-8")
+HTML: Header = (b"content-type", b"text/html; charset=utf-8")
+NO_STORE: Header = (b"cache-control", b"no-store")
+SECURITY: tuple[Header, ...] = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+HSTS: Header = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+
+
+class Answer:
+    """Status, headers and body of one answer. The pipeline adds length, request id and security headers."""
+
+    __slots__ = ("body", "headers", "parts", "policy", "size", "status")
+
+    def __init__(
+        self, status: int, body: bytes, headers: Sequence[Header] = (JSON, NO_STORE), policy: str | None = None
+    ) -> None:
+        self.parts: AsyncIterator[bytes] | None = None
+        self.size = len(body)
+        self.status = status
+        self.body = body
+        self.headers = headers
+        self.policy = policy  # a content security policy of its own, for pages
+
+
+def ok(data: Any, *, status: int = 200, headers: Sequence[Header] = (), beside: dict[str, Any] | None = None) -> Answer:
+    """``{"success": true, "data": …}``, of a wire model or of plain values; ``beside`` are members next to ``data``
+    (refresh has two, section 3)."""
+    body: dict[str, Any] = {"success": True, "data": data}
+    if beside:
+        body |= beside
+    return Answer(status, orjson.dumps(body, default=msgspec.to_builtins), (JSON, NO_STORE, *headers))
+
+
+def redirect(location: str, *, status: int = 302, headers: Sequence[Header] = ()) -> Answer:
+    """Sends the browser on. ``location`` is ASCII and was checked by whoever hands it in."""
+    return ok({}, status=status, headers=((b"location", location.encode("ascii")), *headers))
+
+
+def page(body: bytes, policy: str, *, headers: Sequence[Header] = ()) -> Answer:
+    """An HTML page with a content security policy of its own."""
+    return Answer(200, body, (HTML, NO_STORE, *headers), policy)
+
+
+def stream(parts: AsyncIterator[bytes], size: int, headers: Sequence[Header], policy: str) -> Answer:
+    """A body of ``size`` bytes that is sent part by part, so that a large one takes no memory."""
+    answer = Answer(200, b"", headers, policy)
+    answer.parts, answer.size = parts, size
+    return answer
+
+
+def refuse(refusal: Refusal, request_id: str) -> Answer:
+    """``{"success": false, "error": …}`` with the headers that the status asks for."""
+    error: dict[str, Any] = {"message": refusal.message, "code": refusal.code, "requestId": request_id}
+    if refusal.details:
+        error["details"] = [{"field": field, "message": message} for field, message in refusal.details]
+    if isinstance(refusal, MfaRequired):
+        error["challenge"] = refusal.challenge
+    return Answer(
+        refusal.status,
+        orjson.dumps({"success": False, "error": error}),
+        (JSON, NO_STORE, *refusal_headers(refusal)),
+    )
+
+
+def refusal_headers(refusal: Refusal) -> tuple[Header, ...]:
+    """``WWW-Authenticate`` (RFC 6750, section 3), ``Allow`` and ``Retry-After`` (RFC 9110) where they belong."""
+    headers: list[Header] = []
+    if refusal.status == 401:
+        shown = isinstance(refusal, InvalidToken | TokenExpired)
+        headers.append((b"www-authenticate", b'Bearer error="invalid_token"' if shown else b"Bearer"))
+    if isinstance(refusal, MethodNotAllowed):
+        headers.append((b"allow", refusal.allow.encode()))
+    if refusal.status == 413:
+        headers.append((b"connection", b"close"))  # the rest of the body is not worth reading
+    if refusal.retry_after is not None:
+        headers.append((b"retry-after", str(max(1, refusal.retry_after)).encode()))
+    return tuple(headers)

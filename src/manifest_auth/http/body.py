@@ -1,0 +1,51 @@
+"""Request bodies: strict JSON or a form. What is neither is a ``VALIDATION_ERROR``."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl
+
+from manifest_auth.errors import UnsupportedMediaType, ValidationError
+from manifest_auth.http.head import Head
+from manifest_auth.text import strict_json
+
+
+def check_media_type(head: Head) -> None:
+    """Only ``application/json`` in UTF-8, not compressed. Raises UnsupportedMediaType."""
+    kind, _, parameters = (head.content_type or "").partition(";")
+    if kind.strip().lower() != "application/json":
+        raise UnsupportedMediaType()
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType()
+    if head.content_encoding not in (None, "", "identity"):
+        raise UnsupportedMediaType("Content-Encoding is not supported")
+
+
+def parse(body: bytes, what: str = "The body") -> Any:
+    """The JSON value of a body, or of what else is named, read by :mod:`..text.strict_json`. Raises ValidationError."""
+    try:
+        return strict_json.read(body, what)
+    except strict_json.Malformed as error:
+        raise _refused(error) from None
+
+
+def parse_form(body: bytes) -> dict[str, str]:
+    """The fields of an ``application/x-www-form-urlencoded`` body. Raises ValidationError as :func:`parse` does."""
+    try:
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+    except ValueError:
+        raise ValidationError("The body is not a valid form") from None
+    try:
+        fields = strict_json.once(list(pairs))
+        strict_json.check(fields, "The body")
+    except strict_json.Malformed as error:
+        raise _refused(error) from None
+    return fields
+
+
+def _refused(error: strict_json.Malformed) -> ValidationError:
+    if isinstance(error, strict_json.GivenTwice):
+        return ValidationError(details=[(error.member or "body", "The member was given more than once")])
+    return ValidationError(str(error))

@@ -1,0 +1,118 @@
+"""Reads a request's header lines once: the handful that this server acts on, and whether one came twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from manifest_auth.errors import ValidationError
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.settings import UNKNOWN, Network, is_listed, plain_address
+
+_SLOTS = {
+    b"authorization": "authorization",
+    b"content-encoding": "content_encoding",
+    b"content-length": "content_length",
+    b"content-type": "content_type",
+    b"host": "host",
+    b"origin": "origin",
+    b"accept": "accept",
+    b"sec-fetch-site": "fetch_site",
+    b"user-agent": "user_agent",
+    b"x-client-id": "client_id",
+    b"x-forwarded-for": "forwarded_for",
+    b"x-request-id": "request_id",
+}
+#: A second one of these makes the request ambiguous (contract, section 2; security bar 89).
+_SINGLE = frozenset({"authorization", "client_id", "content_type", "host", "content_length", "origin", "fetch_site"})
+_SANE_ID = re.compile(r"[A-Za-z0-9._\-]{8,64}\Z")
+_FIELD = {"authorization": "Authorization", "client_id": "X-Client-ID", "content_type": "Content-Type", "host": "Host"}
+
+
+class Head:
+    """Header values as text (latin-1, RFC 9110); None where absent."""
+
+    __slots__ = (*_SLOTS.values(), "cookies", "twice")
+
+    authorization: str | None
+    content_encoding: str | None
+    content_length: str | None
+    content_type: str | None
+    host: str | None
+    origin: str | None
+    accept: str | None
+    fetch_site: str | None
+    user_agent: str | None
+    client_id: str | None
+    forwarded_for: str | None
+    request_id: str | None
+
+    def __init__(self, lines: Iterable[tuple[bytes, bytes]]) -> None:
+        self.authorization = self.content_encoding = self.content_length = self.content_type = self.host = None
+        self.origin = self.accept = self.fetch_site = self.user_agent = self.client_id = None
+        self.forwarded_for = self.request_id = None
+        self.cookies: str | None = None
+        self.twice: str | None = None
+        for name, value in lines:
+            slot = _SLOTS.get(name)
+            if slot is not None:
+                before = getattr(self, slot)
+                if before is None:
+                    setattr(self, slot, value.decode("latin-1"))
+                elif slot in _SINGLE:
+                    self.twice = _FIELD.get(slot, slot)
+                else:
+                    setattr(self, slot, f"{before}, {value.decode('latin-1')}")
+            elif name == b"cookie":
+                text = value.decode("latin-1")
+                self.cookies = text if self.cookies is None else f"{self.cookies}; {text}"
+
+    def check(self) -> None:
+        """Raises ValidationError when a header that must be single came twice."""
+        if self.twice is not None:
+            raise ValidationError(details=[(self.twice, "The header was sent more than once")])
+
+    def cookie(self, wanted: str) -> str | None:
+        """A cookie's value. Two different values under one name are none: somebody planted one of them."""
+        if self.cookies is None:
+            return None
+        if ";" not in self.cookies:  # a single one, as programs send it
+            name, _, value = self.cookies.partition("=")
+            return value.strip() if name.strip() == wanted else None
+        found: str | None = None
+        for pair in self.cookies.split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == wanted:
+                if found is not None and found != value:
+                    return ""
+                found = value
+        return found
+
+
+def request_id(shown: str | None, random: Random) -> str:
+    """A sane incoming id is kept, any other replaced."""
+    if shown is not None and _SANE_ID.match(shown):
+        return shown
+    return random.text(12)
+
+
+def client_address(peer: str, head: Head, proxies: tuple[Network, ...]) -> str:
+    """The address that the request comes from, in its plain form: the peer's, unless the peer is a listed proxy; then
+    the last one in ``X-Forwarded-For`` that is no listed proxy itself.
+
+    What cannot be read is ``unknown``, with the peer or proxy that it comes by: such a caller is in no network, and all
+    of them are throttled together. The walk never falls back to a proxy's own address, which may be one that is let in.
+    """
+    found = plain_address(peer)
+    if found is None:
+        return UNKNOWN
+    if head.forwarded_for is None or not is_listed(found, proxies):
+        return found
+    for part in reversed(head.forwarded_for.split(",")):
+        before = plain_address(part)
+        if before is None:
+            return f"{UNKNOWN} by {found}"
+        found = before
+        if not is_listed(found, proxies):
+            break
+    return found

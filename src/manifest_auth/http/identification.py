@@ -1,0 +1,147 @@
+"""Request → Caller: the only reader of credentials.
+
+A bearer is judged alone, whatever cookie comes with it; a bad one is refused and never falls back to the cookie. Each
+plane has its own verifier, so an admin's token opens nothing of a client's, nor the reverse.
+"""
+
+from __future__ import annotations
+
+from manifest_auth import sessions, tenants
+from manifest_auth.accounts import admins
+from manifest_auth.audit import INSTALLATION, Event
+from manifest_auth.context import AdminCaller, UserCaller
+from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
+from manifest_auth.http import SESSION, Head, check_same_site
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import Principal
+from manifest_auth.sessions.tokens import Purpose
+
+_MAX_COOKIE = 256
+
+
+async def user(ctx: RequestContext, method: str, head: Head) -> UserCaller:
+    """The user behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden."""
+    services, now = ctx.services, ctx.now
+    if head.authorization is not None:
+        token = bearer(head.authorization)
+        microsofts = None if services.verified.knows(token) else services.entra.key_of(ctx, token, head.client_id)
+        if microsofts is not None:
+            principal = await services.entra.principal(ctx, token, microsofts)
+        else:
+            principal = await _by_token(ctx, token, now)
+        by_cookie = False
+    else:
+        principal = await _by_cookie(ctx, head, now)
+        if head.origin is not None or head.fetch_site is not None:  # a browser's
+            listed = tenants.settings_of(principal.tenant_settings).allowed_origins
+            check_same_site(method, head, services.settings, principal.client, listed)
+        by_cookie = True
+    named = head.client_id
+    caller = UserCaller(
+        principal.session_id,
+        principal.tenant_id,
+        principal.client,
+        principal.client_name,
+        principal.tenant_settings,
+        principal.user_id,
+        principal.email,
+        principal.first_name,
+        principal.last_name,
+        principal.title,
+        principal.roles,
+        principal.method,
+        principal.created_at,
+        by_cookie,
+    )
+    if named is not None and named != principal.client and named != str(principal.tenant_id):
+        ctx.caller = caller  # who it is that is refused
+        raise Forbidden(reason="X-Client-ID disagrees with the credential")
+    return caller
+
+
+async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
+    try:
+        verified = await ctx.services.verified.verify(Purpose.ACCESS, token, now)
+    except InvalidToken:
+        await _note_admins(ctx, token, now)
+        raise
+    principal = await ctx.services.principals.by_session(verified.session_id)
+    if principal is None or not principal.is_alive(now):
+        raise InvalidToken(reason="session, user or client is not alive")
+    if principal.keys != ctx.services.keys.stamp:  # another process changed them: the key may be retired by now
+        await ctx.services.keys.refresh()
+        verified = await ctx.services.verified.verify(Purpose.ACCESS, token, now)
+    if principal.user_id != verified.subject_id or principal.client != verified.client:
+        raise InvalidToken(reason="the session is another's")
+    return principal
+
+
+async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
+    """The system admin behind a request, by bearer only. Raises Unauthenticated, InvalidToken, TokenExpired."""
+    if head.authorization is None:
+        raise Unauthenticated()
+    token, now = bearer(head.authorization), ctx.now
+    await ctx.services.keys.look()
+    try:
+        verified = await ctx.services.verified.verify(Purpose.ADMIN_ACCESS, token, now)
+    except InvalidToken:
+        await _note_users(ctx, token, now)
+        raise
+    session = await ctx.services.store.look_up(admins.BY_SESSION, id=verified.session_id)
+    if session is None or not session.is_alive(ctx.now) or session.admin_id != verified.subject_id:
+        raise InvalidToken(reason="session or admin is not alive")
+    return AdminCaller(session.session_id, session.admin_id, session.username, bool(session.limited))
+
+
+async def _note_users(ctx: RequestContext, token: str, now: int) -> None:
+    """A user's good token, on the admin plane."""
+    found = ctx.services.verified.signed_for(Purpose.ACCESS, token, now)
+    principal = None if found is None else await ctx.services.principals.by_session(found.session_id)
+    if principal is not None and principal.is_alive(now):
+        actor, why = f"user:{principal.user_id}", "a user's token at the admins' door"
+        await ctx.services.refusals.put(ctx, principal.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/admin")
+
+
+async def _note_admins(ctx: RequestContext, token: str, now: int) -> None:
+    """A system admin's good token, on the client plane."""
+    found = ctx.services.verified.signed_for(Purpose.ADMIN_ACCESS, token, now)
+    if found is None:
+        return
+    session = await ctx.services.store.look_up(admins.BY_SESSION, id=found.session_id)
+    if session is not None and session.is_alive(now):
+        actor, why = f"admin:{session.admin_id}", "a system admin's token at the clients' door"
+        await ctx.services.refusals.put(ctx, INSTALLATION, actor, Event.ACCESS_REFUSED, why, "/api/client")
+
+
+def bearer(authorization: str) -> str:
+    """The token of an ``Authorization`` header (RFC 6750, section 2.1). Raises InvalidToken for any other scheme."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise InvalidToken(reason="not a bearer")
+    return token
+
+
+async def _by_cookie(ctx: RequestContext, head: Head, now: int) -> Principal:
+    services = ctx.services
+    value = head.cookie(SESSION)
+    if value is None:
+        raise Unauthenticated()
+    if not value or len(value) > _MAX_COOKIE:
+        raise InvalidToken(reason="cookie: shape")
+    principal = await services.principals.by_cookie(value)
+    idle_ms = services.settings.session_idle_ttl * 1000
+    touch_ms = min(sessions.TOUCH_EVERY_MS, idle_ms // 2)
+    if principal is not None and now - principal.cookie_seen_at >= touch_ms:
+        # What is remembered may be older than the last use on another node, or is due to be stored.
+        principal = await services.principals.fresh_by_cookie(value)
+    if principal is None or not (principal.is_alive(now) or principal.is_alive(principal.ends_at - 1)):
+        raise InvalidToken(reason="cookie: session, user or client is not alive")
+    if now >= principal.ends_at or now - principal.cookie_seen_at >= idle_ms:
+        raise TokenExpired(reason="cookie: too old, or idle for too long")
+    if now - principal.cookie_seen_at >= touch_ms:
+        session_id = principal.session_id
+        await services.store.of(principal.tenant_id).write_quickly(lambda unit: sessions.touch(unit, session_id, now))
+        services.principals.touched(principal, now)
+        ctx.renewed_cookie = value
+    return principal

@@ -1,0 +1,236 @@
+"""The pipeline of every request: find the route → identify → licence gate → read the body → act → answer.
+
+Written against ASGI itself: the hot path has no framework in it (``docs/decisions/0002-no-web-framework.md``). Whatever
+goes wrong leaves through :meth:`Pipeline._refused` in the envelope; what is no refusal is a bug, logged and answered
+``INTERNAL_ERROR``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any, cast
+
+from manifest_auth.errors import (
+    Forbidden,
+    InternalError,
+    NotFound,
+    Overloaded,
+    PayloadTooLarge,
+    Refusal,
+    ValidationError,
+)
+from manifest_auth.http import (
+    Access,
+    Answer,
+    Call,
+    Head,
+    Header,
+    Route,
+    RouteTable,
+    identification,
+    refuse,
+    session_cookie,
+)
+from manifest_auth.http.answers import HSTS, SECURITY
+from manifest_auth.http.body import check_media_type, parse
+from manifest_auth.http.head import client_address, request_id
+from manifest_auth.permissions import permissions_of
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.runtime.settings import proxy_networks
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.store import StoreUnavailable
+from manifest_auth.text.models import convert
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+#: Extension of the scope by which our own server takes a whole answer at once, see ``uvicorn_server.py``.
+WHOLE = "manifest_auth.whole"
+_MAX_AGENT = 200
+_ADMIN = "/api/admin"
+_OWN = f"{_ADMIN}/auth/"  # what concerns the system admin who asks, and nobody else
+_UNROUTED = "(none)"
+_PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
+
+
+class Pipeline:
+    """Answers HTTP requests of ASGI scopes."""
+
+    def __init__(self, services: Services, table: RouteTable) -> None:
+        self._services = services
+        self._table = table
+        self._proxies = proxy_networks(services.settings)
+        always = (*SECURITY, HSTS) if services.settings.secure_cookies else SECURITY
+        self._always: tuple[Header, ...] = always
+        self._log_all = services.settings.log_requests == "all"
+        self._log_changes = services.settings.log_requests != "none"
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        services = self._services
+        head = Head(scope["headers"])
+        method: str = scope["method"]
+        peer = scope["client"]
+        ctx = RequestContext(
+            services,
+            request_id(head.request_id, services.random),
+            client_address(peer[0] if peer else "", head, self._proxies),
+            (head.user_agent or "")[:_MAX_AGENT],
+        )
+        pattern = _UNROUTED
+        route: Route | None = None
+        try:
+            _check_target(scope, head)
+            if scope["path"].startswith(_ADMIN) and not await services.admin_range.admits(ctx.address):
+                # To everybody else nothing is there, so that nobody sees what to come back for.
+                raise NotFound(reason="the admin plane is not for that address")
+            route, path = self._table.find(method, scope["path"])
+            pattern = route.path
+            head.check()  # once the route is known: it says in which form a refusal is answered
+            answer = await self._handle(ctx, route, path, head, scope, receive)
+        except Refusal as refusal:
+            await ctx.services.refusals.note(ctx, refusal, pattern)
+            answer = self._refused(ctx, method, pattern, refusal, route, head)
+        except StoreUnavailable as error:
+            busy = Overloaded(retry_after=1, reason=f"store: {error}")
+            answer = self._refused(ctx, method, pattern, busy, route, head)
+        except Exception as error:
+            told: dict[str, str] = {"request_id": ctx.request_id, "method": method, "route": pattern}
+            if isinstance(error, CannotOpen):  # nobody's bug: a stack of ours would tell the operator nothing
+                services.log.error("sealed_value_does_not_open", **told, row=str(error), advice=_PUT_KEY_BACK)
+            else:
+                services.log.exception("internal_error", **told)
+            answer = (
+                route.refused(InternalError(), ctx.request_id, head)
+                if route
+                else refuse(InternalError(), ctx.request_id)
+            )
+        if ctx.renewed_cookie:
+            answer = self._renewing(answer, ctx.renewed_cookie)
+        headers = self._headers(answer, ctx.request_id)
+        if ctx.license_warning:
+            headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
+        whole = (scope.get("extensions") or {}).get(WHOLE)
+        if answer.parts is not None:
+            await _stream(answer, headers, send, with_body=method != "HEAD")
+        elif whole is not None:
+            whole(answer.status, headers, answer.body)
+        else:
+            body = b"" if method == "HEAD" else answer.body
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        seconds = time.perf_counter() - began
+        services.metrics.answered(method, pattern, answer.status, seconds)
+        if self._log_all or (self._log_changes and method not in ("GET", "HEAD") and pattern != "/api/client/graphql"):
+            services.log.info("request", request_id=ctx.request_id, method=method, route=pattern, status=answer.status,
+                           ms=round(seconds * 1000, 2), caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
+
+    async def _handle(
+        self, ctx: RequestContext, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
+    ) -> Answer:
+        if route.gated and ctx.services.licence.is_needed:
+            ctx.license_warning = await ctx.services.licence.check()
+        if route.access is Access.CLIENT:
+            ctx.caller = await identification.user(ctx, scope["method"], head)
+            if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
+                raise Forbidden(reason=f"needs {route.permission.value}")
+        elif route.access is Access.ADMIN:
+            ctx.caller = await identification.admin(ctx, head)
+            if ctx.services.licence.is_needed:
+                ctx.license_warning = await ctx.services.licence.warning()
+            if ctx.caller.limited and not route.path.startswith(_OWN):
+                raise Forbidden(details=[("secondFactor", "A second factor is required: enrol one first")])
+        body: Any = None
+        if route.streams:
+            body = _parts(head, receive, route.limit)
+        elif route.raw:
+            body = await _read(head, receive, route.limit)
+        elif route.body is not None:
+            check_media_type(head)
+            body = convert(parse(await _read(head, receive, route.limit)), route.body)
+        elif head.content_length not in (None, "0"):
+            await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
+        query: bytes = scope["query_string"]
+        page, parameters = route.read_query(query)
+        return await route.handler(ctx, Call(head, body, page, path, query, parameters))
+
+    def _refused(
+        self, ctx: RequestContext, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
+    ) -> Answer:
+        if refusal.replay is not None:
+            self._services.metrics.replayed(refusal.replay)
+        self._services.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
+                             reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
+        return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
+
+    def _renewing(self, answer: Answer, cookie: str) -> Answer:
+        """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
+        if any(name == b"set-cookie" for name, _ in answer.headers):
+            return answer
+        settings = self._services.settings
+        line = session_cookie(cookie, settings.session_idle_ttl, settings)
+        return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
+
+    def _headers(self, answer: Answer, request: str) -> list[Header]:
+        always = self._always
+        if answer.policy is not None:
+            policy = (b"content-security-policy", answer.policy.encode())
+            always = tuple(policy if header[0] == policy[0] else header for header in always)
+        return [
+            *answer.headers,
+            (b"content-length", b"%d" % answer.size),
+            (b"x-request-id", request.encode("latin-1")),
+            *always,
+        ]
+
+
+def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
+    """Nothing that we serve needs percent-encoding in its path. Refusing it means that the rules of a proxy in front
+    see the very path that is served (security bar 91), and that no NUL gets further. HTTP/1.1 requires Host.
+    """
+    if b"%" in scope.get("raw_path", b""):
+        raise NotFound(reason="percent-encoded path")
+    if head.host is None and scope["http_version"] == "1.1":
+        raise ValidationError(details=[("Host", "The header is required")])
+
+
+async def _stream(answer: Answer, headers: list[Header], send: Send, *, with_body: bool) -> None:
+    """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before."""
+    parts = answer.parts
+    assert parts is not None
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    async with contextlib.aclosing(cast(AsyncGenerator[bytes, None], parts)):
+        if with_body:
+            async for part in parts:
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is taken,
+    ValidationError when it ends early."""
+    declared, size = head.content_length or "0", 0
+    if not declared.isdecimal():
+        raise ValidationError("Content-Length is not a number")
+    if len(declared) > 12 or int(declared) > limit:
+        raise PayloadTooLarge()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ValidationError("The body ended early")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise PayloadTooLarge()
+        if part:
+            yield part
+        if not message.get("more_body"):
+            return
+
+
+async def _read(head: Head, receive: Receive, limit: int) -> bytes:
+    """The whole of it."""
+    return b"".join([part async for part in _parts(head, receive, limit)])

@@ -1,0 +1,191 @@
+"""What a route says of itself, and the table that finds it. Everything the pipeline and ``/openapi.json`` need."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
+from manifest_auth.http.answers import Answer, refuse
+from manifest_auth.http.head import Head
+from manifest_auth.permissions import Permission
+from manifest_auth.services import RequestContext
+from manifest_auth.text.models import from_texts
+
+B = TypeVar("B")
+
+KIB = 1024
+AUTH_LIMIT = 64 * KIB
+SAML_LIMIT = 512 * KIB
+BODY_LIMIT = 1024 * KIB
+_MAX_ID = 2**63 - 1
+
+
+class Access(enum.Enum):
+    """Who may call a route."""
+
+    OPEN = "open"  # anyone; the pipeline reads no credential
+    CLIENT = "client"  # a signed-in user of a tenant
+    ADMIN = "admin"  # a system admin
+
+
+class Paging(msgspec.Struct, frozen=True):
+    """Query parameters of every list."""
+
+    first: Annotated[int, Meta(ge=1, le=100, description="Items in a page.")] = 50
+    after: Annotated[str, Meta(max_length=4096, description="`nextCursor` of the page before.")] = ""
+
+
+class Page(Paging, frozen=True):
+    """Those of a list that can be searched."""
+
+    q: Annotated[str, Meta(max_length=200, description="Only items that contain this text.")] = ""
+
+
+NO_PAGE = Page()
+
+
+@dataclass(slots=True)
+class Call(Generic[B]):
+    """One request as its handler sees it."""
+
+    head: Head
+    body: B
+    page: Page
+    path: dict[str, str]
+    query: bytes
+    parameters: Any = None  # of the query, as the route's model has them
+
+    def id(self, name: str = "id") -> int:
+        """A numeric id from the path. What is no id cannot exist: raises NotFound."""
+        text = self.path[name]
+        if text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= 19 and int(text) <= _MAX_ID:
+            return int(text)
+        raise NotFound()
+
+
+Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer]]
+Refused = Callable[[Refusal, str, Head], Answer]
+
+
+def _in_the_envelope(refusal: Refusal, request_id: str, _head: Head) -> Answer:
+    return refuse(refusal, request_id)
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """``path`` may hold ``{name}`` segments. ``body`` and ``data`` are wire models; None: there is none."""
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    summary: str
+    body: type[msgspec.Struct] | None = None
+    data: Any = None
+    permission: Permission | None = None
+    paged: bool = False
+    limit: int = BODY_LIMIT
+    status: int = 200
+    refusals: tuple[type[Refusal], ...] = ()
+    raw: bool = False  # the handler parses the body itself (GraphQL, SAML's form post)
+    streams: bool = False  # the handler reads the body part by part, and holds it to a limit of its own
+    sends: bool = False  # the answer is bytes, not the envelope
+    query: type[msgspec.Struct] | None = None  # wire model of the query parameters
+    refused: Refused = _in_the_envelope
+    gated: bool = field(default=False, init=False)  # behind the licence gate
+    parameters: frozenset[str] = field(default=frozenset(), init=False)  # of the query, those that are known
+
+    @property
+    def enveloped(self) -> bool:
+        """Whether it answers in the usual envelope, as all routes but GraphQL's do."""
+        return self.refused is _in_the_envelope
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gated", self.path.startswith("/api/client/"))
+        models = (*((Page,) if self.paged else ()), *((self.query,) if self.query else ()))
+        object.__setattr__(self, "parameters", frozenset(n for m in models for n in m.__struct_encode_fields__))
+
+    def read_query(self, query: bytes) -> tuple[Page, Any]:
+        """Page and parameters. One that is unknown would be a filter or an order that somebody believes in: it is
+        refused, but not where anybody comes in: browsers, links and providers add words of their own there. Raises
+        ValidationError."""
+        if not self.parameters:
+            return NO_PAGE, None
+        values = query_values(query)
+        if self.access is not Access.OPEN and (unknown := values.keys() - self.parameters):
+            raise ValidationError(details=[(min(unknown)[:64] or "query", "There is no such parameter")])
+        page = from_texts(values, Page) if self.paged else NO_PAGE
+        return page, from_texts(values, self.query) if self.query is not None else None
+
+
+class RouteTable:
+    """Finds a route by method and path: one dictionary look-up for fixed paths, a walk over segments for the rest."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        self._fixed: dict[str, dict[str, Route]] = {}
+        self._patterns: dict[int, list[tuple[tuple[str, ...], dict[str, Route]]]] = {}
+        for route in self.routes:
+            self._methods(route.path)[route.method] = route
+
+    def _methods(self, path: str) -> dict[str, Route]:
+        if "{" not in path:
+            return self._fixed.setdefault(path, {})
+        segments = tuple(path.split("/"))
+        known = self._patterns.setdefault(len(segments), [])
+        for pattern, methods in known:
+            if pattern == segments:
+                return methods
+        known.append((segments, {}))
+        return known[-1][1]
+
+    def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        """The route and the values of its path segments. Raises NotFound, MethodNotAllowed."""
+        values: dict[str, str] = {}
+        methods = self._fixed.get(path)
+        if methods is None:
+            methods, values = self._match(path)
+        route = methods.get("GET" if method == "HEAD" else method)
+        if route is None:
+            allow = sorted(methods) + (["HEAD"] if "GET" in methods else [])
+            raise MethodNotAllowed(", ".join(sorted(allow)))
+        return route, values
+
+    def _match(self, path: str) -> tuple[dict[str, Route], dict[str, str]]:
+        segments = path.split("/")
+        for pattern, methods in self._patterns.get(len(segments), ()):
+            values: dict[str, str] = {}
+            for want, have in zip(pattern, segments, strict=True):
+                if want[:1] == "{":
+                    if not have:
+                        break
+                    values[want[1:-1]] = have
+                elif want != have:
+                    break
+            else:
+                return methods, values
+        raise NotFound()
+
+
+def query_values(query: bytes) -> dict[str, str]:
+    """Query parameters as text. A parameter given twice, bad UTF-8 or NUL raises ValidationError."""
+    from urllib.parse import parse_qsl
+
+    try:
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=50)
+    except ValueError:
+        raise ValidationError("The query string is not valid") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValidationError(details=[(name[:64], "The parameter was given more than once")])
+        if "\0" in value:
+            raise ValidationError(details=[(name[:64], "A text holds a NUL character")])
+        found[name] = value
+    return found

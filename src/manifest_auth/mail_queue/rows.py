@@ -1,0 +1,89 @@
+"""The table of the queue. Each row is tried by one process at a time: who tries it first moves its next try on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+
+from manifest_auth import audit
+from manifest_auth.audit import Event, Origin
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import queued_mails, sealed_for, tenants
+from manifest_auth.text.canonical import when
+
+LEASE_MS = 15_000  # for the first try, by the process that made the e-mail
+LIFE_MS = 3_600_000
+_FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 60_000, 900_000
+_OF_ONE_CLIENT = 2  # in one batch, so that a client whose e-mails fail keeps no other waiting
+
+
+class Row(NamedTuple):
+    """``mail``: sealed."""
+
+    tenant_id: int
+    id: str
+    purpose: str
+    subject: str
+    mail: bytes
+    tries: int
+    created_at: int
+    next_try_at: int
+    expires_at: int
+
+
+_C = queued_mails.c
+_ADD = bound(insert(queued_mails).values({name: bindparam(name) for name in Row._fields if name != "tenant_id"}))
+_AS_SEEN = (_C.id == bindparam("of_id"), _C.next_try_at == bindparam("seen"))
+_TAKE = bound(update(queued_mails).where(*_AS_SEEN).values(next_try_at=bindparam("until"), tries=_C.tries + 1))
+_GIVE_UP = bound(delete(queued_mails).where(*_AS_SEEN))
+_DROP = bound(delete(queued_mails).where(_C.id == bindparam("of_id")))
+_place = func.row_number().over(partition_by=_C.tenant_id, order_by=_C.next_try_at).label("place")
+_ready = (  # what a suspended client wrote waits until it is restored, or its time is over
+    select(*(_C[name] for name in Row._fields), _place)
+    .join(tenants, tenants.c.id == _C.tenant_id)
+    .where(_C.next_try_at <= bindparam("now"), or_(tenants.c.suspended_at.is_(None), _C.expires_at <= bindparam("now")))
+    .subquery()
+)
+_DUE = crossing(
+    select(*(_ready.c[name] for name in Row._fields))
+    .where(_ready.c.place <= _OF_ONE_CLIENT)
+    .order_by(_ready.c.next_try_at)
+    .limit(bindparam("limit")),
+    Row,
+    because="e-mails that were not taken are sent again, whatever client they belong to",
+)
+
+
+def add(unit: TenantUnit, row: Row) -> None:
+    unit.change(_ADD, **{name: value for name, value in row._asdict().items() if name != "tenant_id"})
+
+
+def due(unit: SystemUnit, now: int, limit: int) -> list[Row]:
+    """E-mails whose next try has come, of each client a few."""
+    return unit.all(_DUE, now=now, limit=limit)
+
+
+def take(unit: TenantUnit, row: Row, now: int) -> bool:
+    """Whether this process tries it now: none other does before the next try."""
+    pause = min(_FIRST_PAUSE_MS << min(row.tries - 1, 10), _LONGEST_PAUSE_MS)
+    return unit.change(_TAKE, of_id=row.id, seen=row.next_try_at, until=now + pause) == 1
+
+
+def give_up(unit: TenantUnit, row: Row, now: int) -> bool:
+    """Drops an e-mail whose time is over, and records that no one got it."""
+    if unit.change(_GIVE_UP, of_id=row.id, seen=row.next_try_at) == 0:
+        return False
+    detail = {"purpose": row.purpose, "tries": row.tries, "since": when(row.created_at)}
+    audit.record(unit, Origin(now, "system", "", "mail-queue"), Event.MAIL_FAILED, row.subject, **detail)
+    return True
+
+
+def drop(unit: TenantUnit, key: str) -> None:
+    """The mail server took it."""
+    unit.change(_DROP, of_id=key)
+
+
+def sealed_place(tenant_id: int, key: str) -> str:
+    """What the e-mail of a row is sealed for, so that it opens in no other row."""
+    return sealed_for(_C.mail, tenant_id=tenant_id, id=key)

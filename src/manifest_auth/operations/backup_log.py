@@ -1,0 +1,54 @@
+"""Notes in the store that it was backed up, and says how long ago that was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifest_auth.audit import Origin
+from manifest_auth.operations import last_backup
+from manifest_auth.operations.archive import NotPossible
+from manifest_auth.operations.last_backup import DAY_MS, OLD_MS
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.sealing import Macs, secret_keys
+from manifest_auth.runtime.settings import Settings, SettingsError
+from manifest_auth.store import Store, open_store
+from manifest_auth.store.migrate import HEAD, check, current_version
+from manifest_auth.text.canonical import when
+
+_MAKE = "make one with manifest-auth backup, or note it with backup --note"
+
+
+async def note_backup(settings: Settings, at: int, **detail: Any) -> None:
+    """``at``: of which moment the backup is, milliseconds. A store of an older schema is left as it is, since one backs
+    up before an upgrade.
+
+    Raises NotPossible, SchemaRefused, StoreUnavailable, which say nothing against the backup itself.
+    """
+    version = await current_version(settings.database)
+    if version is None:
+        raise NotPossible("there is no store here")
+    check(version)
+    if version != HEAD:
+        raise NotPossible(f"its schema is {version}; after the upgrade, backup --note notes it")
+    try:
+        macs = Macs(secret_keys(settings, Random(), make=False))
+    except SettingsError as error:
+        raise NotPossible(str(error)) from error
+    store = open_store(settings.database, 1, macs=macs)
+    await store.open()
+    try:
+        origin = Origin(Clock().now_ms(), "system", "", "command-line")
+        await store.write(lambda unit: last_backup.note(unit, origin, at, **detail))
+    finally:
+        await store.close()
+
+
+async def backup_finding(store: Store) -> tuple[str, str]:
+    """Level and text for ``manifest-auth doctor``."""
+    at = await last_backup.moment(store)
+    if at is None:
+        return "note", f"backup: none was ever noted; {_MAKE}"
+    age = Clock().now_ms() - at
+    if age > OLD_MS:
+        return "note", f"backup: none for {age // DAY_MS} days; {_MAKE}"
+    return "ok", f"backup: the last one is of {when(at)}"

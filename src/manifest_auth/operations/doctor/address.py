@@ -1,0 +1,81 @@
+"""What ``doctor`` says of the public address: whether it is safe, and who answers there."""
+
+from __future__ import annotations
+
+import msgspec
+
+from manifest_auth.audit import INSTALLATION
+from manifest_auth.runtime.outgoing import Outgoing, Reply, Unreachable
+from manifest_auth.runtime.settings import Settings, admin_networks, is_loopback_host, proxy_networks
+
+_ALIVE = {"success": True, "data": {"status": "alive"}}
+_LEAST_PREFIX = {4: 8, 6: 16}  # 10.0.0.0/8 is somebody's own network, and so is an IPv6 /16 or smaller
+_NO_SERVER = (502, 503, 504)
+
+
+async def address(settings: Settings) -> list[tuple[str, str]]:
+    """Levels and texts. An https address is called once, for as long as a sign-in's calls to providers may take."""
+    url = settings.public_url
+    if settings.secure_cookies:
+        found = [await _reached(settings)]
+        if not settings.trusted_proxies:
+            advice = "name that in it, 127.0.0.1 for one on this machine"
+            found.append(("note", "proxy: MANIFEST_TRUSTED_PROXIES is empty; behind a proxy, every caller seems to "
+                                  f"come from its address: {advice}"))  # fmt: skip
+        return [*found, *_everybody(settings), *_proxy_in_range(settings)]
+    if settings.is_loopback and not is_loopback_host(settings.host):
+        return [("bad", f"public address: {url} is for this machine, and others reach the listener on {settings.host}: "
+                        "/metrics and introspection are open to them. Set MANIFEST_PUBLIC_URL to https://…; serve "
+                        "starts only with MANIFEST_INSECURE_PUBLIC_URL=allowed")]  # fmt: skip
+    if settings.is_loopback:
+        return [("note", f"public address: {url} reaches this machine only")]
+    return [("bad", f"public address: {url} is plain http; tokens and cookies can be read on the way. Put TLS in front "
+                    "and set MANIFEST_PUBLIC_URL to https://…")]  # fmt: skip
+
+
+def _everybody(settings: Settings) -> list[tuple[str, str]]:
+    """Networks of strangers: they are larger than any network that somebody has for himself."""
+    wide = [str(one) for one in proxy_networks(settings) if one.prefixlen < _LEAST_PREFIX[one.version]]
+    if not wide:
+        return []
+    return [("bad", f"proxy: MANIFEST_TRUSTED_PROXIES holds {', '.join(wide)}: callers from there say themselves where "
+                    "they come from, and throttles hold nobody. Name your proxies")]  # fmt: skip
+
+
+def _proxy_in_range(settings: Settings) -> list[tuple[str, str]]:
+    """What a proxy sends without naming somebody comes from itself."""
+    proxies, admins = proxy_networks(settings), admin_networks(settings)
+    if not any(one.version == other.version and one.overlaps(other) for one in proxies for other in admins):
+        return []
+    return [("note", "proxy: MANIFEST_ADMIN_ADDRESSES holds addresses of MANIFEST_TRUSTED_PROXIES; what one sends "
+                     "without X-Forwarded-For passes. Leave them out")]  # fmt: skip
+
+
+async def _reached(settings: Settings) -> tuple[str, str]:
+    """Not reached is no more than a note: it may not be served yet, and not every network leads back to itself."""
+    name = f"public address: {settings.public_url}"
+    # The operator's own address, wherever it leads.
+    outgoing = Outgoing(msgspec.structs.replace(settings, outgoing_private="on"))
+    try:
+        reply = await outgoing.get(f"{settings.public_url}/healthz", deadline=outgoing.deadline(INSTALLATION))
+    except Unreachable as error:
+        if "TLS: " in str(error):
+            return "bad", f"{name}: browsers will refuse it ({error}); mend the proxy's certificate"
+        return "note", f"{name} is not reached from here ({error}); see that name, firewall and proxy lead people here"
+    finally:
+        await outgoing.close()
+    if _is_alive(reply):
+        return "ok", f"{name} leads to a running server"
+    if reply.status in _NO_SERVER:
+        return (
+            "note",
+            f"{name}: its proxy reaches no server (status {reply.status}); start it, or see where it sends to",
+        )
+    return "bad", f"{name}: something else answers there (status {reply.status}); see where the proxy sends to"
+
+
+def _is_alive(reply: Reply) -> bool:
+    try:
+        return reply.status == 200 and reply.json() == _ALIVE
+    except ValueError:
+        return False

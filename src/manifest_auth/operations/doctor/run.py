@@ -1,0 +1,158 @@
+"""``manifest-auth doctor``: looks at what commonly goes wrong and says, one line each, what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from manifest_auth.operations.backup_log import backup_finding
+from manifest_auth.operations.doctor.address import address
+from manifest_auth.operations.doctor.claims import claim_findings
+from manifest_auth.operations.doctor.clock import compared, plausible
+from manifest_auth.operations.doctor.licence import licence_findings
+from manifest_auth.operations.doctor.places import integrity, places, unusable, who
+from manifest_auth.operations.doctor.sealed import sealed_findings
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.files import FilesUnavailable, open_keeper
+from manifest_auth.runtime.hashing import builds
+from manifest_auth.runtime.mail import NotSent, server_of, try_out
+from manifest_auth.runtime.sealing import KEY_FILE, Sealer, secret_keys
+from manifest_auth.runtime.settings import Settings, SettingsError
+from manifest_auth.store import StoreUnavailable, open_store
+from manifest_auth.store.migrate import HEAD, SchemaRefused, check, current_version
+
+_MAIL_SECONDS = 5.0
+
+
+class Finding(NamedTuple):
+    """``level``: ``ok``, ``note`` or ``bad``."""
+
+    level: str
+    text: str
+
+
+def _unseen(_what: str, _done: int) -> None:
+    """Nobody looks."""
+
+
+async def examine(settings: Settings, show: Callable[[str, int], None] = _unseen) -> AsyncIterator[Finding]:
+    """The findings, one after the other. Changes nothing. ``show`` is told how far long looks have come."""
+    yield Finding(*plausible())
+    why = unusable(settings)
+    if why:  # what lies in there would be found missing or wrong for this reason alone
+        yield Finding("bad", f"data folder: {why}")
+    else:
+        for finding in _secret(settings):
+            yield finding
+    for level, text in await address(settings):
+        yield Finding(level, text)
+    if settings.rate_limits == "off":
+        yield Finding("bad", "throttle: MANIFEST_RATE_LIMITS is off; unset it")
+    yield _hashing()
+    yield await _mail(settings)
+    if not why:
+        yield await _files(settings)
+        for level, text in places(settings):
+            yield Finding(level, text)
+    elif not settings.on_postgres:
+        return
+    async for finding in _store(settings, show):
+        yield finding
+
+
+def _secret(settings: Settings) -> list[Finding]:
+    path = Path(settings.data_dir) / KEY_FILE
+    if settings.secret_key is None and not path.exists():
+        return [Finding("note", f"secret key: {path} does not exist yet; the first start on an empty store makes it")]
+    me = who(os.getuid())
+    if settings.secret_key is None and not os.access(path, os.R_OK):
+        return [Finding("bad", f"secret key: {path} belongs to {who(path.stat().st_uid)}, and {me} cannot read it; "
+                               f"run: chown {me} {path}")]  # fmt: skip
+    try:
+        secret_keys(settings, Random(), make=False)
+    except SettingsError as error:
+        return [Finding("bad", f"secret key: {error}")]
+    found = [Finding("ok", "secret key: present")]
+    if settings.secret_key is None and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        found.append(Finding("bad", f"secret key: others can read {path}; run: chmod 600 {path}"))
+    if settings.secret_key is None and path.stat().st_uid != os.getuid():
+        found.append(Finding("bad", f"secret key: {path} belongs to {who(path.stat().st_uid)}; run: chown {me} {path}"))
+    return found
+
+
+def _hashing() -> Finding:
+    for build in builds.candidates():
+        if builds.works(build):
+            if build.name == "wheel":
+                return Finding("note", "hashing: the wheel is used; `python -m manifest_auth.runtime.hashing.compile` "
+                                       "makes a build for this processor, about twice as fast")  # fmt: skip
+            return Finding("ok", f"hashing: {build.name}")
+    return Finding("bad", "hashing: no Argon2 build computes the right answer; reinstall argon2-cffi-bindings")
+
+
+async def _mail(settings: Settings) -> Finding:
+    try:
+        server = server_of(settings)
+        if server is None:
+            return Finding("note", "mail: no server is set up; one-time links are shown to whoever asks for them")
+        await asyncio.to_thread(try_out, server, _MAIL_SECONDS)
+    except ValueError as error:
+        return Finding("bad", f"mail: {error}")
+    except NotSent as error:
+        return Finding("bad", f"mail: the server of MANIFEST_SMTP_URL does not take mail ({error}); see its address, "
+                              "user and password, and whether a firewall lets it out")  # fmt: skip
+    return Finding("ok", f"mail: {server.host}:{server.port} takes mail")
+
+
+async def _files(settings: Settings) -> Finding:
+    try:
+        return Finding("ok", f"files: {await open_keeper(settings).check()}")
+    except (FilesUnavailable, SettingsError) as error:
+        return Finding("bad", f"files: {error}; see MANIFEST_FILES")
+
+
+async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncIterator[Finding]:
+    kind = "PostgreSQL" if settings.on_postgres else settings.database
+    try:
+        version = await current_version(settings.database)
+    except StoreUnavailable as error:
+        advice = "see that it runs, and MANIFEST_DATABASE_URL"
+        if not settings.on_postgres:
+            advice = "see MANIFEST_DATABASE_URL; of a store that is damaged keep the file, and restore a backup"
+        yield Finding("bad", f"store: {error}; {advice}")
+        return
+    if version is None:
+        yield Finding("note", f"store: {kind} is empty; the first start makes the tables")
+        return
+    yield Finding("ok", f"store: {kind} can be reached")
+    for level, text in await integrity(settings):
+        yield Finding(level, text)
+    try:
+        check(version, "schema")
+    except SchemaRefused as error:
+        yield Finding("bad", str(error))
+        return
+    if version != HEAD:
+        yield Finding("note", f"schema: {version}, this release brings {HEAD}; the next start or `db upgrade` upgrades")
+        return
+    yield Finding("ok", f"schema: {version}, current")
+    store = open_store(settings.database, 2)
+    await store.open()
+    try:
+        said = [*await compared(settings, store), await backup_finding(store), *await licence_findings(settings, store)]
+        said += await claim_findings(settings, store)
+        for level, text in said:
+            yield Finding(level, text)
+        sealer = Sealer(secret_keys(settings, Random(), make=False), Random())
+        for level, text in await sealed_findings(store, sealer, show):
+            yield Finding(level, text)
+    except SettingsError as error:
+        if settings.secret_key is None and not (Path(settings.data_dir) / KEY_FILE).exists():
+            yield Finding("bad", f"secret key: {error}; put it back, as it stands in a backup")
+        # Else the secret key is no key, as was said before.
+    finally:
+        await store.close()

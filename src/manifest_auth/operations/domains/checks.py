@@ -1,0 +1,143 @@
+"""What a look at a domain's record means for its claim.
+
+Pure of DNS: the verdict comes from outside, and what follows is written in one transaction. Nothing moves while the
+owner's record is seen; a record that is missing takes the domain away after two weeks only, so that an hour of forged
+or broken DNS takes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from manifest_auth import audit
+from manifest_auth.audit import Event, Origin
+from manifest_auth.mail_queue import Queued
+from manifest_auth.operations.domains import notices
+from manifest_auth.services import Services
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants.claims import domain_rows
+from manifest_auth.tenants.claims.domain_records import Verdict
+from manifest_auth.tenants.claims.domain_rows import (
+    DNS,
+    FAILING,
+    LAPSED,
+    LAPSES_MS,
+    PROVED,
+    UPGRADE,
+    VOUCHED,
+    Claim,
+)
+
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+NOTICES_MS: Final = (DAY_MS, 7 * DAY_MS)  # and one when it lapses
+
+
+class Checked(NamedTuple):
+    """The claim as it is now, and the e-mails that tell of it."""
+
+    claim: Claim
+    mails: list[Queued | None]
+
+
+class _Case(NamedTuple):
+    """One check: the claim as it was, and whose claim counted."""
+
+    unit: SystemUnit
+    who: Origin
+    services: Services
+    claim: Claim
+    owner: int | None
+
+    def record(self, tenant_id: int, event: Event, **detail: object) -> None:
+        audit.record(self.unit.of(tenant_id), self.who, event, f"domain:{self.claim.domain}", **detail)
+
+    def put(self, **changes: object) -> Claim:
+        return domain_rows.put(self.unit.of(self.claim.tenant_id), self.claim._replace(**changes))  # type: ignore[arg-type]
+
+    def next_check(self, failing_since: int | None = None) -> int:
+        """A day from now, give or take two hours, so that the checks of many claims spread; earlier where a notice or
+        the end is due before."""
+        usual = self.who.at + 22 * HOUR_MS + int.from_bytes(self.services.random.bytes(4)) % (4 * HOUR_MS)
+        due = [failing_since + after for after in (*NOTICES_MS, LAPSES_MS)] if failing_since is not None else []
+        return min([usual, *(at for at in due if at > self.who.at)])
+
+
+def settle(
+    unit: SystemUnit, services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict
+) -> Checked | None:
+    """Writes what the verdict means. None: the claim is gone."""
+    owner = domain_rows.owner_of(unit, domain, lock=True)
+    claim = domain_rows.find(unit.of(tenant_id), domain, lock=True)
+    if claim is None:
+        return None
+    if claim.proof == VOUCHED:
+        return Checked(claim, [])
+    case = _Case(unit, who, services, claim, owner)
+    if verdict.proved:
+        return _seen(case)
+    return _missing_at_owner(case) if owner == tenant_id else _missing(case)
+
+
+def _seen(case: _Case) -> Checked:
+    claim, own = case.claim, case.unit.of(case.claim.tenant_id)
+    if domain_rows.own(own, claim.domain) != claim.tenant_id:
+        return _contest(case)
+    if case.owner is None:
+        case.record(claim.tenant_id, Event.DOMAIN_MOVED if claim.contested else Event.DOMAIN_PROVED, how=DNS)
+    elif claim.state != PROVED or claim.proof != DNS:
+        case.record(claim.tenant_id, Event.DOMAIN_PROVED, how=DNS, before=[claim.state, claim.proof])
+    contested = claim.contested if case.owner is not None else 0
+    proved_at = claim.proved_at if claim.proof == DNS and case.owner is not None else case.who.at
+    after = case.put(
+        state=PROVED, proof=DNS, contested=contested, proved_at=proved_at, failing_since=None, notices=0,
+        next_check_at=case.next_check(),
+    )  # fmt: skip
+    return Checked(after, [])
+
+
+def _contest(case: _Case) -> Checked:
+    """Another client's claim counts. Looked at each hour, so that the domain comes soon after it is free."""
+    claim = case.claim
+    mails: list[Queued | None] = []
+    owner = domain_rows.owner_of(case.unit, claim.domain)
+    assert owner is not None
+    domain_rows.mark_contested(case.unit.of(owner), claim.domain, True)
+    if not claim.contested:
+        for tenant_id in sorted((claim.tenant_id, owner)):
+            case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
+        if case.services.domain_records.tells_of(claim.domain, claim.tenant_id):
+            mails = notices.contested(case.unit, case.services, claim.domain, owner, claim.tenant_id)
+    after = case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
+    return Checked(after, mails)
+
+
+def _missing_at_owner(case: _Case) -> Checked:
+    claim, now = case.claim, case.who.at
+    if claim.proof == UPGRADE:  # counts without end; a record would only make it one that is checked
+        return Checked(claim, [])
+    since = claim.failing_since if claim.failing_since is not None else now
+    unit = case.unit.of(claim.tenant_id)
+    if now >= since + LAPSES_MS:
+        domain_rows.disown(unit, claim.domain)
+        case.record(claim.tenant_id, Event.DOMAIN_LAPSED)
+        after = case.put(state=LAPSED, proof=None, contested=0, notices=0, next_check_at=None)
+        return Checked(after, notices.lapsed(unit, case.services, claim))
+    if claim.state != FAILING:
+        case.record(claim.tenant_id, Event.DOMAIN_FAILING)
+    due = sum(now >= since + after for after in NOTICES_MS)
+    mails = notices.failing(unit, case.services, claim, since + LAPSES_MS) if due > claim.notices else []
+    after = case.put(state=FAILING, failing_since=since, notices=due, next_check_at=case.next_check(since))
+    return Checked(after, mails)
+
+
+def _missing(case: _Case) -> Checked:
+    """A claim that does not count. One that contests the domain does so until it failed for two weeks."""
+    claim = case.claim
+    if not claim.contested:
+        return Checked(claim, [])
+    since = claim.failing_since if claim.failing_since is not None else case.who.at
+    if case.who.at < since + LAPSES_MS:
+        return Checked(case.put(failing_since=since, next_check_at=case.who.at + HOUR_MS), [])
+    if case.owner is not None:
+        domain_rows.mark_contested(case.unit.of(case.owner), claim.domain, False)
+    return Checked(case.put(contested=0, failing_since=None, next_check_at=None), [])

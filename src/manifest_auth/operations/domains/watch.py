@@ -1,0 +1,148 @@
+"""Looks at domain records: when a client asks, and once a day by whichever process comes first."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, exists, select, update
+
+from manifest_auth.audit import Origin
+from manifest_auth.errors import NotFound, RateLimited
+from manifest_auth.operations.domains import checks, notices
+from manifest_auth.operations.domains.checks import DAY_MS, Checked
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import domain_claims, provider_domains
+from manifest_auth.tenants.claims import domain_rows, domains
+from manifest_auth.tenants.claims.domain_names import record_of
+from manifest_auth.tenants.claims.domain_records import APART_MS, Verdict
+from manifest_auth.tenants.claims.domain_rows import PENDING, VOUCHED, Claim
+
+PENDING_MS: Final = 30 * DAY_MS
+EVERY_S: Final = 20.0
+AT_ONCE: Final = 8
+_MOST = 200  # in a round
+
+
+class _Key(NamedTuple):
+    tenant_id: int
+    domain: str
+
+
+_C, _D = domain_claims.c, provider_domains.c
+_NOW = bindparam("now", type_=BigInteger())
+_DUE = crossing(
+    select(_C.tenant_id, _C.domain).where(_C.next_check_at <= _NOW).order_by(_C.next_check_at).limit(_MOST),
+    _Key,
+    because="records of all clients' domains are looked at once a day",
+)
+_TAKE = bound(
+    update(domain_claims)
+    .where(_C.domain == bindparam("domain"), _C.next_check_at <= _NOW)
+    .values(next_check_at=bindparam("later"), checked_at=_NOW)
+)
+_NAMED = exists().where(_D.tenant_id == _C.tenant_id, _D.domain == _C.domain)
+_OLD = crossing(
+    select(_C.tenant_id, _C.domain)
+    .where(_C.state == PENDING, _C.contested == 0, _C.claimed_at < bindparam("before", type_=BigInteger()), ~_NAMED)
+    .limit(_MOST),
+    _Key,
+    because="claims of all clients that nobody proved in time go, unless a provider names the domain",
+)
+
+
+async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[Claim, str]:
+    """The claim after a look at its record, and why that proved nothing. One that an operator vouched for is not looked
+    at. Raises NotFound, RateLimited, and Conflict where this installation asks no name server."""
+    services, own = ctx.services, ctx.services.store.of(tenant_id)
+    claim = await own.read(lambda unit: domains.get(unit, domain))
+    if claim.proof == VOUCHED:
+        return claim, ""
+    services.domain_records.check_on()
+
+    def begin(unit: TenantUnit) -> Claim:
+        found = domains.get(unit, domain, lock=True)
+        if not domain_rows.looked(unit, domain, ctx.now, APART_MS):
+            wait = (found.checked_at or 0) + APART_MS - ctx.now
+            raise RateLimited(retry_after=max(1, -(-wait // 1000)), keeps_writes=False)
+        return found
+
+    claim = await own.write(begin)
+    verdict = await services.domain_records.look(record_of(domain, claim.token), tenant_id)
+    checked = await _settle(services, ctx.origin, tenant_id, domain, verdict)
+    if checked is None:
+        raise NotFound()
+    notices.send(services, checked.mails, ctx.request_id)
+    return checked.claim, verdict.why
+
+
+async def run(services: Services) -> None:
+    """Until cancelled: looks at what is due. A store that cannot be reached is tried again in the next round."""
+    while True:
+        try:
+            await drop_old(services)
+            await check_due(services)
+        except StoreUnavailable as error:
+            services.log.warning("domain_checks_failed", error=str(error))
+        except Exception:
+            services.log.exception("domain_checks_failed")
+        await asyncio.sleep(EVERY_S)
+
+
+async def check_due(services: Services) -> int:
+    """One round. How many records were looked at."""
+    if not services.domain_records.is_on:
+        return 0
+    now = services.clock.now_ms()
+    due = await services.store.read(lambda unit: unit.all(_DUE, now=now))
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def one(key: _Key) -> bool:
+        async with places:
+            return await _check(services, key)
+
+    return sum(await asyncio.gather(*(one(key) for key in due)))
+
+
+async def _check(services: Services, key: _Key) -> bool:
+    """Whether this process was the one to look."""
+    now, own = services.clock.now_ms(), services.store.of(key.tenant_id)
+
+    def take(unit: TenantUnit) -> Claim | None:
+        if unit.change(_TAKE, domain=key.domain, now=now, later=now + DAY_MS):
+            return domain_rows.find(unit, key.domain)
+        return None  # another process was first, or it was vouched for, or released
+
+    claim = await own.write(take)
+    if claim is None:
+        return False
+    verdict = await services.domain_records.look_in_turn(record_of(key.domain, claim.token))
+    checked = await _settle(services, system(services), key.tenant_id, key.domain, verdict)
+    if checked is not None:
+        notices.send(services, checked.mails, "domain-check")
+    return True
+
+
+async def _settle(services: Services, who: Origin, tenant_id: int, domain: str, verdict: Verdict) -> Checked | None:
+    return await services.store.write(lambda unit: checks.settle(unit, services, who, tenant_id, domain, verdict))
+
+
+async def drop_old(services: Services) -> None:
+    """Drops claims that stayed pending for too long."""
+    before = services.clock.now_ms() - PENDING_MS
+    old = await services.store.read(lambda unit: unit.all(_OLD, before=before))
+    for key in old:
+        await services.store.write(lambda unit: _drop(unit, services, key, before))  # noqa: B023 - awaited at once
+    services.metrics.swept("domain_claims", len(old))
+
+
+def _drop(unit: SystemUnit, services: Services, key: _Key, before: int) -> None:
+    found = domain_rows.find(unit.of(key.tenant_id), key.domain, lock=True)
+    if found is not None and found.state == PENDING and not found.contested and found.claimed_at < before:
+        domains.release(unit, key.tenant_id, system(services), key.domain)
+
+
+def system(services: Services) -> Origin:
+    """The server itself, as the audit trail names it."""
+    return Origin(services.clock.now_ms(), "system", "", "domain-check")

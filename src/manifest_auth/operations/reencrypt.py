@@ -1,0 +1,137 @@
+"""Seals anew, with the newest secret key, whatever an older one sealed: in small units of work, while servers run.
+
+Every column that is sealed says so in its table (``store/tables/columns.py``), so none is forgotten; MACs of the audit
+trail are made anew beside. Whoever is broken off begins again and finds less to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Any, NamedTuple
+
+from sqlalchemy import Column, Select, bindparam, select, tuple_, update
+
+from manifest_auth.audit.resign import ANCHORS, HEADS, Signed, sign_some
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.services import Services
+from manifest_auth.store import SystemUnit, crossing, unowned
+from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
+
+STEP = 100  # rows in one unit of work: some milliseconds, for which SQLite keeps other writers waiting
+ROUNDS = 10
+
+
+class Sealed:
+    """A sealed column and the statements that walk through its table by its key."""
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column = column
+        self.name = f"{column.table.name}.{column.name}"
+        self._keys = list(column.table.primary_key.columns)
+        named = [name for _, name, _, _ in Formatter().parse(column.info["sealed"]) if name]
+        self.shown = list(dict.fromkeys([*(key.name for key in self._keys), *named, column.name]))
+        rows = select(*(column.table.c[name] for name in self.shown)).where(column.is_not(None))
+        rows = rows.order_by(*self._keys).limit(STEP)
+        after = tuple_(*self._keys) > tuple_(*(bindparam(f"after_{key.name}", type_=key.type) for key in self._keys))
+        self.first, self.next = self._made(rows), self._made(rows.where(after))
+        same = [key == bindparam(f"of_{key.name}") for key in self._keys]
+        # Whoever changed the row meanwhile sealed it anew: that value stays.
+        change = update(column.table).where(*same, column == bindparam("before")).values({column: bindparam("renewed")})
+        self.change = self._made(change)
+
+    def key_of(self, row: dict[str, Any], prefix: str) -> dict[str, Any]:
+        """The row's key, as parameters of a statement."""
+        return {f"{prefix}_{key.name}": row[key.name] for key in self._keys}
+
+    def _made(self, source: Select[Any] | Any) -> Any:
+        if self.column.table not in TENANT_OWNED:
+            return unowned(source)
+        return crossing(source, because="the installation's key seals what is secret of every tenant")
+
+
+SEALED = tuple(
+    Sealed(column) for table in metadata.sorted_tables for column in table.columns if "sealed" in column.info
+)
+
+
+@dataclass
+class Report:
+    """What was done. ``renewed``: by column; ``lost``: rows that none of the keys opens, left as they were."""
+
+    seen: int = 0
+    renewed: dict[str, int] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    is_unfinished: bool = False  # some server goes on sealing with an older key
+
+
+class _Step(NamedTuple):
+    rows: list[dict[str, Any]]
+    renewed: int
+    lost: list[str]
+
+
+async def reencrypt(services: Services, progress: Callable[[str, int], None]) -> Report:
+    """Walks through all that is sealed until nothing is left that an older key sealed. ``progress`` is told of each
+    step: the column, and how many of its rows were looked at.
+
+    A server may have sealed something with the older key just before it learnt of the new one, behind the place that
+    was looked at: so all is looked at again until there was nothing to do.
+    """
+    report = Report()
+    for _ in range(ROUNDS):
+        report.seen, report.lost, before = 0, [], sum(report.renewed.values())
+        for sealed in SEALED:
+            await _walk(services, sealed, report, progress)
+        for table in (HEADS, ANCHORS):
+            await _sign(services, table, report, progress)
+        if sum(report.renewed.values()) == before:
+            return report
+    report.is_unfinished = True
+    return report
+
+
+async def _walk(services: Services, sealed: Sealed, report: Report, progress: Callable[[str, int], None]) -> None:
+    after: dict[str, Any] | None = None
+    count = 0
+    while True:
+        step = await services.store.write(lambda unit: _step(unit, services, sealed, after))  # noqa: B023 - awaited at once
+        count += len(step.rows)
+        report.seen += len(step.rows)
+        report.renewed[sealed.name] = report.renewed.get(sealed.name, 0) + step.renewed
+        report.lost += step.lost
+        progress(sealed.name, count)
+        if len(step.rows) < STEP:
+            return
+        after = sealed.key_of(step.rows[-1], "after")
+
+
+def _step(unit: SystemUnit, services: Services, sealed: Sealed, after: dict[str, Any] | None) -> _Step:
+    found = unit.all(sealed.first) if after is None else unit.all(sealed.next, **after)
+    rows = [dict(zip(sealed.shown, row, strict=True)) for row in found]
+    renewed, lost = 0, []
+    for row in rows:
+        name, before = sealed_for(sealed.column, **row), row[sealed.column.name]
+        try:
+            fresh = services.sealer.renew(before, name)
+        except CannotOpen:
+            lost.append(name)
+            continue
+        if fresh is not None:
+            renewed += unit.change(sealed.change, before=before, renewed=fresh, **sealed.key_of(row, "of"))
+    return _Step(rows, renewed, lost)
+
+
+async def _sign(services: Services, table: Signed, report: Report, progress: Callable[[str, int], None]) -> None:
+    after, count = -1, 0
+    while True:
+        step = await sign_some(services.store, table, after)
+        count += len(step.chains)
+        report.seen += len(step.chains)
+        report.renewed[table.name] = report.renewed.get(table.name, 0) + step.renewed
+        report.lost += step.lost
+        progress(table.name, count)
+        if not step.chains:
+            return
+        after = step.chains[-1]

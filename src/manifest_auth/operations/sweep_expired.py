@@ -1,0 +1,102 @@
+"""Drops rows whose time is over, of every table that has such rows, whatever client they belong to.
+
+In small steps, each a unit of work that takes the oldest rows first: a step that took long makes the next ones smaller,
+and after each the store belongs to others for as long. All tables take turns: a flood in one keeps no other waiting. A
+round ends when nothing is left, or after some seconds; the next one goes on. Several processes may sweep at once: on
+PostgreSQL each passes over rows that another one, or a sign-in, holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from sqlalchemy import Column, bindparam, delete, select, tuple_
+
+from manifest_auth.runtime.metrics import Swept
+from manifest_auth.services import Services
+from manifest_auth.store import SystemUnit, cell, crossing, row_list, rows, unowned
+from manifest_auth.store.tables import (
+    TENANT_OWNED,
+    admin_sessions,
+    directory_proofs,
+    email_changes,
+    invitations,
+    known_origins,
+    refused_tokens,
+    seen_assertions,
+    sessions,
+    sign_in_codes,
+    sign_in_flows,
+    throttles,
+)
+from manifest_auth.throttle import throttle
+
+ROUND_S = 5.0
+FIRST, MOST = 100, 1000  # rows in a step
+_LONG_S, _SHORT_S = 0.05, 0.01  # a step that took longer is halved, a shorter one doubled
+_PAUSE_S = 0.002  # at least
+_DAY_MS = 86_400_000
+_WHY = "rows past their time are dropped whatever tenant they belong to"
+
+
+class Expiring:
+    """A table whose rows go ``kept_ms`` after the time in ``column``, which an index leads to."""
+
+    def __init__(self, what: Swept, column: Column[Any], kept_ms: int = 0) -> None:
+        self.what, self.kept_ms = what, kept_ms
+        table = column.table
+        key = list(table.primary_key.columns)
+        old = select(*key).where(column < bindparam("before")).order_by(column).limit(bindparam("limit"))
+        listed = row_list("keys")
+        theirs = select(*(cell(listed, place, part) for place, part in enumerate(key))).select_from(listed)
+        drop = delete(table).where(tuple_(*key).in_(theirs))
+        # What is locked is being used: it may not be old any more in a moment.
+        self.find, self.drop = self._made(table, old.with_for_update(skip_locked=True)), self._made(table, drop)
+
+    def step(self, unit: SystemUnit, now: int, limit: int) -> int:
+        """Drops the oldest rows, at most that many. How many there were."""
+        found = unit.all(self.find, before=now - self.kept_ms, limit=limit)
+        return unit.change(self.drop, keys=rows(found)) if found else 0
+
+    @staticmethod
+    def _made(table: Any, source: Any) -> Any:
+        return crossing(source, because=_WHY) if table in TENANT_OWNED else unowned(source)
+
+
+EXPIRING = (
+    Expiring("flows", sign_in_flows.c.expires_at),
+    Expiring("directory_flows", directory_proofs.c.expires_at),
+    Expiring("codes", sign_in_codes.c.expires_at),
+    Expiring("assertions", seen_assertions.c.expires_at),
+    Expiring("refused_tokens", refused_tokens.c.expires_at),
+    Expiring("throttles", throttles.c.updated_at, throttle.KEPT_MS),
+    Expiring("sessions", sessions.c.ends_at, 30 * _DAY_MS),
+    Expiring("admin_sessions", admin_sessions.c.ends_at, 30 * _DAY_MS),
+    Expiring("invitations", invitations.c.expires_at, 30 * _DAY_MS),
+    Expiring("email_changes", email_changes.c.expires_at, 30 * _DAY_MS),
+    Expiring("origins", known_origins.c.seen_at, 400 * _DAY_MS),
+)
+
+
+async def sweep_expired(services: Services) -> bool:
+    """One round. True when nothing is left, False when its time was over before. Raises StoreUnavailable."""
+    until = time.monotonic() + ROUND_S
+    left, size = list(EXPIRING), FIRST
+    while left:
+        for table in list(left):
+            began = time.monotonic()
+            gone = await services.store.write(lambda unit: table.step(unit, services.clock.now_ms(), size))  # noqa: B023
+            services.metrics.swept(table.what, gone)
+            if gone < size:
+                left.remove(table)
+            if (ended := time.monotonic()) > until:
+                return not left
+            took = ended - began
+            await asyncio.sleep(max(took, _PAUSE_S))
+            if took > _LONG_S:
+                size = max(1, size // 2)
+            elif took < _SHORT_S and gone == size:
+                size = min(MOST, size * 2)
+    return True

@@ -1,0 +1,42 @@
+"""OpenID Connect Core 1.0 as a relying party: discovery, the authorization address, a code redeemed for claims.
+
+Hands over claims that were verified; whose they are is for others to say. Keeps what providers publish, for an hour;
+knows neither clients nor the store, and never shows a provider's own words to a person.
+"""
+
+from manifest_auth.protocols.oidc.cache import Kept
+from manifest_auth.protocols.oidc.callback import Callback, CallbackAddresses
+from manifest_auth.protocols.oidc.client import Client
+from manifest_auth.protocols.oidc.discovery import address_of
+from manifest_auth.protocols.oidc.errors import SET_UP, Refused, sentence_for, with_number
+from manifest_auth.protocols.oidc.id_token import NoKey, verifying_key
+from manifest_auth.protocols.oidc.id_token import read as read_token
+from manifest_auth.protocols.oidc.keys import Key
+from manifest_auth.protocols.oidc.keys import fetch as fetch_keys
+from manifest_auth.protocols.oidc.keys import of_issuer as keys_of_issuer
+from manifest_auth.protocols.oidc.messages import Answer, Authorization, Redeemed, Registration
+from manifest_auth.protocols.oidc.registration_check import CallbackState, Finding
+
+__all__ = [
+    "SET_UP",
+    "Answer",
+    "Authorization",
+    "Callback",
+    "CallbackAddresses",
+    "CallbackState",
+    "Client",
+    "Finding",
+    "Kept",
+    "Key",
+    "NoKey",
+    "Redeemed",
+    "Refused",
+    "Registration",
+    "address_of",
+    "fetch_keys",
+    "keys_of_issuer",
+    "read_token",
+    "sentence_for",
+    "verifying_key",
+    "with_number",
+]

@@ -1,0 +1,26 @@
+"""The authorization request: where the browser is sent (OpenID Connect Core, section 3.1.2.1; RFC 7636)."""
+
+from __future__ import annotations
+
+from urllib.parse import quote, urlencode
+
+from manifest_auth.protocols.oidc.messages import Authorization, Discovered, Registration
+
+
+def address(found: Discovered, registration: Registration, asked: Authorization) -> str:
+    """A query that the endpoint's address has already is kept (RFC 6749, section 3.1)."""
+    scopes = dict.fromkeys(("openid", *registration.scopes))
+    query = {
+        "response_type": "code",
+        "client_id": registration.client_id,
+        "redirect_uri": asked.redirect_uri,
+        "scope": " ".join(scopes),
+        "state": asked.state,
+        "nonce": asked.nonce,
+        "code_challenge": asked.challenge,
+        "code_challenge_method": "S256",
+        "login_hint": asked.login_hint,
+        "prompt": asked.prompt,
+    }
+    given = urlencode({name: text for name, text in query.items() if text is not None}, quote_via=quote)
+    return f"{found.authorization_endpoint}{'&' if '?' in found.authorization_endpoint else '?'}{given}"

@@ -1,0 +1,130 @@
+"""The relying party: one of these in each process, for all providers of all tenants."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from manifest_auth.protocols.oidc import (
+    authorization,
+    diagnose,
+    discovery,
+    id_token,
+    keys,
+    token_endpoint,
+    userinfo,
+)
+from manifest_auth.protocols.oidc.cache import Kept
+from manifest_auth.protocols.oidc.callback import Callback, CallbackAddresses
+from manifest_auth.protocols.oidc.errors import Refused
+from manifest_auth.protocols.oidc.messages import Answer, Authorization, Discovered, Redeemed, Registration
+from manifest_auth.protocols.oidc.registration_check import CallbackState, Finding, callback_state
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.outgoing import Deadline, Outgoing
+
+_STALE_MS = 24 * 60 * 60 * 1000
+
+
+class Client:
+    """Every method that talks to a provider raises :class:`.outgoing.Unreachable` and :class:`Refused`; all its calls
+    together keep the ``deadline``, and are made for its client."""
+
+    def __init__(self, outgoing: Outgoing, clock: Clock, at: Callable[[str], str] = discovery.address_of) -> None:
+        """``at``: where the document of an issuer is, if not where the standard says."""
+        self._outgoing, self._clock, self._at = outgoing, clock, at
+        self._documents = Kept(self._discovered, clock, outgoing.metrics, "discovery", _STALE_MS)
+        self._keys = Kept(
+            self._published, clock, outgoing.metrics, "provider_keys"
+        )  # no stale ones: a key that was taken back must stop verifying
+        self._tokens = token_endpoint.TokenEndpoint(outgoing)
+
+    async def discover(self, issuer: str, deadline: Deadline) -> Discovered:
+        """What a provider says about itself, at most an hour old; up to a day while it cannot be fetched."""
+        return await self._documents.get(issuer, deadline)
+
+    def authorization_address(self, found: Discovered, registration: Registration, asked: Authorization) -> str:
+        """Where the browser is sent."""
+        return authorization.address(found, registration, asked)
+
+    async def redeem(
+        self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
+    ) -> dict[str, Any]:
+        """The verified claims of who signed in. Userinfo is asked where the ID token lacks one of the claims ``wants``;
+        what the ID token says wins."""
+        return (await self.redeem_tokens(registration, answer, wants, deadline)).claims
+
+    async def redeem_tokens(
+        self, registration: Registration, answer: Answer, wants: frozenset[str], deadline: Deadline
+    ) -> Redeemed:
+        """As :meth:`redeem`, with the provider's tokens, for those who call its other services with them."""
+        found = await self.discover(registration.issuer, deadline)
+        tokens = await self._tokens.redeem(found, registration, answer, deadline)
+        signed = id_token.read(tokens.id_token, found.algorithms)
+        key = await self._key_of(signed, found, deadline)
+        now = self._clock.now_ms()
+        expected = id_token.Expected(found.issuer, registration.client_id, answer.nonce, now, registration.audiences)
+        claims = id_token.claims_of(signed, expected)
+        id_token.check_access_token(claims, signed.algorithm, key, tokens.access_token)
+        told = {name: value for name, value in claims.items() if value is not None}
+        if found.userinfo_endpoint and wants - told.keys():
+            info = await self._userinfo(found, registration, tokens.access_token, deadline)
+            userinfo.check(info, claims["sub"])
+            told = userinfo.together(told, info)
+        return Redeemed(told, tokens.access_token, tokens.refresh_token)
+
+    def examine(
+        self,
+        registration: Registration,
+        addresses: CallbackAddresses,
+        random: Random,
+        tenant_id: int,
+        outgoing: Outgoing | None = None,
+    ) -> AsyncIterator[Finding]:
+        """What is right and what is wrong with a provider, for whoever configures it, told as it is found. Raises
+        nothing but what ``outgoing`` adds."""
+        address = self._at(registration.issuer)
+        return diagnose.examine(outgoing or self._outgoing, random, registration, addresses, address, tenant_id)
+
+    async def callback(
+        self, registration: Registration, addresses: CallbackAddresses, random: Random, tenant_id: int
+    ) -> tuple[Callback, CallbackState]:
+        """The callback address that a sign-in would use now, and whether the provider has it registered."""
+        found = await self.discover(registration.issuer, self._outgoing.deadline(tenant_id))
+        chosen = addresses.chosen(found)
+        deadline = self._outgoing.deadline(tenant_id)
+        state = await callback_state(self._outgoing, random, found, registration, chosen.redirect_uri, deadline)
+        return chosen, state
+
+    async def _discovered(self, issuer: str, tenant_id: int) -> Discovered:
+        document = await discovery.fetch(self._outgoing, self._at(issuer), self._outgoing.deadline(tenant_id))
+        return discovery.read(self._outgoing, issuer, document)
+
+    async def _published(self, address: str, tenant_id: int) -> tuple[keys.Key, ...]:
+        return await keys.fetch(self._outgoing, address, self._outgoing.deadline(tenant_id))
+
+    async def _key_of(self, signed: id_token.Signed, found: Discovered, deadline: Deadline) -> keys.Key:
+        address, issuer = found.jwks_uri, found.issuer
+        at_hand = await self._keys.get(address, deadline)
+        try:
+            return id_token.verifying_key(signed, keys.of_issuer(at_hand, issuer))
+        except id_token.NoKey:
+            newer = await self._keys.renew(address, at_hand, deadline)
+            if newer is None:
+                raise
+            return id_token.verifying_key(signed, keys.of_issuer(newer, issuer))
+
+    async def _userinfo(
+        self, found: Discovered, registration: Registration, access_token: str, deadline: Deadline
+    ) -> dict[str, Any]:
+        assert found.userinfo_endpoint is not None
+        reply = await userinfo.fetch(self._outgoing, found.userinfo_endpoint, access_token, deadline)
+        if not userinfo.is_signed(reply):
+            return userinfo.read(reply.body)
+        try:
+            signed = userinfo.signed(reply, found.algorithms)
+            await self._key_of(signed, found, deadline)
+        except Refused as error:
+            raise Refused(f"userinfo: {error.reason.removeprefix('ID token: ')}") from None
+        claims = userinfo.read(signed.payload)
+        userinfo.check_signed(claims, found.issuer, registration.client_id, registration.audiences)
+        return claims

@@ -1,0 +1,144 @@
+"""``provider test``: what is right and wrong with a provider, in sentences for whoever configures it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from manifest_auth.protocols.oidc import discovery, keys
+from manifest_auth.protocols.oidc.callback import CallbackAddresses
+from manifest_auth.protocols.oidc.messages import Discovered, Registration
+from manifest_auth.protocols.oidc.registration_check import Finding, callback_state, client_finding
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
+
+
+async def examine(
+    outgoing: Outgoing,
+    random: Random,
+    registration: Registration,
+    addresses: CallbackAddresses,
+    address: str,
+    tenant_id: int,
+) -> AsyncIterator[Finding]:
+    """Fetches everything anew, tries to redeem a code that does not exist, and asks for a sign-in without a page.
+    Raises nothing but what ``outgoing`` adds. ``address``: where the issuer's document is. Each step has the whole
+    budget of a sign-in of the client."""
+    if addresses.shared is None:
+        yield _address(addresses.own, addresses)
+    try:
+        outgoing.check(address)
+        document = await discovery.fetch(outgoing, address, outgoing.deadline(tenant_id))
+    except ValueError as error:
+        yield Finding("bad", f"The issuer {registration.issuer} {error}.")
+        for finding in _unsure(addresses):
+            yield finding
+        return
+    except Unreachable as error:
+        hint = "Is the issuer right? It is what stands before /.well-known/openid-configuration."
+        yield Finding("bad", f"The provider's description cannot be fetched: {error}. {hint}")
+        for finding in _unsure(addresses):
+            yield finding
+        return
+    yield Finding("ok", f"The provider's description is at {address}.")
+    for finding in (*_issuer(registration.issuer, document), *_abilities(registration, document)):
+        yield finding
+    faults = discovery.bad_endpoints(outgoing, document)
+    for fault in faults:
+        yield Finding("bad", f"In the provider's description {fault}.")
+    if faults:
+        for finding in _unsure(addresses):
+            yield finding
+        return
+    found = discovery.read(outgoing, registration.issuer, {**document, "issuer": registration.issuer})
+    redirect_uri = addresses.chosen(found).redirect_uri
+    yield await _keys(outgoing, found, outgoing.deadline(tenant_id))
+    yield await client_finding(outgoing, random, found, registration, redirect_uri, outgoing.deadline(tenant_id))
+    for finding in _callback(addresses, found):
+        yield finding
+    yield await _registered(outgoing, random, found, registration, redirect_uri, outgoing.deadline(tenant_id))
+
+
+def _issuer(configured: str, document: dict[str, Any]) -> Iterator[Finding]:
+    named = document.get("issuer")
+    if named == configured:
+        yield Finding("ok", "The provider names itself exactly as configured.")
+    elif isinstance(named, str) and named.rstrip("/") == configured.rstrip("/"):
+        yield Finding(
+            "bad", f"The issuer is {named} and {configured} is configured: they differ by the slash at the end."
+        )
+    else:
+        yield Finding("bad", f"The provider names itself {str(named)[:200]}, but {configured} is configured as issuer.")
+
+
+def _abilities(registration: Registration, document: dict[str, Any]) -> Iterator[Finding]:
+    """What the description announces: the flow, PKCE, algorithms, scopes. A list that is absent announces nothing."""
+    flows = discovery.texts(document, "response_types_supported")
+    if flows and "code" not in flows:
+        yield Finding("bad", "The provider does not offer the authorization code flow (response type code).")
+    if "S256" in discovery.texts(document, "code_challenge_methods_supported"):
+        yield Finding("ok", "The provider announces PKCE with S256.")
+    else:
+        yield Finding(
+            "note", "The provider does not announce PKCE (S256). It is sent all the same, and may be ignored."
+        )
+    announced = discovery.texts(document, "id_token_signing_alg_values_supported")
+    usable = discovery.usable_algorithms(document)
+    if announced and not set(usable) & set(announced):
+        yield Finding("bad", f"The provider signs with {', '.join(announced)[:200]} only; none of these is accepted.")
+    else:
+        yield Finding("ok", f"Signatures are accepted with {', '.join(usable)}.")
+    offered = discovery.texts(document, "scopes_supported")
+    if missing := [scope for scope in registration.scopes if offered and scope not in offered]:
+        yield Finding("note", f"The provider does not list these scopes: {', '.join(missing)}.")
+
+
+async def _keys(outgoing: Outgoing, found: Discovered, deadline: Deadline) -> Finding:
+    try:
+        published = await keys.fetch(outgoing, found.jwks_uri, deadline)
+    except Unreachable as error:
+        return Finding("bad", f"The provider's keys cannot be read: {error}.")
+    usable = sum(any(key.fits(name) for name in found.algorithms) for key in published)
+    if not usable:
+        return Finding("bad", f"None of the keys at {found.jwks_uri} can verify a signature that is accepted.")
+    return Finding("ok", f"The provider publishes {usable} usable {'key' if usable == 1 else 'keys'}.")
+
+
+def _unsure(addresses: CallbackAddresses) -> Iterator[Finding]:
+    """The address to register of a provider that is marked, while its description is not there."""
+    if addresses.shared is not None:
+        shared = f"{addresses.shared}, the shared one, if the provider announces iss (RFC 9207)"
+        yield Finding("note", f"The callback address to register is {shared}; else {addresses.own}, its own.")
+
+
+def _address(chosen: str, addresses: CallbackAddresses) -> Finding:
+    which = "its own" if chosen == addresses.own else "the shared one"
+    return Finding("ok", f"The callback address to register is {chosen}, {which}.")
+
+
+def _callback(addresses: CallbackAddresses, found: Discovered) -> Iterator[Finding]:
+    if addresses.shared is not None:
+        yield _address(addresses.chosen(found).redirect_uri, addresses)
+    if found.returns_iss:
+        yield Finding("ok", "The provider announces iss (RFC 9207): every answer must name its issuer.")
+    elif addresses.shared is not None:
+        why = "sharedCallback has no effect, and the provider's own address must be registered there"
+        yield Finding("note", f"The provider announces no iss (RFC 9207): {why}.")
+    else:
+        yield Finding("ok", "The provider announces no iss (RFC 9207): its own address keeps answers apart.")
+
+
+async def _registered(
+    outgoing: Outgoing,
+    random: Random,
+    found: Discovered,
+    registration: Registration,
+    redirect_uri: str,
+    deadline: Deadline,
+) -> Finding:
+    state, why = await callback_state(outgoing, random, found, registration, redirect_uri, deadline)
+    if state == "registered":
+        return Finding("ok", "The callback address is registered at the provider.")
+    if state == "not registered":
+        return Finding("bad", "The callback address is not registered: the provider shows an error page instead.")
+    return Finding("note", f"Whether the callback address is registered is unknown: {why}.")

@@ -1,0 +1,105 @@
+"""Whether a provider knows us: our callback address, and our client id and secret. No one signs in for it.
+
+The provider is asked for what it must refuse, and how it refuses tells. What it does not look at is never vouched for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, NamedTuple
+
+from manifest_auth.protocols.oidc import authorization
+from manifest_auth.protocols.oidc.messages import Answer, Authorization, Discovered, Registration
+from manifest_auth.protocols.oidc.token_endpoint import ABOUT_CODE, TokenEndpoint, error_of, is_about_client
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
+from manifest_auth.text import base64url
+
+#: A code that no one was given, with a verifier as long as RFC 7636, section 4.1, asks for.
+_BOGUS = ("a-code-that-was-never-given", "0123456789-0123456789-0123456789-0123456789")
+_TELLS_NOTHING = frozenset({401, 404, 405, 407, 408, 429})  # statuses that are about something else than the address
+
+
+class Finding(NamedTuple):
+    """``ok``: as it should be; ``note``: worth knowing; ``bad``: no one can sign in like this."""
+
+    level: Literal["ok", "note", "bad"]
+    text: str
+
+
+class CallbackState(NamedTuple):
+    """``why``: what makes it unknown."""
+
+    state: Literal["registered", "not registered", "unknown"]
+    why: str = ""
+
+
+async def callback_state(
+    outgoing: Outgoing,
+    random: Random,
+    found: Discovered,
+    registration: Registration,
+    redirect_uri: str,
+    deadline: Deadline,
+) -> CallbackState:
+    """Whether the callback address is registered: an authorization request that may show the person nothing
+    (``prompt=none``, OpenID Connect Core, section 3.1.2.1) is answered at that address alone. Raises nothing."""
+    challenge = base64url.encode(hashlib.sha256(random.bytes(32)).digest())
+    asked = Authorization(random.text(), random.text(), challenge, redirect_uri, prompt="none")
+    try:
+        reply = await outgoing.look(authorization.address(found, registration, asked), deadline=deadline)
+    except Unreachable as error:
+        return CallbackState("unknown", str(error))
+    location = reply.headers.get("location", "")
+    if 300 <= reply.status < 400:
+        if location.partition("?")[0].partition("#")[0] == redirect_uri:
+            return CallbackState("registered")
+        return CallbackState("unknown", "the provider sends the browser elsewhere first")
+    if 400 <= reply.status < 500 and reply.status not in _TELLS_NOTHING:
+        return CallbackState("not registered")
+    return CallbackState("unknown", f"the provider answers with status {reply.status}")
+
+
+async def client_finding(
+    outgoing: Outgoing,
+    random: Random,
+    found: Discovered,
+    registration: Registration,
+    redirect_uri: str,
+    deadline: Deadline,
+) -> Finding:
+    """Whether client id and secret are right. Most providers look at the client before they look at the code; one that
+    complains of the code even to a client that is made up looked at no client. Raises nothing."""
+    tokens, answer = TokenEndpoint(outgoing), Answer(*_BOGUS, nonce="", redirect_uri=redirect_uri)
+    try:
+        reply = await tokens.ask(found, registration, answer, deadline)
+    except Unreachable as error:
+        return Finding("bad", f"The token endpoint cannot be used: {error}.")
+    complaint = error_of(reply)
+    if is_about_client(reply):
+        return Finding("bad", "The client id or the client secret is wrong.")
+    if complaint == "unauthorized_client":
+        return Finding("bad", "The provider does not let this client use the authorization code flow.")
+    if complaint not in ABOUT_CODE:
+        said = f"it answered {reply.status}" + (f" {complaint[:80]!r}" if complaint else "")
+        return Finding("note", f"Whether the client id and secret are right cannot be told: {said}.")
+    made_up = _made_up(registration, random)._replace(authentication=tokens.method(found, registration))
+    try:
+        told_to_anyone = _same(reply, await TokenEndpoint(outgoing).ask(found, made_up, answer, deadline))
+    except Unreachable as error:
+        return Finding("note", f"Whether the client id and secret are right cannot be told: {error}.")
+    if told_to_anyone:
+        what = "a client secret" if registration.client_secret else "a client id"
+        why = f"the provider answers the same to {what} that is made up"
+        return Finding("note", f"Whether the client id and secret are right cannot be told: {why}.")
+    return Finding("ok", "The provider knows this client and accepts how it authenticates.")
+
+
+def _made_up(registration: Registration, random: Random) -> Registration:
+    if registration.client_secret:
+        return registration._replace(client_secret=random.text(24))
+    return registration._replace(client_id=random.text())
+
+
+def _same(one: Reply, other: Reply) -> bool:
+    return (one.status, error_of(one)) == (other.status, error_of(other))

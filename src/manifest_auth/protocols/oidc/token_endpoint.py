@@ -1,0 +1,148 @@
+"""The token endpoint: a code for tokens (OpenID Connect Core, section 3.1.3; RFC 6749, sections 2.3 and 4.1.3)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from manifest_auth.protocols.oidc.errors import Refused, refused_by_provider
+from manifest_auth.protocols.oidc.messages import Answer, Discovered, Registration
+from manifest_auth.runtime.outgoing import Deadline, Outgoing, Reply, Unreachable
+
+_METHODS = {"basic": "client_secret_basic", "post": "client_secret_post", "none": "none"}
+_TOKEN = re.compile(r"[!-~]{1,16384}\Z")  # what a header can carry
+_MOST = 1000
+#: Complaints about the code, so not about who shows it. Glewlwyd says ``invalid_code`` with 403.
+ABOUT_CODE = frozenset({"invalid_grant", "invalid_code"})
+
+
+class Tokens(NamedTuple):
+    """What a code was redeemed for. ``id_token`` is not verified, nor is it known to be a text."""
+
+    id_token: object
+    access_token: str
+    refresh_token: str | None
+
+    def __repr__(self) -> str:
+        return "Tokens(***)"
+
+
+class TokenEndpoint:
+    """Remembers how each client was found to authenticate, where it may choose."""
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self._outgoing = outgoing
+        self._chosen: dict[tuple[str, str], str] = {}
+
+    async def redeem(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Tokens:
+        """Raises Refused for the provider's errors (section 5.2 of RFC 6749), Unreachable where it has a fault."""
+        reply = await self.ask(found, registration, answer, deadline)
+        error = error_of(reply)
+        if error is not None:
+            said = _object(reply).get("error_description")
+            raise refused_by_provider(f"token endpoint answered {reply.status}", error, said)
+        body = _read(reply)
+        access_token, kind = body.get("access_token"), body.get("token_type")
+        if not isinstance(kind, str) or kind.lower() != "bearer":
+            raise Refused("token endpoint: token_type is not bearer")
+        if not isinstance(access_token, str) or not _TOKEN.match(access_token):
+            raise Refused("token endpoint: no access token")
+        refresh_token = body.get("refresh_token")
+        return Tokens(body.get("id_token"), access_token, refresh_token if isinstance(refresh_token, str) else None)
+
+    async def ask(self, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline) -> Reply:
+        """The answer, refusals included. Raises Unreachable.
+
+        Where the way to authenticate is not set, the next one is tried when the client was refused: a provider looks
+        at who asks before it looks at the code, so the first try loses nothing.
+        """
+        known = (found.token_endpoint, registration.client_id)
+        first, *others = self._in_order(found, registration)
+        reply = await self._ask_by(first, found, registration, answer, deadline)
+        for method in others:
+            if not is_about_client(reply):
+                break
+            reply = await self._ask_by(method, found, registration, answer, deadline)
+            if not is_about_client(reply):
+                self._remember(known, method)
+        return reply
+
+    def method(self, found: Discovered, registration: Registration) -> str:
+        """How the client authenticates, as :class:`Registration` names it: as found by :meth:`ask`."""
+        chosen = self._in_order(found, registration)[0]
+        return next(name for name, method in _METHODS.items() if method == chosen)
+
+    def _in_order(self, found: Discovered, registration: Registration) -> list[str]:
+        chosen = self._chosen.get((found.token_endpoint, registration.client_id))
+        return sorted(_methods(found, registration), key=lambda name: name != chosen)
+
+    def _remember(self, known: tuple[str, str], method: str) -> None:
+        while len(self._chosen) >= _MOST:
+            del self._chosen[next(iter(self._chosen))]
+        self._chosen[known] = method
+
+    async def _ask_by(
+        self, method: str, found: Discovered, registration: Registration, answer: Answer, deadline: Deadline
+    ) -> Reply:
+        fields = {
+            "grant_type": "authorization_code",
+            "code": answer.code,
+            "redirect_uri": answer.redirect_uri,
+            "code_verifier": answer.verifier,
+        }
+        basic = None
+        if method == "client_secret_basic":
+            basic = (registration.client_id, registration.client_secret or "")
+        else:
+            fields["client_id"] = registration.client_id
+            if method == "client_secret_post":
+                fields["client_secret"] = registration.client_secret or ""
+        reply = await self._outgoing.post_form(
+            found.token_endpoint, fields, basic=basic, deadline=deadline, call="token"
+        )
+        if reply.status >= 500 or reply.status == 429:
+            raise Unreachable(f"token endpoint answered {reply.status}")
+        return reply
+
+
+def error_of(reply: Reply) -> str | None:
+    """The error code of an answer; empty when it is a refusal that names none; None when it is no refusal."""
+    error = _object(reply).get("error")
+    if isinstance(error, str):
+        return error
+    return None if reply.status < 300 and error is None else ""
+
+
+def is_about_client(reply: Reply) -> bool:
+    """Whether id, secret or the way to send them were refused. Beside what the RFC says, Keycloak says
+    ``unauthorized_client`` with 401 to that, and Glewlwyd with 403."""
+    error = error_of(reply)
+    return error == "invalid_client" or (reply.status in (401, 403) and error not in ABOUT_CODE)
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    try:
+        body = reply.json()
+    except ValueError:
+        body = {}
+    return body if isinstance(body, dict) else {}
+
+
+def _read(reply: Reply) -> dict[str, Any]:
+    try:
+        body = reply.json()
+    except ValueError as error:
+        raise Unreachable(f"token endpoint: no JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Unreachable("token endpoint: no JSON object")
+    return body
+
+
+def _methods(found: Discovered, registration: Registration) -> tuple[str, ...]:
+    """How to authenticate, the best first. HTTP Basic is what every provider must know (RFC 6749, section 2.3.1)."""
+    if not registration.client_secret:
+        return (_METHODS["none"],)
+    if registration.authentication in _METHODS:
+        return (_METHODS[registration.authentication],)
+    secret = (_METHODS["basic"], _METHODS["post"])
+    return tuple(name for name in secret if name in found.token_auth_methods) or secret

@@ -1,0 +1,181 @@
+"""The one parser. Everything here that was ever text went through :func:`parse` (security bar, rules 68 to 70).
+
+Documents that are read differently by two parsers were behind CVE-2025-25291 and CVE-2025-25292, comments that split a
+text behind CVE-2017-11427. Here is one parser, and what could be read in two ways is refused before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from xml.sax.saxutils import quoteattr
+
+from lxml import etree
+
+from manifest_auth.protocols.saml.errors import Refused, quoted
+from manifest_auth.protocols.saml.names import (
+    ASSERTION,
+    DS,
+    EXCLUSIVE,
+    PROTOCOL,
+    XENC,
+    XENC11,
+    XINCLUDE,
+    XSLT,
+)
+
+LARGEST = 256 * 1024
+_MOST_TAGS = 6_000  # openings and closings; a person in 2,500 groups stays below
+_DEEPEST = 32
+_MOST_ATTRIBUTES = 40
+_MOST_DECLARATIONS = 8_000
+_MOST_DECLARATIONS_OF_ONE = 24
+_MOST_DIFFERENT_DECLARATIONS = 100
+
+_DECLARATION = re.compile(rb"<\?xml[ \t\r\n][^<>?]*\?>")
+_ENCODING = re.compile(rb"encoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"']*)[\"']")
+#: Short, since exclusive canonicalisation may repeat an address on every element that uses it.
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}:[!-~]{1,200}")
+_BOM = b"\xef\xbb\xbf"
+
+#: A prefix that ever names one of these names nothing else in the document. Numbered ones may: ElementTree counts anew
+#: in every piece, and pysaml2 puts the pieces together (an EncryptedData in a Response).
+_PROTECTED = {PROTOCOL, ASSERTION, DS, XENC, XENC11, EXCLUSIVE}
+_CUSTOMARY = {"saml": ASSERTION, "saml2": ASSERTION, "samlp": PROTOCOL, "saml2p": PROTOCOL, "ds": DS, "xenc": XENC}
+_NUMBERED = re.compile(r"ns[0-9]+")
+_FORBIDDEN = {XINCLUDE, XSLT}
+
+
+def parse(document: bytes, *, largest: int = LARGEST, comments: bool = False) -> etree._Element:
+    """The root element. Raises :class:`Refused` for whatever is not plain, small, shallow XML in UTF-8.
+
+    ``comments``: whether they may stand between elements; text that a comment splits is never read, see
+    :func:`text_of`.
+    """
+    root = _parsed(_plain(document, largest, comments))
+    _check(root)
+    return root
+
+
+def parse_inside(fragment: bytes, declared: Mapping[str | None, str]) -> etree._Element:
+    """One element that stood below others which declared prefixes for it, as a document of its own."""
+    clear = fragment.removeprefix(_BOM)
+    start = _DECLARATION.match(clear)
+    clear = clear[start.end() if start else 0 :].strip(b" \t\r\n")
+    namespaces = "".join(
+        f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}" for prefix, uri in declared.items() if uri
+    )
+    wrapped = b"<in" + namespaces.encode() + b">" + clear + b"</in>"
+    wrapper = _parsed(_plain(wrapped, LARGEST, comments=False))
+    if len(wrapper) != 1 or wrapper.text or wrapper[0].tail:
+        raise Refused("not exactly one element")
+    _check(wrapper[0])
+    return standalone(wrapper[0])
+
+
+def standalone(element: etree._Element) -> etree._Element:
+    """An element as the root of a document of its own, with the prefixes that were in force where it stood."""
+    return _parsed(etree.tostring(element, with_tail=False))
+
+
+def text_of(element: etree._Element) -> str:
+    """The text of an element that holds one text node and nothing else. Raises :class:`Refused`."""
+    if len(element):
+        raise Refused(f"{quoted(local(element))} holds more than text")
+    return element.text or ""
+
+
+def local(element: etree._Element) -> str:
+    """The name of an element without its namespace."""
+    return str(element.tag).rpartition("}")[2]
+
+
+def parser() -> etree.XMLParser:
+    """The parser: no DTD, no entities, no network, no recovery, libxml2's own limits on."""
+    return etree.XMLParser(
+        encoding="utf-8",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        attribute_defaults=False,
+        huge_tree=False,
+        recover=False,
+        remove_comments=False,
+        remove_pis=False,
+        strip_cdata=False,
+        collect_ids=False,
+    )
+
+
+def _plain(document: bytes, largest: int, comments: bool) -> bytes:
+    """The document without byte order mark, after what can be seen without parsing.
+
+    In well-formed XML ``<`` stands nowhere but at the start of markup, so that a search for ``<!`` and ``<?`` finds
+    every DOCTYPE, comment, CDATA section and processing instruction, and a split at ``<`` every tag.
+    """
+    if len(document) > largest:
+        raise Refused(f"larger than {largest} bytes")
+    document = document.removeprefix(_BOM)
+    try:
+        document.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("not UTF-8") from None
+    start = _DECLARATION.match(document)
+    body = document[start.end() if start else 0 :]
+    if start and any(name.lower() != b"utf-8" for name in _ENCODING.findall(start.group())):
+        raise Refused("another encoding than UTF-8 is declared")
+    if b"<?" in body:
+        raise Refused("processing instruction")
+    if re.search(rb"<!(?!--)" if comments else rb"<!", body):
+        raise Refused("DOCTYPE, comment or CDATA section")
+    if body.count(b"<") > _MOST_TAGS:
+        raise Refused("too many elements")
+    if body.count(b"xmlns") > _MOST_DECLARATIONS or any(
+        tag.count(b"xmlns") > _MOST_DECLARATIONS_OF_ONE for tag in body.split(b"<")
+    ):
+        raise Refused("too many namespace declarations")
+    return document
+
+
+def _parsed(document: bytes) -> etree._Element:
+    try:
+        return etree.fromstring(document, parser())
+    except etree.LxmlError as error:
+        raise Refused(f"not well-formed: {quoted(str(error))}") from None
+
+
+def _check(root: etree._Element) -> None:
+    """Depth, attributes and namespaces of all elements."""
+    depth = 0
+    bound: dict[str, str] = {}
+    declared: set[tuple[str, str]] = set()
+    for event, item in etree.iterwalk(root, events=("start", "end", "start-ns")):
+        if event == "start":
+            depth += 1
+            if depth > _DEEPEST:
+                raise Refused("nested too deeply")
+            if len(item.attrib) > _MOST_ATTRIBUTES:
+                raise Refused("too many attributes")
+        elif event == "end":
+            depth -= 1
+        elif item not in declared:
+            declared.add(item)
+            _bind(bound, *item)
+            if len(declared) > _MOST_DIFFERENT_DECLARATIONS:
+                raise Refused("too many different namespace declarations")
+
+
+def _bind(bound: dict[str, str], prefix: str, uri: str) -> None:
+    """A declaration of a prefix. Relative addresses make canonicalisation fail or differ (CVE-2025-66568)."""
+    if uri in _FORBIDDEN:
+        raise Refused(f"namespace {quoted(uri)}")
+    if uri and not _ABSOLUTE.fullmatch(uri):
+        raise Refused(f"namespace {quoted(uri)} is relative or too long")
+    if not prefix:  # the default namespace changes from element to element in what Entra ID and ADFS send
+        return
+    before = bound.setdefault(prefix, uri)
+    if before != uri and (before in _PROTECTED or uri in _PROTECTED) and not _NUMBERED.fullmatch(prefix):
+        raise Refused(f"prefix {quoted(prefix)} has two meanings")
+    if _CUSTOMARY.get(prefix, uri) != uri:
+        raise Refused(f"prefix {quoted(prefix)} has a foreign meaning")

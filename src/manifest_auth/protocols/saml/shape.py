@@ -1,0 +1,170 @@
+"""Shape before cryptography: where everything of a response must stand (security bar, rule 71).
+
+Signature wrapping (XSW) moves the signed element and puts a forged one where it is looked for. Here nothing is looked
+for: a document in which anything stands elsewhere than in its one place is refused before a signature is read.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lxml import etree
+
+from manifest_auth.protocols.saml.document import local
+from manifest_auth.protocols.saml.errors import Refused, quoted
+from manifest_auth.protocols.saml.names import ASSERTION, DS, PROTOCOL, XENC, assertion, ds, protocol, xenc
+from manifest_auth.protocols.saml.signature_shape import check_signature
+
+_ID = re.compile(r"[\w.\-:]{1,256}")
+
+_ASSERTIONS = (assertion("Assertion"), assertion("EncryptedAssertion"))
+#: What a Response and an Assertion may hold, as the schemas of SAML core say.
+_OF_RESPONSE = {assertion("Issuer"), ds("Signature"), protocol("Extensions"), protocol("Status"), *_ASSERTIONS}
+_OF_ASSERTION = {ds("Signature")} | {
+    assertion(name)
+    for name in (
+        "Issuer",
+        "Subject",
+        "Conditions",
+        "Advice",
+        "Statement",
+        "AuthnStatement",
+        "AuthzDecisionStatement",
+        "AttributeStatement",
+    )
+}
+#: Names that mean something in one namespace only; the same name in another is a trap for readers of local names.
+_RESERVED = {
+    "Response": PROTOCOL,
+    "Status": PROTOCOL,
+    "Assertion": ASSERTION,
+    "EncryptedAssertion": ASSERTION,
+    "NameID": ASSERTION,
+    "Signature": DS,
+    "SignedInfo": DS,
+    "Reference": DS,
+    "EncryptedData": XENC,
+    "EncryptedKey": XENC,
+}
+_IN_ENCRYPTED = {xenc("EncryptedData"), xenc("EncryptedKey")}
+#: Every element of XML Signature and Encryption that can steer a reader, and what it may stand in.
+_PLACES: dict[str, set[str]] = {
+    ds("Signature"): {protocol("Response"), assertion("Assertion")},
+    ds("SignedInfo"): {ds("Signature")},
+    ds("SignatureValue"): {ds("Signature")},
+    ds("CanonicalizationMethod"): {ds("SignedInfo")},
+    ds("SignatureMethod"): {ds("SignedInfo")},
+    ds("Reference"): {ds("SignedInfo")},
+    ds("Transforms"): {ds("Reference")},
+    ds("Transform"): {ds("Transforms")},
+    ds("DigestValue"): {ds("Reference")},
+    ds("DigestMethod"): {ds("Reference"), xenc("EncryptionMethod")},
+    ds("KeyInfo"): {ds("Signature"), assertion("SubjectConfirmationData")} | _IN_ENCRYPTED,
+    ds("Object"): set(),
+    ds("Manifest"): set(),
+    ds("SignatureProperties"): set(),
+    xenc("EncryptedData"): {assertion("EncryptedAssertion"), assertion("EncryptedAttribute"), assertion("EncryptedID")},
+    xenc("EncryptedKey"): {
+        ds("KeyInfo"),
+        assertion("EncryptedAssertion"),
+        assertion("EncryptedAttribute"),
+        assertion("EncryptedID"),
+    },
+    xenc("CipherData"): _IN_ENCRYPTED,
+    xenc("CipherValue"): {xenc("CipherData")},
+    xenc("CipherReference"): set(),
+    xenc("Transforms"): set(),
+}
+
+
+def check_root(root: etree._Element) -> None:
+    """The root is a Response. Raises :class:`Refused`."""
+    if root.tag != protocol("Response"):
+        raise Refused(f"not a SAML 2.0 response but {quoted(str(root.tag))}")
+
+
+def check_response(root: etree._Element) -> None:
+    """Root, children, IDs and places of a whole response. Raises :class:`Refused`."""
+    check_root(root)
+    _check_children(root, _OF_RESPONSE)
+    for name in ("Issuer", "Extensions"):
+        _at_most_one(root, name)
+    _check_everywhere(root)
+    for signed in (root, root.find(assertion("Assertion"))):
+        if signed is not None:
+            _check_signed(signed)
+
+
+def check_assertion(root: etree._Element) -> None:
+    """The same for an assertion that is a document of its own: one that was decrypted or verified."""
+    if root.tag != assertion("Assertion"):
+        raise Refused(f"not a SAML 2.0 assertion but {quoted(str(root.tag))}")
+    if sum(1 for _ in root.iter(*_ASSERTIONS)) != 1:
+        raise Refused("an assertion in the assertion")
+    _check_everywhere(root)
+    _check_signed(root)
+
+
+def the_assertion(response: etree._Element) -> etree._Element:
+    """The one Assertion or EncryptedAssertion of a whole response, a child of it. Raises :class:`Refused`."""
+    found = list(response.iter(*_ASSERTIONS))
+    if len(found) != 1:
+        raise Refused(f"{len(found)} assertions instead of one")
+    if found[0].getparent() is not response:
+        raise Refused("the assertion is no child of the response")
+    return found[0]
+
+
+def only(parent: etree._Element, name: str) -> etree._Element:
+    """The one child of that qualified name. Raises :class:`Refused` for none and for several."""
+    found = parent.findall(name)
+    if len(found) != 1:
+        raise Refused(f"{len(found)} of {quoted(name.rpartition('}')[2])} in {quoted(local(parent))}")
+    return found[0]
+
+
+def is_signed(element: etree._Element) -> bool:
+    """Whether the element carries a signature, be it good or bad."""
+    return element.find(ds("Signature")) is not None
+
+
+def _check_signed(element: etree._Element) -> None:
+    """A Response or an Assertion: its ID and its signature, if it has one."""
+    if local(element) == "Assertion":
+        _check_children(element, _OF_ASSERTION)
+    if not _ID.fullmatch(element.get("ID", "")):
+        raise Refused(f"{quoted(local(element))} has no proper ID")
+    signatures = element.findall(ds("Signature"))
+    if len(signatures) > 1:
+        raise Refused("two signatures on one element")
+    for signature in signatures:
+        check_signature(signature, element.get("ID", ""))
+
+
+def _check_children(parent: etree._Element, allowed: set[str]) -> None:
+    for child in parent:
+        if child.tag not in allowed:
+            raise Refused(f"{quoted(str(child.tag))} in {quoted(local(parent))}")
+
+
+def _at_most_one(parent: etree._Element, name: str) -> None:
+    if sum(local(child) == name for child in parent) > 1:
+        raise Refused(f"several {quoted(name)}")
+
+
+def _check_everywhere(root: etree._Element) -> None:
+    """IDs are unique in every spelling (ID, Id, id, xml:id), and what has a place stands in it."""
+    seen: set[str] = set()
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if str(name).rpartition("}")[2].lower() == "id":
+                if str(value) in seen:
+                    raise Refused(f"ID {quoted(str(value))} is given twice")
+                seen.add(str(value))
+        tag = str(element.tag)
+        namespace, _, name = tag.rpartition("}")
+        if _RESERVED.get(name, namespace[1:]) != namespace[1:]:
+            raise Refused(f"{quoted(tag)} in a foreign namespace")
+        parent = element.getparent()
+        if tag in _PLACES and (parent is not None) and parent.tag not in _PLACES[tag]:
+            raise Refused(f"{quoted(name)} in {quoted(local(parent))}")

@@ -1,0 +1,196 @@
+"""Sign-ins that are under way at a provider: a row that is used once, bound to the browser that began it.
+
+The row is found by ``state`` (OIDC), or by ``RelayState`` and the id of our request (SAML); the browser must bring the
+cookie that it was given. All of them have 128 random bits or more, and the store keeps only hashes. A row that was used
+stays until its time is over, so that what is shown a second time is told from what was made up, and counted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any, NamedTuple, cast
+
+import msgspec
+from sqlalchemy import Select, bindparam, delete, insert, or_, select, update
+
+from manifest_auth.protocols.oidc import Callback
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import Sealer
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_in_flows
+from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
+
+_USED = ""  # in place of the hash of a browser's cookie
+
+
+class Wish(NamedTuple):
+    """What the person who begins a sign-in asks for; ``device``: the cookie of a browser that signed in before."""
+
+    return_to: str
+    response: str = "cookie"
+    challenge: str = ""
+    link_session_id: str | None = None
+    invitation_id: int | None = None
+    device: str | None = None
+
+
+class Flow(NamedTuple):
+    """A sign-in under way, as it is stored."""
+
+    key: str
+    tenant_id: int
+    provider_id: int
+    browser: str
+    request_id: str | None
+    secrets: bytes
+    return_to: str
+    response: str
+    challenge: str
+    link_session_id: str | None
+    invitation_id: int | None
+    redirect_uri: str
+    iss_required: int
+
+    @property
+    def callback(self) -> Callback:
+        """Where the answer of an OpenID provider must come to, by the rule that held when the sign-in began."""
+        return Callback(self.redirect_uri, bool(self.iss_required))
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it was taken already. No browser's cookie fits it then."""
+        return not self.browser
+
+    @property
+    def cookie(self) -> str:
+        return cookie_name(self.key)
+
+    def is_from(self, browser: str | None) -> bool:
+        """Whether the browser brought the cookie back."""
+        return browser is not None and hmac.compare_digest(_hash(browser), self.browser)
+
+
+class Begun(NamedTuple):
+    """What leaves the server: ``state`` for the provider, the rest for the browser or for the request."""
+
+    state: str
+    request_id: str
+    nonce: str
+    verifier: str
+    cookie: str
+    browser: str
+
+
+class _Secrets(msgspec.Struct, frozen=True):
+    nonce: str
+    verifier: str
+
+
+def _of_user(key: Any, owner: Any) -> Select[Any]:
+    return cast("Select[Any]", bound(select(key).where(owner == bindparam("of_user")).correlate(None)).source)
+
+
+_C = sign_in_flows.c
+_ALL = select(*(_C[name] for name in Flow._fields))
+_WHY = "the answer of a provider names the sign-in that it belongs to, and that the tenant"
+_BY_KEY = crossing(_ALL.where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")), Flow, because=_WHY)
+_BY_REQUEST = crossing(
+    _ALL.where(_C.request_id == bindparam("request_id"), _C.expires_at > bindparam("now")), Flow, because=_WHY
+)
+_ADD = bound(
+    insert(sign_in_flows).values(
+        {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
+    )
+)
+_TAKE = bound(update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
+# Those that were used stay, so that an answer shown again is noticed.
+_END = bound(
+    delete(sign_in_flows).where(
+        _C.browser != _USED,
+        or_(
+            _C.link_session_id.in_(_of_user(sessions.c.id, sessions.c.user_id)),
+            _C.invitation_id.in_(_of_user(invitations.c.id, invitations.c.user_id)),
+        ),
+    )
+)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def cookie_name(key: str) -> str:
+    """One cookie for each sign-in, so that two tabs do not disturb each other."""
+    return f"sso-{key[:16]}"
+
+
+def begin(
+    unit: TenantUnit,
+    provider_id: int,
+    wish: Wish,
+    callback: Callback | None,
+    *,
+    random: Random,
+    sealer: Sealer,
+    now: int,
+) -> Begun:  # fmt: skip
+    """A new sign-in. ``callback``: where an OpenID provider answers; None: a SAML request with an id of its own is
+    sent, and no OpenID answer fits."""
+    state, browser = random.text(24), random.text(24)
+    begun = Begun(
+        state, "_" + random.bytes(20).hex(), random.text(24), random.text(48), cookie_name(_hash(state)), browser
+    )
+    key = _hash(state)
+    secrets = msgspec.json.encode(_Secrets(begun.nonce, begun.verifier))
+    unit.change(
+        _ADD,
+        key=key,
+        provider_id=provider_id,
+        browser=_hash(browser),
+        request_id=begun.request_id if callback is None else None,
+        secrets=sealer.seal(secrets, _row(key)),
+        return_to=wish.return_to,
+        response=wish.response,
+        challenge=wish.challenge,
+        link_session_id=wish.link_session_id,
+        invitation_id=wish.invitation_id,
+        redirect_uri=callback.redirect_uri if callback else "",
+        iss_required=int(callback is not None and callback.iss_required),
+        expires_at=now + FLOW_LIFE_S * 1000,
+    )
+    return begun
+
+
+def find_by_state(unit: SystemUnit, state: str, now: int) -> Flow | None:
+    return unit.first(_BY_KEY, key=_hash(state), now=now)
+
+
+def find_by_request(unit: SystemUnit, request_id: str, now: int) -> Flow | None:
+    return unit.first(_BY_REQUEST, request_id=request_id, now=now)
+
+
+def has_state(flow: Flow, state: str) -> bool:
+    """Whether this is the state of that sign-in."""
+    return hmac.compare_digest(flow.key, _hash(state))
+
+
+def take(unit: TenantUnit, flow: Flow) -> bool:
+    """Uses the row up. False when somebody else did."""
+    return unit.change(_TAKE, of_key=flow.key) == 1
+
+
+def end_of(unit: TenantUnit, user_id: int) -> int:
+    """Takes away what would lead into the account of a user: linking that one of its sessions asked for, and sign-ins
+    with an invitation to it. How many there were."""
+    return unit.change(_END, of_user=user_id)
+
+
+def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:
+    """Nonce and PKCE verifier. Raises CannotOpen."""
+    found = msgspec.json.decode(sealer.open(flow.secrets, _row(flow.key)), type=_Secrets)
+    return found.nonce, found.verifier
+
+
+def _row(key: str) -> str:
+    return sealed_for(_C.secrets, key=key)

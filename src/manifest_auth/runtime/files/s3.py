@@ -1,0 +1,76 @@
+"""Files in a bucket of an S3-compatible service, through boto3, which waits in threads of its own.
+
+Needs the extra ``s3`` (``pip install 'manifest-auth[s3]'``). Credentials come from the settings, or, when these are
+empty, from where boto3 looks for them: the machine's role, the usual variables and files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from manifest_auth.runtime.files.keeper import FilesUnavailable, Keeper
+from manifest_auth.runtime.settings import Settings, SettingsError, variable
+
+T = TypeVar("T")
+
+_PART = 256 * 1024
+
+
+class S3Keeper(Keeper):
+    """Objects under ``s3://BUCKET/PREFIX``."""
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            import boto3
+            from boto3.exceptions import Boto3Error
+            from botocore.config import Config
+            from botocore.exceptions import BotoCoreError, ClientError
+        except ImportError:
+            text = f"{variable('files')}: s3:// needs the extra: pip install 'manifest-auth[s3]'"
+            raise SettingsError(text) from None
+        self._bucket, _, prefix = settings.files.removeprefix("s3://").partition("/")
+        self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+        self._failures = (BotoCoreError, Boto3Error, ClientError, OSError)
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=settings.files_endpoint or None,
+            region_name=settings.files_region or None,
+            aws_access_key_id=settings.files_access_key or None,
+            aws_secret_access_key=settings.files_secret_key.reveal() if settings.files_secret_key else None,
+            config=Config(connect_timeout=3, read_timeout=20, retries={"max_attempts": 2}),
+        )
+
+    async def keep(self, source: Path, key: str) -> None:
+        await self._in_a_thread(self._client.upload_file, str(source), self._bucket, self._prefix + key)
+
+    async def open(self, key: str) -> AsyncIterator[bytes]:
+        found = await self._in_a_thread(lambda: self._client.get_object(Bucket=self._bucket, Key=self._prefix + key))
+        body = found["Body"]
+
+        async def parts() -> AsyncIterator[bytes]:
+            try:
+                while part := await self._in_a_thread(body.read, _PART):
+                    yield part
+            finally:
+                body.close()
+
+        return parts()
+
+    async def drop(self, key: str) -> None:
+        await self._in_a_thread(lambda: self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key))
+
+    async def tidy(self, before: float) -> None:
+        """Nothing: a service shows no object before it is whole, and drops parts by a rule of the bucket."""
+
+    async def check(self) -> str:
+        await self._in_a_thread(lambda: self._client.head_bucket(Bucket=self._bucket))
+        return f"the bucket {self._bucket}"
+
+    async def _in_a_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return await asyncio.to_thread(work, *arguments)
+        except self._failures as error:
+            raise FilesUnavailable(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,45 @@
+"""E-mails over SMTP, where the operator set a server up. Hands over :class:`Mail` and the texts that it sends.
+
+Never decides who gets an e-mail, or why. What could not be sent is told to the caller, not kept: ``mail_queue`` keeps
+it.
+"""
+
+from manifest_auth.runtime.mail.emails import (
+    Letter,
+    domain_contested,
+    domain_contested_between,
+    domain_failing,
+    domain_lapsed,
+    email_asked,
+    email_changed,
+    email_confirm,
+    email_taken,
+    email_undone,
+    invitation,
+    reset,
+    way_in,
+)
+from manifest_auth.runtime.mail.mail import LEISURE_S, Mail, try_out
+from manifest_auth.runtime.mail.server import NotSent, Server, server_of
+
+__all__ = [
+    "LEISURE_S",
+    "Letter",
+    "Mail",
+    "NotSent",
+    "Server",
+    "domain_contested",
+    "domain_contested_between",
+    "domain_failing",
+    "domain_lapsed",
+    "email_asked",
+    "email_changed",
+    "email_confirm",
+    "email_taken",
+    "email_undone",
+    "invitation",
+    "reset",
+    "server_of",
+    "try_out",
+    "way_in",
+]

@@ -1,0 +1,137 @@
+"""The mail of one process: sends a letter within some seconds, or says that it did not."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.mail.emails import Letter
+from manifest_auth.runtime.mail.server import NotSent, Server
+from manifest_auth.runtime.metrics import Metrics
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    from structlog.typing import FilteringBoundLogger
+
+T = TypeVar("T")
+
+THREADS = 4
+MOST_WAITING = 100  # letters; a server that hangs must not gather them without end
+BUDGET_S = 3.0  # for all letters of one request: somebody waits for the answer
+LEISURE_S = 30.0  # for a letter that nobody waits for
+
+
+def try_out(server: Server, seconds: float) -> None:
+    """Greets the server and signs in, sends nothing. Raises NotSent."""
+    from manifest_auth.runtime.mail import smtp  # with the library of mail, which most processes never need
+
+    smtp.try_out(server, seconds)
+
+
+class Mail:
+    """``server`` None: no mail is set up, and nothing is ever sent."""
+
+    def __init__(
+        self, server: Server | None, clock: Clock, random: Random, log: FilteringBoundLogger, metrics: Metrics
+    ) -> None:
+        self._server, self._clock, self._random, self._log, self._metrics = server, clock, random, log, metrics
+        self._threads = ThreadPoolExecutor(THREADS, "mail")
+        self._waiting = 0
+        self._chores: set[asyncio.Task[Any]] = set()
+
+    @property
+    def is_set_up(self) -> bool:
+        return self._server is not None
+
+    def deadline(self, seconds: float = BUDGET_S) -> float:
+        """For letters that begin now, as time of the event loop."""
+        return asyncio.get_running_loop().time() + seconds
+
+    async def send(self, letter: Letter, deadline: float, request_id: str, message: str = "") -> bool:
+        """Whether the server took it in time. Why not stands in the log, under the request's id. ``message``: a random
+        name of the e-mail, the same each time it is tried, by which mailboxes know a second copy."""
+        if self._server is None:
+            return False
+        try:
+            await self._send(self._server, letter, deadline, message or self._random.text(16))
+        except NotSent as error:
+            self._metrics.mailed("failed")
+            self._log.warning("mail_failed", request_id=request_id, reason=str(error))
+            return False
+        self._metrics.mailed("ok")
+        return True
+
+    async def _send(self, server: Server, letter: Letter, deadline: float, name: str) -> None:
+        from manifest_auth.runtime.mail.smtp import send
+
+        loop = asyncio.get_running_loop()
+        left = deadline - loop.time()
+        if left <= 0:
+            raise NotSent("the time for all letters of this request was over")
+        if self._waiting >= MOST_WAITING:
+            raise NotSent("too many letters wait already")
+        try:
+            message = self._message(server, letter, name)
+        except ValueError as error:  # a line break in a header is refused by the library
+            raise NotSent(f"no letter can be made of it: {error}") from error
+        given_up = threading.Event()
+        self._waiting += 1
+        work = loop.run_in_executor(
+            self._threads, send, server, letter.to, message, left, lambda: not given_up.is_set()
+        )
+        work.add_done_callback(self._done)
+        try:
+            await asyncio.wait_for(asyncio.shield(work), left)
+        except TimeoutError:
+            raise NotSent("no answer in time") from None
+        finally:
+            given_up.set()
+
+    def _done(self, work: asyncio.Future[None]) -> None:
+        self._waiting -= 1
+        if not work.cancelled():
+            work.exception()  # whoever waited may be gone
+
+    def _message(self, server: Server, letter: Letter, own_name: str) -> EmailMessage:
+        """RFC 5322. Raises ValueError."""
+        from email.headerregistry import Address
+        from email.message import EmailMessage
+        from email.policy import SMTP
+        from email.utils import format_datetime
+
+        message = EmailMessage(SMTP)
+        message["From"] = server.sender
+        name, _, domain = letter.to.rpartition("@")
+        message["To"] = Address(username=name, domain=domain)
+        message["Subject"] = letter.subject
+        message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
+        message["Message-ID"] = f"<{own_name}@{server.sender.domain}>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office reply, please
+        message.set_content(letter.text)
+        return message
+
+    def in_background(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Runs ``work`` once the request that is under way waits for something or is answered."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._chores.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._chores.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("internal_error", exc_info=error)
+
+    async def close(self) -> None:
+        """Finishes what is under way, within the budget of a request. What is left stays in the queue."""
+        if self._chores:
+            _, left = await asyncio.wait(self._chores, timeout=BUDGET_S)
+            for task in left:
+                task.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)

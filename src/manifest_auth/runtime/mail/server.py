@@ -1,0 +1,73 @@
+"""Which mail server, and in whose name: read from the settings, once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from manifest_auth.runtime.settings import Secret, Settings, is_loopback_host
+
+if TYPE_CHECKING:  # the library of e-mail is loaded where mail is set up, or a letter is written
+    from email.headerregistry import Address
+
+_PORTS = {"smtp": 587, "smtps": 465}  # RFC 6409, RFC 8314
+
+
+class NotSent(Exception):
+    """The letter was not taken; the text says why, for the log."""
+
+
+class Server(NamedTuple):
+    """``name``: by which this machine greets it. ``is_tls``: from the first byte on, else by STARTTLS."""
+
+    host: str
+    port: int
+    is_tls: bool
+    user: str
+    password: Secret
+    sender: Address
+    name: str
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether what is said to it stays on this machine."""
+        return is_loopback_host(self.host)
+
+
+def server_of(settings: Settings) -> Server | None:
+    """The server of ``smtp_url`` and ``mail_from``; None without them. Raises ValueError with one line for the
+    operator, which does not repeat the address: a password stands in it."""
+    url = settings.smtp_url.reveal() if settings.smtp_url else ""
+    if not url and not settings.mail_from:
+        return None
+    if not url or not settings.mail_from:
+        missing, given = ("MAIL_FROM", "SMTP_URL") if url else ("SMTP_URL", "MAIL_FROM")
+        raise ValueError(f"MANIFEST_{missing}: required with MANIFEST_{given}")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+    except (KeyError, ValueError):
+        host, port = "", 0
+    if not host or not url.isascii() or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise ValueError("MANIFEST_SMTP_URL: must be smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://…")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(user) != bool(password):
+        raise ValueError("MANIFEST_SMTP_URL: give user and password or neither")
+    name = urlsplit(settings.public_url).hostname or "localhost"
+    return Server(host, port, parts.scheme == "smtps", user, Secret(password), _sender(settings.mail_from), name)
+
+
+def _sender(text: str) -> Address:
+    from email.errors import HeaderParseError
+    from email.headerregistry import Address
+    from email.utils import parseaddr
+
+    name, address = parseaddr(text)
+    try:
+        found = Address(name, addr_spec=address)
+    except (HeaderParseError, ValueError, IndexError):
+        found = Address()
+    is_whole = text in (address, f"<{address}>") or text.endswith(f" <{address}>")
+    if not found.username or not found.domain or not is_whole or not text.isprintable():
+        raise ValueError("MANIFEST_MAIL_FROM: must be an address, or NAME <ADDRESS>")
+    return found

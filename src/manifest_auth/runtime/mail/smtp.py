@@ -1,0 +1,76 @@
+"""Talks to the mail server, in a thread: :mod:`smtplib` waits where it stands.
+
+With credentials the connection is encrypted, or nothing is said (RFC 8314). Without them STARTTLS is used where it is
+offered. The server's certificate is checked either way. On this machine itself nothing need be encrypted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import ssl
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+
+from manifest_auth.runtime.mail.server import NotSent, Server
+
+
+def send(server: Server, to: str, message: EmailMessage, seconds: float, is_wanted: Callable[[], bool]) -> None:
+    """Hands the message to the server. ``is_wanted`` is asked last of all: whoever waited may have given up.
+
+    ``seconds``: for each single answer of the server. Raises NotSent.
+    """
+    with _connected(server, seconds) as smtp:
+        if not is_wanted():
+            raise NotSent("it took too long")
+        smtp.send_message(message, server.sender.addr_spec, [to])
+
+
+def try_out(server: Server, seconds: float) -> None:
+    """Greets the server and signs in, sends nothing. Raises NotSent."""
+    with _connected(server, seconds) as smtp:
+        smtp.noop()
+
+
+@contextlib.contextmanager
+def _connected(server: Server, seconds: float) -> Iterator[smtplib.SMTP]:
+    """A connection over which a letter may be sent. Raises NotSent, also for what goes wrong while it is used."""
+    try:
+        smtp = _open(server, seconds)
+        try:
+            smtp.ehlo_or_helo_if_needed()
+            if not server.is_tls and not server.is_loopback:
+                _encrypt(smtp, server)
+            if server.user:
+                smtp.login(server.user, server.password.reveal())
+            yield smtp
+            with contextlib.suppress(OSError, smtplib.SMTPException):  # what was taken is taken, whatever comes now
+                smtp.quit()
+        finally:
+            smtp.close()
+    except (OSError, smtplib.SMTPException, UnicodeError) as error:
+        raise NotSent(_reason(error)) from error
+
+
+def _open(server: Server, seconds: float) -> smtplib.SMTP:
+    host, port, name = server.host, server.port, server.name
+    if server.is_tls:
+        return smtplib.SMTP_SSL(host, port, name, timeout=seconds, context=ssl.create_default_context())
+    return smtplib.SMTP(host, port, name, timeout=seconds)
+
+
+def _encrypt(smtp: smtplib.SMTP, server: Server) -> None:
+    if smtp.has_extn("starttls"):
+        smtp.starttls(context=ssl.create_default_context())
+        smtp.ehlo()
+    elif server.user:
+        raise NotSent("the server does not offer STARTTLS, and the password is not sent without")
+
+
+def _reason(error: Exception) -> str:
+    """Without what the server said about an address, and without anything that was sent to it."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"{type(error).__name__}: {error.smtp_code}"
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return f"{type(error).__name__}: {', '.join(str(code) for code, _ in error.recipients.values())}"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,99 @@
+"""How ``/metrics`` is shown: of one process, or of several web processes of one server added up.
+
+Several processes count into files of a folder that the server makes at its start and takes away at its end, so nothing
+of an earlier run is added; one of a server that was killed, the next start takes away. What a process counted stays
+when it dies, or counters would fall; what it measured, like hashes that wait, goes with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector, generate_latest, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from manifest_auth.runtime.temp_folder import own_folder
+
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_PID = re.compile(r"_(\d+)\.db\Z")
+
+
+class Processes(Collector):
+    """``process_cpu_seconds_total`` and the like, by ``pid``: of this process, or of the web processes of a folder."""
+
+    def __init__(self, registry: CollectorRegistry, folder: str | None = None) -> None:
+        self._folder = folder
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """All that can be read of those who live."""
+        found: dict[str, Metric] = {}
+        for pid in [os.getpid()] if self._folder is None else sorted(_living(self._folder)):
+            for metric in ProcessCollector(pid=lambda: pid, registry=None).collect():  # noqa: B023 - called at once
+                same = found.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    same.add_sample(sample.name, {"pid": str(pid)}, sample.value)
+        return found.values()
+
+
+class _Everybody(MultiProcessCollector):
+    """Forgets what the dead measured before it reads."""
+
+    def __init__(self, registry: CollectorRegistry, folder: str) -> None:
+        super().__init__(registry, folder)  # type: ignore[no-untyped-call]  # the library has no types here
+        self._of = folder
+
+    def collect(self) -> Iterable[Metric]:
+        """What all of them counted, and what the living measure."""
+        for pid in _pids(self._of) - _living(self._of):
+            mark_process_dead(pid, self._of)  # type: ignore[no-untyped-call]
+        found: Iterable[Metric] = super().collect()  # type: ignore[no-untyped-call]
+        return found
+
+
+def everybody() -> CollectorRegistry:
+    """What all web processes of this server count, added up. For those processes, and for who called :func:`share`."""
+    folder, registry = os.environ[_FOLDER], CollectorRegistry()
+    _Everybody(registry, folder)
+    Processes(registry, folder)
+    return registry
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    """The text exposition."""
+    return generate_latest(registry)
+
+
+def listen(address: str, registry: CollectorRegistry) -> None:
+    """Serves ``/metrics`` on ``HOST:PORT`` in a thread of its own."""
+    host, _, port = address.rpartition(":")
+    start_http_server(int(port), host or "127.0.0.1", registry)
+
+
+@contextlib.contextmanager
+def share() -> Iterator[None]:
+    """Processes that are started meanwhile count into one new folder."""
+    with own_folder("manifest-auth-metrics-") as folder:
+        os.environ[_FOLDER] = str(folder)
+        yield
+
+
+def _pids(folder: str) -> set[int]:
+    return {int(found[1]) for path in Path(folder).iterdir() if (found := _PID.search(path.name))}
+
+
+def _living(folder: str) -> set[int]:
+    return {pid for pid in _pids(folder) if _lives(pid)}
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:  # gone; or somebody else's, who has the number now
+        return False
+    return True

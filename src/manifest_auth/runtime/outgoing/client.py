@@ -1,0 +1,141 @@
+"""``get`` and ``post_form`` to providers, with a deadline, a cap on size, and no way into networks of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import quote_plus, urlencode
+from weakref import WeakValueDictionary
+
+from manifest_auth.runtime.metrics import Call, CallResult, Metrics
+from manifest_auth.runtime.outgoing.dns import Names, Resolve, system
+from manifest_auth.runtime.outgoing.fair_shares import Shares
+from manifest_auth.runtime.outgoing.response import NotPublic, Reply, Unreachable
+from manifest_auth.runtime.outgoing.ssrf_guard import literal_refusal, refusal, split
+from manifest_auth.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from manifest_auth.runtime.outgoing.transport import Wire
+
+MOST_AT_ONCE = 64  # calls of a client to one host: a slow provider must not take all that the client may make
+#: Calls at once: of a client in any case, of a client at most, and of all clients together before each is left to the
+#: first number.
+OWN, MOST, COMMON = 16, 96, 256
+_USUAL = {"User-Agent": "manifest-auth", "Accept": "application/json", "Accept-Encoding": "identity"}
+
+
+class Deadline(NamedTuple):
+    """On behalf of which client calls are made, and until when they must be answered: time of the event loop."""
+
+    tenant_id: int
+    at: float
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return self.at - asyncio.get_running_loop().time()
+
+
+class Outgoing:
+    """The calls of one process. Nothing is loaded or opened before the first one."""
+
+    def __init__(self, settings: Settings, metrics: Metrics | None = None, resolve: Resolve = system) -> None:
+        self._seconds, self._private = settings.provider_timeout, settings.private_targets
+        self.metrics, self._names = metrics or Metrics(), Names(resolve)
+        self._wire: Wire | None = None
+        self._shares = Shares(OWN, MOST, COMMON)
+        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Semaphore] = WeakValueDictionary()
+
+    def deadline(self, tenant_id: int) -> Deadline:
+        """For calls that begin now on behalf of a client: they have the budget of one sign-in together. What the client
+        has under way counts against its own share, so its slow providers hold up no other client's."""
+        return Deadline(tenant_id, asyncio.get_running_loop().time() + self._seconds)
+
+    def check(self, url: str) -> None:
+        """Raises ValueError for an address that may never be called, with a sentence for whoever configured it."""
+        if why := literal_refusal(split(url).host, self._private):
+            raise ValueError(f"may not be called: {why}")
+
+    async def get(
+        self,
+        url: str,
+        *,
+        deadline: Deadline,
+        headers: Mapping[str, str] | None = None,
+        call: Call = "other",
+    ) -> Reply:
+        """The answer, of any status but a redirect.
+
+        Raises Unreachable, also for an address that may not be called.
+        """
+        return await self._ask("GET", url, headers or {}, None, deadline, call)
+
+    async def look(self, url: str, *, deadline: Deadline, call: Call = "other") -> Reply:
+        """As :meth:`get`, where a redirect is an answer too. It is not followed."""
+        return await self._ask("GET", url, {}, None, deadline, call, redirects=True)
+
+    async def post_form(
+        self,
+        url: str,
+        fields: Mapping[str, str],
+        *,
+        deadline: Deadline,
+        basic: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        call: Call = "other",
+    ) -> Reply:
+        """As :meth:`get`. ``basic``: client id and secret for ``client_secret_basic``. Never sent twice."""
+        sent = {**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"}
+        if basic is not None:  # RFC 6749, section 2.3.1: both are form-encoded before they are joined
+            pair = ":".join(quote_plus(part) for part in basic)
+            sent["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        return await self._ask("POST", url, sent, urlencode(fields).encode(), deadline, call)
+
+    async def close(self) -> None:
+        """Ends all connections. Nothing can be called afterwards."""
+        if self._wire is not None:
+            await self._wire.close()
+        self._names.close()
+
+    async def _ask(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline, call: Call,
+        redirects: bool = False,
+    ) -> Reply:  # fmt: skip
+        result: CallResult = "unreachable"
+        began = time.perf_counter()
+        try:
+            reply = await self._in_turn(method, url, headers, body, deadline, redirects)
+            result = "ok" if reply.status < 300 else "refused"
+        finally:
+            self.metrics.called(call, result, time.perf_counter() - began)
+        return reply
+
+    async def _in_turn(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, deadline: Deadline, redirects: bool
+    ) -> Reply:
+        try:
+            target = split(url)
+        except ValueError as error:
+            raise Unreachable(f"the address {error}") from None
+        client = deadline.tenant_id
+        turn = self._turns.setdefault((client, target.authority), asyncio.Semaphore(MOST_AT_ONCE))
+        sent = {"Host": target.authority, **_USUAL, **headers}
+        try:
+            async with asyncio.timeout_at(deadline.at), turn, self._shares.slot(client):
+                return await self._opened().exchange(client, method, target, sent, body, deadline.left, redirects)
+        except TimeoutError:
+            raise Unreachable(f"{target.authority}: no answer in time") from None
+        except NotPublic as error:
+            raise NotPublic(f"{target.authority}: {error}", target.authority) from None
+        except Unreachable as error:
+            raise Unreachable(f"{target.authority}: {error}") from None
+
+    def _opened(self) -> Wire:
+        if self._wire is None:
+            from manifest_auth.runtime.outgoing.transport import Wire
+
+            self._wire = Wire(self._names, lambda host, address: refusal(host, address, self._private))
+        return self._wire

@@ -1,0 +1,100 @@
+"""Which addresses may be called: rules for the text of an address, and for what its name resolves to. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from manifest_auth.runtime.settings import PrivateTargets, is_loopback_host
+
+MAX_LENGTH = 2048
+_ADDRESS = re.compile(r"[!-~]+\Z")  # RFC 3986 knows printable ASCII only
+_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.(?!-)[A-Za-z0-9_-]{1,63})*\.?\Z")
+_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+_TEREDO_AND_KIN = ipaddress.ip_network("2001::/23")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Target(NamedTuple):
+    """An address in its parts, read once: nothing later parses the text again and perhaps otherwise."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str  # with the query
+
+    @property
+    def authority(self) -> str:
+        """What the ``Host`` header says."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+_PORTS = {"https": 443, "http": 80}
+
+
+def split(url: str) -> Target:
+    """The parts of an address that may be called. Raises ValueError with a sentence for whoever configured it."""
+    if len(url) > MAX_LENGTH or not _ADDRESS.match(url) or "\\" in url:
+        raise ValueError("must be an address in plain ASCII without spaces; write an international host as xn--…")
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS:
+        raise ValueError("must begin with https://")
+    if "@" in parts.netloc:
+        raise ValueError("must not contain a user name or password")
+    if "#" in url:
+        raise ValueError("must not contain #")
+    host = parts.hostname or ""  # lower case, without brackets
+    if not _NAME.match(host) and not _is_ipv6(parts.netloc, host):
+        raise ValueError("must name a host")
+    port = parts.port or _PORTS[parts.scheme]  # ValueError beyond 65535
+    if parts.scheme == "http" and not is_loopback_host(host):
+        raise ValueError("must begin with https://; http is for loopback addresses only")
+    return Target(parts.scheme, host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+
+def _is_ipv6(netloc: str, host: str) -> bool:
+    try:
+        return netloc.startswith("[") and ipaddress.ip_address(host).version == 6 and "%" not in host
+    except ValueError:
+        return False
+
+
+def refusal(host: str, address: str, private: PrivateTargets) -> str:
+    """Why ``address``, which ``host`` resolved to, may not be called; empty when it may."""
+    ip = _plain(ipaddress.ip_address(address.partition("%")[0]))
+    if is_loopback_host(host) and not ip.is_loopback:  # or http would leave this machine
+        return f"{host} is {ip}, which is not this machine"
+    if ip.is_unspecified or ip.is_multicast or (ip.version == 4 and ip.is_reserved):
+        return f"{ip} is no address of a server"
+    if not _is_public(ip) and not private.allow(host, ip):
+        return f"{ip} is not a public address, and MANIFEST_OUTGOING_PRIVATE does not allow it"
+    return ""
+
+
+def literal_refusal(host: str, private: PrivateTargets) -> str:
+    """What can be said of a host before it is looked up: of an IP address, and of this machine. Empty: nothing bad."""
+    try:
+        return refusal(host, host, private)
+    except ValueError:
+        return refusal(host, "127.0.0.1", private) if is_loopback_host(host) else ""
+
+
+def _plain(ip: IpAddress) -> IpAddress:
+    """The IPv4 address that an IPv6 one stands for, where it does: mapped, NAT64 (RFC 6052), 6to4 (RFC 3056)."""
+    if ip.version == 4:
+        return ip
+    if ip in _NAT64:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour or ip
+
+
+def _is_public(ip: IpAddress) -> bool:
+    """RFC 6890's registries, and for IPv6 only what is given out to networks."""
+    if ip.version == 4:
+        return ip.is_global
+    return ip in _GLOBAL_UNICAST and ip.is_global and ip not in _TEREDO_AND_KIN

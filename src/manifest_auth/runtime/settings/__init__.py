@@ -1,0 +1,43 @@
+"""The settings of a process: each with its default, its bounds and its sentence, and how they are read.
+
+Never changes after the start, and never opens the store.
+"""
+
+from manifest_auth.runtime.settings.addresses import UNKNOWN, Network, is_listed, networks_of, plain_address
+from manifest_auth.runtime.settings.loading import admin_networks, check_listener, load, proxy_networks
+from manifest_auth.runtime.settings.name_servers import dns_servers
+from manifest_auth.runtime.settings.private_targets import PrivateTargets
+from manifest_auth.runtime.settings.values import (
+    DAY,
+    HOUR,
+    MAX_FILE,
+    MINUTE,
+    Secret,
+    Settings,
+    SettingsError,
+    variable,
+)
+from manifest_auth.text.hosts import is_loopback_host
+
+__all__ = [
+    "DAY",
+    "HOUR",
+    "MAX_FILE",
+    "MINUTE",
+    "UNKNOWN",
+    "Network",
+    "PrivateTargets",
+    "Secret",
+    "Settings",
+    "SettingsError",
+    "admin_networks",
+    "check_listener",
+    "dns_servers",
+    "is_listed",
+    "is_loopback_host",
+    "load",
+    "networks_of",
+    "plain_address",
+    "proxy_networks",
+    "variable",
+]

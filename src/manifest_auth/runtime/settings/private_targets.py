@@ -1,0 +1,42 @@
+"""Which providers at addresses that are not public may be called: all, none, or those of a list."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from manifest_auth.runtime.settings.addresses import Address, Network, networks_of
+
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.(?!-)[a-z0-9_-]{1,63})*\Z")
+_NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)\Z")  # a last label like this is read as an address by some
+_WORDS = frozenset({"auto", "on", "off", "yes", "no", "true", "false"})
+
+
+class PrivateTargets(NamedTuple):
+    """``hosts``: names as they stand in a provider's addresses, wherever they lead."""
+
+    everywhere: bool
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[Network, ...] = ()
+
+    def allow(self, host: str, address: Address) -> bool:
+        """Whether that address, which ``host`` leads to and which is not public, may be called."""
+        if self.everywhere or host.removesuffix(".") in self.hosts:
+            return True
+        return any(address in network for network in self.networks)
+
+
+def listed(text: str) -> PrivateTargets:
+    """The hosts and networks of a list that is comma separated. Raises ValueError with a line for the operator."""
+    hosts: set[str] = set()
+    networks: list[Network] = []
+    for part in filter(None, (part.strip().lower() for part in text.split(","))):
+        try:
+            networks += networks_of(part)
+        except ValueError:
+            if part in _WORDS or not _NAME.match(part) or _NUMBER.match(part.rpartition(".")[2]):
+                raise ValueError(f"{part} is neither auto, on nor off, nor a host or network of a list") from None
+            hosts.add(part)
+    if not hosts and not networks:
+        raise ValueError("must be auto, on, off, or a list of hosts and networks")
+    return PrivateTargets(False, frozenset(hosts), tuple(networks))

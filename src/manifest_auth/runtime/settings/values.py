@@ -1,0 +1,270 @@
+"""Every knob with its default, its bounds and its sentence; ``docs/settings.md`` is generated from this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from manifest_auth.runtime.settings.private_targets import PrivateTargets, listed
+from manifest_auth.text.hosts import is_loopback_host
+
+PREFIX = "MANIFEST_"
+MINUTE, HOUR, DAY = 60, 3600, 86400
+MAX_FILE = 1024 * 1024 * 1024  # bytes
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the text is one line for the operator."""
+
+
+class Secret:
+    """A text that must not be printed; ``reveal()`` is the only way to its value."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+def _about(sentence: str, **bounds: Any) -> Meta:
+    return Meta(description=sentence, **bounds)
+
+
+Seconds = int
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All settings of one process. Build it with :func:`.loading.load`."""
+
+    public_url: Annotated[
+        str,
+        _about("Address under which people and programs reach this server; subdomains of it name clients."),
+    ] = "http://127.0.0.1:8080"
+    host: Annotated[str, _about("Address to listen on.")] = "127.0.0.1"
+    insecure_public_url: Annotated[
+        Literal["refused", "allowed"],
+        _about(
+            "`allowed`: the server starts although other machines reach the address to listen on and the public "
+            "address is plain http or loopback. Cookies of plain http are not `Secure`; a loopback public address "
+            "opens `/metrics` and GraphQL introspection to everyone who reaches the listener."
+        ),
+    ] = "refused"
+    port: Annotated[int, _about("Port to listen on.", ge=0, le=65535)] = 8080
+    workers: Annotated[int, _about("Number of web processes.", ge=1, le=64)] = 1
+    data_dir: Annotated[str, _about("Folder of the SQLite store and the secret key.")] = "./data"
+    database_url: Annotated[
+        str, _about("`sqlite:///FILE` or `postgresql://…`. Empty: `manifest-auth.db` in the data folder.")
+    ] = ""
+    database_pool: Annotated[int, _about("PostgreSQL connections of each process.", ge=2, le=200)] = 8
+    secret_key: Annotated[
+        Secret | None,
+        _about(
+            "Encrypts secrets at rest; 32 random bytes as 64 hexadecimal digits or base64. Older keys may "
+            "follow, after commas: the first one seals, each opens what it sealed. "
+            "SQLite: made and kept in the data folder when absent. PostgreSQL: required."
+        ),
+    ] = None
+    deployment: Annotated[
+        Literal["hosted", "on-premise"], _about("`on-premise` asks for a licence; `hosted` does not.")
+    ] = "hosted"
+    license_public_key: Annotated[
+        str, _about("Ed25519 public key that on-premise licences are checked with, 32 bytes in base64.")
+    ] = ""
+    access_token_ttl: Annotated[Seconds, _about("Life of an access token, seconds.", ge=1, le=30 * DAY)] = 24 * HOUR
+    refresh_token_ttl: Annotated[Seconds, _about("Life of a refresh token, seconds.", ge=2, le=400 * DAY)] = 30 * DAY
+    session_idle_ttl: Annotated[
+        Seconds, _about("A session cookie dies after so many seconds without use.", ge=2, le=400 * DAY)
+    ] = 7 * DAY
+    session_max_ttl: Annotated[
+        Seconds, _about("A session dies after so many seconds, whatever its use.", ge=2, le=400 * DAY)
+    ] = 30 * DAY
+    refresh_grace: Annotated[
+        Seconds, _about("For so many seconds a replaced refresh token is answered again.", ge=0, le=300)
+    ] = 10
+    admin_session_ttl: Annotated[Seconds, _about("A system admin's session dies after so many seconds.", ge=60)] = (
+        12 * HOUR
+    )
+    admin_access_token_ttl: Annotated[
+        Seconds, _about("Life of a system admin's access token, seconds.", ge=1, le=DAY)
+    ] = 15 * MINUTE
+    admin_addresses: Annotated[
+        str,
+        _about(
+            "Addresses or networks, comma separated, from which `/api/admin` can be reached; to all others it is "
+            "`NOT_FOUND`. Empty: everywhere. What system admins settle can only narrow it."
+        ),
+    ] = ""
+    client_deletion_days: Annotated[
+        int, _about("A deleted client can be taken back for so many days; then it goes for good.", ge=0, le=3650)
+    ] = 30
+    client_deletion_audit: Annotated[
+        Literal["delete", "keep"], _about("Whether the audit trail of a client goes with it, or stays.")
+    ] = "delete"
+    token_algorithm: Annotated[
+        Literal["HS256", "ES256"],
+        _about("Signs users' access tokens; ES256 publishes its keys at `/.well-known/jwks.json`."),
+    ] = "HS256"
+    token_issuer: Annotated[str, _about("`iss` of access tokens. Empty: the public address.")] = ""
+    argon2_memory: Annotated[int, _about("Argon2id memory, KiB.", ge=8, le=4 * 1024 * 1024)] = 19456
+    argon2_passes: Annotated[int, _about("Argon2id passes.", ge=1, le=100)] = 2
+    argon2_lanes: Annotated[int, _about("Argon2id lanes.", ge=1, le=16)] = 1
+    hash_workers: Annotated[
+        int,
+        _about(
+            "Password hashes computed at once in each web process. 0: the cores, shared among the processes.",
+            ge=0,
+            le=64,
+        ),
+    ] = 0
+    hash_queue: Annotated[
+        int, _about("Hashes that may wait; beyond that sign-ins are answered `OVERLOADED`.", ge=1, le=10000)
+    ] = 64
+    trusted_proxies: Annotated[
+        str, _about("Addresses or networks, comma separated, whose `X-Forwarded-For` is believed.")
+    ] = ""
+    rate_limits: Annotated[
+        Literal["on", "off"], _about("`off` only for benchmarks, and only on a loopback address.")
+    ] = "on"
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _about("Least level that is logged.")] = "info"
+    log_requests: Annotated[
+        Literal["all", "changes", "none"],
+        _about("Which requests are logged: all, all but successful reads, or none (refusals are always)."),
+    ] = "changes"
+    audit_days: Annotated[
+        int, _about("Audit events are kept for so many days; the chain stays provable. 0: for ever.", ge=0, le=36500)
+    ] = 0
+    metrics_token: Annotated[Secret | None, _about("Bearer token that opens `/metrics`.")] = None
+    metrics_listen: Annotated[str, _about("`HOST:PORT` of a listener of its own for `/metrics`.")] = ""
+    introspection: Annotated[
+        Literal["auto", "on", "off"], _about("GraphQL introspection; `auto` is on for a loopback public address.")
+    ] = "auto"
+    microsoft_cloud: Annotated[
+        Literal["global", "us-gov", "us-dod", "china", "custom"],
+        _about("Microsoft cloud of providers that name none: login, Graph and Dataverse hosts together."),
+    ] = "global"
+    microsoft_custom_cloud: Annotated[
+        str,
+        _about(
+            "Addresses of the cloud `custom`: `login=URL graph=URL dataverse=URL`, and `issuer=URL sts=URL` where the "
+            "issuers in tokens are not below login."
+        ),
+    ] = ""
+    microsoft_app_id: Annotated[
+        str,
+        _about(
+            "Client id of one multi-tenant application of the operator's, which administrators of Microsoft "
+            "directories sign in to when a client proves its directory. Empty: each client's own application is used.",
+            pattern=r"^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$",
+        ),
+    ] = ""
+    microsoft_app_secret: Annotated[Secret | None, _about("Client secret of that application.")] = None
+    demo_password: Annotated[Secret | None, _about("One password for all demo accounts of `serve --demo`.")] = None
+    outgoing_private: Annotated[
+        str,
+        _about(
+            "Whether identity providers at private, link-local or loopback addresses may be called: `on`, `off`, or a "
+            "list of hosts and networks like `idp.corp.example, 10.1.0.0/16`; `auto`: on premise, and while the public "
+            "address is loopback."
+        ),
+    ] = "auto"
+    provider_timeout: Annotated[
+        float, _about("All calls to identity providers of one sign-in get so many seconds together.", ge=0.5, le=30)
+    ] = 2.5
+    smtp_url: Annotated[
+        Secret | None,
+        _about(
+            "Mail server: `smtp://USER:PASSWORD@HOST:587` (STARTTLS) or `smtps://…`. "
+            "Without it one-time links are shown to whoever asked for them."
+        ),
+    ] = None
+    mail_from: Annotated[str, _about("In whose name mail is sent: an address, or `NAME <ADDRESS>`.")] = ""
+    operator_email: Annotated[
+        str, _about("Address of those who run the installation, for e-mails that only they can act on.")
+    ] = ""
+    domain_proof: Annotated[
+        Literal["dns", "vouch"],
+        _about(
+            "How a client's claim on an e-mail domain is proved: by a DNS record or by an operator who vouches; "
+            "`vouch`: by vouching alone, and no DNS query is ever sent."
+        ),
+    ] = "dns"
+    dns_servers: Annotated[
+        str,
+        _about(
+            "Name servers for domain records, comma separated, `ADDRESS` or `ADDRESS:PORT`, asked over TCP; all "
+            "of them must agree. They should validate DNSSEC. Empty: those of the operating system."
+        ),
+    ] = ""
+    files: Annotated[
+        str,
+        _about(
+            "Where uploaded files are kept: a folder that all nodes see, or `s3://BUCKET/PREFIX` of an S3-compatible "
+            "service. Empty: `files` in the data folder."
+        ),
+    ] = ""
+    files_endpoint: Annotated[str, _about("Address of an S3-compatible service; empty: Amazon's.")] = ""
+    files_region: Annotated[str, _about("Region of the bucket.")] = ""
+    files_access_key: Annotated[str, _about("Access key of the bucket; empty: where boto3 finds one.")] = ""
+    files_secret_key: Annotated[Secret | None, _about("Secret of the access key.")] = None
+    file_limit: Annotated[int, _about("Bytes that an uploaded file may have.", ge=1024, le=MAX_FILE)] = 20 * 1024 * 1024
+    upload_quota: Annotated[
+        int, _about("Bytes that the uploaded files of one client may have together.", ge=1024, le=2**60)
+    ] = 10 * 1024 * 1024 * 1024
+    shutdown_grace: Annotated[
+        Seconds, _about("On SIGTERM, requests under way get so many seconds to end.", ge=1, le=600)
+    ] = 20
+
+    @property
+    def issuer(self) -> str:
+        return self.token_issuer or self.public_url.rstrip("/")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the public address is this machine only."""
+        return is_loopback_host(urlsplit(self.public_url).hostname or "")
+
+    @property
+    def secure_cookies(self) -> bool:
+        return self.public_url[:7].lower() != "http://"
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{Path(self.data_dir) / 'manifest-auth.db'}"
+
+    @property
+    def on_postgres(self) -> bool:
+        return self.database.startswith("postgresql")
+
+    @property
+    def introspects(self) -> bool:
+        return self.introspection == "on" or (self.introspection == "auto" and self.is_loopback)
+
+    @property
+    def private_targets(self) -> PrivateTargets:
+        """Which providers at addresses that are not public may be called. Where anyone can be a tenant, tenants name
+        the providers, and must not reach the network that this server stands in. Raises ValueError."""
+        if self.outgoing_private == "auto":
+            return PrivateTargets(self.deployment == "on-premise" or self.is_loopback)
+        if self.outgoing_private in ("on", "off"):
+            return PrivateTargets(self.outgoing_private == "on")
+        return listed(self.outgoing_private)
+
+
+def variable(field: str) -> str:
+    """Name of the environment variable of a setting."""
+    return PREFIX + field.upper()

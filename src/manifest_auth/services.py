@@ -1,0 +1,102 @@
+"""The services of a process, and a request that carries them. Named by ``sign_in`` and what stands above it, by nothing
+below: the domain's other packages take the few things that they use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from structlog.typing import FilteringBoundLogger
+
+from manifest_auth.accounts import AccountTools
+from manifest_auth.accounts.admins import AdminRange
+from manifest_auth.audit.refusals import Refusals
+from manifest_auth.context import ANONYMOUS, Caller, Request
+from manifest_auth.licence import Gate
+from manifest_auth.mail_queue import MailQueue
+from manifest_auth.protocols.microsoft import Microsoft
+from manifest_auth.protocols.oidc import Client as OidcClient
+from manifest_auth.runtime.bounded_thread import BoundedThread
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.files import Keeper
+from manifest_auth.runtime.hashing import Hasher
+from manifest_auth.runtime.mail import Mail
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.sealing import Sealer
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.sessions import Principal, Principals
+from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
+from manifest_auth.store import Store, TenantStore
+from manifest_auth.tenants.claims import DomainRecords
+from manifest_auth.throttle import AnonymousLimits, Throttle
+
+ExternalKey = tuple[bytes, str | None]
+
+
+class EntraBearers(Protocol):
+    """Judges Microsoft's access tokens, and remembers its verdicts (:mod:`.sign_in.providers.entra_bearer`)."""
+
+    def key_of(self, ctx: RequestContext, token: str, named: str | None) -> ExternalKey | None: ...
+
+    async def principal(self, ctx: RequestContext, token: str, key: ExternalKey) -> Principal: ...
+
+    def end_of(self, session_id: str) -> int: ...
+
+
+@dataclass(slots=True)
+class Services:
+    """What lives as long as the process. Built once, in ``app.py``."""
+
+    settings: Settings
+    clock: Clock
+    random: Random
+    log: FilteringBoundLogger
+    metrics: Metrics
+    store: Store
+    sealer: Sealer
+    hasher: Hasher
+    keys: KeyRing
+    tokens: TokenTools
+    verified: VerifiedTokens
+    principals: Principals
+    admin_range: AdminRange
+    licence: Gate
+    outgoing: Outgoing
+    oidc: OidcClient
+    microsoft: Microsoft
+    entra: EntraBearers
+    saml_thread: BoundedThread
+    files: Keeper
+    mail: Mail
+    mail_queue: MailQueue
+    throttle: Throttle
+    anonymous_limits: AnonymousLimits
+    account_tools: AccountTools
+    domain_records: DomainRecords
+    refusals: Refusals
+    started_at: int  # when this process built it
+
+
+class RequestContext(Request):
+    """One request, with the services to answer it.
+
+    ``renewed_cookie``: the session cookie whose idle time this request begins anew; ``license_warning``: what the
+    answer says of the licence; ``loaded``: what GraphQL has read for this request.
+    """
+
+    __slots__ = ("license_warning", "loaded", "renewed_cookie", "services")
+
+    def __init__(
+        self, services: Services, request_id: str, address: str, user_agent: str, caller: Caller = ANONYMOUS
+    ) -> None:
+        super().__init__(services.clock, request_id, address, user_agent, caller)
+        self.services = services
+        self.renewed_cookie = ""
+        self.license_warning = ""
+        self.loaded: dict[Any, Any] = {}
+
+    @property
+    def store(self) -> TenantStore:
+        """The store, bound to the tenant of the signed-in user."""
+        return self.services.store.of(self.user.tenant_id)

@@ -1,0 +1,140 @@
+"""Callers with a token that another system issued: no session of ours, but the same look at user, client and state.
+
+They are read as a :class:`Principal` whose session id is made of a hash of what the token says, so that one memory and
+one set of announcements serves all callers. Owns ``refused_tokens``: the tokens that were signed out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal, null, or_, select
+
+from manifest_auth.permissions import Role
+from manifest_auth.sessions.principal import Principal
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing, upsert
+from manifest_auth.store.tables import directory_claims, identities, providers, refused_tokens, tenants, users
+
+_D, _I, _P, _R, _T, _U = directory_claims.c, identities.c, providers.c, refused_tokens.c, tenants.c, users.c
+
+
+_APART = 1_000_003
+
+
+class Foreign(NamedTuple):
+    """Whose token it was found to be. ``key``: in place of a session id. ``claims``: what :func:`claims_stamp` said of
+    its directory; None where the request named the client, which is judged alone. Times in milliseconds."""
+
+    key: str
+    method: str
+    identity_id: int
+    provider_changed_at: int
+    judged_at: int
+    until: int
+    claims: int | None
+
+
+class _Refused(NamedTuple):
+    refused_at: int
+
+
+def _text(name: str) -> Any:
+    return cast(bindparam(name), Text)
+
+
+class _Stamp(NamedTuple):
+    stamp: int
+
+
+def _stamp(directory: Any) -> Any:
+    """Another number whenever a claim on the directory begins or stops to count."""
+    counting = (_D.directory == directory, _D.state == "proved")
+    each = _D.proved_at + _D.tenant_id * _APART  # of two that change places in one millisecond, too
+    return select(cast(func.coalesce(func.sum(each), 0), BigInteger)).where(*counting)
+
+
+_CLAIMS = crossing(
+    _stamp(bindparam("directory")),
+    _Stamp,
+    because="a bearer token that names no client is anybody's whose claim on its directory counts",
+)
+_REFUSED = select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery()
+_SELECT: Any = (
+    select(
+        _text("key").label("session_id"),
+        _U.tenant_id,
+        _U.id,
+        _text("method").label("method"),
+        cast(bindparam("judged_at"), BigInteger).label("created_at"),
+        cast(bindparam("until"), BigInteger).label("ends_at"),
+        _REFUSED.label("ended_at"),
+        literal("").label("cookie_hash"),
+        literal(0).label("cookie_seen_at"),
+        literal("").label("refresh_current"),
+        null().label("refresh_previous"),
+        literal(0).label("refresh_changed_at"),
+        _U.email,
+        _U.first_name,
+        _U.last_name,
+        _U.title,
+        _U.roles,
+        _U.deactivated_at,
+        _T.identifier,
+        _T.name,
+        _T.settings,
+        _T.suspended_at,
+        null().label("keys"),  # of ours, which sign nothing of others
+        _stamp(_P.issuer).scalar_subquery().label("claims"),
+    )
+    .select_from(
+        identities.join(users, _U.id == _I.user_id)
+        .join(providers, _P.id == _I.provider_id)
+        .join(tenants, _T.id == _I.tenant_id)
+    )
+    .where(
+        _I.id == bindparam("identity_id"),
+        _P.changed_at == bindparam("provider_changed_at"),
+        _P.disabled_at.is_(None),
+        # No session can be ended when somebody becomes an Admin (docs/decisions/0018-providers-and-rank.md).
+        or_(_P.reaches_admins != 0, _U.roles.bitwise_and(Role.ADMIN.bit) == 0),
+    )
+)
+BY_FOREIGN = crossing(
+    _SELECT,
+    Principal,
+    because="the token names the identity that it was found to be, and the identity the tenant",
+)
+_REFUSE = bound(
+    upsert(refused_tokens)
+    .values({name: bindparam(name) for name in ("key", "refused_at", "expires_at")})
+    .on_conflict_do_nothing(index_elements=["key"])
+)
+
+
+_IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), _Refused)
+
+
+def claims_stamp(unit: SystemUnit, directory: str) -> int:
+    """What tells whether the claims on a directory that count are still the same ones."""
+    found = unit.first(_CLAIMS, directory=directory)
+    return found.stamp if found else 0
+
+
+def foreign_key(method: str, tenant_id: int, token: str) -> str:
+    """What stands in place of a session id: made of the payload alone, which is signed as it stands and which no two
+    tokens share. A header or a signature may be written in another way by whoever signed the token out. And of the
+    tenant: one token may be good at several, and is another caller at each."""
+    payload = token.split(".")[1]
+    return f"{method}:{hashlib.sha256(f'{tenant_id}:{payload}'.encode()).hexdigest()}"
+
+
+def is_refused(unit: TenantUnit, key: str) -> bool:
+    """Whether the token was signed out."""
+    return unit.first(_IS_REFUSED, key=key) is not None
+
+
+def refuse_foreign(unit: TenantUnit, key: str, now: int, until: int) -> bool:
+    """Signs a token out on every node; ``until``: when it ends by itself, milliseconds. False when it was already."""
+    unit.announce("session", key)
+    return unit.change(_REFUSE, key=key, refused_at=now, expires_at=until) == 1

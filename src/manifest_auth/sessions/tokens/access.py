@@ -1,0 +1,195 @@
+"""Access tokens: JWTs that point at a session (RFC 7519, RFC 8725). Everything else is read from the session's row.
+
+The header is a constant of the key, so a token whose header differs by one byte is refused before anything is computed:
+``alg``, ``kid``, ``jku``, ``crit`` and the rest are never obeyed. A token that was verified once is remembered until it
+ends, which saves the signature but not the look at its session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import json
+import re
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from manifest_auth.errors import InvalidToken, TokenExpired
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.sessions.tokens.keys import Key, KeyRing, Purpose
+from manifest_auth.text import strict_json
+from manifest_auth.text.base64url import decode, encode
+
+MAX_LENGTH = 8192
+SKEW_S = 60
+MOST = 20_000
+AUDIENCE = {Purpose.ACCESS: "manifest-api", Purpose.ADMIN_ACCESS: "manifest-admin"}
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """The claims of our own tokens; all are required and typed strictly. A system admin's has no ``client``. None
+    that we sign has an ``nbf``; one that has it is held to it."""
+
+    iss: str
+    aud: str
+    sub: str
+    id: int
+    sid: str
+    jti: str
+    iat: int
+    exp: int
+    client: str = ""
+    nbf: int = 0
+
+
+class Verified(NamedTuple):
+    """What others need of a genuine token."""
+
+    session_id: str
+    subject_id: int
+    client: str
+    exp: int  # seconds, as in the claim
+
+
+def header_of(algorithm: str, key_id: str) -> dict[str, str]:
+    """``{"alg":"HS256","typ":"JWT"}`` exactly (contract, section 3); ES256 adds ``kid``."""
+    if algorithm == "HS256":
+        return {"alg": algorithm, "typ": "JWT"}
+    return {"alg": algorithm, "kid": key_id, "typ": "JWT"}
+
+
+@lru_cache(maxsize=64)
+def _encoded_header(algorithm: str, key_id: str) -> str:
+    return encode(json.dumps(header_of(algorithm, key_id), separators=(",", ":")).encode())
+
+
+def mint(ring: KeyRing, issuer: str, purpose: Purpose, claims: dict[str, Any]) -> str:
+    """A signed token; ``iss`` and ``aud`` are added to the claims."""
+    key = ring.signing(purpose)
+    full = {"iss": issuer, "aud": AUDIENCE[purpose], **claims}
+    if key.algorithm == "HS256":  # RFC 7515, section 5.1, and a quarter of what the library needs for it
+        signed = f"{_encoded_header('HS256', key.id)}.{encode(orjson.dumps(full))}"
+        return f"{signed}.{_hs256(key.raw, signed)}"
+    from joserfc import jws  # see _is_signed_by
+
+    # joserfc.jwt would put `typ` first; the contract fixes the header to the byte.
+    header = header_of(key.algorithm, key.id)
+    return jws.serialize_compact(header, orjson.dumps(full), key.jose, algorithms=[key.algorithm])
+
+
+@lru_cache(maxsize=16)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
+
+
+def _hs256(key: bytes, signed: str) -> str:
+    state = _keyed(key).copy()  # setting the key up costs more than the message
+    state.update(signed.encode())
+    return encode(state.digest())
+
+
+def _is_signed_by(key: Key, token: str) -> bool:
+    """Whether the signature is the key's, in the one spelling that it has. The header is the key's own already."""
+    signed, _, signature = token.rpartition(".")
+    if key.algorithm == "HS256":  # RFC 7518, section 3.2
+        return hmac.compare_digest(signature, _hs256(key.raw, signed))
+    # Loaded where ES256 is used: the library and the certificates it reads take two megabytes and slow each start.
+    from joserfc import jws
+    from joserfc.errors import JoseError
+
+    try:
+        jws.deserialize_compact(token, key.jose, algorithms=[key.algorithm])
+    except (JoseError, ValueError):
+        return False
+    return True
+
+
+class _Known(NamedTuple):
+    """By token. Two members, and no dictionary by purpose: to hash a member of an enumeration is a call of its own."""
+
+    access: dict[str, Verified]
+    admin: dict[str, Verified]
+
+
+class VerifiedTokens:
+    """The only verifier of our own access tokens, with its memory."""
+
+    def __init__(self, ring: KeyRing, issuer: str, metrics: Metrics) -> None:
+        self._ring, self._issuer = ring, issuer
+        self._hit, self._miss = metrics.cache("access_tokens", "hit"), metrics.cache("access_tokens", "miss")
+        self._known = _Known({}, {})
+        self._generation = ring.generation
+
+    def knows(self, token: str) -> bool:
+        """Whether a user's access token was verified before."""
+        return token in self._known.access
+
+    async def verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
+        """Raises InvalidToken, and TokenExpired once the signature was found good."""
+        if self._ring.is_stale:
+            await self._ring.refresh()
+        if self._generation != self._ring.generation:
+            self._known = _Known({}, {})
+            self._generation = self._ring.generation
+        known = self._known.access if purpose is Purpose.ACCESS else self._known.admin
+        found = known.get(token)
+        if found is not None:
+            self._hit.inc()
+        else:
+            self._miss.inc()
+            found = await self._verify(purpose, token, now_ms)
+            while len(known) >= MOST:
+                del known[next(iter(known))]
+            known[token] = found
+        if found.exp * 1000 <= now_ms:
+            known.pop(token, None)
+            raise TokenExpired(reason="access token")
+        return found
+
+    def signed_for(self, purpose: Purpose, token: str, now_ms: int) -> Verified | None:
+        """What a token says that was shown for another purpose and refused, if it is one of ours for this purpose."""
+        payload = self._signed_by_us(purpose, token) if len(token) <= MAX_LENGTH and _COMPACT.match(token) else None
+        with contextlib.suppress(InvalidToken):
+            found = None if payload is None else self._claims(purpose, payload, now_ms)
+            return found if found is not None and found.exp * 1000 > now_ms else None
+        return None
+
+    async def _verify(self, purpose: Purpose, token: str, now_ms: int) -> Verified:
+        if len(token) > MAX_LENGTH or not _COMPACT.match(token):
+            raise InvalidToken(reason="access token: shape")
+        payload = self._signed_by_us(purpose, token)
+        if payload is None and await self._ring.refresh():
+            payload = self._signed_by_us(purpose, token)
+        if payload is None:
+            raise InvalidToken(reason="access token: signature")
+        return self._claims(purpose, payload, now_ms)
+
+    def _signed_by_us(self, purpose: Purpose, token: str) -> bytes | None:
+        header, payload, _ = token.split(".")
+        for key in self._ring.verifying(purpose):
+            if header == _encoded_header(key.algorithm, key.id) and _is_signed_by(key, token):
+                with contextlib.suppress(ValueError):
+                    return decode(payload)
+        return None
+
+    def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:
+        try:
+            claims = msgspec.convert(strict_json.read(payload), Claims, strict=True)
+        except (ValueError, msgspec.MsgspecError) as error:
+            raise InvalidToken(reason=f"access token: claims: {error}") from None
+        sane = (
+            claims.iss == self._issuer
+            and claims.aud == AUDIENCE[purpose]
+            and claims.sub == str(claims.id)
+            and bool(claims.client) == (purpose is Purpose.ACCESS)
+            and 0 <= claims.iat * 1000 <= now_ms + SKEW_S * 1000
+            and 0 <= claims.nbf * 1000 <= now_ms + SKEW_S * 1000
+            and claims.exp > claims.iat
+        )
+        if not sane:
+            raise InvalidToken(reason="access token: issuer, audience, subject or times")
+        return Verified(claims.sid, claims.id, claims.client, claims.exp)

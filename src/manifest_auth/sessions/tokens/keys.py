@@ -1,0 +1,280 @@
+"""Signing keys: kept sealed in the store, one purpose and one algorithm each, rotated without signing anyone out.
+
+A key signs until it is retired and verifies until what it signed has expired. Whenever the keys change, so does their
+stamp, in the same transaction. A request reads it with the session that its token names, and everything else asks
+:meth:`KeyRing.look` first, so no process goes by keys from before, whether changes are announced to it or not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+
+from manifest_auth import audit
+from manifest_auth.audit import Event, Origin
+from manifest_auth.runtime.clock import Clock, Random
+from manifest_auth.runtime.sealing import Sealer
+from manifest_auth.runtime.settings import Settings
+from manifest_auth.store import Announcement, Store, SystemUnit, installation_values, unowned
+from manifest_auth.store.tables import sealed_for, signing_keys
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey  # loaded where ES256 is used; HS256, the usual way, does without
+
+
+class Purpose(enum.Enum):
+    """Tokens of one purpose are good for nothing else: each has keys of its own."""
+
+    ACCESS = "access"
+    REFRESH = "refresh"
+    ADMIN_ACCESS = "admin-access"
+    ADMIN_REFRESH = "admin-refresh"
+
+
+class KeyRow(NamedTuple):
+    id: str
+    purpose: str
+    algorithm: str
+    secret: bytes
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+
+class Key(NamedTuple):
+    """A key that can be used. HS256: ``raw``, for JWTs and codes of our own. ES256: ``jose``, for JWTs."""
+
+    id: str
+    purpose: Purpose
+    algorithm: str
+    jose: ECKey | None
+    raw: bytes
+    created_at: int
+    retired_at: int | None
+    expires_at: int | None
+
+
+class _Seen(NamedTuple):
+    """All keys, and their stamp, of one moment."""
+
+    rows: list[KeyRow]
+    stamp: str
+
+
+_K = signing_keys.c
+_ALL = unowned(select(*(_K[name] for name in KeyRow._fields)).order_by(_K.created_at, _K.id), KeyRow)
+_ADD = unowned(
+    insert(signing_keys).values(
+        {name: bindparam(name) for name in ("id", "purpose", "algorithm", "secret", "created_at")}
+    )
+)
+_RETIRE = unowned(
+    update(signing_keys)
+    .where(_K.purpose == bindparam("of_purpose"), _K.retired_at.is_(None))
+    .values(retired_at=bindparam("now"), expires_at=bindparam("until"))
+)
+_EXPIRE = unowned(
+    update(signing_keys)
+    .where(_K.id == bindparam("of_id"), or_(_K.expires_at.is_(None), _K.expires_at > bindparam("now")))
+    .values(expires_at=bindparam("now"))
+)
+_LOCKED = unowned(
+    select(*(_K[name] for name in KeyRow._fields)).where(_K.id == bindparam("id")).with_for_update(), KeyRow
+)
+_SWEEP = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
+_STAMP = "keys"
+
+
+def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
+    """A key's row, locked."""
+    return unit.first(_LOCKED, id=key_id)
+
+
+def _read(unit: SystemUnit) -> _Seen:
+    return _Seen(unit.all(_ALL), installation_values.get(unit, _STAMP) or "")
+
+
+class KeyRing:
+    """The keys of this process."""
+
+    def __init__(self, store: Store, sealer: Sealer, settings: Settings, clock: Clock, random: Random) -> None:
+        self._store, self._sealer, self._settings = store, sealer, settings
+        self._clock, self._random = clock, random
+        self._keys: list[Key] = []
+        self._rows: list[KeyRow] = []
+        self._signing: dict[Purpose, Key] = {}
+        self._stale = False
+        self._version: object | None = None
+        self._reading: asyncio.Future[_Seen] | None = None
+        #: Grows whenever the keys change.
+        self.generation = 0
+        #: That of the keys that are known here.
+        self.stamp = ""
+        store.on_announcement(self._on_announcement)
+
+    async def load(self) -> None:
+        """Reads all keys, makes those that are missing. Raises CannotOpen under a wrong secret key."""
+
+        def work(unit: SystemUnit) -> _Seen:
+            installation_values.lock(unit, _STAMP)  # a second node waits for the commit and then finds the first keys
+            made: list[str] = []
+            for purpose in Purpose:
+                rows = [r for r in unit.all(_ALL) if r.purpose == purpose.value and r.retired_at is None]
+                if not any(r.algorithm == self._algorithm(purpose) for r in rows):
+                    self._rotate(unit, purpose)
+                    made.append(purpose.value)
+            if made:
+                self._changed(unit)
+                origin = Origin(self._clock.now_ms(), "system", "", "start")
+                audit.record_installation(unit, origin, Event.KEYS_MADE, purposes=made)
+            return _read(unit)
+
+        self._take(await self._store.write(work))
+
+    async def refresh(self) -> bool:
+        """Looks at the store again. True when it holds other keys than were known."""
+        before = self.generation
+        # Those who ask at the same time, with forged tokens say, share one look: not the one that is under way, which
+        # may have begun before the key that is looked for was there, but the next one.
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._store.read(_read))
+        reading = self._reading
+        try:
+            self._take(await asyncio.shield(reading))
+        finally:
+            if self._reading is reading:
+                self._reading = None
+        return self.generation != before
+
+    async def look(self) -> None:
+        """The keys are those of the store afterwards. One key read where the store cannot tell that nothing changed."""
+        version = self._store.version()
+        if version is None or version != self._version or self._stale:
+            stamp = await installation_values.look_up(self._store, _STAMP)
+            if self._stale or stamp != self.stamp:
+                await self.refresh()
+            self._version = version
+
+    def rotate(self, unit: SystemUnit, purposes: Iterable[Purpose] = Purpose) -> dict[str, dict[str, Any]]:
+        """New keys. The old ones verify until everything that they signed has expired. By purpose, for the audit trail:
+        which signed before, and which signs now."""
+        signing = [row for row in unit.all(_ALL) if row.retired_at is None]
+        changes = {}
+        for purpose in purposes:
+            before = [row.id for row in signing if row.purpose == purpose.value]
+            changes[purpose.value] = {"before": before, "after": self._rotate(unit, purpose)}
+        unit.change(_SWEEP, now=self._clock.now_ms())
+        self._changed(unit)
+        return changes
+
+    def retire(self, unit: SystemUnit, row: KeyRow, *, at_once: bool) -> bool:
+        """The key signs nothing more, and ``at_once`` verifies nothing more either; where it signed, a new one is made
+        first. False when nothing was left to do."""
+        now = self._clock.now_ms()
+        if row.retired_at is None:
+            self.rotate(unit, (Purpose(row.purpose),))
+        elif not at_once:
+            return False
+        self._changed(unit)
+        return not at_once or unit.change(_EXPIRE, of_id=row.id, now=now) == 1
+
+    def signing(self, purpose: Purpose) -> Key:
+        """The newest key of a purpose, of the algorithm that is set; of another while nodes are switched to it."""
+        found = self._signing.get(purpose)
+        if found is None:
+            usable = [key for key in reversed(self._keys) if key.purpose is purpose and key.retired_at is None]
+            algorithm = self._algorithm(purpose)
+            found = next((key for key in usable if key.algorithm == algorithm), usable[0])
+            self._signing[purpose] = found
+        return found
+
+    def verifying(self, purpose: Purpose) -> list[Key]:
+        """All keys whose signatures still count, newest first."""
+        now = self._clock.now_ms()
+        return [
+            k for k in reversed(self._keys) if k.purpose is purpose and (k.expires_at is None or k.expires_at > now)
+        ]
+
+    def published(self) -> list[dict[str, Any]]:
+        """The public halves, as a JWK set's members (RFC 7517); HS256 has none."""
+        return [
+            {**k.jose.as_dict(private=False), "kid": k.id, "use": "sig", "alg": k.algorithm}
+            for k in self.verifying(Purpose.ACCESS)
+            if k.jose is not None
+        ]
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether another node announced new keys since the last look."""
+        return self._stale
+
+    def _on_announcement(self, announcement: Announcement) -> None:
+        if announcement.kind in ("keys", "all"):
+            self._stale = True
+
+    def _algorithm(self, purpose: Purpose) -> str:
+        return self._settings.token_algorithm if purpose is Purpose.ACCESS else "HS256"
+
+    def _lifetime_ms(self, purpose: Purpose) -> int:
+        s = self._settings
+        seconds = {
+            Purpose.ACCESS: s.access_token_ttl,
+            Purpose.REFRESH: s.refresh_token_ttl,
+            Purpose.ADMIN_ACCESS: s.admin_access_token_ttl,
+            Purpose.ADMIN_REFRESH: s.admin_session_ttl,
+        }
+        return (seconds[purpose] + 120) * 1000
+
+    def _changed(self, unit: SystemUnit) -> None:
+        """Tells everybody: those who hear announcements, and those who read the stamp."""
+        installation_values.put(unit, _STAMP, self._random.text(9))
+        unit.announce("keys", "")
+
+    def _rotate(self, unit: SystemUnit, purpose: Purpose) -> str:
+        """The new key's id."""
+        now = self._clock.now_ms()
+        unit.change(_RETIRE, of_purpose=purpose.value, now=now, until=now + self._lifetime_ms(purpose))
+        key_id, algorithm = self._random.text(9), self._algorithm(purpose)
+        if algorithm == "ES256":
+            from joserfc.jwk import ECKey
+
+            made = ECKey.generate_key("P-256", private=True).as_dict(private=True)
+            secret = json.dumps(made).encode()
+        else:
+            secret = self._random.bytes(32)
+        unit.change(
+            _ADD,
+            id=key_id,
+            purpose=purpose.value,
+            algorithm=algorithm,
+            secret=self._sealer.seal(secret, sealed_for(_K.secret, id=key_id)),
+            created_at=now,
+        )
+        return key_id
+
+    def _take(self, seen: _Seen) -> None:
+        self._stale, self.stamp = False, seen.stamp
+        if seen.rows == self._rows:
+            return
+        self._rows = seen.rows
+        self.generation += 1
+        self._signing.clear()
+        self._keys = [self._open(row) for row in seen.rows]
+
+    def _open(self, row: KeyRow) -> Key:
+        raw = self._sealer.open(row.secret, sealed_for(_K.secret, id=row.id))
+        jose: ECKey | None = None
+        if row.algorithm == "ES256":
+            from joserfc.jwk import ECKey
+
+            jose = ECKey.import_key(json.loads(raw))
+        return Key(
+            row.id, Purpose(row.purpose), row.algorithm, jose, raw, row.created_at, row.retired_at, row.expires_at
+        )

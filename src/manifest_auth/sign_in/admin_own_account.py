@@ -1,0 +1,156 @@
+"""What a system admin does to the own account: a new password, a second factor. The password is asked for again, and a
+code where there is a second factor, so that a token that was copied does not take the account over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from manifest_auth import audit
+from manifest_auth.accounts import admins, password_rules
+from manifest_auth.accounts.admins import Admin, managing, second_factor
+from manifest_auth.audit import Event
+from manifest_auth.errors import Conflict, InvalidCredentials, ValidationError
+from manifest_auth.runtime.metrics import EntryPoint
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.sign_in_metrics import NO_CODE
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import PasswordRules
+from manifest_auth.throttle import throttle
+
+T = TypeVar("T")
+ENTRY_POINT: EntryPoint = "admin-own"
+
+
+class Credentials(NamedTuple):
+    """What proves again who asks."""
+
+    password: str
+    otp: str | None
+
+
+async def _proven(ctx: RequestContext, credentials: Credentials, work: Callable[[SystemUnit, Admin], T]) -> T:
+    """Runs ``work`` for the caller, once password and code were found right. Attempts are counted as at sign-in.
+
+    Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken for one who was put out meanwhile.
+    """
+    services, me = ctx.services, ctx.admin
+    services.hasher.check_room()
+    counters, subject = throttle.counters(ENTRY_POINT, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
+
+    def count(unit: SystemUnit) -> tuple[throttle.Wait | None, str]:
+        wait = ctx.services.throttle.count(unit, counters, ctx.now)
+        if wait:
+            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=ENTRY_POINT, wait_ms=wait.ms)
+        return wait, admins.get_locked(unit, me.admin_id).password_hash
+
+    wait, stored = await services.store.write(count)
+    if wait:
+        raise ctx.services.throttle.refusal(ENTRY_POINT, wait)
+    proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, stored, credentials.password)
+    if not proof.matches:
+        await services.store.write(
+            lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject)
+        )
+        raise InvalidCredentials("The password is not right")
+
+    def then(unit: SystemUnit) -> T:
+        managing.acting(unit, ctx)
+        fresh = admins.get_locked(unit, me.admin_id)
+        if fresh.password_hash != stored:
+            raise InvalidCredentials("The password was changed meanwhile", keeps_writes=False)
+        check_code(unit, ctx, fresh, credentials.otp)
+        done = work(unit, fresh)
+        throttle.succeeded(unit, counters)  # not where the work itself finds something wrong
+        return done
+
+    return await services.store.write(then)
+
+
+def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | None) -> str:
+    """With what the second factor was shown, empty where the admin has none. To be asked after the password alone.
+
+    Raises InvalidCredentials, whose details name ``otp``.
+    """
+    if not second_factor.has_one(unit, admin.id):
+        return ""
+    used = second_factor.use(unit, ctx.services.sealer, admin.id, otp or "", ctx.now)
+    if not used.how:
+        why = ("code used before" if used.replay else "wrong code") if otp else NO_CODE
+        audit.record_installation(unit, ctx, Event.SIGN_IN_FAILED, f"admin:{admin.id}", method="admin", why=why)
+        sentence = "The code is wrong, or was used before" if otp else "A code of the second factor is required"
+        raise InvalidCredentials(
+            "Invalid username or password", details=[("otp", sentence)], reason=why, replay=used.replay
+        )
+    return used.how
+
+
+async def change_password(ctx: RequestContext, credentials: Credentials, new: str) -> None:
+    """Ends the other sessions. Raises as :func:`_proven`, and ValidationError."""
+    password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
+    if new == credentials.password:
+        raise ValidationError(details=[("newPassword", "Must differ from the current one")])
+    stored = await ctx.services.hasher.hash(new)
+
+    def work(unit: SystemUnit, me: Admin) -> None:
+        managing.set_password(unit, me.id, stored)
+        ended = managing.end_all(unit, me.id, "password_changed", ctx.now, but=ctx.admin.session_id)
+        audit.record_installation(unit, ctx, Event.PASSWORD_CHANGED, f"admin:{me.id}", sessions_ended=ended)
+
+    await _proven(ctx, credentials, work)
+
+
+async def enrol(ctx: RequestContext, credentials: Credentials) -> str:
+    """A new secret that waits for its first code. Raises as :func:`_proven`, and Conflict."""
+    services = ctx.services
+
+    def work(unit: SystemUnit, me: Admin) -> str:
+        audit.record_installation(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"admin:{me.id}")
+        return second_factor.start(unit, services.sealer, services.random, me.id, ctx.now)
+
+    return await _proven(ctx, credentials, work)
+
+
+async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ...]:
+    """The recovery codes. The other sessions, which no code opened, end. A wrong code is an attempt like a wrong
+    password. Raises as :func:`_proven`, and Conflict, ValidationError."""
+    services = ctx.services
+
+    def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
+        try:
+            codes = second_factor.confirm(unit, services.sealer, services.random, me.id, otp, ctx.now)
+        except ValidationError as wrong:
+            wrong.keeps_writes = True
+            why = "wrong first code"
+            audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, f"admin:{me.id}", why=why)
+            raise
+        ended = managing.end_all(unit, me.id, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
+        audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me.id}", sessions_ended=ended)
+        return codes
+
+    return await _proven(ctx, Credentials(password, None), work)
+
+
+async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str, ...]:
+    """Ten recovery codes in place of those before. Raises as :func:`_proven`, and Conflict."""
+
+    def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
+        if not second_factor.has_one(unit, me.id):
+            raise Conflict("There is no second factor")
+        audit.record_installation(unit, ctx, Event.RECOVERY_CODES_MADE, f"admin:{me.id}")
+        return second_factor.new_codes(unit, ctx.services.random, me.id)
+
+    return await _proven(ctx, credentials, work)
+
+
+async def remove(ctx: RequestContext, credentials: Credentials) -> None:
+    """Takes the own second factor away. Raises as :func:`_proven`, and Conflict where one is required."""
+
+    def work(unit: SystemUnit, me: Admin) -> None:
+        if second_factor.is_required(unit):
+            raise Conflict("A second factor is required of every system admin")
+        if not second_factor.remove(unit, me.id):
+            raise Conflict("There is no second factor")
+        audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{me.id}")
+
+    await _proven(ctx, credentials, work)

@@ -1,0 +1,213 @@
+"""How a system admin signs in, stays signed in and signs out: the users' rules, on a plane of their own."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from manifest_auth import audit
+from manifest_auth.accounts import admins
+from manifest_auth.accounts.admins import Admin
+from manifest_auth.audit import Event
+from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, MfaRequired, Overloaded
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import tokens
+from manifest_auth.sessions.tokens import Pair, Shown
+from manifest_auth.sign_in import admin_challenge
+from manifest_auth.sign_in.admin_own_account import check_code
+from manifest_auth.sign_in.completion import Replaced
+from manifest_auth.sign_in.sign_in_metrics import counted, refresh_counted
+from manifest_auth.store import SystemUnit
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counters, Wait
+
+METHOD: Literal["admin"] = "admin"
+
+
+class SignedIn(NamedTuple):
+    admin: Admin
+    pair: Pair
+
+
+async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
+    """``otp``: a code of the second factor, where the admin has one.
+
+    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
+    """
+    return await counted(ctx, METHOD, _sign_in(ctx, username, password, otp))
+
+
+async def go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
+    """Finishes a sign-in by the challenge that it was given and a code. An attempt like any other for the throttle.
+
+    Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
+    """
+    return await counted(ctx, METHOD, _go_on(ctx, text, otp))
+
+
+async def _go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
+    shown = admin_challenge.take(ctx, text)
+    found, counters = await _counted(ctx, shown.username)
+    if found is None:
+        raise InvalidToken(reason="the challenge is over")
+
+    def work(unit: SystemUnit) -> SignedIn:
+        fresh = admins.get_locked(unit, found.id)
+        admin_challenge.check(shown, fresh)
+        return _complete(unit, ctx, counters, fresh, otp, text)
+
+    await ctx.services.keys.look()  # what is given out is signed with a key that counts
+    return await ctx.services.store.write(work)
+
+
+async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
+    """Who that is, once the attempt is counted. Raises RateLimited."""
+    services = ctx.services
+
+    def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, Wait | None]:
+        admin = admins.find(unit, username)
+        seen = admins.addresses_of(unit, admin.id) if admin else []
+        known = throttle.address_origin(ctx.address) if throttle.is_among(ctx.address, seen) else None
+        counters = throttle.counters(METHOD, username.casefold(), ctx.address, known)
+        wait = ctx.services.throttle.count(unit, counters, ctx.now)
+        if wait:
+            subject = f"admin:{admin.id}" if admin else ""
+            installation = unit.of(audit.INSTALLATION)
+            ctx.services.anonymous_limits.record(
+                installation, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms
+            )
+        return admin, counters, wait
+
+    admin, counters, wait = await services.store.write(find_and_count)
+    if wait:
+        raise ctx.services.throttle.refusal(METHOD, wait)
+    return admin, counters
+
+
+async def _sign_in(ctx: RequestContext, username: str, password: str, otp: str | None) -> SignedIn:
+    ctx.services.hasher.check_room()
+    admin, counters = await _counted(ctx, username)
+    while True:
+        try:
+            return await _prove_and_complete(ctx, counters, admin, password, otp)
+        except Replaced as replaced:
+            # While we hashed; a sign-in beside this one may have hashed the same password anew.
+            admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
+
+
+async def _prove_and_complete(
+    ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None
+) -> SignedIn:
+    services = ctx.services
+    proof = await throttle.prove(
+        ctx.services.hasher, ctx.services.store, counters, admin.password_hash if admin else None, password
+    )
+    if admin is None or not proof.matches:
+        subject = f"admin:{admin.id}" if admin else ""
+        installation = audit.INSTALLATION
+        await services.store.of(installation).write(
+            lambda unit: ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD)
+        )
+        raise InvalidCredentials("Invalid username or password")
+    found = admin
+
+    def work(unit: SystemUnit) -> SignedIn:
+        fresh = admins.get_locked(unit, found.id)
+        if fresh.password_hash != found.password_hash:
+            raise Replaced(fresh.password_hash)
+        return _complete(unit, ctx, counters, fresh, otp)
+
+    await services.keys.look()
+    signed_in = await services.store.write(work)
+    if proof.outdated:
+        await _rehash(ctx, found, password)
+    return signed_in
+
+
+def _complete(
+    unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, held: str = ""
+) -> SignedIn:
+    """For one whose password was right. ``held``: the challenge that was shown, which another one does not outlive.
+    Without a right code the attempt stays counted. Raises AccountDisabled, MfaRequired."""
+    services, subject = ctx.services, f"admin:{admin.id}"
+    if admin.disabled_at is not None:
+        audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, subject, method="admin")
+        raise AccountDisabled()
+    try:
+        factor = check_code(unit, ctx, admin, otp)
+    except InvalidCredentials as due:
+        raise MfaRequired(held or admin_challenge.give(ctx, admin), due.details, due.reason, due.replay) from None
+    throttle.succeeded(unit, counters)
+    session_id, refresh_id, ends_at = admins.open_session(
+        unit, ctx, admin.id, random=services.random, most_s=services.settings.admin_session_ttl
+    )
+    admins.signed_in(unit, admin.id, ctx.now)
+    detail = {"method": "admin", "session": session_id, "second_factor": factor}
+    audit.record_installation(unit, ctx, Event.SIGNED_IN, subject, **detail)
+    holder = tokens.Subject(session_id, admin.id, "", ends_at)
+    return SignedIn(
+        admin, tokens.pair(services.tokens, tokens.admins_kind(services.tokens), holder, refresh_id, None, ctx.now)
+    )
+
+
+async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
+    try:
+        fresh = await ctx.services.hasher.hash(password)
+    except Overloaded:
+        return  # the sign-in stands; the next one will do it
+
+    def work(unit: SystemUnit) -> None:
+        if admins.rehash(unit, admin.id, admin.password_hash, fresh):
+            audit.record_installation(unit, ctx, Event.PASSWORD_REHASHED, f"admin:{admin.id}")
+
+    await ctx.services.store.write(work)
+
+
+async def refresh(ctx: RequestContext, text: str) -> Pair:
+    """As the users' refresh. Raises InvalidToken, TokenExpired."""
+    return await refresh_counted(ctx, _refresh(ctx, text))
+
+
+async def _refresh(ctx: RequestContext, text: str) -> Pair:
+    services, now = ctx.services, ctx.now
+    kind = tokens.admins_kind(services.tokens)
+    shown = await tokens.read_refresh(services.tokens, kind, text, now)
+    session, ids = await services.store.write(lambda unit: _rotate(unit, ctx, shown, now))
+    if ids is None:
+        raise InvalidToken(reason="refresh token was replaced", replay="admin_refresh_token")
+    holder = tokens.Subject(session.session_id, session.admin_id, "", session.ends_at)
+    return tokens.pair(services.tokens, kind, holder, ids[0], ids[1], now)
+
+
+def _alive(session: admins.AdminSession | None, now: int) -> admins.AdminSession:
+    if session is None or not session.is_alive(now):
+        raise InvalidToken(reason="refresh: admin or session is not alive")
+    return session
+
+
+def _rotate(
+    unit: SystemUnit, ctx: RequestContext, shown: Shown, now: int
+) -> tuple[admins.AdminSession, tuple[str, str | None] | None]:
+    session = _alive(admins.read(unit, shown.session_id), now)
+    rotation = tokens.Rotation(
+        lambda: _alive(admins.read(unit, shown.session_id), now).chain,
+        lambda before, after: admins.advance(unit, shown.session_id, before, after, now),
+        strict=False,
+    )
+    ids = tokens.rotate(ctx.services.tokens, shown, rotation, now)
+    if ids is None:
+        admins.end(unit, shown.session_id, "refresh_token_reused", now)
+        subject = f"admin:{session.admin_id}"
+        audit.record_installation(unit, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=shown.session_id)
+    return session, ids
+
+
+async def sign_out(ctx: RequestContext) -> None:
+    """Ends the admin's session under both keys."""
+    admin = ctx.admin
+
+    def work(unit: SystemUnit) -> None:
+        if admins.end(unit, admin.session_id, "signed_out", ctx.now):
+            subject = f"admin:{admin.admin_id}"
+            audit.record_installation(unit, ctx, Event.SIGNED_OUT, subject, session=admin.session_id)
+
+    await ctx.services.store.write(work)

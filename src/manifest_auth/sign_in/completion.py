@@ -1,0 +1,117 @@
+"""The completion of every way in: look at user and client, open the session, give its keys, record it.
+
+A way in proves which user it is and hands in an :class:`Identity`; nothing else opens a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.errors import AccountDisabled
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import tokens
+from manifest_auth.sessions.tokens import Pair
+from manifest_auth.sign_in import devices
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.throttle import networks, origins, throttle
+
+
+class Identity(NamedTuple):
+    """What a method proved. ``proof``: the password hash it was proved against; it must still be the user's.
+    ``provider_id``: the provider that said so."""
+
+    method: str
+    user_id: int
+    proof: str | None = None
+    provider_id: int | None = None
+
+
+class Browser(NamedTuple):
+    """What came along with an attempt: the session's cookie, and the marker of a device that signed in before."""
+
+    cookie: str | None
+    device: str | None
+
+
+class Replaced(Exception):
+    """The stored hash is no longer the one that was proved: a new password, or the same one hashed anew."""
+
+    def __init__(self, stored: str | None) -> None:
+        super().__init__()
+        self.stored = stored
+
+
+class SignedIn(NamedTuple):
+    user: User
+    tenant: Tenant
+    pair: Pair
+    cookie: str
+    device: str | None  # a new marker to set, None when the shown one is kept
+    password_due: bool
+    session_id: str
+
+
+def complete_sign_in(
+    unit: SystemUnit, ctx: RequestContext, tenant_id: int, identity: Identity, cookie: str | None, device: str | None
+) -> SignedIn:
+    """Runs in the unit of work that makes the sign-in true. Raises AccountDisabled, Replaced."""
+    services, bound = ctx.services, unit.of(tenant_id)
+    tenant, user = check_in(unit, ctx, tenant_id, identity.user_id, identity.method, identity.proof)
+    if cookie:
+        sessions.end_shown(unit, cookie, ctx.now)
+    opened = sessions.open_session(
+        bound, ctx, user.id, identity.method, identity.provider_id, random=services.random,
+        most_s=services.settings.session_max_ttl,
+    )  # fmt: skip
+    users.signed_in(bound, user.id, ctx.now)
+    new_device = None if device and devices.is_ours(bound, ctx, device) else devices.new(ctx)
+    origins.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
+    if networks.is_somewhere(ctx.address):
+        origins.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
+    detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id}
+    if identity.provider_id is not None:
+        detail["provider"] = identity.provider_id
+    audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", **detail)
+    holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
+    pair = tokens.pair(services.tokens, tokens.users_kind(services.tokens), holder, opened.refresh_id, None, ctx.now)
+    return SignedIn(
+        user, tenant, pair, opened.cookie, new_device, _password_due(user, tenant, ctx.now), opened.session_id
+    )
+
+
+def check_in(
+    unit: SystemUnit, ctx: RequestContext, tenant_id: int, user_id: int, method: str, proof: str | None = None
+) -> tuple[Tenant, User]:
+    """Client and user of somebody who proved to be that user. Raises AccountDisabled, Replaced."""
+    bound = unit.of(tenant_id)
+    tenant = tenants.get(unit, tenant_id)
+    # Locked: a deactivation or a new password that commits first is seen, one that comes later ends the session.
+    user = users.get(bound, user_id, lock=True)
+    if proof is not None and user.password_hash != proof:
+        raise Replaced(user.password_hash)
+    if user.deactivated_at is not None or tenant.suspended_at is not None:
+        ctx.services.anonymous_limits.record(
+            bound, ctx, Event.SIGN_IN_REFUSED, f"user:{user.id}", method=method, why="disabled"
+        )
+        raise AccountDisabled()
+    return tenant, user
+
+
+async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], SignedIn]) -> SignedIn:
+    """Runs the unit of work that completes a sign-in, and logs it."""
+    await ctx.services.keys.look()  # what is given out is signed with a key that counts
+    signed_in = await ctx.services.store.write_quickly(work)
+    ctx.services.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
+                       user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip
+    return signed_in
+
+
+def _password_due(user: User, tenant: Tenant, now: int) -> bool:
+    days = tenants.settings_of(tenant.settings).password.max_age_days
+    return bool(days and user.password_changed_at is not None and now - user.password_changed_at > days * 86_400_000)

@@ -1,0 +1,176 @@
+"""Another e-mail address for a user: it takes effect when the new mailbox confirms, and the old one can undo it.
+
+The old address is told twice: when the change is asked for, and when it takes effect, then with a link that puts it
+back. So a session that was stolen for a minute does not become an account by way of "forgot password".
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.accounts import one_time_links, users, voiding
+from manifest_auth.accounts.email_change_start import Started, start
+from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.accounts.users import EmailChange, User, email_changes
+from manifest_auth.audit import Event
+from manifest_auth.errors import Conflict, Forbidden, InvalidToken, ValidationError
+from manifest_auth.mail_queue import Queued
+from manifest_auth.permissions import Role
+from manifest_auth.runtime import mail
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import current_password
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.tenants.client_hint import Whose, agrees
+from manifest_auth.text.canonical import check_email, when
+
+Kind = Literal["email", "email-undo"]
+
+
+class Found(NamedTuple):
+    """A change whose link works, now, and whose it is."""
+
+    change: EmailChange
+    kind: Kind
+    tenant: Tenant
+    user: User
+
+    @property
+    def email(self) -> str:
+        """The address that is in force once the link is used."""
+        return self.change.new_email if self.kind == "email" else self.change.old_email
+
+    @property
+    def expires_at(self) -> int:
+        return self.change.expires_at if self.kind == "email" else self.change.undo_expires_at or 0
+
+
+class Undone(NamedTuple):
+    """``resets``: whether a link to choose a new password goes to the old address."""
+
+    email: str
+    resets: bool
+
+
+async def start_own(ctx: RequestContext, email: str, password: str) -> Started:
+    """For the caller, who shows the current password. Raises ValidationError, InvalidCredentials, RateLimited,
+    Overloaded, Conflict where no mail is set up or the caller has no password."""
+    caller = ctx.user
+    check_email(email, "newEmail")
+    if not ctx.services.mail.is_set_up:
+        raise Conflict("No mail is set up here: ask those who manage your account")
+    user = await ctx.store.read(lambda unit: users.get(unit, caller.user_id))
+    if user.password_hash is None or not tenants.settings_of(caller.tenant_settings).password_sign_in:
+        raise Conflict("Your account has no password: ask those who manage it")
+    if email == user.email:
+        raise ValidationError(details=[("newEmail", "Is your address already")])
+    proved = await current_password.prove(ctx, password)
+
+    def work(unit: SystemUnit) -> Started:
+        bound = unit.of(caller.tenant_id)
+        now_user = users.get(bound, caller.user_id, lock=True)
+        proved.check_again(unit, now_user)
+        return start(bound, ctx, ctx.services.account_tools, now_user, email, own=True)
+
+    started = await ctx.services.store.write(work)
+    ctx.services.mail_queue.send_soon(ctx.request_id, *started.mails)
+    return started
+
+
+def find(
+    unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind | None = None, *, lock: bool = False
+) -> Found | None:
+    """The change that a token confirms or undoes; None where there is none, or none of that ``kind``. Raises
+    InvalidToken, always the same, for one that does not work any more. ``lock``: the user stays as it is."""
+    change = email_changes.find_anywhere(unit, token)
+    if change is None:
+        return None
+    own_kind: Kind = "email" if change.key == email_changes.key_of(token) else "email-undo"
+    if kind not in (None, own_kind):
+        return None
+    tenant, bound = tenants.get(unit, change.tenant_id), unit.of(change.tenant_id)
+    user = users.get(bound, change.user_id, lock=lock)
+    change = email_changes.get(bound, change.key)  # as of now, the user being locked
+    works = change.is_pending(ctx.now) if own_kind == "email" else change.can_be_undone(ctx.now)
+    if not works:
+        done = change.closed_at is not None or (own_kind == "email" and change.confirmed_at is not None)
+        raise InvalidToken(reason="link: used up, expired or closed", replay="one_time_link" if done else None)
+    if tenant.suspended_at is not None or user.deactivated_at is not None:
+        raise InvalidToken(reason="link: client or user is switched off")
+    is_admins = user.roles & Role.ADMIN.bit
+    if own_kind == "email" and is_admins and not voiding.is_an_admins(bound, change.started_by):
+        raise InvalidToken(reason="link: an Admin's account by now, and a User Admin asked for the address")
+    return Found(change, own_kind, tenant, user)
+
+
+def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind, named: str | None) -> Found:
+    found = find(unit, ctx, token, kind, lock=True)
+    if found is None:
+        raise InvalidToken(reason="link: unknown")
+    if not agrees(named, Whose(found.tenant.identifier, found.tenant.id)):
+        raise Forbidden(reason="X-Client-ID disagrees with the link")
+    return found
+
+
+async def confirm(ctx: RequestContext, token: str, named: str | None) -> str:
+    """The new address takes effect, and is proved; links that went to the old one close. ``named``: the
+    ``X-Client-ID``. Raises InvalidToken, Forbidden, Conflict when another account has the address by now."""
+    services = ctx.services
+
+    def work(unit: SystemUnit) -> tuple[str, Queued | None]:
+        change, _, tenant, user = _get(unit, ctx, token, "email", named)
+        bound, subject, undo = unit.of(tenant.id), f"user:{user.id}", services.random.text(24)
+        if not email_changes.confirm(bound, change, undo, ctx.now):
+            raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
+        after = users.set_email(bound, user, change.new_email, ctx.now)
+        email_changes.close_pending(bound, user.id, ctx.now)
+        one_time_links.close(bound, user.id, ctx.now)
+        told = mail.email_changed(user.email, tenant.name, one_time_links.address(services.settings.public_url, undo))
+        detail = {"before": {"email": user.email}, "after": {"email": after.email}, "started_by": change.started_by}
+        audit.record(bound, ctx, Event.EMAIL_CHANGED, subject, **detail)
+        return after.email, services.mail_queue.add(bound, told, "email_changed", subject)
+
+    email, queued = await services.store.write(work)
+    services.mail_queue.send_soon(ctx.request_id, queued)
+    return email
+
+
+async def undo(ctx: RequestContext, token: str, named: str | None) -> Undone:
+    """Puts the old address back, ends all sessions, voids the password, and closes every link and every later change.
+    Where the old address was the user's beyond doubt it gets a link to choose a new password. Raises as
+    :func:`confirm`."""
+    services = ctx.services
+
+    def work(unit: SystemUnit) -> tuple[str, Queued | None]:
+        change, _, tenant, user = _get(unit, ctx, token, "email-undo", named)
+        bound, subject = unit.of(tenant.id), f"user:{user.id}"
+        email_changes.close_since(bound, change, ctx.now)
+        one_time_links.close(bound, user.id, ctx.now)
+        after = users.set_email(bound, user, change.old_email, ctx.now)
+        users.void_password(bound, after, ctx.now)
+        ended = sessions.end_all(bound, user.id, "email_change_undone", ctx.now)
+        detail = {"before": {"email": user.email}, "after": {"email": after.email}, "sessions_ended": ended}
+        audit.record(bound, ctx, Event.EMAIL_CHANGE_UNDONE, subject, **detail)
+        return after.email, _new_password(bound, ctx, change, tenant, user)
+
+    email, queued = await services.store.write(work)
+    services.mail_queue.send_soon(ctx.request_id, queued)
+    return Undone(email, queued is not None)
+
+
+def _new_password(
+    unit: TenantUnit, ctx: RequestContext, change: EmailChange, tenant: Tenant, user: User
+) -> Queued | None:
+    """A link for a new password, where there was one and the old address was proved, or its owner asked for the change.
+    Else a mistyped address that was put right would give the account to the owner of that mailbox."""
+    services, subject = ctx.services, f"user:{user.id}"
+    is_owners = change.old_proved_at is not None or change.started_by == subject
+    by_password = user.password_hash is not None and tenants.settings_of(tenant.settings).password_sign_in
+    if not (is_owners and by_password and services.mail.is_set_up):
+        return None
+    token = services.random.text(24)
+    expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, subject, ctx.now, emailed=True)
+    audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, subject, expires=when(expires_at), by="mail")
+    told = mail.email_undone(change.old_email, tenant.name, one_time_links.address(services.settings.public_url, token))
+    return services.mail_queue.add(unit, told, Purpose.RESET.value, subject, useful_ms=expires_at - ctx.now)

@@ -1,0 +1,158 @@
+"""One-time codes for apps: what an app gets at its return address, and exchanges for tokens (contract, section 5).
+
+A code lives 60 seconds and works once. Shown a second time it ends the session that it was exchanged for: one of the
+two who showed it stole it (RFC 6749, section 4.1.2). An app that began with a PKCE challenge of its own (RFC 7636), as
+it must where its return address is of its own scheme, has to bring the verifier, so a code that another app caught on
+its way is worth nothing there. An app that brings one takes no code that was asked for without a challenge, which
+somebody else may have slipped in (RFC 9700, section 2.1.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, insert, select, update
+
+from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth.accounts import users
+from manifest_auth.audit import Event
+from manifest_auth.errors import Forbidden, SsoFailed, ValidationError
+from manifest_auth.permissions import Role
+from manifest_auth.runtime.metrics import Method
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import completion
+from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store.tables import sign_in_codes
+from manifest_auth.tenants.client_hint import Whose, agrees
+from manifest_auth.text import base64url
+
+METHOD: Method = "code"
+LIFE_MS = 60_000
+_OVER = "The code is not valid any more"
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
+
+
+class Shown(NamedTuple):
+    """What an app brings; ``named``: its ``X-Client-ID``."""
+
+    code: str
+    verifier: str
+    named: str | None
+
+
+class Code(NamedTuple):
+    key: str
+    tenant_id: int
+    provider_id: int
+    user_id: int
+    method: str
+    challenge: str
+    used_at: int | None
+    session_id: str | None
+
+
+_C = sign_in_codes.c
+_ALIVE = select(*(_C[name] for name in Code._fields)).where(
+    _C.key == bindparam("key"), _C.expires_at > bindparam("now")
+)
+_FIND = crossing(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
+_HOLD = bound(_ALIVE.with_for_update(), Code)
+_NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at")
+_ADD = bound(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
+_USE = bound(
+    update(sign_in_codes)
+    .where(_C.key == bindparam("of_key"))
+    .values(used_at=bindparam("now"), session_id=bindparam("session"))
+)
+
+
+def check_challenge(challenge: str, *, is_needed: bool) -> str:
+    """Raises ValidationError for what is no S256 challenge; empty: none is used. ``is_needed``: where the code ends at
+    an app's own scheme, which every app of the device may register (RFC 8252, section 8.1)."""
+    if is_needed and not challenge:
+        raise ValidationError(details=[("codeChallenge", "Required: an app's own address needs PKCE (S256)")])
+    if challenge and not _CHALLENGE.match(challenge):
+        raise ValidationError(details=[("codeChallenge", "Must be BASE64URL(SHA256(verifier)), 43 characters")])
+    return challenge
+
+
+def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, challenge: str) -> str:
+    """A new code; only its hash is kept."""
+    code = ctx.services.random.text(32)
+    unit.change(
+        _ADD,
+        key=_key(code),
+        provider_id=identity.provider_id,
+        user_id=identity.user_id,
+        method=identity.method,
+        challenge=challenge,
+        expires_at=ctx.now + LIFE_MS,
+    )
+    return code
+
+
+async def exchange(ctx: RequestContext, shown: Shown, browser: completion.Browser) -> completion.SignedIn:
+    """The session that the code stands for begins. Raises SsoFailed, AccountDisabled, Forbidden."""
+    exchanging = completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, shown, browser))
+    return await counted(ctx, METHOD, exchanging)
+
+
+def _exchange(unit: SystemUnit, ctx: RequestContext, shown: Shown, browser: completion.Browser) -> completion.SignedIn:
+    tenant, found = _held(unit, ctx, shown.code)
+    if found.used_at is not None:
+        if found.session_id:
+            sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
+        session_id = found.session_id or ""
+        ctx.services.anonymous_limits.record(
+            tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=session_id
+        )
+        raise SsoFailed(_OVER, reason="one-time code: shown a second time", replay="one_time_code")
+    if not agrees(shown.named, Whose(tenants.get(unit, found.tenant_id).identifier, found.tenant_id)):
+        raise Forbidden(reason="X-Client-ID disagrees with the one-time code")
+    # Used up before anything is judged: whoever shows it and is refused is not the app that asked for it.
+    tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
+    if why := _why_not(tenant, found, shown.verifier):
+        detail = {"method": found.method, "provider": found.provider_id, "why": f"one-time code: {why}"}
+        audit.record(tenant, ctx, Event.SIGN_IN_FAILED, f"user:{found.user_id}", **detail)
+        raise SsoFailed(_OVER, reason=f"one-time code: {why}")
+    identity = completion.Identity(found.method, found.user_id, None, found.provider_id)
+    signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser.cookie, browser.device)
+    tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
+    return signed_in
+
+
+def _held(unit: SystemUnit, ctx: RequestContext, code: str) -> tuple[TenantUnit, Code]:
+    """The code, held alone until the end; and before it its user, as everybody does who takes codes back. Raises
+    SsoFailed."""
+    found = unit.first(_FIND, key=_key(code), now=ctx.now)
+    if found is not None:
+        tenant = unit.of(found.tenant_id)
+        users.get(tenant, found.user_id, lock=True)
+        found = tenant.first(_HOLD, key=found.key, now=ctx.now)
+    if found is None:
+        raise SsoFailed(_OVER, reason="one-time code: unknown or expired")
+    return tenant, found
+
+
+def _why_not(tenant: TenantUnit, found: Code, verifier: str) -> str:
+    """Why no session begins; empty: one does."""
+    if not hmac.compare_digest(_challenge_of(verifier) if verifier else "", found.challenge):
+        return "verifier does not fit its challenge"
+    provider = providers.find_by_id(tenant, found.provider_id, shared=True)
+    if provider is None or provider.disabled_at is not None:
+        return "the provider was switched off meanwhile"
+    if users.get(tenant, found.user_id).roles & Role.ADMIN.bit and not provider.reaches_admins:
+        return "an Admin's account by now, and the provider was changed by a User Admin"
+    return ""
+
+
+def _key(code: str) -> str:
+    return hashlib.sha256(code.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _challenge_of(verifier: str) -> str:
+    return base64url.encode(hashlib.sha256(verifier.encode("utf-8", "surrogatepass")).digest())

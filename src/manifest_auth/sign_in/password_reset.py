@@ -1,0 +1,61 @@
+"""Somebody forgot the password: a reset link goes to the account's own address, if there is such an account.
+
+The answer is given before the account is looked at any closer, so it is the same, as fast, for every address. It is
+throttled by the rule of a sign-in, with counters of its own: nobody locks a sign-in by asking for links, or gets
+guesses back. A password is replaced, never made: an account that gets in through a provider alone gets none by mail.
+"""
+
+from __future__ import annotations
+
+from manifest_auth import audit
+from manifest_auth.accounts import one_time_links, users
+from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.audit import Event
+from manifest_auth.mail_queue import Queued
+from manifest_auth.runtime import mail
+from manifest_auth.runtime.metrics import EntryPoint
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import password
+from manifest_auth.sign_in.password import Attempt, Claim
+from manifest_auth.store import TenantUnit
+from manifest_auth.text.canonical import when
+
+ENTRY_POINT: EntryPoint = "forgot"
+
+
+async def forgot(ctx: RequestContext, claim: Claim) -> None:
+    """Sends a link in the background. Raises RateLimited."""
+    services = ctx.services
+    attempt = await services.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, ENTRY_POINT))
+    if attempt.wait is not None:
+        raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
+    services.mail.in_background(_send(ctx, attempt))
+
+
+async def _send(ctx: RequestContext, attempt: Attempt) -> None:
+    services, tenant, user = ctx.services, attempt.tenant, attempt.user
+    if not ctx.services.mail.is_set_up:
+        return _not_sent(ctx, "no mail server is set up")
+    if tenant is None or user is None or tenant.suspended_at is not None:
+        return _not_sent(ctx, "no such account, or its client is suspended or uses no passwords")
+    token = ctx.services.random.text(24)
+
+    def work(unit: TenantUnit) -> Queued | None:
+        now_user = users.get(unit, user.id, lock=True)
+        if now_user.deactivated_at is not None or now_user.password_hash is None:
+            return None
+        # At the account's own address, so as good as made by its owner.
+        maker = f"user:{user.id}"
+        expires_at = one_time_links.make(unit, user.id, Purpose.RESET, token, maker, ctx.now, emailed=True)
+        audit.record(unit, ctx, Event.PASSWORD_RESET_STARTED, f"user:{user.id}", expires=when(expires_at), by="mail")
+        letter = mail.reset(now_user.email, tenant.name, one_time_links.address(services.settings.public_url, token))
+        return services.mail_queue.add(unit, letter, Purpose.RESET.value, maker, useful_ms=expires_at - ctx.now)
+
+    queued = await services.store.of(tenant.id).write(work)
+    if queued is None:
+        return _not_sent(ctx, "the account is deactivated or has no password")
+    return services.mail_queue.send_soon(ctx.request_id, queued)
+
+
+def _not_sent(ctx: RequestContext, reason: str) -> None:
+    ctx.services.log.info("reset_not_mailed", request_id=ctx.request_id, reason=reason)

@@ -1,0 +1,61 @@
+"""Home realm discovery: which ways in an e-mail address has, the same for every address of a domain.
+
+Only the domain is looked at, so the answer tells nothing of whether an account exists.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from manifest_auth import providers, tenants
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.store import SystemUnit
+from manifest_auth.text.canonical import email_key
+
+
+class WayIn(NamedTuple):
+    client: str
+    name: str
+    display_name: str
+    kind: str
+
+
+class WaysIn(NamedTuple):
+    """``client``: the one client that is meant, empty when none was named and no client owns the domain."""
+
+    client: str
+    password: bool
+    providers: list[WayIn]
+
+
+async def discover(ctx: RequestContext, email: str, client: str | None) -> WaysIn:
+    """The providers that list the address's domain, of the client whose claim on it counts. Where a client is named and
+    has none such, all of its providers: what others claim changes nothing there."""
+    domain = email_key(email).rpartition("@")[2]
+    return await ctx.services.store.read(lambda unit: _discover(unit, domain, client))
+
+
+def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
+    owning = [
+        WayIn(o.client, o.name, o.display_name, o.kind)
+        for o in providers.find_by_domain(unit, domain)
+        if KINDS[o.kind].start
+    ]
+    if client is None:
+        if not owning:
+            return WaysIn("", True, [])
+        client = owning[0].client
+    tenant = tenants.find(unit, client)
+    if tenant is None or tenant.suspended_at is not None:  # said of a client that does not exist, too
+        return WaysIn(client, True, [])
+    client, password = tenant.identifier, tenants.settings_of(tenant.settings).password_sign_in
+    own = [way for way in owning if way.client == client]
+    if not own:
+        listed = providers.list_all(unit.of(tenant.id))
+        own = [
+            WayIn(client, p.name, p.display_name, p.kind)
+            for p in listed
+            if p.disabled_at is None and KINDS[p.kind].start
+        ]
+    return WaysIn(client, password, own)

@@ -1,0 +1,116 @@
+"""Entra ID access tokens as bearers: Power Apps and others call with a token that Microsoft issued.
+
+A token is judged once and the verdict kept until its end, at most five minutes; who calls, and what they may do, is
+looked at on every request, as for our own tokens. How one is judged is in :mod:`.entra_verify`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+from manifest_auth import audit, sessions
+from manifest_auth.audit import Event
+from manifest_auth.errors import AccountDisabled, InvalidToken
+from manifest_auth.protocols import microsoft
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import Principal
+from manifest_auth.sign_in.providers import entra_verify
+from manifest_auth.sign_in.providers.entra_failures import Failures, Key
+from manifest_auth.sign_in.providers.entra_verify import METHOD, Verdict
+from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.store import TenantUnit
+
+__all__ = ["METHOD", "EntraTokens", "sign_out"]
+MOST = 20_000
+MOST_TEXTS = 2000
+REFUSED_MS = 2 * 86_400_000  # for how long at least a token stays signed out: a day more than Microsoft's live
+
+
+class EntraTokens:
+    """The verdicts of one process."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[Key, Verdict] = {}
+        self._under_way: dict[Key, asyncio.Task[Verdict]] = {}
+        self._failures = Failures()
+        # SHA-256 of the tokens that were let in last: where the processor does not help, it takes as long as the rest.
+        self._digests: dict[str, bytes] = {}
+
+    def key_of(self, ctx: RequestContext, token: str, named: str | None) -> Key | None:
+        """What :meth:`principal` knows the token by; None when Microsoft did not issue it, going by its ``iss``: never
+        by whether another check failed. ``named``: the client that the request names, if any."""
+        if ctx.services.verified.knows(token):
+            return None
+        key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), named)
+        if key in self._verdicts:
+            return key
+        issuer = (microsoft.read(token) or {}).get("iss")
+        return key if isinstance(issuer, str) and ctx.services.microsoft.clouds.of_issuer(issuer) is not None else None
+
+    async def principal(self, ctx: RequestContext, token: str, key: Key) -> Principal:
+        """Who calls.
+
+        Raises InvalidToken, TokenExpired, Forbidden, SsoFailed, AccountDisabled, ProviderUnavailable, RateLimited.
+        """
+        for _ in range(2):
+            verdict = self._verdicts.get(key)
+            is_known = verdict is not None and verdict.foreign.until > ctx.now
+            ctx.services.metrics.cache("entra", "hit" if is_known else "miss").inc()
+            if verdict is None or not is_known:
+                verdict = await self._judged(ctx, token, key)
+            principal = await ctx.services.principals.by_foreign(verdict.foreign)
+            if principal is not None:
+                return _alive(principal, ctx.now)
+            self._verdicts.pop(key, None)  # the provider was changed since: judged by what holds now
+        raise InvalidToken(reason="entra: the provider, or whose directory it is, changes all the time")
+
+    def end_of(self, session_id: str) -> int:
+        """When the token ends that is known by this in place of a session id; 0 when it is not remembered."""
+        known = list(self._verdicts.values())
+        return max((verdict.ends_at for verdict in known if verdict.foreign.key == session_id), default=0)
+
+    async def _judged(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
+        """One judgement however many ask at once: those who come later wait for the first one's."""
+        task = self._under_way.get(key)
+        if task is None:
+            task = asyncio.create_task(counted(ctx, METHOD, self._look_at(ctx, token, key)))
+            self._under_way[key] = task
+            task.add_done_callback(lambda done: self._forget(key, done))
+        verdict = await asyncio.shield(task)
+        while len(self._verdicts) >= MOST:
+            del self._verdicts[next(iter(self._verdicts))]
+        self._verdicts[key] = verdict
+        while len(self._digests) >= MOST_TEXTS:
+            del self._digests[next(iter(self._digests))]
+        self._digests[token] = key[0]
+        return verdict
+
+    async def _look_at(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
+        directory = microsoft.directory_of(microsoft.read(token) or {})
+        return await self._failures.guarded(
+            ctx, key, directory, lambda until: entra_verify.judge(ctx, token, key[1], until)
+        )
+
+    def _forget(self, key: Key, done: asyncio.Task[Verdict]) -> None:
+        del self._under_way[key]
+        if not done.cancelled():
+            done.exception()  # looked at, though all who asked may be gone
+
+
+def _alive(principal: Principal, now: int) -> Principal:
+    if principal.ended_at is not None:
+        raise InvalidToken(reason="entra: the token was signed out")
+    if principal.deactivated_at is not None or principal.suspended_at is not None:
+        raise AccountDisabled()
+    if not principal.is_alive(now):
+        raise InvalidToken(reason="entra: its time is over")
+    return principal
+
+
+def sign_out(unit: TenantUnit, ctx: RequestContext) -> None:
+    """Refuses the caller's token from now on until its end, on every node."""
+    key = ctx.user.session_id
+    until = max(ctx.services.entra.end_of(key), ctx.now + REFUSED_MS)
+    if sessions.refuse_foreign(unit, key, ctx.now, until):
+        audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{ctx.user.user_id}", session=key[:22])

@@ -1,0 +1,98 @@
+"""What bearers that are not Microsoft's may cost: each is asked about once, few at a time, and ever more slowly.
+
+Failures are counted by address and directory, after a token was looked at: tokens that are good are never held up by
+their number. Only so many of one address and directory are looked at at once, so a flood is noticed before it gets far.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+from weakref import WeakValueDictionary
+
+from manifest_auth.errors import InvalidToken, ProviderUnavailable
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers.entra_verify import Misfit, NotGenuine, Verdict
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counter, Policy, Wait
+
+#: No ceiling, and short pauses: many people may share an address, such as those of a cloud that runs their apps.
+FAILURES = Policy(free=30, longest_ms=10_000, memory_ms=600_000, ceiling=None)
+AT_ONCE = 16
+REFUSED_MS = 60_000
+MOST_REFUSED = 20_000
+
+#: Under which a verdict is kept: the token's SHA-256, and the client that the request names.
+Key = tuple[bytes, str | None]
+
+
+class _Refused(NamedTuple):
+    until: int
+    reason: str
+
+
+class Failures:
+    """Of one process. That a token is not genuine is remembered, for that depends on nothing that changes here."""
+
+    def __init__(self) -> None:
+        self._refused: dict[Key, _Refused] = {}
+        self._turns: WeakValueDictionary[tuple[str, str | None], asyncio.Semaphore] = WeakValueDictionary()
+
+    async def guarded(
+        self, ctx: RequestContext, key: Key, directory: str, judge: Callable[[float], Awaitable[Verdict]]
+    ) -> Verdict:
+        """The verdict of ``judge``, if it is asked, which gets the time of the event loop until when it may take.
+
+        Raises as that does, InvalidToken, RateLimited and ProviderUnavailable.
+        """
+        self._check(key, ctx.now)
+        counters = counters_of(ctx.address, directory)
+        until = asyncio.get_running_loop().time() + ctx.services.settings.provider_timeout
+        turn = self._turns.setdefault((counters[0].key, key[1]), asyncio.Semaphore(AT_ONCE))
+        try:
+            async with asyncio.timeout_at(until):
+                await turn.acquire()
+        except TimeoutError:
+            raise ProviderUnavailable(reason="entra: no turn in time among the tokens of this address") from None
+        try:
+            await _check_held(ctx, counters)
+            return await judge(until)
+        except Misfit as failure:
+            if isinstance(failure, NotGenuine):
+                self._remember(key, failure.reason, ctx.now)
+            await _count(ctx, counters)
+            raise
+        finally:
+            turn.release()
+
+    def _check(self, key: Key, now: int) -> None:
+        refused = self._refused.get(key)
+        if refused is not None and refused.until > now:
+            raise InvalidToken(reason=f"{refused.reason}; found a moment ago")
+
+    def _remember(self, key: Key, reason: str, now: int) -> None:
+        self._refused.pop(key, None)
+        while len(self._refused) >= MOST_REFUSED:
+            del self._refused[next(iter(self._refused))]
+        self._refused[key] = _Refused(now + REFUSED_MS, reason)
+
+
+def counters_of(address: str, directory: str) -> tuple[Counter, ...]:
+    """The counters of an address for one directory, the one of its narrowest network first."""
+    return throttle.by_address(FAILURES, lambda network: throttle.key_of("entra", network, directory), address)
+
+
+async def _check_held(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
+    """Raises RateLimited."""
+    if not ctx.services.throttle.is_on:
+        return
+    look = ctx.services.store.read(lambda unit: [throttle.held(unit, counter, ctx.now) for counter in counters])
+    if waits := [held.ms for held in await look if held is not None]:
+        raise ctx.services.throttle.refusal("entra", Wait(max(waits), "origin"))
+
+
+async def _count(ctx: RequestContext, counters: tuple[Counter, ...]) -> None:
+    if ctx.services.throttle.is_on:
+        ordered = throttle.in_order(counters)
+        await ctx.services.store.write_quickly(lambda unit: throttle.count_each(unit, ordered, ctx.now))

@@ -1,0 +1,223 @@
+"""What all kinds of providers have in common: where the browser ends, and the tail of the sign-in.
+
+The tail is one unit of work: use the flow up, match the person, then open a session, give a one-time code, or link.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple, TypeVar
+
+from manifest_auth import sessions, tenants
+from manifest_auth.audit import Event
+from manifest_auth.errors import AccountDisabled, Conflict, SsoFailed, ValidationError
+from manifest_auth.protocols.oidc import Callback
+from manifest_auth.providers import Provider, sign_in_flows
+from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
+from manifest_auth.runtime.metrics import Result
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import completion, exchange_codes
+from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
+from manifest_auth.sign_in.known_refusals import LONGEST_WHY
+from manifest_auth.sign_in.providers import account_matching
+from manifest_auth.sign_in.providers.account_matching import Person, Ticket
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.throttle import anonymous_limits, throttle
+
+T = TypeVar("T")
+_MORE_ATTEMPTS = 3
+SUSPENDED = "the client is suspended"
+
+
+class Chosen(NamedTuple):
+    tenant: Tenant
+    provider: Provider
+    wish: Wish
+
+
+class Outcome(NamedTuple):
+    """How a sign-in at a provider ended. Neither ``signed_in`` nor ``code``: an identity was linked."""
+
+    return_to: str
+    signed_in: SignedIn | None = None
+    code: str | None = None
+
+    @property
+    def result(self) -> Result:
+        """How it is counted."""
+        return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
+
+
+async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) -> Begun:
+    """A new sign-in, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers began too many."""
+    provider = chosen.provider
+
+    def work(unit: TenantUnit) -> Begun | throttle.Wait:
+        is_strangers = chosen.wish.link_session_id is None
+        if is_strangers and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.wish.device)):
+            ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
+            return wait
+        tools = ctx.services
+        return sign_in_flows.begin(
+            unit, provider.id, chosen.wish, callback, random=tools.random, sealer=tools.sealer, now=ctx.now
+        )
+
+    started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)
+    if isinstance(started, Begun):
+        return started
+    raise ctx.services.throttle.refusal(anonymous_limits.ENTRY_POINT, started)
+
+
+def return_address(
+    ctx: RequestContext, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
+) -> str:
+    """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
+    is listed, else the page that says who one is. Raises ValidationError."""
+    listed = _listed(tenant, provider)
+    if asked and asked not in listed:
+        raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
+    if asked and response == "cookie" and not is_web(asked):
+        raise ValidationError(details=[("response", "An app's own address needs response=code")])
+    address = asked or next((a for a in listed if response == "code" or is_web(a)), "")
+    if response == "code" and not address:
+        raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
+    return address or _who_am_i(ctx)
+
+
+def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
+    of_provider = provider.rules.return_addresses if provider is not None else ()
+    return (*of_provider, *tenants.settings_of(tenant.settings).return_addresses)
+
+
+def _who_am_i(ctx: RequestContext) -> str:
+    return f"{ctx.services.settings.public_url.rstrip('/')}/api/client/auth/me"
+
+
+def is_web(address: str) -> bool:
+    return address.startswith(("https://", "http://"))
+
+
+def unasked_address(ctx: RequestContext, tenant: Tenant, provider: Provider, asked: str) -> str:
+    """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
+    try:
+        return return_address(ctx, tenant, provider, asked)
+    except ValidationError as error:
+        raise SsoFailed(reason=f"RelayState: {asked[:200]!r} is not a listed return address") from error
+
+
+async def complete(
+    ctx: RequestContext,
+    provider: Provider,
+    person: Person,
+    browser: Browser,
+    *,
+    flow: Flow | None,
+    return_to: str,
+    use: Callable[[TenantUnit], None] | None = None,
+    also: Callable[[TenantUnit, int], None] | None = None,
+) -> Outcome:
+    """The tail. ``use`` takes flow and assertion away, in the same unit of work, or raises SsoFailed; ``also`` is what
+    else is stored of the user whose id it gets.
+
+    Raises SsoFailed, AccountDisabled.
+    """
+
+    def matched(unit: SystemUnit) -> int:
+        bound = unit.of(provider.tenant_id)
+        if flow is not None and flow.link_session_id is None:
+            ctx.services.anonymous_limits.came_back(bound, ctx)
+        try:
+            if use is not None:
+                use(bound)
+            tenant = tenants.get(unit, provider.tenant_id)
+            if tenant.suspended_at is not None:  # before anybody is made or changed there
+                record_refusal(bound, ctx, provider, SUSPENDED)
+                raise AccountDisabled(reason=SUSPENDED)
+            if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
+                raise SsoFailed(reason="the return address was taken off the list meanwhile")
+            user = account_matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
+        except SsoFailed as refusal:
+            record_failure(bound, ctx, provider, refusal, proved=True)
+            raise
+        return user.id
+
+    def store(unit: SystemUnit, user_id: int) -> None:
+        """Comes last: a code or a session may still be refused, and a refusal keeps what was written before it."""
+        if also is not None:
+            also(unit.of(provider.tenant_id), user_id)
+
+    if flow is not None and flow.link_session_id is not None:
+        await again(lambda: ctx.services.store.write(lambda unit: store(unit, matched(unit))))
+        return Outcome(return_to)
+    if flow is not None and flow.response == "code":
+
+        def coded(unit: SystemUnit) -> str:
+            user_id = matched(unit)
+            code = _code(unit, ctx, provider, user_id, flow)
+            store(unit, user_id)
+            return code
+
+        return Outcome(return_to, code=await again(lambda: ctx.services.store.write(coded)))
+
+    def tail(unit: SystemUnit) -> SignedIn:
+        identity = Identity(provider.kind, matched(unit), None, provider.id)
+        opened = completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
+        store(unit, identity.user_id)
+        return opened
+
+    return Outcome(return_to, signed_in=await again(lambda: completion.run(ctx, provider.kind, tail)))
+
+
+async def again(work: Callable[[], Awaitable[T]]) -> T:
+    """Two who are new at the same moment: the second finds what the first made. Somebody may be new twice over, as a
+    user and at the provider."""
+    for _ in range(_MORE_ATTEMPTS):
+        with contextlib.suppress(Conflict):
+            return await work()
+    return await work()
+
+
+def _ticket(unit: SystemUnit, ctx: RequestContext, provider: Provider, flow: Flow | None) -> Ticket:
+    if flow is None:
+        return Ticket()
+    if flow.link_session_id is None:
+        return Ticket(None, flow.invitation_id)
+    return consent(unit, ctx, provider, flow.link_session_id)
+
+
+def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_id: str) -> Ticket:
+    """The consent of whoever is signed in by a session. Raises SsoFailed when nobody is any more."""
+    session = sessions.read(unit, session_id)
+    if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
+        raise SsoFailed("You are not signed in any more", reason="the session that asked for the link has ended")
+    return Ticket(session.user_id, None)
+
+
+def _code(unit: SystemUnit, ctx: RequestContext, provider: Provider, user_id: int, flow: Flow) -> str:
+    bound = unit.of(provider.tenant_id)
+    completion.check_in(unit, ctx, provider.tenant_id, user_id, provider.kind)
+    return exchange_codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
+
+
+def record_failure(
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, refusal: SsoFailed, *, proved: bool = False
+) -> None:
+    """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
+    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
+    ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
+
+
+def record_refusal(unit: TenantUnit, ctx: RequestContext, provider: Provider, why: str) -> None:
+    """Writes down why somebody who proved to be there did not get in."""
+    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
+    ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
+
+
+async def refuse(ctx: RequestContext, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
+    """Records a refusal outside the tail; hands it back to be raised."""
+    refusal = SsoFailed(sentence, reason=reason)
+    bound = ctx.services.store.of(provider.tenant_id)
+    await bound.write(lambda unit: record_failure(unit, ctx, provider, refusal))
+    return refusal

@@ -1,0 +1,134 @@
+"""Roles that a provider's groups give and take away, and what ranks above them (contract, sections 5 and 7).
+
+Each identity remembers which roles its groups added, so that a group that is gone takes away those alone: what somebody
+gave by hand stays, and what another provider gives as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from manifest_auth import audit, providers
+from manifest_auth.accounts import users, voiding
+from manifest_auth.accounts.users import User, Voids
+from manifest_auth.audit import Event
+from manifest_auth.errors import NoSeat, SsoFailed
+from manifest_auth.permissions import Role, role_names
+from manifest_auth.providers import Address, Given, Identity, Provider, Unlinked
+from manifest_auth.services import RequestContext
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants import claims
+
+_NO_SEAT = "This installation's license has no free seat for you; an administrator can make room"
+
+
+def check_rank(provider: Provider, roles: int) -> None:
+    """Comes before anything is written, since a refusal keeps what was: whoever rules a provider says whom its people
+    are, so a User Admin's neither makes an Admin nor touches one (docs/decisions/0018-providers-and-rank.md)."""
+    if roles & Role.ADMIN.bit and not provider.reaches_admins:
+        raise SsoFailed(reason="an Admin's account, and the provider was last changed by a User Admin")
+
+
+def grant(
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, identity: Identity, address: Address, mapped: int
+) -> User:
+    """The user, with the roles that the provider's groups give now (``mapped``) and without those that they gave before
+    and do not give any more. Roles that somebody granted here, or another provider, stay. ``address``: as the provider
+    says now. Raises SsoFailed."""
+    user = users.get(unit, identity.user_id, lock=True, admins=bool(identity.granted & ~mapped & Role.ADMIN.bit))
+    check_rank(provider, user.roles)
+    mapped = _but_withheld(unit, ctx, provider, identity, address, user, mapped)
+    gone = identity.granted & ~mapped
+    held = mapped & user.roles & ~identity.granted
+    others = providers.granted_by_others(unit, identity) if gone or held else 0
+    gone = _but_the_last_admin(unit, user, gone & ~others)
+    kept = identity.granted & user.roles & ~gone & ~others
+    # A role that another provider gave and this one gives too is both's: it goes when the last of them takes it away.
+    granted = mapped & (identity.granted | ~user.roles | others) | kept
+    gain = voiding.gain_by_groups(ctx, provider, identity)
+    after = _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id, gain)
+    providers.seen(unit, identity, address, granted, ctx.now)
+    if gain.voided is not None and (gone := gain.voided.granted & ~mapped):
+        after = _set_roles(unit, ctx, after, after.roles & ~gone, provider.id, gain)
+    return after
+
+
+def begin_anew(unit: TenantUnit, ctx: RequestContext, provider: Provider, user_id: int) -> User:
+    """The user, before a person is linked to it by the address alone: what others had of the account ends, with the
+    roles that groups of theirs had added."""
+    user = users.get(unit, user_id, lock=True, admins=True)
+    after, voided = voiding.drop_credentials(unit, ctx, provider, user)
+    roles = after.roles & ~_but_the_last_admin(unit, after, voided.granted)
+    return _set_roles(unit, ctx, after, roles, provider.id, voiding.no_gain)
+
+
+def _but_withheld(
+    unit: TenantUnit,
+    ctx: RequestContext,
+    provider: Provider,
+    identity: Identity,
+    address: Address,
+    user: User,
+    mapped: int,
+) -> int:
+    """The roles that the groups may give: Admin only to whom is the user beyond doubt. Who is an Admin already gains
+    nothing by it."""
+    if not mapped & ~user.roles & Role.ADMIN.bit:
+        return mapped
+    proved = providers.is_proved(unit, provider, identity, address, user.email, claims.domain_counts)
+    if proved and not voiding.address_is_in_doubt(unit, user, ctx.now):
+        return mapped
+    audit.record(unit, ctx, Event.ADMIN_ROLE_WITHHELD, f"user:{user.id}", provider=provider.id, identity=identity.id)
+    return mapped & ~Role.ADMIN.bit
+
+
+def _but_the_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
+    """The roles that may go: somebody must be left who can let others in (contract, section 7)."""
+    if user.roles & gone & Role.ADMIN.bit and users.is_last_admin(unit, user):
+        return gone & ~Role.ADMIN.bit
+    return gone
+
+
+def _set_roles(unit: TenantUnit, ctx: RequestContext, user: User, roles: int, provider_id: int, voids: Voids) -> User:
+    if roles == user.roles:
+        return user
+    try:  # comes first, since a refusal keeps what was written
+        after = users.set_roles(unit, ctx.services.licence, user, roles, voids)
+    except NoSeat as error:
+        raise no_seat(error) from error
+    detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
+    audit.record(unit, ctx, Event.USER_ROLES_CHANGED, f"user:{user.id}", **detail)
+    return after
+
+
+def check_seat(unit: TenantUnit, ctx: RequestContext, user: User, mapped: int) -> None:
+    """Whether the licence has a seat for a user who will have these roles, too. Comes before the link is written, since
+    a refusal keeps what was. Raises SsoFailed."""
+    if user.deactivated_at is None:
+        try:
+            ctx.services.licence.seat(unit, user.roles, user.roles | mapped)
+        except NoSeat as error:
+            raise no_seat(error) from error
+
+
+def no_seat(error: NoSeat) -> SsoFailed:
+    """The same for somebody who signs in: how many seats there are is not told."""
+    return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
+
+
+def take_back(unit: TenantUnit, ctx: RequestContext, given: Sequence[Given]) -> None:
+    """As :func:`unlink`, for several, by user: the users are locked before anything is recorded."""
+    for user_id in sorted({one.user_id for one in given}):
+        users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))
+    for one in given:
+        unlink(unit, ctx, one.user_id, one.id)
+
+
+def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int) -> Unlinked:
+    """Takes an identity from a user, with the roles that its groups gave: whoever links it again begins anew, and a
+    group that is left meanwhile leaves nothing behind. Raises NotFound."""
+    gone = providers.unlink(unit, user_id, identity_id)
+    user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
+    roles = user.roles & ~_but_the_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
+    _set_roles(unit, ctx, user, roles, gone.provider_id, voiding.no_gain)
+    return gone

@@ -1,0 +1,180 @@
+"""SAML providers: what is peculiar to setting one up. Requests and responses have modules of their own.
+
+Whatever needs ``protocols.saml`` loads it by itself: it brings libraries that few installations need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from manifest_auth import providers
+from manifest_auth.errors import ValidationError
+from manifest_auth.protocols.oidc import Finding
+from manifest_auth.providers import Provider, Secrets
+from manifest_auth.providers.sign_in_flows import Flow
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in.completion import Browser
+from manifest_auth.sign_in.providers import saml_requests, saml_responses
+from manifest_auth.sign_in.providers.flow import Chosen, Outcome
+from manifest_auth.sign_in.providers.kind import (
+    Beginning,
+    CertificateData,
+    CookieOf,
+    Kind,
+    OurselvesData,
+    optional,
+)
+from manifest_auth.sign_in.providers.saml_responses import Received
+from manifest_auth.sign_in.providers.saml_settings import START, Attributes, SamlSettings, acs, entity_id
+from manifest_auth.text.canonical import when
+
+_SOON_MS = 30 * 86_400_000
+_METADATA = Annotated[
+    str, Meta(max_length=512 * 1024, description="The provider's metadata document (XML); members beside it win.")
+]
+
+
+class _Saml(Kind[SamlSettings, Received]):
+    settings = SamlSettings
+    start = START
+    summary = "Sign in at a SAML provider: redirects to it, or posts to it"
+    cross_site = True
+    members: Mapping[str, Any] = {"attributes": optional(Attributes, "AttributesChange"), "metadata": _METADATA}
+
+    def read(self, given: dict[str, Any]) -> dict[str, Any]:
+        from manifest_auth.protocols import saml
+
+        if "certificates" in given:
+            given["certificates"] = [_certificate(text, n) for n, text in enumerate(given["certificates"])]
+        text = given.pop("metadata", None)
+        if text is None:
+            return given
+        try:
+            found = saml.read_metadata(text.encode())
+        except saml.Refused as error:
+            raise ValidationError(details=[("saml.metadata", str(error)[:300])]) from error
+        imported: dict[str, Any] = {
+            "entityId": found.entity_id,
+            "certificates": [base64.b64encode(der).decode() for der in found.certificates],
+            "redirectUrl": found.redirect_address or "",
+            "postUrl": found.post_address or "",
+            "binding": "redirect" if found.redirect_address else "post",
+        }
+        if found.wants_signed_requests:  # a document can ask for more, never for less
+            imported["signRequests"] = True
+        return imported | given
+
+    def check_here(self, services: Services, own: SamlSettings) -> None:
+        from manifest_auth.protocols import saml
+
+        for name, address in own.addresses():
+            try:
+                saml.check_address(address)
+            except saml.Refused as error:
+                raise ValidationError(details=[(name, str(error)[:300])]) from error
+
+    async def new_key(self, ctx: RequestContext, name: str) -> tuple[str, str]:
+        """Made in a thread: it takes a fraction of a second."""
+        from manifest_auth.protocols import saml
+
+        key, certificate = await asyncio.to_thread(saml.make_key, name, ctx.now)
+        return key.decode(), base64.b64encode(certificate).decode()
+
+    def certificates(self, own: SamlSettings) -> tuple[CertificateData, ...]:
+        from manifest_auth.protocols import saml
+
+        found = [saml.certificate_facts(base64.b64decode(text)) for text in own.certificates]
+        return tuple(
+            CertificateData(fact.subject, when(fact.not_before), when(fact.not_after), fact.fingerprint)
+            for fact in found
+        )
+
+    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
+        entity = entity_id(ctx, client)
+        return OurselvesData(entity_id=entity, acs_url=acs(ctx), metadata_url=entity, certificates=secrets.certificates)
+
+    async def diagnose(
+        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
+    ) -> AsyncIterator[Finding]:
+        own = provider.own(SamlSettings)
+        for finding in _certificates(ctx, own):
+            yield finding
+        yield await _sign_on(outgoing, provider.tenant_id, own)
+
+    async def _begin(self, ctx: RequestContext, chosen: Chosen, login_hint: str) -> Beginning:
+        return await saml_requests.begin(ctx, chosen)
+
+    async def _end(
+        self, ctx: RequestContext, returned: Received, cookie_of: CookieOf, browser: Browser
+    ) -> tuple[Flow | None, Outcome]:
+        return await saml_responses.judge(ctx, returned, cookie_of, browser)
+
+
+KIND = _Saml()
+
+
+def _certificate(text: str, number: int) -> str:
+    from manifest_auth.protocols import saml
+
+    try:
+        return base64.b64encode(saml.read_certificate(text)).decode()
+    except saml.Refused as error:
+        raise ValidationError(details=[(f"saml.certificates[{number}]", str(error)[:300])]) from error
+
+
+def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
+    """Our metadata towards these providers of a client: one name, one address, the certificates of all their keys."""
+    from manifest_auth.protocols import saml
+
+    opened = [providers.open_secrets(ctx.services.sealer, provider) for provider in found]
+    certificates = [base64.b64decode(text) for secrets in opened for text in secrets.certificates]
+    signs = any(provider.own(SamlSettings).sign_requests for provider in found)
+    return saml.our_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
+
+
+def _certificates(ctx: RequestContext, settings: SamlSettings) -> list[Finding]:
+    from manifest_auth.protocols import saml
+
+    found = []
+    usable = False
+    for text in settings.certificates:
+        fact = saml.certificate_facts(base64.b64decode(text))
+        name, end = f"Certificate {fact.subject} ({fact.fingerprint[:16]}…)", when(fact.not_after)[:10]
+        if fact.not_after <= ctx.now:
+            accepted = settings.expired_certificates == "accept"
+            usable = usable or accepted
+            what = "still counts, as expiredCertificates says" if accepted else "signatures by it are refused"
+            found.append(Finding("note", f"{name} expired on {end}: {what}"))
+        elif fact.not_before > ctx.now:
+            found.append(Finding("note", f"{name} is not valid before {when(fact.not_before)[:10]}"))
+        else:
+            usable = True
+            soon = fact.not_after - ctx.now < _SOON_MS
+            text = (
+                f"{name} expires on {end}: pin its successor beside it now" if soon else f"{name} is good until {end}"
+            )
+            found.append(Finding("note" if soon else "ok", text))
+    if not usable:
+        found.append(Finding("bad", "No pinned certificate counts today: every response will be refused"))
+    return found
+
+
+async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -> Finding:
+    address = settings.post_url if settings.binding == "post" else settings.redirect_url
+    try:
+        reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="other")
+    except Unreachable as error:
+        where = "people's browsers must reach it"
+        if "redirect" in str(error):  # a sign-on page may well send the browser on
+            return Finding("ok", f"The sign-on address answers; {where}")
+        return Finding("note", f"The sign-on address cannot be reached from this server ({error}); {where}")
+    said = f"The sign-on address answers with status {reply.status}"  # it may well want more than it was sent
+    if reply.status in (404, 410):
+        return Finding("note", f"{said}: is it the right one?")
+    return Finding("ok", said) if reply.status < 500 else Finding("note", said)

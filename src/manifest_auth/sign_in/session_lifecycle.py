@@ -1,0 +1,162 @@
+"""Staying signed in and signing out: refresh, the list of one's sessions, ending one or all, a new password."""
+
+from __future__ import annotations
+
+from manifest_auth import audit, sessions, tenants
+from manifest_auth.accounts import one_time_links, users
+from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth.audit import Event
+from manifest_auth.errors import Forbidden, InvalidToken, NotFound, ValidationError
+from manifest_auth.services import RequestContext
+from manifest_auth.sessions import Principal, SessionRow, tokens
+from manifest_auth.sessions.tokens import Pair, Shown
+from manifest_auth.sessions.tokens.refresh import Verdict, judge
+from manifest_auth.sign_in import current_password, new_password
+from manifest_auth.sign_in.providers import entra_bearer
+from manifest_auth.sign_in.sign_in_metrics import refresh_counted
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants.client_hint import Whose, agrees
+
+LIST_LIMIT = 100
+
+
+async def refresh(ctx: RequestContext, text: str, named: str | None) -> Pair:
+    """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
+
+    User, tenant and session are looked at anew. The token in force costs no write; the rest is decided inside one unit
+    of work, and a reuse ends the session there.
+    """
+    return await refresh_counted(ctx, _refresh(ctx, text, named))
+
+
+async def _refresh(ctx: RequestContext, text: str, named: str | None) -> Pair:
+    services, now = ctx.services, ctx.now
+    kind = tokens.users_kind(services.tokens)
+    shown = await tokens.read_refresh(services.tokens, kind, text, now)
+    seen = await sessions.look_up(services.store, shown.session_id)
+    if seen is not None and now < seen.ends_at and not seen.is_alive(now):
+        actor, why = f"user:{seen.user_id}", "refresh: session, user or client is not alive"
+        await ctx.services.refusals.put(
+            ctx, seen.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/client/auth/refresh"
+        )
+    principal = _alive(seen, now)
+    if not agrees(named, Whose(principal.client, principal.tenant_id)):
+        raise Forbidden(reason="X-Client-ID disagrees with the refresh token")
+    strict = tenants.settings_of(principal.tenant_settings).refresh_strict
+    verdict = judge(shown, principal.chain, now, services.settings.refresh_grace * 1000, strict=strict)
+    ids = await _next(ctx, shown, verdict, principal, now)
+    if ids is None:
+        services.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
+                          user=principal.user_id, session=shown.session_id, address=ctx.address)  # fmt: skip
+        raise InvalidToken(reason="refresh token was replaced", replay="refresh_token")
+    holder = tokens.Subject(shown.session_id, principal.user_id, principal.client, principal.ends_at)
+    return tokens.pair(services.tokens, kind, holder, ids[0], ids[1], now)
+
+
+def _alive(principal: Principal | None, now: int) -> Principal:
+    if principal is None or not principal.is_alive(now):
+        raise InvalidToken(reason="refresh: session, user or client is not alive")
+    return principal
+
+
+async def _next(
+    ctx: RequestContext, shown: Shown, verdict: Verdict, seen: Principal, now: int
+) -> tuple[str, str | None] | None:
+    """Own id and parent of the token to give, or None for a reuse. The usual cases are one conditional statement, which
+    does nothing when session or chain are no longer as they were ``seen``; then all is judged anew."""
+    store, child = ctx.services.store.of(seen.tenant_id), ctx.services.random.text(12)
+    strict = tenants.settings_of(seen.tenant_settings).refresh_strict
+    if verdict is Verdict.CHILD:
+        return child, shown.own
+    commits, succeeds = verdict is Verdict.COMMIT and not strict, verdict is Verdict.SUCCEED
+    if commits and await sessions.advance_at_once(store, shown.session_id, shown.parent, shown.own, now):
+        return child, shown.own
+    if succeeds and await sessions.advance_at_once(store, shown.session_id, shown.own, child, now):
+        return child, shown.own
+    return await ctx.services.store.write_quickly(lambda unit: _rotate(unit, ctx, shown, now))
+
+
+def _rotate(unit: SystemUnit, ctx: RequestContext, shown: Shown, now: int) -> tuple[str, str | None] | None:
+    principal = _alive(sessions.read(unit, shown.session_id), now)
+    bound = unit.of(principal.tenant_id)
+    rotation = tokens.Rotation(
+        lambda: _alive(sessions.read(unit, shown.session_id), now).chain,
+        lambda before, after: sessions.advance(bound, shown.session_id, before, after, now),
+        tenants.settings_of(principal.tenant_settings).refresh_strict,
+    )
+    ids = tokens.rotate(ctx.services.tokens, shown, rotation, now)
+    if ids is None:
+        sessions.end(bound, shown.session_id, "refresh_token_reused", now)
+        subject = f"user:{principal.user_id}"
+        audit.record(bound, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=shown.session_id)
+    return ids
+
+
+async def sign_out(ctx: RequestContext) -> None:
+    """Ends the caller's session under all three keys."""
+    user = ctx.user
+
+    def work(unit: TenantUnit) -> None:
+        if user.method == entra_bearer.METHOD:
+            entra_bearer.sign_out(unit, ctx)
+        elif sessions.end(unit, user.session_id, "signed_out", ctx.now):
+            audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{user.user_id}", session=user.session_id)
+
+    await ctx.store.write_quickly(work)
+
+
+async def sign_out_all(ctx: RequestContext) -> int:
+    """Ends all sessions of the caller, this one too. Number of sessions that were ended."""
+    user = ctx.user
+
+    def work(unit: TenantUnit) -> int:
+        if user.method == entra_bearer.METHOD:
+            entra_bearer.sign_out(unit, ctx)
+        ended = sessions.end_all(unit, user.user_id, "signed_out_all", ctx.now)
+        audit.record(unit, ctx, Event.SIGNED_OUT_ALL, f"user:{user.user_id}", sessions=ended)
+        return ended
+
+    return await ctx.store.write(work)
+
+
+async def list_sessions(ctx: RequestContext) -> list[SessionRow]:
+    """The caller's open sessions, newest first."""
+    return await ctx.store.read(lambda unit: sessions.list_open(unit, ctx.user.user_id, ctx.now, LIST_LIMIT))
+
+
+async def end_one(ctx: RequestContext, session_id: str) -> None:
+    """Ends one of the caller's own sessions. Raises NotFound for any other."""
+    user = ctx.user
+
+    def work(unit: TenantUnit) -> None:
+        own = sessions.list_open(unit, user.user_id, ctx.now, LIST_LIMIT * 10)
+        if session_id not in {row.id for row in own} or not sessions.end(unit, session_id, "ended", ctx.now):
+            raise NotFound()
+        audit.record(unit, ctx, Event.SESSION_ENDED, f"user:{user.user_id}", session=session_id)
+
+    await ctx.store.write(work)
+
+
+async def change_password(ctx: RequestContext, current: str, new: str) -> None:
+    """Sets a new password and ends all other sessions of the caller. The current one is asked for and throttled.
+
+    Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded.
+    """
+    services, caller = ctx.services, ctx.user
+    proved = await current_password.prove(ctx, current)
+    user = proved.user
+    if new == current:
+        raise ValidationError(details=[("newPassword", "Must differ from the current one")])
+    fresh = await new_password.hash_of(ctx, user, caller.client, caller.tenant_settings, new, "newPassword")
+
+    def work(unit: SystemUnit) -> None:
+        bound = unit.of(caller.tenant_id)
+        now_user = users.get(bound, caller.user_id, lock=True)
+        proved.check_again(unit, now_user)
+        users.set_password(bound, now_user, fresh, ctx.now)
+        one_time_links.close(bound, caller.user_id, ctx.now, Purpose.RESET)
+        users.email_changes.close_pending(bound, caller.user_id, ctx.now)
+        ended = sessions.end_all(bound, caller.user_id, "password_changed", ctx.now, but=caller.session_id)
+        audit.record(bound, ctx, Event.PASSWORD_CHANGED, f"user:{caller.user_id}", sessions_ended=ended)
+
+    await services.store.write(work)

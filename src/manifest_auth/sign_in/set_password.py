@@ -1,0 +1,194 @@
+"""Choosing a password with a one-time link: a first one by an invitation, a new one by a reset.
+
+Whoever holds the link is in afterwards, and every session that was there ends: one of them may be the reason for the
+reset. All links that do not work are answered alike, whatever the reason; the log has it. A link is used up together
+with what it was used for, and a password that the rules refuse leaves it open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, Literal, NamedTuple, TypeVar
+
+from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth.accounts import one_time_links, users, voiding
+from manifest_auth.accounts.one_time_links import Link, Purpose
+from manifest_auth.accounts.users import User
+from manifest_auth.audit import Event
+from manifest_auth.errors import Conflict, Forbidden, InvalidToken
+from manifest_auth.permissions import Role
+from manifest_auth.providers import Provider
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import completion, new_password
+from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
+from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants import Tenant
+from manifest_auth.tenants.client_hint import Whose, agrees
+from manifest_auth.throttle import throttle
+from manifest_auth.throttle.throttle import Counters
+
+T = TypeVar("T")
+
+METHOD: Literal["link"] = "link"
+_EVENTS = {Purpose.INVITATION: Event.INVITATION_ACCEPTED, Purpose.RESET: Event.PASSWORD_RESET}
+
+
+class Credentials(NamedTuple):
+    """What came along. ``field``: what the body calls the password; ``named``: the ``X-Client-ID``."""
+
+    purpose: Purpose
+    token: str
+    password: str
+    field: str
+    named: str | None
+
+
+class Found(NamedTuple):
+    """A link that works, now, and whose it is."""
+
+    link: Link
+    tenant: Tenant
+    user: User
+
+    @property
+    def purpose(self) -> Purpose:
+        return Purpose(self.link.purpose)
+
+    @property
+    def why_no_password(self) -> str:
+        """Why no password can be chosen with it; empty: one can."""
+        if not tenants.settings_of(self.tenant.settings).password_sign_in:
+            return "Passwords are not used here: sign in through your organisation's provider"
+        if self.purpose is Purpose.INVITATION and self.user.password_hash is not None:
+            return "The account has a password already: sign in with it, or ask for a new one"
+        return ""
+
+
+class Looked(NamedTuple):
+    """What a link is good for. ``ways``: providers through which an invited person may come in instead."""
+
+    found: Found
+    ways: list[Provider]
+
+
+def find(
+    unit: SystemUnit, ctx: RequestContext, token: str, purpose: Purpose | None = None, *, lock: bool = False
+) -> Found:
+    """The link of a token, for that purpose or for any. Raises InvalidToken, always the same, for one that does not
+    work. ``lock``: the user stays as it is until the transaction ends."""
+    link = one_time_links.find_anywhere(unit, token)
+    if link is None:
+        raise InvalidToken(reason="link: unknown")
+    tenant, bound = tenants.get(unit, link.tenant_id), unit.of(link.tenant_id)
+    user = users.get(bound, link.user_id, lock=lock)
+    link = one_time_links.find_by_id(bound, link.id) or link  # as of now, the user being locked
+    if not link.is_open(purpose or Purpose(link.purpose), ctx.now):
+        raise InvalidToken(
+            reason=f"link: used up, expired or closed, or no {purpose and purpose.value}",
+            replay="one_time_link" if link.used_at is not None else None,
+        )
+    if tenant.suspended_at is not None or user.deactivated_at is not None:
+        raise InvalidToken(reason="link: client or user is switched off")
+    if user.roles & Role.ADMIN.bit and not voiding.is_an_admins(bound, link.invited_by):
+        raise InvalidToken(reason="link: an Admin's account by now, and a User Admin made the link")
+    return Found(link, tenant, user)
+
+
+async def look(ctx: RequestContext, token: str) -> Looked:
+    """What a link is good for; uses nothing up. Raises InvalidToken."""
+
+    def work(unit: SystemUnit) -> Looked:
+        found = find(unit, ctx, token)
+        return Looked(found, ways(unit, found))
+
+    return await ctx.services.store.read(work)
+
+
+def ways(unit: SystemUnit, found: Found) -> list[Provider]:
+    """The providers through which an invited person may come in."""
+    listed = providers.list_all(unit.of(found.tenant.id)) if found.purpose is Purpose.INVITATION else []
+    return [provider for provider in listed if provider.disabled_at is None]
+
+
+async def choose_password(ctx: RequestContext, credentials: Credentials, browser: Browser) -> SignedIn:
+    """Sets the password, ends all sessions, opens one.
+
+    Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.
+    """
+    return await counted(ctx, METHOD, _choose_password(ctx, credentials, browser))
+
+
+async def _choose_password(ctx: RequestContext, credentials: Credentials, browser: Browser) -> SignedIn:
+    services = ctx.services
+    services.hasher.check_room()
+    found = await _refusals_recorded(
+        ctx, credentials, services.store.read(lambda u: find(u, ctx, credentials.token, credentials.purpose))
+    )
+    tenant = found.tenant
+    if not agrees(credentials.named, Whose(tenant.identifier, tenant.id)):
+        raise Forbidden(reason="X-Client-ID disagrees with the link")
+    if found.why_no_password:
+        raise Conflict(found.why_no_password)
+    counters = await _count(ctx, found)
+    fresh = await new_password.hash_of(
+        ctx, found.user, tenant.identifier, tenant.settings, credentials.password, credentials.field
+    )
+
+    def work(unit: SystemUnit) -> SignedIn:
+        now_found = find(unit, ctx, credentials.token, credentials.purpose, lock=True)
+        if now_found.why_no_password:
+            raise Conflict(now_found.why_no_password)
+        throttle.succeeded(unit, counters)
+        _set(unit, ctx, now_found, fresh)
+        identity = Identity(METHOD, now_found.user.id)
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, browser.cookie, browser.device)
+
+    return await _refusals_recorded(ctx, credentials, completion.run(ctx, METHOD, work))
+
+
+async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work: Awaitable[T]) -> T:
+    """Writes down that a link was shown which does not work any more, where there is such a link: one that was made up
+    is nobody's."""
+    try:
+        return await work
+    except InvalidToken as refusal:
+        why = refusal.reason
+
+        def record(unit: SystemUnit) -> None:
+            if link := one_time_links.find_anywhere(unit, credentials.token):
+                bound, subject = unit.of(link.tenant_id), f"user:{link.user_id}"
+                ctx.services.anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
+
+        await ctx.services.store.write_quickly(record)
+        raise
+
+
+async def _count(ctx: RequestContext, found: Found) -> Counters:
+    """Hashes cost: whoever holds a link has as many tries as somebody who guesses passwords. These counters are the
+    link's own; those of the account are not touched, neither here nor when it succeeds. Raises RateLimited."""
+    counters = throttle.counters(METHOD, str(found.link.id), ctx.address, None)
+    if not ctx.services.throttle.is_on:
+        return counters
+
+    def count(unit: SystemUnit) -> throttle.Wait | None:
+        if wait := throttle.count(unit, counters, ctx.now):
+            bound, subject = unit.of(found.tenant.id), f"user:{found.user.id}"
+            ctx.services.anonymous_limits.record(bound, ctx, Event.THROTTLED, subject, method=METHOD, wait_ms=wait.ms)
+        return wait
+
+    if wait := await ctx.services.store.write_quickly(count):
+        raise ctx.services.throttle.refusal(METHOD, wait)
+    return counters
+
+
+def _set(unit: SystemUnit, ctx: RequestContext, found: Found, fresh: str) -> None:
+    bound, user = unit.of(found.tenant.id), found.user
+    if not one_time_links.use(bound, found.link, ctx.now):
+        raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
+    one_time_links.close(bound, user.id, ctx.now)
+    users.email_changes.close_pending(bound, user.id, ctx.now)
+    users.set_password(bound, user, fresh, ctx.now, by_emailed_link=bool(found.link.emailed))
+    ended = sessions.end_all(bound, user.id, _EVENTS[found.purpose].value, ctx.now)
+    detail: dict[str, Any] = {"made_by": found.link.invited_by, "sessions_ended": ended}
+    audit.record(bound, ctx, _EVENTS[found.purpose], f"user:{user.id}", **detail)

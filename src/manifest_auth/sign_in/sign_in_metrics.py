@@ -1,0 +1,73 @@
+"""Every attempt to sign in is counted once, by method and result: here, and nowhere else.
+
+What was asked wrongly is no attempt: a body or an address that does not fit, a new password against the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from manifest_auth.errors import (
+    AccountDisabled,
+    Forbidden,
+    InvalidCredentials,
+    InvalidToken,
+    MfaRequired,
+    Overloaded,
+    ProviderUnavailable,
+    RateLimited,
+    SsoFailed,
+    TokenExpired,
+)
+from manifest_auth.runtime.metrics import Result
+from manifest_auth.services import RequestContext
+from manifest_auth.store import StoreUnavailable
+
+T = TypeVar("T")
+
+#: The reason of a refusal that asks for the second factor: the password was right.
+NO_CODE = "no code"
+_FAILED = (InvalidCredentials, MfaRequired, InvalidToken, TokenExpired, SsoFailed, ProviderUnavailable, Forbidden)
+_RESULTS: tuple[tuple[tuple[type[Exception], ...], Result], ...] = (
+    ((AccountDisabled,), "refused"),
+    ((RateLimited,), "throttled"),
+    ((Overloaded, StoreUnavailable), "busy"),
+    (_FAILED, "failed"),
+)
+
+
+async def counted(
+    ctx: RequestContext, method: str, work: Awaitable[T], result_of: Callable[[T], Result | None] = lambda _: "ok"
+) -> T:
+    """The outcome of ``work``, counted. ``result_of``: how a success is counted; None: not yet."""
+    try:
+        done = await work
+    except Exception as error:
+        if result := _result(error):
+            ctx.services.metrics.signed_in(method, result)
+        raise
+    if result := result_of(done):
+        ctx.services.metrics.signed_in(method, result)
+    return done
+
+
+async def refresh_counted(ctx: RequestContext, work: Awaitable[T]) -> T:
+    """As :func:`counted`, for a refresh."""
+    try:
+        done = await work
+    except (InvalidToken, TokenExpired, Forbidden) as error:
+        ctx.services.metrics.refreshed("reused" if error.replay else "refused")
+        raise
+    ctx.services.metrics.refreshed("ok")
+    return done
+
+
+def begun(_: object) -> None:
+    """For a step after which a sign-in goes on elsewhere: only its failure is an end."""
+
+
+def _result(error: Exception) -> Result | None:
+    if isinstance(error, MfaRequired) and error.reason == NO_CODE:
+        return "second_factor"
+    return next((result for kinds, result in _RESULTS if isinstance(error, kinds)), None)

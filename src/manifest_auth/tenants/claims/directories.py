@@ -1,0 +1,206 @@
+"""Microsoft directories: which clients claim one, and for which of them the claim counts.
+
+A directory has one owner: the client whose proof, or whose system admin's word, came first. The database keeps it so. A
+system admin may grant it to further clients. Whatever changes is announced, and stands in the client's trail.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import func as sql
+
+from manifest_auth import audit, tenants
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting
+from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.protocols.microsoft import CONSUMERS, GUID
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned, upsert
+from manifest_auth.store.tables import directory_claims, directory_owners
+
+MOST = 100
+PENDING, PROVED = "pending", "proved"
+SIGN_IN, VOUCHED, GRANTED = "sign-in", "vouched", "granted"
+HELD = "Another client of this installation holds this directory"
+
+
+class Claim(NamedTuple):
+    """``proof``: how it came to count; ``proved_by``: the directory's administrator who signed in."""
+
+    directory: str
+    cloud: str
+    state: str
+    proof: str | None
+    claimed_by: str
+    reason: str
+    proved_by: str
+    claimed_at: int
+    proved_at: int | None
+
+    @property
+    def counts(self) -> bool:
+        return self.state == PROVED
+
+    @property
+    def id(self) -> str:
+        """What a list goes on from."""
+        return self.directory
+
+
+class _Number(NamedTuple):
+    number: int
+
+
+_C, _O = directory_claims.c, directory_owners.c
+_ALL = select(*(_C[name] for name in Claim._fields))
+_FIND = bound(_ALL.where(_C.directory == bindparam("directory")), Claim)
+_LOCKED = bound(_ALL.where(_C.directory == bindparam("directory")).with_for_update(), Claim)
+LISTING = Listing(
+    _ALL,
+    Claim,
+    key=_C.directory,
+    sorts={"DIRECTORY": _C.directory, "CLAIMED": _C.claimed_at},
+    filters={
+        "search": _C.directory.like(bindparam("like"), escape="\\"),
+        "state": _C.state == bindparam("of_state"),
+    },
+)
+_COUNT = bound(select(sql.count()).select_from(directory_claims), _Number)
+_ADD = bound(
+    upsert(directory_claims)
+    .values({name: bindparam(name) for name in ("directory", "cloud", "claimed_by", "claimed_at")})
+    .values(state=PENDING, proof=None, reason="", proved_by="", proved_at=None)
+    .on_conflict_do_nothing(index_elements=["tenant_id", "directory"])
+)
+_STATE = ("state", "proof", "reason", "proved_by", "proved_at")
+_SET = bound(
+    update(directory_claims)
+    .where(_C.directory == bindparam("of_directory"))
+    .values({name: bindparam("new_" + name) for name in _STATE})
+)
+_DELETE = bound(delete(directory_claims).where(_C.directory == bindparam("of_directory")))
+_OWNER = unowned(select(_O.tenant_id).where(_O.directory == bindparam("directory")), _Number)
+_OWN = unowned(  # of two clients that prove at once, the second waits for the first, and is not the owner
+    upsert(directory_owners)
+    .values(directory=bindparam("directory"), tenant_id=bindparam("owner"))
+    .on_conflict_do_nothing(index_elements=["directory"])
+)
+
+
+def find(unit: TenantUnit, directory: str) -> Claim | None:
+    return unit.first(_FIND, directory=directory)
+
+
+def get(unit: TenantUnit, directory: str, *, lock: bool = False) -> Claim:
+    """``lock``: nobody else changes it until the transaction ends. Raises NotFound."""
+    found = unit.first(_LOCKED if lock else _FIND, directory=directory)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def owner(unit: SystemUnit | TenantUnit, directory: str) -> int | None:
+    """The client whose own claim counts."""
+    found = unit.first(_OWNER, directory=directory)
+    return found.number if found else None
+
+
+def check(directory: str, field: str = "directory") -> str:
+    """The directory's id as it is kept. Raises ValidationError."""
+    found = directory.lower()
+    if not GUID.match(found):
+        raise ValidationError(details=[(field, "Must be a GUID, the directory (tenant) id")])
+    if found == CONSUMERS:
+        raise ValidationError(details=[(field, "The directory of personal accounts belongs to no organisation")])
+    return found
+
+
+def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
+    """The client claims a directory; it gives nothing yet. False when it has done so already. Raises ValidationError,
+    Conflict when it claims as many as it may."""
+    directory, origin = check(directory), who.origin
+    if find(unit, directory) is not None:
+        return False
+    tenants.get(unit, unit.tenant_id, lock=True)  # one by one: how many there may be depends on how many there are
+    counted = unit.first(_COUNT)
+    if counted is not None and counted.number >= MOST:
+        raise Conflict(f"A client claims at most {MOST} directories")
+    if not unit.change(_ADD, directory=directory, cloud=cloud, claimed_by=origin.actor, claimed_at=origin.at):
+        return False
+    audit.record(unit, who, Event.DIRECTORY_CLAIMED, _subject(directory), cloud=cloud)
+    return True
+
+
+def prove(unit: TenantUnit, who: Acting, directory: str, *, person: str, role: str) -> Claim:
+    """An administrator of the directory signed in for the client. Raises NotFound, Conflict."""
+    get(unit, directory, lock=True)
+    _own(unit, directory)
+    _set(unit, directory, PROVED, SIGN_IN, proved_by=person, at=who.origin.at)
+    audit.record(unit, who, Event.DIRECTORY_PROVED, _subject(directory), tid=directory, oid=person, role=role)
+    return get(unit, directory)
+
+
+def vouch(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
+    """A system admin's word that it is the client's; makes the claim where there is none. Raises ValidationError,
+    Conflict."""
+    directory = check(directory)
+    claim(unit, who, directory, cloud)
+    get(unit, directory, lock=True)
+    _own(unit, directory)
+    _set(unit, directory, PROVED, VOUCHED, reason=reason, at=who.origin.at)
+    audit.record(unit, who, Event.DIRECTORY_VOUCHED, _subject(directory), reason=reason)
+    return get(unit, directory)
+
+
+def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str = "") -> Claim:
+    """A system admin's word that a directory which another client holds is this client's too. Raises ValidationError,
+    Conflict."""
+    directory = check(directory)
+    held_by = owner(unit, directory)
+    if held_by is None:
+        raise Conflict("No client holds this directory yet: vouch for the first one")
+    if held_by == unit.tenant_id:
+        raise Conflict("The client holds this directory itself")
+    claim(unit, who, directory, cloud)
+    get(unit, directory, lock=True)
+    _set(unit, directory, PROVED, GRANTED, reason=reason, at=who.origin.at)
+    audit.record(unit, who, Event.DIRECTORY_GRANTED, _subject(directory), reason=reason)
+    return get(unit, directory)
+
+
+def revoke(unit: TenantUnit, who: Acting, directory: str) -> None:
+    """Takes a grant back; the claim stays, and counts no more. Raises NotFound when there is no grant."""
+    if get(unit, directory, lock=True).proof != GRANTED:
+        raise NotFound()
+    _set(unit, directory, PENDING, None, at=None)
+    audit.record(unit, who, Event.DIRECTORY_REVOKED, _subject(directory))
+
+
+def release(unit: TenantUnit, who: Acting, directory: str) -> None:
+    """The client claims it no more; another one may prove it then. Raises NotFound."""
+    found = get(unit, directory, lock=True)
+    unit.change(_DELETE, of_directory=directory)
+    unit.announce("tenant", unit.tenant_id)
+    audit.record(unit, who, Event.DIRECTORY_RELEASED, _subject(directory), state=found.state, proof=found.proof)
+
+
+def _own(unit: TenantUnit, directory: str) -> None:
+    """Raises Conflict when another client does."""
+    if not unit.change(_OWN, directory=directory, owner=unit.tenant_id) and owner(unit, directory) != unit.tenant_id:
+        raise Conflict(HELD)
+
+
+def _set(
+    unit: TenantUnit, directory: str, state: str, proof: str | None, *, reason: str = "", proved_by: str = "",
+    at: int | None,
+) -> None:  # fmt: skip
+    unit.change(
+        _SET, of_directory=directory, new_state=state, new_proof=proof, new_reason=reason, new_proved_by=proved_by,
+        new_proved_at=at,
+    )  # fmt: skip
+    unit.announce("tenant", unit.tenant_id)  # verdicts on bearer tokens rest on whose claim counts
+
+
+def _subject(directory: str) -> str:
+    return f"directory:{directory}"

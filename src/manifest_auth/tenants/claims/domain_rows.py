@@ -1,0 +1,162 @@
+"""Rows of ``domain_claims`` and ``domain_owners``.
+
+A claim counts exactly when ``domain_owners`` says so. Its key is the domain, so two clients cannot own one.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, update
+
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned, upsert
+from manifest_auth.store.tables import domain_claims, domain_owners
+
+PENDING, PROVED, FAILING, LAPSED = "pending", "proved", "failing", "lapsed"
+DNS, VOUCHED, UPGRADE = "dns", "vouched", "upgrade"
+MOST: Final = 100  # claims of a client
+LAPSES_MS: Final = 14 * 86_400_000
+
+
+class Claim(NamedTuple):
+    tenant_id: int
+    domain: str
+    token: str
+    state: str
+    proof: str | None
+    contested: int
+    claimed_by: str
+    reason: str
+    claimed_at: int
+    proved_at: int | None
+    checked_at: int | None
+    failing_since: int | None
+    notices: int
+    next_check_at: int | None
+
+    @property
+    def counts(self) -> bool:
+        """As ``domain_owners`` has it."""
+        return self.state in (PROVED, FAILING)
+
+    @property
+    def lapses_at(self) -> int | None:
+        """When it counts no more, unless its record is seen before."""
+        return self.failing_since + LAPSES_MS if self.state == FAILING and self.failing_since is not None else None
+
+    @property
+    def id(self) -> str:
+        """What lists are ordered by."""
+        return self.domain
+
+
+class _Owner(NamedTuple):
+    tenant_id: int
+
+
+class _Count(NamedTuple):
+    rows: int
+
+
+_C, _O = domain_claims.c, domain_owners.c
+ALL = select(*(_C[name] for name in Claim._fields))
+_OF_DOMAIN = _C.domain == bindparam("domain")
+_FIND = bound(ALL.where(_OF_DOMAIN), Claim)
+_LOCK = bound(ALL.where(_OF_DOMAIN).with_for_update(), Claim)
+_COUNT = bound(select(func.count()).select_from(domain_claims), _Count)
+_ADD = bound(
+    upsert(domain_claims)
+    .values({name: bindparam(name) for name in Claim._fields if name != "tenant_id"})
+    .on_conflict_do_nothing(index_elements=["tenant_id", "domain"])
+)
+_CHANGED = (
+    "state", "proof", "contested", "reason", "proved_at", "failing_since", "notices", "next_check_at",
+)  # fmt: skip
+_PUT = bound(update(domain_claims).where(_OF_DOMAIN).values({name: bindparam("new_" + name) for name in _CHANGED}))
+_CONTEST = bound(update(domain_claims).where(_OF_DOMAIN).values(contested=bindparam("is_contested")))
+_LOOKED = bound(
+    update(domain_claims)
+    .where(_OF_DOMAIN, or_(_C.checked_at.is_(None), _C.checked_at <= bindparam("before", type_=BigInteger())))
+    .values(checked_at=bindparam("now"))
+)
+_REMOVE = bound(delete(domain_claims).where(_OF_DOMAIN))
+#: Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``in_state``.
+LISTING = Listing(
+    ALL,
+    Claim,
+    key=_C.domain,
+    sorts={"ID": _C.domain},
+    filters={
+        "search": _C.domain.like(bindparam("like"), escape="\\"),
+        "state": _C.state == bindparam("in_state"),
+    },
+)
+_OWNER = unowned(select(_O.tenant_id).where(_O.domain == bindparam("domain")), _Owner)
+_LOCK_OWNER = unowned(select(_O.tenant_id).where(_O.domain == bindparam("domain")).with_for_update(), _Owner)
+_OWN = unowned(
+    upsert(domain_owners)
+    .values(domain=bindparam("domain"), tenant_id=bindparam("owner"))
+    .on_conflict_do_nothing(index_elements=["domain"])
+)
+_DISOWN = unowned(delete(domain_owners).where(_O.domain == bindparam("domain"), _O.tenant_id == bindparam("owner")))
+
+
+def owner_of(unit: SystemUnit | TenantUnit, domain: str, *, lock: bool = False) -> int | None:
+    """The client whose claim on the domain counts. ``lock``: it stays the owner until the transaction ends. It is
+    locked before any claim on the domain."""
+    statement = _LOCK_OWNER if lock else _OWNER
+    found = unit.first(statement, domain=domain)
+    return found.tenant_id if found is not None else None
+
+
+def domain_counts(unit: TenantUnit, domain: str) -> bool:
+    """Whether the client's claim on the domain counts."""
+    return owner_of(unit, domain) == unit.tenant_id
+
+
+def own(unit: TenantUnit, domain: str) -> int:
+    """The client's claim counts from now on, unless another's does. The owner, whoever it is."""
+    unit.change(_OWN, domain=domain, owner=unit.tenant_id)
+    owner = owner_of(unit, domain, lock=True)
+    assert owner is not None
+    return owner
+
+
+def disown(unit: TenantUnit, domain: str) -> None:
+    """The client's claim counts no more."""
+    unit.change(_DISOWN, domain=domain, owner=unit.tenant_id)
+
+
+def find(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim | None:
+    return unit.first(_LOCK if lock else _FIND, domain=domain)
+
+
+def count(unit: TenantUnit) -> int:
+    found = unit.first(_COUNT)
+    return found.rows if found is not None else 0
+
+
+def add(unit: TenantUnit, claim: Claim) -> bool:
+    """False when the client has such a claim already."""
+    return unit.change(_ADD, **{k: v for k, v in claim._asdict().items() if k != "tenant_id"}) == 1
+
+
+def put(unit: TenantUnit, claim: Claim) -> Claim:
+    """Stores what changes of a claim; ``checked_at`` is set by :func:`looked` alone."""
+    values = claim._asdict()
+    unit.change(_PUT, domain=claim.domain, **{f"new_{name}": values[name] for name in _CHANGED})
+    return claim
+
+
+def mark_contested(unit: TenantUnit, domain: str, contested: bool) -> None:
+    unit.change(_CONTEST, domain=domain, is_contested=int(contested))
+
+
+def looked(unit: TenantUnit, domain: str, now: int, apart: int) -> bool:
+    """Notes that the record is looked at now; False when that was less than ``apart`` milliseconds ago."""
+    return unit.change(_LOOKED, domain=domain, now=now, before=now - apart) == 1
+
+
+def remove(unit: TenantUnit, domain: str) -> bool:
+    """The claim goes, and with it that it counts."""
+    return unit.change(_REMOVE, domain=domain) == 1

@@ -1,0 +1,107 @@
+"""Claims on e-mail domains: made, vouched for by a system admin, released."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from collections.abc import Sequence
+from typing import Final
+
+from manifest_auth import audit
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting
+from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.runtime.clock import Random
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants.claims import domain_names, domain_rows
+from manifest_auth.tenants.claims.domain_rows import LISTING, MOST, PENDING, PROVED, VOUCHED, Claim
+from manifest_auth.text.canonical import check_line
+
+__all__ = ["HELD", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
+
+#: All that a client is told of another client's claim.
+HELD: Final = "Another client of this installation holds this domain"
+SHORTEST_REASON, LONGEST_REASON = 10, 500
+
+
+def claim(unit: TenantUnit, who: Acting, domain: str, random: Random) -> Claim:
+    """A new claim, which proves nothing yet. Raises ValidationError, and Conflict where the client has it already."""
+    domain_names.check(domain)
+    if not _add(unit, who, domain, random):
+        raise Conflict("This domain is claimed already")
+    return get(unit, domain)
+
+
+def claim_all(unit: TenantUnit, who: Acting, domains: Sequence[str], random: Random) -> None:
+    """Claims those that a provider names and the client has not claimed. Raises ValidationError, Conflict."""
+    for number, domain in enumerate(domains):
+        if domain_rows.find(unit, domain) is None:
+            domain_names.check(domain, f"domains[{number}]")
+            _add(unit, who, domain, random)
+
+
+def find(unit: TenantUnit, domain: str) -> Claim | None:
+    return domain_rows.find(unit, domain)
+
+
+def get(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim:
+    """Raises NotFound."""
+    found = domain_rows.find(unit, domain, lock=lock)
+    if found is None:
+        raise NotFound()
+    return found
+
+
+def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Random, field: str = "domain") -> Claim:
+    """The claim counts without end and without checks, on the word of the installation's operator; it is made where
+    there is none. Raises ValidationError, and Conflict where another client's claim counts."""
+    check_line(reason, "reason", LONGEST_REASON)
+    if len(reason.strip()) < SHORTEST_REASON:
+        raise ValidationError(details=[("reason", f"Must be {SHORTEST_REASON} to {LONGEST_REASON} characters")])
+    domain_names.check(domain, field)
+    if domain_rows.owner_of(unit, domain, lock=True) not in (None, unit.tenant_id):
+        raise Conflict(HELD, details=[(field, HELD)])
+    if domain_rows.find(unit, domain) is None:
+        _add(unit, who, domain, random)
+    before = get(unit, domain, lock=True)
+    if domain_rows.own(unit, domain) != unit.tenant_id:
+        raise Conflict(HELD, details=[(field, HELD)])
+    after = before._replace(
+        state=PROVED, proof=VOUCHED, reason=reason, contested=0, proved_at=who.origin.at, failing_since=None,
+        notices=0, next_check_at=None,
+    )  # fmt: skip
+    audit.record(
+        unit, who, Event.DOMAIN_VOUCHED, f"domain:{domain}", reason=reason, before=[before.state, before.proof]
+    )
+    return domain_rows.put(unit, after)
+
+
+def release(unit: SystemUnit, tenant_id: int, who: Acting, domain: str) -> None:
+    """The claim goes; where it counted, it counts no more. Raises NotFound."""
+    owner, own = domain_rows.owner_of(unit, domain, lock=True), unit.of(tenant_id)
+    gone = get(own, domain, lock=True)
+    domain_rows.disown(own, domain)
+    domain_rows.remove(own, domain)
+    if gone.contested and owner not in (None, tenant_id):
+        domain_rows.mark_contested(unit.of(owner), domain, False)
+    state = {"state": gone.state, "proof": gone.proof, "counted": owner == tenant_id}
+    audit.record(own, who, Event.DOMAIN_RELEASED, f"domain:{domain}", **state)
+
+
+def _add(unit: TenantUnit, who: Acting, domain: str, random: Random) -> bool:
+    if domain_rows.count(unit) >= MOST:
+        raise Conflict(f"A client claims at most {MOST} domains")
+    origin = who.origin
+    added = Claim(
+        tenant_id=unit.tenant_id, domain=domain, token=new_token(random), state=PENDING, proof=None, contested=0,
+        claimed_by=origin.actor, reason="", claimed_at=origin.at, proved_at=None, checked_at=None, failing_since=None,
+        notices=0, next_check_at=None,
+    )  # fmt: skip
+    if not domain_rows.add(unit, added):
+        return False
+    audit.record(unit, who, Event.DOMAIN_CLAIMED, f"domain:{domain}")
+    return True
+
+
+def new_token(random: Random) -> str:
+    """160 random bits as 32 characters."""
+    return b32encode(random.bytes(20)).decode("ascii").lower()

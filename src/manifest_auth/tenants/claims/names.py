@@ -1,0 +1,87 @@
+"""Names of providers that mean one client's, for those who name no client: pinned by a system admin.
+
+A name that nobody pinned means a client's provider only where the installation has that one client. So what another
+client calls its provider changes nothing for anybody.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, select
+
+from manifest_auth import audit, tenants
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting
+from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.store import Listing, SystemUnit, unowned, upsert
+from manifest_auth.store.tables import provider_names
+from manifest_auth.store.tables import tenants as tenants_table
+from manifest_auth.tenants import Tenant
+
+DYNAMICS = "ms-dynamics"  # the name of a start that names neither client nor provider
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
+
+
+class Pin(NamedTuple):
+    """A name, and the identifier of the client whose provider it means."""
+
+    name: str
+    client: str
+
+    @property
+    def id(self) -> str:
+        """What a list goes on from."""
+        return self.name
+
+
+class _Owner(NamedTuple):
+    tenant_id: int
+
+
+_C, _T = provider_names.c, tenants_table.c
+LISTING = Listing(
+    select(_C.name, _T.identifier).select_from(provider_names.join(tenants_table, _T.id == _C.tenant_id)),
+    Pin,
+    key=_C.name,
+    sorts={"NAME": _C.name},
+    filters={"search": _C.name.like(bindparam("like"), escape="\\")},
+    owned=False,
+)
+_FIND = unowned(select(_C.tenant_id).where(_C.name == bindparam("name")), _Owner)
+_PIN = unowned(
+    upsert(provider_names)
+    .values(name=bindparam("name"), tenant_id=bindparam("client"))
+    .on_conflict_do_update(index_elements=["name"], set_={"tenant_id": bindparam("client")})
+)
+_UNPIN = unowned(delete(provider_names).where(_C.name == bindparam("of_name")))
+
+
+def client_of(unit: SystemUnit, name: str) -> Tenant | None:
+    """Whose provider a name means where no client is named."""
+    found = unit.first(_FIND, name=name)
+    return tenants.get(unit, found.tenant_id) if found is not None else tenants.find_only(unit)
+
+
+def pin(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
+    """From now on the name means that client's. Raises ValidationError."""
+    if not _NAME.match(name):
+        raise ValidationError(details=[("name", "No provider can have this name")])
+    before = unit.first(_FIND, name=name)
+    unit.change(_PIN, name=name, client=tenant.id)
+    _record(unit, who, name, before, tenant.id)
+    return Pin(name, tenant.identifier)
+
+
+def unpin(unit: SystemUnit, who: Acting, name: str) -> None:
+    """The name means nobody's any more. Raises NotFound."""
+    before = unit.first(_FIND, name=name)
+    if before is None or not unit.change(_UNPIN, of_name=name):
+        raise NotFound()
+    _record(unit, who, name, before, None)
+
+
+def _record(unit: SystemUnit, who: Acting, name: str, before: _Owner | None, after: int | None) -> None:
+    change = {"before": before.tenant_id if before else None, "after": after}
+    audit.record_installation(unit, who, Event.PROVIDER_NAME_PINNED, f"provider-name:{name}", **change)

@@ -1,0 +1,51 @@
+"""Devices and networks from which a user signed in before: there the owner of an account gets in while others wait."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, select
+
+from manifest_auth.store import TenantUnit, bound, upsert
+from manifest_auth.store.tables import known_origins
+from manifest_auth.throttle import throttle
+
+
+class _Known(NamedTuple):
+    origin: str
+
+
+_O = known_origins.c
+_KNOWN = bound(
+    select(_O.origin).where(
+        _O.user_id == bindparam("user_id"), _O.origin.in_([bindparam("device"), bindparam("address")])
+    ),
+    _Known,
+)
+_KNOWN_DEVICE = bound(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), _Known)
+_REMEMBER = bound(
+    upsert(known_origins)
+    .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
+    .on_conflict_do_update(index_elements=["user_id", "origin"], set_={"seen_at": bindparam("now")})
+)
+_FORGET = bound(delete(known_origins).where(_O.user_id == bindparam("user_id")))
+
+
+def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:
+    """Whether that user signed in from there before."""
+    return unit.first(_KNOWN, user_id=user_id, device=origin, address=origin) is not None
+
+
+def is_known_device(unit: TenantUnit, device: str) -> bool:
+    """Whether any user of the client signed in from that device before."""
+    return unit.first(_KNOWN_DEVICE, origin=throttle.device_origin(device)) is not None
+
+
+def remember(unit: TenantUnit, user_id: int, origin: str, now: int) -> None:
+    """That user signed in from there."""
+    unit.change(_REMEMBER, user_id=user_id, origin=origin, now=now)
+
+
+def forget(unit: TenantUnit, user_id: int) -> int:
+    """Where that user signed in from counts for nothing any more. How many there were."""
+    return unit.change(_FORGET, user_id=user_id)

@@ -1,0 +1,31 @@
+"""What all operations of the package share: who acts, and how much is read at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
+
+from manifest_auth.context import Request
+from manifest_auth.errors import ValidationError
+
+R = TypeVar("R")
+
+#: Rows that one statement may read for a whole page of parents. Statements ask for one more, see :func:`few`.
+MOST_ROWS = 5000
+
+
+class Actor(NamedTuple):
+    """Who acts, and when."""
+
+    user_id: int
+    at: int
+
+
+def actor_of(ctx: Request) -> Actor:
+    return Actor(ctx.user.user_id, ctx.now)
+
+
+def few(rows: list[R]) -> list[R]:
+    """The rows of a statement with ``LIMIT MOST_ROWS + 1``. Raises ValidationError when it found too many."""
+    if len(rows) > MOST_ROWS:
+        raise ValidationError(f"More than {MOST_ROWS} rows at once: ask for a smaller page")
+    return rows

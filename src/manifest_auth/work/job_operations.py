@@ -1,0 +1,150 @@
+"""The moves of a whole job: made, changed, started, completed, canceled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, select
+
+from manifest_auth.errors import Conflict, NotFound, ValidationError
+from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store.tables import templates
+from manifest_auth.text.canonical import check_line, check_prose
+from manifest_auth.work import assignments, job_rules, jobs, steps, template_operations, versions
+from manifest_auth.work.actor import Actor
+from manifest_auth.work.job_log import Note
+from manifest_auth.work.job_rules import MOST_ASSIGNED, JobMove, JobStatus, Priority
+from manifest_auth.work.jobs import Job
+
+#: As of templates, whose name a job may take over.
+NAME_LIMIT, COMMENT_LIMIT = template_operations.NAME_LIMIT, template_operations.COMMENT_LIMIT
+ASSET_LIMIT = 200
+
+
+class _Template(NamedTuple):
+    id: int
+    name: str
+    archived_at: int | None
+
+
+# Nobody archives the template or publishes another version of it until the job is there; many may make jobs of it.
+_HELD = bound(
+    select(*(templates.c[name] for name in _Template._fields))
+    .where(templates.c.id == bindparam("id"))
+    .with_for_update(read=True),
+    _Template,
+)
+
+
+def add(
+    unit: TenantUnit,
+    by: Actor,
+    *,
+    template_id: int,
+    name: str | None = None,
+    asset_id: str | None = None,
+    priority: Priority = Priority.MEDIUM,
+    assigned_user_ids: Sequence[int] = (),
+) -> Job:
+    """A job from the template's published version. ``name``: the template's when left out.
+
+    Raises ValidationError for texts, and for users who cannot execute jobs or are too many, NotFound for the template
+    or a user, Conflict for a template that is archived or has no published version.
+    """
+    _check_texts(name, asset_id)
+    template = unit.first(_HELD, id=template_id)
+    if template is None:
+        raise NotFound()
+    wanted = list(dict.fromkeys(assigned_user_ids))
+    if len(wanted) > MOST_ASSIGNED:
+        raise ValidationError(details=[("assignedUserIds", f"At most {MOST_ASSIGNED} users")])
+    assignments.check_able(unit, wanted, "assignedUserIds")
+    if template.archived_at is not None:
+        raise Conflict("The template is archived")
+    version = versions.find_published(unit, template.id)
+    if version is None:
+        raise Conflict("The template has no published version")
+    state = job_rules.created(steps.count(unit, version.id))
+    job = Job(
+        id=0,
+        template_id=template.id,
+        version_id=version.id,
+        version=version.number,
+        name=template.name if name is None else name,
+        asset_id=asset_id or None,
+        priority=priority,
+        status=state.status.value,
+        steps=state.steps,
+        done=state.done,
+        records=0,
+        events=1,
+        created_by=by.user_id,
+        created_at=by.at,
+        changed_at=by.at,
+        started_at=None,
+        completed_at=None,
+        canceled_at=None,
+    )
+    job = jobs.insert_new(unit, by, job)
+    for user_id in wanted:
+        job = assignments.put(unit, by, job, user_id)
+    return job
+
+
+def change(
+    unit: TenantUnit,
+    by: Actor,
+    job_id: int,
+    *,
+    name: str | None = None,
+    asset_id: str | None = None,
+    priority: Priority | None = None,
+) -> Job:
+    """Changes what is given, leaves the rest; an empty ``asset_id`` takes it away. What changes nothing
+    is not logged. Raises ValidationError, NotFound, Conflict once the job has ended."""
+    _check_texts(name, asset_id)
+    job = jobs.get(unit, job_id, lock=True)
+    state = job_rules.changed(jobs.state_of(job))
+    changed = job._replace(
+        name=job.name if name is None else name,
+        asset_id=job.asset_id if asset_id is None else asset_id or None,
+        priority=job.priority if priority is None else priority,
+    )
+    if changed == job:
+        return job
+    return jobs.move(
+        unit, by, job, JobMove.CHANGED, state, name=changed.name, asset_id=changed.asset_id, priority=changed.priority
+    )
+
+
+def start(unit: TenantUnit, by: Actor, job_id: int) -> Job:
+    """Whoever starts a job that is assigned to nobody is assigned to it. Raises NotFound, Conflict."""
+    job = jobs.get(unit, job_id, lock=True)
+    if job.status == JobStatus.UNASSIGNED:
+        job = assignments.put(unit, by, job, by.user_id)
+    state = job_rules.started(jobs.state_of(job))
+    return jobs.move(unit, by, job, JobMove.STARTED, state, started_at=by.at)
+
+
+def complete(unit: TenantUnit, by: Actor, job_id: int) -> Job:
+    """Raises NotFound, Conflict: not in progress, or a step is left."""
+    job = jobs.get(unit, job_id, lock=True)
+    state = job_rules.completed(jobs.state_of(job))
+    return jobs.move(unit, by, job, JobMove.COMPLETED, state, completed_at=by.at)
+
+
+def cancel(unit: TenantUnit, by: Actor, job_id: int, comment: str = "") -> Job:
+    """What was recorded stays. Raises ValidationError, NotFound, Conflict once the job has ended."""
+    check_prose(comment, "comment", COMMENT_LIMIT)
+    job = jobs.get(unit, job_id, lock=True)
+    state = job_rules.canceled(jobs.state_of(job))
+    return jobs.move(unit, by, job, JobMove.CANCELED, state, Note(comment=comment), canceled_at=by.at)
+
+
+def _check_texts(name: str | None, asset_id: str | None) -> None:
+    """Raises ValidationError."""
+    if name is not None:
+        check_line(name, "name", NAME_LIMIT)
+    if asset_id:
+        check_line(asset_id, "assetId", ASSET_LIMIT)

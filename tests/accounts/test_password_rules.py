@@ -1,0 +1,86 @@
+"""The rules for new passwords, as a pure function."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from manifest_auth.accounts.password_rules import check, is_guessable
+from manifest_auth.errors import ValidationError
+from manifest_auth.tenants import PasswordRules
+
+EIGHT = PasswordRules(min_length=8)
+
+
+def refusal(password: str, rules: PasswordRules, *words: str) -> str:
+    """What is wrong with it, or nothing."""
+    try:
+        check(password, rules, words)
+    except ValidationError as error:
+        return error.details[0][1]
+    return ""
+
+
+@pytest.mark.parametrize("length", [8, 15, 64])
+def test_the_least_length_counts_characters(length: int) -> None:
+    password = "".join(chr(0x4E00 + 101 * i) for i in range(length))  # three bytes each
+    rules = PasswordRules(min_length=length)
+    assert refusal(password, rules) == ""
+    assert refusal(password[:-1], rules) == f"Must have at least {length} characters"
+
+
+def test_the_most_is_256() -> None:
+    password = "".join(chr(0x4E00 + 101 * i % 20000) for i in range(257))
+    assert refusal(password, EIGHT) == "Must have at most 256 characters"
+    assert refusal(password[:-1], EIGHT) == ""
+
+
+@pytest.mark.parametrize("password", ["Zq4!vK9w", "q7-Zp!kV", "8Tu;m2Lx"])
+def test_eight_random_characters_are_enough_where_eight_are_asked_for(password: str) -> None:
+    assert refusal(password, EIGHT) == ""
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["password", "Password1!", "Summer2026!", "qwertyui", "11111111", "abcdefgh", "Football1", "P@ssw0rd", "iloveyou2"],
+)
+def test_common_passwords_are_refused_at_any_length(password: str) -> None:
+    assert refusal(password, EIGHT).startswith("Too easy to guess")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "acme-corporation-2026",
+        "AcmeCorporation!!",
+        "ada.lovelace@acme",
+        "LovelaceAda1815",
+        "manifestAuth2026!",
+        "Taqtile-Manifest-1",
+    ],
+)
+def test_words_of_person_client_and_product_are_no_password(password: str) -> None:
+    words = ("ada.lovelace@acme.example", "Ada", "Lovelace", "acme-corporation")
+    assert refusal(password, EIGHT, *words).startswith("Too easy to guess")
+
+
+def test_a_known_word_inside_a_good_password_does_no_harm() -> None:
+    assert refusal("lovelace walks nine llamas", EIGHT, "Lovelace") == ""
+    assert refusal("kestrel-harbor-21-violet", EIGHT, "Ha", "", "x") == ""
+
+
+@pytest.mark.parametrize(("classes", "refused"), [(0, False), (1, False), (2, False), (3, True), (4, True)])
+def test_composition_counts_kinds_of_characters(classes: int, refused: bool) -> None:
+    rules = PasswordRules(min_length=8, character_classes=classes)
+    assert bool(refusal("walrus copper lagoon", rules)) is refused
+
+
+def test_letters_of_every_script_count_for_composition() -> None:
+    assert refusal("Пылающий-жираф-8-лун", PasswordRules(min_length=8, character_classes=4)) == ""
+
+
+@given(st.text(max_size=300))
+def test_every_text_gets_a_verdict(password: str) -> None:
+    refusal(password, EIGHT, password[:5])
+    assert isinstance(is_guessable(password, ()), bool)

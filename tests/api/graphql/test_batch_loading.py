@@ -1,0 +1,97 @@
+"""Loaders: what many fields wait for is read once, and whoever gives up waiting takes it from nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from manifest_auth.api.graphql.batch_loading import Loader
+from tests.support.crew import Crew, new_crew
+from tests.support.house import App
+from tests.support.templates import add_template
+
+
+class Reading:
+    """A store that answers when it is told to, and notes what it was asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+        self.may_answer = asyncio.Event()
+        self.context: Any = SimpleNamespace(loaded={}, store=self)
+
+    async def read(self, work: Callable[[Any], Any]) -> Any:
+        await self.may_answer.wait()
+        return work(None)
+
+    def numbers(self, _unit: Any, keys: Sequence[int]) -> dict[int, str]:
+        self.asked.append(list(keys))
+        return {key: f"number {key}" for key in keys if key < 10}
+
+
+async def settled(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_what_is_asked_for_in_one_turn_is_read_once() -> None:
+    store = Reading()
+    loader: Loader[int, str] = Loader(store.numbers, missing="nothing")
+    store.may_answer.set()
+    wanted = [loader.load(store.context, key) for key in (1, 2, 1, 11)]
+    assert await asyncio.gather(*wanted) == ["number 1", "number 2", "number 1", "nothing"]
+    assert await loader.load(store.context, 2) == "number 2"
+    assert store.asked == [[1, 2, 11]]
+
+
+async def test_whoever_gives_up_takes_it_from_nobody_else() -> None:
+    """The executor cancels the fields beside one that failed; the same person may be asked for elsewhere."""
+    store = Reading()
+    loader: Loader[int, str] = Loader(store.numbers)
+
+    async def field() -> str:
+        return str(await loader.load(store.context, 1))
+
+    gone, stays = asyncio.create_task(field()), asyncio.create_task(field())
+    await settled()
+    gone.cancel()
+    await settled()
+    store.may_answer.set()
+    assert await stays == "number 1"
+    assert await field() == "number 1"
+    assert gone.cancelled()
+    assert store.asked == [[1]]
+
+
+async def test_a_failure_is_told_to_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Reading()
+
+    def broken(_unit: Any, _keys: Sequence[int]) -> dict[int, str]:
+        raise ValueError("broken")
+
+    loader: Loader[int, str] = Loader(broken)
+    store.may_answer.set()
+    wanted = [loader.load(store.context, key) for key in (1, 2, 1)]
+    found = await asyncio.gather(*wanted, return_exceptions=True)
+    assert [str(one) for one in found] == ["broken"] * 3
+
+
+@pytest.fixture
+async def crew(app: App) -> Crew:
+    return await new_crew(app)
+
+
+async def test_a_field_that_fails_leaves_its_neighbours_whole(crew: Crew) -> None:
+    template = await add_template(crew)
+    email = (await crew.member("Author")).email
+    query = """query($id: Int!) {
+        broken: template(id: $id) { ...Author history(first: 0) { number } } whole: template(id: $id) { ...Author } }
+        fragment Author on Template { createdBy { email } latestVersion { createdBy { email } } }"""
+    for _ in range(5):
+        reply = await crew.send("Viewer", query, id=template["id"])
+        assert {tuple(error["path"]) for error in reply.json["errors"]} == {("broken", "history")}
+        author = {"createdBy": {"email": email}}
+        assert reply.json["data"] == {"broken": None, "whole": {**author, "latestVersion": author}}

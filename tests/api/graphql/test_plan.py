@@ -1,0 +1,82 @@
+"""The short way gives what the executor gives, to the byte, and leaves to it what it cannot do."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+from graphql import execute, parse
+
+from manifest_auth.api.graphql import plan
+from manifest_auth.api.graphql.schema import SCHEMA
+from manifest_auth.context import UserCaller
+from manifest_auth.errors import Forbidden
+from manifest_auth.permissions import Role, mask_of
+
+ROLES = mask_of([Role.AUTHOR, Role.USER_ADMIN])
+
+
+def context(**changed: Any) -> Any:
+    caller = UserCaller(
+        "sid", 7, "acme", "Acme", "{}", 42, "a@acme.example", "Ada", "Lovelace", "Dr", ROLES, "password", 0, False
+    )
+    return SimpleNamespace(user=caller._replace(**changed))
+
+
+PLANNED = [
+    "{ me { id email } }",
+    "query Q { me { id } }",
+    "{ who: me { mail: email number: id } me { title } }",
+    "{ me { roles { id name description } } }",
+    "{ me { permissions client { id identifier name } firstName lastName } }",
+]
+NOT_PLANNED = [
+    "{ __typename }",
+    "{ me { __typename id } }",
+    "{ me { ...F } } fragment F on Me { id }",
+    "{ me { ... on Me { id } } }",
+    "{ me { id @include(if: true) } }",
+    "query Q @skip(if: false) { me { id } }",
+    "query Q($x: Int) { users(first: $x) { id } }",
+    "{ users { id } }",
+    "{ me { id } me { email } }",
+    "{ me { id id } }",
+    "query A { me { id } } query B { me { email } }",
+]
+
+
+@pytest.mark.parametrize("text", PLANNED)
+def test_a_plan_answers_what_the_executor_answers(text: str) -> None:
+    document = parse(text)
+    made = plan.build(SCHEMA, document)
+    assert made is not None
+    expected: Any = execute(SCHEMA, document, context_value=context())
+    assert expected.errors is None
+    assert orjson.dumps(plan.run(made, context())) == orjson.dumps(expected.data)
+
+
+@pytest.mark.parametrize("text", NOT_PLANNED)
+def test_what_needs_the_executor_gets_no_plan(text: str) -> None:
+    assert plan.build(SCHEMA, parse(text)) is None
+
+
+@pytest.mark.parametrize("changed", [{"email": None}, {"user_id": 2**40}, {"user_id": True}, {"title": 5}])
+def test_a_value_that_does_not_fit_its_type_is_left_to_the_executor(changed: dict[str, Any]) -> None:
+    made = plan.build(SCHEMA, parse("{ me { id email title } }"))
+    assert made is not None
+    with pytest.raises(plan.Unplanned):
+        plan.run(made, context(**changed))
+
+
+def test_a_refusal_is_left_to_the_executor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_root: Any, _info: Any) -> Any:
+        raise Forbidden()
+
+    assert SCHEMA.query_type is not None
+    monkeypatch.setattr(SCHEMA.query_type.fields["me"], "resolve", refused)
+    made = plan.build(SCHEMA, parse("{ me { id } }"))
+    assert made is not None
+    with pytest.raises(plan.Unplanned):
+        plan.run(made, context(roles=0))

@@ -1,0 +1,103 @@
+"""Fixtures: each store opened on a fresh schema, and chains that nobody else uses."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import pytest
+
+from manifest_auth import audit
+from manifest_auth import audit as trail
+from manifest_auth.audit import Event, Origin, Point, Verdict
+from manifest_auth.store import Store, TenantUnit, open_store
+from manifest_auth.store.migrate import upgrade
+from tests.support.house import MACS, the_keys
+
+_numbers = itertools.count(100)
+
+
+@dataclass
+class Chain:
+    """A chain of its own, and a hand that reaches past all rules into the store."""
+
+    store: Store
+    url: str
+    number: int
+
+    async def grow(self, events: int, at: int = 1_000, event: Event = Event.SIGNED_IN) -> None:
+        """Records so many events, each a second later than the one before."""
+
+        def work(unit: TenantUnit) -> None:
+            for step in range(events):
+                origin = Origin(at + step * 1_000, f"user:{step}", "192.0.2.1", f"r-{step}")
+                audit.record(unit, origin, event, f"user:{step}", method="password", step=step, name="Ünï")
+
+        await self.store.of(self.number).write(work)
+
+    async def begin(self, at: int = 1_000) -> None:
+        """Records that a client was created."""
+        origin = Origin(at, "admin:1", "192.0.2.1", "r-0")
+        await self.store.write(lambda unit: audit.record_creation(unit, self.number, origin, identifier="x"))
+
+    async def by_hand(self, *statements: str) -> None:
+        """Runs SQL; ``{c}`` stands for the chain's number."""
+        texts = [statement.replace("{c}", str(self.number)) for statement in statements]
+        if self.url.startswith("sqlite"):
+            raw = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+            for text in texts:
+                raw.execute(text)
+            raw.close()
+            return
+        remote: Any = await asyncpg.connect(self.url)
+        for text in texts:
+            await remote.execute(text)
+        await remote.close()
+
+    async def rows(self, statement: str) -> list[Any]:
+        """What a SELECT finds; ``{c}`` as above."""
+        text = statement.replace("{c}", str(self.number))
+        if self.url.startswith("sqlite"):
+            raw = sqlite3.connect(self.url.removeprefix("sqlite:///"), isolation_level=None)
+            found: list[Any] = raw.execute(text).fetchall()
+            raw.close()
+            return found
+        remote: Any = await asyncpg.connect(self.url)
+        found = [tuple(row) for row in await remote.fetch(text)]
+        await remote.close()
+        return found
+
+    async def verdict(self, known: Point | None = None) -> Verdict:
+        return await trail.verify(self.store, self.number, lambda _: None, known)
+
+    async def faults(self) -> list[tuple[int, str]]:
+        """Number and kind of what is found."""
+        return [(fault.sequence, fault.kind) for fault in (await self.verdict()).faults]
+
+
+async def begun(store: Store, url: str, number: int, events: int = 9) -> Chain:
+    """A chain of so many events."""
+    made = Chain(store, url, number)
+    await made.begin()
+    await made.grow(events - 1, at=2_000)
+    return made
+
+
+@pytest.fixture(scope="module")
+async def store(database_url: str) -> AsyncIterator[Store]:
+    """A store of each kind with today's schema, shared by the tests of a module."""
+    await upgrade(database_url, the_keys)
+    opened = open_store(database_url, 8, macs=MACS)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def chain(store: Store, database_url: str) -> Chain:
+    """Nine events."""
+    return await begun(store, database_url, next(_numbers))

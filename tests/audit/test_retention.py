@@ -1,0 +1,144 @@
+"""Retention takes a chain's beginning away, in bounded steps, and leaves the rest provable."""
+
+from __future__ import annotations
+
+import pytest
+
+from manifest_auth import audit
+from manifest_auth.audit import Event, retention
+from manifest_auth.operations.background_jobs import sweep_trail
+from manifest_auth.store import Store
+from tests.audit.conftest import Chain, begun
+from tests.support.accounts import new_client, new_user
+from tests.support.accounts import trail as events_of
+from tests.support.house import running
+
+DAY = 86_400
+
+
+async def test_old_events_go_and_the_rest_is_whole(store: Store, chain: Chain) -> None:
+    assert await audit.sweep(store, before=6_000, now=50_000) >= 5  # nine events, a second apart, the first at 1,000
+    verdict = await chain.verdict()
+    assert verdict.faults == []
+    assert (verdict.start.sequence, verdict.end.sequence, verdict.events) == (5, 10, 5)
+    await chain.grow(2)
+    assert (await chain.verdict()).faults == []
+
+
+async def test_it_is_an_event_itself(store: Store, chain: Chain) -> None:
+    noted = await chain.verdict()
+    await audit.sweep(store, before=6_000, now=50_000)
+    lines = [line async for some in audit.export(store, [chain.number]) for line in some.lines]
+    assert b'"audit_swept"' in lines[-1]
+    assert b'"sequence":5' in lines[-1].partition(b'"detail":')[2]
+    assert b'"at":"1970-01-01T00:00:50.000Z"' in lines[-1]
+    assert (await chain.verdict(noted.end)).faults == []
+
+
+async def test_what_is_younger_stays_and_nothing_is_swept_twice(store: Store, chain: Chain) -> None:
+    assert await audit.sweep(store, before=1_000, now=50_000) == 0
+    assert (await chain.verdict()).events == 9
+    await audit.sweep(store, before=6_000, now=50_000)
+    end = (await chain.verdict()).end
+    assert await audit.sweep(store, before=6_000, now=50_000) == 0
+    assert (await chain.verdict()).end == end
+
+
+async def test_all_of_it_may_go_and_what_tells_of_that_stays(store: Store, chain: Chain) -> None:
+    for now in (10_000_000, 20_000_000, 30_000_000):
+        await audit.sweep(store, before=now - 1, now=now)
+    verdict = await chain.verdict()
+    assert verdict.faults == []
+    assert (verdict.start.sequence, verdict.end.sequence) == (9, 10)
+    await chain.grow(1, at=30_000_000)
+    assert (await chain.verdict()).faults == []
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+async def test_it_goes_in_steps(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr(retention, "BATCH", batch)
+    await audit.sweep(store, before=9_000, now=50_000)
+    verdict = await chain.verdict()
+    assert verdict.faults == []
+    assert verdict.start.sequence == 8
+    assert verdict.end.sequence == 9 + 8 // batch
+
+
+async def test_many_chains_are_all_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "CHAINS", 2)
+    others = [await begun(store, chain.url, chain.number + 10_000 + n) for n in range(5)]
+    await audit.sweep(store, before=6_000, now=50_000)
+    for one in (chain, *others):
+        assert (await one.verdict()).start.sequence == 5
+
+
+#: After retention: what is done by hand, and what is found.
+ACTS = {
+    "the anchor removed": ("DELETE FROM audit_anchors WHERE tenant_id = {c}", [(1, "broken")]),
+    "the anchor moved on, with what it hides": (
+        "UPDATE audit_anchors SET sequence = 6, hash = (SELECT hash FROM audit_events WHERE tenant_id = {c} AND"
+        " sequence = 6) WHERE tenant_id = {c}; DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 6",
+        [(6, "anchor")],
+    ),
+    "the anchor altered": (
+        "UPDATE audit_anchors SET hash = 'x' WHERE tenant_id = {c}",
+        [(5, "anchor"), (6, "broken")],
+    ),
+    "the anchor's MAC removed": ("UPDATE audit_anchors SET mac = '' WHERE tenant_id = {c}", [(5, "anchor")]),
+    "the next event removed": ("DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 6", [(6, "broken")]),
+    "the event of retention removed": (
+        "DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 10",
+        [(10, "broken")],
+    ),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_tampering_is_found_afterwards_too(store: Store, chain: Chain, act: str) -> None:
+    await audit.sweep(store, before=6_000, now=50_000)
+    statements, expected = ACTS[act]
+    await chain.by_hand(*statements.split(";"))
+    assert await chain.faults() == expected
+
+
+async def test_a_chain_is_proved_while_it_is_swept(store: Store, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retention overtakes whoever walks along the chain: the walk goes on behind the anchor."""
+    monkeypatch.setattr("manifest_auth.audit.chain_rows.BATCH", 2)
+    reads = 0
+    real = type(store).read
+
+    async def reading(self: Store, work: object) -> object:
+        nonlocal reads
+        reads += 1
+        if reads == 3:  # four events were looked at
+            monkeypatch.setattr(type(store), "read", real)
+            await audit.sweep(store, before=8_000, now=50_000)
+        return await real(self, work)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(store), "read", reading)
+    verdict = await chain.verdict()
+    assert reads == 3
+    assert (verdict.start.sequence, verdict.end.sequence, verdict.faults) == (7, 10, [])
+
+
+async def test_the_setting_says_how_long_and_the_default_is_for_ever(database_url: str) -> None:
+    async with running(database_url) as app:
+        client = await new_client(app)
+        app.clock.advance(3650 * DAY)
+        await sweep_trail(app.services)
+        assert [event.event for event in await events_of(app, client)] == ["client_created"]
+    async with running(database_url, MANIFEST_AUDIT_DAYS="30") as app:
+        client = await new_client(app)
+        app.clock.advance(29 * DAY)
+        await new_user(app, client)
+        await sweep_trail(app.services)
+        assert [event.event for event in await events_of(app, client)] == ["client_created", "user_created"]
+        app.clock.advance(2 * DAY)
+        await sweep_trail(app.services)
+        assert [event.event for event in await events_of(app, client)] == ["user_created", Event.AUDIT_SWEPT.value]
+        verdicts = [
+            await audit.verify(app.services.store, n, lambda _: None)
+            for n in await audit.all_chains(app.services.store)
+        ]
+        faulty = [verdict for verdict in verdicts if verdict.faults]
+        assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # which nobody created, in tests

@@ -1,0 +1,71 @@
+"""Where mail is set up, the link of a new Admin goes to the user alone; and what the command line says of roles."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.support import commands
+from tests.support.accounts import new_client, new_user
+from tests.support.addresses import quiet
+from tests.support.crew import Crew
+from tests.support.domains import domain_counts
+from tests.support.gains import CHOSEN, PATHS, Planted, somebody
+from tests.support.house import SECRET_KEY, App
+from tests.support.mail_server import MailServer
+from tests.support.managing import reset
+from tests.support.people import oidc_provider, user_of
+
+pytestmark = pytest.mark.mail
+
+
+@pytest.mark.parametrize("path", ["set_user_roles", "admin_plane", "restored"])
+async def test_the_link_is_mailed_and_never_shown(app: App, post: MailServer, path: str, tmp_path: Path) -> None:
+    post.letters.clear()
+    client = await new_client(app)
+    async with oidc_provider(app, client) as public:
+        user_id, email = await new_user(app, client, password=CHOSEN)
+        planted = Planted(Crew(app, client), public, user_id, email)
+        assert await PATHS[path](planted, tmp_path) is None
+        letter = await post.letter_to(email)
+        assert post.letters == []
+        assert await planted.is_theirs(await reset(app, letter.token, CHOSEN))
+
+
+async def test_who_keeps_an_identity_is_sent_no_link(app: App, post: MailServer, tmp_path: Path) -> None:
+    post.letters.clear()
+    client = await new_client(app)
+    await domain_counts(app, client)
+    async with oidc_provider(app, client, vouches=True) as company:
+        await PATHS["set_user_roles"](await somebody(Crew(app, client), company), tmp_path)
+        await quiet(app)
+        assert post.letters == []
+
+
+async def said(app: App, folder: Path, *words: str) -> commands.Result:
+    """What the command says."""
+    settings = {"MANIFEST_DATABASE_URL": app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    return await asyncio.to_thread(commands.run, folder, "user", "roles", *words, **settings)
+
+
+async def test_the_command_sets_all_roles(app: App, tmp_path: Path) -> None:
+    client = await new_client(app)
+    user_id, email = await new_user(app, client, roles=["Viewer"])
+    done = await said(app, tmp_path, email, "--client", client, "--role", "Author", "--role", "Operator")
+    assert (done.status, done.out) == (0, f"User {email} has the roles Author, Operator.\n")
+    assert (await user_of(app, client, user_id))["roles"] == ["Author", "Operator"]
+
+
+async def test_the_command_refuses_in_one_line(app: App, tmp_path: Path) -> None:
+    client = await new_client(app)
+    _, only = await new_user(app, client, roles=["Admin"])
+    refusals = [
+        ((only, "--client", "nowhere", "--role", "Viewer"), "there is no client nowhere"),
+        (("no@one.example", "--client", client, "--role", "Viewer"), f"client {client} has no user no@one.example"),
+        ((only, "--client", client, "--role", "Viewer"), "The last active Admin of a client cannot be removed"),
+    ]
+    for words, line in refusals:
+        done = await said(app, tmp_path, *words)
+        assert (done.status, done.line) == (1, line)

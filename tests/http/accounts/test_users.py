@@ -1,0 +1,229 @@
+"""Contract, sections 6 and 7: users are invited, added, changed, kept out and let in again by those who manage them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import keys_of, new_user, opened_by, settle, trail
+from tests.support.crew import Crew, new_crew
+from tests.support.house import PASSWORD, App
+from tests.support.managing import (
+    ADD,
+    DEACTIVATE,
+    END,
+    INVITE,
+    RENEW,
+    RESET,
+    RESTORE,
+    SET_ROLES,
+    UPDATE,
+    accept,
+    directory,
+    events,
+    invited,
+    role_names_of,
+    started_reset,
+    token_in,
+)
+
+HOUR_MS = 3_600_000
+PERSON = {
+    "email": "Ada.Lovelace@Engines.example",
+    "firstName": "Ada",
+    "lastName": "Lovelace",
+    "title": "Countess",
+    "description": "Writes programs.\nOn paper.",
+    "roles": ["Author", "Approver", "Author"],
+}
+
+
+@pytest.fixture(scope="module")
+async def shared(app: App) -> Crew:
+    """One client for many small cases."""
+    crew = await new_crew(app)
+    await crew.member("Admin")
+    return crew
+
+
+def millis(text: str) -> int:
+    """Only differences count: milliseconds within the month of the tests' clock."""
+    day, clock = text.removesuffix("Z").split("T")
+    hours, minutes, seconds = clock.split(":")
+    return (int(day[-2:]) * 24 + int(hours)) * HOUR_MS + int(minutes) * 60_000 + round(float(seconds) * 1000)
+
+
+async def test_an_invited_user_is_there_and_holds_a_link_for_72_hours(crew: Crew) -> None:
+    handed = await crew.ask("User Admin", INVITE, input=PERSON)
+    user = handed["user"]
+    told = {name: user[name] for name in PERSON} | {"roles": role_names_of(user)}
+    assert told == PERSON | {"roles": ["Author", "Approver"]}
+    assert user["isActive"] is True
+    assert await directory(crew, user["id"]) == user
+    now = millis("2027-01-15T08:00:00.000Z") + crew.app.clock.ms - 1_800_000_000_000
+    assert millis(handed["expiresAt"]) - now == 72 * HOUR_MS
+    signed_in = (await accept(crew.app, token_in(handed))).data
+    assert signed_in["user"]["id"] == user["id"]
+
+
+async def test_an_invitation_is_renewed_and_the_old_link_stops_working(crew: Crew) -> None:
+    user_id, first = await invited(crew)
+    renewed = await crew.ask("User Admin", RENEW, id=user_id)
+    assert renewed["user"]["id"] == user_id
+    assert (await accept(crew.app, first)).code == "INVALID_TOKEN"
+    assert (await accept(crew.app, token_in(renewed))).status == 200
+
+
+async def test_an_added_user_has_no_link_and_no_password(crew: Crew) -> None:
+    user = await crew.ask("User Admin", ADD, input={"email": "plain@engines.example", "roles": ["Viewer"]})
+    assert (user["firstName"], user["description"], role_names_of(user)) == ("", "", ["Viewer"])
+    assert await events(crew, "user_invited") == []
+    assert (await crew.app.sign_in("plain@engines.example", client=crew.client)).code == "INVALID_CREDENTIALS"
+
+
+@pytest.mark.parametrize("document", [INVITE, ADD])
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"email": "no address"}, "email"),
+        ({"email": "a" * 250 + "@b.example"}, "email"),
+        ({"roles": []}, "roles"),
+        ({"roles": ["Owner"]}, "roles"),
+        ({"roles": ["Viewer"] * 8}, "roles"),
+        ({"firstName": "x" * 101}, "firstName"),
+        ({"lastName": "two\nlines"}, "lastName"),
+        ({"title": "\u0000"}, ""),
+        ({"description": "x" * 2001}, "description"),
+    ],
+)
+async def test_what_is_wrong_with_a_new_user_is_named_and_nobody_is_made(
+    shared: Crew, document: str, wrong: dict[str, Any], field: str
+) -> None:
+    before = len(await events(shared, "user_created"))
+    body = {"email": "wrong@engines.example", "roles": ["Viewer"], **wrong}
+    reply = await shared.send("Admin", document, input=body)
+    if field:
+        [error] = reply.json["errors"]
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
+        assert [detail["field"] for detail in error["extensions"]["details"]] == [field]
+    else:
+        assert reply.status == 400
+    assert len(await events(shared, "user_created")) == before
+    assert (await shared.ask("Admin", '{ users(filter: {search: "wrong@"}) { id } }')) == []
+
+
+async def test_an_address_that_is_taken_is_a_conflict_and_no_link_is_made(crew: Crew) -> None:
+    await crew.ask("Admin", ADD, input={"email": "taken@engines.example", "roles": ["Viewer"]})
+    for document in (ADD, INVITE):
+        body = {"email": "TAKEN@engines.example", "roles": ["Viewer"]}
+        assert (await crew.refused("Admin", document, input=body)).code == "CONFLICT"
+    assert await events(crew, "user_invited") == []
+
+
+async def test_a_change_keeps_what_it_does_not_name(crew: Crew) -> None:
+    user_id, _ = await invited(crew, "before@engines.example", "Viewer")
+    before = await directory(crew, user_id)
+    for change in ({"firstName": "Grace"}, {"title": "", "lastName": None}, {"description": "a\nb"}, {}):
+        after = await crew.ask("User Admin", UPDATE, id=user_id, input=change)
+        before |= {name: value for name, value in change.items() if value is not None}
+        assert after == before
+    moved = await crew.ask("User Admin", UPDATE, id=user_id, input={"email": "After@engines.example"})
+    assert moved == {**before, "email": "After@engines.example"}
+    taken = (await crew.member("Viewer")).email
+    assert (await crew.refused("User Admin", UPDATE, id=user_id, input={"email": taken})).code == "CONFLICT"
+    refused = await crew.refused("User Admin", UPDATE, id=user_id, input={"email": "no address"})
+    assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["email"])
+
+
+async def test_roles_count_from_the_next_request_on(crew: Crew) -> None:
+    viewer = await crew.member("Viewer")
+    user = await crew.ask("User Admin", SET_ROLES, id=viewer.id, roles=["Publisher", "Operator"])
+    assert role_names_of(user) == ["Publisher", "Operator"]
+    assert (await crew.app.me(viewer.token)).data["roles"] == ["Publisher", "Operator"]
+    refused = await crew.refused("User Admin", SET_ROLES, id=viewer.id, roles=[])
+    assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["roles"])
+
+
+async def test_who_is_deactivated_is_out_at_once_and_restored_signs_in_anew(crew: Crew) -> None:
+    user_id, email = await new_user(crew.app, crew.client, password=PASSWORD)
+    keys = [await keys_of(crew.app, email, client=crew.client) for _ in range(2)]
+    gone = await crew.ask("User Admin", DEACTIVATE, id=user_id)
+    assert gone["isActive"] is False
+    for key in keys:
+        assert await opened_by(crew.app, key) == []
+    assert (await crew.refused("User Admin", DEACTIVATE, id=user_id)).code == "CONFLICT"
+    for document in (RENEW, RESET):
+        assert (await crew.refused("User Admin", document, id=user_id)).code == "CONFLICT"
+    assert (await crew.ask("User Admin", RESTORE, id=user_id))["isActive"] is True
+    assert (await crew.refused("User Admin", RESTORE, id=user_id)).code == "CONFLICT"
+    assert await opened_by(crew.app, keys[0]) == []
+    assert (await crew.app.sign_in(email, client=crew.client)).status == 200
+
+
+async def test_all_sessions_of_a_user_are_ended(crew: Crew) -> None:
+    _, email = await new_user(crew.app, crew.client, password=PASSWORD)
+    keys = [await keys_of(crew.app, email, client=crew.client) for _ in range(3)]
+    user_id = (await crew.app.me(keys[0].token)).data["user"]["id"]
+    assert await crew.ask("User Admin", END, id=user_id) == 3
+    assert [await opened_by(crew.app, key) for key in keys] == [[], [], []]
+    assert await crew.ask("User Admin", END, id=user_id) == 0
+
+
+async def test_where_passwords_are_not_used_none_is_reset(app: App) -> None:
+    crew = await new_crew(app)
+    boss, viewer = await crew.member("Admin"), await crew.member("Viewer")
+    await settle(app, crew.client, passwordSignIn=False)
+    assert (await crew.refused("Admin", RESET, id=viewer.id)).code == "CONFLICT"
+    path = f"/api/admin/clients/{crew.client}/users/{boss.id}/password-reset"
+    assert (await app.post(path, token=await app.admin_token())).code == "CONFLICT"
+
+
+async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret(crew: Crew) -> None:
+    clerk = await crew.member("User Admin")
+    user_id, token = await invited(crew, "trail@engines.example", "Viewer", by="User Admin")
+    new = {"title": "T", "email": "trail-2@engines.example"}
+    await crew.ask("User Admin", UPDATE, id=user_id, input={**new, "firstName": ""})
+    await crew.ask("User Admin", SET_ROLES, id=user_id, roles=["Author"])
+    tokens = [token, token_in(await crew.ask("User Admin", RENEW, id=user_id)), await started_reset(crew, user_id)]
+    await crew.ask("User Admin", END, id=user_id)
+    await crew.ask("User Admin", DEACTIVATE, id=user_id)
+    await crew.ask("User Admin", RESTORE, id=user_id)
+    told = [event for event in await trail(crew.app, crew.client) if event.subject == f"user:{user_id}"]
+    by_clerk, by_boss = f"user:{clerk.id}", f"user:{(await crew.member('Admin')).id}"
+    assert [(event.event, event.actor) for event in told] == [
+        ("user_created", by_clerk),
+        ("user_invited", by_clerk),
+        ("user_changed", by_clerk),
+        ("user_roles_changed", by_clerk),
+        ("user_invited", by_clerk),
+        ("password_reset_started", by_boss),
+        ("signed_out_all", by_clerk),
+        ("user_deactivated", by_clerk),
+        ("user_restored", by_clerk),
+    ]
+    assert told[0].members == {"email": "trail@engines.example", "roles": ["Viewer"]}
+    assert told[2].members == {"before": {"title": "", "email": "trail@engines.example"}, "after": new}
+    assert told[3].members == {"before": ["Viewer"], "after": ["Author"]}
+    assert not [event for event in told for token in tokens if token in event.detail]
+
+
+async def test_no_name_holds_what_nobody_sees(app: App, shared: Crew) -> None:
+    """Nor may it read in another order than it is written. Each way to name a thing ends in one check of texts."""
+    token, hidden = await app.admin_token(), "Ada\u202e\u200b"
+    client = f"/api/admin/clients/{shared.client}"
+    provider = {"name": "p", "displayName": hidden, "oidc": {"issuer": "https://a.example", "clientId": "c"}}
+    for method, path, body in (
+        ("PATCH", client, {"name": hidden}),
+        ("POST", "/api/admin/clients", {"identifier": "hidden", "name": hidden}),
+        ("POST", f"{client}/users", {"email": "a@x.example", "roles": ["Viewer"], "firstName": hidden}),
+        ("POST", f"{client}/users", {"email": "a\u3164@x.example", "roles": ["Viewer"]}),
+        ("POST", f"{client}/providers", provider),
+        ("POST", "/api/admin/admins", {"username": hidden, "password": PASSWORD}),
+    ):
+        reply = await app.send(method, path, body, token=token)
+        assert (reply.status, reply.code) == (400, "VALIDATION_ERROR"), (path, reply.text)
+    added = {"email": "a@x.example", "roles": ["Viewer"], "lastName": hidden}
+    assert (await shared.refused("Admin", ADD, input=added)).fields == ["lastName"]
+    template = "mutation($input: AddTemplateInput!) { addTemplate(input: $input) { id } }"
+    assert (await shared.refused("Admin", template, input={"name": hidden})).fields == ["name"]

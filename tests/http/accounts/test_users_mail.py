@@ -1,0 +1,157 @@
+"""Contract, section 7: one-time links by mail. Once mail is set up the user alone sees the link."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import new_client, new_user
+from tests.support.crew import Crew, new_crew
+from tests.support.envelope import check_success
+from tests.support.house import App, running
+from tests.support.links import links_made
+from tests.support.mail_server import MailServer
+from tests.support.managing import INVITE, RENEW, RESET, accept, directory, invited, reset
+
+BUDGET_S = 3.0
+CHOOSE = "choose a new password"
+
+pytestmark = pytest.mark.mail
+
+
+@pytest.fixture
+async def crew(app: App, post: MailServer) -> Crew:
+    post.letters.clear()
+    post.refuses = ""
+    return await new_crew(app)
+
+
+def mails(app: App, result: str) -> float:
+    return app.services.metrics.registry.get_sample_value("manifest_mails_total", {"result": result}) or 0.0
+
+
+def body(email: str = "ada@engines.example") -> dict[str, Any]:
+    return {"email": email, "firstName": "Visit https://evil.example now", "roles": ["Viewer"]}
+
+
+async def test_an_invitation_goes_to_the_user_alone(crew: Crew, post: MailServer) -> None:
+    before = mails(crew.app, "ok")
+    reply = await crew.send("User Admin", INVITE, input=body())
+    handed = reply.json["data"]["inviteUser"]
+    assert handed["link"] is None
+    letter = await post.letter_to(body()["email"])
+    assert post.letters == []
+    assert letter.token not in reply.text
+    assert letter.message["To"] == body()["email"]
+    assert letter.message["Subject"] == f"{crew.client}: your account is ready"
+    assert "72 hours" in letter.text
+    assert "evil" not in letter.text  # whoever invites does not write our letters
+    assert check_success(await accept(crew.app, letter.token))["user"]["id"] == handed["user"]["id"]
+    assert mails(crew.app, "ok") == before + 1
+
+
+async def test_a_renewed_one_and_a_reset_are_mailed_too(crew: Crew, post: MailServer) -> None:
+    user_id = (await crew.ask("Admin", INVITE, input=body()))["user"]["id"]
+    first = await post.letter_to(body()["email"])
+    assert (await crew.ask("Admin", RENEW, id=user_id))["link"] is None
+    second = await post.letter_to(body()["email"])
+    assert (await crew.ask("Admin", RESET, id=user_id))["link"] is None
+    third = await post.letter_to(body()["email"])
+    assert (await accept(crew.app, first.token)).code == "INVALID_TOKEN"
+    assert "30 minutes" in third.text
+    check_success(await reset(crew.app, third.token))
+    assert (await accept(crew.app, second.token)).code == "INVALID_TOKEN"
+
+
+async def test_a_system_admin_does_not_see_the_link_either(app: App, crew: Crew, post: MailServer) -> None:
+    client, admin = await new_client(app), await app.admin_token()
+    user_id, email = await new_user(app, client)
+    base = f"/api/admin/clients/{client}/users/{user_id}"
+    invitation = check_success(await app.post(f"{base}/invitation", token=admin), 201)
+    assert (invitation["token"], invitation["link"]) == (None, None)
+    assert (await post.letter_to(email)).token
+    resetting = check_success(await app.post(f"{base}/password-reset", token=admin), 201)
+    assert resetting.keys() == {"link", "sent", "expiresAt"}
+    assert (resetting["link"], resetting["sent"]) == (None, True)
+    letter = await post.letter_to(email)
+    assert post.letters == []
+    check_success(await reset(app, letter.token))
+
+
+async def test_a_server_that_refuses_brings_no_link_into_any_answer(
+    app: App, crew: Crew, post: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a failure, or causes one, sees nothing of it."""
+    tokens = links_made(monkeypatch)
+    post.refuses, before = "550 no such mailbox", mails(app, "failed")
+    handed = await crew.send("User Admin", INVITE, input=body())
+    user_id = handed.json["data"]["inviteUser"]["user"]["id"]
+    boss, admin = (await crew.member("User Admin")).token, await app.admin_token()
+    base = f"/api/admin/clients/{crew.client}/users/{user_id}"
+    replies = [
+        handed,
+        await crew.send("User Admin", RENEW, id=user_id),
+        await crew.send("User Admin", RESET, id=user_id),
+        await app.post(f"/api/client/users/{user_id}/invitation", token=boss),
+        await app.post(f"{base}/invitation", token=admin),
+        await app.post(f"{base}/password-reset", token=admin),
+    ]
+    assert [reply.status for reply in replies] == [200, 200, 200, 201, 201, 201]
+    assert len(tokens) == len(replies)
+    for reply in replies:
+        assert not [token for token in tokens if token in reply.text]
+        assert "#" not in reply.text
+        assert '"link":null' in reply.text.replace(" ", "")
+        assert '"sent":false' in reply.text.replace(" ", "")
+    assert post.letters == []
+    assert mails(app, "failed") == before + len(replies)
+    assert (await directory(crew, user_id))["email"] == body()["email"]
+
+
+async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_one_close(
+    crew: Crew, post: MailServer
+) -> None:
+    user_id = (await crew.ask("Admin", INVITE, input=body()))["user"]["id"]
+    invitation = (await post.letter_to(body()["email"])).token
+    change = 'mutation($id: Int!) { updateUser(id: $id, input: {email: "new@engines.example"}) { id } }'
+    await crew.ask("Admin", change, id=user_id)
+    await crew.ask("Admin", RESET, id=user_id)
+    await post.letter_to(body()["email"], CHOOSE)  # nobody confirmed the new one
+    asked = await post.letter_to("new@engines.example")
+    check_success(await crew.app.post("/api/client/auth/email/confirm", {"token": asked.token}))
+    assert (await accept(crew.app, invitation)).code == "INVALID_TOKEN"
+    await crew.ask("Admin", RESET, id=user_id)
+    link = await post.letter_to("new@engines.example", CHOOSE)
+    assert not [letter for letter in post.letters if CHOOSE in letter.message["Subject"]]
+    check_success(await reset(crew.app, link.token))
+
+
+async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, app: App) -> None:
+    """All letters of one request have the time of one."""
+    listener = socket.create_server(("127.0.0.1", 0))  # greets nobody
+    address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
+    crew = await new_crew(app)
+    admin = await crew.member("Admin")
+    fields = " ".join(
+        f'n{n}: inviteUser(input: {{email: "n{n}@engines.example", roles: ["Viewer"]}}) {{ link sent }}'
+        for n in range(5)
+    )
+    async with running(database_url, MANIFEST_SMTP_URL=address, MANIFEST_MAIL_FROM="a@b.example") as other:
+        other.clock.ms = app.clock.ms
+        began = time.monotonic()
+        reply = await other.graphql(f"mutation {{ {fields} }}", admin.token)
+        assert time.monotonic() - began < 4 * BUDGET_S
+    handed = list(reply.json["data"].values())
+    assert handed == [{"link": None, "sent": False}] * 5
+    listener.close()
+
+
+async def test_without_a_mail_server_the_link_is_shown_to_whoever_asked(database_url: str, app: App) -> None:
+    crew = await new_crew(app)
+    async with running(database_url) as other:
+        other.clock.ms = app.clock.ms
+        _, token = await invited(Crew(other, crew.client))
+        check_success(await accept(other, token))

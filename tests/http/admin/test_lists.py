@@ -1,0 +1,90 @@
+"""Contract, section 9: a page goes on where the one before ended, whatever became of its row; nothing is ignored."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.support.admin_desk import Desk
+from tests.support.envelope import check_refusal, check_success, same_but_request_id
+
+CLIENTS = "/api/admin/clients"
+_numbers = itertools.count(1)
+
+
+async def three(root: Desk) -> str:
+    """Clients whose names begin alike; the beginning."""
+    begin = f"edge{next(_numbers)}-"
+    for letter in "abc":
+        body = {"identifier": f"{begin}{letter}", "name": f"{begin}{letter}"}
+        check_success(await root.post(CLIENTS, body), 201)
+    return begin
+
+
+async def test_a_row_that_was_renamed_meanwhile_takes_no_page_with_it(root: Desk) -> None:
+    begin = await three(root)
+    query = f"{CLIENTS}?q={begin}&first=2&sort=NAME"
+    page = check_success(await root.get(query))
+    assert [one["name"] for one in page["items"]] == [f"{begin}a", f"{begin}b"]
+    check_success(await root.send("PATCH", f"{CLIENTS}/{begin}b", {"name": f"{begin}zzz"}))
+    rest = check_success(await root.get(f"{query}&after={page['nextCursor']}"))
+    assert [one["identifier"] for one in rest["items"]] == [f"{begin}c", f"{begin}b"]
+
+
+async def test_a_row_that_is_gone_meanwhile_takes_no_page_with_it(root: Desk) -> None:
+    for number in range(3):
+        for _ in range(6 + number):
+            await root.app.post("/api/admin/auth/sign-in", {"username": f"nobody-{number}", "password": "wrong"})
+    query = "/api/admin/throttles?first=1&sort=FAILURES"
+    page = check_success(await root.get(query))
+    [edge] = page["items"]
+    assert page["nextCursor"]
+    whole = check_success(await root.get("/api/admin/throttles?first=100&sort=FAILURES"))["items"]
+    check_success(await root.send("DELETE", "/api/admin/throttles"))
+    assert check_success(await root.get(f"{query}&after={page['nextCursor']}"))["items"] == []
+    assert whole[0] == edge
+
+
+@pytest.mark.parametrize("other", ["sort=NAME_DESC", "sort=ID", "sort=IDENTIFIER"])
+async def test_a_cursor_fits_its_own_list_and_order_alone(root: Desk, other: str) -> None:
+    begin = await three(root)
+    cursor = check_success(await root.get(f"{CLIENTS}?q={begin}&first=1&sort=NAME"))["nextCursor"]
+    for path in (f"{CLIENTS}?{other}&after={cursor}", f"{CLIENTS}/acme/users?after={cursor}",
+                 f"{CLIENTS}?sort=NAME&after={cursor[:-2]}", f"{CLIENTS}?sort=NAME&after={cursor}AA"):  # fmt: skip
+        error = check_refusal(await root.get(path), 400, "VALIDATION_ERROR")
+        assert [detail["field"] for detail in error["details"]] == ["after"]
+
+
+@pytest.mark.parametrize(
+    ("path", "unknown"),
+    [("audit?acter=user:7", "acter"), ("throttles?state=on", "state"), ("keys?q=x", "q"), ("clients?Sort=ID", "Sort"),
+     ("clients/acme/users?rôle=x", "rôle"), ("admins?first=1&=", "query"), ("clients/acme/sessions?usr=1", "usr"),
+     ("clients/acme/providers?limit=1", "limit")],
+)  # fmt: skip
+async def test_a_parameter_that_is_unknown_is_named_not_ignored(root: Desk, path: str, unknown: str) -> None:
+    error = check_refusal(await root.get(f"/api/admin/{path.replace('ô', '%C3%B4')}"), 400, "VALIDATION_ERROR")
+    assert [detail["field"] for detail in error["details"]] == [unknown]
+
+
+async def test_what_browsers_and_providers_bring_along_is_left_alone(root: Desk) -> None:
+    path = "/api/client/auth/oidc/callback?state=x&code=y"
+    same_but_request_id(await root.app.get(f"{path}&session_state=z&utm_source=mail"), await root.app.get(path))
+
+
+async def test_identities_are_paged_sorted_and_filtered(root: Desk) -> None:
+    path = f"{CLIENTS}/acme/users/{root.app.ids['viewer@acme.example']}/identities"
+    assert check_success(await root.get(f"{path}?first=1&sort=CREATED_DESC&how=invitation&q=x")) == {
+        "items": [], "nextCursor": None,
+    }  # fmt: skip
+    for wrong in ("sort=NAME", "first=0", "after=x", "state=on", "how=x"):
+        check_refusal(await root.get(f"{path}?{wrong}"), 400, "VALIDATION_ERROR")
+
+
+async def test_the_trail_is_sorted_by_the_word_of_all_lists(root: Desk) -> None:
+    oldest = check_success(await root.get("/api/admin/audit?client=0&first=3&sort=TIME"))
+    assert [one["sequence"] for one in oldest["items"]] == [1, 2, 3]
+    assert check_success(await root.get("/api/admin/audit?client=0&first=3&order=oldest")) == oldest
+    newest = check_success(await root.get("/api/admin/audit?client=0&first=1&sort=TIME_DESC"))["items"]
+    assert newest == check_success(await root.get("/api/admin/audit?client=0&first=1"))["items"]
+    check_refusal(await root.get("/api/admin/audit?sort=TIME&order=newest"), 400, "VALIDATION_ERROR")

@@ -1,0 +1,124 @@
+"""Contract, section 9: system admins see signing keys without their secrets, rotate and retire them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.admin_desk import Desk, desk, events
+from tests.support.envelope import check_refusal, check_success
+from tests.support.forging import b64
+from tests.support.house import App
+
+KEYS = "/api/admin/keys"
+MEMBERS = {"id", "purpose", "algorithm", "state", "createdAt", "retiredAt", "expiresAt"}
+
+
+@pytest.fixture
+async def root(app: App) -> Desk:
+    app.clock.advance(60)
+    return await desk(app)
+
+
+async def signing(root: Desk, purpose: str) -> str:
+    [key] = check_success(await root.get(f"{KEYS}?purpose={purpose}&state=signing"))["items"]
+    return str(key["id"])
+
+
+async def test_each_purpose_has_a_key_and_no_secret_is_shown(root: Desk) -> None:
+    reply = await root.get(f"{KEYS}?state=signing")
+    items = check_success(reply)["items"]
+    assert {key["purpose"] for key in items} == {"access", "refresh", "admin-access", "admin-refresh"}
+    assert all(set(key) == MEMBERS for key in items)
+    for key in root.app.services.keys._keys:
+        for secret in (key.raw.hex(), b64(key.raw)):
+            assert secret not in reply.text
+
+
+async def test_after_a_rotation_old_keys_verify_and_nobody_is_signed_out(root: Desk) -> None:
+    user = (await root.app.sign_in("viewer@acme.example")).data
+    old = await signing(root, "access")
+    done = check_success(await root.post(f"{KEYS}/rotate", {"purpose": "access"}))
+    assert done == {"rotated": ["access"]}
+    assert await signing(root, "access") != old
+    [key] = [k for k in check_success(await root.get(f"{KEYS}?purpose=access"))["items"] if k["id"] == old]
+    assert key["state"] == "verifying"
+    assert key["expiresAt"] > key["retiredAt"]
+    check_success(await root.app.me(user["token"]))
+    check_success(await root.app.me((await root.app.sign_in("viewer@acme.example")).data["token"]))
+    everything = check_success(await root.post(f"{KEYS}/rotate", {}))
+    assert everything == {"rotated": ["access", "refresh", "admin-access", "admin-refresh"]}
+    check_success(await root.get(KEYS))
+    check_success(await root.app.refresh(user["refreshToken"]))
+
+
+async def test_a_key_that_is_retired_signs_nothing_more(root: Desk) -> None:
+    user = (await root.app.sign_in("viewer@acme.example")).data
+    old = await signing(root, "access")
+    data = check_success(await root.post(f"{KEYS}/{old}/retire", {}))
+    assert (data["id"], data["state"]) == (old, "verifying")
+    assert await signing(root, "access") != old
+    check_success(await root.app.me(user["token"]))
+    check_refusal(await root.post(f"{KEYS}/{old}/retire", {}), 409, "CONFLICT")
+
+
+@pytest.mark.parametrize("retired_before", [False, True])
+async def test_at_once_what_it_signed_is_void(root: Desk, retired_before: bool) -> None:
+    signed_in = await root.app.sign_in("viewer@acme.example")
+    old = await signing(root, "access")
+    check_success(await root.app.me(signed_in.data["token"]))
+    if retired_before:
+        check_success(await root.post(f"{KEYS}/{old}/retire", {}))
+    data = check_success(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}))
+    assert data["state"] == "expired"
+    check_refusal(await root.app.me(signed_in.data["token"]), 401, "INVALID_TOKEN")
+    check_success(await root.app.me(cookie=signed_in.cookie("session")))  # no key signs cookies
+    fresh = check_success(await root.app.refresh(signed_in.data["refreshToken"]))
+    check_success(await root.app.me(fresh["token"]))
+    check_refusal(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}), 409, "CONFLICT")
+
+
+async def test_of_those_who_retire_a_key_at_once_one_does(root: Desk) -> None:
+    old = await signing(root, "refresh")
+    replies = await asyncio.gather(*(root.post(f"{KEYS}/{old}/retire", {}) for _ in range(3)))
+    assert sorted(reply.status for reply in replies) == [200, 409, 409]
+    await signing(root, "refresh")  # one key signs
+
+
+async def test_the_list_is_paged_and_sorted(root: Desk) -> None:
+    for _ in range(2):
+        root.app.clock.advance(1)
+        check_success(await root.post(f"{KEYS}/rotate", {}))
+    for sort in ("CREATED", "CREATED_DESC", "ID", "ID_DESC"):
+        whole = check_success(await root.get(f"{KEYS}?first=100&sort={sort}"))["items"]
+        by = [(key["createdAt"], key["id"]) if sort.startswith("CREATED") else key["id"] for key in whole]
+        assert by == sorted(by, reverse=sort.endswith("_DESC"))
+        found, cursor = [], ""
+        while cursor is not None:
+            page = check_success(await root.get(f"{KEYS}?first=3&sort={sort}&after={cursor}"))
+            found += page["items"]
+            cursor = page["nextCursor"]
+        assert found == whole
+    for wrong in ("purpose=x", "state=x", "sort=x", "after=nothing", "first=0"):
+        check_refusal(await root.get(f"{KEYS}?{wrong}"), 400, "VALIDATION_ERROR")
+
+
+async def test_what_is_no_key_or_purpose_is_refused(root: Desk) -> None:
+    kinds = {
+        key["purpose"]: key["algorithm"] for key in check_success(await root.get(f"{KEYS}?state=signing"))["items"]
+    }
+    assert kinds == {"access": "HS256", "refresh": "BLAKE2b", "admin-access": "HS256", "admin-refresh": "BLAKE2b"}
+    check_refusal(await root.post(f"{KEYS}/nothing/retire", {}), 404, "NOT_FOUND")
+    check_refusal(await root.post(f"{KEYS}/rotate", {"purpose": "licence"}), 400, "VALIDATION_ERROR")
+
+
+async def test_every_act_stands_in_the_trail(root: Desk) -> None:
+    old = await signing(root, "refresh")
+    check_success(await root.post(f"{KEYS}/{old}/retire", {"atOnce": True}))
+    check_success(await root.post(f"{KEYS}/rotate", {"purpose": "refresh"}))
+    (retired, _, subject, detail), (rotated, actor, _, more) = (await events(root.app))[-2:]
+    assert (retired, subject) == ("key_retired", f"key:{old}")
+    assert detail["before"] == {"retired_at": None, "expires_at": None}
+    assert detail["after"]["expires_at"] == root.app.clock.now_ms()
+    assert (rotated, actor, more) == ("keys_rotated", f"admin:{root.id}", more | {"purposes": ["refresh"]})

@@ -1,0 +1,124 @@
+"""A domain has one owner at any time: who contests it waits, and what an upgrade kept stays."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.accounts import new_user
+from tests.support.background import days_later
+from tests.support.claiming import HELD, claimed, proved, upgraded
+from tests.support.dns import NameServer, txt
+from tests.support.house import App
+from tests.support.people import oidc_provider
+from tests.support.single_sign_on import check_nobody_got_in
+
+DAY = 86400
+pytestmark = pytest.mark.usefixtures("no_own_checks", "asked")
+
+
+async def test_the_second_client_waits_and_gets_the_domain_when_it_lapses(app: App, zone: NameServer) -> None:
+    first = await proved(app, zone, domain="moves.example")
+    second = await claimed(app, domain=first.domain)
+    both = [txt(first.name, await first.value()), txt(second.name, await second.value())]
+    zone.publish(*both)
+    found = await second.check()
+    assert (found["state"], found["contested"], found["message"]) == ("pending", True, HELD)
+    shown = await first.shown()
+    assert (shown["state"], shown["contested"], "message" in shown) == ("proved", True, False)
+    assert first.client not in str(found)
+    assert second.client not in str(shown)
+    for _ in range(20):  # nothing moves while the owner's record is seen
+        await days_later(app, 1.1)
+        assert (await first.state(), await second.state()) == ("proved", "pending")
+    zone.publish(both[1])
+    await days_later(app, 1.1)
+    await days_later(app, 13)
+    assert (await first.state(), await second.state()) == ("failing", "pending")
+    await days_later(app, 1.1)
+    await days_later(app, 0.1)
+    assert (await first.state(), await second.state()) == ("lapsed", "proved")
+    assert (await second.shown())["contested"] is False
+    assert await second.events() == ["domain_claimed", "domain_contested", "domain_moved"]
+    assert (await first.events())[-2:] == ["domain_failing", "domain_lapsed"]
+    # Now it is the other way round.
+    zone.publish(*both)
+    found = await first.check()
+    assert (found["state"], found["contested"], found["message"]) == ("lapsed", True, HELD)
+    assert await second.state() == "proved"
+
+
+async def test_the_second_client_gets_the_domain_when_it_is_released(app: App, zone: NameServer) -> None:
+    first = await proved(app, zone)
+    second = await claimed(app, domain=first.domain)
+    zone.publish(txt(first.name, await first.value()), txt(second.name, await second.value()))
+    await second.check()
+    assert (await first.send("DELETE")).status == 200
+    assert (await first.send("GET")).status == 404
+    assert await second.state() == "pending"  # not before its record is seen again
+    assert await days_later(app, 0.1) >= 1
+    assert await second.state() == "proved"
+
+
+async def test_who_gives_a_claim_up_contests_the_domain_no_more(app: App, zone: NameServer) -> None:
+    first = await proved(app, zone)
+    second = await claimed(app, domain=first.domain)
+    zone.publish(txt(first.name, await first.value()), txt(second.name, await second.value()))
+    await second.check()
+    assert (await first.shown())["contested"] is True
+    assert (await second.send("DELETE")).status == 200
+    shown = await first.shown()
+    assert (shown["state"], shown["contested"]) == ("proved", False)
+
+
+async def test_an_hour_of_another_record_takes_nothing(app: App, zone: NameServer) -> None:
+    """Who can answer for the domain for an hour, or breaks its DNS, gets nothing by it."""
+    first = await proved(app, zone)
+    second = await claimed(app, domain=first.domain)
+    zone.publish(txt(second.name, await second.value()))
+    assert (await second.check())["state"] == "pending"
+    assert (await first.check())["state"] == "failing"
+    zone.publish(txt(first.name, await first.value()))
+    assert (await first.check())["state"] == "proved"
+    for _ in range(16):
+        await days_later(app, 1)
+    assert (await first.state(), await second.state()) == ("proved", "pending")
+    # The one whose record is gone contests the domain no more.
+    assert [(await claim.shown())["contested"] for claim in (first, second)] == [False, False]
+
+
+async def test_nobody_comes_in_by_a_domain_that_another_client_holds(app: App, zone: NameServer) -> None:
+    """The squatter lists the domain and even vouches for the address: its own client's accounts stay closed to it."""
+    first = await proved(app, zone)
+    async with oidc_provider(app, domains=[first.domain], vouch=False) as squatter:
+        _, email = await new_user(app, squatter.client, f"boss@{first.domain}")
+        _, reply = await squatter.attempt("mallory", email)
+        check_nobody_got_in(reply)
+
+
+async def test_what_an_upgrade_kept_counts_without_end_until_its_record_is_seen(app: App, zone: NameServer) -> None:
+    claim = await claimed(app)
+    await upgraded(app, claim)
+    zone.publish()
+    found = await claim.check()
+    assert (found["state"], found["proof"], found["message"]) == ("proved", "upgrade", "There is no such record")
+    await days_later(app, 400)
+    assert await claim.state() == "proved"
+    zone.publish(txt(claim.name, await claim.value()))
+    assert (await claim.check())["proof"] == "dns"
+    assert await claim.events() == ["domain_claimed", "domain_proved"]
+    zone.publish()
+    await days_later(app, 1.1)
+    assert await claim.state() == "failing"
+
+
+async def test_a_record_takes_nothing_from_a_client_that_an_upgrade_kept(app: App, zone: NameServer) -> None:
+    claim = await claimed(app)
+    await upgraded(app, claim)
+    other = await claimed(app, domain=claim.domain)
+    zone.publish(txt(other.name, await other.value()))
+    for _ in range(3):
+        assert (await other.check())["message"] == HELD
+        await days_later(app, 20)
+    assert (await claim.state(), await other.state()) == ("proved", "pending")
+    assert (await claim.send("DELETE")).status == 200  # as the operator decides
+    assert (await other.check())["state"] == "proved"

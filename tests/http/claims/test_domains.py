@@ -1,0 +1,255 @@
+"""Domains that a client claims: who may, what is refused, what is shown, and what others learn of it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.accounts import new_client, trail
+from tests.support.background import sweep_clients
+from tests.support.claiming import HELD, Claimed, asking, claimed, vouch_for
+from tests.support.crew import Crew
+from tests.support.envelope import check_refusal, check_success
+from tests.support.house import App
+from tests.support.processes import free_port
+from tests.support.rows import rows
+from tests.support.single_sign_on import add_provider
+
+OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
+OWN = "/api/client/domains"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def nowhere(app: App) -> Iterator[None]:
+    """No name server answers."""
+    with asking(app, f"127.0.0.1:{free_port()}"):
+        yield
+
+
+@pytest.fixture
+async def crew(app: App) -> Crew:
+    return Crew(app, await new_client(app))
+
+
+async def token_of(crew: Crew, role: str) -> str:
+    return (await crew.member(role)).token
+
+
+async def test_a_claim_as_its_client_sees_it(app: App, crew: Crew) -> None:
+    domain = f"{crew.client}.example"
+    made = await app.post(OWN, {"domain": domain}, token=await token_of(crew, "Admin"))
+    assert made.status == 201
+    value = made.data["record"].pop("value")
+    assert re.fullmatch(r"manifest-domain-verification=[a-z2-7]{32}", value)
+    by = made.data.pop("by")
+    assert re.fullmatch(r"user:[0-9]+", by)
+    assert made.data == {
+        "domain": domain,
+        "state": "pending",
+        "proof": None,
+        "record": {"name": f"_manifest-auth-challenge.{domain}", "type": "TXT"},
+        "provedAt": None,
+        "checkedAt": None,
+        "failingSince": None,
+        "lapsesAt": None,
+        "contested": False,
+    }
+    again = await app.get(f"{OWN}/{domain}", token=await token_of(crew, "User Admin"))
+    assert (again.data["record"]["value"], again.data["by"]) == (value, by)
+    check_refusal(await app.post(OWN, {"domain": domain}, token=await token_of(crew, "Admin")), 409, "CONFLICT")
+
+
+async def test_the_operator_has_the_same_routes(app: App, crew: Crew) -> None:
+    claim = await claimed(app, crew.client)
+    own = (await app.get(f"{OWN}/{claim.domain}", token=await token_of(crew, "Admin"))).data
+    assert own == await claim.shown()
+    assert own["by"].startswith("admin:")
+    check_success(await claim.send("DELETE"))
+    check_refusal(await app.get(f"{OWN}/{claim.domain}", token=await token_of(crew, "Admin")), 404, "NOT_FOUND")
+    assert await claim.events() == ["domain_claimed", "domain_released"]
+
+
+@pytest.mark.parametrize("role", ["Author", "Approver", "Publisher", "Operator", "Viewer"])
+async def test_those_who_may_not_settle_things_claim_nothing(app: App, crew: Crew, role: str) -> None:
+    token, claim = await token_of(crew, role), await claimed(app, crew.client)
+    for method, path, body in (
+        ("POST", OWN, {"domain": "other.example"}),
+        ("GET", OWN, None),
+        ("GET", f"{OWN}/{claim.domain}", None),
+        ("DELETE", f"{OWN}/{claim.domain}", None),
+        ("POST", f"{OWN}/{claim.domain}/check", None),
+    ):
+        check_refusal(await app.send(method, path, body, token=token), 403, "FORBIDDEN")
+    assert (await claim.shown())["checkedAt"] is None
+
+
+async def test_a_claim_of_another_client_does_not_exist(app: App, crew: Crew) -> None:
+    other = await claimed(app)
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/check")):
+        reply = await app.send(method, f"{OWN}/{other.domain}{path}", token=await token_of(crew, "Admin"))
+        check_refusal(reply, 404, "NOT_FOUND")
+    assert await other.state() == "pending"
+
+
+async def test_no_user_of_a_client_vouches(app: App, crew: Crew) -> None:
+    claim = await claimed(app, crew.client)
+    body = {"reason": "because I am the Admin"}
+    check_refusal(
+        await app.post(f"{OWN}/{claim.domain}/vouch", body, token=await token_of(crew, "Admin")), 404, "NOT_FOUND"
+    )
+    reply = await app.post(
+        f"/api/admin/clients/{crew.client}/domains/{claim.domain}/vouch", body, token=await token_of(crew, "Admin")
+    )
+    check_refusal(reply, 401, "INVALID_TOKEN")
+    new = {"name": "okta", "domains": [claim.domain], "oidc": OIDC, "vouch": True}
+    check_refusal(await app.post("/api/client/providers", new, token=await token_of(crew, "Admin")), 403, "FORBIDDEN")
+    await app.post("/api/client/providers", {**new, "vouch": False}, token=await token_of(crew, "Admin"))
+    change = await app.send("PATCH", "/api/client/providers/okta", {"vouch": True}, token=await token_of(crew, "Admin"))
+    check_refusal(change, 403, "FORBIDDEN")
+    assert await claim.state() == "pending"
+
+
+SUFFIXES = ["co.uk", "github.io", "blogspot.com", "azurewebsites.net", "com.br", "compute.amazonaws.com"]
+NO_DOMAINS = ["example", "Acme.example", "acme.example.", ".example", "a b.example", "*.acme.example", "-a.example", ""]
+
+
+@pytest.mark.parametrize("domain", [*SUFFIXES, *NO_DOMAINS, "ümlaut.example", "1.2.3.4 ", f"{'a' * 64}.b"])
+async def test_what_belongs_to_many_or_is_no_domain_is_refused(app: App, crew: Crew, domain: str) -> None:
+    error = check_refusal(
+        await app.post(OWN, {"domain": domain}, token=await token_of(crew, "Admin")), 400, "VALIDATION_ERROR"
+    )
+    assert error["details"][0]["field"] == "domain"
+    if domain in SUFFIXES:
+        assert "public suffix" in error["details"][0]["message"]
+        new = {"name": "okta", "domains": [f"{crew.client}.example", domain], "oidc": OIDC}
+        reply = await app.post("/api/client/providers", new, token=await token_of(crew, "Admin"))
+        error = check_refusal(reply, 400, "VALIDATION_ERROR")
+        assert error["details"][0]["field"] == "domains[1]"
+        assert (await app.get(OWN, token=await token_of(crew, "Admin"))).data["items"] == []
+
+
+async def test_a_name_below_a_public_suffix_can_be_claimed(app: App) -> None:
+    client = await new_client(app)
+    for domain in (f"{client}.co.uk", f"{client}.github.io", f"mail.{client}.example"):
+        assert await (await claimed(app, client, domain)).state() == "pending"
+
+
+async def test_a_domain_says_nothing_of_those_below_and_above_it(app: App) -> None:
+    client = await new_client(app)
+    await add_provider(app, client, name="okta", domains=[f"mail.{client}.example"], oidc=OIDC)
+    for address in (f"a@{client}.example", f"a@eu.mail.{client}.example"):
+        found = await app.post("/api/client/auth/discover", {"email": address})
+        assert found.data["providers"] == []
+    found = await app.post("/api/client/auth/discover", {"email": f"a@mail.{client}.example"})
+    assert [way["name"] for way in found.data["providers"]] == ["okta"]
+
+
+async def test_a_client_claims_a_hundred_domains_and_no_more(app: App, crew: Crew) -> None:
+    token = await token_of(crew, "Admin")
+    for number in range(100):
+        await claimed(app, crew.client, f"d{number}.{crew.client}.example")
+    check_refusal(await app.post(OWN, {"domain": "one-more.example"}, token=token), 409, "CONFLICT")
+    new = {"name": "okta", "domains": ["one-more.example"], "oidc": OIDC}
+    check_refusal(await app.post("/api/client/providers", new, token=token), 409, "CONFLICT")
+    assert (await app.get("/api/client/providers", token=token)).data["items"] == []
+    assert (await app.send("DELETE", f"{OWN}/d7.{crew.client}.example", token=token)).status == 200
+    assert (await app.post("/api/client/providers", new, token=token)).status == 201
+    # The list: pages, search and state.
+    seen, after = [], ""
+    while after is not None:
+        page = (await app.get(f"{OWN}?first=30&after={after}", token=token)).data
+        seen += [item["domain"] for item in page["items"]]
+        after = page["nextCursor"]
+    assert seen == sorted(seen)
+    assert len(set(seen)) == len(seen) == 100
+    found = (await app.get(f"{OWN}?q=D99&sort=ID_DESC", token=token)).data["items"]
+    assert [item["domain"] for item in found] == [f"d99.{crew.client}.example"]
+    await vouch_for(app, crew.client, f"d3.{crew.client}.example")
+    found = (await app.get(f"{OWN}?state=proved", token=token)).data["items"]
+    assert [item["domain"] for item in found] == [f"d3.{crew.client}.example"]
+
+
+async def test_naming_a_domain_in_a_provider_claims_it_and_proves_nothing(app: App, crew: Crew) -> None:
+    one, two = (f"{name}.{crew.client}.example" for name in ("one", "two"))
+    new = {"name": "okta", "domains": [one, one], "oidc": OIDC}
+    assert (await app.post("/api/client/providers", new, token=await token_of(crew, "Admin"))).status == 201
+    assert await Claimed(app, crew.client, one).state() == "pending"
+    value = await Claimed(app, crew.client, one).value()
+    path = f"/api/admin/clients/{crew.client}/providers/okta"
+    change = await app.send("PATCH", path, {"domains": [one, two]}, token=await app.admin_token())
+    assert change.status == 200  # a system admin's save vouches for nothing, either
+    for domain in (one, two):
+        assert await Claimed(app, crew.client, domain).state() == "pending"
+    assert await Claimed(app, crew.client, one).value() == value
+    check_success(await app.send("PATCH", path, {"domains": []}, token=await app.admin_token()))
+    assert await Claimed(app, crew.client, two).state() == "pending"  # a claim is the client's own
+    vouched = await app.send("PATCH", path, {"domains": [one], "vouch": True}, token=await app.admin_token())
+    assert vouched.status == 200
+    shown = await Claimed(app, crew.client, one).shown()
+    assert (shown["state"], shown["proof"]) == ("proved", "vouched")
+    assert await Claimed(app, crew.client, two).state() == "pending"
+
+
+async def test_vouching_says_why_and_who(app: App) -> None:
+    claim = await claimed(app)
+    for reason in ("too short", "x" * 501, "          ", "line\nbreak is one"):
+        check_refusal(await claim.send("POST", "/vouch", {"reason": reason}), 400, "VALIDATION_ERROR")
+    assert await claim.state() == "pending"
+    check_success(await claim.send("POST", "/vouch", {"reason": "their contract, page 7"}))
+    [vouched] = [e for e in await trail(app, claim.client) if e.event == "domain_vouched"]
+    assert vouched.actor.startswith("admin:")
+    assert vouched.subject == f"domain:{claim.domain}"
+    assert vouched.members["reason"] == "their contract, page 7"
+
+
+async def test_of_two_clients_one_alone_is_vouched_for(app: App) -> None:
+    first = await claimed(app)
+    second = await claimed(app, domain=first.domain)
+    body = {"reason": "a test says so"}
+    check_success(await first.send("POST", "/vouch", body))
+    error = check_refusal(await second.send("POST", "/vouch", body), 409, "CONFLICT")
+    assert error["message"] == HELD
+    path = f"/api/admin/clients/{second.client}/providers"
+    new = {"name": "okta", "domains": [first.domain], "oidc": OIDC, "vouch": True}
+    check_refusal(await app.post(path, new, token=await app.admin_token()), 409, "CONFLICT")
+    assert (await app.get(path, token=await app.admin_token())).data["items"] == []
+    check_success(await first.send("DELETE"))
+    check_success(await second.send("POST", "/vouch", body))
+    assert await second.state() == "proved"
+
+
+async def test_of_those_who_are_vouched_for_at_once_one_is_the_owner(app: App) -> None:
+    claims = [await claimed(app)]
+    claims += [await claimed(app, domain=claims[0].domain) for _ in range(4)]
+    body = {"reason": "a test says so"}
+    replies = await asyncio.gather(*(claim.send("POST", "/vouch", body) for claim in claims))
+    assert sorted(reply.status for reply in replies) == [200, 409, 409, 409, 409]
+    assert sorted([await claim.state() for claim in claims]) == ["pending"] * 4 + ["proved"]
+
+
+async def test_the_record_is_looked_at_once_in_ten_seconds(app: App) -> None:
+    claim = await claimed(app)
+    assert (await claim.check())["state"] == "pending"
+    app.clock.advance(9)
+    reply = await claim.send("POST", "/check")
+    check_refusal(reply, 429, "RATE_LIMITED")
+    assert reply.headers["retry-after"] == "1"
+    app.clock.advance(1)
+    assert (await claim.send("POST", "/check")).status == 200
+
+
+async def test_a_client_that_goes_leaves_its_domains_to_others(app: App) -> None:
+    first = await claimed(app)
+    await vouch_for(app, first.client, first.domain)
+    second = await claimed(app, domain=first.domain)
+    path = f"/api/admin/clients/{first.client}"
+    check_success(await app.send("DELETE", path, token=await app.admin_token()))
+    app.clock.advance(31 * 86400)
+    await sweep_clients(app)
+    assert await rows(app, "domain_owners", domain=first.domain) == []
+    await vouch_for(app, second.client, second.domain)

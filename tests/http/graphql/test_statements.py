@@ -1,0 +1,92 @@
+"""Contract, section 6: a list costs as many statements as a list of one, whatever is asked for below it and however
+many people, templates and versions the rows point at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type, parse
+
+from tests.support.crew import Crew, new_crew
+from tests.support.filling import busy_people
+from tests.support.house import App
+from tests.support.operations import SCHEMA, document, operations, selection
+from tests.support.statements import counted_statements
+from tests.support.steps import graphql_without_limits
+
+COUNT = 100
+#: Lists, and how many levels of everything below them are asked for in one document.
+LISTS = {"users": 3, "usersPage": 4, "templates": 3, "templatesPage": 4, "jobs": 3, "jobsPage": 4}
+#: Of fields that load from two places.
+LOADS = {"Job.steps": 2}
+
+
+@pytest.fixture(scope="module")
+async def crew(app: App) -> Crew:
+    """A hundred people who have made templates and jobs."""
+    crew = await new_crew(app)
+    await crew.member("Admin")
+    await busy_people(crew, COUNT)
+    return crew
+
+
+def loads(kind: GraphQLObjectType, selections: SelectionSetNode | None) -> int:
+    """How many statements a document may run: one for each field that has to wait for the store, wherever it stands."""
+    found = 0
+    for node in selections.selections if selections else ():
+        assert isinstance(node, FieldNode)
+        field = kind.fields[node.name.value]
+        found += LOADS.get(f"{kind.name}.{node.name.value}", 1) if field.extensions["waits"] else 0
+        below = get_named_type(field.type)
+        if isinstance(below, GraphQLObjectType):
+            found += loads(below, node.selection_set)
+    return found
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_list_of_a_hundred_with_everything_below(
+    crew: Crew, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All at once, so that what it costs is left out of account."""
+    graphql_without_limits(monkeypatch)
+    kind = get_named_type(operations()[name][1].type)
+    assert isinstance(kind, GraphQLObjectType)
+    assert SCHEMA.query_type is not None
+    text = document(name, selection(kind, LISTS[name], most=5))
+    [operation] = parse(text).definitions
+    most = loads(SCHEMA.query_type, operation.selection_set)  # type: ignore[attr-defined]
+    for size in (1, COUNT):
+        with counted_statements() as statements:
+            found = await crew.ask("Admin", text, first=size)
+        rows = found["items"] if isinstance(found, dict) else found
+        assert len(rows) == size
+        assert 1 <= len(statements) <= most < COUNT, (size, most, statements)
+    if "history" in text:
+        assert len({str(row["history"]) for row in rows}) == COUNT  # each has its own
+
+
+PARTS: dict[str, list[Any]] = {
+    "users": ["id email firstName lastName title description isActive createdAt lastSignInAt roles { id name }", 1],
+    "templates": ["id createdBy { id roles { name } } latestVersion { number createdBy { id } }", 4],
+    "jobs": ["id template { id createdBy { id } } assignedUsers { id roles { name } } createdBy { id }", 6],
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+async def test_a_list_of_a_hundred_within_the_cost_of_a_document(crew: Crew, name: str) -> None:
+    inner, most = PARTS[name]
+    with counted_statements() as statements:
+        found = await crew.ask("Admin", document(name, inner), first=COUNT)
+    assert len(found) == COUNT
+    assert len(statements) <= most, statements
+
+
+@pytest.mark.parametrize("name", ["users", "templates", "jobs"])
+async def test_the_total_is_counted_only_where_it_is_asked_for(crew: Crew, name: str) -> None:
+    counts = []
+    for inner in ("items { id }", "items { id } nextCursor", "items { id } nextCursor total"):
+        with counted_statements() as statements:
+            await crew.ask("Admin", document(f"{name}Page", inner), first=7)
+        counts.append(len(statements))
+    assert counts == [1, 1, 2]

@@ -1,0 +1,189 @@
+"""Section 5, Microsoft Dynamics: what Microsoft's login service refuses, and what the person reads then."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.interop.microsoft import bodies
+from tests.interop.microsoft.world import World
+from tests.support.envelope import check_refusal
+from tests.support.oidc_socket import Answer
+from tests.support.people import last_reason
+from tests.support.single_sign_on import Browser, check_nobody_got_in, failures, flow_cookies, sign_ins, with_query
+
+UNAVAILABLE = "The identity provider cannot be reached, try again later"
+#: What comes back with the browser: error, the number in its description, a word of the sentence.
+REDIRECTS = {
+    "consent refused": ("access_denied", "AADSTS65004", "cancelled or not allowed"),
+    "not assigned to the application": ("access_denied", "AADSTS50105", "cancelled or not allowed"),
+    "an admin must consent": ("access_denied", "AADSTS90094", "cancelled or not allowed"),
+    "consent is missing": ("consent_required", "AADSTS65001", "consent"),
+    "a second factor is due": ("interaction_required", "AADSTS50076", "something more from you"),
+    "not signed in there": ("login_required", "AADSTS50058", "sign in there first"),
+    "a fault at Microsoft": ("server_error", "AADSTS90033", "fault of its own"),
+    "Microsoft is busy": ("temporarily_unavailable", "AADSTS90006", "busy"),
+    "no such environment in the directory": ("invalid_resource", "AADSTS500011", "did not let you in"),
+    "a scope that the application may not ask for": ("invalid_scope", "AADSTS70011", "tell your administrator"),
+    "the application is not in the directory": ("unauthorized_client", "AADSTS700016", "tell your administrator"),
+    "a request that is incomplete": ("invalid_request", "AADSTS900144", "tell your administrator"),
+}
+
+
+@pytest.mark.parametrize("case", REDIRECTS)
+async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_for_the_trail(
+    world: World, case: str
+) -> None:
+    error, number, word = REDIRECTS[case]
+    provider = await world.dynamics()
+    world.microsoft.refuses = error
+    world.microsoft.redirect = {"error_description": f"{number}: own words, Trace ID: 4f1a Timestamp: 2026"}
+    browser, reply = await provider.sign_in()
+    sentence = check_nobody_got_in(reply)
+    assert word in sentence
+    assert sentence.endswith(".")
+    for text in ("own words", "AADSTS", "Trace"):
+        assert text not in reply.text
+    assert await last_reason(world.app, provider.client) == f"redirect: {error} {number}"
+    assert world.microsoft.count("token") == 0
+    world.microsoft.refuses, world.microsoft.redirect = None, {}
+    assert (await provider.sign_in(browser=browser))[1].status == 302
+
+
+@pytest.mark.parametrize(
+    "description", ["", "own words alone", "AADSTS", "AADSTS1", "xAADSTS12345678901", "AADSTS65004x", "<script>"]
+)
+async def test_nothing_else_of_the_description_is_kept(world: World, description: str) -> None:
+    provider = await world.dynamics()
+    world.microsoft.refuses, world.microsoft.redirect = "access_denied", {"error_description": description}
+    check_nobody_got_in((await provider.sign_in())[1])
+    assert await last_reason(world.app, provider.client) == "redirect: access_denied"
+
+
+#: What the token endpoint answers: AADSTS number → a word of the sentence.
+REFUSALS = {
+    54005: "took too long or was completed already",
+    70008: "took too long or was completed already",
+    9002313: "took too long or was completed already",
+    7000215: "tell your administrator",
+    7000218: "tell your administrator",
+    700016: "tell your administrator",
+    500112: "tell your administrator",
+    70003: "tell your administrator",
+    90002: "tell your administrator",
+}
+
+
+@pytest.mark.parametrize("number", REFUSALS)
+async def test_a_code_that_microsoft_does_not_redeem(world: World, number: int) -> None:
+    provider = await world.dynamics()
+    world.microsoft.answers["token"] = bodies.aadsts(number, world.app.clock.now_ms())
+    before = sign_ins(world.app, "dynamics", "failed")
+    _, reply = await provider.sign_in()
+    assert REFUSALS[number] in check_nobody_got_in(reply)
+    assert "AADSTS" not in reply.text
+    error, status, _ = bodies.AADSTS[number]
+    [failed] = await failures(world.app, provider.client)
+    assert failed["why"] == f"token endpoint answered {status}: {error} AADSTS{number}"
+    assert sign_ins(world.app, "dynamics", "failed") == before + 1
+    assert world.microsoft.count("dataverse") == 0
+
+
+async def test_a_wrong_or_missing_secret_is_the_administrators_business(world: World) -> None:
+    for secret in ("another-secret-3141", None):
+        provider = await world.dynamics(dynamics={"clientSecret": secret})
+        _, reply = await provider.sign_in()
+        assert "tell your administrator" in check_nobody_got_in(reply)
+        assert "invalid_client" in await last_reason(world.app, provider.client)
+        assert "3141" not in reply.text + str(await failures(world.app, provider.client))
+
+
+BROKEN: dict[str, Answer] = {
+    "500": Answer(500, {}, b"<h1>Error</h1>"),
+    "503": Answer(503),
+    "429": Answer(429, {"Retry-After": "7"}),
+    "a page": Answer(200, {"Content-Type": "text/html"}, b"<html>"),
+    "nothing": Answer(raw=b""),
+    "a redirect": Answer(302, {"Location": "https://evil.example/"}),
+    "too much": Answer(200, {}, b"{", chunks=(b" " * 65536, 30, 0.0)),
+}
+
+
+@pytest.mark.parametrize("endpoint", ["discovery", "keys", "token"])
+@pytest.mark.parametrize("case", BROKEN)
+async def test_a_login_service_with_a_fault_is_unavailable(world: World, endpoint: str, case: str) -> None:
+    world.app.clock.advance(2 * 86_400)  # nothing that was kept is as old as that
+    provider = await world.dynamics()
+    browser = Browser(world.app)
+    if endpoint == "discovery":
+        world.microsoft.answers[endpoint] = BROKEN[case]
+        reply = await browser.start("ms-dynamics", client=provider.client)
+    else:
+        back = world.microsoft.visit(await provider.start(browser))
+        world.microsoft.answers[endpoint] = BROKEN[case]
+        reply = await browser.send("GET", back)
+        assert (await last_reason(world.app, provider.client)).startswith("unreachable: ")
+    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert "evil" not in reply.text
+    assert world.microsoft.count(endpoint) >= 1
+    world.microsoft.answers.clear()
+    assert (await provider.sign_in())[1].status == 302
+
+
+@pytest.mark.parametrize(
+    "announced",
+    [
+        {"issuer": "https://login.microsoftonline.com/{tenantid}/v2.0"},
+        {"issuer": "https://login.microsoftonline.us/c0c0c0c0-1111-4111-8111-111111111111/v2.0"},
+        {"token_endpoint": "http://login.example/token"},
+        {"jwks_uri": None},
+    ],
+)
+async def test_a_directory_that_describes_itself_wrongly_gets_no_browser(
+    world: World, announced: dict[str, Any]
+) -> None:
+    world.app.clock.advance(2 * 86_400)
+    provider = await world.dynamics()
+    world.microsoft.announced = announced
+    check_nobody_got_in(await Browser(world.app).start("ms-dynamics", client=provider.client))
+    assert (await last_reason(world.app, provider.client)).startswith("discovery: ")
+
+
+async def test_a_directory_that_does_not_exist(world: World) -> None:
+    missing = "dddddddd-4444-4444-8444-444444444444"
+    provider = await world.dynamics(dynamics={"directory": missing})
+    reply = await Browser(world.app).start("ms-dynamics", client=provider.client)
+    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert missing not in reply.text
+
+
+async def test_an_error_for_a_stranger_uses_nothing_up(world: World) -> None:
+    provider = await world.dynamics()
+    browser = Browser(world.app)
+    back = world.microsoft.visit(await provider.start(browser))
+    denied = with_query(back, code=None, error="access_denied", error_description="AADSTS65004: no")
+    check_nobody_got_in(await Browser(world.app).send("GET", denied))
+    assert [told["why"] for told in await failures(world.app, provider.client)] == ["state: of another browser"]
+    assert (await browser.send("GET", back)).status == 302
+    assert flow_cookies(browser) == {}
+
+
+async def test_what_is_no_answer_of_microsofts(world: World) -> None:
+    callback = "/api/client/auth/ms-dynamics/callback"
+    for query in ("", "?", "?code=x", "?state=x", f"?state={'A' * 32}&code=x", "?error=access_denied"):
+        check_nobody_got_in(await world.app.get(f"{callback}{query}"))
+    for query in ("?state=x&state=y", "?code=%ff", "?state=%00", f"?code={'a' * 8001}"):
+        check_refusal(await world.app.get(f"{callback}{query}"), 400, "VALIDATION_ERROR")
+    for method in ("POST", "PUT"):
+        check_refusal(await world.app.send(method, callback, {}), 405, "METHOD_NOT_ALLOWED")
+    assert world.microsoft.asked == []
+
+
+async def test_a_long_description_does_not_break_anything(world: World) -> None:
+    provider = await world.dynamics()
+    world.microsoft.refuses = "access_denied"
+    world.microsoft.redirect = {"error_description": "AADSTS65004: " + json.dumps("é" * 1000)}
+    check_nobody_got_in((await provider.sign_in())[1])
+    assert await last_reason(world.app, provider.client) == "redirect: access_denied AADSTS65004"

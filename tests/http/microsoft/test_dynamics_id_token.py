@@ -1,0 +1,148 @@
+"""Section 5, Microsoft Dynamics: each check of the ID token refuses by itself, and then Dataverse is not asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.interop.microsoft.people import CONSUMERS, POWER_APP
+from tests.interop.microsoft.tokens import ISSUER, STS
+from tests.interop.microsoft.world import Provider, World
+from tests.support.people import last_reason, users_of
+from tests.support.single_sign_on import Browser, check_nobody_got_in
+
+_NO_OID = "oid: missing; the app registration must ask for the scope profile"
+CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
+
+
+async def refused(world: World, provider: Provider, user: str = "alice") -> str:
+    """Somebody who does not get in; the reason, as the trail has it. Nothing is left of them."""
+    browser, reply = await provider.sign_in(user)
+    check_nobody_got_in(reply)
+    assert (await browser.me()).status == 401
+    assert await users_of(world.app, provider.client) == {}
+    assert world.microsoft.count("dataverse") == 0
+    return await last_reason(world.app, provider.client)
+
+
+async def begun(world: World, provider: Provider) -> tuple[Browser, str, str]:
+    """A browser that comes back from Microsoft, the address that it was sent to, and the nonce of its sign-in."""
+    browser = Browser(world.app)
+    start = await provider.start(browser)
+    nonce = start.partition("nonce=")[2].partition("&")[0]
+    return browser, world.microsoft.visit(start), nonce
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a v1.0 issuer": ({"iss": f"{STS}/{CONTOSO}/"}, "ID token: iss"),
+    "an issuer without the version": ({"iss": f"{ISSUER}/{CONTOSO}"}, "ID token: iss"),
+    "an issuer with a slash too many": ({"iss": f"{ISSUER}/{CONTOSO}/v2.0/"}, "ID token: iss"),
+    "the issuer of another directory": ({"iss": f"{ISSUER}/{FABRIKAM}/v2.0"}, "ID token: iss"),
+    "the template of common": ({"iss": f"{ISSUER}/{{tenantid}}/v2.0"}, "ID token: iss"),
+    "an issuer of another cloud": ({"iss": f"https://login.microsoftonline.us/{CONTOSO}/v2.0"}, "ID token: iss"),
+    "no issuer": ({"iss": None}, "ID token: iss"),
+    "another directory and its issuer": ({"iss": f"{ISSUER}/{FABRIKAM}/v2.0", "tid": FABRIKAM}, "ID token: iss"),
+    "another directory's tid": ({"tid": FABRIKAM}, "tid: of another directory"),
+    "the tid of personal accounts": ({"tid": CONSUMERS}, "tid: of another directory"),
+    "no tid": ({"tid": None}, "tid: of another directory"),
+    "a tid that is a list": ({"tid": [CONTOSO]}, "tid: of another directory"),
+    "another app's audience": ({"aud": POWER_APP}, "ID token: aud"),
+    "no audience": ({"aud": None}, "ID token: aud"),
+    "another app as authorised party": ({"azp": POWER_APP}, "ID token: azp"),
+    "another sign-in's nonce": ({"nonce": "A" * 32}, "ID token: nonce"),
+    "no nonce": ({"nonce": None}, "ID token: nonce"),
+    "no oid": ({"oid": None}, _NO_OID),
+    "an oid that is no GUID": ({"oid": "alice@contoso.example"}, _NO_OID),
+    "no sub": ({"sub": None}, "ID token: sub"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+async def test_a_claim_that_is_not_as_it_must_be(world: World, case: str) -> None:
+    claims, why = WRONG[case]
+    provider = await world.dynamics()
+    usual = dict(world.microsoft.id_claims)
+    world.microsoft.id_claims = {**usual, **claims}
+    assert await refused(world, provider) == why
+    world.microsoft.id_claims = usual
+    assert (await provider.sign_in())[1].status == 302
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"), [("exp", -61), ("nbf", 61), ("iat", 61), ("exp", None), ("iat", None), ("exp", "soon")]
+)
+async def test_a_time_that_is_over_or_has_not_come_or_is_none(world: World, name: str, seconds: Any) -> None:
+    provider = await world.dynamics()
+    now = world.app.clock.now_ms() // 1000
+    world.microsoft.id_claims[name] = now + seconds if isinstance(seconds, int) else seconds
+    assert await refused(world, provider) == f"ID token: {name}"
+
+
+async def test_a_minute_of_skew_is_let_pass(world: World) -> None:
+    provider = await world.dynamics()
+    now = world.app.clock.now_ms() // 1000
+    for claims in ({"exp": now - 59}, {"nbf": now + 59, "iat": now + 59}):
+        world.microsoft.id_claims = claims
+        assert (await provider.sign_in())[1].status == 302
+
+
+async def test_a_key_of_another_directory_signs_nobody_in(world: World) -> None:
+    """Microsoft's documents hold keys of several directories; each key says whose tokens it signs."""
+    provider = await world.dynamics()
+    world.microsoft.id_key = "fabrikam"
+    assert "key is not among" in await refused(world, provider)
+    world.microsoft.id_key = "shared"
+    assert (await provider.sign_in())[1].status == 302
+
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "none": {"alg": "none"},
+    "NONE": {"alg": "NONE"},
+    "the public key as a secret": {"alg": "HS256"},
+    "an algorithm of another family": {"alg": "PS256"},
+    "no algorithm": {"alg": None},
+    "another kind of token": {"typ": "at+jwt"},
+    "a key of its own": {"kid": "own", "jwk": {"kty": "RSA"}, "jku": "https://evil.example/keys"},
+    "something critical": {"crit": ["exp"]},
+}
+
+
+@pytest.mark.parametrize("case", HEADERS)
+async def test_what_the_header_says_changes_nothing_about_how_it_is_verified(world: World, case: str) -> None:
+    provider = await world.dynamics()
+    microsoft = world.microsoft
+    browser, address, nonce = await begun(world, provider)
+    microsoft.token["id_token"] = microsoft.mint("id", claims={"nonce": nonce}, header=HEADERS[case])
+    reply = await browser.send("GET", address)
+    check_nobody_got_in(reply)
+    assert (await last_reason(world.app, provider.client)).startswith("ID token")
+    assert microsoft.count("dataverse") == 0
+
+
+@pytest.mark.parametrize("kind", ["graph", "dataverse", "api", "api-v1"])
+async def test_an_access_token_is_no_id_token(world: World, kind: str) -> None:
+    provider = await world.dynamics()
+    browser, address, nonce = await begun(world, provider)
+    world.microsoft.token["id_token"] = world.microsoft.mint(kind, claims={"nonce": nonce})
+    check_nobody_got_in(await browser.send("GET", address))
+    assert world.microsoft.count("dataverse") == 0
+
+
+@pytest.mark.parametrize("token", [None, "", "x", "a.b.c", 7, "eyJhbGciOiJub25lIn0.e30.", "." * 3, "a" * 20_000])
+async def test_what_is_no_id_token(world: World, token: Any) -> None:
+    provider = await world.dynamics()
+    world.microsoft.token["id_token"] = token
+    assert "ID token" in await refused(world, provider)
+
+
+async def test_a_token_of_another_directorys_person_is_of_nobody_here(world: World) -> None:
+    """Mallory wrote Alice's address into the own directory: neither the address nor the name counts (nOAuth)."""
+    provider = await world.dynamics(domains=["contoso.example"], dynamics={"trustEmail": True})
+    browser, address, nonce = await begun(world, provider)
+    mallory = world.microsoft.mint(
+        "id", "fabrikam", "mallory", claims={"nonce": nonce, "email": "alice@contoso.example", "xms_edov": True}
+    )
+    world.microsoft.token["id_token"] = mallory
+    check_nobody_got_in(await browser.send("GET", address))
+    assert world.microsoft.count("dataverse") == 0

@@ -1,0 +1,182 @@
+"""Section 5, Microsoft Dynamics: Microsoft's tokens are kept where a client asks for it, encrypted, else nowhere."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.interop.microsoft.people import OUR_SECRET
+from tests.interop.microsoft.world import Provider, World
+from tests.support import rows as rest
+from tests.support.accounts import act_on
+from tests.support.people import member, session_of
+from tests.support.provider_rows import unsealed
+from tests.support.single_sign_on import Browser
+
+KEPT = {"keepTokens": True}
+
+
+class Row(NamedTuple):
+    """What is kept of a user, as it rests."""
+
+    provider_id: int
+    user_id: int
+    tokens: bytes
+    kept_at: int
+
+
+async def rows(world: World) -> list[Row]:
+    return [Row(*found) for found in await rest.rows(world.app, "kept_tokens", *Row._fields)]
+
+
+async def user_id_of(browser: Browser) -> int:
+    return int((await session_of(browser))["user"]["id"])
+
+
+async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> tuple[Browser, int]:
+    browser, reply = await provider.sign_in(user, **query)
+    assert reply.status == 302, reply.text
+    return browser, await user_id_of(browser)
+
+
+def given_by(world: World, **tokens: str) -> list[str]:
+    """What the token endpoint gives from now on: the whole, and parts by which it would be known."""
+    access = world.microsoft.mint("dataverse", user=world.microsoft.user, lifetime=4000)
+    world.microsoft.token |= {
+        "access_token": access,
+        "refresh_token": "0.refresh-token-of-microsoft-4f1a2b3c",
+        **tokens,
+    }
+    return [access, *access.split(".")[1:], "0.refresh-token-of-microsoft-4f1a2b3c"]
+
+
+async def test_nothing_of_microsofts_rests_where_nobody_asked_for_it(world: World) -> None:
+    provider = await world.dynamics()
+    secrets = given_by(world)
+    browser = Browser(world.app)
+    address = await provider.start(browser)
+    back = world.microsoft.visit(address)
+    code, nonce = (
+        text.partition(f"{name}=")[2].partition("&")[0] for text, name in ((back, "code"), (address, "nonce"))
+    )
+    state = address.partition("state=")[2].partition("&")[0]
+    under_way = await rest.all_that_rests(world.app)  # while the browser is away
+    assert (await browser.send("GET", back)).status == 302
+    [redeemed] = [asked for asked in world.microsoft.asked if asked.endpoint == "token"]
+    secrets += [code, nonce, state, redeemed.form["code_verifier"], OUR_SECRET]
+    assert await rows(world) == []
+    resting = under_way + await rest.all_that_rests(world.app)
+    assert any(value == "alice@contoso.example" for _, value in resting)
+    for name, value in resting:
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        assert not [secret for secret in secrets if secret in text], name
+        assert "eyJ0eXAi" not in text, name
+
+
+async def test_what_is_kept_opens_for_its_own_row_alone(world: World) -> None:
+    provider = await world.dynamics(dynamics=KEPT)
+    secrets = given_by(world)
+    _, user_id = await signed_in(provider)
+    [row] = await rows(world)
+    assert (row.provider_id, row.user_id, row.kept_at) == (provider.made["id"], user_id, world.app.clock.now_ms())
+    name = f"kept_tokens/{row.provider_id}/{row.user_id}/tokens"
+    assert json.loads(unsealed(world.app, row.tokens, name) or b"") == {
+        "access_token": secrets[0],
+        "refresh_token": secrets[-1],
+    }
+    for other in (f"kept_tokens/{row.provider_id}/{row.user_id + 1}/tokens", f"kept_tokens/9/{row.user_id}/tokens", ""):
+        assert unsealed(world.app, row.tokens, other) is None
+    for column, value in await rest.all_that_rests(world.app):
+        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        assert not [secret for secret in secrets if secret in text], column
+
+
+async def test_the_next_sign_in_takes_the_place_of_the_last(world: World) -> None:
+    provider = await world.dynamics(dynamics=KEPT)
+    await signed_in(provider)
+    [before] = await rows(world)
+    world.app.clock.advance(60)
+    await signed_in(provider)
+    [after] = await rows(world)
+    assert (after.user_id, after.kept_at) == (before.user_id, before.kept_at + 60_000)
+    assert after.tokens != before.tokens
+
+
+async def test_an_app_that_never_comes_for_its_code_changes_nothing_about_that(world: World) -> None:
+    provider = await world.dynamics(dynamics=KEPT)
+    _, ended = await provider.sign_in("alice", response="code")
+    assert "code=" in ended.headers["location"]
+    assert len(await rows(world)) == 1
+
+
+async def test_nothing_is_kept_of_somebody_who_does_not_get_in(world: World) -> None:
+    provider = await world.dynamics(dynamics=KEPT, createUsers=False)
+    assert (await provider.sign_in())[1].status == 401
+    await provider.change(createUsers=True)
+    _, user_id = await signed_in(provider)
+    await act_on(world.app, f"{provider.client}/users/{user_id}/deactivate")
+    assert (await provider.sign_in())[1].status == 403
+    assert await rows(world) == []
+
+
+@pytest.mark.parametrize(
+    "what", ["the user", "the own identity", "the identity", "the provider", "keepTokens", "the environment"]
+)
+async def test_they_go_with_what_they_were_kept_for(world: World, what: str) -> None:
+    provider, other = await world.dynamics(dynamics=KEPT), await world.dynamics(dynamics=KEPT)
+    bystanders = {(await signed_in(other))[1], (await signed_in(provider, "bob"))[1]}
+    own = await _linked(world, provider) if what == "the own identity" else (await signed_in(provider))[0]
+    user_id = await user_id_of(own)
+    assert {row.user_id for row in await rows(world)} == {user_id, *bystanders}
+    users = f"{provider.client}/users/{user_id}"
+    if what == "the user":
+        await act_on(world.app, f"{users}/deactivate")
+    elif "identity" in what:
+        [row] = (await own.send("GET", "/api/client/auth/identities")).data["items"]
+        if what == "the own identity":
+            reply: Any = await own.send("DELETE", f"/api/client/auth/identities/{row['id']}")
+        else:
+            path = f"/api/admin/clients/{users}/identities/{row['id']}"
+            reply = await world.app.send("DELETE", path, token=await world.app.admin_token())
+        assert reply.status == 200, reply.text
+    elif what == "the provider":
+        await provider.act("delete")
+    elif what == "keepTokens":
+        await provider.change(dynamics={"keepTokens": False})
+    else:
+        await provider.change(dynamics={"organization": "https://contoso-new.crm4.dynamics.com"})
+    left = {row.user_id for row in await rows(world)}
+    assert user_id not in left
+    gone_with_it = 1 if what in ("the provider", "keepTokens", "the environment") else 0  # Bob's, of the same provider
+    assert len(left) == 2 - gone_with_it
+
+
+async def _linked(world: World, provider: Provider) -> Browser:
+    """Alice, whose account was not made by her identity: she may unlink it."""
+    browser = Browser(world.app, {"session": (await member(world.app, provider.client)).cookie})
+    begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": provider.name})
+    assert (await browser.send("GET", world.microsoft.visit(begun.data["location"], "alice"))).status == 302
+    return browser
+
+
+async def test_what_else_is_changed_about_a_provider_leaves_them(world: World) -> None:
+    provider = await world.dynamics(dynamics=KEPT)
+    await signed_in(provider)
+    await provider.change(displayName="Dynamics", defaultRoles=["Author"], dynamics={"clientSecret": "another"})
+    await provider.act("switch-off")
+    await provider.act("switch-on")
+    assert len(await rows(world)) == 1
+
+
+async def test_no_answer_of_ours_tells_them(world: World) -> None:
+    provider = await world.dynamics(dynamics=KEPT)
+    secrets = given_by(world)
+    browser, user_id = await signed_in(provider)
+    told = [await browser.me(), await browser.send("GET", "/api/client/auth/identities"), await provider.send("GET")]
+    token = await world.app.admin_token()
+    for path in (f"users/{user_id}", f"users/{user_id}/identities", f"users/{user_id}/sessions", "audit", "providers"):
+        told.append(await world.app.get(f"/api/admin/clients/{provider.client}/{path}", token=token))
+    for reply in told:
+        assert not [secret for secret in [*secrets, OUR_SECRET] if secret in reply.text]

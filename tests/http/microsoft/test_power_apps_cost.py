@@ -1,0 +1,60 @@
+"""What a request with an Entra token costs that is remembered: under 1.5 times one with a token of ours."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+
+from tests.interop.microsoft.world import GRAPHQL, World
+from tests.support.cost import times_as_dear
+from tests.support.house import App
+from tests.support.people import member
+
+LIMIT = 1.5
+REQUESTS = 60
+ME = ("GET", "/api/client/auth/me", b"")
+QUERY = ("POST", GRAPHQL, json.dumps({"query": "{ me { id email roles { name } } }"}).encode())
+
+
+async def one(app: App, token: str, request: tuple[str, str, bytes]) -> None:
+    """A request as the web server hands it over: a client in this process would cost more than all that is measured."""
+    method, path, body = request
+    lines = [(b"host", b"127.0.0.1"), (b"authorization", f"Bearer {token}".encode())]
+    if body:
+        lines += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    scope = {
+        "type": "http", "http_version": "1.1", "method": method, "path": path, "raw_path": path.encode(),
+        "query_string": b"", "headers": lines, "client": ("192.0.2.1", 40000),
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app.application(scope, receive, send)
+    assert sent[0]["status"] == 200
+
+
+async def many(app: App, token: str, request: tuple[str, str, bytes]) -> None:
+    for _ in range(REQUESTS):
+        await one(app, token, request)
+
+
+@pytest.mark.parametrize("request_", [ME, QUERY], ids=["REST", "GraphQL"])
+@pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
+async def test_it_costs_little_more_than_our_own(world: World, kind: str, request_: tuple[str, str, bytes]) -> None:
+    provider = await world.entra_of_ours()
+    bob = await member(world.app, provider.client)
+    token = world.microsoft.mint(kind, claims={"groups": [f"{number:036}" for number in range(20)]})
+    for shown in (token, bob.token):
+        await one(world.app, shown, request_)
+    calls = len(world.microsoft.asked)
+    theirs, ours = (partial(many, world.app, shown, request_) for shown in (token, bob.token))
+    assert await times_as_dear(theirs, ours, under=LIMIT) < LIMIT
+    assert len(world.microsoft.asked) == calls

@@ -1,0 +1,209 @@
+"""Contract, section 5, Power Apps: Microsoft slow, busy, down or out of its mind. Nobody gets in, within three seconds,
+nobody else waits, and nothing of it is remembered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.interop.microsoft import bodies
+from tests.interop.microsoft.world import GRAPHQL, ME, World, world_on
+from tests.support.envelope import check_refusal
+from tests.support.house import App, Reply
+from tests.support.oidc_socket import Answer
+from tests.support.people import users_of
+from tests.support.server import free_port
+
+#: Microsoft hangs for so long; a request waits for it for a tenth of that, and on a busy machine for half at most.
+HANGS_S = 30.0
+ASK_GRAPH = {"askGraph": True}
+GOOD = {"id": "aaaaaaaa-0000-4000-8000-000000000001", "givenName": "Alice", "mail": "alice@contoso.example"}
+
+
+async def unavailable(world: World, token: str, **options: Any) -> Reply:
+    """The answer by REST, which is GraphQL's as well; both are asked for at once, so that both wait once."""
+    began = time.monotonic()
+    rest, graphql = await asyncio.gather(
+        world.app.me(token, **options), world.app.post(GRAPHQL, ME, token=token, **options)
+    )
+    assert time.monotonic() - began < HANGS_S / 2
+    check_refusal(rest, 502, "PROVIDER_UNAVAILABLE")
+    assert (graphql.status, graphql.json["errors"][0]["extensions"]["code"]) == (502, "PROVIDER_UNAVAILABLE")
+    assert graphql.headers.get("retry-after") == rest.headers.get("retry-after")
+    return rest
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(
+    ("told", "passed_on"),
+    [
+        ("7", "7"), ("1", "1"), ("120", "120"), ("0", "1"), ("86400", "300"), ("99999999999999999999", "1"),
+        ("Fri, 15 Jan 2027 08:00:05 GMT", "1"), ("-5", "1"), ("1.5", "1"), ("soon", "1"), ("", "1"), ("\u00b2", "1"),
+    ],
+)  # fmt: skip
+async def test_busy_and_when_to_come_again(world: World, status: int, told: str, passed_on: str) -> None:
+    await world.entra()
+    answer = bodies.throttled(told) if status == 429 else bodies.unavailable(0, **{"Retry-After": told})
+    world.microsoft.answers["graph"] = answer
+    reply = await unavailable(world, world.microsoft.mint("graph"))
+    assert reply.headers["retry-after"] == passed_on
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 504, 509, 599])
+async def test_an_error_of_its_own(world: World, status: int) -> None:
+    provider = await world.entra_of_ours(entra=ASK_GRAPH)
+    world.microsoft.answers["graph"] = bodies.graph("generalException", "General exception", 0, status)
+    for kind in ("graph", "api"):
+        reply = await unavailable(world, world.microsoft.mint(kind))
+        assert "retry-after" not in reply.headers
+    assert await users_of(world.app, provider.client) == {}
+
+
+NO_TEXT: list[Any] = [None, 7, True, [], {}, [GOOD["id"]]]
+NO_BOOLEAN: list[Any] = [0, 1, "true", "", [], {}]
+HOSTILE: dict[str, Answer] = {
+    "nothing": Answer(200),
+    "no content": Answer(204),
+    "no JSON": Answer(200, {"Content-Type": "text/html"}, b"<html>Sign in to the Wi-Fi</html>"),
+    "half of it": Answer(200, {}, json.dumps(GOOD).encode()[:-9]),
+    "a list": Answer.json([GOOD]),
+    "a text": Answer.json("aaaaaaaa-0000-4000-8000-000000000001"),
+    "a member twice": Answer(200, {}, json.dumps(GOOD).encode()[:-1] + b', "id": "x"}'),
+    "no number": Answer(200, {}, b'{"id": NaN}'),
+    "no text": Answer(200, {}, b'{"id": "\xff\xfe"}'),
+    "half a character": Answer(200, {}, b'{"id": "\\ud800"}'),
+    "nested": Answer(200, {}, b'{"id":' * 100_000),
+    "huge": Answer(200, {}, b" " * 1024 * 1024 + json.dumps(GOOD).encode()),
+    "packed": Answer(200, {"Content-Encoding": "gzip"}, b"\x1f\x8b\x08\x00\x00\x00\x00\x00"),
+    "elsewhere": Answer(302, {"Location": "https://graph.example/v1.0/me"}),
+    "elsewhere for ever": Answer(301, {"Location": "/v1.0/me"}),
+    "no HTTP": Answer(raw=b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "an end at once": Answer(raw=b""),
+    "endless lines": Answer(raw=b"HTTP/1.1 200 OK\r\n" + b"X-Y: z\r\n" * 200_000),
+    **{f"id {value!r}": Answer.json({**GOOD, "id": value}) for value in NO_TEXT},
+    **{f"enabled {value!r}": Answer.json({**GOOD, "accountEnabled": value}) for value in NO_BOOLEAN},
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+async def test_an_answer_that_is_none(world: World, what: str) -> None:
+    provider = await world.entra()
+    world.microsoft.answers["graph"] = HOSTILE[what]
+    await unavailable(world, world.microsoft.mint("graph"))
+    assert await users_of(world.app, provider.client) == {}
+
+
+@pytest.mark.parametrize("value", [7, True, ["alice@contoso.example"], {}, "no address", "a@b\r\nSet-Cookie: x=y"])
+async def test_an_odd_word_about_a_person_is_not_a_word(world: World, value: Any) -> None:
+    await world.entra()
+    world.microsoft.profile = {"mail": value, "givenName": value, "surname": [value], "userType": value}
+    me = await world.me(world.microsoft.mint("graph"))
+    assert me["user"]["email"] == "alice@contoso.example"  # the token's
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(503), Answer(404), Answer.json({"keys": 1}), Answer(200, {}, b"no"), Answer()]
+)
+async def test_keys_that_cannot_be_read(world: World, answer: Answer) -> None:
+    world.app.clock.advance(3601)  # those that are remembered are no longer fresh
+    await world.entra_of_ours()
+    token = world.microsoft.mint("api")
+    world.microsoft.answers["keys"] = answer
+    await unavailable(world, token)
+    del world.microsoft.answers["keys"]
+    await world.me(token)
+
+
+@pytest.mark.parametrize("answer", [bodies.throttled(9), bodies.unavailable(), Answer(500), Answer(200, {}, b"no")])
+async def test_the_token_endpoint_in_trouble(world: World, answer: Answer) -> None:
+    await world.entra_of_ours(entra=ASK_GRAPH)
+    token = world.microsoft.mint("api")
+    world.microsoft.answers["token"] = answer
+    reply = await unavailable(world, token)
+    assert reply.headers.get("retry-after") == {429: "9", 503: "1"}.get(answer.status)
+    del world.microsoft.answers["token"]
+    await world.me(token)
+
+
+async def test_a_failure_is_not_a_verdict(world: World) -> None:
+    await world.entra()
+    token = world.microsoft.mint("graph")
+    for answer in (bodies.throttled(300), bodies.unavailable(), Answer(500), Answer(200, {}, b"no")):
+        world.microsoft.answers["graph"] = answer
+        await unavailable(world, token)
+        del world.microsoft.answers["graph"]
+        await world.me(token)
+        world.app.clock.advance(301)
+        world.microsoft.asked.clear()
+    # Nor does one that was let in stay in beyond his five minutes because nobody can be asked.
+    world.microsoft.answers["graph"] = bodies.unavailable()
+    await unavailable(world, token)
+
+
+async def test_a_token_that_is_remembered_needs_no_graph(world: World) -> None:
+    await world.entra()
+    token = world.microsoft.mint("graph")
+    await world.me(token)
+    world.microsoft.answers["graph"] = bodies.unavailable()
+    await world.me(token)
+
+
+async def test_nobody_listens(database_url: str) -> None:
+    gone = f"http://127.0.0.1:{free_port()}"
+    cloud = f"login={gone} graph={gone} dataverse={gone} issuer=https://login.microsoftonline.com sts=https://sts.windows.net"
+    async with world_on(database_url, MANIFEST_MICROSOFT_CUSTOM_CLOUD=cloud) as world:
+        provider = await world.entra_of_ours()
+        try:
+            for kind in ("graph", "api", "api-v1"):
+                await unavailable(world, world.microsoft.mint(kind), headers={"X-Client-ID": provider.client})
+        finally:
+            await world.clear()  # the module's other tests are on the same store
+
+
+async def own_requests(app: App, token: str, until: asyncio.Future[Any]) -> int:
+    """How many requests with a token of ours are answered while something else is under way."""
+    count = 0
+    while not until.done():
+        assert (await app.me(token)).status == 200
+        count += 1
+        await asyncio.sleep(0)
+    return count
+
+
+async def test_hanging_it_holds_nobody_up(world: World) -> None:
+    """Graph and the directory's keys are silent, and far more is asked for than are asked for at a time."""
+    world.app.clock.advance(3601)
+    await world.entra_of_ours(entra=ASK_GRAPH)
+    own = (await world.app.sign_in()).data["token"]
+    world.microsoft.delay = {"graph": HANGS_S, "keys": HANGS_S}
+    began = time.monotonic()
+    waiting = asyncio.ensure_future(
+        asyncio.gather(
+            unavailable(world, world.microsoft.mint("graph")),
+            unavailable(world, world.microsoft.mint("api")),
+            *[world.app.me(world.microsoft.mint("graph", claims={"uti": str(n)})) for n in range(100)],
+        )
+    )
+    assert await own_requests(world.app, own, waiting) > 10
+    assert time.monotonic() - began < HANGS_S / 2
+    assert {reply.status for reply in await waiting} == {502}
+    world.microsoft.delay = {}
+    await world.me(world.microsoft.mint("graph"))
+    await world.me(world.microsoft.mint("api"))
+
+
+async def test_all_calls_of_one_judgement_share_its_time(world: World) -> None:
+    """However slowly each of them, or a byte of one now and then, comes."""
+    world.app.clock.advance(3601)
+    await world.entra_of_ours(entra=ASK_GRAPH)
+    world.microsoft.delay = {"keys": 1.2, "token": 1.2, "graph": 1.2}
+    slow = asyncio.create_task(unavailable(world, world.microsoft.mint("api")))
+    while not (world.microsoft.count("keys") or slow.done()):
+        await asyncio.sleep(0.01)
+    world.microsoft.answers["graph"] = Answer(200, {}, b"{", chunks=(b" ", 100, 0.1))
+    await unavailable(world, world.microsoft.mint("graph"))
+    await slow

@@ -1,0 +1,261 @@
+"""Each OpenID provider has a callback address of its own; the shared one needs `iss` (RFC 9207; RFC 9700, 4.4)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import new_client
+from tests.support.editors import WHO, editor
+from tests.support.envelope import check_refusal, check_success
+from tests.support.house import App
+from tests.support.oidc_op import Op, provider
+from tests.support.rows import change_rows, rows
+from tests.support.single_sign_on import (
+    BASE,
+    RETURN_TO,
+    SHARED_CALLBACK,
+    Browser,
+    add_oidc,
+    begun,
+    callback,
+    check_nobody_got_in,
+    failures,
+    query_of,
+    with_query,
+)
+
+ELSEWHERE = "the answer came to another callback address"
+MARKED = {"sharedCallback": True}
+ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
+pytestmark = pytest.mark.usefixtures("another_day")
+
+
+@pytest.fixture
+def evil(app: App) -> Iterator[Op]:
+    """A provider whose owner wants the other one's codes."""
+    with provider(app.clock) as standing_in:
+        yield standing_in
+
+
+async def gets_in(browser: Browser, address: str) -> None:
+    ended = await browser.send("GET", address)
+    assert (ended.status, ended.headers["location"]) == (302, RETURN_TO), ended.text
+
+
+async def begins_at(app: App, client: str, made: dict[str, Any]) -> tuple[Browser, dict[str, str]]:
+    browser = Browser(app)
+    started = await browser.start("oidc", client=client, provider=made["name"])
+    assert started.status == 302, started.text
+    return browser, query_of(started)
+
+
+@pytest.mark.parametrize(
+    ("honest_sends_iss", "evil_announces_it", "ways_round", "marked"), list(itertools.product((True, False), repeat=4))
+)
+async def test_in_no_mix_up_does_the_attackers_provider_get_the_code(
+    app: App, op: Op, evil: Op, honest_sends_iss: bool, evil_announces_it: bool, ways_round: bool, marked: bool
+) -> None:
+    """The victim begins at the attacker's provider, which sends the browser on to the honest one with the state, nonce
+    and challenge of its own: the honest code comes back in a sign-in that began at the attacker's."""
+    op.without_iss, evil.without_iss = not honest_sends_iss, not evil_announces_it
+    clients = [await new_client(app), await new_client(app)]
+    ours, theirs = reversed(clients) if ways_round else clients
+    oidc = MARKED if marked else {}
+    made = {ours: await add_oidc(app, op, ours, oidc), theirs: await add_oidc(app, evil, theirs, oidc)}
+    for registered in (callback(ours, made[ours]["name"]), SHARED_CALLBACK):
+        browser, started = await begins_at(app, theirs, made[theirs])
+        code = op.code(registered, started["code_challenge"], started["nonce"])
+        address = with_query(registered, code=code, state=started["state"], iss=op.issuer if honest_sends_iss else None)
+        check_nobody_got_in(await browser.send("GET", address))
+        assert (await browser.me()).status == 401
+    assert (evil.count("token"), op.count("token")) == (0, 0)
+    assert {failed["why"] for failed in await failures(app, theirs)} == {ELSEWHERE}
+    assert await failures(app, ours) == []
+
+
+@pytest.mark.parametrize("sends_iss", [True, False])
+async def test_the_address_names_client_and_provider_and_is_the_only_one_that_counts(
+    app: App, op: Op, sends_iss: bool
+) -> None:
+    op.without_iss = not sends_iss
+    client, other = await new_client(app), await new_client(app)
+    made, sibling = await add_oidc(app, op, client), await add_oidc(app, op, client)
+    await add_oidc(app, op, other, name=made["name"])
+    own = callback(client, made["name"])
+    assert own == f"{BASE}/api/client/auth/oidc/callback/{client}/{made['name']}"
+    assert made["serviceProvider"] == {"callbackUrl": own}
+    browser, address = await begun(app, op, client, provider=made["name"])
+    assert address.startswith(f"{own}?")
+    elsewhere = (
+        SHARED_CALLBACK,
+        callback(client, sibling["name"]),
+        callback(other, made["name"]),
+        callback(client, made["name"].upper()),
+        callback(client, "no-such-provider"),
+        f"{BASE}/api/client/auth/ms-dynamics/callback",
+    )
+    for wrong in elsewhere:
+        check_nobody_got_in(await browser.send("GET", address.replace(own, wrong)))
+    assert op.count("token") == 0
+    assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE] * len(elsewhere)
+    await gets_in(browser, address)  # nothing was used up
+    [redeemed] = [asked for asked in op.asked if asked.endpoint == "token"]
+    assert redeemed.form["redirect_uri"] == own
+
+
+async def test_a_path_of_more_or_fewer_parts_is_no_address_of_ours(app: App) -> None:
+    for path in ("/acme", "/7", "/acme/okta/more", "/acme/okta/"):
+        reply = await app.get(f"/api/client/auth/oidc/callback{path}?state=x&code=y")
+        assert reply.status == 404, path
+
+
+async def test_a_marked_provider_that_announces_iss_has_the_shared_address(app: App, op: Op) -> None:
+    client = await new_client(app)
+    made = await add_oidc(app, op, client, MARKED)
+    own = callback(client, made["name"])
+    assert made["serviceProvider"] == {"callbackUrl": own, "sharedCallbackUrl": SHARED_CALLBACK}
+    browser, address = await begun(app, op, client)
+    assert address.startswith(f"{SHARED_CALLBACK}?")
+    check_nobody_got_in(await browser.send("GET", address.replace(SHARED_CALLBACK, own)))
+    await gets_in(browser, address)
+    [redeemed] = [asked for asked in op.asked if asked.endpoint == "token"]
+    assert redeemed.form["redirect_uri"] == SHARED_CALLBACK
+
+
+async def test_a_marked_provider_that_announces_no_iss_has_its_own(app: App, op: Op) -> None:
+    """As a store that was upgraded leaves it: no one has to switch anything."""
+    op.without_iss = True
+    client = await new_client(app)
+    made = await add_oidc(app, op, client, MARKED)
+    browser, address = await begun(app, op, client)
+    assert address.startswith(f"{callback(client, made['name'])}?")
+    assert "iss=" not in address
+    await gets_in(browser, address)
+
+
+@pytest.mark.parametrize("oidc", [MARKED, {}])
+@pytest.mark.parametrize("iss", [None, "", "https://evil.example", "null", "{}/", "{}?x", "{} ", "HTTP{4}"])
+async def test_iss_is_required_where_it_was_announced_and_compared_letter_by_letter(
+    app: App, op: Op, oidc: dict[str, Any], iss: str | None
+) -> None:
+    client = await new_client(app)
+    await add_oidc(app, op, client, oidc)
+    browser, address = await begun(app, op, client)
+    wrong = iss and iss.replace("{4}", op.issuer[4:]).replace("{}", op.issuer)
+    check_nobody_got_in(await browser.send("GET", with_query(address, iss=wrong)))
+    assert op.count("token") == 0
+    assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE]
+    await gets_in(browser, address)
+
+
+async def test_an_iss_that_was_not_announced_is_compared_all_the_same(app: App, op: Op) -> None:
+    op.announced["authorization_response_iss_parameter_supported"] = None
+    client = await new_client(app)
+    await add_oidc(app, op, client)
+    browser, address = await begun(app, op, client)
+    check_nobody_got_in(await browser.send("GET", with_query(address, iss="https://evil.example")))
+    assert op.count("token") == 0
+    await gets_in(browser, with_query(address, iss=None))
+    browser, address = await begun(app, op, client)
+    await gets_in(browser, address)
+
+
+@pytest.mark.parametrize("announced_later", [True, False])
+async def test_a_provider_that_changes_its_description_meanwhile_gains_nothing(
+    app: App, op: Op, announced_later: bool
+) -> None:
+    """The rule is the one that the sign-in began with, also for what the token endpoint is told."""
+    op.without_iss = announced_later
+    client = await new_client(app)
+    made = await add_oidc(app, op, client, MARKED)
+    await begun(app, op, client)
+    app.clock.advance(3500)  # what is published is kept for an hour
+    browser, address = await begun(app, op, client)
+    assert op.count("discovery") == 1
+    op.without_iss = not op.without_iss
+    app.clock.advance(200)
+    began_at = callback(client, made["name"]) if announced_later else SHARED_CALLBACK
+    assert address.startswith(f"{began_at}?")
+    # what comes back is what the provider sent before it changed
+    if not announced_later:
+        check_nobody_got_in(await browser.send("GET", with_query(address, iss=None)))
+    await gets_in(browser, address)
+    assert op.count("discovery") == 2
+    [redeemed] = [asked for asked in op.asked if asked.endpoint == "token"]
+    assert redeemed.form["redirect_uri"] == began_at
+
+
+@pytest.mark.parametrize("sends_iss", [True, False])
+async def test_an_error_too_must_come_to_the_right_address(app: App, op: Op, sends_iss: bool) -> None:
+    op.without_iss, op.error = not sends_iss, "access_denied"
+    client = await new_client(app)
+    made = await add_oidc(app, op, client)
+    browser, address = await begun(app, op, client)
+    check_nobody_got_in(await browser.send("GET", address.replace(callback(client, made["name"]), SHARED_CALLBACK)))
+    check_nobody_got_in(await browser.send("GET", address))
+    assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE, "redirect: access_denied"]
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_only_an_admin_marks_a_provider_for_the_shared_address(app: App, op: Op, who: str) -> None:
+    desk = await editor(app, who, await new_client(app))
+    may = who != "User Admin"
+    oidc = {"issuer": op.issuer, "clientId": op.client_id}
+    made = await desk.create("marked", oidc={**oidc, **MARKED}, **ROLES)
+    unmarked = await desk.make(name="unmarked", oidc=oidc, **ROLES)
+    assert unmarked["oidc"]["sharedCallback"] is False
+    marked = await desk.send("PATCH", "/unmarked", {"oidc": MARKED})
+    if may:
+        assert check_success(made, 201)["oidc"]["sharedCallback"] is True
+        assert check_success(marked)["serviceProvider"]["sharedCallbackUrl"] == SHARED_CALLBACK
+    else:
+        for refused in (made, marked):
+            assert "Only an Admin" in check_refusal(refused, 403, "FORBIDDEN")["message"]
+        assert check_success(await desk.send("GET", "/unmarked"))["oidc"]["sharedCallback"] is False
+
+
+async def test_a_user_admin_keeps_and_takes_a_mark_but_moves_none_to_another_issuer(app: App, op: Op) -> None:
+    client = await new_client(app)
+    made = await add_oidc(app, op, client, MARKED)
+    desk = await editor(app, "User Admin", client)
+    one = f"/{made['name']}"
+    assert check_success(await desk.send("PATCH", one, {"displayName": "Company"}))["reachesAdmins"] is True
+    changed = check_success(await desk.send("PATCH", one, {"oidc": {"groupClaim": "teams", **MARKED}}))
+    assert (changed["oidc"]["sharedCallback"], changed["reachesAdmins"]) == (True, False)
+    moved = {"issuer": "https://other.example", "clientSecret": "x"}
+    check_refusal(await desk.send("PATCH", one, {"oidc": moved}), 403, "FORBIDDEN")
+    taken = check_success(await desk.send("PATCH", one, {"oidc": {"sharedCallback": False}}))
+    assert taken["serviceProvider"] == {"callbackUrl": callback(client, made["name"])}
+    check_refusal(await desk.send("PATCH", one, {"oidc": MARKED}), 403, "FORBIDDEN")
+
+
+@pytest.mark.parametrize("member", [{"sharedCallback": True}, {"ownCallback": True}, {"ownCallback": False}, {}])
+@pytest.mark.parametrize("sends_iss", [True, False])
+async def test_a_provider_that_an_upgrade_left_signs_people_in(
+    app: App, op: Op, member: dict[str, bool], sends_iss: bool
+) -> None:
+    """At the shared address where it is marked and announces `iss`, else once its own is registered. A member that is
+    gone is read over."""
+    op.without_iss = not sends_iss
+    client = await new_client(app)
+    made = await add_oidc(app, op, client)
+
+    [(text,)] = await rows(app, "providers", "settings", id=made["id"])
+    settings = json.loads(text)
+    del settings["oidc"]["sharedCallback"]
+    settings["oidc"] |= member
+    text = json.dumps(settings, separators=(",", ":"))
+    assert await change_rows(app, "providers", {"id": made["id"]}, settings=text) == 1
+    address = SHARED_CALLBACK if sends_iss and member.get("sharedCallback") else callback(client, made["name"])
+    op.registered = {address}
+    browser, back = await begun(app, op, client)
+    assert back.startswith(f"{address}?")
+    await gets_in(browser, back)
+    desk = await editor(app, "User Admin", client)
+    same = check_success(await desk.send("PATCH", f"/{made['name']}", {"displayName": "Company"}))
+    assert (same["reachesAdmins"], "ownCallback" in same["oidc"]) == (True, False)

@@ -1,0 +1,244 @@
+"""Section 5, OpenID Connect: a provider that refuses, fails, is slow or is gone, and what the person reads then."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from tests.support.accounts import new_client
+from tests.support.house import App
+from tests.support.oidc_op import Op, provider
+from tests.support.oidc_socket import Answer
+from tests.support.single_sign_on import (
+    SLEEP,
+    Browser,
+    add_oidc,
+    begun,
+    check_nobody_got_in,
+    failures,
+    in_time,
+    sign_ins,
+    with_query,
+)
+
+USUAL = "Sign-in through the identity provider failed"
+UNAVAILABLE = "The identity provider cannot be reached, try again later"
+pytestmark = pytest.mark.usefixtures("another_day")
+
+
+@pytest.fixture
+async def client(app: App, op: Op) -> str:
+    identifier = await new_client(app)
+    await add_oidc(app, op, identifier)
+    return identifier
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        ("access_denied", "cancelled or not allowed"),
+        ("login_required", "sign in there first"),
+        ("interaction_required", "something more from you"),
+        ("consent_required", "consent"),
+        ("account_selection_required", "choose an account"),
+        ("temporarily_unavailable", "busy"),
+        ("server_error", "fault of its own"),
+        ("invalid_scope", "tell your administrator"),
+        ("unauthorized_client", "tell your administrator"),
+        ("invalid_request", "tell your administrator"),
+        ("unsupported_response_type", "tell your administrator"),
+        ("some_extension_error", "did not let you in"),
+    ],
+)
+async def test_an_error_of_the_provider_is_a_sentence_that_a_person_understands(
+    app: App, op: Op, client: str, error: str, word: str
+) -> None:
+    op.error = error
+    browser, address = await begun(app, op, client)
+    reply = await browser.send("GET", address)
+    sentence = check_nobody_got_in(reply)
+    assert word in sentence
+    assert sentence[0].isupper()
+    assert sentence.endswith(".")
+    assert "_" not in sentence
+    assert "own words" not in reply.text
+    assert (await failures(app, client))[-1]["why"] == f"redirect: {error}"
+    assert op.count("token") == 0
+
+
+async def test_the_providers_own_words_are_shown_to_nobody(app: App, op: Op, client: str) -> None:
+    """Anybody can write them: the address may come from a page that wants to look like ours."""
+    for error in ("<script>alert(1)</script>", "Call 555-0100 now", "a\r\nSet-Cookie: session=x", "x" * 500):
+        browser, address = await begun(app, op, client)
+        shown = with_query(address, code=None, error=error, error_description=error, error_uri="https://evil.example")
+        reply = await browser.send("GET", shown)
+        check_nobody_got_in(reply)
+        for text in ("script", "555", "Cookie", "xxx", "evil"):
+            assert text not in reply.text
+            assert text not in str(reply.headers)
+
+
+async def test_an_error_beside_a_code_is_an_error(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    check_nobody_got_in(await browser.send("GET", f"{address}&error=access_denied"))
+    assert op.count("token") == 0
+
+
+async def test_an_error_for_a_stranger_or_without_state_uses_nothing_up(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    denied = with_query(address, code=None, error="access_denied")
+    assert "in another browser" in check_nobody_got_in(await Browser(app).send("GET", denied))
+    assert "start again" in check_nobody_got_in(await browser.send("GET", with_query(denied, state=None)))
+    assert (await browser.send("GET", address)).status == 302
+    assert [failed["why"] for failed in await failures(app, client)] == ["state: of another browser"]
+
+
+async def test_an_answer_without_code_or_error_is_none(app: App, op: Op, client: str) -> None:
+    for code in (None, ""):
+        browser, address = await begun(app, op, client)
+        check_nobody_got_in(await browser.send("GET", with_query(address, code=code)))
+    assert op.count("token") == 0
+
+
+@pytest.mark.parametrize(
+    "error", ["invalid_grant", "invalid_client", "access_denied", "unauthorized_client", "odd one"]
+)
+async def test_a_code_that_the_provider_does_not_redeem_opens_nothing(
+    app: App, op: Op, client: str, error: str
+) -> None:
+    browser, address = await begun(app, op, client)
+    op.token_error = error
+    reply = await browser.send("GET", address)
+    check_nobody_got_in(reply)
+    assert "own words" not in reply.text
+    assert error not in reply.text
+    assert (await failures(app, client))[-1]["why"] == f"token endpoint answered 400: {error}"
+
+
+async def test_a_wrong_client_secret_is_the_administrators_business(app: App, op: Op) -> None:
+    client = await new_client(app)
+    await add_oidc(app, op, client, {"clientSecret": "wrong-secret-3141"})
+    browser, address = await begun(app, op, client)
+    reply = await browser.send("GET", address)
+    assert "tell your administrator" in check_nobody_got_in(reply)
+    [failed] = await failures(app, client)
+    assert failed["why"] == "token endpoint answered 401: invalid_client"
+    assert "3141" not in reply.text + str(failed)
+
+
+FAULTS = {
+    "500": Answer(500, {"Content-Type": "application/json"}, b'{"error": "server_error"}'),
+    "503": Answer(503, {}, b"<h1>Maintenance</h1>"),
+    "redirect": Answer(302, {"Location": "https://evil.example/"}),
+    "nothing": Answer(raw=b""),
+    "no HTTP": Answer(raw=b"SSH-2.0-x\r\n"),
+    "half an answer": Answer(200, {}, b"{", length=1000),
+    "no end": Answer(200, {"Content-Type": "application/json"}, b"", chunks=(b"[" * 4096, 400, 0.0)),
+    "429": Answer(429, {"Retry-After": "7"}),
+    "a page": Answer(200, {"Content-Type": "text/html"}, b"<h1>Sign in</h1>"),
+    "a list": Answer(200, {}, b"[]"),
+    "a member twice": Answer(200, {}, b'{"a": 1, "a": 2}'),
+}
+#: What userinfo answers otherwise is a refusal: the code was redeemed, and the token's claims are all that there is.
+OF_ALL = ("500", "503", "redirect", "nothing", "no HTTP", "half an answer", "no end")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "fault"),
+    [(name, fault) for name in ("discovery", "token", "keys") for fault in FAULTS]
+    + [("userinfo", fault) for fault in OF_ALL],
+)
+async def test_a_provider_with_a_fault_is_unavailable(app: App, op: Op, client: str, endpoint: str, fault: str) -> None:
+    op.answers[endpoint] = FAULTS[fault]
+    op.only_in_userinfo = {"email"}
+    before = sign_ins(app, "oidc", "failed")
+    if endpoint == "discovery":
+        reply = await Browser(app).start("oidc", client=client)
+    else:
+        browser, address = await begun(app, op, client)
+        reply = await browser.send("GET", address)
+        [failed] = await failures(app, client)
+        assert failed["why"].startswith("unreachable: ")
+        assert sign_ins(app, "oidc", "failed") == before + 1
+    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert "evil" not in reply.text
+    assert op.count(endpoint) >= 1
+
+
+async def test_a_provider_that_is_gone_is_unavailable_at_the_start_and_at_the_end(app: App, op: Op) -> None:
+    client = await new_client(app)
+    with provider(app.clock) as gone:
+        made = await add_oidc(app, gone, client)
+    reply = await Browser(app).start("oidc", client=client, provider=made["name"])
+    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    half = await add_oidc(app, op, client)
+    op.announced["token_endpoint"] = f"{gone.base}/token"
+    browser, address = await begun(app, op, client, provider=half["name"])
+    check_nobody_got_in(await browser.send("GET", address), 502, "PROVIDER_UNAVAILABLE")
+
+
+async def test_a_provider_that_is_back_is_no_longer_unavailable(app: App, op: Op, client: str) -> None:
+    op.answers["discovery"] = Answer(503)
+    check_nobody_got_in(await Browser(app).start("oidc", client=client), 502, "PROVIDER_UNAVAILABLE")
+    op.answers.clear()
+    browser, address = await begun(app, op, client)
+    assert (await browser.send("GET", address)).status == 302
+
+
+@pytest.mark.parametrize("endpoint", ["discovery", "token", "keys", "userinfo"])
+async def test_a_slow_provider_is_given_up_within_three_seconds_and_holds_nobody_else_up(
+    app: App, op: Op, client: str, endpoint: str
+) -> None:
+    op.delay[endpoint] = SLEEP
+    op.only_in_userinfo = {"email"}
+    if endpoint == "discovery":
+        asking = asyncio.create_task(Browser(app).start("oidc", client=client))
+    else:
+        browser, address = await begun(app, op, client)
+        asking = asyncio.create_task(browser.send("GET", address))
+    reply = await in_time(app, asking)
+    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    assert op.count(endpoint) == 1
+
+
+async def test_slowness_at_each_step_adds_up_to_no_more(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    op.delay = dict.fromkeys(("discovery", "token", "keys", "userinfo"), 1.2)
+    op.only_in_userinfo = {"email"}
+    reply = await in_time(app, asyncio.create_task(browser.send("GET", address)))
+    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+
+
+async def test_an_answer_that_drips_does_not_hold_us_longer(app: App, op: Op, client: str) -> None:
+    op.answers["token"] = Answer(200, {"Content-Type": "application/json"}, b"{", chunks=(b" ", 1000, 0.05))
+    browser, address = await begun(app, op, client)
+    reply = await in_time(app, asyncio.create_task(browser.send("GET", address)))
+    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+
+
+async def test_a_host_that_answers_nothing_at_all_is_given_up_as_soon(app: App) -> None:
+    client = await new_client(app)
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(1)
+        with provider(app.clock, issuer=f"http://127.0.0.1:{deaf.getsockname()[1]}") as op:
+            await add_oidc(app, op, client)
+        asking = asyncio.create_task(Browser(app).start("oidc", client=client))
+        check_nobody_got_in(await in_time(app, asking), 502, "PROVIDER_UNAVAILABLE")
+
+
+async def test_another_clients_provider_is_not_slower_for_it(app: App, op: Op, client: str) -> None:
+    op.delay["token"] = SLEEP
+    waiting = [await begun(app, op, client) for _ in range(10)]
+    with provider(app.clock) as quick:
+        other = await new_client(app)
+        await add_oidc(app, quick, other)
+        asking = [asyncio.create_task(browser.send("GET", address)) for browser, address in waiting]
+        await asyncio.sleep(0.1)
+        browser, address = await begun(app, quick, other)
+        assert (await browser.send("GET", address)).status == 302
+        assert not any(task.done() for task in asking)
+        for reply in await asyncio.gather(*asking):
+            check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")

@@ -1,0 +1,218 @@
+"""Section 5, OpenID Connect: a sign-in under way is used once, within ten minutes, by the browser that began it.
+
+Everything that comes back otherwise is refused before the provider is asked for anything, and leaves no session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.support.accounts import new_client
+from tests.support.house import App, Reply
+from tests.support.oidc_op import Op
+from tests.support.single_sign_on import (
+    RETURN_TO,
+    Browser,
+    add_oidc,
+    begun,
+    check_nobody_got_in,
+    failures,
+    flow_cookies,
+    query_of,
+    with_query,
+)
+
+pytestmark = pytest.mark.usefixtures("another_day")
+
+
+@pytest.fixture
+async def client(app: App, op: Op) -> str:
+    """A client with one provider, whose people may all get in."""
+    identifier = await new_client(app)
+    await add_oidc(app, op, identifier)
+    return identifier
+
+
+async def still_fine(browser: Browser, address: str) -> None:
+    """The sign-in that somebody meddled with can be finished all the same."""
+    ended = await browser.send("GET", address)
+    assert (ended.status, ended.headers["location"]) == (302, RETURN_TO), ended.text
+    assert (await browser.me()).status == 200
+
+
+@pytest.mark.parametrize("state", [None, "", "A" * 32, "0", "' OR 1=1 --", "state\r\nSet-Cookie: session=x", "é" * 20])
+async def test_a_state_that_nobody_knows_is_refused_and_nobody_is_asked(
+    app: App, op: Op, client: str, state: str | None
+) -> None:
+    browser, address = await begun(app, op, client)
+    asked = len(op.asked)
+    check_nobody_got_in(await browser.send("GET", with_query(address, state=state)))
+    assert len(op.asked) == asked
+    await still_fine(browser, address)
+
+
+async def test_nearly_the_state_is_not_the_state(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    state = parse_qs(urlsplit(address).query)["state"][0]
+    for other in (state[:-1], state + "=", state + "A", state.swapcase(), f" {state}"):
+        check_nobody_got_in(await browser.send("GET", with_query(address, state=other)))
+    assert op.count("token") == 0
+    await still_fine(browser, address)
+
+
+async def test_the_state_is_long_and_random_and_so_are_nonce_challenge_and_cookie(
+    app: App, op: Op, client: str
+) -> None:
+    seen: set[str] = set()
+    for _ in range(3):
+        browser = Browser(app)
+        query = query_of(await browser.start("oidc", client=client))
+        [cookie] = flow_cookies(browser).values()
+        seen |= {query["state"], query["nonce"], query["code_challenge"], cookie}
+        assert all(len(query[name]) >= 22 for name in ("state", "nonce"))
+        assert len(query["code_challenge"]) == 43
+        assert len(cookie) >= 22
+    assert len(seen) == 12
+
+
+async def test_a_state_is_used_once_by_its_own_browser_too(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    kept = dict(browser.cookies)
+    await still_fine(browser, address)
+    asked = len(op.asked)
+    browser.cookies |= kept
+    check_nobody_got_in(await browser.send("GET", address))
+    again = op.code(address.partition("?")[0], "A" * 43, None)  # neither does a fresh code help
+    check_nobody_got_in(await browser.send("GET", with_query(address, code=again)))
+    assert len(op.asked) == asked
+
+
+async def test_a_state_that_was_refused_is_used_up(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    kept = dict(browser.cookies)
+    check_nobody_got_in(await browser.send("GET", with_query(address, code="guessed")))
+    browser.cookies |= kept
+    check_nobody_got_in(await browser.send("GET", address))
+    assert op.count("token") == 1
+    assert [told["why"] for told in await failures(app, client)][1:] == ["state: used before"]
+
+
+async def test_after_ten_minutes_it_is_over(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    late, late_address = await begun(app, op, client)
+    app.clock.advance(599.999)
+    await still_fine(browser, address)
+    app.clock.advance(0.001)
+    check_nobody_got_in(await late.send("GET", late_address))
+    assert op.count("token") == 1
+
+
+async def test_the_cookie_lives_as_long_and_is_gone_afterwards(app: App, op: Op, client: str) -> None:
+    browser = Browser(app)
+    started = await browser.start("oidc", client=client)
+    [line] = started.headers.get_list("set-cookie")
+    assert "Max-Age=600" in line
+    [name] = flow_cookies(browser)
+    ended = await browser.send("GET", op.visit(started.headers["location"]))
+    [gone] = [line for line in ended.headers.get_list("set-cookie") if line.startswith(name)]
+    assert {"Max-Age=0", "Path=/api/client/auth"} <= set(gone.split("; "))
+    assert flow_cookies(browser) == {}
+
+
+@pytest.mark.parametrize("brings", ["nothing", "a cookie of its own", "a guess", "an empty one", "the key", "two"])
+async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
+    app: App, op: Op, client: str, brings: str
+) -> None:
+    """Login CSRF: whoever began the sign-in sends somebody else the address with which it ends (RFC 9700, 4.7)."""
+    mine, address = await begun(app, op, client)
+    [(name, value)] = flow_cookies(mine).items()
+    victim, _ = await begun(app, op, client)
+    own = dict(flow_cookies(victim))
+    victim.cookies = {
+        "nothing": {},
+        "a cookie of its own": own,
+        "a guess": {**own, name: "A" * 32},
+        "an empty one": {name: ""},
+        "the key": {name: name.removeprefix("sso-")},
+        "two": {name: f"{value}; {name}={'A' * 32}"},
+    }[brings]
+    asked = len(op.asked)
+    check_nobody_got_in(await victim.send("GET", address))
+    assert len(op.asked) == asked
+    await still_fine(mine, address)
+
+
+async def test_the_cookie_of_another_sign_in_under_the_right_name_does_not_do(app: App, op: Op, client: str) -> None:
+    mine, address = await begun(app, op, client)
+    other, _ = await begun(app, op, client)
+    [name] = flow_cookies(mine)
+    [value] = flow_cookies(other).values()
+    check_nobody_got_in(await Browser(app, {name: value}).send("GET", address))
+    await still_fine(mine, address)
+
+
+async def test_two_tabs_of_one_browser_do_not_disturb_each_other(app: App, op: Op, client: str) -> None:
+    browser = Browser(app)
+    addresses = [(await begun(app, op, client, browser))[1] for _ in range(3)]
+    assert len(flow_cookies(browser)) == 3
+    for address in (addresses[1], addresses[2], addresses[0]):
+        await still_fine(browser, address)
+    assert flow_cookies(browser) == {}
+
+
+@pytest.mark.parametrize("of_pkce", [True, False])
+async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(
+    app: App, op: Op, client: str, of_pkce: bool
+) -> None:
+    """Code injection (RFC 9700, section 4.5). A provider that overlooks PKCE still puts the nonce into the token."""
+    _, theirs = await begun(app, op, client)
+    stolen = parse_qs(urlsplit(theirs).query)["code"][0]
+    thief, address = await begun(app, op, client)
+    if not of_pkce:
+        own = parse_qs(urlsplit(address).query)["code"][0]
+        op.grants[stolen].challenge = op.grants[own].challenge
+    check_nobody_got_in(await thief.send("GET", with_query(address, code=stolen)))
+    [failed] = await failures(app, client)
+    assert ("nonce" in failed["why"]) != of_pkce
+    assert (await thief.me()).status == 401
+
+
+async def test_a_nonce_of_another_sign_in_or_none_is_refused(app: App, op: Op, client: str) -> None:
+    for nonce in ("A" * 32, None, "", 7):
+        browser, address = await begun(app, op, client)
+        op.claims["nonce"] = nonce
+        check_nobody_got_in(await browser.send("GET", address))
+        assert (await failures(app, client))[-1]["why"] == "ID token: nonce"
+
+
+async def test_twenty_answers_at_once_open_one_session(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    kept = dict(browser.cookies)
+
+    async def come_back() -> Reply:
+        return await Browser(app, dict(kept)).send("GET", address)
+
+    replies = await asyncio.gather(*(come_back() for _ in range(20)))
+    [ended] = [reply for reply in replies if reply.status == 302]
+    for reply in replies:
+        if reply is not ended:
+            check_nobody_got_in(reply)
+    assert op.count("token") == 1
+    reply = await app.get("/api/client/auth/sessions", cookie=ended.cookie("session"))
+    assert len(reply.data["items"]) == 1
+
+
+async def test_a_parameter_given_twice_is_a_mistake(app: App, op: Op, client: str) -> None:
+    browser, address = await begun(app, op, client)
+    for doubled in ("state=x", "code=x", "iss=x", "error=x&error=x"):
+        check_nobody_got_in(await browser.send("GET", f"{address}&{doubled}"), 400, "VALIDATION_ERROR")
+    await still_fine(browser, address)
+
+
+async def test_what_else_a_provider_puts_into_the_address_is_ignored(app: App, op: Op, client: str) -> None:
+    op.redirect |= {"session_state": "4f1a.8", "scope": "openid email", "authuser": "0", "hd": "acme.example"}
+    browser, address = await begun(app, op, client)
+    await still_fine(browser, address)

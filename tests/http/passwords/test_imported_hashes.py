@@ -1,0 +1,86 @@
+"""Section 3, hashes of other settings and of other systems: accepted once, then replaced by ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.accounts import hashes_counted, new_user, trail
+from tests.support.foreign_hashes import REFUSED, argon2, one_of_each
+from tests.support.house import App, running
+from tests.support.rows import rows
+
+PASSWORD = "Übernahme-vom-alten-System-7"
+HASHES = one_of_each(PASSWORD)
+TODAY = "$argon2id$v=19$m=64,t=1,p=1$"
+pytestmark = pytest.mark.usefixtures("another_day")
+
+
+async def stored_hash(app: App, email: str) -> str:
+    [(found,)] = await rows(app, "users", "password_hash", tenant_id=app.ids["acme"], email=email)
+    return str(found)
+
+
+@pytest.mark.parametrize("kind", HASHES)
+async def test_a_hash_of_another_make_lets_in_and_is_replaced(app: App, kind: str) -> None:
+    user_id, email = await new_user(app, passwordHash=HASHES[kind])
+    assert (await app.sign_in(email, PASSWORD + "x", "acme")).code == "INVALID_CREDENTIALS"
+    assert await stored_hash(app, email) == HASHES[kind]
+    assert (await app.sign_in(email, PASSWORD, "acme")).status == 200
+    ours = await stored_hash(app, email)
+    assert ours.startswith(TODAY)
+    assert [e.event for e in await trail(app, "acme") if e.subject == f"user:{user_id}"][-1] == "password_rehashed"
+    with hashes_counted() as hashes:
+        assert (await app.sign_in(email, PASSWORD, "acme")).status == 200
+    assert await stored_hash(app, email) == ours
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize("kind", [k for k in HASHES if k.startswith("argon2")])
+async def test_a_wrong_guess_at_an_old_argon2_hash_costs_one_hash(app: App, kind: str) -> None:
+    _, email = await new_user(app, passwordHash=HASHES[kind])
+    with hashes_counted() as hashes:
+        assert (await app.sign_in(email, "wrong-lantern-9-moss", "acme")).code == "INVALID_CREDENTIALS"
+    assert len(hashes) == 1
+
+
+async def test_a_hash_of_todays_settings_is_left_alone(app: App) -> None:
+    same = argon2(PASSWORD, memory=64, passes=1)
+    _, email = await new_user(app, passwordHash=same)
+    assert (await app.sign_in(email, PASSWORD, "acme")).status == 200
+    assert await stored_hash(app, email) == same
+
+
+async def test_higher_settings_replace_a_users_hash_at_the_next_sign_in(app: App, database_url: str) -> None:
+    _, email = await new_user(app, passwordHash=argon2(PASSWORD, memory=64, passes=1))
+    async with running(database_url, MANIFEST_ARGON2_MEMORY="256", MANIFEST_ARGON2_PASSES="2") as other:
+        other.clock.ms = app.clock.ms
+        assert (await other.sign_in(email, PASSWORD, "acme")).status == 200
+        assert (await stored_hash(other, email)).startswith("$argon2id$v=19$m=256,t=2,p=1$")
+        admin = {"username": "root", "password": "kestrel-harbor-21-violet"}
+        with hashes_counted() as hashes:
+            assert (await other.post("/api/admin/auth/sign-in", admin)).status == 200
+            assert (await other.post("/api/admin/auth/sign-in", admin)).status == 200
+    assert [h["memory"] for h in hashes] == [64, 256, 256]
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+async def test_what_is_no_hash_or_costs_too_much_is_not_imported(app: App, kind: str) -> None:
+    body = {"email": f"{id(kind)}@acme.example", "roles": ["Viewer"], "passwordHash": REFUSED[kind]}
+    reply = await app.post("/api/admin/clients/acme/users", body, token=await app.admin_token())
+    assert (reply.status, reply.code) == (400, "VALIDATION_ERROR")
+    assert reply.json["error"]["details"][0]["field"] == "passwordHash"
+
+
+async def test_a_password_and_a_hash_exclude_each_other(app: App) -> None:
+    body = {"email": "x@acme.example", "roles": ["Viewer"], "passwordHash": argon2("x"), "password": PASSWORD}
+    reply = await app.post("/api/admin/clients/acme/users", body, token=await app.admin_token())
+    assert reply.code == "VALIDATION_ERROR"
+
+
+async def test_no_hash_ever_leaves_the_server(app: App) -> None:
+    user_id, _ = await new_user(app, passwordHash=HASHES["bcrypt 2b"])
+    admin = await app.admin_token()
+    one = await app.get(f"/api/admin/clients/acme/users/{user_id}", token=admin)
+    everyone = await app.get("/api/admin/clients/acme/users?first=100", token=admin)
+    assert one.data["hasPassword"] is True
+    assert "$" not in one.text + everyone.text

@@ -1,0 +1,168 @@
+"""Contract, section 5: ``test`` talks to a provider and says in words what is wrong, at both doors alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import new_client, trail
+from tests.support.editors import WHO, Editor, editor, saml_settings
+from tests.support.envelope import check_success
+from tests.support.house import App
+from tests.support.oidc_op import Op, provider
+from tests.support.oidc_socket import Answer
+from tests.support.saml_idp import Idp
+from tests.support.single_sign_on import callback
+
+DAY_MS = 86_400_000
+ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
+
+
+ADMINS = [who for who in WHO if who != "User Admin"]
+
+
+async def findings_of(desk: Editor) -> tuple[bool, dict[str, list[str]]]:
+    """Whether it works, and the sentences by their level."""
+    data = check_success(await desk.send("POST", "/idp/test"))
+    assert set(data) == {"works", "findings"}
+    by_level: dict[str, list[str]] = {"ok": [], "note": [], "bad": []}
+    for finding in data["findings"]:
+        by_level[finding["level"]].append(finding["text"])
+    assert data["works"] is (not by_level["bad"])
+    return data["works"], by_level
+
+
+async def oidc(desk: Editor, op: Op, **settings: Any) -> dict[str, Any]:
+    known = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret, **settings}
+    return await desk.make(name="idp", oidc=known, **ROLES)
+
+
+@pytest.mark.parametrize("who", ADMINS)
+async def test_a_good_openid_provider(app: App, op: Op, who: str) -> None:
+    desk = await editor(app, who, await new_client(app))
+    await oidc(desk, op)
+    before, events = await desk.send("GET", "/idp"), len(await trail(app, desk.client))
+    works, said = await findings_of(desk)
+    assert works
+    assert "The provider knows this client and accepts how it authenticates." in said["ok"]
+    assert f"The callback address to register is {callback(desk.client, 'idp')}, its own." in said["ok"]
+    assert "The callback address is registered at the provider." in said["ok"]
+    assert said["note"] == []
+    assert (await desk.send("GET", "/idp")).data == before.data
+    assert len(await trail(app, desk.client)) == events
+
+
+async def test_what_is_wrong_with_an_openid_provider_is_said(admin: Editor, op: Op) -> None:
+    await oidc(admin, op, clientSecret="wrong")
+    assert (await findings_of(admin))[1]["bad"] == ["The client id or the client secret is wrong."]
+    check_success(await admin.send("PATCH", "/idp", {"oidc": {"clientSecret": op.client_secret}}))
+    assert (await findings_of(admin))[0]
+    op.announced["issuer"] = f"{op.issuer}/"
+    assert "differ by the slash at the end" in (await findings_of(admin))[1]["bad"][0]
+    op.announced["issuer"] = "https://evil.example"
+    assert (await findings_of(admin))[1]["bad"] == [
+        f"The provider names itself https://evil.example, but {op.issuer} is configured as issuer."
+    ]
+    op.announced = {"token_endpoint": "http://idp.example/token"}
+    assert "token_endpoint must begin with https://" in (await findings_of(admin))[1]["bad"][0]
+    op.announced = {}
+    op.published = {"keys": []}
+    assert "None of the keys" in (await findings_of(admin))[1]["bad"][0]
+    op.answers["discovery"] = Answer(404)
+    [sentence] = (await findings_of(admin))[1]["bad"]
+    assert "answered 404" in sentence
+    assert "Is the issuer right?" in sentence
+
+
+async def test_a_provider_that_is_gone_is_said(app: App, admin: Editor) -> None:
+    with provider(app.clock) as gone:
+        await oidc(admin, gone)
+    works, said = await findings_of(admin)
+    assert not works
+    assert said["bad"][0].startswith("The provider's description cannot be fetched: ")
+
+
+async def test_no_secret_and_no_word_of_the_provider_is_shown(admin: Editor, op: Op) -> None:
+    await oidc(admin, op, clientSecret="hush-hush-secret")
+    op.answers["token"] = Answer.json({"error": "invalid_client", "error_description": "hush-hush-secret is bad"}, 401)
+    assert "hush" not in (await admin.send("POST", "/idp/test")).text
+
+
+async def test_settings_that_let_nobody_in_are_said(admin: Editor, op: Op) -> None:
+    await oidc(admin, op)
+    check_success(await admin.send("PATCH", "/idp", {"defaultRoles": []}))
+    assert (await findings_of(admin))[1]["bad"] == [
+        "It creates users but gives no role: set groupRoles or defaultRoles"
+    ]
+    check_success(await admin.send("PATCH", "/idp", {"createUsers": False}))
+    check_success(await admin.send("POST", "/idp/switch-off"))
+    works, said = await findings_of(admin)
+    assert (works, said["note"][0]) == (True, "The provider is switched off here")
+
+
+async def saml(desk: Editor, idp: Idp, address: str, **settings: Any) -> None:
+    pinned = saml_settings(certificates=[idp.certificate_pem], redirectUrl=address, **settings)
+    check_success(await desk.create("idp", saml=pinned, **ROLES), 201)
+
+
+def aged(app: App, since: int, until: int) -> Idp:
+    """A provider whose certificate counts between these days from now."""
+    now = app.clock.now_ms()
+    return Idp(not_before_ms=now + since * DAY_MS, not_after_ms=now + until * DAY_MS)
+
+
+@pytest.mark.parametrize("who", ADMINS)
+async def test_a_good_saml_provider(app: App, op: Op, who: str) -> None:
+    desk = await editor(app, who, await new_client(app))
+    await saml(desk, aged(app, -1, 400), f"{op.base}/sso")
+    op.answers["unknown"] = Answer(200, {"Content-Type": "text/html"}, b"<html>sign in here</html>")
+    works, said = await findings_of(desk)
+    assert works
+    assert said["ok"][0].startswith("Certificate CN=idp.example (")
+    assert "is good until 20" in said["ok"][0]
+    assert said["ok"][1] == "The sign-on address answers with status 200"
+
+
+CERTIFICATES = {
+    "expired": ((-400, -1), "refuse", False, "expired on "),
+    "expired, by written policy": ((-400, -1), "accept", True, "still counts, as expiredCertificates says"),
+    "soon expired": ((-400, 29), "refuse", True, "pin its successor beside it now"),
+    "of tomorrow": ((1, 400), "refuse", False, "is not valid before "),
+}
+
+
+@pytest.mark.parametrize(("days", "policy", "works", "sentence"), CERTIFICATES.values(), ids=CERTIFICATES)
+async def test_what_is_wrong_with_a_certificate_is_said(
+    app: App, admin: Editor, op: Op, days: tuple[int, int], policy: str, works: bool, sentence: str
+) -> None:
+    await saml(admin, aged(app, *days), f"{op.base}/sso", expiredCertificates=policy)
+    found, said = await findings_of(admin)
+    assert found is works
+    assert sentence in said["note"][0]
+    if not works:
+        assert said["bad"] == ["No pinned certificate counts today: every response will be refused"]
+        more = {"saml": {"certificates": [aged(app, -1, 400).certificate_pem, aged(app, *days).certificate_pem]}}
+        check_success(await admin.send("PATCH", "/idp", more))
+        assert (await findings_of(admin))[0]
+
+
+SIGN_ON = {
+    "a redirect to a login page": (Answer(302, {"Location": "https://login.example/"}), "ok", "address answers"),
+    "a page that wants more": (Answer(400), "ok", "answers with status 400"),
+    "a page that is not there": (Answer(404), "note", "status 404: is it the right one?"),
+    "a fault": (Answer(503), "note", "answers with status 503"),
+    "no answer": (Answer(raw=b""), "note", "cannot be reached from this server"),
+}
+
+
+@pytest.mark.parametrize(("answer", "level", "sentence"), SIGN_ON.values(), ids=SIGN_ON)
+async def test_what_the_sign_on_address_answers_is_said(
+    app: App, admin: Editor, op: Op, answer: Answer, level: str, sentence: str
+) -> None:
+    """A note and no more: people's browsers must reach it, not this server."""
+    await saml(admin, aged(app, -1, 400), f"{op.base}/sso")
+    op.answers["unknown"] = answer
+    works, said = await findings_of(admin)
+    assert works
+    assert sentence in said[level][-1]

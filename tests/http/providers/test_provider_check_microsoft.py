@@ -1,0 +1,224 @@
+"""Contract, section 5: ``test`` of the two Microsoft kinds says in words what is wrong, and asks without any token."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.interop.microsoft import bodies
+from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OUR_URI, OURS
+from tests.interop.microsoft.world import Provider, World
+from tests.support.accounts import trail
+from tests.support.editors import WHO, editor
+from tests.support.envelope import check_success
+from tests.support.oidc_socket import Answer
+from tests.support.single_sign_on import BASE
+
+CONTOSO, MISSING = "c0c0c0c0-1111-4111-8111-111111111111", "dddddddd-4444-4444-8444-444444444444"
+CALLBACK = f"{BASE}/api/client/auth/ms-dynamics/callback"
+SECRET_SO_FAR = "Microsoft has nothing against the application and its secret so far."
+
+
+async def said(provider: Provider) -> dict[str, list[str]]:
+    """The sentences by their level; none of them shows a secret."""
+    reply = await provider.send("POST", "/test")
+    data = check_success(reply)
+    found: dict[str, list[str]] = {"ok": [], "note": [], "bad": []}
+    for finding in data["findings"]:
+        assert finding["text"][-1] in ".?"
+        found[finding["level"]].append(finding["text"])
+    assert data["works"] is (not found["bad"])
+    assert OUR_SECRET not in reply.text
+    return found
+
+
+async def bad(provider: Provider) -> str:
+    """The one thing that is wrong."""
+    [text] = (await said(provider))["bad"]
+    return text
+
+
+async def test_a_good_dynamics_provider(world: World) -> None:
+    provider = await world.dynamics()
+    events = len(await trail(world.app, provider.client))
+    found = await said(provider)
+    assert found["bad"] == []
+    base = world.microsoft.base
+    assert found["ok"] == [
+        f"The cloud is custom: login at {base}, Graph at {base}.",
+        f"The directory is at {base.removeprefix('http://')}, and names itself as it must in this cloud.",
+        "The directory publishes 2 usable keys.",
+        f"The environment {ORGANIZATION} is there, and is of this directory.",
+    ]
+    assert found["note"][0].startswith(SECRET_SO_FAR)
+    assert CALLBACK in found["note"][1]
+    assert "user_impersonation" in found["note"][1]
+    assert [asked.endpoint for asked in world.microsoft.asked] == ["discovery", "keys", "token", "dataverse"]
+    assert not [asked for asked in world.microsoft.asked if "authorization" in asked.headers]
+    assert len(await trail(world.app, provider.client)) == events
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_it_is_the_same_at_every_door(world: World, who: str) -> None:
+    provider = await world.dynamics(name="crm")
+    desk = await editor(world.app, who, provider.client)
+    assert check_success(await desk.send("POST", "/crm/test")) == check_success(await provider.send("POST", "/test"))
+
+
+@pytest.mark.parametrize("kind", ["dynamics", "entra"])
+async def test_a_directory_that_is_not_there(world: World, kind: str) -> None:
+    made = world.dynamics if kind == "dynamics" else world.entra
+    provider = await made("", {"directory": MISSING})
+    texts = (await said(provider))["bad"]
+    assert texts[0].startswith("No such directory: ")
+    assert MISSING in texts[0]
+    assert "another cloud" in texts[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(503), "answers with status 503"),
+        (Answer(404, {}, b"<h1>Not found</h1>"), "answers with status 404"),
+        (
+            Answer.json({"issuer": "https://login.microsoftonline.us/x/v2.0"}),
+            "The directory names itself https://login.",
+        ),
+        (Answer.json([]), "The directory names itself None"),
+        (Answer(302, {"Location": "https://evil.example/"}), "cannot be reached: "),
+        (Answer(raw=b""), "cannot be reached: "),
+    ],
+)
+async def test_a_login_service_that_does_not_answer_as_it_must(world: World, answer: Answer, words: str) -> None:
+    provider = await world.entra()
+    world.microsoft.answers["discovery"] = answer
+    assert words in await bad(provider)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(500), "keys cannot be read: "),
+        (Answer.json({"keys": []}), "None of the published keys"),
+        (Answer(200, {}, b"x"), "keys cannot be read: "),
+    ],
+)
+async def test_keys_that_cannot_be_used(world: World, answer: Answer, words: str) -> None:
+    provider = await world.entra()
+    world.microsoft.answers["keys"] = answer
+    assert words in await bad(provider)
+
+
+async def test_keys_of_another_directory_are_none(world: World) -> None:
+    provider = await world.entra()
+    [_, _, key, _] = world.microsoft.login.keys(world.microsoft.named("contoso"))
+    assert CONTOSO not in key["issuer"]
+    world.microsoft.answers["keys"] = Answer.json({"keys": [key]})
+    assert await bad(provider) == "None of the published keys signs for this directory."
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"clientSecret": "wrong-secret-3141"},
+            "does not take the client secret: it is wrong, or has expired (AADSTS7000215)",
+        ),
+        ({"clientSecret": None}, "asks for a client secret, and there is none (AADSTS7000218)"),
+        ({"clientId": MISSING}, f"does not know the application {MISSING} (AADSTS700016)"),
+    ],
+)
+async def test_an_application_that_is_not_set_up(world: World, settings: dict[str, Any], words: str) -> None:
+    provider = await world.dynamics("", settings)
+    text = await bad(provider)
+    assert words in text
+    assert "3141" not in text
+
+
+async def test_what_cannot_be_found_out_is_said(world: World) -> None:
+    provider = await world.dynamics()
+    world.microsoft.answers["token"] = bodies.aadsts(70003, world.app.clock.now_ms())
+    assert "is not known: Microsoft answers with status 400 (AADSTS70003)." in (await said(provider))["note"][0]
+    world.microsoft.answers["token"] = Answer(200, {}, b"{}")
+    assert "is not known: Microsoft answers with status 200." in (await said(provider))["note"][0]
+    world.microsoft.answers["token"] = Answer(raw=b"")
+    assert "token endpoint cannot be reached" in await bad(provider)
+    world.microsoft.answers.clear()
+    world.microsoft.login.registrations[OURS].secret = None
+    try:
+        await provider.change(dynamics={"clientSecret": None})
+        assert "for mobile and desktop applications" in (await said(provider))["note"][0]
+    finally:
+        world.microsoft.login.registrations[OURS].secret = OUR_SECRET
+
+
+ENVIRONMENTS: dict[str, tuple[Answer, str, str]] = {
+    "of another directory": (bodies.unauthorized_at_dataverse(MISSING, ORGANIZATION), "bad", f"directory: {MISSING}."),
+    "that does not say which": (Answer(401, {"WWW-Authenticate": "Bearer"}), "ok", "is there and asks for a token."),
+    "without a challenge": (Answer(401), "ok", "is there and asks for a token."),
+    "that is not there": (Answer(404), "bad", f"There is no environment at {ORGANIZATION}."),
+    "that is busy": (Answer(429, {"Retry-After": "7"}), "note", "answers with status 429, and should ask for a token."),
+    "that lets anybody in": (Answer.json({"UserId": "x"}), "note", "answers with status 200, and should ask"),
+    "that sends on": (Answer(302, {"Location": "https://evil.example/"}), "bad", "cannot be reached: "),
+    "that does not answer": (Answer(raw=b""), "bad", "cannot be reached: "),
+}
+
+
+@pytest.mark.parametrize("case", ENVIRONMENTS)
+async def test_an_environment(world: World, case: str) -> None:
+    answer, level, words = ENVIRONMENTS[case]
+    provider = await world.dynamics()
+    world.microsoft.answers["dataverse"] = answer
+    found = await said(provider)
+    assert [text for text in found[level] if words in text]
+    assert bool(found["bad"]) == (level == "bad")
+
+
+async def test_a_good_entra_provider(world: World) -> None:
+    base = world.microsoft.base
+    provider = await world.entra()
+    found = await said(provider)
+    assert (found["bad"], found["note"]) == ([], [])
+    assert found["ok"][0] == f"The cloud is custom: login at {base}, Graph at {base}."
+    assert found["ok"][-1] == f"Microsoft Graph is at {base} and asks for a token."
+    assert [asked.endpoint for asked in world.microsoft.asked] == ["discovery", "keys", "graph"]
+
+
+async def test_what_tokens_for_our_own_application_need(world: World) -> None:
+    provider = await world.entra_of_ours("", {"appIdUri": OUR_URI, "askGraph": True, "scopes": ["access_as_user"]})
+    found = await said(provider)
+    assert found["bad"] == []
+    assert f"audience {OURS}, api://{OURS}, {OUR_URI}." in found["ok"][-1]
+    assert [text for text in found["note"] if text.startswith(SECRET_SO_FAR)]
+    await provider.change(entra={"clientSecret": "wrong-secret-3141"})
+    assert "AADSTS7000215" in await bad(provider)
+    await provider.change(entra={"clientSecret": None})
+    assert "every token for our application is refused" in await bad(provider)
+    await provider.change(entra={"askGraph": False, "scopes": []})
+    found = await said(provider)
+    assert (found["bad"], len(found["note"])) == ([], 1)
+    assert "entra.scopes is empty" in found["note"][0]
+    await provider.change(entra={"clientSecret": OUR_SECRET})
+    assert "used for nothing" in (await said(provider))["note"][0]
+    await provider.change(entra={"askGraph": True, "clientId": "", "scopes": ["x"]})
+    assert "askGraph changes nothing without clientId" in (await said(provider))["note"][0]
+
+
+async def test_graph_is_asked_only_where_it_will_be(world: World) -> None:
+    provider = await world.entra_of_ours("", {"graphTokens": False})
+    world.microsoft.answers["graph"] = Answer(raw=b"")
+    assert (await said(provider))["bad"] == []
+    assert world.microsoft.count("graph") == 0
+    await provider.change(entra={"graphTokens": True})
+    assert "Microsoft Graph cannot be reached: " in await bad(provider)
+    world.microsoft.answers["graph"] = bodies.unavailable()
+    assert "answers with status 503" in (await said(provider))["note"][0]
+
+
+async def test_what_no_kind_can_do_without(world: World) -> None:
+    provider = await world.entra(groupRoles=[{"group": "g", "roles": ["Author"]}])
+    assert "carry no groups" in (await said(provider))["note"][0]
+    await provider.change(groupRoles=[], defaultRoles=[])
+    texts = [f["text"] for f in (await provider.send("POST", "/test")).data["findings"] if f["level"] == "bad"]
+    assert texts == ["It creates users but gives no role: set groupRoles or defaultRoles"]

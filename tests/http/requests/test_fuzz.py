@@ -1,0 +1,78 @@
+"""Contract, section 2: whatever JSON is thrown at whatever route, the answer is the envelope and never a 500."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.envelope import check_headers, check_refusal
+from tests.support.house import App, running
+from tests.support.routes import ROUTES, Route, filled
+
+WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]
+GRAPHQL = "/api/client/graphql"
+#: Members of inner objects, and of the routes that read their bodies by themselves.
+OTHERS = ("query", "variables", "operationName", "settings", "minLength")
+
+texts = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(["", "acme", "Admin", "a@b.example", "A" * 300, "\x00", "%", "'", "\u202e", "ı@K.example", "-1"]),
+)  # fmt: skip
+scalars = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), texts)
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4), max_leaves=12
+)
+
+
+@pytest.fixture(scope="module")
+async def unlimited(database_url: str) -> AsyncIterator[App]:
+    async with running(database_url, MANIFEST_RATE_LIMITS="off") as app:
+        yield app
+
+
+def address(path: str, known: bool) -> str:
+    return filled(path, client="globex", user=8) if known else filled(path, user=0)
+
+
+def bodies(route: Route) -> st.SearchStrategy[bytes]:
+    """Objects that mostly have the members of the route, values of every kind; and bytes that are no JSON."""
+    objects = st.dictionaries(st.sampled_from([*route.members, *OTHERS]) | texts, values, max_size=6)
+    dumped = st.one_of(objects, values).map(lambda value: json.dumps(value).encode())
+    mangled = st.tuples(dumped, st.integers(0, 200), st.binary(max_size=3)).map(
+        lambda t: t[0][: t[1]] + t[2] + t[0][t[1] :]
+    )
+    return st.one_of(dumped, dumped, mangled, st.binary(max_size=60))
+
+
+@pytest.mark.parametrize("route", WRITING, ids=lambda route: f"{route.method} {route.path}")
+async def test_no_body_is_a_bug(unlimited: App, route: Route) -> None:
+    loop = asyncio.get_running_loop()
+    token = None
+    if route.who == "client":
+        token = (await unlimited.sign_in("viewer@acme.example")).data["token"]
+    elif route.who == "admin":
+        token = await unlimited.admin_token()
+
+    @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(body=bodies(route), known=st.booleans())
+    def throw(body: bytes, known: bool) -> None:
+        sending = unlimited.send(route.method, address(route.path, known), content=body, token=token)
+        check(asyncio.run_coroutine_threadsafe(sending, loop).result(30))
+
+    def check(reply: Any) -> None:
+        check_headers(reply)
+        assert reply.status < 500, reply.text
+        if route.path == GRAPHQL and reply.status != 401:
+            assert ("data" in reply.json) or reply.json["errors"][0]["extensions"]["requestId"]
+        elif reply.status >= 400 and route.path != GRAPHQL:
+            check_refusal(reply, reply.status, reply.code)
+        else:
+            assert reply.json.get("success") is True or route.path == GRAPHQL
+
+    await asyncio.to_thread(throw)

@@ -1,0 +1,89 @@
+"""Section 3, what changes while a password is being hashed: the sign-in sees it when it comes to open the session."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.accounts import act_on, keys_of, new_client, new_user, opened_by
+from tests.support.faults import before_hashes_are_kept, meanwhile, old_hashes_stay
+from tests.support.foreign_hashes import argon2, bcrypt_hash
+from tests.support.house import PASSWORD, App, running
+
+NEW = "ember-quartz-mosaic-19"
+pytestmark = pytest.mark.usefixtures("another_day")
+
+
+async def test_a_password_that_was_replaced_meanwhile_opens_nothing(app: App) -> None:
+    _, email = await new_user(app, password=PASSWORD)
+    token = (await keys_of(app, email)).token
+    body = {"currentPassword": PASSWORD, "newPassword": NEW}
+    with meanwhile(app, lambda: app.post("/api/client/auth/password", body, token=token)):
+        reply = await app.sign_in(email)
+    assert reply.code == "INVALID_CREDENTIALS"
+    assert "set-cookie" not in reply.headers
+    assert (await app.sign_in(email, NEW)).status == 200
+
+
+async def test_a_user_who_was_deactivated_meanwhile_is_refused(app: App) -> None:
+    user_id, email = await new_user(app, password=PASSWORD)
+    with meanwhile(app, lambda: act_on(app, f"acme/users/{user_id}/deactivate")):
+        assert (await app.sign_in(email)).code == "ACCOUNT_DISABLED"
+
+
+async def test_a_user_whose_client_was_suspended_meanwhile_is_refused(app: App) -> None:
+    client = await new_client(app)
+    _, email = await new_user(app, client, password=PASSWORD)
+    with meanwhile(app, lambda: act_on(app, f"{client}/suspend")):
+        assert (await app.sign_in(email, client=client)).code == "ACCOUNT_DISABLED"
+
+
+async def test_a_password_is_changed_once_of_two_changes_at_a_time(app: App) -> None:
+    _, email = await new_user(app, password=PASSWORD)
+    keys = await keys_of(app, email)
+
+    async def change(new: str) -> int:
+        body = {"currentPassword": PASSWORD, "newPassword": new}
+        return (await app.post("/api/client/auth/password", body, token=keys.token)).status
+
+    with meanwhile(app, lambda: change(NEW)):
+        assert await change("tundra-velvet-signal-64") == 401
+    assert (await app.sign_in(email, NEW)).status == 200
+    assert (await app.sign_in(email, "tundra-velvet-signal-64")).status == 401
+
+
+async def test_the_same_password_hashed_anew_meanwhile_still_lets_in(app: App) -> None:
+    """Two devices sign in at once, and both find the hash outdated."""
+    for _ in range(3):
+        _, email = await new_user(app, passwordHash=bcrypt_hash(PASSWORD))
+        with meanwhile(app, lambda whose=email: app.sign_in(whose)):  # type: ignore[misc]
+            assert (await app.sign_in(email)).status == 200
+        _, email = await new_user(app, passwordHash=argon2(PASSWORD))
+        replies = await asyncio.gather(*(app.sign_in(email) for _ in range(5)))
+        assert [r.status for r in replies] == [200] * 5
+
+
+async def test_so_it_is_at_the_admins_door(app: App, database_url: str) -> None:
+    body = {"username": "root", "password": PASSWORD}
+    async with running(database_url, MANIFEST_ARGON2_MEMORY="128") as node:
+        replies = await asyncio.gather(*(node.post("/api/admin/auth/sign-in", body) for _ in range(5)))
+        assert [r.status for r in replies] == [200] * 5
+
+
+async def test_an_old_hash_does_not_come_back_over_a_new_password(app: App) -> None:
+    """The sign-in that replaces an outdated hash and a change of password cross."""
+    _, email = await new_user(app, passwordHash=bcrypt_hash(PASSWORD))
+    with old_hashes_stay():
+        token = (await keys_of(app, email)).token
+    body = {"currentPassword": PASSWORD, "newPassword": NEW}
+
+    async def change(password: str) -> None:
+        if password == PASSWORD:
+            assert (await app.post("/api/client/auth/password", body, token=token)).status == 200
+
+    with before_hashes_are_kept(app, change):
+        late = await keys_of(app, email)
+    assert (await app.sign_in(email)).code == "INVALID_CREDENTIALS"
+    assert (await app.sign_in(email, NEW)).status == 200
+    assert await opened_by(app, late) == []  # it was another session than the one that changed the password

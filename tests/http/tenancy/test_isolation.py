@@ -1,0 +1,292 @@
+"""Contract, sections 7 and 8: what is another client's is like what never was, wherever a caller can name it: in every
+argument and input, in filters, cursors and addresses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
+
+from tests.support import jobs as j
+from tests.support.claiming import claimed
+from tests.support.crew import Crew, new_crew
+from tests.support.envelope import check_refusal
+from tests.support.house import App, Reply
+from tests.support.operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
+from tests.support.provider_rows import link
+from tests.support.routes import ROUTES, filled
+from tests.support.single_sign_on import add_provider
+from tests.support.statements import counted_statements
+
+NEVER = 2**31 - 1
+#: Every argument and member of an input that names a thing, and which thing.
+PLACES = {
+    "user.id": "user",
+    "template.id": "template",
+    "templateVersion.id": "version",
+    "job.id": "job",
+    "renewInvitation.userId": "user",
+    "updateUser.id": "user",
+    "setUserRoles.userId": "user",
+    "deactivateUser.id": "user",
+    "restoreUser.id": "user",
+    "endUserSessions.userId": "user",
+    "resetUserPassword.userId": "user",
+    "updateTemplate.id": "template",
+    "addTemplateVersion.templateId": "template",
+    "updateTemplateVersion.id": "version",
+    "submitTemplateVersion.id": "version",
+    "approveTemplateVersion.id": "version",
+    "rejectTemplateVersion.id": "version",
+    "publishTemplateVersion.id": "version",
+    "archiveTemplate.id": "template",
+    "restoreTemplate.id": "template",
+    "addJob.input.templateId": "template",
+    "addJob.input.assignedUserIds": "user",
+    "updateJob.id": "job",
+    "assignUserToJob.jobId": "job",
+    "assignUserToJob.userId": "user",
+    "unassignUserFromJob.jobId": "job",
+    "unassignUserFromJob.userId": "user",
+    "startJob.id": "job",
+    "recordData.jobId": "job",
+    "recordData.input.fileId": "file",
+    "completeStep.jobId": "job",
+    "completeJob.id": "job",
+    "cancelJob.id": "job",
+}
+#: Conditions find nothing instead.
+FILTERS = {
+    f"{name}.filter.{member}": thing
+    for names, member, thing in (
+        (("jobs", "jobsPage"), "templateId", "template"),
+        (("jobs", "jobsPage"), "assignedUserId", "operator"),
+        (("auditEvents", "auditEventsPage"), "userId", "operator"),
+    )
+    for name in names
+}
+#: Numbers that name nothing by themselves; `assetId` is another system's.
+MERE_NUMBERS = {"first", "after", "revision", "stepNumber", "assetId"}
+#: Addresses of REST that name a thing: with which member of the address, and the body.
+ADDRESSES: dict[tuple[str, str], Any] = {
+    ("GET", f"{FILES}/{{file}}"): None,
+    ("GET", "/api/client/users/{user}/identities"): None,
+    ("DELETE", "/api/client/users/{user}/identities/{identity}"): None,
+    ("POST", "/api/client/users/{user}/identities/{identity}/confirm"): None,
+    ("POST", "/api/client/users/{user}/invitation"): None,
+    ("GET", "/api/client/providers/{provider}"): None,
+    ("PATCH", "/api/client/providers/{provider}"): {"displayName": "Stolen"},
+    ("POST", "/api/client/providers/{provider}/switch-off"): None,
+    ("POST", "/api/client/providers/{provider}/switch-on"): None,
+    ("POST", "/api/client/providers/{provider}/rotate-key"): None,
+    ("POST", "/api/client/providers/{provider}/test"): None,
+    ("DELETE", "/api/client/providers/{provider}"): None,
+    ("GET", "/api/client/directories/{directory}"): None,
+    ("DELETE", "/api/client/directories/{directory}"): None,
+    ("POST", "/api/client/directories/{directory}/prove"): {"returnTo": ""},
+    ("GET", "/api/client/domains/{domain}"): None,
+    ("DELETE", "/api/client/domains/{domain}"): None,
+    ("POST", "/api/client/domains/{domain}/check"): None,
+    ("DELETE", "/api/client/auth/sessions/{id}"): None,
+    ("DELETE", "/api/client/auth/identities/{id}"): None,
+}
+
+
+@pytest.fixture(scope="module")
+async def ours(app: App) -> Crew:
+    return await new_crew(app)
+
+
+@pytest.fixture(scope="module")
+async def theirs(app: App) -> Crew:
+    return await new_crew(app)
+
+
+@pytest.fixture(scope="module")
+async def own(ours: Crew) -> Things:
+    return await things(ours)
+
+
+@pytest.fixture(scope="module")
+async def foreign(theirs: Crew) -> Things:
+    return await things(theirs)
+
+
+def _leaves(where: str, kind: Any) -> Iterator[tuple[str, str]]:
+    """Members of an argument with the names of their types, inputs followed."""
+    named = get_named_type(kind)
+    if isinstance(named, GraphQLInputObjectType):
+        for name, member in named.fields.items():
+            yield from _leaves(f"{where}.{name}", member.type)
+    else:
+        yield where, named.name
+
+
+def _numbers() -> set[str]:
+    """Every argument, at the root and below, through which a number or an id can be given."""
+    found = set()
+    for name, (_, field) in operations().items():
+        for argument, one in field.args.items():
+            found |= {leaf for leaf, kind in _leaves(f"{name}.{argument}", one.type) if kind in ("Int", "ID")}
+    roots = (SCHEMA.query_type, SCHEMA.mutation_type)
+    for kind in SCHEMA.type_map.values():
+        if isinstance(kind, GraphQLObjectType) and not kind.name.startswith("__") and kind not in roots:
+            for name, field in kind.fields.items():
+                found |= {f"{kind.name}.{name}.{argument}" for argument in field.args}
+    return found
+
+
+def test_every_place_that_names_a_thing_has_its_case() -> None:
+    assert {place for place in _numbers() if place.rpartition(".")[2] not in MERE_NUMBERS} == set(PLACES) | set(FILTERS)
+
+
+def test_every_address_that_names_a_thing_has_its_case() -> None:
+    found = {(route.method, route.path) for route in ROUTES if route.who == "client" and "{" in route.path}
+    assert found == set(ADDRESSES)
+
+
+def with_id(place: str, own: Things, number: int) -> tuple[str, dict[str, Any]]:
+    """The operation, and arguments that are good but for the number at one place."""
+    name, *way, last = place.split(".")
+    given = copy.deepcopy(ARGUMENTS[name](own))
+    inside = given
+    for step in way:
+        inside = inside[step]
+    inside[last] = [own.operator, number] if last.endswith("Ids") else number
+    if name == "unassignUserFromJob" and last == "jobId":
+        given["userId"] = own.user
+    return name, given
+
+
+def without_request_id(reply: Reply) -> Any:
+    for error in reply.json.get("errors", []):
+        del error["extensions"]["requestId"]
+    return reply.json
+
+
+@pytest.mark.parametrize("place", PLACES)
+async def test_what_is_anothers_is_like_what_never_was(
+    ours: Crew, theirs: Crew, own: Things, foreign: Things, place: str
+) -> None:
+    """For those who may do everything at home, for a job of work by work: the very same answer, as many statements."""
+    numbers = [NEVER, getattr(foreign, PLACES[place])]
+    if PLACES[place] == "user":  # somebody of rank, somebody with sessions
+        numbers += [(await theirs.member("Admin")).id, foreign.operator]
+    roles = ["Admin", "User Admin"] if PLACES[place] == "user" and "Job" not in place else ["Admin"]
+    for role in roles:
+        await ours.member(role)
+    before = await everything(ours.app)
+    for role in roles:
+        answers, statements = [], []
+        for number in numbers:
+            name, given = with_id(place, own, number)
+            with counted_statements() as counted:
+                answers.append(without_request_id(await ours.send(role, document(name), **given)))
+            statements.append(len(counted))
+        [error] = answers[0]["errors"]
+        assert (error["extensions"], error["message"], error["path"]) == ({"code": "NOT_FOUND"}, "Not found", [name])
+        assert all(answer == answers[0] for answer in answers), answers
+        assert answers[0]["data"] == {name: None}
+        assert len(set(statements)) == 1
+    assert await everything(ours.app) == before
+
+
+@pytest.mark.parametrize("place", FILTERS)
+async def test_conditions_on_what_is_anothers_find_nothing(
+    ours: Crew, theirs: Crew, own: Things, foreign: Things, place: str
+) -> None:
+    name, _, member = place.split(".")
+    told = "sequence" if name.startswith("audit") else "id"
+    inner = f"total nextCursor items {{ {told} }}" if name.endswith("Page") else told
+    nothing = {"total": 0, "nextCursor": None, "items": []} if name.endswith("Page") else []
+    for number in (getattr(foreign, FILTERS[place]), NEVER):
+        assert await ours.ask("Admin", document(name, inner), filter={member: number}) == nothing
+    for crew, have in ((ours, own), (theirs, foreign)):
+        found = await crew.ask("Admin", document(name, inner), filter={member: getattr(have, FILTERS[place])})
+        assert found not in (nothing, [])
+
+
+#: By list, the orders in which it can be walked through.
+ORDERS = {
+    name: list(SCHEMA.get_type(kind).values)  # type: ignore[union-attr]
+    for name, kind in (("usersPage", "UserSort"), ("templatesPage", "TemplateSort"), ("jobsPage", "JobSort"))
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+async def test_a_cursor_of_another_client_shows_ones_own(
+    ours: Crew, theirs: Crew, own: Things, foreign: Things, name: str
+) -> None:
+    await j.new_job(theirs, foreign.template)
+    await j.a_template(theirs)
+    page = document(name, "nextCursor items { id }")
+    mine = {item["id"] for item in (await ours.ask("Viewer", page, first=100))["items"]}
+    for order in ORDERS[name]:
+        for first in (1, 2):
+            found = await theirs.ask("Viewer", page, first=first, sort=order)
+            assert not mine & {item["id"] for item in found["items"]}
+            seen = await ours.ask("Viewer", page, first=100, sort=order, after=found["nextCursor"])
+            assert {item["id"] for item in seen["items"]} <= mine
+
+
+async def test_nobody_finds_anothers_words(ours: Crew, theirs: Crew, own: Things, foreign: Things) -> None:
+    """The same names are on both sides; what is found is on one's own."""
+    for name in ORDERS:
+        reply = await ours.send("Admin", document(name, "total items { id }"), filter={"search": theirs.client})
+        assert reply.json["data"][name] == {"total": 0, "items": []}
+        sides = [
+            {item["id"] for item in (await crew.ask("Admin", document(name, "items { id }"), first=100))["items"]}
+            for crew in (ours, theirs)
+        ]
+        assert sides[0]
+        assert not sides[0] & sides[1]
+
+
+@pytest.mark.parametrize("address", ADDRESSES, ids=" ".join)
+async def test_anothers_address_is_like_one_that_never_was(
+    ours: Crew, theirs: Crew, own: Things, foreign: Things, address: tuple[str, str]
+) -> None:
+    method, pattern = address
+    there = await their_things(theirs, foreign)
+    never = {
+        "file": NEVER,
+        "user": NEVER,
+        "identity": NEVER,
+        "provider": "never",
+        "id": "A" * 22,
+        "domain": "never.example",
+        "directory": "d0d0d0d0-7777-4000-8000-00000000ffff",
+    }
+    if "auth/identities" in pattern:
+        there["id"], never["id"] = there["identity"], NEVER
+    able = ("Admin",) if pattern.endswith("/confirm") else ("Admin", "User Admin")
+    tokens = [(await ours.member(role)).token for role in able]
+    before = await everything(ours.app)
+    for token in tokens:
+        for named in (there, never, {**there, "user": own.user}):
+            if named.get("user") == own.user and "identity" not in pattern:
+                continue  # one's own user
+            reply = await ours.app.send(method, filled(pattern, **named), ADDRESSES[address], token=token)
+            assert check_refusal(reply, 404, "NOT_FOUND")["message"] == "Not found"
+    assert await everything(ours.app) == before
+
+
+_SETTINGS = {"issuer": "http://127.0.0.1:9/op", "clientId": "c", "clientSecret": "s"}
+
+
+async def their_things(theirs: Crew, foreign: Things) -> dict[str, Any]:
+    """What addresses can name: with a provider, an identity and a session that are really there."""
+    admin = await theirs.member("Admin")
+    made = await add_provider(theirs.app, theirs.client, oidc=_SETTINGS)
+    identity = await link(theirs, made["id"], f"s{made['id']}", foreign.user)
+    sessions = await theirs.app.get("/api/client/auth/sessions", token=admin.token)
+    session = sessions.data["items"][0]["id"]
+    claim = await claimed(theirs.app, theirs.client, f"s{made['id']}.example")
+    directory = f"d0d0d0d0-7777-4000-8000-{made['id']:012d}"
+    body = {"directory": directory}
+    assert (await theirs.app.post("/api/client/directories", body, token=admin.token)).status == 201
+    named = {"provider": made["name"], "domain": claim.domain, "directory": directory}
+    return {"file": foreign.file, "user": foreign.user, "identity": identity, "id": session, **named}

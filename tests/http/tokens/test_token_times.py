@@ -1,0 +1,75 @@
+"""Every time that a token of ours carries is judged, of users and of system admins, whichever algorithm signed it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.support.accounts import keys_of
+from tests.support.envelope import check_refusal, check_success
+from tests.support.forging import Purpose, claims_of, minted, signed
+from tests.support.house import App, Reply, running
+
+SKEW = 60
+#: A change of the claim, in seconds from now or as it is, and whether the token is then good.
+NOT_BEFORE: list[tuple[Any, bool]] = [
+    (0, True), (-86_400, True), (SKEW, True), (SKEW + 1, False), (86_400, False), (10**12, False),
+]  # fmt: skip
+WRONG = [True, False, 1.5, "0", "", [0], {}, -1, None]
+pytestmark = pytest.mark.usefixtures("another_day")
+
+
+@pytest.fixture(scope="module", params=["HS256", "ES256"])
+async def app(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[App]:
+    async with running(database_url, MANIFEST_TOKEN_ALGORITHM=request.param) as application:
+        yield application
+
+
+async def shown(app: App, purpose: Purpose, **changes: Any) -> Reply:
+    """The answer to a token of one who is signed in, with these claims besides its own."""
+    if purpose is Purpose.ACCESS:
+        claims = claims_of((await keys_of(app)).token)
+        return await app.me(signed(app, purpose, {**claims, **changes}))
+    claims = claims_of(await app.admin_token())
+    return await app.get("/api/admin/auth/me", token=signed(app, purpose, {**claims, **changes}))
+
+
+PURPOSES = pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
+
+
+@PURPOSES
+@pytest.mark.parametrize(("ahead", "is_good"), NOT_BEFORE)
+async def test_a_token_is_good_from_its_nbf_on_give_or_take_a_minute(
+    app: App, purpose: Purpose, ahead: int, is_good: bool
+) -> None:
+    reply = await shown(app, purpose, nbf=app.clock.ms // 1000 + ahead)
+    if is_good:
+        check_success(reply)
+    else:
+        check_refusal(reply, 401, "INVALID_TOKEN")
+
+
+@PURPOSES
+@pytest.mark.parametrize("claim", ["nbf", "iat", "exp"])
+@pytest.mark.parametrize("value", WRONG, ids=repr)
+async def test_a_time_that_is_no_whole_number_is_refused(app: App, purpose: Purpose, claim: str, value: Any) -> None:
+    reply = await shown(app, purpose, **{claim: value})
+    assert (reply.status, reply.code) == (401, "INVALID_TOKEN")
+
+
+async def test_a_token_that_waits_for_its_time_becomes_good(app: App) -> None:
+    claims = claims_of((await keys_of(app)).token)
+    token = signed(app, Purpose.ACCESS, {**claims, "nbf": claims["iat"] + SKEW + 5})
+    assert (await app.me(token)).code == "INVALID_TOKEN"
+    app.clock.advance(5)
+    assert (await app.me(token)).status == 200
+
+
+async def test_a_time_that_is_given_twice_is_refused(app: App) -> None:
+    if app.services.settings.token_algorithm == "HS256":
+        claims = claims_of((await keys_of(app)).token)
+        doubled = json.dumps({**claims, "nbf": 0})[:-1] + f', "nbf": {claims["iat"] + 3600}}}'
+        assert (await app.me(minted(app, doubled))).code == "INVALID_TOKEN"

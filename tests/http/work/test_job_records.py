@@ -1,0 +1,202 @@
+"""Contract, section 7: what is recorded in a job, of every kind, with who and when, and evidence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support import jobs as j
+from tests.support.crew import Crew
+from tests.support.filling import many_records
+from tests.support.house import App
+from tests.support.jobs import a_file, job_at, read
+from tests.support.people import member
+from tests.support.rows import rows
+
+NONE = dict.fromkeys(("text", "value", "unit", "choice", "boolean", "file"))
+#: What is given, and what comes back beside nulls.
+GOOD: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "a text": ({"text": "Dicht.\nKein Leck."}, {"kind": "TEXT", "text": "Dicht.\nKein Leck."}),
+    "the longest text": ({"text": "😀" * 10_000}, {"kind": "TEXT", "text": "😀" * 10_000}),
+    "a number": ({"value": 4.2}, {"kind": "NUMBER", "value": 4.2}),
+    "a whole number": ({"value": 7}, {"kind": "NUMBER", "value": 7.0}),
+    "zero": ({"value": 0}, {"kind": "NUMBER", "value": 0.0}),
+    "a number with a unit": ({"value": -0.5, "unit": "m/s²"}, {"kind": "NUMBER", "value": -0.5, "unit": "m/s²"}),
+    "a number with no unit": ({"value": 1, "unit": None}, {"kind": "NUMBER", "value": 1.0}),
+    "a number with an empty unit": ({"value": 1, "unit": ""}, {"kind": "NUMBER", "value": 1.0}),
+    "the largest number": ({"value": 1.7976931348623157e308}, {"kind": "NUMBER", "value": 1.7976931348623157e308}),
+    "the smallest number": ({"value": 5e-324}, {"kind": "NUMBER", "value": 5e-324}),
+    "a large whole number": ({"value": 2**53}, {"kind": "NUMBER", "value": 2.0**53}),
+    "the longest unit": ({"value": 1, "unit": "ü" * 40}, {"kind": "NUMBER", "value": 1.0, "unit": "ü" * 40}),
+    "a choice": ({"choice": "Ja, aber"}, {"kind": "CHOICE", "choice": "Ja, aber"}),
+    "the longest choice": ({"choice": "x" * 200}, {"kind": "CHOICE", "choice": "x" * 200}),
+    "yes": ({"boolean": True}, {"kind": "BOOLEAN", "boolean": True}),
+    "no": ({"boolean": False}, {"kind": "BOOLEAN", "boolean": False}),
+    "what looks like SQL": ({"text": "'; DROP TABLE jobs --"}, {"kind": "TEXT", "text": "'; DROP TABLE jobs --"}),
+    "nulls beside it": ({"text": "x", "value": None, "choice": None, "boolean": None, "fileId": None, "unit": None},
+                        {"kind": "TEXT", "text": "x"}),
+}  # fmt: skip
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": ({}, "input"),
+    "nulls": ({"text": None, "fileId": None}, "input"),
+    "two values": ({"text": "x", "boolean": False}, "input"),
+    "all values": ({"text": "x", "value": 1, "choice": "x", "boolean": True, "fileId": 1}, "input"),
+    "a unit alone": ({"unit": "bar"}, "input"),
+    "a unit of a text": ({"text": "4", "unit": "bar"}, "unit"),
+    "an empty text": ({"text": ""}, "text"),
+    "a text of spaces": ({"text": " \n\t"}, "text"),
+    "a long text": ({"text": "x" * 10_001}, "text"),
+    "a control character in a text": ({"text": "a\x07"}, "text"),
+    "an empty choice": ({"choice": " "}, "choice"),
+    "a long choice": ({"choice": "x" * 201}, "choice"),
+    "a choice of two lines": ({"choice": "a\nb"}, "choice"),
+    "a long unit": ({"value": 1, "unit": "x" * 41}, "unit"),
+    "a unit of two lines": ({"value": 1, "unit": "a\nb"}, "unit"),
+}
+
+
+@pytest.fixture(scope="module")
+async def job(crew: Crew) -> dict[str, Any]:
+    """A job that stays at its first step."""
+    return await job_at(crew, "IN_PROGRESS")
+
+
+@pytest.mark.parametrize(("given", "expected"), GOOD.values(), ids=GOOD.keys())
+async def test_every_kind_comes_back_as_it_was_given(
+    crew: Crew, job: dict[str, Any], given: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    record = await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=given)
+    assert {name: record[name] for name in ("kind", *NONE)} == {**NONE, **expected}
+    assert (record["stepNumber"], record["recordedBy"]) == (1, {"id": (await crew.member("Operator")).id})
+    assert (await read(crew, job["id"]))["records"][-1] == record
+
+
+@pytest.mark.parametrize(("given", "field"), BAD.values(), ids=BAD.keys())
+async def test_what_is_no_value_is_refused_and_nothing_is_recorded(
+    crew: Crew, job: dict[str, Any], given: dict[str, Any], field: str
+) -> None:
+    before = await read(crew, job["id"])
+    refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=1, input=given)
+    assert (refused.code, refused.fields) == ("BAD_USER_INPUT", [field])
+    assert await read(crew, job["id"]) == before
+
+
+@pytest.mark.parametrize("value", ["1e400", "-1e999", "NaN", "Infinity", '"4"', "true", "1" + "0" * 400])
+async def test_what_is_no_finite_number_is_refused(crew: Crew, job: dict[str, Any], value: str) -> None:
+    document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {{value: {value}}}) {{ number }} }}"
+    before = await read(crew, job["id"])
+    assert (await crew.refused("Operator", document)).code == "BAD_USER_INPUT"
+    variables = f'{{"id": {job["id"]}, "step": 1, "input": {{"value": {value}}}}}'
+    body = f'{{"query": {json.dumps(j.RECORDS)}, "variables": {variables}}}'
+    token = (await crew.member("Operator")).token
+    reply = await crew.app.send("POST", "/api/client/graphql", content=body.encode(), token=token)
+    assert reply.json["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+    assert await read(crew, job["id"]) == before
+
+
+@pytest.mark.parametrize("field", ["text", "choice"])
+async def test_nul_is_no_letter(crew: Crew, job: dict[str, Any], field: str) -> None:
+    given = f'{{{field}: "a\\u0000b"}}'
+    document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {given}) {{ number }} }}"
+    refused = await crew.refused("Operator", document)
+    assert (refused.code, refused.fields) == ("BAD_USER_INPUT", [field])
+
+
+async def test_a_file_is_evidence_and_stays_from_then_on(crew: Crew) -> None:
+    job = await job_at(crew, "IN_PROGRESS", done=1)
+    file_id = await a_file(crew)
+
+    async def used_at() -> Any:
+        [(at,)] = await rows(crew.app, "files", "used_at", id=file_id)
+        return at
+
+    assert await used_at() is None
+    record = await crew.ask("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})
+    file = record["file"]
+    assert (record["kind"], file["id"], file["name"], file["size"]) == ("FILE", file_id, "gauge.jpg", 3)
+    assert (file["mediaType"], file["sha256"]) == ("image/jpeg", "0" * 64)
+    assert file["url"] == f"/api/client/files/{file_id}"
+    assert file["uploadedBy"] == {"id": (await crew.member("Operator")).id}
+    first_used = await used_at()
+    assert first_used == crew.app.clock.ms
+    assert (await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=2))["currentStep"]["number"] == 3
+
+    crew.app.clock.advance(10)
+    again = await crew.ask("Operator", j.RECORDS, id=job["id"], step=3, input={"fileId": file_id})
+    assert (again["number"], again["file"]) == (record["number"] + 1, file)
+    assert await used_at() == first_used
+
+
+@pytest.mark.parametrize("file_id", [0, -1, 2**31 - 1])
+async def test_a_file_that_is_not_there(crew: Crew, job: dict[str, Any], file_id: int) -> None:
+    before = await read(crew, job["id"])
+    refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=1, input={"fileId": file_id})
+    assert (refused.code, refused.message) == ("NOT_FOUND", "Not found")
+    assert await read(crew, job["id"]) == before
+
+
+async def test_a_refused_record_leaves_its_file_unused(crew: Crew) -> None:
+    job = await job_at(crew, "IN_PROGRESS")
+    file_id = await a_file(crew)
+    refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})
+    assert refused.code == "CONFLICT"
+    assert await rows(crew.app, "files", "used_at", id=file_id) == [(None,)]
+
+
+async def test_evidence_is_asked_for_where_the_step_says_so(crew: Crew) -> None:
+    job = await job_at(crew, "IN_PROGRESS")
+    assert (await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=1))["records"] == []
+    refused = await crew.refused("Operator", j.STEP_DONE, id=job["id"], step=2)
+    assert (refused.code, refused.message) == ("CONFLICT", "Step 2 needs something recorded as evidence first")
+    await crew.ask("Operator", j.RECORDS, id=job["id"], step=2, input={"boolean": False})
+    assert (await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=2))["currentStep"]["number"] == 3
+
+
+async def test_what_was_recorded_for_another_step_is_no_evidence(crew: Crew) -> None:
+    job = await job_at(crew, "IN_PROGRESS")
+    await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
+    await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=1)
+    assert (await crew.refused("Operator", j.STEP_DONE, id=job["id"], step=2)).code == "CONFLICT"
+
+
+async def test_each_record_says_who_and_when_and_for_which_step(app: App, crew: Crew) -> None:
+    job = await job_at(crew, "IN_PROGRESS")
+    operator, admin = await crew.member("Operator"), await crew.member("Admin")
+    for step in (1, 2):
+        for role in ("Operator", "Admin"):
+            app.clock.advance(30)
+            await crew.ask(role, j.RECORDS, id=job["id"], step=step, input={"choice": f"{role} {step}"})
+        await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=step)
+    found = await read(crew, job["id"])
+    assert [(r["number"], r["stepNumber"], r["choice"], r["recordedBy"]["id"]) for r in found["records"]] == [
+        (1, 1, "Operator 1", operator.id),
+        (2, 1, "Admin 1", admin.id),
+        (3, 2, "Operator 2", operator.id),
+        (4, 2, "Admin 2", admin.id),
+    ]
+    assert [[r["number"] for r in step["records"]] for step in found["steps"]] == [[1, 2], [3, 4], []]
+    times = [r["recordedAt"] for r in found["records"]]
+    assert times == sorted(set(times))
+
+
+async def test_a_step_has_so_many_records_and_no_more(crew: Crew) -> None:
+    job = await job_at(crew, "IN_PROGRESS")
+    await many_records(crew, job["id"], 99)
+    last = await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
+    assert last["number"] == 100
+    refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
+    assert (refused.code, refused.message) == ("CONFLICT", "A step has at most 100 records")
+    await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=1)
+    assert (await crew.ask("Operator", j.RECORDS, id=job["id"], step=2, input=j.PRESSURE))["number"] == 101
+
+
+async def test_whoever_left_is_still_named(crew: Crew) -> None:
+    job = await job_at(crew, "IN_PROGRESS")
+    gone = await member(crew.app, crew.client, "Operator")
+    body = {"query": j.RECORDS, "variables": {"id": job["id"], "step": 1, "input": j.PRESSURE}}
+    await crew.app.post("/api/client/graphql", body, token=gone.token)
+    token = await crew.app.admin_token()
+    await crew.app.post(f"/api/admin/clients/{crew.client}/users/{gone.id}/deactivate", token=token)
+    assert (await read(crew, job["id"]))["records"][0]["recordedBy"] == {"id": gone.id}

@@ -1,0 +1,85 @@
+"""Contract, section 7: what the state of a job does not allow is a CONFLICT that says why, and changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support import jobs as j
+from tests.support.crew import Crew
+from tests.support.jobs import job_at, log, read
+
+#: What can be tried on a job that exists: the document and its other variables.
+TRIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "update": (j.UPDATE, {"input": {"name": "Other"}}),
+    "assign": (j.ASSIGN, {}),
+    "unassign": (j.UNASSIGN, {}),
+    "start": (j.START, {}),
+    "record": (j.RECORDS, {"step": 2, "input": j.PRESSURE}),
+    "complete the step": (j.STEP_DONE, {"step": 2}),
+    "complete": (j.COMPLETE, {}),
+    "cancel": (j.CANCEL, {}),
+}
+#: What each state refuses, and what it says.
+REFUSED = {
+    "UNASSIGNED": {
+        "unassign": "The job is assigned to nobody",
+        "record": "The job is assigned to nobody",
+        "complete the step": "The job is assigned to nobody",
+        "complete": "The job is assigned to nobody",
+    },
+    "ASSIGNED": {
+        "assign": "The user is assigned already",
+        "record": "The job is not started",
+        "complete the step": "The job is not started",
+        "complete": "The job is not started",
+    },
+    "IN_PROGRESS": {
+        "assign": "The user is assigned already",
+        "start": "The job is in progress",
+        "complete the step": "Step 2 needs something recorded as evidence first",
+        "complete": "Step 2 of 3 is not completed",
+    },
+    "COMPLETED": dict.fromkeys(TRIES, "The job is completed"),
+    "CANCELED": dict.fromkeys(TRIES, "The job is canceled"),
+}
+
+
+@pytest.mark.parametrize("status", REFUSED)
+async def test_what_a_state_does_not_allow_is_a_conflict_that_says_why_and_changes_nothing(
+    crew: Crew, status: str
+) -> None:
+    operator = (await crew.member("Operator")).id
+    for name, message in REFUSED[status].items():
+        job = await job_at(crew, status, done=1)
+        document, variables = TRIES[name]
+        more = {"user": operator} if "assign" in name else {}
+        before = await log(crew, job["id"])
+        refused = await crew.refused("Operator", document, id=job["id"], **variables, **more)
+        assert (name, refused.code, refused.message) == (name, "CONFLICT", message)
+        assert await read(crew, job["id"]) == job
+        assert await log(crew, job["id"]) == before
+
+
+@pytest.mark.parametrize(
+    ("done", "step", "code", "message"),
+    [
+        (0, 2, "CONFLICT", "Step 1 is next"),
+        (0, 3, "CONFLICT", "Step 1 is next"),
+        (1, 1, "CONFLICT", "Step 1 is completed"),
+        (1, 3, "CONFLICT", "Step 2 is next"),
+        (3, 3, "CONFLICT", "Step 3 is completed"),
+        (0, 4, "NOT_FOUND", "Not found"),
+        (3, 4, "NOT_FOUND", "Not found"),
+        (0, 0, "NOT_FOUND", "Not found"),
+        (0, -1, "NOT_FOUND", "Not found"),
+        (0, 2**31 - 1, "NOT_FOUND", "Not found"),
+    ],
+)
+async def test_steps_out_of_order(crew: Crew, done: int, step: int, code: str, message: str) -> None:
+    job = await job_at(crew, "IN_PROGRESS", done=done)
+    for document, variables in ((j.RECORDS, {"input": j.PRESSURE}), (j.STEP_DONE, {})):
+        refused = await crew.refused("Operator", document, id=job["id"], step=step, **variables)
+        assert (refused.code, refused.message) == (code, message)
+    assert await read(crew, job["id"]) == job

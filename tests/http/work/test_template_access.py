@@ -1,0 +1,127 @@
+"""Contract, sections 7 and 8: another client's templates are not found, and each role does exactly its part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support import templates as t
+from tests.support.crew import Crew, new_crew
+from tests.support.house import App
+from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.templates import add_template, moves, read, template_at
+
+STEPS = [{"title": "Stolen"}]
+#: Every operation on one thing: its document, what it needs, whether its id is a template's, and the other variables.
+ACTS: dict[str, tuple[str, Permission, bool, dict[str, Any]]] = {
+    "template": (t.READ, Permission.TEMPLATES_READ, True, {}),
+    "templateVersion": (t.READ_VERSION, Permission.TEMPLATES_READ, False, {}),
+    "updateTemplate": (t.UPDATE, Permission.TEMPLATES_EDIT, True, {"input": {"name": "Stolen"}}),
+    "addTemplateVersion": (t.NEXT, Permission.TEMPLATES_EDIT, True, {}),
+    "updateTemplateVersion": (
+        t.EDIT, Permission.TEMPLATES_EDIT, False, {"input": {"revision": 1, "steps": STEPS}}
+    ),
+    "submitTemplateVersion": (t.SUBMIT, Permission.TEMPLATES_EDIT, False, {}),
+    "approveTemplateVersion": (t.APPROVE, Permission.TEMPLATES_APPROVE, False, {}),
+    "rejectTemplateVersion": (t.REJECT, Permission.TEMPLATES_APPROVE, False, {"comment": "No"}),
+    "publishTemplateVersion": (t.PUBLISH, Permission.TEMPLATES_PUBLISH, False, {}),
+    "archiveTemplate": (t.ARCHIVE, Permission.TEMPLATES_PUBLISH, True, {}),
+    "restoreTemplate": (t.RESTORE, Permission.TEMPLATES_PUBLISH, True, {}),
+}  # fmt: skip
+#: In which state the act would be done, were it one's own.
+STATES = {
+    "approveTemplateVersion": "SUBMITTED",
+    "rejectTemplateVersion": "SUBMITTED",
+    "publishTemplateVersion": "APPROVED",
+    "addTemplateVersion": "PUBLISHED",
+}
+
+
+@pytest.fixture(scope="module")
+async def ours(app: App) -> Crew:
+    return await new_crew(app)
+
+
+@pytest.fixture(scope="module")
+async def theirs(app: App) -> Crew:
+    return await new_crew(app)
+
+
+async def target(crew: Crew, act: str) -> tuple[dict[str, Any], int]:
+    """A template on which the act would be done, and the id to name."""
+    template = await template_at(crew, STATES.get(act, "DRAFT"))
+    if act == "restoreTemplate":
+        template = await crew.ask("Publisher", t.ARCHIVE, id=template["id"])
+    return template, template["id"] if ACTS[act][2] else template["latestVersion"]["id"]
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_another_clients_thing_is_like_one_that_never_was(ours: Crew, theirs: Crew, act: str) -> None:
+    template, foreign = await target(theirs, act)
+    log = await moves(theirs, template["id"])
+    document, _, _, variables = ACTS[act]
+    refusals = [await ours.refused("Admin", document, id=number, **variables) for number in (foreign, 2**31 - 1, 0, -1)]
+    assert [refused.code for refused in refusals] == ["NOT_FOUND"] * 4
+    assert {(refused.message, tuple(refused.path), tuple(refused.fields)) for refused in refusals} == {
+        ("Not found", (act,), ())
+    }
+    assert await read(theirs, template["id"]) == template
+    assert await moves(theirs, template["id"]) == log
+    assert (await theirs.send("Admin", document, id=foreign, **variables)).json.get("errors") is None
+
+
+@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("act", ACTS)
+async def test_every_role_does_its_part_and_no_more(ours: Crew, theirs: Crew, act: str, role: Role) -> None:
+    """What is forbidden is so before anything is looked up: one's own, another client's, and what never was."""
+    document, permission, _, variables = ACTS[act]
+    template, own = await target(ours, act)
+    if role in HOLDERS[permission]:
+        assert (await ours.send(role.value, document, id=own, **variables)).json.get("errors") is None
+        return
+    log = await moves(ours, template["id"])
+    _, foreign = await target(theirs, act)
+    for number in (own, foreign, 2**31 - 1):
+        refused = await ours.refused(role.value, document, id=number, **variables)
+        assert (refused.code, refused.message) == ("FORBIDDEN", "Insufficient permissions")
+    assert await read(ours, template["id"]) == template
+    assert await moves(ours, template["id"]) == log
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_who_makes_templates(ours: Crew, role: Role) -> None:
+    given = {"name": "New", "steps": STEPS}
+    if role in HOLDERS[Permission.TEMPLATES_EDIT]:
+        assert (await ours.ask(role.value, t.ADD, input=given))["name"] == "New"
+    else:
+        assert (await ours.refused(role.value, t.ADD, input=given)).code == "FORBIDDEN"
+
+
+async def test_lists_and_nested_fields_stay_inside_the_client(app: App) -> None:
+    crews = [await new_crew(app), await new_crew(app)]
+    for crew in crews:
+        for _ in range(3):
+            await add_template(crew, f"of {crew.client}")
+    document = """{ templatesPage(filter: {search: "of"}) { total items { name createdBy { email }
+        latestVersion { template { name } createdBy { email } } versions { template { name } }
+        history { by { email } } } } }"""
+    for crew, other in (crews, crews[::-1]):
+        reply = await crew.send("Viewer", document)
+        page = reply.json["data"]["templatesPage"]
+        assert page["total"] == len(page["items"]) == 3
+        assert all(item["name"] == f"of {crew.client}" for item in page["items"])
+        assert all(item["latestVersion"]["template"]["name"] == f"of {crew.client}" for item in page["items"])
+        assert other.client not in reply.text
+        assert other.members["Author"].email not in reply.text
+
+
+async def test_a_cursor_of_another_client_shows_nothing_of_it(app: App) -> None:
+    crews = [await new_crew(app), await new_crew(app)]
+    for crew in crews:
+        for number in range(3):
+            await add_template(crew, f"{number} of {crew.client}")
+    page = "query($after: String) { templatesPage(first: 1, sort: NAME, after: $after) { nextCursor items { name } } }"
+    cursor = (await crews[0].ask("Viewer", page))["nextCursor"]
+    found = await crews[1].ask("Viewer", page.replace("first: 1", "first: 100"), after=cursor)
+    assert all(item["name"].endswith(crews[1].client) for item in found["items"])

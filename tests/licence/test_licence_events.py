@@ -1,0 +1,64 @@
+"""What becomes of a licence stands in the audit trail, once for all nodes; so does a seat that is not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from manifest_auth.operations.licence_watch import watch
+from tests.licence.desk import DAY, install, key, on_premise
+from tests.licence.seating import fit
+from tests.support.accounts import trail
+from tests.support.admin_desk import desk, events
+from tests.support.house import App
+from tests.support.managing import ADD
+
+
+async def _told(app: App) -> list[dict[str, Any]]:
+    return [detail for event, _, _, detail in await events(app) if event == "license_state_changed"]
+
+
+def _is(state: str, *, back: bool = False) -> dict[str, Any]:
+    return {"state": state, "clockSetBack": back}
+
+
+async def test_the_grace_time_and_the_end_are_told_once_for_all_nodes(premise: App) -> None:
+    async with on_premise(premise.services.settings.database) as other:
+
+        async def both() -> list[dict[str, Any]]:
+            other.clock.ms = premise.clock.ms
+            for node in (premise, other, premise):
+                await watch(node.services)
+            return await _told(premise)
+
+        assert await both() == []  # no licence yet: as an installation begins
+        await install(premise, key(premise, expires_at=premise.clock.ms // 1000 + 10 * DAY))
+        assert await both() == []
+        premise.clock.advance(11 * DAY)
+        assert await both() == [{"license": "L-1", "before": _is("valid"), "after": _is("grace")}]
+        premise.clock.advance(14 * DAY)
+        assert (await both())[1:] == [{"license": "L-1", "before": _is("grace"), "after": _is("expired")}]
+        premise.clock.advance(-DAY)
+        assert (await both())[2:] == [{"license": "L-1", "before": _is("expired"), "after": _is("expired", back=True)}]
+        premise.clock.advance(DAY)
+        await install(premise, key(premise, id="L-2"))
+        assert (await both())[3]["after"] in (_is("valid"), _is("expired"))
+        assert (await _told(premise))[-1]["after"] == _is("valid")
+
+
+async def test_a_seat_that_is_not_there(premise: App) -> None:
+    """By REST in the installation's trail, by GraphQL in the client's, in both as what the one did who asked."""
+    await install(premise, key(premise))
+    token = (await premise.sign_in("admin@acme.example", client="acme")).data["token"]
+    await fit(premise)
+    root = await desk(premise)
+    for number in range(3):
+        body = {"email": f"n{number}@acme.example", "roles": ["Viewer"]}
+        assert (await root.post("/api/admin/clients/acme/users", body)).status == 409
+        reply = await premise.post("/api/client/graphql", {"query": ADD, "variables": {"input": body}}, token=token)
+        assert reply.json["errors"]
+    [(_, actor, _, detail)] = [found for found in await events(premise) if found[0] == "seat_refused"]
+    assert (actor, detail["route"]) == (f"admin:{root.id}", "/api/admin/clients/{client}/users")
+    assert detail["why"].startswith("The license has no free seat")
+    [event] = [event for event in await trail(premise, "acme") if event.event == "seat_refused"]
+    assert event.actor == f"user:{premise.ids['admin@acme.example']}"
+    assert event.members["route"] == "/api/client/graphql addUser"

@@ -1,0 +1,70 @@
+"""Who takes a seat is held here: a new statement by which users appear or get roles, a new caller that hands in nobody
+who counts, and a written-out statement past the store all fail until they are listed, and so looked at."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+import manifest_auth
+from manifest_auth.accounts.users import roles, users
+from tests.support.statements import every_statement
+
+SOURCE = Path(manifest_auth.__file__).parent
+WRITES = re.compile(r"\s*(?:INSERT INTO|UPDATE|REPLACE INTO|INSERT OR \w+ INTO)\s+users\b", re.IGNORECASE)
+#: Statements that change what a user needs a seat for. The first three take one; the last gives one back.
+TAKING = {"users._ADD", "roles._SET_ROLES", "roles._RESTORE"}
+GIVING = {"roles._DEACTIVATE"}
+
+
+def matters(sql: str) -> bool:
+    """Whether it adds a user, or sets roles or ``deactivated_at`` of one."""
+    if not WRITES.match(sql):
+        return False
+    return not sql.lstrip().upper().startswith("UPDATE") or bool(
+        re.search(r"\b(roles|deactivated_at)\s*=", re.split(r"\bWHERE\b", sql)[0])
+    )
+
+
+def test_the_statements_that_a_seat_hangs_on() -> None:
+    found = {name for name, statement in every_statement().items() if matters(statement.sqlite.sql)}
+    assert found == {f"manifest_auth.accounts.users.{name}" for name in TAKING | GIVING}
+
+
+def _nodes(part: ModuleType) -> list[ast.stmt]:
+    return ast.parse(inspect.getsource(part)).body
+
+
+def test_each_verb_that_runs_one_asks_for_the_seat_before() -> None:
+    verbs: dict[str, bool] = {}
+    bodies = [(part.__name__.rpartition(".")[2], node) for part in (users, roles) for node in _nodes(part)]
+    for part, node in bodies:
+        if isinstance(node, ast.FunctionDef):
+            names = [one for one in ast.walk(node) if isinstance(one, ast.Name)]
+            lines = {f"{part}.{one.id}": one.lineno for one in names if f"{part}.{one.id}" in TAKING}
+            asked = [
+                one.lineno
+                for one in ast.walk(node)
+                if isinstance(one, ast.Call) and ast.unparse(one.func) == "counter.seat"
+            ]
+            verbs |= {name: bool(asked) and asked[0] < line for name, line in lines.items()}
+    assert verbs == dict.fromkeys(TAKING, True)
+
+
+def test_nobody_writes_users_past_the_statements() -> None:
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and WRITES.match(node.value):
+                found.add(path.relative_to(SOURCE).as_posix())
+    assert found == set()
+
+
+def test_only_what_fills_an_empty_store_is_let_off() -> None:
+    using = {
+        path.relative_to(SOURCE).as_posix() for path in SOURCE.rglob("*.py") if "UNCOUNTED" in path.read_text("utf-8")
+    }
+    assert using - {"licence/__init__.py", "licence/seats.py"} == {"operations/demo.py"}

@@ -1,0 +1,259 @@
+"""A new secret key: everything that the older one sealed is sealed anew, whatever it is, and opens all the while."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from sqlalchemy import LargeBinary, bindparam, insert, select, update
+
+from manifest_auth import audit
+from manifest_auth import audit as trail
+from manifest_auth.accounts import admins
+from manifest_auth.audit import Event, Origin
+from manifest_auth.operations import reencrypt as reencrypting
+from manifest_auth.operations.reencrypt import SEALED, Report, Sealed, reencrypt
+from manifest_auth.runtime.clock import Random
+from manifest_auth.runtime.sealing import CannotOpen, Macs, Sealer, SecretKeys
+from manifest_auth.store import crossing
+from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
+from tests.store import rows
+from tests.support.accounts import Keys, keys_of, new_client, opened_by
+from tests.support.house import SECRET_KEY, App
+
+_numbers = itertools.count(1)
+OLD = bytes.fromhex(SECRET_KEY)
+NEW, NEWER = bytes(range(32)), bytes(range(32, 64))
+_WHY = "the test looks at all that is sealed"
+
+
+@pytest.fixture(autouse=True)
+def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
+    monkeypatch.setattr("manifest_auth.mail_queue.rows.due", lambda *_: [])
+
+
+def one(*keys: bytes) -> Sealer:
+    return Sealer(SecretKeys(keys), Random())
+
+
+def quiet(_what: str, _done: int) -> None:
+    """Nobody looks."""
+
+
+@pytest.fixture
+async def sealed(app: App, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[list[Keys]]:
+    """Seven rows in every table with something sealed, under the old key, three to a step; people who are signed in."""
+    monkeypatch.setattr(reencrypting, "STEP", 3)
+    monkeypatch.setattr(reencrypting, "SEALED", tuple(Sealed(part.column) for part in SEALED))
+    _set_keys(app, OLD)
+    tenant_id = app.ids.get("acme", 1)
+    for part in SEALED:
+        for _ in range(7):
+            await app.services.store.write(lambda unit, part=part: _add(unit, part, tenant_id))  # type: ignore[misc]
+    yield [await keys_of(app) for _ in range(2)]
+    _set_keys(app, NEWER, NEW, OLD)
+    await reencrypt(app.services, quiet)
+    _set_keys(app, OLD, NEWER)
+    await reencrypt(app.services, quiet)
+    _set_keys(app, OLD)
+
+
+def _set_keys(app: App, *keys: bytes) -> None:
+    app.services.sealer.keys = SecretKeys(keys)
+    app.services.store.macs = Macs(app.services.sealer.keys)
+
+
+def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
+    table = part.column.table
+    if table.name == "signing_keys":
+        return  # the ring has made some; a row that is no key would stop it
+    add_as_it_is(unit, part, tenant_id, b"?")
+    statement = select(*(table.c[name] for name in part.shown)).where(part.column == bindparam("mark"))
+    [found] = [
+        dict(zip(part.shown, row, strict=True)) for row in unit.all(crossing(statement, because=_WHY), mark=b"?")
+    ]
+    value = one(OLD).seal(b"value of " + part.name.encode(), sealed_for(part.column, **found))
+    change = update(table).where(part.column == bindparam("mark")).values({part.column: bindparam("value")})
+    unit.change(crossing(change, because=_WHY), mark=b"?", value=value)
+
+
+def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
+    """A new row with that value in the sealed column, which nobody sealed."""
+    table = part.column.table
+    if table in TENANT_OWNED:
+        values: dict[str, Any] = {"tenant_id": tenant_id}
+        others = rows.others_for(unit, table, tenant_id)
+    else:  # of a system admin
+        values = {}
+        others = {"system_admins": admins.create(unit, f"admin-{next(_numbers)}", "x", 1)}
+    values |= {c.name: rows.value_for(c, others) for c in rows.needed(table)} | {part.column.name: value}
+    unit.change(crossing(insert(table).values({name: bindparam(name) for name in values}), because=_WHY), **values)
+
+
+async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
+    """For every sealed column, which of its rows open with these keys alone."""
+    found: dict[str, list[bool]] = {}
+    for part in SEALED:
+        statement = select(*(part.column.table.c[name] for name in part.shown)).where(part.column.is_not(None))
+        for row in await app.services.store.read(lambda unit, s=statement: unit.all(crossing(s, because=_WHY))):  # type: ignore[misc]
+            values = dict(zip(part.shown, row, strict=True))
+            try:
+                one(*keys).open(values[part.column.name], sealed_for(part.column, **values))
+                found.setdefault(part.name, []).append(True)
+            except CannotOpen:
+                found.setdefault(part.name, []).append(False)
+    return found
+
+
+def test_every_column_of_bytes_says_how_it_is_sealed() -> None:
+    """What is neither sealed nor said not to be would be forgotten when the key changes."""
+    columns = [c for table in metadata.tables.values() for c in table.columns if isinstance(c.type, LargeBinary)]
+    assert {str(c) for c in columns} == {part.name for part in SEALED}
+    assert len(SEALED) >= 4
+
+
+async def test_all_is_sealed_anew_and_nobody_is_signed_out(app: App, sealed: list[Keys]) -> None:
+    _set_keys(app, NEW, OLD)
+    report = await reencrypt(app.services, quiet)
+    assert (report.lost, report.is_unfinished) == ([], False)
+    found = await opening(app, NEW)
+    assert set(found) == {part.name for part in SEALED}
+    for name, opened in found.items():
+        assert all(opened), name
+        assert len(opened) >= 4, name
+        assert report.renewed[name] >= 4
+    assert not any(any(opened) for opened in (await opening(app, OLD)).values())
+    _set_keys(app, NEW)
+    assert await app.services.keys.refresh() is True
+    for keys in sealed:
+        assert await opened_by(app, keys) == ["token", "cookie", "refresh token"]
+    assert await app.services.keys.refresh() is False
+
+
+async def test_the_ends_of_the_audit_trail_are_signed_anew(app: App, sealed: list[Keys]) -> None:
+    store, chains = app.services.store, [0, app.ids["acme"]]
+    await swept(app)
+    _set_keys(app, NEW, OLD)
+    report = await reencrypt(app.services, quiet)
+    assert [report.renewed[f"audit_{which}.mac"] >= 2 for which in ("heads", "anchors")] == [True, True]
+    _set_keys(app, NEW)
+    for chain in chains:
+        assert (await trail.verify(store, chain, lambda _: None)).faults == []
+
+
+async def test_an_older_key_that_was_taken_away_too_early_is_told_and_can_be_put_back(app: App) -> None:
+    """What was recorded meanwhile carries the doubt along, and loses it when the key is there again."""
+    acme, store = app.ids["acme"], app.services.store
+
+    async def faults() -> list[str]:
+        return sorted(fault.kind for fault in (await trail.verify(store, acme, lambda _: None)).faults)
+
+    await swept(app)
+    assert await faults() == []
+    _set_keys(app, NEW)
+    assert await faults() == ["anchor", "head"]
+    await record(app, acme)
+    await record(app, acme)
+    assert await faults() == ["anchor", "head"]
+    assert f"audit_heads/{acme}" in (await reencrypt(app.services, quiet)).lost
+    _set_keys(app, NEW, OLD)
+    assert await faults() == []
+    assert (await reencrypt(app.services, quiet)).lost == []
+    _set_keys(app, NEW)
+    assert await faults() == []
+    _set_keys(app, OLD, NEW)
+    await reencrypt(app.services, quiet)
+
+
+async def swept(app: App) -> None:
+    """Retention takes the beginnings of the trails away, and signs where it left them."""
+    for chain in (0, app.ids["acme"]):
+        await record(app, chain)
+    app.clock.advance(60)
+    assert await trail.sweep(app.services.store, before=app.clock.now_ms(), now=app.clock.now_ms()) > 0
+
+
+async def record(app: App, chain: int) -> None:
+    origin = Origin(app.clock.now_ms(), "system", "", "test")
+    await app.services.store.of(chain).write(lambda unit: audit.record(unit, origin, Event.SIGNED_OUT))
+
+
+async def test_a_second_time_there_is_nothing_to_do(app: App, sealed: list[Keys]) -> None:
+    _set_keys(app, NEW, OLD)
+    first = await reencrypt(app.services, quiet)
+    again = await reencrypt(app.services, quiet)
+    assert sum(first.renewed.values()) > 20
+    assert (sum(again.renewed.values()), again.seen) == (0, first.seen)
+
+
+async def test_broken_off_it_goes_on_where_it_was(app: App, sealed: list[Keys]) -> None:
+    _set_keys(app, NEW, OLD)
+
+    class Enough(Exception):
+        pass
+
+    def break_off(what: str, done: int) -> None:
+        if what.startswith("sign_in_flows") and done >= 6:
+            raise Enough
+
+    with pytest.raises(Enough):
+        await reencrypt(app.services, break_off)
+    half = [one_row for opened in (await opening(app, NEW)).values() for one_row in opened]
+    assert 0 < sum(half) < len(half)
+    assert all(all(opened) for opened in (await opening(app, NEW, OLD)).values())
+    await reencrypt(app.services, quiet)
+    assert all(all(opened) for opened in (await opening(app, NEW)).values())
+
+
+async def test_what_no_key_opens_is_named_and_left_alone(app: App, sealed: list[Keys]) -> None:
+    client = await new_client(app)
+    table = metadata.tables["sign_in_flows"]
+    part = next(p for p in SEALED if p.column.table is table)
+    mark = {"value": one(NEWER).seal(b"x", "elsewhere"), "key": "f" * 64}
+
+    def spoil(unit: Any) -> None:
+        first = unit.all(part.first)[0]
+        change = update(table).where(table.c.key == bindparam("of")).values(secrets=bindparam("value"))
+        mark["key"] = dict(zip(part.shown, first, strict=True))["key"]
+        unit.change(crossing(change, because=_WHY), of=mark["key"], value=mark["value"])
+
+    await app.services.store.write(spoil)
+    _set_keys(app, NEW, OLD)
+    report: Report = await reencrypt(app.services, quiet)
+    assert report.lost == [f"sign_in_flows/{mark['key']}/secrets"]
+    found = await opening(app, NEW)
+    assert found["sign_in_flows.secrets"].count(False) == 1
+    assert all(all(opened) for name, opened in found.items() if name != "sign_in_flows.secrets")
+    assert client
+    gone = table.delete().where(table.c.key == bindparam("of"))
+    await app.services.store.write(lambda unit: unit.change(crossing(gone, because=_WHY), of=mark["key"]))
+
+
+async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, sealed: list[Keys]) -> None:
+    _set_keys(app, NEW, OLD)
+    part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
+    tenant_id = app.ids.get("acme", 1)
+    beside: list[asyncio.Task[Any]] = []
+
+    def seal_again(what: str, _done: int) -> None:
+        if what.startswith("signing_keys") or not beside or beside[-1].done():
+            beside.append(asyncio.ensure_future(app.services.store.write(lambda unit: _add(unit, part, tenant_id))))
+
+    report = await reencrypt(app.services, seal_again)
+    assert report.is_unfinished
+    await asyncio.gather(*beside)
+
+
+async def test_whoever_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
+    """The change asks for the very value that was read."""
+    part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
+    rows_before = await app.services.store.read(lambda unit: unit.all(part.first))
+    row = dict(zip(part.shown, rows_before[0], strict=True))
+    changed = await app.services.store.write(
+        lambda unit: unit.change(part.change, before=b"another", renewed=b"lost", **part.key_of(row, "of"))
+    )
+    assert changed == 0

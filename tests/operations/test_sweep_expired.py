@@ -1,0 +1,167 @@
+"""Rows whose time is over go in small steps, on both stores, and others write between the steps."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import Table, bindparam, func, insert, select, update
+
+from manifest_auth.operations import background_jobs
+from manifest_auth.operations import sweep_expired as expiring
+from manifest_auth.operations.sweep_expired import EXPIRING, Expiring, sweep_expired
+from manifest_auth.store import SystemUnit, crossing, open_store, unowned
+from manifest_auth.store.tables import known_origins, sessions, throttles
+from tests.support.house import App
+from tests.support.statements import counted_statements
+
+ROWS = 700
+TABLES = (throttles, sessions, known_origins)  # one key of text, more indexes, a key of two columns
+_WHY = "a test makes and counts rows of all tenants"
+_MANY: dict[Table, Any] = {
+    throttles: unowned(insert(throttles).values(
+        key=bindparam("key"), failures=1, allowed_at=1, updated_at=bindparam("at"))),
+    sessions: crossing(insert(sessions).values(
+        tenant_id=1, user_id=1, id=bindparam("key"), cookie_hash=bindparam("key"), method="password", created_at=1,
+        ends_at=bindparam("at"), last_used_at=1, address="", user_agent="", cookie_seen_at=1, refresh_current="",
+        refresh_changed_at=1), because=_WHY),
+    known_origins: crossing(insert(known_origins).values(
+        tenant_id=1, user_id=1, origin=bindparam("key"), seen_at=bindparam("at")), because=_WHY),
+}  # fmt: skip
+_LEFT = {
+    table: crossing(select(func.count()).where(table.c[column].like(bindparam("like"))), because=_WHY)
+    for table, column in ((throttles, "key"), (sessions, "id"), (known_origins, "origin"))
+}
+_TOUCH = unowned(update(throttles).where(throttles.c.key == bindparam("of_key")).values(updated_at=bindparam("at")))
+
+
+_numbers = itertools.count(1)
+
+
+async def fill(app: App, rows: int = ROWS) -> str:
+    """So many rows of the year 1970 in each of the tables, and one of today. What their keys begin with."""
+    mine = f"t{next(_numbers)}-"
+
+    def work(unit: SystemUnit) -> None:
+        for statement in _MANY.values():
+            for number in range(rows):
+                unit.change(statement, key=f"{mine}{number}", at=number)
+            unit.change(statement, key=f"{mine}today", at=app.clock.now_ms())
+
+    await app.services.store.write(work)
+    return mine
+
+
+async def left(app: App, mine: str) -> list[int]:
+    def work(unit: SystemUnit) -> list[int]:
+        return [unit.all(_LEFT[table], like=f"{mine}%")[0][0] for table in TABLES]
+
+    return await app.services.store.read(work)
+
+
+@pytest.fixture(autouse=True)
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What each step dropped."""
+    noted: list[tuple[str, int]] = []
+    step = Expiring.step
+
+    def noting(self: Expiring, unit: SystemUnit, now: int, limit: int) -> int:
+        gone = step(self, unit, now, limit)
+        noted.append((self.what, gone))
+        return gone
+
+    monkeypatch.setattr(Expiring, "step", noting)
+    monkeypatch.setattr(expiring, "MOST", 200)
+    return noted
+
+
+async def test_a_round_drops_all_that_expired_in_small_steps(app: App, steps: list[tuple[str, int]]) -> None:
+    mine = await fill(app)
+    assert await sweep_expired(app.services)
+    assert await left(app, mine) == [1, 1, 1]
+    assert max(gone for _, gone in steps) <= 200
+    assert sum(gone for _, gone in steps) >= 3 * ROWS
+    assert {what for what, _ in steps[: len(EXPIRING)]} == {table.what for table in EXPIRING}  # in turn
+
+
+async def test_a_sign_in_comes_in_between_the_steps(app: App, steps: list[tuple[str, int]]) -> None:
+    mine = await fill(app, 1000)
+    sweeping_now = asyncio.create_task(sweep_expired(app.services))
+    while not steps:
+        await asyncio.sleep(0)
+    assert (await app.sign_in()).status == 200
+    assert not sweeping_now.done()
+    assert sum(await left(app, mine)) > 1000
+    assert await sweeping_now
+
+
+async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = await fill(app)
+    with monkeypatch.context() as short:
+        short.setattr(expiring, "ROUND_S", 0)
+        assert not await sweep_expired(app.services)
+    assert await sweep_expired(app.services)
+    assert await left(app, mine) == [1, 1, 1]
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise asyncio.CancelledError
+
+    rounds = iter([False, True])
+
+    async def swept(_services: Any) -> bool:
+        return next(rounds)
+
+    monkeypatch.setattr(background_jobs, "sweep_expired", swept)
+    monkeypatch.setattr(background_jobs, "asyncio", SimpleNamespace(sleep=sleep))
+    with pytest.raises(asyncio.CancelledError):
+        await background_jobs.run(app.services)
+    assert slept == [background_jobs.EVERY_S, background_jobs.GO_ON_S, background_jobs.EVERY_S]
+
+
+async def test_nodes_that_sweep_at_once_wait_for_nobody_and_lose_nothing(
+    app: App, steps: list[tuple[str, int]]
+) -> None:
+    mine = await fill(app)
+    assert all(await asyncio.gather(*(sweep_expired(app.services) for _ in range(3))))
+    await sweep_expired(app.services)  # what one held when another one looked
+    assert await left(app, mine) == [1, 1, 1]
+    assert sum(gone for what, gone in steps if what == "sessions") == ROWS
+
+
+async def test_a_counter_that_is_used_meanwhile_stays(app: App) -> None:
+    if not app.services.settings.on_postgres:
+        pytest.skip("SQLite has one writer at a time")
+    mine = await fill(app, 3)
+    other = open_store(app.services.settings.database, 1)
+    await other.open()
+    held, go = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        async with other._acquire() as raw, raw.transaction():  # type: ignore[attr-defined]
+            compiled = _TOUCH.postgres
+            await raw.execute(compiled.sql, *compiled.values({"of_key": f"{mine}0", "at": app.clock.now_ms()}))
+            held.set()
+            await go.wait()
+
+    holding = asyncio.create_task(hold())
+    await held.wait()
+    assert await asyncio.wait_for(sweep_expired(app.services), 10)
+    assert (await left(app, mine))[0] == 2
+    go.set()
+    await holding
+    await other.close()
+    await sweep_expired(app.services)
+    assert (await left(app, mine))[0] == 2
+
+
+async def test_nothing_is_written_where_nothing_expired(app: App) -> None:
+    with counted_statements() as seen:
+        assert await sweep_expired(app.services)
+    assert [text for text in seen if text.startswith("DELETE")] == []
+    assert len(seen) == len(EXPIRING)

@@ -1,0 +1,51 @@
+"""An upgrade stands in the audit trail, and nobody makes one who only wants a proof."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from pathlib import Path
+
+from manifest_auth.store import migrate
+from tests.store import old_stores
+from tests.support.commands import done, run
+from tests.support.house import SECRET_KEY
+
+KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
+
+
+async def test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"
+    await old_stores.read("0005_trail").make(url)
+    for action in ("verify", "export"):
+        refused = run(tmp_path, "audit", action, **KEY)
+        assert (refused.status, refused.line[-34:]) == (1, "run manifest-auth db upgrade first")
+    assert await migrate.current_version(url) == "0005"
+    done(tmp_path, "db", "upgrade", **KEY)
+    for name in ("first", "second"):
+        done(tmp_path, "client", "create", name, **KEY)
+    told = done(tmp_path, "audit", "export", "--client", "0", **KEY).splitlines()
+    [upgraded] = [found for found in map(json.loads, told) if found["event"] == "schema_upgraded"]
+    assert upgraded["detail"] == {"note": {"before": "0005", "after": migrate.HEAD}}
+    done(tmp_path, "audit", "verify", **KEY)
+
+
+def test_where_there_is_no_store_nothing_is_proved_and_none_is_made(tmp_path: Path) -> None:
+    refused = run(tmp_path, "audit", "verify", **KEY)
+    assert (refused.status, refused.line) == (
+        1,
+        "there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR",
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_trail_whose_tables_are_gone_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir(mode=0o700)
+    done(tmp_path, "db", "upgrade", **KEY)
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "manifest-auth.db")) as raw:
+        raw.execute("DROP TABLE audit_events")
+    refused = run(tmp_path, "audit", "verify", **KEY)
+    assert refused.status == 2
+    assert refused.line.startswith("the store is not as this release left it: ")

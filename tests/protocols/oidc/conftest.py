@@ -1,0 +1,24 @@
+"""The desk of these tests: a provider on a real socket, a relying party, one clock."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from manifest_auth.protocols.oidc import Client
+from manifest_auth.runtime.outgoing import Outgoing
+from manifest_auth.runtime.settings import load
+from tests.protocols.oidc.desk import Desk
+from tests.support.house import FrozenClock
+from tests.support.oidc_op import provider
+
+
+@pytest.fixture
+async def desk() -> AsyncIterator[Desk]:
+    """ES256, since its keys are made in no time; tests that mean another algorithm set it."""
+    clock = FrozenClock()
+    outgoing = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}))
+    with provider(clock, alg="ES256") as op:
+        yield Desk(op, clock, outgoing, Client(outgoing, clock))
+    await outgoing.close()

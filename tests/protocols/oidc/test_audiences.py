@@ -1,0 +1,57 @@
+"""An ID token for others besides us is refused, unless all of them are configured (OpenID Connect Core, 3.1.3.7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from manifest_auth.protocols.oidc import Refused
+from tests.protocols.oidc.desk import Desk
+
+TRUSTED = ("project-1", "https://api.acme.example")
+
+
+async def outcome(desk: Desk, audiences: tuple[str, ...], **claims: Any) -> str:
+    """The reason of the refusal; empty: it was accepted."""
+    answer = await desk.begin()
+    desk.op.id_token = desk.token(desk.good(answer.nonce, **claims))
+    try:
+        await desk.redeem(answer, audiences=audiences)
+    except Refused as refused:
+        return refused.reason if refused.sentence is None else f"told to anyone: {refused.sentence}"
+    finally:
+        desk.op.id_token = None
+    return ""
+
+
+FOREIGN = [["manifest", "other"], ["other", "manifest"], ["manifest", ""], ["manifest", "MANIFEST"]]
+
+
+@pytest.mark.parametrize("aud", [*FOREIGN, ["manifest", "manifest", "x"]])
+@pytest.mark.parametrize("azp", [{}, {"azp": "manifest"}])
+async def test_one_audience_more_is_refused_and_named(desk: Desk, aud: list[str], azp: dict[str, str]) -> None:
+    [foreign] = set(aud) - {"manifest"}
+    for audiences in ((), TRUSTED):
+        reason = await outcome(desk, audiences, aud=aud, **azp)
+        assert reason.startswith("ID token: aud: ")
+        assert repr(foreign) in reason
+
+
+async def test_audiences_that_are_configured_are_no_reason_to_refuse(desk: Desk) -> None:
+    for aud in (["manifest", *TRUSTED], [*TRUSTED, "manifest"], ["manifest", TRUSTED[0]], ["manifest"], "manifest"):
+        assert await outcome(desk, TRUSTED, aud=aud) == ""
+    assert await outcome(desk, TRUSTED, aud=["manifest", TRUSTED[0]], azp="manifest") == ""
+
+
+async def test_a_trusted_audience_does_not_stand_for_us(desk: Desk) -> None:
+    """We must be named, and who asked for the token must be us."""
+    for aud in (TRUSTED[0], [TRUSTED[0]], list(TRUSTED)):
+        assert await outcome(desk, TRUSTED, aud=aud) == "ID token: aud"
+    assert "azp" in await outcome(desk, TRUSTED, aud=["manifest", TRUSTED[0]], azp=TRUSTED[0])
+    assert "ID token: aud: " in await outcome(desk, TRUSTED, aud=["manifest", TRUSTED[0], "other"])
+
+
+async def test_what_is_told_of_foreign_audiences_is_bounded(desk: Desk) -> None:
+    reason = await outcome(desk, (), aud=["manifest", *("x" * 5000 + str(number) for number in range(3))])
+    assert len(reason) < 500

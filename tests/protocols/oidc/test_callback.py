@@ -1,0 +1,57 @@
+"""Which callback address a sign-in has, and which answers fit it."""
+
+from __future__ import annotations
+
+import pytest
+
+from manifest_auth.protocols.oidc import Callback, CallbackAddresses
+from tests.protocols.oidc.desk import CALLBACK, SHARED, Desk
+from tests.support.outgoing import TENANT
+
+ISSUER = "https://idp.example"
+
+
+@pytest.mark.parametrize(
+    ("marked", "announced", "address"),
+    [(False, False, CALLBACK), (False, True, CALLBACK), (True, False, CALLBACK), (True, True, SHARED)],
+)
+async def test_the_shared_address_is_for_marked_providers_that_announce_iss(
+    desk: Desk, marked: bool, announced: bool, address: str
+) -> None:
+    desk.op.without_iss = not announced
+    found = await desk.client.discover(desk.op.issuer, desk.outgoing.deadline(TENANT))
+    chosen = CallbackAddresses(CALLBACK, SHARED if marked else None).chosen(found)
+    assert chosen == Callback(address, iss_required=announced)
+
+
+@pytest.mark.parametrize("announced", ["true", 1, [True], {}, False, None])
+async def test_only_a_plain_true_announces_iss(desk: Desk, announced: object) -> None:
+    desk.op.announced["authorization_response_iss_parameter_supported"] = announced
+    found = await desk.client.discover(desk.op.issuer, desk.outgoing.deadline(TENANT))
+    assert CallbackAddresses(CALLBACK, SHARED).chosen(found) == Callback(CALLBACK, iss_required=False)
+
+
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize(
+    ("came_to", "iss", "fits"),
+    [
+        (CALLBACK, ISSUER, True),
+        (CALLBACK, "", False),
+        (CALLBACK, f"{ISSUER}/", False),
+        (CALLBACK, ISSUER.upper(), False),
+        (CALLBACK, "https://evil.example", False),
+        (SHARED, ISSUER, False),
+        (SHARED, None, False),
+        (f"{CALLBACK}/", ISSUER, False),
+        ("", ISSUER, False),
+    ],
+)
+def test_an_answer_fits_by_its_address_and_its_issuer(
+    came_to: str, iss: str | None, fits: bool, required: bool
+) -> None:
+    assert Callback(CALLBACK, required).fits(came_to, iss, lambda: ISSUER) is fits
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_without_iss_an_answer_fits_where_none_is_required(required: bool) -> None:
+    assert Callback(CALLBACK, required).fits(CALLBACK, None, lambda: ISSUER) is not required

@@ -1,0 +1,270 @@
+"""ID tokens as an attacker would make them: each is refused by the very check that is meant for it.
+
+All but those about signatures are signed with the provider's own key, so that nothing else can refuse them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+
+import pytest
+
+from tests.protocols.oidc.desk import Desk
+from tests.support.oidc_op import b64, new_key, signed
+
+
+async def test_the_token_that_all_others_are_made_from_is_accepted(desk: Desk) -> None:
+    assert (await desk.shown_claims())["sub"] == "subject-1"
+
+
+WRONG: dict[str, list[Any]] = {
+    "iss": ["https://evil.example", "", None, 1, [], ..., ["http://127.0.0.1"]],
+    "aud": ["other", "", None, ..., 1, [], {}, ["other"], "manifest ", "MANIFEST", {"manifest": 1}],
+    "aud ": [["manifest", 1], ["manifest", None], [["manifest"]]],
+    "azp": ["other", "", None, ["manifest"]],
+    "nonce": ["nonce-0", "", None, ..., 1, ["nonce-1"], "nonce-1 ", "NONCE-1"],
+    "sub": ["", None, ..., 1, True, [], {}, "a" * 256, "a\x00b", "a\nb", "\x7f"],
+    "exp": [None, ..., "1800000300", True, [], -1, 0, 2**53, 10**30, 1_799_999_940, 1_799_999_939.9],
+    "iat": [None, ..., "1800000000", False, -1, 1_800_000_061, 1_800_000_060.5],
+    "nbf": [None, "1800000000", True, 1_800_000_061],
+}
+WRONG_CLAIMS = [
+    *((name.strip(), {name.strip(): value}) for name, values in WRONG.items() for value in values),
+]
+
+#: What the reader of JSON refuses, before any claim is looked at.
+UNREADABLE = {repr("a\x00b"): "claims: A text holds a NUL character", repr(10**30): "claims: A number is out of range"}
+
+
+@pytest.mark.parametrize(("claim", "claims"), WRONG_CLAIMS, ids=lambda value: repr(value)[:60])
+async def test_a_claim_that_is_not_as_it_must_be_is_refused(desk: Desk, claim: str, claims: dict[str, Any]) -> None:
+    why = UNREADABLE.get(repr(claims[claim]), claim)
+    assert await desk.refused_claims(**claims) == f"ID token: {why}"
+
+
+async def test_the_trailing_slash_of_an_issuer_counts(desk: Desk) -> None:
+    assert await desk.refused_claims(iss=desk.op.issuer + "/") == "ID token: iss"
+    desk.op.issuer += "/"
+    assert await desk.refused_claims(iss=desk.op.base) == "ID token: iss"
+
+
+@pytest.mark.parametrize(
+    "alg", ["none", "None", "NONE", "nOnE", "", "HS256", "HS512", "ES256K", "RSA1_5", "dir", "es256"]
+)
+async def test_an_algorithm_that_proves_nothing_is_refused_though_discovery_lists_it(desk: Desk, alg: str) -> None:
+    desk.op.announced["id_token_signing_alg_values_supported"] = ["ES256", alg]
+    text = desk.token({})
+    for last in ("", "AA", text.rpartition(".")[2]):
+
+        def make(nonce: str, last: str = last) -> str:
+            return f"{desk.token(desk.good(nonce), {'alg': alg}).rpartition('.')[0]}.{last}"
+
+        assert "signed with" in (reason := await desk.refused(make)) or "three segments" in reason
+
+
+@pytest.mark.parametrize("alg", [None, 1, True, [], ["ES256"], {"ES256": 1}])
+async def test_an_algorithm_that_is_no_text_is_refused(desk: Desk, alg: Any) -> None:
+    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(alg=alg)))
+    assert "signed with" in reason
+
+
+async def test_an_algorithm_that_discovery_does_not_list_is_refused_but_for_rs256(desk: Desk) -> None:
+    desk.op.announced["id_token_signing_alg_values_supported"] = ["RS256"]
+    assert "signed with" in await desk.refused_claims()
+    desk.op.alg, desk.op.issuer = "RS256", desk.op.issuer + "/2"
+    desk.op.announced["id_token_signing_alg_values_supported"] = ["ES256"]
+    await desk.shown_claims()
+
+
+async def test_the_public_key_is_no_secret_for_hmac(desk: Desk) -> None:
+    desk.op.alg = "RS256"
+    desk.op.announced["id_token_signing_alg_values_supported"] = ["RS256", "HS256"]
+    key = desk.op.key
+    public = json.dumps(key.as_dict(private=False)).encode()
+    for secret in (key.as_pem(private=False), key.as_der(private=False), public, b""):
+
+        def make(nonce: str, secret: bytes = secret) -> str:
+            head = json.dumps({"alg": "HS256", "kid": key.kid}).encode()
+            text = f"{b64(head)}.{b64(json.dumps(desk.good(nonce)).encode())}"
+            return f"{text}.{b64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
+
+        assert "signed with" in await desk.refused(make)
+
+
+async def test_a_key_is_used_for_its_own_algorithm_alone(desk: Desk) -> None:
+    desk.op.alg = "RS256"
+    desk.op.announced["id_token_signing_alg_values_supported"] = ["RS256", "RS512", "PS256", "ES256", "EdDSA"]
+    rsa = desk.op.key
+    for alg in ("RS512", "PS256", "ES256", "EdDSA"):
+
+        def make(nonce: str, alg: str = alg) -> str:
+            header = {"alg": alg, "kid": rsa.kid}
+            return signed(header, desk.good(nonce), rsa if alg[1:2] == "S" and alg[0] != "E" else new_key(alg), alg)
+
+        assert "not among" in await desk.refused(make)
+
+
+async def test_a_foreign_key_is_refused_under_any_name(desk: Desk) -> None:
+    foreign = new_key("ES256", kid=desk.op.key.kid)
+    for header in (desk.header(), {"alg": "ES256"}):
+
+        def make(nonce: str, header: dict[str, Any] = header) -> str:
+            return signed(header, desk.good(nonce), foreign, "ES256")
+
+        assert await desk.refused(make) == "ID token: signature"
+
+
+KIDS = ["../../etc/passwd", "' OR 1=1 --", "http://evil.example/keys", "", "\x00", "a" * 5000, "__class__"]
+
+
+@pytest.mark.parametrize("kid", KIDS, ids=lambda kid: repr(kid[:20]))
+async def test_a_kid_is_a_name_and_nothing_else(desk: Desk, kid: str) -> None:
+    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(kid=kid)))
+    assert ("a NUL" if kid == "\x00" else "not among") in reason
+    assert [asked.path for asked in desk.op.asked if asked.endpoint == "unknown"] == []
+
+
+@pytest.mark.parametrize("kid", [None, 1, True, [], {}])
+async def test_a_kid_that_is_no_text_is_refused(desk: Desk, kid: Any) -> None:
+    assert "kid" in await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(kid=kid)))
+
+
+async def test_keys_that_a_token_brings_along_are_not_looked_at(desk: Desk) -> None:
+    own = new_key("ES256", kid="evil")
+    embedded = {
+        "jwk": own.as_dict(private=False),
+        "jku": f"{desk.op.base}/evil-keys",
+        "x5u": f"{desk.op.base}/evil-chain",
+        "x5c": ["TUlJQg=="],
+    }
+    for header in ({"alg": "ES256", "kid": "evil"}, {"alg": "ES256"}, desk.header()):
+
+        def make(nonce: str, header: dict[str, Any] = header) -> str:
+            return signed({**header, **embedded}, desk.good(nonce), own, "ES256")
+
+        assert await desk.refused(make) in (
+            "ID token: its key is not among the provider's",
+            "ID token: signature",
+        )
+    assert desk.op.count("unknown") == 0
+
+
+@pytest.mark.parametrize(
+    "member",
+    [{"crit": ["exp"]}, {"crit": []}, {"crit": None}, {"b64": False}, {"b64": True}, {"crit": ["b64"], "b64": False}],
+    ids=str,
+)
+async def test_critical_and_unencoded_headers_are_refused(desk: Desk, member: dict[str, Any]) -> None:
+    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(**member)))
+    assert reason == "ID token: header"
+
+
+@pytest.mark.parametrize(
+    "typ", ["at+jwt", "application/at+jwt", "logout+jwt", "LOGOUT+JWT", "secevent+jwt", "JWE", "", 1, None]
+)
+async def test_another_kind_of_token_is_refused(desk: Desk, typ: Any) -> None:
+    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(typ=typ)))
+    assert "of type" in reason
+
+
+async def test_parts_of_two_tokens_do_not_make_a_third(desk: Desk) -> None:
+    def make(nonce: str) -> str:
+        one = desk.token(desk.good(nonce, sub="subject-1")).split(".")
+        two = desk.token(desk.good(nonce, sub="admin")).split(".")
+        return ".".join([one[0], two[1], one[2]])
+
+    assert await desk.refused(make) == "ID token: signature"
+
+
+async def test_one_changed_bit_of_a_signature_is_noticed_and_so_is_its_length(desk: Desk) -> None:
+    for alg in ("ES256", "RS256", "PS256", "EdDSA", "Ed448", "ES512"):
+        desk.op.alg, desk.op.issuer = alg, f"{desk.op.base}/{alg}"
+        desk.clock.advance(3600)
+        for change in (
+            lambda raw: bytes([raw[0] ^ 1]) + raw[1:],
+            lambda raw: raw[:-1],
+            lambda raw: raw + b"\0",
+            lambda raw: b"\0",
+            lambda raw: bytes(len(raw)),
+            lambda raw: b"\xff" * len(raw),
+            lambda raw: raw * 5,
+        ):
+
+            def make(nonce: str, change: Any = change) -> str:
+                text, _, coded = desk.token(desk.good(nonce)).rpartition(".")
+                raw = base64.urlsafe_b64decode(coded + "==")
+                return f"{text}.{b64(change(raw))}"
+
+            assert await desk.refused(make) == "ID token: signature"
+
+
+SHAPES = {
+    "empty": lambda token: " ",
+    "two segments": lambda token: token.rpartition(".")[0],
+    "four segments": lambda token: token + ".x",
+    "five segments": lambda token: token + ".x.y",
+    "no signature": lambda token: token.rpartition(".")[0] + ".",
+    "padding": lambda token: token + "=",
+    "white space": lambda token: token.replace(".", ". ", 1),
+    "a line break": lambda token: token + "\n",
+    "the other alphabet": lambda token: token[:-2] + "+/",
+    "spare bits": lambda token: token[:-1] + {"A": "B", "Q": "R", "g": "h", "w": "x"}[token[-1]],
+    "JSON serialization": lambda token: json.dumps(
+        dict(zip(("protected", "payload", "signature"), token.split("."), strict=True))
+    ),
+    "too long": lambda token: token + "A" * 16_384,
+}
+
+
+@pytest.mark.parametrize("change", SHAPES.values(), ids=SHAPES.keys())
+async def test_a_token_that_is_not_shaped_like_one_is_refused(desk: Desk, change: Any) -> None:
+    reason = await desk.refused(lambda nonce: str(change(desk.token(desk.good(nonce)))))
+    assert "three segments" in reason or "base64url" in reason
+
+
+@pytest.mark.parametrize("token", [None, 1, [], {}, True])
+async def test_a_token_that_is_no_text_is_refused(desk: Desk, token: Any) -> None:
+    desk.op.token["id_token"] = token
+    assert "three segments" in (await desk.refusal()).reason
+
+
+TEXTS = {
+    "a claim given twice": '{"sub": "admin", %s}',
+    "a claim given twice in other letters": '{"s\\u0075b": "admin", %s}',
+    "NaN": '{"x": NaN, %s}',
+    "infinity": '{"x": 1e999, %s}',
+    "a lone surrogate": '{"x": "\\ud800", %s}',
+    "deep nesting": '{"x": ' + "[" * 3000 + "]" * 3000 + ", %s}",
+    "trailing text": "{%s} {}",
+    "no object": "[{%s}]",
+}
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+async def test_claims_that_two_readers_would_read_differently_are_refused(desk: Desk, text: str) -> None:
+    reason = await desk.refused(lambda nonce: desk.token(text % json.dumps(desk.good(nonce))[1:-1]))
+    assert reason.startswith("ID token: claims: ")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"alg": "none", %s}', "[%s]", '{"x": NaN, %s}', '{"x": ' + "[" * 3000 + "]" * 3000 + ", %s}"]
+)
+async def test_a_header_that_two_readers_would_read_differently_is_refused(desk: Desk, text: str) -> None:
+    reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), text % json.dumps(desk.header())[1:-1]))
+    assert reason.startswith("ID token: ")
+    assert "signature" not in reason
+
+
+async def test_an_access_token_that_was_not_issued_with_it_is_refused(desk: Desk) -> None:
+    for wrong in ("x", "", None, 1, "A" * 22):
+        assert await desk.refused_claims(at_hash=wrong) == "ID token: at_hash"
+
+
+async def test_a_token_of_another_sign_in_is_refused(desk: Desk) -> None:
+    first = await desk.begin()
+    kept = desk.token(desk.good(first.nonce))
+    assert await desk.refused(lambda nonce: kept) == "ID token: nonce"

@@ -1,0 +1,204 @@
+"""Keys of a provider: which ones count, how they rotate, and how often they are fetched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from manifest_auth.protocols.oidc import Refused
+from manifest_auth.protocols.oidc.keys import read
+from manifest_auth.runtime.outgoing import Unreachable
+from tests.protocols.oidc.desk import NOTHING, Desk
+from tests.support.oidc_op import new_key, signed
+
+
+def public(key: Any, **changes: Any) -> dict[str, Any]:
+    """The public half of a key as a member of a set; ``...`` takes a member away."""
+    members = {**key.as_dict(private=False), **changes}
+    return {name: value for name, value in members.items() if value is not ...}
+
+
+async def test_a_new_key_is_found_at_once(desk: Desk) -> None:
+    await desk.sign_in()
+    desk.op.rotate()
+    await desk.sign_in()
+    assert desk.op.count("keys") == 2
+
+
+async def test_a_new_key_of_the_same_name_is_found_at_once(desk: Desk) -> None:
+    desk.op.keys = [new_key("ES256", "one")]
+    await desk.sign_in()
+    desk.op.keys = [new_key("ES256", "one")]
+    await desk.sign_in()
+    assert desk.op.count("keys") == 2
+
+
+async def test_unknown_keys_are_looked_for_once_a_minute(desk: Desk) -> None:
+    await desk.sign_in()
+    foreign = new_key("ES256")
+    for _ in range(5):
+        await desk.refused(lambda nonce: signed(desk.header(kid="x"), desk.good(nonce), foreign, "ES256"))
+    assert desk.op.count("keys") == 2
+    desk.clock.advance(59)
+    await desk.refused(lambda nonce: signed(desk.header(kid="x"), desk.good(nonce), foreign, "ES256"))
+    assert desk.op.count("keys") == 2
+    desk.clock.advance(1)
+    await desk.refused(lambda nonce: signed(desk.header(kid="x"), desk.good(nonce), foreign, "ES256"))
+    assert desk.op.count("keys") == 3
+    await desk.sign_in()
+    assert desk.op.count("keys") == 3
+
+
+async def test_a_hundred_unknown_keys_at_once_are_one_fetch(desk: Desk) -> None:
+    await desk.sign_in()
+    answers = [await desk.begin() for _ in range(100)]
+    foreign = new_key("ES256")
+    desk.op.id_token = signed(desk.header(kid="x"), desk.good("n"), foreign, "ES256")
+    outcomes = await asyncio.gather(*(desk.redeem(answer, NOTHING) for answer in answers), return_exceptions=True)
+    assert all(isinstance(outcome, Refused) for outcome in outcomes)
+    assert desk.op.count("keys") == 2
+
+
+async def test_a_hundred_first_sign_ins_at_once_are_one_fetch_of_everything(desk: Desk) -> None:
+    desk.op.delay = {"discovery": 0.05, "keys": 0.05}
+    await asyncio.gather(*(desk.sign_in() for _ in range(100)))
+    assert (desk.op.count("discovery"), desk.op.count("keys")) == (1, 1)
+
+
+async def test_a_key_that_was_taken_back_verifies_for_an_hour_at_most(desk: Desk) -> None:
+    await desk.sign_in()
+    old = desk.op.key
+    desk.op.rotate()
+    desk.clock.advance(3599)
+    assert await desk.shown(lambda nonce: signed({"alg": "ES256", "kid": old.kid}, desk.good(nonce), old, "ES256"))
+    desk.clock.advance(1)
+    reason = await desk.refused(lambda nonce: signed({"alg": "ES256", "kid": old.kid}, desk.good(nonce), old, "ES256"))
+    assert "not among" in reason
+
+
+async def test_keys_that_are_too_old_and_cannot_be_fetched_verify_nothing(desk: Desk) -> None:
+    await desk.sign_in()
+    desk.clock.advance(3600)
+    desk.op.published = {"error": "down"}
+    with pytest.raises(Unreachable):
+        await desk.sign_in()
+
+
+async def test_an_unknown_key_whose_set_cannot_be_fetched_is_the_providers_fault(desk: Desk) -> None:
+    await desk.sign_in()
+    desk.op.rotate()
+    desk.op.published = []
+    with pytest.raises(Unreachable, match="no list of keys"):
+        await desk.sign_in()
+    desk.op.published = None
+    await desk.sign_in()  # a failure does not start the minute
+
+
+@pytest.mark.parametrize("kid", ["", None])
+async def test_without_a_kid_every_fitting_key_is_tried(desk: Desk, kid: str | None) -> None:
+    desk.op.keys = [new_key("RS256", kid), *(new_key("ES256", kid) for _ in range(8)), new_key("ES384", kid)]
+    key = desk.op.keys[5]
+    assert await desk.shown(lambda nonce: signed({"alg": "ES256"}, desk.good(nonce), key, "ES256"))
+
+
+async def test_without_a_kid_only_so_many_are_tried(desk: Desk) -> None:
+    desk.op.keys = [new_key("ES256") for _ in range(30)]
+    key = desk.op.keys[-1]
+    reason = await desk.refused(lambda nonce: signed({"alg": "ES256"}, desk.good(nonce), key, "ES256"))
+    assert reason == "ID token: signature"
+
+
+async def test_a_key_without_a_name_is_tried_for_a_token_with_one(desk: Desk) -> None:
+    """RFC 7517, section 4.5: a set may leave the name out. What has the name goes first."""
+    desk.op.keys = [new_key("ES256", ""), new_key("ES256", "")]
+    token = {"alg": "ES256", "kid": "named"}
+    assert await desk.shown(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[0], "ES256"))
+    desk.op.keys.append(new_key("ES256", "named"))
+    desk.clock.advance(3600)
+    assert await desk.shown(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[2], "ES256"))
+    reason = await desk.refused(lambda nonce: signed(token, desk.good(nonce), desk.op.keys[0], "ES256"))
+    assert reason == "ID token: signature"
+
+
+async def test_a_kid_that_two_keys_share_is_told_apart_by_algorithm(desk: Desk) -> None:
+    desk.op.keys = [new_key("RS256", "one"), new_key("ES384", "one"), new_key("ES256", "one")]
+    await desk.sign_in()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"use": ...},
+        {"alg": ...},
+        {"use": ..., "key_ops": ["verify"]},
+        {"x5c": ["x"], "x5t": 1},
+        {"ext": True, "d": "AA"},
+    ],
+    ids=str,
+)
+async def test_a_key_may_say_less_or_more_than_it_must(desk: Desk, changes: dict[str, Any]) -> None:
+    key = desk.op.key
+    unknown = [{"kty": "AKP", "kid": "pq", "pub": "x"}, {"kty": "oct", "k": "c2VjcmV0"}, {"kid": "nothing"}, 17, None]
+    desk.op.published = {"keys": [*unknown, public(key, **changes)], "more": 1}
+    await desk.sign_in()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"use": "enc"},
+        {"use": None},
+        {"key_ops": ["encrypt"]},
+        {"key_ops": "verify"},
+        {"alg": "ES384"},
+        {"alg": "ECDH-ES"},
+        {"kty": "RSA"},
+        {"kty": ["EC"]},
+        {"crv": "P-384"},
+        {"crv": "secp256k1"},
+        {"crv": ["P-256"]},
+        {"x": ...},
+        {"y": "AAAA"},
+        {"y": "%%%"},
+        {"x": 1},
+    ],
+    ids=str,
+)
+async def test_a_key_for_something_else_or_nothing_is_not_used(desk: Desk, changes: dict[str, Any]) -> None:
+    desk.op.published = {"keys": [public(desk.op.key, **changes)]}
+    assert "not among" in (await desk.refusal()).reason
+
+
+@pytest.mark.filterwarnings("ignore:Key size should be")
+async def test_a_weak_rsa_key_is_not_used(desk: Desk) -> None:
+    desk.op.alg = "RS256"
+    desk.op.keys = [new_key("RS256", size=1024)]
+    assert "not among" in (await desk.refusal()).reason
+
+
+async def test_an_rsa_key_without_end_is_not_used(desk: Desk) -> None:
+    desk.op.alg = "RS256"
+    desk.op.published = {"keys": [public(desk.op.key, n="_" * 100_000)]}
+    assert "not among" in (await desk.refusal()).reason
+
+
+@pytest.mark.parametrize(("marked", "used"), [("EdDSA", "Ed25519"), ("Ed25519", "EdDSA"), ("EdDSA", "EdDSA")])
+async def test_both_names_of_eddsa_mean_the_same_key(desk: Desk, marked: str, used: str) -> None:
+    desk.op.alg = used
+    desk.op.keys = [new_key(used)]
+    desk.op.published = {"keys": [public(desk.op.keys[0], alg=marked)]}
+    await desk.sign_in()
+
+
+@pytest.mark.parametrize("published", [[], {}, {"keys": {}}, {"keys": None}, "x"], ids=str)
+async def test_a_document_that_is_no_set_is_the_providers_fault(desk: Desk, published: Any) -> None:
+    desk.op.published = published
+    with pytest.raises(Unreachable):
+        await desk.sign_in()
+
+
+def test_of_a_set_without_end_the_first_hundred_count() -> None:
+    one = public(new_key("ES256"))
+    assert len(read({"keys": [one] * 5000})) == 100

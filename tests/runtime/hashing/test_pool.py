@@ -1,0 +1,114 @@
+"""The hash workers: bounded, replaced when they die, of lower priority, and never this process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from argon2.low_level import Type, hash_secret_raw
+
+from manifest_auth.errors import Overloaded
+from manifest_auth.runtime.hashing import builds
+from manifest_auth.runtime.hashing.builds import Build
+from manifest_auth.runtime.hashing.pool import NICE, HashFailed, HashPool
+
+SALT = b"somesaltsomesalt"
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[HashPool]:
+    made = HashPool(builds.choose().folders, workers=2, limit=4, kept_kib=64)
+    await made.start()
+    yield made
+    await made.close()
+
+
+async def tag(pool: HashPool, password: bytes = b"password", memory: int = 64, passes: int = 1) -> bytes:
+    return await pool.tag(password, SALT, memory=memory, passes=passes, lanes=1, length=32)
+
+
+async def test_the_tag_is_argon2id(pool: HashPool) -> None:
+    for password in (b"password", b"", "\u00fc\U0001f511".encode() * 100):
+        assert await tag(pool, password) == hash_secret_raw(password, SALT, 1, 64, 1, 32, Type.ID)
+
+
+async def test_hashes_are_made_in_other_processes_of_lower_priority(pool: HashPool) -> None:
+    await asyncio.gather(*(tag(pool) for _ in range(4)))  # so that each has answered
+    pids = [w.process.pid for w in pool._workers]
+    assert len(set(pids)) == 2
+    assert os.getpid() not in pids
+    here = os.getpriority(os.PRIO_PROCESS, 0)
+    assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in pids] == [min(19, here + NICE)] * 2
+
+
+async def test_more_than_the_queue_holds_is_overloaded_and_the_rest_is_answered(pool: HashPool) -> None:
+    jobs = [asyncio.ensure_future(tag(pool, b"%d" % i, 4096, 4)) for i in range(40)]
+    done = await asyncio.gather(*jobs, return_exceptions=True)
+    refused = [d for d in done if isinstance(d, Overloaded)]
+    assert 0 < len(refused) < 40
+    assert all(r.retry_after for r in refused)
+    assert sum(isinstance(d, bytes) for d in done) == 40 - len(refused) >= 4
+    assert not pool.is_full
+    assert await tag(pool)
+
+
+async def test_a_worker_that_is_killed_is_replaced_and_its_job_answered(pool: HashPool) -> None:
+    await tag(pool)
+    jobs = [asyncio.ensure_future(tag(pool, b"%d" % i, 8192, 8)) for i in range(4)]
+    await asyncio.sleep(0)
+    killed = pool._workers[0].process.pid
+    os.kill(killed, signal.SIGKILL)
+    done = await asyncio.gather(*jobs)
+    assert done == [hash_secret_raw(b"%d" % i, SALT, 8, 8192, 1, 32, Type.ID) for i in range(4)]
+    for _ in range(3000):
+        if len(pool._workers) == 2:
+            break
+        await asyncio.sleep(0.01)
+    assert len(pool._workers) == 2
+    assert killed not in {w.process.pid for w in pool._workers}
+
+
+async def test_parameters_that_argon2_refuses_fail_that_job_alone(pool: HashPool) -> None:
+    with pytest.raises(HashFailed):
+        await pool.tag(b"password", SALT, memory=8, passes=1, lanes=16, length=32)
+    assert await tag(pool)
+
+
+async def test_one_who_gives_up_waiting_harms_nobody(pool: HashPool) -> None:
+    jobs = [asyncio.ensure_future(tag(pool, b"%d" % i, 4096, 4)) for i in range(6)]
+    await asyncio.sleep(0)
+    jobs[0].cancel()
+    jobs[5].cancel()
+    done = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [isinstance(d, bytes) for d in done[1:5]] == [True] * 4
+    assert await tag(pool)
+
+
+async def test_the_loop_goes_on_while_hashes_are_made(pool: HashPool) -> None:
+    job = asyncio.ensure_future(tag(pool, memory=65536, passes=8))
+    turns = 0
+    while not job.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 100
+
+
+def test_the_build_that_is_chosen_computes_the_known_answer() -> None:
+    assert builds.works(builds.choose())
+
+
+def test_a_build_that_does_not_work_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "_argon2_cffi_bindings"
+    broken.mkdir()
+    (broken / "__init__.py").write_text("raise SystemExit(1)\n")
+    wheel = builds.candidates()[-1]
+    bad = Build("broken", [str(tmp_path), wheel.folders[1]])
+    monkeypatch.setattr(builds, "candidates", lambda: [bad, wheel])
+    assert builds.choose() == wheel
+    monkeypatch.setattr(builds, "candidates", lambda: [bad])
+    with pytest.raises(RuntimeError):
+        builds.choose()

@@ -1,0 +1,253 @@
+"""Calls against a socket that does what servers should not."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gzip
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from manifest_auth.runtime.metrics import Metrics
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.runtime.outgoing.client import MOST_AT_ONCE
+from manifest_auth.runtime.settings import load
+from tests.support.oidc_socket import Answer, Asked, Socket
+from tests.support.outgoing import TENANT, get, post_form
+
+MIB = 1024 * 1024
+
+
+@dataclass
+class Site:
+    """A server whose answers a test sets by path; others get 404."""
+
+    socket: Socket
+    answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[Asked] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+    first: Answer | None = None  # answers one request, whatever its path
+
+    def url(self, path: str = "/") -> str:
+        return self.socket.base + path
+
+    def answer(self, asked: Asked) -> Answer:
+        self.asked.append(asked)
+        if asked.path == "/wait":
+            self.gate.wait(30)
+        if self.first is not None:
+            answer, self.first = self.first, None
+            return answer
+        return self.answers.get(asked.path, Answer(404))
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Socket() as socket:
+        site = Site(socket)
+        socket.answer = site.answer
+        threading.Thread(target=socket.serve, daemon=True).start()
+        yield site
+        site.gate.set()
+
+
+@pytest.fixture
+async def outgoing() -> AsyncIterator[Outgoing]:
+    calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "0.5"}))
+    yield calls
+    await calls.close()
+
+
+@pytest.fixture
+async def patient() -> AsyncIterator[Outgoing]:
+    """Waits for as long as it may be told to."""
+    calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "30"}))
+    yield calls
+    await calls.close()
+
+
+async def test_an_answer_is_status_headers_and_body(site: Site, outgoing: Outgoing) -> None:
+    site.answers["/x"] = Answer(200, {"X-One": "1", "x-one": "2"}, b'{"a": 1}')
+    reply = await get(outgoing, site.url("/x?y=z"))
+    assert (reply.status, reply.headers["x-one"], reply.json()) == (200, "1, 2", {"a": 1})
+    assert (site.asked[0].method, site.asked[0].query) == ("GET", {"y": "z"})
+
+
+@pytest.mark.parametrize("status", [201, 400, 404, 500, 503])
+async def test_any_status_but_a_redirect_is_an_answer(site: Site, outgoing: Outgoing, status: int) -> None:
+    site.answers["/"] = Answer(status, body=b"x")
+    assert (await get(outgoing, site.url())).status == status
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_and_its_query_is_not_told(
+    site: Site, outgoing: Outgoing, status: int
+) -> None:
+    site.answers["/"] = Answer(status, {"Location": site.url("/elsewhere?code=s3cret")})
+    with pytest.raises(Unreachable, match=r"redirected to .*/elsewhere") as refused:
+        await get(outgoing, site.url())
+    assert "s3cret" not in str(refused.value)
+    assert [asked.path for asked in site.asked] == ["/"]
+
+
+FEW = 2000  # single bytes that make an answer
+HOSTILE = {
+    "a body over the cap": (Answer(body=b"x" * (MIB + 1)), "too large"),
+    "an endless body": (Answer(chunks=(b"x" * 65536, 10_000, 0)), "too large"),
+    # Each counts as 512: a megabyte of them would keep the processor busy. Half as many are an answer, see below.
+    "some thousand single bytes": (Answer(chunks=(b"x", 2 * FEW, 0)), "too large"),
+    "a length that is not kept": (Answer(body=b"{}", length=10), "no answer in time"),
+    "a length beyond all bounds": (Answer(body=b"{}", length=2**60), "no answer in time"),
+    "a header beyond all bounds": (Answer(headers={"X": "x" * 200_000}), "broken answer"),
+    "no answer": (Answer(raw=b""), "broken answer"),
+    "something else than HTTP": (Answer(raw=b"220 mail.example ESMTP\r\n"), "broken answer"),
+    "half an answer": (Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"), "broken answer"),
+    "two lengths": (
+        Answer(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x"),
+        "broken answer",
+    ),
+    "a compressed body": (Answer(headers={"Content-Encoding": "gzip"}, body=gzip.compress(b"{}")), "compressed"),
+    "a compression bomb": (
+        Answer(headers={"Content-Encoding": "gzip"}, body=gzip.compress(b" " * 64 * MIB)),
+        "compressed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "reason"), HOSTILE.values(), ids=HOSTILE.keys())
+async def test_a_hostile_answer_is_unreachable(
+    site: Site, outgoing: Outgoing, patient: Outgoing, answer: Answer, reason: str
+) -> None:
+    """What is not about time has time: a busy machine changes nothing."""
+    site.answers["/"] = answer
+    calls = outgoing if "in time" in reason else patient
+    with pytest.raises(Unreachable, match=reason):
+        await asyncio.wait_for(get(calls, site.url()), 60)
+
+
+async def test_an_answer_may_come_in_some_pieces(site: Site, patient: Outgoing) -> None:
+    site.answers["/"] = Answer(chunks=(b"x", FEW, 0))
+    assert (await get(patient, site.url())).body == b"x" * FEW
+
+
+async def test_a_body_at_the_cap_is_read(site: Site, patient: Outgoing) -> None:
+    site.answers["/"] = Answer(body=b"x" * MIB)
+    assert len((await get(patient, site.url())).body) == MIB
+
+
+async def test_compression_is_not_asked_for(site: Site, outgoing: Outgoing) -> None:
+    await get(outgoing, site.url())
+    assert site.asked[0].headers["accept-encoding"] == "identity"
+
+
+async def test_a_server_that_says_nothing_is_given_up(site: Site, outgoing: Outgoing) -> None:
+    with pytest.raises(Unreachable, match="no answer in time"):
+        await asyncio.wait_for(get(outgoing, site.url("/wait")), 10)
+
+
+async def test_a_server_that_never_stops_talking_is_given_up(site: Site, outgoing: Outgoing) -> None:
+    site.answers["/"] = Answer(chunks=(b"x", 100, 0.2))  # each piece comes in time, the whole does not
+    with pytest.raises(Unreachable, match="no answer in time"):
+        await asyncio.wait_for(get(outgoing, site.url()), 10)
+
+
+async def test_calls_share_one_deadline(site: Site, outgoing: Outgoing) -> None:
+    deadline = outgoing.deadline(TENANT)
+    with pytest.raises(Unreachable, match="no answer in time"):
+        await get(outgoing, site.url("/wait"), deadline=deadline)
+    count = len(site.asked)
+    with pytest.raises(Unreachable, match="no answer in time"):
+        await get(outgoing, site.url("/x"), deadline=deadline)
+    assert len(site.asked) == count
+
+
+async def test_the_reason_says_what_kind_of_trouble_it_is(site: Site, outgoing: Outgoing) -> None:
+    port = site.socket.port
+    for url, reason in (
+        (f"https://127.0.0.1:{port}/", "TLS: "),
+        ("http://127.0.0.1:1/", "cannot connect: "),
+        ("https://nobody.invalid/", "the name cannot be looked up: "),
+        ("http://example.com/", "must begin with https://"),
+    ):
+        with pytest.raises(Unreachable, match=reason):
+            await get(outgoing, url)
+
+
+async def test_a_form_is_posted_with_an_encoded_id_and_secret(site: Site, outgoing: Outgoing) -> None:
+    site.answers["/token"] = Answer(body=b"{}")
+    await post_form(outgoing, site.url("/token"), {"a": "1 &=ü", "b": ""}, basic=("id:1", "p%+ö /"))
+    asked = site.asked[0]
+    assert (asked.method, asked.form) == ("POST", {"a": "1 &=ü", "b": ""})
+    assert asked.headers["content-type"] == "application/x-www-form-urlencoded"
+    # RFC 6749, section 2.3.1: a colon in the id would otherwise end it
+    assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == b"id%3A1:p%25%2B%C3%B6+%2F"
+
+
+async def test_cookies_are_not_kept(site: Site, outgoing: Outgoing) -> None:
+    site.answers["/"] = Answer(headers={"Set-Cookie": "a=b; Path=/"})
+    await get(outgoing, site.url())
+    await get(outgoing, site.url())
+    assert all("cookie" not in asked.headers for asked in site.asked)
+
+
+async def test_proxies_of_the_environment_are_not_used(
+    site: Site, outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, site.socket.base)
+    for url in ("https://nobody.invalid/", "http://127.0.0.1:1/"):
+        with pytest.raises(Unreachable):
+            await get(outgoing, url)
+    assert site.asked == []
+
+
+async def test_a_request_that_changes_something_is_sent_once(site: Site, outgoing: Outgoing) -> None:
+    site.answers["/"] = Answer(raw=b"")
+    with pytest.raises(Unreachable):
+        await post_form(outgoing, site.url(), {})
+    assert len(site.asked) == 1
+
+
+async def test_a_connection_that_was_closed_meanwhile_costs_a_get_nothing(site: Site, outgoing: Outgoing) -> None:
+    site.answers["/"] = Answer(body=b"{}")
+    site.first = Answer(raw=b"")
+    assert (await get(outgoing, site.url())).status == 200
+    assert len(site.asked) == 2
+
+
+async def test_a_slow_provider_does_not_keep_the_others_waiting(site: Site, outgoing: Outgoing) -> None:
+    with Socket() as quick:
+        quick.answer = lambda asked: Answer(body=b"{}")
+        threading.Thread(target=quick.serve, daemon=True).start()
+        waiting = [asyncio.create_task(get(outgoing, site.url("/wait"))) for _ in range(5 * MOST_AT_ONCE)]
+        await asyncio.sleep(0)
+        assert (await get(outgoing, quick.base + "/")).status == 200
+        assert len(site.asked) <= MOST_AT_ONCE
+        site.gate.set()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_calls_are_counted_by_purpose_and_result(site: Site) -> None:
+    metrics = Metrics()
+    outgoing = Outgoing(load({}), metrics)
+    site.answers["/"] = Answer(body=b"{}")
+    await get(outgoing, site.url(), call="discovery")
+    await get(outgoing, site.url("/gone"), call="keys")
+    with pytest.raises(Unreachable):
+        await post_form(outgoing, "http://127.0.0.1:1/", {}, call="token")
+    await outgoing.close()
+    text = metrics.render().decode()
+    for call, result in (("discovery", "ok"), ("keys", "refused"), ("token", "unreachable")):
+        assert f'manifest_provider_seconds_count{{call="{call}",result="{result}"}} 1.0' in text
+    assert "127.0.0.1" not in text
+
+
+def test_nothing_is_loaded_before_the_first_call() -> None:
+    program = "import sys, manifest_auth.app; print('httpcore2' in sys.modules, 'httpx2' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

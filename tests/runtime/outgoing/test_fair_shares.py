@@ -1,0 +1,191 @@
+"""What some clients hold of look-ups, connections and calls leaves every other client its own share."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from manifest_auth.protocols.oidc import Client
+from manifest_auth.runtime.clock import Clock
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable, client, dns
+from manifest_auth.runtime.outgoing.fair_shares import Shares
+from manifest_auth.runtime.settings import load
+from tests.support.oidc_op import provider
+from tests.support.oidc_socket import Answer, Asked, Socket
+from tests.support.outgoing import get
+
+HOSTILE, HONEST = range(1, 6), 9
+
+
+def here(host: str, port: int) -> list[str]:
+    return ["127.0.0.1"]
+
+
+async def soon(shares: Shares, tenant_id: int) -> bool:
+    """Whether a slot is there at once."""
+    try:
+        await asyncio.wait_for(shares.take(tenant_id), 0.02)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_a_client_gets_its_own_slots_whatever_the_others_hold_and_no_more() -> None:
+    shares = Shares(own=2, most=5, common=8)
+    for _ in range(5):
+        assert await soon(shares, 1)
+    assert not await soon(shares, 1)  # its most
+    for _ in range(3):
+        assert await soon(shares, 2)
+    assert not await soon(shares, 2)  # the common ones are gone, and it has its own
+    for tenant_id in (3, 4, 5):
+        assert await soon(shares, tenant_id)
+        assert await soon(shares, tenant_id)
+        assert not await soon(shares, tenant_id)
+    shares.give_back(3)
+    assert not await soon(shares, 2)  # of the common ones none is free yet
+    assert await soon(shares, 3)
+
+
+async def test_who_gave_up_holds_nothing_and_keeps_no_one_waiting() -> None:
+    shares = Shares(own=1, most=1, common=1)
+    await shares.take(1)
+    given_up = [asyncio.create_task(shares.take(1)) for _ in range(3)]
+    last = asyncio.create_task(shares.take(1))
+    await asyncio.sleep(0)
+    for task in given_up:
+        task.cancel()
+    await asyncio.gather(*given_up, return_exceptions=True)
+    shares.give_back(1)
+    await asyncio.wait_for(last, 30)
+    late = asyncio.create_task(shares.take(1))
+    await asyncio.sleep(0)
+    shares.give_back(1)
+    late.cancel()  # its turn came in the same moment
+    await asyncio.gather(late, return_exceptions=True)
+    assert await soon(shares, 1)
+
+
+async def test_of_those_who_wait_the_client_that_holds_least_comes_first() -> None:
+    shares = Shares(own=1, most=4, common=4)
+    for tenant_id in (1, 1, 1, 2):
+        await shares.take(tenant_id)
+    order: list[int] = []
+
+    async def wait(tenant_id: int) -> None:
+        await shares.take(tenant_id)
+        order.append(tenant_id)
+
+    waiting = [asyncio.create_task(wait(tenant_id)) for tenant_id in (1, 1, 2)]
+    await asyncio.sleep(0)
+    shares.give_back(1)
+    shares.give_back(1)
+    shares.give_back(1)
+    await asyncio.gather(*waiting)
+    assert order[0] == 2
+
+
+async def test_dead_name_servers_of_some_clients_hold_up_no_other_client() -> None:
+    gate, held_threads = threading.Event(), 0
+
+    def resolve(host: str, port: int) -> list[str]:
+        nonlocal held_threads
+        if host.startswith("dead"):
+            held_threads += 1
+            gate.wait(30)
+        return ["127.0.0.1"]
+
+    calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
+    held = [
+        asyncio.create_task(get(calls, f"https://dead{number}-of-{tenant_id}.example.com/", tenant_id))
+        for tenant_id in HOSTILE
+        for number in range(dns.MOST + 1)
+    ]
+    while held_threads <= dns.COMMON:  # until all that is common is used up
+        await asyncio.sleep(0.01)
+    with pytest.raises(Unreachable, match="cannot connect"):
+        await get(calls, "https://alive.example.com:1/", HONEST)
+    await asyncio.gather(*held, return_exceptions=True)
+    # The calls were given up, the threads are still held: that counts.
+    with pytest.raises(Unreachable, match="cannot connect"):
+        await get(calls, "https://living.example.com:1/", HONEST)
+    assert held_threads <= dns.COMMON + dns.OWN * len(HOSTILE)
+    gate.set()
+    await calls.close()
+
+
+async def test_a_look_up_that_waits_for_the_share_of_one_client_is_not_waited_for_by_another() -> None:
+    gate = threading.Event()
+
+    def resolve(host: str, port: int) -> list[str]:
+        if host.startswith("dead"):
+            gate.wait(30)
+        return ["127.0.0.1"]
+
+    calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "2"}), resolve=resolve)
+    held = [asyncio.create_task(get(calls, f"https://dead{n}.example.com/")) for n in range(dns.MOST)]
+    held.append(asyncio.create_task(get(calls, "https://shared.example.com:1/")))
+    await asyncio.sleep(0.2)
+    with pytest.raises(Unreachable, match="cannot connect"):
+        await get(calls, "https://shared.example.com:1/", HONEST)
+    gate.set()
+    await asyncio.gather(*held, return_exceptions=True)
+    await calls.close()
+
+
+@pytest.mark.parametrize("honest_host", ["a.localhost", "c.localhost"])
+async def test_slow_providers_of_some_clients_hold_up_no_other_client_even_at_the_same_host(honest_host: str) -> None:
+    gate, slow = threading.Event(), 0
+
+    def answer(asked: Asked) -> Answer:
+        nonlocal slow
+        if asked.path == "/wait":
+            slow += 1
+            gate.wait(30)
+        return Answer(body=b"{}")
+
+    with Socket() as socket:
+        socket.answer = answer
+        threading.Thread(target=socket.serve, daemon=True).start()
+        calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "3"}), resolve=here)
+        hosts = [f"http://{name}.localhost:{socket.port}/wait" for name in ("a", "b")]
+        held = [
+            asyncio.create_task(get(calls, host, tenant_id))
+            for tenant_id in HOSTILE
+            for host in hosts
+            for _ in range(client.MOST_AT_ONCE)
+        ]
+        while slow < client.COMMON:
+            await asyncio.sleep(0.01)
+        reply = await get(calls, f"http://{honest_host}:{socket.port}/", HONEST)
+        assert reply.status == 200
+        assert slow <= client.COMMON + client.OWN * len(HOSTILE)
+        gate.set()
+        await asyncio.gather(*held, return_exceptions=True)
+        await calls.close()
+
+
+async def test_what_a_provider_publishes_is_fetched_for_each_client_by_its_own_share() -> None:
+    gate = threading.Event()
+    with Socket() as socket, provider(Clock()) as op:
+
+        def answer(asked: Asked) -> Answer:
+            gate.wait(30)
+            return Answer(body=b"{}")
+
+        socket.answer = answer
+        threading.Thread(target=socket.serve, daemon=True).start()
+        calls = Outgoing(load({"MANIFEST_PROVIDER_TIMEOUT": "3"}), resolve=here)
+        relying_party = Client(calls, Clock())
+        hosts = [f"http://{name}.localhost:{socket.port}/" for name in ("a", "b")]
+        held = [asyncio.create_task(get(calls, host)) for host in hosts for _ in range(client.MOST_AT_ONCE)]
+        await asyncio.sleep(0.2)
+        late = asyncio.create_task(relying_party.discover(op.issuer, calls.deadline(1)))
+        await asyncio.sleep(0)
+        found = await asyncio.wait_for(relying_party.discover(op.issuer, calls.deadline(HONEST)), 30)
+        assert found.issuer == op.issuer
+        gate.set()
+        await asyncio.gather(late, *held, return_exceptions=True)
+        await calls.close()

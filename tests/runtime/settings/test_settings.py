@@ -1,0 +1,230 @@
+"""Contract, section 11: settings come from environment, file and default; a wrong one stops with one clear line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from manifest_auth.app import build_services
+from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
+from tests.support.commands import run
+from tests.support.house import SECRET_KEY
+
+REMOTE = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}
+WRONG: list[tuple[str, str]] = [
+    ("PORT", "eighty"),
+    ("PORT", "-1"),
+    ("PORT", "65536"),
+    ("PORT", "80.5"),
+    ("WORKERS", "0"),
+    ("WORKERS", "many"),
+    ("PUBLIC_URL", "auth.example.com"),
+    ("PUBLIC_URL", "ftp://auth.example.com"),
+    ("PUBLIC_URL", "https://"),
+    ("PUBLIC_URL", "https://auth.example.com/path"),
+    ("PUBLIC_URL", "https://user@auth.example.com"),
+    ("PUBLIC_URL", "https://auth.example.com:99999"),
+    ("PUBLIC_URL", "https://auth.example.com?x=1"),
+    ("DATABASE_URL", "mysql://x/y"),
+    ("DATABASE_URL", "data.db"),
+    ("DATABASE_URL", "sqlite:///"),
+    ("DATABASE_POOL", "1"),
+    ("DEPLOYMENT", "cloud"),
+    ("ACCESS_TOKEN_TTL", "0"),
+    ("ACCESS_TOKEN_TTL", "24h"),
+    ("ACCESS_TOKEN_TTL", "99999999999999999999"),
+    ("REFRESH_TOKEN_TTL", "1"),
+    ("REFRESH_TOKEN_TTL", "3600"),  # shorter than the access token's
+    ("SESSION_IDLE_TTL", "-7"),
+    ("REFRESH_GRACE", "301"),
+    ("REFRESH_GRACE", ""),
+    ("TOKEN_ALGORITHM", "none"),
+    ("TOKEN_ALGORITHM", "hs256"),
+    ("ARGON2_MEMORY", "0"),
+    ("HASH_QUEUE", "0"),
+    ("TRUSTED_PROXIES", "10.0.0.0/33"),
+    ("TRUSTED_PROXIES", "proxy.example"),
+    ("ADMIN_ADDRESSES", "10.0.0.0/33"),
+    ("ADMIN_ADDRESSES", "office.example"),
+    ("CLIENT_DELETION_DAYS", "-1"),
+    ("CLIENT_DELETION_DAYS", "3651"),
+    ("CLIENT_DELETION_AUDIT", "forget"),
+    ("AUDIT_DAYS", "-1"),
+    ("RATE_LIMITS", "no"),
+    ("LOG_LEVEL", "verbose"),
+    ("LOG_REQUESTS", "some"),
+    ("METRICS_LISTEN", "9100x"),
+    ("METRICS_LISTEN", "127.0.0.1:70000"),
+    ("INTROSPECTION", "yes"),
+    ("INSECURE_PUBLIC_URL", "yes"),
+    ("SHUTDOWN_GRACE", "0"),
+    ("OUTGOING_PRIVATE", "yes"),
+    ("PROVIDER_TIMEOUT", "0.4"),
+    ("PROVIDER_TIMEOUT", "31"),
+    ("PROVIDER_TIMEOUT", "nan"),
+    ("PROVIDER_TIMEOUT", "soon"),
+    ("DOMAIN_PROOF", "both"),
+    ("DNS_SERVERS", "ns.acme.example"),
+    ("DNS_SERVERS", "192.0.2.1,,192.0.2.2"),
+    ("DNS_SERVERS", "192.0.2.1:0"),
+    ("DNS_SERVERS", "192.0.2.1:65536"),
+    ("DNS_SERVERS", "[2001:db8::1"),
+    ("OPERATOR_EMAIL", "Operator"),
+    ("OPERATOR_EMAIL", "a@b.example, c@b.example"),
+    ("MICROSOFT_CLOUD", "mars"),
+    ("MICROSOFT_APP_ID", "contoso"),
+    ("MICROSOFT_APP_ID", "0e0e0e0e-5555-4555-8555-0000000000ee"),  # without its secret
+    ("MICROSOFT_APP_SECRET", "without the id"),
+    ("FILE_LIMIT", "1023"),
+    ("FILE_LIMIT", "2000000000"),
+    ("FILE_LIMIT", "1 MiB"),
+    ("UPLOAD_QUOTA", "1023"),
+    ("UPLOAD_QUOTA", "10 GiB"),
+    ("FILES", "s3:///prefix"),
+    ("FILES", "https://bucket.example"),
+    ("FILES_ENDPOINT", "ftp://s3.example"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_told_in_one_line_that_names_it(name: str, value: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({f"MANIFEST_{name}": value})
+    text = str(refused.value)
+    assert text.startswith(f"MANIFEST_{name}: ")
+    assert "\n" not in text
+    assert len(text) < 200
+
+
+def test_every_setting_with_bounds_is_in_the_table_or_free() -> None:
+    free = {
+        "files_region",
+        "files_access_key",
+        "files_secret_key",
+        "host",
+        "data_dir",
+        "secret_key",
+        "license_public_key",
+        "token_issuer",
+        "metrics_token",
+        "demo_password",
+    }
+    tried = {name.lower() for name, _ in WRONG}
+    alike = {"session_max_ttl", "admin_session_ttl", "admin_access_token_ttl", "argon2_passes", "argon2_lanes"}
+    elsewhere = {"microsoft_custom_cloud", "smtp_url", "mail_from"}  # see the next test, and test_section_11_mail.py
+    assert set(Settings.__struct_fields__) - tried - free - alike - elsewhere <= {"hash_workers"}
+
+
+@pytest.mark.parametrize(
+    "addresses", ["login=x", "login=https://login.example", "mars=https://mars.example", "https://x"]
+)
+def test_a_wrong_cloud_of_ones_own_stops_the_start_too(addresses: str) -> None:
+    settings = load({"MANIFEST_MICROSOFT_CLOUD": "custom", "MANIFEST_MICROSOFT_CUSTOM_CLOUD": addresses})
+    with pytest.raises(SettingsError, match=r"^MANIFEST_MICROSOFT_CUSTOM_CLOUD: .+$"):
+        build_services(settings)
+
+
+@pytest.mark.parametrize("given", [REMOTE, {"MANIFEST_HOST": "0.0.0.0"}])
+def test_rate_limits_are_off_on_loopback_only(given: dict[str, str]) -> None:
+    assert load({"MANIFEST_RATE_LIMITS": "off"}).rate_limits == "off"
+    with pytest.raises(SettingsError, match="MANIFEST_RATE_LIMITS"):
+        load({"MANIFEST_RATE_LIMITS": "off", **given})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("MANIFEST_PROT", "MANIFEST_PORT"), ("MANIFEST_ACCESS_TTL", "MANIFEST_ACCESS_TOKEN_TTL")]
+)
+def test_an_unknown_variable_gets_a_suggestion(name: str, meant: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({name: "1"})
+    assert str(refused.value) == f"{name} is not a setting; did you mean {meant}?"
+
+
+def test_an_unknown_variable_without_a_likeness_gets_none() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({"MANIFEST_QQQQQQ": "1"})
+    assert str(refused.value) == "MANIFEST_QQQQQQ is not a setting"
+
+
+def test_environment_over_file_over_default(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('port = 9001\nworkers = 2\npublic_url = "https://file.example.com"\n')
+    loaded = load({"MANIFEST_CONFIG": str(file), "MANIFEST_PORT": "9002"}, workers=3)
+    assert (loaded.port, loaded.workers, loaded.public_url) == (9002, 3, "https://file.example.com")
+    assert loaded.access_token_ttl == 24 * 3600
+
+
+def test_the_defaults_are_those_of_the_contract() -> None:
+    loaded = load({})
+    day = 24 * 3600
+    assert (loaded.access_token_ttl, loaded.refresh_token_ttl, loaded.session_idle_ttl) == (day, 30 * day, 7 * day)
+    assert (loaded.refresh_grace, loaded.deployment, loaded.token_algorithm) == (10, "hosted", "HS256")
+    assert (loaded.argon2_memory, loaded.argon2_passes, loaded.argon2_lanes) == (19456, 2, 1)
+    assert loaded.database == "sqlite:///data/manifest-auth.db"
+    assert loaded.rate_limits == "on"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("prot = 1", "prot is not a setting; did you mean MANIFEST_PORT?"),
+        ("port = 'x'", "MANIFEST_PORT"),
+        ("port = ", "MANIFEST_CONFIG"),
+        ("[server]\nport = 1", "server is not a setting"),
+        ("trusted_proxies = ['10.0.0.0/8']", "MANIFEST_TRUSTED_PROXIES"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text(content)
+    with pytest.raises(SettingsError) as refused:
+        load({"MANIFEST_CONFIG": str(file)})
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="MANIFEST_CONFIG"):
+        load({"MANIFEST_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_secrets_are_never_printed() -> None:
+    loaded = load(
+        {"MANIFEST_SECRET_KEY": SECRET_KEY, "MANIFEST_METRICS_TOKEN": "tok-1", "MANIFEST_DEMO_PASSWORD": "pw-1"}
+    )
+    for secret in (SECRET_KEY, "tok-1", "pw-1"):
+        assert secret not in repr(loaded)
+        assert secret not in str(loaded)
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    text = Path("docs/settings.md").read_text("utf-8")
+    for field in Settings.__struct_fields__:
+        assert f"`{variable(field)}`" in text
+
+
+START: list[tuple[dict[str, str], str]] = [
+    ({"MANIFEST_PORT": "x"}, "MANIFEST_PORT"),
+    ({"MANIFEST_PROT": "1"}, "MANIFEST_PROT is not a setting; did you mean MANIFEST_PORT?"),
+    ({"MANIFEST_SECRET_KEY": "changeme"}, "MANIFEST_SECRET_KEY"),
+    ({"MANIFEST_SECRET_KEY": "0" * 64}, "MANIFEST_SECRET_KEY"),
+    ({"MANIFEST_SECRET_KEY": "0123456789abcdef" * 2}, "MANIFEST_SECRET_KEY"),
+    ({"MANIFEST_SECRET_KEY": "short", "MANIFEST_WORKERS": "2"}, "MANIFEST_SECRET_KEY"),
+    ({"MANIFEST_DATABASE_URL": "postgresql://localhost/x"}, "MANIFEST_SECRET_KEY: required with PostgreSQL"),
+    ({"MANIFEST_DEPLOYMENT": "on-premise"}, "MANIFEST_LICENSE_PUBLIC_KEY: required"),
+    ({"MANIFEST_DEPLOYMENT": "on-premise", "MANIFEST_LICENSE_PUBLIC_KEY": "abc"}, "MANIFEST_LICENSE_PUBLIC_KEY"),
+    ({"MANIFEST_HOST": "999.1.1.1", **REMOTE}, "MANIFEST_HOST: cannot listen"),
+    ({"MANIFEST_METRICS_LISTEN": "192.0.2.9:9100"}, "MANIFEST_METRICS_LISTEN: cannot listen"),
+]
+
+
+@pytest.mark.parametrize(("settings", "said"), START, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_wrong_setting_stops_the_start_with_one_line(tmp_path: Path, settings: dict[str, str], said: str) -> None:
+    result = run(tmp_path, "serve", **settings)
+    assert result.status == 2
+    assert result.line.startswith(said)
+    assert result.out == ""
+    assert "Traceback" not in result.err
+    if secret := settings.get("MANIFEST_SECRET_KEY"):
+        assert secret not in result.err

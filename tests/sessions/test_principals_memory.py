@@ -1,0 +1,70 @@
+"""Who is behind a session is remembered of so many sessions and no more: with one too many the oldest is asked for
+anew, by the token and by the cookie alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from manifest_auth import sessions
+from manifest_auth.sessions import principals
+from tests.support.accounts import keys_of
+from tests.support.forging import claims_of
+from tests.support.house import App
+
+
+def _looks(app: App) -> float:
+    """How often the store was asked."""
+    labels = {"cache": "principals", "result": "miss"}
+    return app.services.metrics.registry.get_sample_value("manifest_cache_total", labels) or 0.0
+
+
+@pytest.mark.parametrize("by", ["token", "cookie"])
+async def test_the_oldest_goes_when_there_is_one_too_many(app: App, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    monkeypatch.setattr(principals, "MOST", 3)
+    shown = [{by: getattr(await keys_of(app), by)} for _ in range(5)]
+    for one in shown:
+        assert (await app.me(**one)).status == 200
+    looks = _looks(app)
+    for one in shown[2:]:
+        assert (await app.me(**one)).status == 200
+    assert _looks(app) == looks
+    for number in (0, 1):  # each takes the place of the oldest that is left
+        assert (await app.me(**shown[number])).status == 200
+    assert _looks(app) == looks + 2
+    assert (await app.me(**shown[4])).status == 200
+    assert _looks(app) == looks + 2
+    assert (await app.me(**shown[2])).status == 200
+    assert _looks(app) == looks + 3
+
+
+async def test_of_a_session_that_was_forgotten_nothing_is_left(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(principals, "MOST", 2)
+    keys = [await keys_of(app) for _ in range(4)]
+    for key in keys:
+        assert (await app.me(cookie=key.cookie)).status == 200
+    held = app.services.principals
+    sizes = [len(kept) for kept in (held._by_id, held._by_cookie, held._cookie_of)]
+    assert sizes == [2, 2, 2]
+    assert sum(map(len, held._of_user.values())) == 2
+
+
+async def test_what_was_read_while_it_changed_is_not_remembered(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session ends between the store's answer and the moment in which it would be kept."""
+    store, keys = app.services.store, await keys_of(app)
+    session_id = claims_of(keys.token)["sid"]
+    looked = store.look_up
+
+    async def look_up(statement: Any, **values: Any) -> Any:
+        found: Any = await looked(statement, **values)
+        if values.get("id") == session_id and found.ended_at is None:
+            assert await store.of(found.tenant_id).write(
+                lambda unit: sessions.end(unit, session_id, "ended", app.clock.ms)
+            )
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "look_up", look_up)
+        await app.me(keys.token)
+    assert (await app.me(keys.token)).status == 401

@@ -1,0 +1,91 @@
+"""Our own access tokens: how long one may be and how many are remembered, in numbers of the tests' own; and what only
+the verifier stands against, since whatever comes after it would refuse too."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from manifest_auth.errors import InvalidToken
+from manifest_auth.sessions.tokens import Purpose
+from tests.support.accounts import keys_of
+from tests.support.admin_desk import another, desk
+from tests.support.envelope import check_refusal
+from tests.support.forging import claims_of, minted
+from tests.support.house import App
+from tests.support.limits import token_of_length
+
+MOST = 20_000
+
+
+async def test_a_token_of_8_kib_is_read_and_one_character_more_is_not(app: App) -> None:
+    """Signed with the real key, since only then its length alone can refuse it."""
+    claims = claims_of((await keys_of(app)).token)
+
+    def make(length: int) -> str:
+        return token_of_length(length, lambda _, filling: minted(app, {**claims, "filling": filling}))
+
+    assert (await app.me(make(8192))).status == 200
+    check_refusal(await app.me(make(8193)), 401, "INVALID_TOKEN")
+
+
+async def test_no_more_than_20000_tokens_are_remembered_and_the_oldest_go(app: App) -> None:
+    verified, claims = app.services.verified, claims_of((await keys_of(app)).token)
+    tokens = [minted(app, {**claims, "jti": f"one-{number}"}) for number in range(MOST + 5)]
+    for token in tokens:
+        await verified.verify(Purpose.ACCESS, token, app.clock.ms)
+    remembered = [verified.knows(token) for token in tokens]
+    assert remembered == [False] * 5 + [True] * MOST
+    assert (await app.me(tokens[0])).status == 200  # what is forgotten is verified again
+    assert [verified.knows(token) for token in (tokens[0], tokens[5], tokens[6])] == [True, False, True]
+
+
+async def test_what_was_refused_is_not_remembered(app: App) -> None:
+    claims = claims_of((await keys_of(app)).token)
+    forged = minted(app, {**claims, "aud": "another"})
+    for _ in range(2):
+        check_refusal(await app.me(forged), 401, "INVALID_TOKEN")
+    assert not app.services.verified.knows(forged)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
+async def test_a_users_token_names_a_client_and_an_admins_names_none(app: App, purpose: Purpose) -> None:
+    """Each signed with the key of its purpose, and right in all else."""
+    usual = claims_of((await keys_of(app)).token)
+    aud = {Purpose.ACCESS: "manifest-api", Purpose.ADMIN_ACCESS: "manifest-admin"}[purpose]
+    for client in ("acme", ""):
+        token = minted(app, {**usual, "aud": aud, "client": client}, purpose=purpose)
+        if (client != "") == (purpose is Purpose.ACCESS):
+            assert (await app.services.verified.verify(purpose, token, app.clock.ms)).client == client
+        else:
+            with pytest.raises(InvalidToken):
+                await app.services.verified.verify(purpose, token, app.clock.ms)
+
+
+async def test_what_was_verified_for_one_purpose_is_not_remembered_for_another(app: App) -> None:
+    token, verified = (await keys_of(app)).token, app.services.verified
+    assert (await app.me(token)).status == 200
+    admins = await app.admin_token()
+    assert (await app.get("/api/admin/clients", token=admins)).status == 200
+    for purpose, other in ((Purpose.ADMIN_ACCESS, token), (Purpose.ACCESS, admins)):
+        with pytest.raises(InvalidToken):
+            await verified.verify(purpose, other, app.clock.ms)
+    assert verified.knows(token)
+    assert not verified.knows(admins)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+async def test_what_is_no_json_is_refused_in_a_claim_that_nobody_reads_too(app: App, value: str) -> None:
+    payload = json.dumps(claims_of((await keys_of(app)).token))
+    assert (await app.me(minted(app, payload[:-1] + ', "x": 1}'))).status == 200
+    check_refusal(await app.me(minted(app, payload[:-1] + f', "x": {value}}}')), 401, "INVALID_TOKEN")
+
+
+async def test_an_admins_token_names_the_admin_of_its_session(app: App) -> None:
+    first = await desk(app)
+    second = await another(first)
+    claims = claims_of(first.token)
+    for number, status in ((first.id, 200), (second.id, 401)):
+        token = minted(app, {**claims, "id": number, "sub": str(number)}, purpose=Purpose.ADMIN_ACCESS)
+        assert (await app.get("/api/admin/clients", token=token)).status == status

@@ -1,0 +1,39 @@
+"""A key that signs no more verifies until the last thing that it signed is over, and two minutes more."""
+
+from __future__ import annotations
+
+import pytest
+
+from manifest_auth.sessions.tokens import Purpose
+from tests.support.accounts import keys_of
+from tests.support.house import App
+
+#: Seconds that what a key of each purpose signs may live, by default.
+LIVES = {
+    Purpose.ACCESS: 86_400,
+    Purpose.REFRESH: 30 * 86_400,
+    Purpose.ADMIN_ACCESS: 900,
+    Purpose.ADMIN_REFRESH: 12 * 3600,
+}
+
+
+@pytest.mark.parametrize("purpose", LIVES)
+async def test_it_verifies_as_long_as_what_it_signed_and_two_minutes_more(app: App, purpose: Purpose) -> None:
+    ring = app.services.keys
+    before = ring.signing(purpose).id
+    await app.services.store.write(ring.rotate)
+    assert await ring.refresh()
+    assert ring.signing(purpose).id != before
+    app.clock.advance(LIVES[purpose] + 119)
+    assert before in [key.id for key in ring.verifying(purpose)]
+    app.clock.advance(1)
+    assert before not in [key.id for key in ring.verifying(purpose)]
+
+
+async def test_the_tokens_of_a_key_that_was_replaced_are_good_to_their_last_second(app: App) -> None:
+    keys = await keys_of(app)
+    await app.services.store.write(app.services.keys.rotate)
+    app.clock.advance(86_399)
+    assert (await app.me(keys.token)).status == 200
+    app.clock.advance(1)
+    assert (await app.me(keys.token)).code == "TOKEN_EXPIRED"

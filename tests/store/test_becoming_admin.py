@@ -1,0 +1,93 @@
+"""Who gains the role Admin is judged from the row as it is, and nobody gains it without the account being void."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
+from manifest_auth.errors import Conflict
+from manifest_auth.licence import UNCOUNTED
+from manifest_auth.permissions import Role
+from manifest_auth.store import Store, TenantUnit
+from tests.store.conftest import Pair
+
+ADMIN, USER_ADMIN, VIEWER = Role.ADMIN.bit, Role.USER_ADMIN.bit, Role.VIEWER.bit
+_numbers = itertools.count(1)
+
+
+async def somebody(store: Store, pair: Pair, roles: int, *, active: bool = True) -> User:
+    """A user with a password, beside an Admin who stays."""
+
+    def work(unit: TenantUnit) -> User:
+        made = [
+            users.create(unit, UNCOUNTED, email=f"judged-{next(_numbers)}@acme.example", first_name="", last_name="",
+                         title="", roles=mask, password_hash="a hash", now=1)
+            for mask in (ADMIN, roles)
+        ]  # fmt: skip
+        users.set_password(unit, made[1], "another hash", 2)
+        if not active:
+            users.deactivate(unit, users.get(unit, made[1].id), 3)
+        return users.get(unit, made[1].id)
+
+    return await store.of(pair[0]).write(work)
+
+
+class Voided:
+    """Remembers for whom it was run."""
+
+    def __init__(self) -> None:
+        self.users: list[int] = []
+
+    def __call__(self, unit: TenantUnit, user: User) -> None:
+        assert unit.tenant_id == user.tenant_id
+        assert user.password_hash == "another hash"  # as it was before
+        self.users.append(user.id)
+
+
+CHANGES = [
+    (VIEWER, ADMIN, True, True), (VIEWER, ADMIN | VIEWER, True, True), (USER_ADMIN, USER_ADMIN | ADMIN, True, True),
+    (0, ADMIN, True, True), (VIEWER, USER_ADMIN, True, False), (ADMIN, ADMIN | VIEWER, True, False),
+    (ADMIN, VIEWER, True, False), (VIEWER, ADMIN, False, False), (ADMIN, ADMIN, True, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "active", "gains"), CHANGES)
+async def test_the_account_is_void_with_the_gain_and_with_nothing_else(
+    store: Store, pair: Pair, before: int, after: int, active: bool, gains: bool
+) -> None:
+    user, voids = await somebody(store, pair, before, active=active), Voided()
+    await store.of(pair[0]).write(lambda unit: users.set_roles(unit, UNCOUNTED, user, after, voids))
+    assert voids.users == ([user.id] if gains else [])
+    now = await store.of(pair[0]).read(lambda unit: users.get(unit, user.id))
+    assert (now.roles, now.password_hash) == (after, None if gains else "another hash")
+    former = await store.of(pair[0]).read(lambda unit: users.former_hashes(unit, now, 10))
+    assert former == ([] if gains else ["another hash", "a hash"])
+
+
+@pytest.mark.parametrize(("roles", "gains"), [(ADMIN, True), (ADMIN | VIEWER, True), (USER_ADMIN, False)])
+async def test_an_admin_who_is_let_in_again_gains_the_role(store: Store, pair: Pair, roles: int, gains: bool) -> None:
+    user, voids = await somebody(store, pair, roles, active=False), Voided()
+    after = await store.of(pair[0]).write(lambda unit: users.restore(unit, UNCOUNTED, user, voids))
+    assert voids.users == ([user.id] if gains else [])
+    assert (after.deactivated_at, after.password_hash is None) == (None, gains)
+
+
+async def test_a_row_that_changed_meanwhile_is_not_written(store: Store, pair: Pair) -> None:
+    """Else a user who was judged as deactivated, or as an Admin already, would gain the role unseen."""
+    tenant, voids = store.of(pair[0]), Voided()
+    asleep = await somebody(store, pair, VIEWER, active=False)
+    await tenant.write(lambda unit: users.restore(unit, UNCOUNTED, asleep, voids))
+    admin = await somebody(store, pair, ADMIN)
+    await tenant.write(lambda unit: users.set_roles(unit, UNCOUNTED, admin, VIEWER, voids))
+    for stale in (asleep, admin):
+        with pytest.raises(Conflict):
+            await tenant.write(lambda unit, user=stale: users.set_roles(unit, UNCOUNTED, user, ADMIN, voids))  # type: ignore[misc]
+        assert (await tenant.read(lambda unit, user=stale: users.get(unit, user.id))).roles == VIEWER  # type: ignore[misc]
+    sleeper = await somebody(store, pair, VIEWER, active=False)
+    await tenant.write(lambda unit: users.set_roles(unit, UNCOUNTED, sleeper, ADMIN, voids))
+    with pytest.raises(Conflict):
+        await tenant.write(lambda unit: users.restore(unit, UNCOUNTED, sleeper, voids))
+    assert voids.users == []

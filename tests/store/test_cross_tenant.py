@@ -1,0 +1,86 @@
+"""Every way out of a tenant stands in a list, so that a new one is somebody's decision."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import manifest_auth
+
+SOURCE = Path(manifest_auth.__file__).parent
+ROOM = SOURCE / "store"
+
+#: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
+CROSSING = {
+    "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
+    "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
+    "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
+    "api/admin/installation.py": 2,  # a system admin is told how many users and sessions there are
+    "audit/chain_links.py": 1,  # what the installation's chain says of the ends of all others
+    "audit/chains.py": 1,  # which chains there are, for who proves them
+    "audit/query.py": 2,  # system admins read the trail of all clients
+    "audit/resign.py": 1,  # the installation's key signs the ends of all chains
+    "audit/retention.py": 1,  # retention looks at all chains in turn
+    "mail_queue/rows.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
+    "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
+    "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
+    "operations/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
+    "providers/by_domain.py": 1,  # by e-mail domain: who types an address has no tenant yet
+    "providers/directories.py": 1,  # whose claim on a bearer's directory counts
+    "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
+    "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
+    "sessions/principal.py": 2,  # by session id, by cookie: the credential names the session, the session the tenant
+    "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
+    "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
+    "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
+    "tenants/claims/every_claim.py": 1,  # the operator settles claims of all clients
+    "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
+}
+
+
+def _called(tree: ast.AST, name: str) -> int:
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return sum(1 for f in calls if (isinstance(f, ast.Name) and f.id == name) or getattr(f, "attr", None) == name)
+
+
+def _outside_the_store(name: str) -> dict[str, int]:
+    counted: Counter[str] = Counter()
+    for path in SOURCE.rglob("*.py"):
+        if ROOM not in path.parents:
+            counted[path.relative_to(SOURCE).as_posix()] += _called(ast.parse(path.read_text("utf-8")), name)
+    return {path: number for path, number in counted.items() if number}
+
+
+def test_the_list_of_statements_that_cross_tenants_is_complete() -> None:
+    assert _outside_the_store("crossing") == CROSSING
+
+
+def test_crossing_is_called_by_its_own_name() -> None:
+    """An import under another name would hide it from the list above."""
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert not [a for a in node.names if a.name in ("crossing", "Crossing") and a.asname], path
+
+
+def test_nobody_makes_a_statement_past_the_three_ways() -> None:
+    for name in ("Bound", "Unowned", "Crossing", "exec_driver_sql"):
+        assert _outside_the_store(name) == {}, name
+
+
+def test_nobody_outside_the_store_writes_sql_text() -> None:
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if ROOM not in path.parents and isinstance(node, ast.ImportFrom) and "sqlalchemy" in (node.module or ""):
+                assert not {"text", "literal_column", "table", "column"} & {a.name for a in node.names}, path
+
+
+def test_nobody_outside_the_store_opens_a_connection() -> None:
+    for path in SOURCE.rglob("*.py"):
+        if ROOM in path.parents:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not {"sqlite3", "asyncpg"} & {n.split(".")[0] for n in names}, path

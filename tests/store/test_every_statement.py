@@ -1,0 +1,81 @@
+"""Every statement of the code base compiles for both stores and is accepted by both."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from manifest_auth.store import Bound, Crossing, Listing, Store, Unowned
+from manifest_auth.store.sqlite import SqliteStore
+from manifest_auth.store.statements import _MISSING, TENANT, Compiled, Statement
+from tests.support.statements import every_statement, held
+
+ALL: dict[str, Statement[Any]] = every_statement()
+LISTINGS: dict[str, Listing[Any]] = held(Listing)
+
+
+def test_the_walk_finds_the_statements() -> None:
+    assert len(ALL) > 40
+    assert "manifest_auth.work.templates.LISTING" in LISTINGS
+    assert "manifest_auth.accounts.users.users._ADD" in ALL
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_is_one_of_the_three_kinds_and_says_why_when_it_crosses(name: str) -> None:
+    statement = ALL[name]
+    assert isinstance(statement, Bound | Unowned | Crossing)
+    if isinstance(statement, Crossing):
+        assert len(statement.because.split()) >= 5
+
+
+def _asked_for(compiled: Compiled) -> set[str]:
+    """What a caller must give: the rest are constants of the statement."""
+    return {name for name, default in compiled.order if default is _MISSING}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_compiles_for_both_stores_with_the_same_parameters(name: str) -> None:
+    statement = ALL[name]
+    on_sqlite, on_postgres = statement.sqlite, statement.postgres
+    assert _asked_for(on_sqlite) == _asked_for(on_postgres)
+    assert isinstance(statement, Bound) == (TENANT in _asked_for(on_sqlite))
+
+
+@pytest.mark.parametrize("name", ALL)
+async def test_is_accepted_by_the_store(store: Store, database_url: str, name: str) -> None:
+    await accepted(store, database_url, [ALL[name]])
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+async def test_a_list_in_every_order_and_with_all_filters_is_accepted(
+    store: Store, database_url: str, name: str
+) -> None:
+    every = list(LISTINGS[name].every_statement())
+    assert len(every) == 2 ** len(LISTINGS[name].filters) * (1 + 4 * len(LISTINGS[name].sorts))
+    for statement in every:
+        assert _asked_for(statement.sqlite) == _asked_for(statement.postgres)
+        assert (TENANT in _asked_for(statement.sqlite)) == isinstance(statement, Bound)
+    await accepted(store, database_url, every)
+
+
+async def accepted(store: Store, database_url: str, statements: Sequence[Statement[Any]]) -> None:
+    """EXPLAIN on SQLite; on PostgreSQL it is prepared, which parses, names and types it."""
+    if isinstance(store, SqliteStore):
+        connection = sqlite3.connect(store.path)
+        try:
+            for compiled in (statement.sqlite for statement in statements):
+                assert connection.execute(f"EXPLAIN {compiled.sql}", [None] * len(compiled.order)).fetchall()
+        finally:
+            connection.close()
+    else:
+        raw = await asyncpg.connect(database_url, statement_cache_size=0)
+        try:
+            for compiled in (statement.postgres for statement in statements):
+                prepared = await raw.prepare(compiled.sql)
+                assert len(prepared.get_parameters()) == len(compiled.order)
+        finally:
+            await raw.close()

@@ -1,0 +1,60 @@
+"""Conditions on many keys at once, and on keys that another table of the same tenant names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import bindparam, select
+
+from manifest_auth.store import Store, TenantUnit, among_pairs, bound, mine, pairs
+from manifest_auth.store.tables import sessions, template_versions, users
+from tests.store.conftest import Pair
+from tests.store.rows import add
+
+_V = template_versions.c
+_PAIRS = bound(select(_V.template_id, _V.number).where(among_pairs(_V.template_id, _V.number, "keys")))
+_SIGNED_IN = bound(select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(mine(sessions)))))
+
+
+async def test_only_pairs_that_were_asked_for_are_found(store: Store, pair: Pair) -> None:
+    own, other = pair
+
+    def keys(unit: TenantUnit) -> list[Any]:
+        return unit.all(bound(select(_V.template_id, _V.number)))
+
+    for _ in range(2):
+        await store.write(lambda unit: [add(unit, template_versions, tenant) for tenant in pair])
+    (a, m), (b, n) = await store.of(own).read(keys)
+    theirs = (await store.of(other).read(keys))[0]
+    for wanted, expected in (
+        ([(a, m), (b, n)], {(a, m), (b, n)}),
+        ([(a, n), (b, m), (b, n)], {(b, n)}),
+        ([theirs], set()),
+        ([], set()),
+    ):
+        found = await store.of(own).read(lambda unit, w=wanted: unit.all(_PAIRS, keys=pairs(w)))  # type: ignore[misc]
+        assert set(found) == expected
+
+
+@pytest.mark.parametrize("evil", [("1", "2], [3"), (1, "x"), (1, None)])
+def test_pairs_are_numbers_and_nothing_else(evil: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        pairs([evil])
+
+
+async def test_a_sub_query_sees_the_units_tenant_alone(store: Store, pair: Pair) -> None:
+    own, other = pair
+    await store.write(lambda unit: [add(unit, sessions, tenant) for tenant in pair])
+    read: Callable[[int], Any] = lambda tenant: store.of(tenant).read(lambda unit: unit.all(_SIGNED_IN))  # noqa: E731
+    assert len(await read(own)) == len(await read(other)) == 1
+    assert await read(own) != await read(other)
+
+
+def test_what_a_sub_query_must_carry_has_a_name() -> None:
+    bound(select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(mine(sessions)))))
+    with pytest.raises(Exception, match="not bound"):
+        bound(
+            select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(sessions.c.id == bindparam("x"))))
+        )

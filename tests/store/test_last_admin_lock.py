@@ -1,0 +1,117 @@
+"""Of two transactions that would each take one of the last two Admins away, the second waits for the first and then
+sees what it did, on both stores."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy.util.concurrency import await_only
+
+from manifest_auth.accounts import users
+from manifest_auth.accounts.users import User
+from manifest_auth.accounts.voiding import no_gain
+from manifest_auth.errors import Conflict
+from manifest_auth.licence import UNCOUNTED
+from manifest_auth.permissions import Role
+from manifest_auth.store import Store, TenantUnit
+from tests.store.conftest import Pair
+
+VIEWER = Role.VIEWER.bit
+Look = Callable[[TenantUnit, User], object]
+
+
+def _asked_for(unit: TenantUnit, user: User) -> object:
+    return users.get(unit, user.id, lock=True, admins=True)
+
+
+def _roles_set(unit: TenantUnit, user: User) -> object:
+    return users.set_roles(unit, UNCOUNTED, user, VIEWER, no_gain)
+
+
+def _deactivated(unit: TenantUnit, user: User) -> object:
+    return users.deactivate(unit, user, 2)
+
+
+#: All that asks for the last Admin, each by itself; the changes are refused.
+LOOKS: tuple[Look, ...] = (_asked_for, users.is_last_admin, _roles_set, _deactivated)
+CHANGES = (_roles_set, _deactivated)
+
+
+async def _two(store: Store, tenant_id: int) -> list[User]:
+    def create(unit: TenantUnit, name: str) -> User:
+        return users.create(
+            unit, UNCOUNTED, email=f"{name}@acme.example", first_name=name, last_name="T", title="",
+            roles=Role.ADMIN.bit, password_hash=None, now=1,
+        )  # fmt: skip
+
+    return [await store.of(tenant_id).write(lambda unit, n=n: create(unit, n)) for n in "ab"]  # type: ignore[misc]
+
+
+def _waits(store: Store, passed: threading.Event) -> bool:
+    """Whether no one gets past ``passed`` for half a second."""
+    if store.remembers:
+        await_only(asyncio.sleep(0.5))
+    else:  # each unit of SQLite's has a thread for itself
+        passed.wait(0.5)
+    return not passed.is_set()
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: look.__name__.strip("_"))
+async def test_who_comes_second_waits_and_sees_what_the_first_did(store: Store, pair: Pair, look: Look) -> None:
+    first, second = await _two(store, pair[0])
+    tenant, holds, passed = store.of(pair[0]), threading.Event(), threading.Event()
+
+    def removes(unit: TenantUnit) -> None:
+        assert not users.is_last_admin(unit, first)
+        holds.set()
+        assert _waits(store, passed)
+        users.set_roles(unit, UNCOUNTED, first, VIEWER, no_gain)
+
+    def follows(unit: TenantUnit) -> bool:
+        try:
+            look(unit, second)
+        except Conflict:
+            return look in CHANGES
+        finally:
+            passed.set()
+        return look not in CHANGES and users.is_last_admin(unit, second)
+
+    one = asyncio.create_task(tenant.write(removes))
+    assert await asyncio.to_thread(holds.wait, 10)
+    assert await asyncio.wait_for(tenant.write(follows), 20) is True
+    await one
+
+
+async def test_who_asks_with_the_admins_waits_for_whoever_holds_one_of_them(store: Store, pair: Pair) -> None:
+    """So that two who each hold their own do not then wait for one another."""
+    first, second = await _two(store, pair[0])
+    tenant, holds, passed = store.of(pair[0]), threading.Event(), threading.Event()
+
+    def holds_one(unit: TenantUnit) -> None:
+        users.get(unit, first.id, lock=True)
+        holds.set()
+        assert _waits(store, passed)
+
+    def asks(unit: TenantUnit) -> None:
+        _asked_for(unit, second)
+        passed.set()
+
+    one = asyncio.create_task(tenant.write(holds_one))
+    assert await asyncio.to_thread(holds.wait, 10)
+    await asyncio.wait_for(tenant.write(asks), 20)
+    await one
+
+
+async def test_admins_are_counted_in_their_own_client_and_only_while_active(store: Store, pair: Pair) -> None:
+    first, second = await _two(store, pair[0])
+    await _two(store, pair[1])
+
+    def work(unit: TenantUnit) -> list[bool]:
+        found = [users.is_last_admin(unit, first)]
+        users.deactivate(unit, second, 2)
+        return [*found, users.is_last_admin(unit, first)]
+
+    assert await store.of(pair[0]).write(work) == [False, True]

@@ -1,0 +1,64 @@
+"""What another node said while this one did not hear it counts here as soon as this one hears again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from manifest_auth.sessions.tokens import Purpose, keys
+from manifest_auth.store import SystemUnit, installation_values, open_store
+from tests.support.accounts import keys_of
+from tests.support.house import App, running
+
+CUT = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+    "WHERE application_name = 'manifest-auth-ear' AND datname = current_database()"
+)
+
+
+@pytest.fixture
+async def app(database_url: str) -> AsyncIterator[App]:
+    async with running(database_url) as application:
+        yield application
+
+
+async def cut(app: App, database_url: str) -> None:
+    """The connection that announcements come by breaks, and is there again."""
+    raw = await asyncpg.connect(database_url)
+    try:
+        await raw.execute(CUT)
+    finally:
+        await raw.close()
+    for is_heard in (False, True):
+        async with asyncio.timeout(20):
+            while (app.services.store.version() is not None) is not is_heard:
+                await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.ACCESS, Purpose.ADMIN_ACCESS])
+async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: str, purpose: Purpose) -> None:
+    """No request comes in between, which would look at the store by itself."""
+    is_admins = purpose is Purpose.ADMIN_ACCESS
+    token = await app.admin_token() if is_admins else (await keys_of(app)).token
+
+    async def status() -> int:
+        return (await app.get(f"/api/{'admin' if is_admins else 'client'}/auth/me", token=token)).status
+
+    assert [await status() for _ in range(2)] == [200, 200]
+    key, now = app.services.keys.signing(purpose), app.services.clock.now_ms()
+
+    def retire(unit: SystemUnit) -> None:  # and nothing is announced
+        unit.change(keys._EXPIRE, of_id=key.id, now=now)
+        installation_values.put(unit, keys._STAMP, f"changed with {key.id}")
+
+    other = open_store(database_url, 2)
+    await other.open()
+    await other.write(retire)
+    await other.close()
+    if app.services.store.remembers:
+        assert await status() == 200  # which is what an announcement is for
+        await cut(app, database_url)
+    assert await status() == 401

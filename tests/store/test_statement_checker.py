@@ -1,0 +1,159 @@
+"""Statements that could reach a tenant's table unbound are refused when they are written down, not when they run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import BindParameter, Select, bindparam, delete, exists, func, insert, select, union, update
+from sqlalchemy.dialects.postgresql import insert as upsert_of_postgres
+from sqlalchemy.exc import SQLAlchemyError
+
+from manifest_auth.store import (
+    Store,
+    SystemUnit,
+    TenantUnit,
+    UnboundStatement,
+    bound,
+    crossing,
+    unowned,
+    upsert,
+)
+from manifest_auth.store.statements import TENANT
+from manifest_auth.store.tables import installation, known_origins, sessions, tenants, users
+from tests.store.conftest import Pair
+from tests.store.rows import add
+
+ME: BindParameter[int] = bindparam(TENANT)
+REFUSED = (UnboundStatement, SQLAlchemyError)
+_U, _S = users.c, sessions.c
+_SESSIONS_OF = _S.user_id == _U.id
+
+
+def _sub(*conditions: Any) -> Select[Any]:
+    return select(_S.user_id).where(*conditions)
+
+
+_ALIAS = users.alias("u2")
+_CTE = select(users).cte("everybody")
+_DELETING = delete(users).returning(_U.id).cte("gone")
+UNBINDABLE: dict[str, Any] = {
+    "a table of nobody": lambda: bound(select(tenants)),
+    "an insert into a table of nobody": lambda: bound(insert(installation).values(name="a", value="b")),
+    "nothing at all": lambda: bound(select(func.now())),
+    "an alias": lambda: bound(select(_ALIAS)),
+    "an alias beside the table": lambda: bound(select(users.c.id).join(_ALIAS, _ALIAS.c.id == _U.id)),
+    "an outer join": lambda: bound(select(_U.id).outerjoin(sessions, _SESSIONS_OF)),
+    "a full join": lambda: bound(select(_U.id).select_from(users.join(sessions, _SESSIONS_OF, full=True))),
+    "a sub-query in FROM": lambda: bound(select(select(users).subquery())),
+    "a sub-query beside the table": lambda: bound(select(_U.id, select(_S.id).subquery().c.id)),
+    "a common table expression": lambda: bound(select(_CTE)),
+    "a common table expression that deletes": lambda: bound(select(_DELETING)),
+    "one that deletes beside the table": lambda: bound(select(_U.id).where(_U.id.in_(select(_DELETING.c.id)))),
+    "one that is only added": lambda: bound(select(_U.id).add_cte(_DELETING)),
+    "an unbound IN": lambda: bound(select(_U.id).where(_U.id.in_(_sub()))),
+    "an unbound EXISTS": lambda: bound(select(_U.id).where(exists(select(_S.id)))),
+    "an unbound scalar": lambda: bound(select(_U.id, select(func.count(_S.id)).scalar_subquery())),
+    "an unbound IN of a delete": lambda: bound(delete(users).where(_U.id.in_(_sub()))),
+    "an unbound value of an update": lambda: bound(update(users).values(title=select(_S.id).scalar_subquery())),
+    "a condition that is only one way of two": lambda: bound(
+        select(_U.id).where(_U.id.in_(_sub((_S.tenant_id == ME) | (_S.id == "x"))))
+    ),
+    "the condition turned round": lambda: bound(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id != ME)))),
+    "the condition denied": lambda: bound(select(_U.id).where(_U.id.in_(_sub(~(_S.tenant_id == ME))))),
+    "the condition on another table": lambda: bound(select(_U.id).where(_U.id.in_(_sub(_U.tenant_id == ME)))),
+    "a union": lambda: bound(union(select(_U.id), select(_U.id))),  # type: ignore[call-overload]
+    "an update that reads another table": lambda: bound(update(users).where(_SESSIONS_OF).values(title="x")),
+    "an update that takes another table's value": lambda: bound(
+        update(users).where(_U.id == 1).values(title=_S.address)
+    ),
+    "a delete that reads another table": lambda: bound(delete(users).where(_SESSIONS_OF)),
+    "an update that gives rows to another tenant": lambda: bound(update(users).values(tenant_id=bindparam("to"))),
+    "an upsert that gives rows to another tenant": lambda: bound(
+        upsert(known_origins).values(user_id=1).on_conflict_do_update(index_elements=["user_id"], set_={"tenant_id": 2})
+    ),
+    "an upsert that is not the store's own": lambda: bound(
+        upsert_of_postgres(known_origins)
+        .values(user_id=1)
+        .on_conflict_do_update(index_elements=["user_id"], set_={"tenant_id": 2})
+    ),
+    "an insert of what an outer join finds": lambda: bound(
+        insert(known_origins).from_select(["user_id"], select(_U.id).outerjoin(sessions, _SESSIONS_OF))
+    ),
+    "an insert of what a union finds": lambda: bound(
+        insert(known_origins).from_select(["user_id"], union(select(_U.id), select(_U.id)))
+    ),
+    "an insert of what an unbound IN finds": lambda: bound(
+        insert(known_origins).from_select(["user_id"], select(_U.id).where(_U.id.in_(_sub())))
+    ),
+    "an insert that takes the tenant from elsewhere": lambda: bound(
+        insert(known_origins).from_select(["user_id", "tenant_id"], select(_U.id, bindparam("to")))
+    ),
+    "an unowned read of a tenant's table": lambda: unowned(select(users)),
+    "an unowned sub-query": lambda: unowned(select(tenants).where(tenants.c.id.in_(select(_U.tenant_id)))),
+    "an unowned join": lambda: unowned(select(tenants).join(users, _U.tenant_id == tenants.c.id)),
+    "an unowned alias": lambda: unowned(select(_ALIAS)),
+    "an unowned insert": lambda: unowned(insert(users).values(email="x")),
+    "an unowned update": lambda: unowned(update(users).values(email="x")),
+    "an unowned delete": lambda: unowned(delete(users)),
+    "an unowned common table expression that deletes": lambda: unowned(select(_DELETING)),
+    "an unowned insert of what a select finds": lambda: unowned(
+        insert(installation).from_select(["name", "value"], select(_U.email, _U.email))
+    ),
+    "an unowned update that reads a tenant's table": lambda: unowned(
+        update(tenants).where(tenants.c.id == _U.tenant_id).values(name=_U.email)
+    ),
+}
+
+
+@pytest.mark.parametrize("write_down", UNBINDABLE.values(), ids=UNBINDABLE.keys())
+def test_is_refused(write_down: Any) -> None:
+    with pytest.raises(REFUSED):
+        write_down()
+
+
+def test_what_is_bound_throughout_is_accepted() -> None:
+    bound(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id == ME))))
+    bound(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id == ME, _S.id == "x"))))
+    bound(select(_U.id).join(sessions, _SESSIONS_OF))
+    bound(select(_U.id, tenants.c.name).join(tenants, tenants.c.id == _U.tenant_id))
+    bound(update(users).values(title=bindparam("title")).returning(_U.id))
+    bound(delete(users).where(_U.id == bindparam("id")))
+
+
+async def test_a_tenants_unit_runs_no_crossing_statement(store: Store, pair: Pair) -> None:
+    everybody = crossing(select(_U.id), because="test")
+    remove = crossing(delete(users), because="test")
+    await store.write(lambda unit: add(unit, users, pair[1]))
+
+    def work(unit: TenantUnit) -> None:
+        for run in (unit.first, unit.all):
+            with pytest.raises(UnboundStatement):
+                run(everybody)  # type: ignore[arg-type]
+        with pytest.raises(UnboundStatement):
+            unit.change(remove)  # type: ignore[arg-type]
+
+    await store.of(pair[0]).write(work)
+
+
+async def test_the_systems_unit_runs_no_bound_statement(store: Store) -> None:
+    mine = bound(select(_U.id))
+
+    def work(unit: SystemUnit) -> None:
+        for run in (unit.first, unit.all):
+            with pytest.raises(UnboundStatement):
+                run(mine)  # type: ignore[arg-type]
+            with pytest.raises(UnboundStatement):
+                run(mine, **{TENANT: 1})  # type: ignore[arg-type]
+        with pytest.raises(UnboundStatement):
+            unit.change(bound(delete(users)))  # type: ignore[arg-type]
+
+    await store.write(work)
+
+
+async def test_a_tenants_unit_offers_no_way_to_another_tenant(store: Store, pair: Pair) -> None:
+    def work(unit: TenantUnit) -> None:
+        assert not hasattr(unit, "of")
+        assert unit.tenant_id == pair[0]
+
+    await store.of(pair[0]).write(work)

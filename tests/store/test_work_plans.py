@@ -1,0 +1,185 @@
+"""How both stores go about the statements of lists and of what stands in them: by an index, whatever else is in the
+store, and in the order of one where a list is asked for without conditions."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from sqlalchemy import Select, Table
+
+from manifest_auth.accounts import users
+from manifest_auth.operations.sweep_expired import EXPIRING, Expiring
+from manifest_auth.store import Bound, Listing, Store
+from manifest_auth.store.sqlite import SqliteStore
+from manifest_auth.store.statements import Statement
+from manifest_auth.store.tables import work
+from manifest_auth.work import (
+    assignments,
+    files,
+    job_log,
+    job_operations,
+    job_steps,
+    jobs,
+    records,
+    steps,
+    template_log,
+    template_operations,
+    templates,
+    versions,
+)
+
+LISTINGS: dict[str, Listing[Any]] = {
+    "users": users.LISTING,
+    "templates": templates.LISTING,
+    "jobs": jobs.LISTING,
+}
+#: Reads by key, of one thing or of many at once.
+LOOK_UPS: dict[str, Statement[Any]] = {
+    f"{module.__name__.removeprefix('manifest_auth.')}.{name}": statement
+    for module in (assignments, template_operations, files, job_log, job_operations, job_steps, jobs, records, steps,
+                   template_log, templates, versions)
+    for name, statement in vars(module).items()
+    if isinstance(statement, Bound) and isinstance(statement.source, Select)
+} | {f"users.{name}": getattr(users.users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip
+
+
+def pages(listing: Listing[Any]) -> Iterator[tuple[tuple[str, ...], str, Statement[Any]]]:
+    """Every page that asks for no search: its conditions, its order, the statement."""
+    names = sorted(set(listing.filters) - {"search"})
+    for size in range(len(names) + 1):
+        for chosen in itertools.combinations(names, size):
+            for sort, is_back, goes_on in itertools.product(listing.sorts, (False, True), (False, True)):
+                yield chosen, sort, listing._page(sort, is_back, goes_on, chosen)
+
+
+class Planner:
+    """What a store says of a statement: a line for each step."""
+
+    def __init__(self, sqlite: sqlite3.Connection | None, postgres: asyncpg.Connection[Any] | None) -> None:
+        self.sqlite, self.postgres = sqlite, postgres
+
+    async def plan(self, statement: Statement[Any]) -> list[str]:
+        if self.sqlite is not None:
+            compiled = statement.sqlite
+            found = self.sqlite.execute(f"EXPLAIN QUERY PLAN {compiled.sql}", [None] * len(compiled.order))
+            return [row[3] for row in found]
+        assert self.postgres is not None
+        prepared = await self.postgres.prepare(statement.postgres.sql)
+        values = [1 if kind.name.startswith("int") else "[]" for kind in prepared.get_parameters()]
+        return [row[0] for row in await self.postgres.fetch(f"EXPLAIN {statement.postgres.sql}", *values)]
+
+
+@pytest.fixture(scope="module")
+async def planner(store: Store, database_url: str) -> AsyncIterator[Planner]:
+    """PostgreSQL reads empty tables from end to end unless it is told not to: then it does so only where it must."""
+    if isinstance(store, SqliteStore):
+        connection = sqlite3.connect(store.path)
+        yield Planner(connection, None)
+        connection.close()
+        return
+    raw = await asyncpg.connect(database_url, statement_cache_size=0)
+    for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin"):
+        await raw.execute(f"SET enable_{way} = off")
+    yield Planner(None, raw)
+    await raw.close()
+
+
+#: Steps that read what belongs to nobody in particular: a parameter's list, or what was found before.
+_GIVEN = re.compile(r"json_each|given_|json_array_elements|SUBQUERY|CTE|materialize", re.IGNORECASE)
+
+
+def whole(plan: list[str]) -> list[str]:
+    """Steps that read a table or an index from end to end."""
+    return [step for step in plan if re.search(r"\bSCAN\b|Seq Scan", step) and not _GIVEN.search(step)] + [
+        step for step in plan if "Index" in step and "Scan" in step and not _has_condition(plan, step)
+    ]
+
+
+def _has_condition(plan: list[str], step: str) -> bool:
+    """Of PostgreSQL: the line below names what is looked up in the index."""
+    return "Index Cond" in "".join(plan[plan.index(step) + 1 : plan.index(step) + 2])
+
+
+def unsorted(plan: list[str]) -> list[str]:
+    """Steps that sort more than what is equal."""
+    return [step for step in plan if "TEMP B-TREE" in step or re.search(r"(^|-> +)Sort +\(", step)]
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+async def test_no_list_reads_a_table_from_end_to_end(planner: Planner, name: str) -> None:
+    for conditions, sort, statement in pages(LISTINGS[name]):
+        plan = await planner.plan(statement)
+        assert plan
+        assert whole(plan) == [], (conditions, sort, plan)
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+async def test_a_list_without_conditions_comes_in_the_order_of_an_index(planner: Planner, name: str) -> None:
+    listing, seen = LISTINGS[name], 0
+    for conditions, sort, statement in pages(listing):
+        if not conditions:
+            plan = "\n".join(await planner.plan(statement))
+            assert unsorted(plan.split("\n")) == [], (sort, plan)
+            column = listing.sorts[sort].name
+            # SQLite says `(tenant_id=? AND name_key>?)`, PostgreSQL `(tenant_id = 1) AND (ROW(name_key, id) > …)`.
+            begins = re.search(rf"tenant_id ?=.* AND \(?(ROW\()?\(?{column}\)?(, id\))? ?[<>]", plan)
+            assert bool(begins) == ("after_id" in dict(statement.sqlite.order)), (sort, plan)
+            seen += 1
+    assert seen == 4 * len(listing.sorts)
+
+
+@pytest.mark.parametrize(("name", "condition", "index"), [
+    ("users", "inactive", "ix_users_deactivated"), ("templates", "archived", "ix_templates_archived")
+])  # fmt: skip
+async def test_what_is_put_away_has_indexes_of_its_own(planner: Planner, name: str, condition: str, index: str) -> None:
+    """It may be little among much, in every order."""
+    seen = 0
+    for conditions, sort, statement in pages(LISTINGS[name]):
+        if conditions == (condition,):
+            plan = await planner.plan(statement)
+            assert index in "\n".join(plan), (sort, plan)
+            assert unsorted(plan) == [], (sort, plan)
+            seen += 1
+    assert seen == 4 * len(LISTINGS[name].sorts)
+
+
+@pytest.mark.parametrize("name", LISTINGS)
+async def test_rows_are_counted_in_an_index(planner: Planner, name: str) -> None:
+    listing = LISTINGS[name]
+    for size in range(3):
+        for chosen in itertools.combinations(sorted(set(listing.filters) - {"search"}), size):
+            assert whole(await planner.plan(listing._count(chosen))) == [], chosen
+
+
+@pytest.mark.parametrize("name", LOOK_UPS)
+async def test_what_is_looked_up_is_found_by_its_key(planner: Planner, name: str) -> None:
+    """Not among all that there is; with SQLite, whose choice does not depend on how much there is, nor among all that
+    the client has."""
+    plan = await planner.plan(LOOK_UPS[name])
+    assert whole(plan) == []
+    assert [step for step in plan if step.endswith("(tenant_id=?)")] == []
+
+
+@pytest.mark.parametrize("table", EXPIRING, ids=lambda table: table.what)
+async def test_what_expired_is_found_by_time_and_dropped_by_key(planner: Planner, table: Expiring) -> None:
+    """However much of it there is, and however much has not expired."""
+    for statement in (table.find, table.drop):
+        plan = await planner.plan(statement)
+        assert (whole(plan), unsorted(plan)) == ([], []), plan
+
+
+async def test_postgresql_expects_large_clients(planner: Planner) -> None:
+    """As if there were few: plans that are kept for all clients are then good for the largest one."""
+    if planner.postgres is not None:
+        found = await planner.postgres.fetch(
+            "SELECT attrelid::regclass::text FROM pg_attribute "
+            "WHERE attname = 'tenant_id' AND 'n_distinct=20' = ANY (attoptions)"
+        )
+        expected = {table.name for table in vars(work).values() if isinstance(table, Table)}
+        assert {row[0] for row in found} == expected | {"users"}
