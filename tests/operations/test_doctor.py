@@ -13,7 +13,7 @@ from manifest_auth.runtime.settings import load
 from tests.support.commands import Result, done, run
 from tests.support.keys import SECRET_KEY
 from tests.support.oidc_op import provider
-from tests.support.server import free_port
+from tests.support.processes import free_port
 
 OTHER_KEY = SECRET_KEY[::-1]
 
