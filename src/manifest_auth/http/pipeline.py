@@ -80,6 +80,8 @@ class Pipeline:
             request_id(head.request_id, services.random),
             client_address(peer[0] if peer else "", head, self._proxies),
             (head.user_agent or "")[:_MAX_AGENT],
+            client_header=head.client_id,
+            host=head.host,
         )
         pattern = _UNROUTED
         route: Route | None = None
