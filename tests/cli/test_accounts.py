@@ -1,4 +1,4 @@
-"""Contract, section 11: accounts from the command line; passwords from a prompt or standard input, never arguments."""
+"""Accounts from the command line; passwords from a prompt or standard input, never arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import done, typed
-from tests.support.house import SECRET_KEY
+from tests.support.keys import SECRET_KEY
 from tests.support.server import start
 
 PASSWORD = "glacier-pencil-77-mango"

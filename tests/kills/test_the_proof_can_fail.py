@@ -19,7 +19,7 @@ from tests.kills.rounds import filled, look, the_chain_verifies, until_ready, un
 from tests.kills.test_kill_a_migration import Round
 from tests.kills.test_kill_the_server import killed_at
 from tests.kills.victim import Victim
-from tests.support.house import the_keys
+from tests.support.keys import the_keys
 
 KILLS = 10
 

@@ -25,7 +25,7 @@ from tests.support.processes import ending_with_us
 from tests.support.server import environment
 
 #: How often each victim is killed.
-KILLS = int(os.environ.get("MANIFEST_TEST_KILLS", "50"))
+KILLS = int(os.environ["MANIFEST_TEST_ROUNDS"])
 _PR_SET_PDEATHSIG = 1
 _FORKS = multiprocessing.get_context("forkserver")
 _LOADED = """tests.kills.victim tests.kills.marks manifest_auth.http.uvicorn_server

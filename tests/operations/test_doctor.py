@@ -1,4 +1,4 @@
-"""Contract, section 11: ``doctor`` says in one line each what is well and what is not, and changes nothing."""
+"""``doctor`` says in one line each what is well and what is not, and changes nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from manifest_auth.operations.doctor import places
 from manifest_auth.runtime.settings import load
 from tests.support.commands import Result, done, run
-from tests.support.house import SECRET_KEY
+from tests.support.keys import SECRET_KEY
 from tests.support.oidc_op import provider
 from tests.support.server import free_port
 

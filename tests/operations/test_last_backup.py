@@ -21,8 +21,9 @@ from manifest_auth.store.tables import installation
 from tests.operations.made import settings_of
 from tests.support.admin_desk import events
 from tests.support.disk import room_for
-from tests.support.house import SECRET_KEY, App, the_keys
-from tests.support.postgres import Postgres
+from tests.support.house import App
+from tests.support.keys import SECRET_KEY, the_keys
+from tests.support.postgres import Databases
 
 DAY_MS = 86_400_000
 STATUS = "/api/admin/status"
@@ -156,7 +157,7 @@ async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
 
 
 def test_on_postgresql_it_is_noted_by_hand_and_not_on_a_standby(
-    command: Command, monkeypatch: pytest.MonkeyPatch, postgres: Postgres
+    command: Command, monkeypatch: pytest.MonkeyPatch, postgres: Databases
 ) -> None:
     url = postgres.fresh_database()
     monkeypatch.setenv("MANIFEST_DATABASE_URL", url)

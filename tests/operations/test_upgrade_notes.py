@@ -15,7 +15,7 @@ from tests.architecture import pages
 from tests.operations.made import BYTES
 from tests.store import old_stores
 from tests.support.commands import done, run
-from tests.support.house import SECRET_KEY
+from tests.support.keys import SECRET_KEY
 
 
 @pytest.mark.parametrize("schema", ["0001", "0003"])

@@ -17,7 +17,7 @@ from tests.architecture import pages
 from tests.processes.chain import is_whole_and_holds
 from tests.processes.storm import Storm, honoured, storm
 from tests.processes.wire import NODE, Node
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 from tests.support.server import command, environment, served
 
 GIVEN: dict[str, Any] = {**NODE, "MANIFEST_REFRESH_GRACE": "0"}
@@ -79,7 +79,7 @@ async def test_sqlite(tmp_path: Path) -> None:
         honoured(before, Node(server))
 
 
-async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: Postgres) -> None:
+async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: Databases) -> None:
     """They are typed as ``docs/operations.md`` has them."""
     blocks = [block for page, block in pages.blocks("sh") if page == "operations.md" and "pg_" in block]
     [dump], [restore] = ([b for b in blocks if b.startswith(name)] for name in ("pg_dump", "pg_restore"))

@@ -18,9 +18,9 @@ import pytest
 
 from tests.processes.wire import AUTH, NODE, Node, bearer
 from tests.support.commands import until
-from tests.support.house import SECRET_KEY
+from tests.support.keys import SECRET_KEY
 from tests.support.oidc_op import Op, provider
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 from tests.support.server import DEMO_PASSWORD, command, start, stop
 
 NEW_KEY = SECRET_KEY[::-1]
@@ -177,7 +177,7 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
     stop(again)
 
 
-def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: Postgres, op: Op) -> None:
+def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: Databases, op: Op) -> None:
     """PostgreSQL, as the page says: old, new; new, old; seal anew; new."""
     url = postgres.fresh_database()
     given = {**NODE, "MANIFEST_SECRET_KEY": SECRET_KEY}

@@ -20,8 +20,9 @@ from manifest_auth.runtime.sealing import KEY_FILE, secret_keys
 from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
 from tests.processes.wire import NODE, Node
-from tests.support.house import FAST, the_keys
-from tests.support.postgres import Postgres
+from tests.support.house import FAST
+from tests.support.keys import the_keys
+from tests.support.postgres import Databases
 from tests.support.server import DEMO_PASSWORD, command, environment, free_port, launch, start, stop, wait_for
 
 KINDS = ["sqlite", "postgresql"]
@@ -43,9 +44,9 @@ asyncio.run(migrate.upgrade(sys.argv[1], lambda: secret_keys(load(), Random())))
 
 
 @pytest.fixture(params=KINDS)
-def fresh(request: pytest.FixtureRequest, tmp_path: Path, postgres: Postgres) -> str:
+def fresh(request: pytest.FixtureRequest, tmp_path: Path, postgres: Databases) -> str:
     """The address of a store that does not exist yet, or is empty."""
-    return f"sqlite:///{tmp_path / 'fresh' / 'm.db'}" if request.param == "sqlite" else postgres.fresh_database()
+    return f"sqlite:///{tmp_path / 'fresh' / 'm.db'}" if request.param == "sqlite" else postgres.empty_database()
 
 
 @pytest.mark.parametrize("count", [2, 5])

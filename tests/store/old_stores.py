@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from manifest_auth.store import migrate
 from manifest_auth.store.tables import metadata
-from tests.support.house import the_keys
+from tests.support.keys import the_keys
 
 _MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 #: Of which schemas there is a store; a test holds that none is missing.

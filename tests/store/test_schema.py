@@ -22,7 +22,7 @@ from manifest_auth.store.sqlite import BUSY_MS, connect
 from manifest_auth.store.tables import metadata
 from manifest_auth.store.tables import tenants as tenants_table
 from tests.store import old_stores
-from tests.support.house import the_keys
+from tests.support.keys import the_keys
 
 
 def _versions() -> ScriptDirectory:
@@ -101,7 +101,7 @@ async def _set_version(database_url: str, before: str, after: str) -> None:
 
 async def test_addresses_that_only_the_driver_understands_are_upgraded_too(postgres: Any) -> None:
     """Hosted PostgreSQL hands out addresses with such parameters."""
-    url = f"{postgres.fresh_database()}&sslmode=disable"
+    url = f"{postgres.empty_database()}&sslmode=disable"
     assert await migrate.upgrade(url, the_keys) is True
     assert await migrate.upgrade(url, the_keys) is False
 

@@ -9,7 +9,7 @@ import pytest
 from manifest_auth.permissions import Role, permission_names, role_names
 from tests.store import old_stores
 from tests.support.house import running
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 
 #: As they stand in stores that people have. A role that comes later takes the next number; none is ever used again.
 BITS = {
@@ -56,8 +56,8 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database of its own for each old store."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
-    return server.fresh_database()
+    server: Databases = request.getfixturevalue("postgres")
+    return server.empty_database()
 
 
 @pytest.mark.parametrize("schema", old_stores.SCHEMAS)

@@ -17,25 +17,26 @@ from manifest_auth.store import crossing, migrate
 from manifest_auth.store.tables import audit_events, audit_heads
 from tests.store import old_stores
 from tests.store.old_stores import Rows
-from tests.support.house import App, running, the_keys
+from tests.support.house import App, running
+from tests.support.keys import the_keys
 
 OLD = old_stores.read("0001")
 KEYS = OLD.keys
 
 
 @pytest.fixture(scope="module")
-async def kept(database_url: str) -> Rows:
+async def kept(empty_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await OLD.make(database_url)
-    assert await migrate.upgrade(database_url, the_keys) is True
-    assert await migrate.current_version(database_url) == migrate.HEAD
-    return await OLD.found(database_url)
+    await OLD.make(empty_url)
+    assert await migrate.upgrade(empty_url, the_keys) is True
+    assert await migrate.current_version(empty_url) == migrate.HEAD
+    return await OLD.found(empty_url)
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
     """The application of today on it."""
-    async with running(database_url) as application:
+    async with running(empty_url) as application:
         yield application
 
 

@@ -21,7 +21,8 @@ from manifest_auth.store.tables import sealed_for
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.envelope import check_success
-from tests.support.house import App, running, the_keys
+from tests.support.house import App, running
+from tests.support.keys import the_keys
 from tests.support.managing import NEW
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import Browser, SamlProvider
@@ -33,17 +34,17 @@ _WHY = "the test reads everything"
 
 
 @pytest.fixture(scope="module")
-async def kept(database_url: str) -> Rows:
+async def kept(empty_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await OLD.make(database_url)
-    assert await migrate.upgrade(database_url, the_keys) is True
-    return await OLD.found(database_url)
+    await OLD.make(empty_url)
+    assert await migrate.upgrade(empty_url, the_keys) is True
+    return await OLD.found(empty_url)
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
     """The application of today on it."""
-    async with running(database_url) as application:
+    async with running(empty_url) as application:
         yield application
 
 

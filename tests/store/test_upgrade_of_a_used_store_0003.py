@@ -19,8 +19,9 @@ from manifest_auth.store import crossing, migrate
 from manifest_auth.store.tables import audit_events, file_totals, sealed_for
 from tests.store import old_stores
 from tests.store.old_stores import Rows
-from tests.support.house import App, running, the_keys
+from tests.support.house import App, running
 from tests.support.jobs import READ
+from tests.support.keys import the_keys
 from tests.support.managing import NEW
 
 OLD = old_stores.read("0003")
@@ -29,17 +30,17 @@ _WHY = "the test reads everything"
 
 
 @pytest.fixture(scope="module")
-async def kept(database_url: str) -> Rows:
+async def kept(empty_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await OLD.make(database_url)
-    assert await migrate.upgrade(database_url, the_keys) is True
-    return await OLD.found(database_url)
+    await OLD.make(empty_url)
+    assert await migrate.upgrade(empty_url, the_keys) is True
+    return await OLD.found(empty_url)
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
     """The application of today on it."""
-    async with running(database_url) as application:
+    async with running(empty_url) as application:
         yield application
 
 

@@ -9,7 +9,6 @@ from unittest import mock
 
 import pytest
 
-from manifest_auth import audit
 from manifest_auth.api.client import sign_in_answer
 from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.files import FilesUnavailable
@@ -63,7 +62,7 @@ def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("after the client was written")
 
-    patch.setattr(audit, "record", broken)
+    patch.setattr("manifest_auth.api.admin.clients.audit.record", broken)
 
 
 @contextlib.contextmanager

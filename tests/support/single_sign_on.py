@@ -1,4 +1,4 @@
-"""A client's providers, and a browser that signs in through them: what tests of contract section 5 share."""
+"""A client's providers, and a browser that signs in through them: what tests of single sign-on share."""
 
 from __future__ import annotations
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Annotated, Literal
 
 import msgspec
-import orjson
 from msgspec import Meta
 
 from manifest_auth.audit.events import Event
@@ -15,6 +12,7 @@ from manifest_auth.audit.exports import AuditEventData, event_data
 from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, Found, Place, Wanted
 from manifest_auth.audit.readable import legible
 from manifest_auth.errors import ValidationError
+from manifest_auth.store import cursors
 from manifest_auth.text.canonical import moment
 
 _EVENTS = frozenset(event.value for event in Event)
@@ -83,21 +81,9 @@ def wire(found: list[Found], goes_on: Place | None, order: str) -> AuditEventsDa
 
 def cursor(place: Place | None, order: str) -> str | None:
     """Opaque to callers."""
-    if place is None:
-        return None
-    return base64.urlsafe_b64encode(orjson.dumps([order, *place])).decode().rstrip("=")
+    return None if place is None else cursors.write("audit_events", order, *place)
 
 
 def place_of(text: str, order: str) -> Place | None:
     """Where a page begins. Raises ValidationError for what is no cursor of this order."""
-    if not text:
-        return None
-    try:
-        found = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-        given, at, chain, sequence = found
-    except (ValueError, TypeError, binascii.Error):
-        given, at, chain, sequence = "", None, None, None
-    numbers = (at, chain, sequence)
-    if given != order or not all(type(number) is int and -(2**63) <= number < 2**63 for number in numbers):
-        raise ValidationError(details=[("after", "Not a cursor of this list and order")])
-    return Place(*numbers)
+    return Place._make(cursors.read(text, "audit_events", order, int, int, int)) if text else None

@@ -75,18 +75,18 @@ class Listing(Generic[R]):
         key as ``id``. ``order``: a name of ``sorts``, with ``_DESC`` for the other way round."""
         sort = self.sorts[order.removesuffix("_DESC")]
         value = last.id if sort is self._key else getattr(last, sort.name)
-        return cursors.write(self.name, order, After(value, last.id))
+        return cursors.write(self.name, order, value, last.id)
 
     def after(self, cursor: str, order: str) -> After | None:
         """Where a page begins; None for an empty text: at the beginning. Where the order is by a number that is the
-        id, that alone will do. Raises ValueError for what is no cursor of this list and order."""
+        id, that alone will do. Raises ValidationError for what is no cursor of this list and order."""
         if not cursor:
             return None
         sort = self.sorts[order.removesuffix("_DESC")]
         if sort is self._key and _kind(sort) is int and cursor.isascii() and cursor.isdecimal() and len(cursor) < 20:
             number = min(int(cursor), 2**63 - 1)
             return After(number, number)
-        return cursors.read(cursor, self.name, order, value=_kind(sort), key=_kind(self._key))
+        return After._make(cursors.read(cursor, self.name, order, _kind(sort), _kind(self._key)))
 
     def total(self, unit: TenantUnit | SystemUnit, filters: frozenset[str] = frozenset(), **values: Any) -> int:
         """How many rows there are on all pages: reads all of them."""

@@ -13,7 +13,8 @@ from tests.support.addresses import quiet
 from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.gains import CHOSEN, PATHS, Planted, somebody
-from tests.support.house import SECRET_KEY, App
+from tests.support.house import App
+from tests.support.keys import SECRET_KEY
 from tests.support.mail_server import MailServer
 from tests.support.managing import reset
 from tests.support.people import oidc_provider, user_of

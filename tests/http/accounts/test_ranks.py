@@ -1,4 +1,4 @@
-"""Contract, section 7: only an Admin touches Admins or makes one; nobody does to themselves what others must; the last
+"""Only an Admin touches Admins or makes one; nobody does to themselves what others must; the last
 active Admin stays, whoever acts at once."""
 
 from __future__ import annotations

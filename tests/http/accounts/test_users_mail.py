@@ -1,4 +1,4 @@
-"""Contract, section 7: one-time links by mail. Once mail is set up the user alone sees the link."""
+"""One-time links by mail. Once mail is set up the user alone sees the link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 9: a system admin leaves the admin plane to some networks; nobody shuts out themselves."""
+"""A system admin leaves the admin plane to some networks; nobody shuts out themselves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from tests.support.admin_desk import events, sign_in, store_networks
 from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import SECRET_KEY, App, Reply, running
+from tests.support.house import App, Reply, running
+from tests.support.keys import SECRET_KEY
 
 SETTINGS = "/api/admin/settings"
 HOME, NEAR, FAR = "203.0.113.9", "203.0.113.200", "198.51.100.7"

@@ -1,4 +1,4 @@
-"""Contract, section 9: system admins see signing keys without their secrets, rotate and retire them."""
+"""System admins see signing keys without their secrets, rotate and retire them."""
 
 from __future__ import annotations
 

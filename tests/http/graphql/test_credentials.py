@@ -1,4 +1,4 @@
-"""Contract, section 6: a missing or bad credential is a GraphQL error body; the cookie and cross-site rules hold."""
+"""A missing or bad credential is a GraphQL error body; the cookie and cross-site rules hold."""
 
 from __future__ import annotations
 

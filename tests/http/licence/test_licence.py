@@ -1,4 +1,4 @@
-"""Contract, section 10: on-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
+"""On-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App
 from tests.support.licences import DAY, LICENCE, PUBLIC, another_vendor, key, on_premise
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 from tests.support.routes import ROUTES, filled
 from tests.support.rows import rows
 
@@ -33,7 +33,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database for each test: a licence stays."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'licence.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
+    server: Databases = request.getfixturevalue("postgres")
     return server.fresh_database()
 
 

@@ -1,4 +1,4 @@
-"""Contract, section 11: what is counted of replays, throttles, the hash queue and the store."""
+"""What is counted of replays, throttles, the hash queue and the store."""
 
 from __future__ import annotations
 

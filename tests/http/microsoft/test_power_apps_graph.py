@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: Microsoft slow, busy, down or out of its mind. Nobody gets in, within three seconds,
+"""Power Apps: Microsoft slow, busy, down or out of its mind. Nobody gets in, within three seconds,
 nobody else waits, and nothing of it is remembered."""
 
 from __future__ import annotations

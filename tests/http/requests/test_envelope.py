@@ -1,4 +1,4 @@
-"""Contract, section 2: one envelope for every path and every status, and nothing of the inside in it."""
+"""One envelope for every path and every status, and nothing of the inside in it."""
 
 from __future__ import annotations
 

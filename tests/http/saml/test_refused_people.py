@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: people, clients and providers that are closed; what is written down and counted."""
+"""SAML: people, clients and providers that are closed; what is written down and counted."""
 
 from __future__ import annotations
 

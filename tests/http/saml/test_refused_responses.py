@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: whatever is wrong with a response, the answer is one and the same; why is in the log."""
+"""SAML: whatever is wrong with a response, the answer is one and the same; why is in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: an assertion works once, whichever door, envelope or node it comes by."""
+"""SAML: an assertion works once, whichever door, envelope or node it comes by."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 3, signing keys: rotation signs nobody out, and an old key ends with what it signed."""
+"""Signing keys: rotation signs nobody out, and an old key ends with what it signed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 7: files that are recorded in jobs: uploaded as they are, kept whole, for their client alone."""
+"""Files that are recorded in jobs: uploaded as they are, kept whole, for their client alone."""
 
 from __future__ import annotations
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from manifest_auth.errors import ValidationError
 from manifest_auth.http import Items
 from manifest_auth.store import Listing, SystemUnit, TenantUnit
 from manifest_auth.text.canonical import like
@@ -42,10 +41,7 @@ def read(
     unit: TenantUnit | SystemUnit, listing: Listing[R], asked: Asked, filters: Filters
 ) -> tuple[list[R], str | None]:
     """The rows of a page, and the cursor of the next. Raises ValidationError for a cursor of another list or order."""
-    try:
-        after = listing.after(asked.after, asked.sort)
-    except ValueError:
-        raise ValidationError(details=[("after", "Not a cursor of this list and order")]) from None
+    after = listing.after(asked.after, asked.sort)
     rows = listing.page(
         unit,
         first=asked.first + 1,

@@ -15,10 +15,8 @@ from manifest_auth.api.admin.client_scope import client_of, is_admin
 from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Page, Route, Wire
-from manifest_auth.operations.providers.create import change, prepare, prepare_key, switch
 from manifest_auth.operations.providers.delete import delete
 from manifest_auth.operations.providers.diagnose import diagnose
-from manifest_auth.operations.providers.drafts import draft_of
 from manifest_auth.operations.providers.models import (
     ExaminedData,
     FindingData,
@@ -29,6 +27,7 @@ from manifest_auth.operations.providers.models import (
     ProvidersData,
     shown,
 )
+from manifest_auth.operations.providers.save import change, draft_of, prepare, prepare_key, switch
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext

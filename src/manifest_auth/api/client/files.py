@@ -84,7 +84,7 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> File
 async def _limit(ctx: RequestContext) -> _Limit:
     """How large the file may be."""
     settings = ctx.services.settings
-    left = await ctx.store.read(lambda unit: files.room(unit, settings.upload_quota))
+    left = await ctx.store.read(lambda unit: files.bytes_left(unit, settings.upload_quota))
     if left < settings.file_limit:
         return _Limit(left, files.NO_ROOM)
     return _Limit(settings.file_limit, PayloadTooLarge.sentence)
