@@ -62,7 +62,7 @@ def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("after the client was written")
 
-    patch.setattr("manifest_auth.api.admin.clients.audit.record", broken)
+    patch.setattr("manifest_auth.audit.record_creation", broken)
 
 
 @contextlib.contextmanager

@@ -112,8 +112,8 @@ def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind) -> Found
 
 
 async def confirm(ctx: RequestContext, token: str) -> str:
-    """The new address takes effect, and is proved; links that went to the old one close. Raises InvalidToken, Forbidden,
-    Conflict when another account has the address by now."""
+    """The new address takes effect, and is proved; links that went to the old one close. Raises InvalidToken,
+    Forbidden, and Conflict when another account has the address by now."""
     services = ctx.services
 
     def work(unit: SystemUnit) -> tuple[str, Queued | None]:
