@@ -10,7 +10,7 @@ from manifest_auth import sessions, tenants
 from manifest_auth.accounts import admins
 from manifest_auth.audit import INSTALLATION, Event
 from manifest_auth.context import AdminCaller, Principal
-from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
+from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.http import SESSION, Head, check_same_site
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions.tokens import Purpose
@@ -23,7 +23,7 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        microsofts = None if services.verified.knows(token) else services.entra.key_of(ctx, token, head.client_id)
+        microsofts = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
         if microsofts is not None:
             principal = await services.entra.principal(ctx, token, microsofts)
         else:
@@ -34,10 +34,9 @@ async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
             listed = tenants.settings_of(principal.tenant_settings).allowed_origins
             check_same_site(method, head, services.settings, principal.client, listed)
         ctx.by_cookie = True
-    named = head.client_id
-    if named is not None and named != principal.client and named != str(principal.tenant_id):
-        ctx.caller = principal  # who it is that is refused
-        raise Forbidden(reason="X-Client-ID disagrees with the credential")
+    if head.client_id is not None:
+        ctx.caller = principal  # it is told who is refused
+        ctx.client_hint.check(principal.client, principal.tenant_id, "credential")
     return principal
 
 

@@ -80,6 +80,8 @@ class Pipeline:
             request_id(head.request_id, services.random),
             client_address(peer[0] if peer else "", head, self._proxies),
             (head.user_agent or "")[:_MAX_AGENT],
+            client_header=head.client_id,
+            host=head.host,
         )
         pattern = _UNROUTED
         route: Route | None = None
@@ -155,8 +157,7 @@ class Pipeline:
         elif head.content_length not in (None, "0"):
             await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
         query: bytes = scope["query_string"]
-        page, parameters = route.read_query(query)
-        done = await route.handler(ctx, Call(head, body, page, path, query, parameters))
+        done = await route.handler(ctx, Call(head, body, path, query, route.read_query(query)))
         return done if isinstance(done, Answer) else ok(done, status=route.status)
 
     def _refused(

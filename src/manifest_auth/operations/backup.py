@@ -111,8 +111,8 @@ def _write(
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
             members[KEY] = add(archive, KEY, folder / KEY)
         manifest = Manifest(
-            FORMAT, __version__, began, found.schema, found.rows, found.chains,
-            "here" if place is not None else settings.files, lost, members,
+            format=FORMAT, release=__version__, made_at=began, schema=found.schema, rows=found.rows,
+            chains=found.chains, files="here" if place is not None else settings.files, lost=lost, members=members,
         )  # fmt: skip
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
         if len(text) > MOST_MANIFEST:

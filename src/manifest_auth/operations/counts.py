@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import bindparam, func, select
 
 from manifest_auth.store import SystemUnit, crossing, unowned
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
 
 
-class Counts(NamedTuple):
+class CountsData(msgspec.Struct, frozen=True, rename="camel"):
     clients: int
     suspended_clients: int
     clients_to_delete: int
@@ -60,8 +61,17 @@ _ADMIN_SESSIONS = unowned(
 )
 
 
-def read(unit: SystemUnit, now: int) -> Counts:
+def read(unit: SystemUnit, now: int) -> CountsData:
     """As of ``now``, milliseconds."""
     [clients], [people], [admins] = unit.all(_CLIENTS), unit.all(_USERS), unit.all(_ADMINS)
     [opened], [of_admins] = unit.all(_SESSIONS, now=now), unit.all(_ADMIN_SESSIONS, now=now)
-    return Counts(*clients, *people, opened.rows, admins.rows, of_admins.rows)
+    return CountsData(
+        clients=clients.rows,
+        suspended_clients=clients.suspended,
+        clients_to_delete=clients.to_delete,
+        users=people.rows,
+        active_users=people.active,
+        open_sessions=opened.rows,
+        system_admins=admins.rows,
+        admin_sessions=of_admins.rows,
+    )

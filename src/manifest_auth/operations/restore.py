@@ -58,7 +58,13 @@ def _places(settings: Settings) -> _Places:
     files = folder_of(settings)
     waits = (files or key.parent) / ".restoring"
     return _Places(
-        store, beside(store, "restoring"), beside(store, "proved"), key, beside(key, "restoring"), files, waits
+        store=store,
+        store_waits=beside(store, "restoring"),
+        store_proved=beside(store, "proved"),
+        key=key,
+        key_waits=beside(key, "restoring"),
+        files=files,
+        files_wait=waits,
     )
 
 

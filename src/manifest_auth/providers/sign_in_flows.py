@@ -136,7 +136,15 @@ def fresh(random: Random, prefix: str) -> Begun:
     """All that is drawn for a sign-in, whatever it is for. ``prefix``: of its cookie's name."""
     state, browser = random.text(24), random.text(24)
     key, request_id = hash_of(state), "_" + random.bytes(20).hex()
-    return Begun(key, state, request_id, random.text(24), random.text(48), cookie_name(prefix, key), browser)
+    return Begun(
+        key=key,
+        state=state,
+        request_id=request_id,
+        nonce=random.text(24),
+        verifier=random.text(48),
+        cookie=cookie_name(prefix, key),
+        browser=browser,
+    )
 
 
 def seal(sealer: Sealer, begun: Begun, row: str) -> bytes:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, literal, select
+from sqlalchemy import Select, bindparam, literal, select
 
 from manifest_auth.context import Principal
 from manifest_auth.store import Store, SystemUnit, crossing
@@ -24,33 +24,22 @@ class Chain(NamedTuple):
 
 #: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, it costs no statement of its own.
 KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
-_PRINCIPAL = select(
-    _S.id,
-    _S.tenant_id,
-    _S.user_id,
-    _S.method,
-    _S.created_at,
-    _S.ends_at,
-    _S.ended_at,
-    _S.cookie_hash,
-    _S.cookie_seen_at,
-    _S.refresh_current,
-    _S.refresh_previous,
-    _S.refresh_changed_at,
-    _U.email,
-    _U.first_name,
-    _U.last_name,
-    _U.title,
-    _U.roles,
-    _U.deactivated_at,
-    _T.identifier,
-    _T.name,
-    _T.settings,
-    _T.suspended_at,
-    KEYS,
-    literal(0),
-).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
+_WHO = {name: _U[name] for name in ("email", "first_name", "last_name", "title", "roles", "deactivated_at")} | {
+    "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
+}  # fmt: skip
 
+
+def select_principal(**columns: Any) -> Select[Any]:
+    """A read of principals. ``columns``: by their names, those that user and tenant do not have."""
+    found = {**_WHO, **columns}
+    return select(*(found[name] for name in Principal._fields))
+
+
+_OF_SESSION = ("tenant_id", "user_id", "method", "created_at", "ends_at", "ended_at", "cookie_hash", "cookie_seen_at",
+               "refresh_current", "refresh_previous", "refresh_changed_at")  # fmt: skip
+_PRINCIPAL = select_principal(
+    session_id=_S.id, keys=KEYS, claims=literal(0), **{name: _S[name] for name in _OF_SESSION}
+).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
 _WHY = "the credential names the session, and the session names the tenant"
 BY_ID = crossing(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
 BY_COOKIE = crossing(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)

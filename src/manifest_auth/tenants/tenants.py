@@ -135,7 +135,7 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
     text = encode(settings)
     added = unit.first(_ADD, identifier=identifier, name=name, settings=text, now=now)
     assert added is not None
-    return Tenant(added.id, identifier, name, text, now, None)
+    return Tenant(id=added.id, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
 
 
 def change(unit: SystemUnit, tenant: Tenant, name: str, settings: TenantSettings) -> Tenant:

@@ -91,7 +91,18 @@ def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Template]:
 
 def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entry) -> Template:
     """A new template with one version, which the caller adds, and the first entries of its log."""
-    made = Template(0, name, description, 1, None, len(entries), by.user_id, by.at, by.at, None)
+    made = Template(
+        id=0,
+        name=name,
+        description=description,
+        versions=1,
+        published=None,
+        events=len(entries),
+        created_by=by.user_id,
+        created_at=by.at,
+        changed_at=by.at,
+        archived_at=None,
+    )
     added = unit.first(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
     assert added is not None
     template_log.append(unit, by, added.id, 0, entries)

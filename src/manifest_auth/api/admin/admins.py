@@ -11,11 +11,10 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth.accounts import password_rules
 from manifest_auth.accounts.admins import managing
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, NotFound, Overloaded
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import PasswordRules
 
 _PASSWORD_BYTES = 18  # 24 characters, 144 bits

@@ -10,12 +10,11 @@ from manifest_auth import audit, sessions
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
 
 
 class SessionsQuery(Paging, frozen=True):

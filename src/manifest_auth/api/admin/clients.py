@@ -11,13 +11,12 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import tenants
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
 from manifest_auth.operations import client_lifecycle
 from manifest_auth.runtime.settings import DAY
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
 
 Name = Annotated[str, Meta(min_length=1, max_length=client_lifecycle.LONGEST_NAME)]

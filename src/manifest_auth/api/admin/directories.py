@@ -10,12 +10,11 @@ from msgspec import Meta
 
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
 from manifest_auth.tenants.claims import directories
 from manifest_auth.text.canonical import check_line
 

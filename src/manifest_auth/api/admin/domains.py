@@ -10,14 +10,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, client_of
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.api.admin.providers import Deleted
 from manifest_auth.errors import Conflict, NotFound, RateLimited
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.operations.domains import watch
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import claims
 from manifest_auth.tenants.claims import Claim, domains
 

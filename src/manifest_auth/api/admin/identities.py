@@ -12,7 +12,6 @@ from msgspec import Meta
 from manifest_auth import accounts, audit, providers, sessions
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.api.client.identities import IdentityData, Unlinked
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound, RateLimited
@@ -20,7 +19,7 @@ from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
-from manifest_auth.store import TenantUnit
+from manifest_auth.store import Filters, TenantUnit
 
 
 class InvitationData(Wire, frozen=True):

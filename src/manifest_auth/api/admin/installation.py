@@ -12,22 +12,12 @@ from manifest_auth.accounts.admins.networks import written
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.operations import counts, installation_settings, last_backup
+from manifest_auth.operations.counts import CountsData
 from manifest_auth.operations.installation_settings import Settled
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
 from manifest_auth.store.migrate import HEAD
 from manifest_auth.text.canonical import when
-
-
-class CountsData(Wire, frozen=True):
-    clients: int
-    suspended_clients: int
-    clients_to_delete: int
-    users: int
-    active_users: int
-    open_sessions: int
-    system_admins: int
-    admin_sessions: int
 
 
 class StatusData(Wire, frozen=True):
@@ -100,7 +90,7 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
         license_state=standing.state.value,
         mail=services.mail.is_set_up,
         last_backup_at=None if backup is None else when(backup),
-        counts=CountsData.of(counted),
+        counts=counted,
     )
 
 

@@ -9,14 +9,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import audit
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, given
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeySeen, Purpose
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import Filters, SystemUnit
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh"]
 

@@ -9,11 +9,10 @@ from msgspec import Meta
 
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.client_scope import by_name
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Access, Call, Items, Page, Route, Wire
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants.claims import names
 
 

@@ -12,7 +12,6 @@ from msgspec import Meta
 from manifest_auth import providers
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import client_of, is_admin
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Page, Route, Wire
 from manifest_auth.operations.providers.delete import delete
@@ -31,7 +30,7 @@ from manifest_auth.operations.providers.save import change, draft_of, prepare, p
 from manifest_auth.permissions import Permission
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
 
 T = TypeVar("T")
 

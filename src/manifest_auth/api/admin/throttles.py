@@ -11,13 +11,12 @@ from manifest_auth import audit
 from manifest_auth.accounts import admins, users
 from manifest_auth.api.admin import lists
 from manifest_auth.api.admin.client_scope import by_name
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.audit import Event
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.runtime.settings import plain_address
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.text.canonical import email_key
 from manifest_auth.throttle import blocked
 

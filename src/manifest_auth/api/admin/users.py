@@ -17,12 +17,11 @@ from manifest_auth.accounts import Admitted, Draft, password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
-from manifest_auth.api.admin.lists import Filters
 from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
 
 Email = Annotated[str, Meta(min_length=3, max_length=254)]
 Text = Annotated[str, Meta(max_length=100)]

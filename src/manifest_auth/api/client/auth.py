@@ -99,18 +99,13 @@ class Nothing(Wire, frozen=True): ...
 
 async def _sign_in(ctx: RequestContext, call: Call[SignInBody]) -> Answer[SignInData]:
     browser = browser_of(call.head)
-    shown = password.Credentials(
-        call.body.email,
-        call.body.password,
-        password.client_from(call.head.client_id, call.head.host, ctx.services.settings.public_url),
-        browser.cookie,
-        browser.device,
-    )
-    return signed_in_answer(ctx, await password.sign_in(ctx, shown))
+    claim = password.Claim(call.body.email, ctx.client_hint.client, browser.device)
+    credentials = password.Credentials(claim, call.body.password, browser.cookie)
+    return signed_in_answer(ctx, await password.sign_in(ctx, credentials))
 
 
 async def _refresh(ctx: RequestContext, call: Call[RefreshBody]) -> Answer[RefreshData]:
-    pair = await session_lifecycle.refresh(ctx, call.body.refresh_token, call.head.client_id)
+    pair = await session_lifecycle.refresh(ctx, call.body.refresh_token)
     return ok(RefreshData(*pair), beside=TokensBeside(pair.token, pair.refresh_token))
 
 

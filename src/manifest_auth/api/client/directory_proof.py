@@ -7,13 +7,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.callbacks import CallbackQuery
+from manifest_auth.api.client.callbacks import CallbackQuery, returned_to
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire, flow_cookie, ok, redirect
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows, directory_proof
-from manifest_auth.sign_in.providers.code_flow import Returned
 
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -43,8 +42,7 @@ async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer[ProveData
 
 
 async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    q: CallbackQuery = call.parameters
-    returned = Returned(q.state, q.code, q.iss, q.error, directory_proof.callback_of(ctx), q.error_description)
+    returned = returned_to(call, directory_proof.callback_of(ctx))
     flow = await directory_proof.end(ctx, returned, call.head.cookie)
     gone = flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=False)
     return redirect(flow.return_to, headers=(gone,))

@@ -55,11 +55,11 @@ async def _start(ctx: RequestContext, call: Call[AddressBody]) -> PendingData:
 
 
 async def _confirm(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> ConfirmedData:
-    return ConfirmedData(await email_change.confirm(ctx, call.body.token, call.head.client_id))
+    return ConfirmedData(await email_change.confirm(ctx, call.body.token))
 
 
 async def _undo(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> UndoneData:
-    return UndoneData(*await email_change.undo(ctx, call.body.token, call.head.client_id))
+    return UndoneData(*await email_change.undo(ctx, call.body.token))
 
 
 _BASE = "/api/client/auth/email"

@@ -13,7 +13,6 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.api.client.auth import Email, Nothing, Password
 from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, signed_in_answer
-from manifest_auth.api.client.single_sign_on import client_named
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, page
 from manifest_auth.pages import welcome
@@ -126,18 +125,18 @@ async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> OneTimeLink
 
 async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer[SignInData]:
     body = call.body
-    shown = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
+    shown = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password")
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
 async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer[SignInData]:
     body = call.body
-    shown = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
+    shown = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword")
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
 async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
-    client = client_named(ctx, call.head, call.body.client)
+    client = ctx.client_hint.or_given(call.body.client)
     await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(call.head).device))
     return Nothing()
 

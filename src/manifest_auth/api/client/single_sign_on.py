@@ -29,7 +29,6 @@ from manifest_auth.http import (
     Access,
     Answer,
     Call,
-    Head,
     Header,
     Route,
     Wire,
@@ -43,7 +42,7 @@ from manifest_auth.http import (
 from manifest_auth.http.routes import query_values
 from manifest_auth.providers.sign_in_flows import Begun, Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import exchange_codes, password
+from manifest_auth.sign_in import exchange_codes
 from manifest_auth.sign_in.providers import discovery, saml, saml_settings
 from manifest_auth.sign_in.providers.choice import Asked, choose
 from manifest_auth.sign_in.providers.flow import Outcome
@@ -113,19 +112,11 @@ class DiscoverData(Wire, frozen=True):
     providers: tuple[WireWayIn, ...]
 
 
-def client_named(ctx: RequestContext, head: Head, shown: str) -> str | None:
-    """The client of ``client=``, else of the header or the host. Raises ValidationError when two are named."""
-    other = password.client_from(head.client_id, head.host, ctx.services.settings.public_url)
-    if shown and other is not None and shown != other:
-        raise ValidationError(details=[("client", "Another client is named by header or host")])
-    return shown or other
-
-
 def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer[None] | None:
     """A browser on a client's own subdomain goes to the public address first: providers answer there, so the cookie
     that binds the sign-in must be set there."""
-    settings, client = ctx.services.settings, client_named(ctx, call.head, call.parameters.client)
-    if not client or password.client_from(None, call.head.host, settings.public_url) is None:
+    settings, client = ctx.services.settings, ctx.client_hint.or_given(call.parameters.client)
+    if not client or ctx.client_hint.subdomain is None:
         return None
     if call.parameters.invitation:  # the redirect would hold it, and logs on the way
         raise ValidationError(details=[("invitation", f"Begin at {settings.public_url}, where providers answer")])
@@ -135,8 +126,15 @@ def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer[None] 
 
 def _asked(ctx: RequestContext, call: Call[Any]) -> Asked:
     q: StartQuery = call.parameters
-    client, device = client_named(ctx, call.head, q.client), browser_of(call.head).device
-    return Asked(q.provider or None, client, q.return_to, q.response, q.code_challenge, q.invitation, device)
+    return Asked(
+        provider=q.provider or None,
+        client=ctx.client_hint.or_given(q.client),
+        return_to=q.return_to,
+        response=q.response,
+        challenge=q.code_challenge,
+        invitation=q.invitation,
+        device=browser_of(call.head).device,
+    )
 
 
 def bind(ctx: RequestContext, begun: Begun, *, cross_site: bool) -> Header:
@@ -176,7 +174,7 @@ def _start(kind: Kind[Any, Any]) -> Route:
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
     """The seed page's JSON call and the browser's form post, at one address."""
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
-    client = client_named(ctx, call.head, call.parameters.client)
+    client = ctx.client_hint.or_given(call.parameters.client)
     cookie_of: Callable[[str], str | None] = call.head.cookie
     if kind == _FORM:
         if call.head.content_encoding not in (None, "", "identity"):
@@ -198,7 +196,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
 
 async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     q: MetadataQuery = call.parameters
-    client = client_named(ctx, call.head, q.client)
+    client = ctx.client_hint.or_given(q.client)
     if client is None:
         raise ValidationError(details=[("client", "Required")])
 
@@ -217,15 +215,12 @@ async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
 
 
 async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[SignInData]:
-    shown, browser = (
-        exchange_codes.Shown(call.body.code, call.body.code_verifier, call.head.client_id),
-        browser_of(call.head),
-    )
-    return signed_in_answer(ctx, await exchange_codes.exchange(ctx, shown, browser))
+    body, browser = call.body, browser_of(call.head)
+    return signed_in_answer(ctx, await exchange_codes.exchange(ctx, body.code, body.code_verifier, browser))
 
 
 async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverData:
-    client = client_named(ctx, call.head, call.parameters.client)
+    client = ctx.client_hint.or_given(call.parameters.client)
     found = await discovery.discover(ctx, call.body.email, client)
     ways = tuple(
         WireWayIn.of(way, client_id=way.client, url=start_address(ctx, way.client, way.kind, way.name))

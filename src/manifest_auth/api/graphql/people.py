@@ -9,13 +9,12 @@ from manifest_auth.accounts import users
 from manifest_auth.accounts.users import EmailChange, User
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.batch_loading import Loader
-from manifest_auth.api.graphql.lists import Filters, ListOf
+from manifest_auth.api.graphql.lists import ListOf
 from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import like
+from manifest_auth.store import Filters, TenantUnit
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
@@ -78,16 +77,9 @@ def role_named(name: str, field: str = "role") -> Role:
 
 
 def _filters(given: dict[str, Any]) -> Filters:
-    names, values = set[str](), dict[str, Any]()
-    if text := arguments.search(given.get("search", "")):
-        names.add("search")
-        values["like"] = like(text)
-    if "role" in given:
-        names.add("role")
-        values["role"] = role_named(given["role"]).bit
-    if "isActive" in given:
-        names.add("active" if given["isActive"] else "inactive")
-    return Filters(frozenset(names), values)
+    text, role = arguments.search(given), role_named(given["role"]).bit if "role" in given else 0
+    activity = {True: "active", False: "inactive", None: None}[given.get("isActive")]
+    return Filters("role" if role else None, activity, role=role).search(text)
 
 
 _LIST = ListOf(users.LISTING, _filters)

@@ -61,7 +61,14 @@ def authorization_of(
 ) -> oidc.Authorization:
     """What the browser asks the provider for."""
     challenge = base64url.encode(hashlib.sha256(begun.verifier.encode()).digest())
-    return oidc.Authorization(begun.state, begun.nonce, challenge, redirect_uri, login_hint, prompt)
+    return oidc.Authorization(
+        state=begun.state,
+        nonce=begun.nonce,
+        challenge=challenge,
+        redirect_uri=redirect_uri,
+        login_hint=login_hint,
+        prompt=prompt,
+    )
 
 
 @contextlib.asynccontextmanager

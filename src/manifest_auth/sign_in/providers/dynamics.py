@@ -147,7 +147,14 @@ def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registratio
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     issuer = cloud.issuer_v2(settings.directory)
     how = "post" if secret else "none"
-    return oidc.Registration(issuer, settings.client_id, secret, tuple(scopes), how, settings.audiences)
+    return oidc.Registration(
+        issuer=issuer,
+        client_id=settings.client_id,
+        client_secret=secret,
+        scopes=tuple(scopes),
+        authentication=how,
+        audiences=settings.audiences,
+    )
 
 
 def _alias(found: Organization) -> str:

@@ -37,12 +37,12 @@ class EntraTokens:
         # SHA-256 of the tokens that were let in last: where the processor does not help, it takes as long as the rest.
         self._digests: dict[str, bytes] = {}
 
-    def key_of(self, ctx: RequestContext, token: str, named: str | None) -> Key | None:
+    def key_of(self, ctx: RequestContext, token: str) -> Key | None:
         """What :meth:`principal` knows the token by; None when Microsoft did not issue it, going by its ``iss``: never
-        by whether another check failed. ``named``: the client that the request names, if any."""
+        by whether another check failed. The client that the request names is part of it."""
         if ctx.services.verified.knows(token):
             return None
-        key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), named)
+        key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), ctx.client_header)
         if key in self._verdicts:
             return key
         issuer = (microsoft.read(token) or {}).get("iss")

@@ -220,12 +220,12 @@ def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registratio
     settings = provider.own(OidcSettings)
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     return oidc.Registration(
-        settings.issuer,
-        settings.client_id,
-        secret,
-        settings.scopes,
-        settings.client_authentication,
-        settings.audiences,
+        issuer=settings.issuer,
+        client_id=settings.client_id,
+        client_secret=secret,
+        scopes=settings.scopes,
+        authentication=settings.client_authentication,
+        audiences=settings.audiences,
     )
 
 
