@@ -23,7 +23,7 @@ from manifest_auth.audit.chain_macs import Head, made
 from manifest_auth.store import Store, SystemUnit, cell, crossing, open_store, row_list, rows
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import audit_events, audit_heads
-from tests.support.house import MACS, SECRET_KEY, the_keys
+from tests.support.keys import MACS, SECRET_KEY, the_keys
 
 CHAIN = 1
 BATCH = 5000

@@ -33,7 +33,8 @@ from manifest_auth.runtime import settings
 from manifest_auth.store import After, crossing, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
-from tests.support.house import PASSWORD, SECRET_KEY, the_keys
+from tests.support.house import PASSWORD
+from tests.support.keys import SECRET_KEY, the_keys
 from tests.support.postgres import Postgres
 
 LARGE = Size(users=100_000, templates=20_000, jobs=50_000, records=20)

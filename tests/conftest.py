@@ -2,48 +2,59 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from os import environ
 
 import pytest
 
 from tests.support.house import App, running
-from tests.support.postgres import Postgres
+from tests.support.postgres import SHARED, Databases, Postgres, drop_all
+from tests.support.stores import fresh_store
 
-
-def pytest_sessionstart() -> None:
-    """A run that is told to end does so as after Ctrl-C: what it started is stopped."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+pytest_plugins = ["tests.support.runs"]
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """The PostgreSQL server of this run."""
-    server = Postgres()
+def postgres() -> Iterator[Databases]:
+    """The PostgreSQL server of this run: whose databases need not outlive a machine that fails."""
+    if address := environ.get(SHARED):
+        yield Databases(address)
+        return
+    server = Postgres(is_durable=False)
     yield server
     server.stop()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _databases_end() -> Iterator[None]:
+    """With the module they were made for."""
+    yield
+    drop_all()
+
+
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server that the test may kill.
-
-    Before it recovers it hands its files to the disk, by default one by one, which takes seconds; here all at once.
-    """
+    """A PostgreSQL server that the test may kill, and that loses nothing of what it committed."""
     server = Postgres()
-    server.server.psql("ALTER SYSTEM SET recovery_init_sync_method = 'syncfs'")
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An empty database of each kind, one for each test module."""
+def empty_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of each kind without any table, one for each test module: for tests of migrations."""
     if request.param == "sqlite":
-        folder: Path = tmp_path_factory.mktemp("store")
-        return f"sqlite:///{folder / 'test.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
+        return f"sqlite:///{tmp_path_factory.mktemp('store') / 'test.db'}"
+    server: Databases = request.getfixturevalue("postgres")
+    return server.empty_database()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of each kind with today's schema and nothing in it, one for each test module."""
+    if request.param == "sqlite":
+        return fresh_store(tmp_path_factory.mktemp("store") / "test.db")
+    server: Databases = request.getfixturevalue("postgres")
     return server.fresh_database()
 
 

@@ -18,12 +18,13 @@ from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
 from manifest_auth.cli.main import parser
 from manifest_auth.http import RouteTable
-from manifest_auth.operations.providers.drafts import draft_of, merged
 from manifest_auth.operations.providers.models import ProviderBody
+from manifest_auth.operations.providers.save import draft_of, merged
 from manifest_auth.protocols.microsoft import CLOUDS
 from manifest_auth.sign_in.providers import dynamics
 from manifest_auth.sign_in.providers.dynamics import DynamicsSettings
 from manifest_auth.sign_in.providers.entra import EntraSettings
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.text.models import convert
 from tests.architecture import pages
 from tests.architecture.links import ROOT
@@ -140,7 +141,7 @@ def test_every_setting_of_the_other_kinds_is_told() -> None:
         names = {field.encode_name for field in msgspec.structs.fields(model)} - {"attributes"}
         assert {f"{kind}.{name}" for name in names} <= told
     shared = {field.encode_name for field in msgspec.structs.fields(ProviderBody)}
-    assert shared - {"oidc", "saml", "dynamics", "entra"} <= told
+    assert shared - KINDS.keys() <= told
 
 
 def test_the_clouds_are_told_as_they_are() -> None:

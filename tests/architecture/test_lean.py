@@ -14,7 +14,7 @@ from pathlib import Path
 from manifest_auth.runtime.hashing import builds, worker
 from manifest_auth.store.migrate import upgrade
 from tests.architecture.links import ROOT
-from tests.support.house import the_keys
+from tests.support.keys import the_keys
 
 #: Library → what it is for.
 ON_DEMAND = {

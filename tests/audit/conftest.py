@@ -15,8 +15,7 @@ from manifest_auth import audit
 from manifest_auth import audit as trail
 from manifest_auth.audit import Event, Origin, Point, Verdict
 from manifest_auth.store import Store, TenantUnit, open_store
-from manifest_auth.store.migrate import upgrade
-from tests.support.house import MACS, the_keys
+from tests.support.keys import MACS
 
 _numbers = itertools.count(100)
 
@@ -90,7 +89,6 @@ async def begun(store: Store, url: str, number: int, events: int = 9) -> Chain:
 @pytest.fixture(scope="module")
 async def store(database_url: str) -> AsyncIterator[Store]:
     """A store of each kind with today's schema, shared by the tests of a module."""
-    await upgrade(database_url, the_keys)
     opened = open_store(database_url, 8, macs=MACS)
     await opened.open()
     yield opened

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 
 from tests.support.commands import done, run
-from tests.support.house import SECRET_KEY
-from tests.support.postgres import Postgres
+from tests.support.keys import SECRET_KEY
+from tests.support.postgres import Databases
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -21,7 +21,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'test.db'}"
     else:
-        server: Postgres = request.getfixturevalue("postgres")
+        server: Databases = request.getfixturevalue("postgres")
         url = server.fresh_database()
     made = {"MANIFEST_DATABASE_URL": url, "MANIFEST_SECRET_KEY": SECRET_KEY}
     for name in ("acme", "globex"):

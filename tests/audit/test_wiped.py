@@ -11,11 +11,11 @@ from manifest_auth import audit, tenants
 from manifest_auth import audit as trail
 from manifest_auth.audit import Event, Origin, Point
 from manifest_auth.store import Store, SystemUnit, open_store
-from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import TenantSettings
 from tests.audit.conftest import Chain
-from tests.support.house import MACS, the_keys
-from tests.support.postgres import Postgres
+from tests.support.keys import MACS
+from tests.support.postgres import Databases
+from tests.support.stores import fresh_store
 
 NAMES = ("first", "second", "third")
 GONE_WHOLE = "the whole chain is gone, with the record of its end"
@@ -24,25 +24,24 @@ EVERYTHING = ("audit_events", "audit_heads", "audit_anchors")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def fresh_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database of its own for each test."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
+        return fresh_store(tmp_path / "test.db")
+    server: Databases = request.getfixturevalue("postgres")
     return server.fresh_database()
 
 
 @pytest.fixture
-async def store(empty_url: str) -> AsyncIterator[Store]:
-    await upgrade(empty_url, the_keys)
-    opened = open_store(empty_url, 4, macs=MACS)
+async def store(fresh_url: str) -> AsyncIterator[Store]:
+    opened = open_store(fresh_url, 4, macs=MACS)
     await opened.open()
     yield opened
     await opened.close()
 
 
 @pytest.fixture
-async def chains(store: Store, empty_url: str) -> list[Chain]:
+async def chains(store: Store, fresh_url: str) -> list[Chain]:
     """Three clients with six events each."""
 
     def create(unit: SystemUnit, name: str) -> int:
@@ -55,7 +54,7 @@ async def chains(store: Store, empty_url: str) -> list[Chain]:
     made = []
     for name in NAMES:
         number = await store.write(lambda unit: create(unit, name))  # noqa: B023 - awaited at once
-        made.append(Chain(store, empty_url, number))
+        made.append(Chain(store, fresh_url, number))
         await made[-1].grow(5, at=2_000)
     return made
 

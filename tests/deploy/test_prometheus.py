@@ -20,8 +20,9 @@ from tests.licence.desk import PUBLIC, VENDOR, licence
 from tests.processes.test_single_sign_on_nodes import RETURN_TO, Desk, by_address, by_form, by_json, furnished
 from tests.processes.wire import AUTH, AUTHOR, NODE, Node, bearer
 from tests.support.commands import done
-from tests.support.house import SECRET_KEY
-from tests.support.server import DEMO_PASSWORD, free_port, served
+from tests.support.keys import SECRET_KEY
+from tests.support.processes import free_port
+from tests.support.server import DEMO_PASSWORD, served
 from tests.support.single_sign_on import authn_request
 
 DEPLOY = ROOT / "deploy"

@@ -26,8 +26,9 @@ from tests.kills.ledger import Ledger
 from tests.kills.rounds import GIVEN, chance_of, until_ready, until_successes
 from tests.kills.used_stores import UsedStore
 from tests.kills.victim import KILLS, Victim
-from tests.support.postgres import Postgres
-from tests.support.server import environment, free_port
+from tests.support.postgres import Databases, database_of
+from tests.support.processes import free_port
+from tests.support.server import environment
 
 pytestmark = pytest.mark.timeout(900)
 PEOPLE = ("author@acme.example", "operator@acme.example")  # of every store
@@ -140,10 +141,10 @@ class Times:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Postgres) -> None:
+async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Databases) -> None:
     used: dict[str | None, UsedStore] = {}
     for old in used_stores.SCHEMAS:
-        empty = postgres.fresh_database() if kind == "postgresql" else f"sqlite:///{tmp_path / f'{old}.db'}"
+        empty = postgres.empty_database() if kind == "postgresql" else f"sqlite:///{tmp_path / f'{old}.db'}"
         used[old] = await used_stores.make(old, empty)
     chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
     times: dict[str | None, Times] = {}
@@ -174,12 +175,12 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
                 if victim.starts and victim.status() is None:
                     victim.kill()
             if kind == "postgresql":
-                used_stores.drop(url, postgres)
+                postgres.drop(database_of(url))
     print(f"{stages}, {[(s, round(t.start, 2), t.statements) for s, t in times.items()]}")
     assert stages["begun"] + stages["stopped"] >= KILLS * 0.3, "few kills hit an upgrade"
 
 
-async def _address(kind: str, folder: Path, used: UsedStore | None, postgres: Postgres) -> str:
+async def _address(kind: str, folder: Path, used: UsedStore | None, postgres: Databases) -> str:
     if used is not None:
         return await used.copy(folder, postgres)
-    return postgres.fresh_database() if kind == "postgresql" else f"sqlite:///{folder / 'm.db'}"
+    return postgres.empty_database() if kind == "postgresql" else f"sqlite:///{folder / 'm.db'}"

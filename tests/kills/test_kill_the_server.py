@@ -26,7 +26,7 @@ from tests.kills.rounds import (
     victims,
 )  # fmt: skip
 from tests.kills.victim import KILLS, Victim
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 from tests.support.server import descendants
 
 pytestmark = pytest.mark.timeout(900)
@@ -69,7 +69,7 @@ def start_all(nodes: list[Victim]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_the_server_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Postgres) -> None:
+async def test_the_server_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Databases) -> None:
     url = f"sqlite:///{tmp_path / 'm.db'}" if kind == "sqlite" else postgres.fresh_database()
     await filled(url)
     nodes = victims(tmp_path, url, 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import sqlite3
 from collections import Counter
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 from sqlalchemy import Connection, MetaData, insert, text
@@ -18,18 +16,17 @@ from sqlalchemy import Connection, MetaData, insert, text
 from manifest_auth import audit
 from manifest_auth.audit.chain_macs import Head, made
 from tests.store import old_stores
-from tests.support.house import MACS
-from tests.support.postgres import Postgres
+from tests.support.keys import MACS
+from tests.support.postgres import Databases, database_of
 
-#: Each is made of rows that a release of that schema wrote (``store_SCHEMA.json``).
-SCHEMAS = old_stores.SCHEMAS
+#: Each is made of rows that a build of that schema wrote (``store_SCHEMA.json``).
+SCHEMAS = tuple(name for name in old_stores.STORES if "_" not in name)
 MANY = 6000  # users, and as many sessions: an upgrade takes long enough to be hit
 EVENTS = 1500  # more in the chain of the first client
 Rows = dict[str, Counter[tuple[Any, ...]]]
 #: What signing in changes in rows that were there before.
 _TOUCHED = {("users", "last_sign_in_at"), ("known_origins", "seen_at")}
 _MOVING = {"audit_heads", "throttles"}  # the chain's end is proved by itself; counters go on
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -41,27 +38,20 @@ class UsedStore:
     columns: dict[str, list[str]]
     rows: Rows
 
-    async def copy(self, folder: Path, postgres: Postgres | None = None) -> str:
+    async def copy(self, folder: Path, postgres: Databases | None = None) -> str:
         """The address of a copy, which nobody has used."""
         if self.url.startswith("sqlite"):
             copy = folder / "m.db"
             shutil.copyfile(file_of(self.url), copy)
             return f"sqlite:///{copy}"
         assert postgres is not None
-        name = f"copy_{next(_numbers)}_{self.schema}"
-        postgres.server.psql(f'CREATE DATABASE "{name}" TEMPLATE "{_name(self.url)}"')
-        return str(postgres.server.get_uri(name))
+        return postgres.empty_database(database_of(self.url))
 
     async def is_whole(self, url: str) -> None:
         """Every row is there as it was. What was added since does not count."""
         now = await _rows(url, self.columns)
         gone = {table: list((rows - now[table]).elements())[:3] for table, rows in self.rows.items()}
         assert not any(gone.values()), {table: rows for table, rows in gone.items() if rows}
-
-
-def drop(url: str, postgres: Postgres) -> None:
-    """Away with a database, so that fifty of them need no room."""
-    postgres.server.psql(f'DROP DATABASE "{_name(url)}" WITH (FORCE)')
 
 
 async def make(schema: str, url: str) -> UsedStore:
@@ -86,13 +76,11 @@ def _fill(connection: Connection, old: old_stores.OldStore) -> None:
     newest = max((row for row in old.named("audit_events") if row["tenant_id"] == 1), key=lambda row: row["sequence"])
     events = list(_chained(newest))
     connection.execute(insert(there.tables["audit_events"]), events)
+    before = next(row for row in old.named("audit_heads") if row["tenant_id"] == 1)
+    end = {name: events[-1][name] for name in ("sequence", "hash", "at")}
+    head = made(MACS, 1, Head(**{name: before[name] for name in Head._fields})._replace(**end))
     heads = there.tables["audit_heads"]
-    end = {"sequence": events[-1]["sequence"], "hash": events[-1]["hash"]}
-    if "mac" in heads.c:  # ends are signed since schema 0005
-        before = next(row for row in old.named("audit_heads") if row["tenant_id"] == 1)
-        head = Head(**{name: before[name] for name in Head._fields})._replace(**end, at=events[-1]["at"])
-        end = made(MACS, 1, head)._asdict()
-    connection.execute(heads.update().where(heads.c.tenant_id == 1).values(end))
+    connection.execute(heads.update().where(heads.c.tenant_id == 1).values(head._asdict()))
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT setval(pg_get_serial_sequence('users', 'id'), {10_000 + MANY})"))
 
@@ -134,7 +122,3 @@ async def _rows(url: str, columns: dict[str, list[str]]) -> Rows:
 def file_of(url: str) -> str:
     """Of a store in SQLite."""
     return url.removeprefix("sqlite:///")
-
-
-def _name(url: str) -> str:
-    return urlsplit(url).path.strip("/")

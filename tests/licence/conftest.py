@@ -9,7 +9,7 @@ import pytest
 
 from tests.licence.desk import on_premise
 from tests.support.house import App
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -17,7 +17,7 @@ async def premise(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path / 'premise.db'}"
     else:
-        postgres: Postgres = request.getfixturevalue("postgres")
+        postgres: Databases = request.getfixturevalue("postgres")
         url = postgres.fresh_database()
     async with on_premise(url) as app:
         yield app

@@ -19,7 +19,7 @@ from manifest_auth.runtime.files import path_of
 from manifest_auth.store import copying
 from tests.operations.made import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import done, run
-from tests.support.house import SECRET_KEY
+from tests.support.keys import SECRET_KEY
 
 
 @pytest.fixture

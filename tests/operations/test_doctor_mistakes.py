@@ -22,10 +22,10 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.test_dns import certificate
 from tests.support.commands import done, environment, run
-from tests.support.house import SECRET_KEY
+from tests.support.keys import SECRET_KEY
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.postgres import Postgres
-from tests.support.server import free_port
+from tests.support.postgres import Databases
+from tests.support.processes import free_port
 
 NOBODY = 65534
 ALIVE = b'{"success":true,"data":{"status":"alive"}}'
@@ -234,7 +234,7 @@ def test_a_store_that_is_something_else(folder: Path) -> None:
 
 
 async def test_a_clock_that_is_not_that_of_postgresql(
-    tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, postgres: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = {"MANIFEST_DATABASE_URL": postgres.fresh_database(), "MANIFEST_SECRET_KEY": SECRET_KEY}
     done(tmp_path, "client", "create", "initech", **given)

@@ -21,8 +21,9 @@ from manifest_auth.store.tables import installation
 from tests.operations.made import settings_of
 from tests.support.admin_desk import events
 from tests.support.disk import room_for
-from tests.support.house import SECRET_KEY, App, the_keys
-from tests.support.postgres import Postgres
+from tests.support.house import App
+from tests.support.keys import SECRET_KEY, the_keys
+from tests.support.postgres import Databases
 
 DAY_MS = 86_400_000
 STATUS = "/api/admin/status"
@@ -133,7 +134,7 @@ async def test_a_full_disk_refuses_the_note(tmp_path: Path) -> None:
         await note_backup(settings, 5, by="x" * store.stat().st_size)
 
 
-@pytest.mark.parametrize("schema", ["9999", "0004"])
+@pytest.mark.parametrize("schema", ["9999", "0005"])
 def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command, schema: str) -> None:
     """A store that a newer release upgraded stands for all that take no note; an older one is backed up before it is
     upgraded, and what is recorded in it could not be signed."""
@@ -141,6 +142,15 @@ def test_a_backup_that_cannot_be_noted_is_a_backup(command: Command, schema: str
     assert "The backup is whole, but it could not be noted" in command.done("backup", "saved.tar")
     assert (command.folder / "saved.tar").exists()
     assert command("backup", "--note")[0] == 1
+
+
+def test_of_a_schema_that_could_not_be_restored_no_backup_is_made(command: Command) -> None:
+    command.change("UPDATE alembic_version SET version_num = '0004'")
+    for arguments in (["saved.tar"], ["--note"]):
+        status, text = command("backup", *arguments)
+        assert (status, len(text.splitlines())) == (1, 1)
+        assert "0004 is older than 0005" in text
+    assert not (command.folder / "saved.tar").exists()
 
 
 async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
@@ -156,7 +166,7 @@ async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
 
 
 def test_on_postgresql_it_is_noted_by_hand_and_not_on_a_standby(
-    command: Command, monkeypatch: pytest.MonkeyPatch, postgres: Postgres
+    command: Command, monkeypatch: pytest.MonkeyPatch, postgres: Databases
 ) -> None:
     url = postgres.fresh_database()
     monkeypatch.setenv("MANIFEST_DATABASE_URL", url)

@@ -22,7 +22,8 @@ from manifest_auth.store import crossing
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 from tests.store import rows
 from tests.support.accounts import Keys, keys_of, new_client, opened_by
-from tests.support.house import SECRET_KEY, App
+from tests.support.house import App
+from tests.support.keys import SECRET_KEY
 
 _numbers = itertools.count(1)
 OLD = bytes.fromhex(SECRET_KEY)

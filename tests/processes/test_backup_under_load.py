@@ -17,7 +17,7 @@ from tests.architecture import pages
 from tests.processes.chain import is_whole_and_holds
 from tests.processes.storm import Storm, honoured, storm
 from tests.processes.wire import NODE, Node
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 from tests.support.server import command, environment, served
 
 GIVEN: dict[str, Any] = {**NODE, "MANIFEST_REFRESH_GRACE": "0"}
@@ -54,9 +54,8 @@ async def under_load(node: Node, made: Any) -> tuple[Storm, Storm]:
 
 
 def run(folder: Path, url: str, *arguments: str, **given: str) -> str:
-    done = command(folder, url, *arguments, **given)
-    out, errors = done.communicate(timeout=90)
-    assert done.returncode == 0, errors + out
+    status, out, errors = command(folder, url, *arguments, **given).ended(90)
+    assert status == 0, errors + out
     return out
 
 
@@ -79,7 +78,7 @@ async def test_sqlite(tmp_path: Path) -> None:
         honoured(before, Node(server))
 
 
-async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: Postgres) -> None:
+async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: Databases) -> None:
     """They are typed as ``docs/operations.md`` has them."""
     blocks = [block for page, block in pages.blocks("sh") if page == "operations.md" and "pg_" in block]
     [dump], [restore] = ([b for b in blocks if b.startswith(name)] for name in ("pg_dump", "pg_restore"))

@@ -61,7 +61,7 @@ def sign_out_is_felt(nodes: tuple[Node, Node], token: str) -> None:
 
 def ears_of(postgres: Postgres) -> list[int]:
     """The backends that the nodes listen to."""
-    found = postgres.server.psql(f"COPY (SELECT pid FROM pg_stat_activity WHERE {EAR}) TO STDOUT")
+    found = postgres.psql(f"COPY (SELECT pid FROM pg_stat_activity WHERE {EAR}) TO STDOUT")
     return [int(line) for line in found.split() if line.isdigit()]
 
 
@@ -71,7 +71,7 @@ def ears_cut_again_and_again(postgres: Postgres) -> Iterator[None]:
 
     def cut() -> None:
         while not done.is_set():
-            postgres.server.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {EAR}")
+            postgres.psql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {EAR}")
 
     cutter = threading.Thread(target=cut)
     cutter.start()

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.mail_server import SENDER, MailServer
 from tests.support.managing import INVITE, NEW
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 from tests.support.server import DEMO_PASSWORD, Server, start, stop
 
 
@@ -47,7 +47,7 @@ def _ignoring(server: Server, body: Any, token: str) -> None:
 def test_the_e_mail_is_sent_by_the_next_server(store: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     database = ""
     if store == "postgresql":
-        postgres: Postgres = request.getfixturevalue("postgres")
+        postgres: Databases = request.getfixturevalue("postgres")
         database = postgres.fresh_database()
     hanging = socket.create_server(("127.0.0.1", 0))
     hanging.settimeout(20)

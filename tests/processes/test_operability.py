@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tests.support.commands import done, until
-from tests.support.house import SECRET_KEY
+from tests.support.keys import SECRET_KEY
 from tests.support.postgres import Postgres
-from tests.support.server import DEMO_PASSWORD, Server, free_port, served
+from tests.support.processes import free_port
+from tests.support.server import DEMO_PASSWORD, Server, served
 
 WRONG = "wrong-password-81723"
 TYPED = "typed-into-email-5512"
@@ -80,7 +81,7 @@ def test_readiness_follows_the_store_and_health_does_not(tmp_path: Path) -> None
             lost = ask(server.port, "/readyz")
             assert lost.json["error"]["code"] == "OVERLOADED"
             assert int(lost.headers["Retry-After"]) >= 1
-            assert str(own.server.pgdata) not in lost.text
+            assert str(own.data) not in lost.text
             assert ask(server.port, "/healthz").json == {"success": True, "data": {"status": "alive"}}
             graphql = ask(
                 server.port, "/api/client/graphql", {"query": "{ users { id } }"}, Authorization=f"Bearer {token}"

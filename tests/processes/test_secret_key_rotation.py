@@ -18,9 +18,9 @@ import pytest
 
 from tests.processes.wire import AUTH, NODE, Node, bearer
 from tests.support.commands import until
-from tests.support.house import SECRET_KEY
+from tests.support.keys import SECRET_KEY
 from tests.support.oidc_op import Op, provider
-from tests.support.postgres import Postgres
+from tests.support.postgres import Databases
 from tests.support.server import DEMO_PASSWORD, command, start, stop
 
 NEW_KEY = SECRET_KEY[::-1]
@@ -177,7 +177,7 @@ def test_a_new_key_in_the_folder_needs_no_new_start(tmp_path: Path, op: Op) -> N
     stop(again)
 
 
-def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: Postgres, op: Op) -> None:
+def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: Databases, op: Op) -> None:
     """PostgreSQL, as the page says: old, new; new, old; seal anew; new."""
     url = postgres.fresh_database()
     given = {**NODE, "MANIFEST_SECRET_KEY": SECRET_KEY}
@@ -205,8 +205,9 @@ def test_two_nodes_get_a_new_key_one_after_the_other(tmp_path: Path, postgres: P
 
         _while_people_work(proxy, op, rotate)
         refused = command(tmp_path, url, "keys", "rotate", **given)
-        assert refused.wait(60) == 1
-        assert "not the key that this store was made with" in refused.communicate()[1]
+        status, _, errors = refused.ended()
+        assert status == 1
+        assert "not the key that this store was made with" in errors
         for server in servers:
             assert "internal_error" not in server.output.read_text()
     finally:
@@ -231,7 +232,6 @@ def test_new_signing_keys_under_load(database_url: str, tmp_path: Path, op: Op) 
 
 
 def _run(folder: Path, url: str, *arguments: str, **given: str) -> str:
-    done = command(folder, url, *arguments, **given)
-    out, errors = done.communicate(timeout=60)
-    assert done.returncode == 0, errors + out
+    status, out, errors = command(folder, url, *arguments, **given).ended()
+    assert status == 0, errors + out
     return out

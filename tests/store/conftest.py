@@ -9,9 +9,7 @@ import pytest
 
 from manifest_auth import tenants
 from manifest_auth.store import Store, SystemUnit, open_store
-from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import TenantSettings
-from tests.support.house import the_keys
 
 Pair = tuple[int, int]
 _numbers = itertools.count(1)
@@ -20,7 +18,6 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="module")
 async def store(database_url: str) -> AsyncIterator[Store]:
     """A store of each kind with today's schema, shared by the tests of a module."""
-    await upgrade(database_url, the_keys)
     opened = open_store(database_url, 8)
     await opened.open()
     yield opened

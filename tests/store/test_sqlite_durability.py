@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.store import Store, StoreUnavailable, open_store
-from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.sqlite import SqliteStore
 from tests.store.test_units_of_work import ADD, FIND, Value
-from tests.support.house import the_keys
+from tests.support.stores import fresh_store
 
 
 @pytest.fixture
@@ -25,8 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[Store]:
-    await upgrade(f"sqlite:///{path}", the_keys)
-    opened = open_store(f"sqlite:///{path}", 2)
+    opened = open_store(fresh_store(path), 2)
     await opened.open()
     yield opened
     await opened.close()
@@ -106,8 +104,7 @@ async def test_another_process_that_writes_is_waited_for_and_the_loop_goes_on(
 
 
 async def test_what_is_queued_at_the_end_is_still_written(path: Path) -> None:
-    await upgrade(f"sqlite:///{path}", the_keys)
-    store = open_store(f"sqlite:///{path}", 2)
+    store = open_store(fresh_store(path), 2)
     await store.open()
     ways = (store.write, store.write_quickly)
     running = [

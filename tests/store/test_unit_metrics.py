@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.store import StoreUnavailable, SystemUnit, open_store, sqlite
-from manifest_auth.store.migrate import upgrade
-from tests.support.house import the_keys
+from tests.support.stores import fresh_store
 
 
 async def test_units_of_work_are_timed_and_what_waits_too_long_is_busy(
@@ -17,9 +16,7 @@ async def test_units_of_work_are_timed_and_what_waits_too_long_is_busy(
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_MS", 200)
     monkeypatch.setitem(sqlite.connect.__kwdefaults__, "busy_ms", 200)  # type: ignore[arg-type]
-    url = f"sqlite:///{tmp_path / 'm.db'}"
-    await upgrade(url, the_keys)
-    store = open_store(url, 1)
+    store = open_store(fresh_store(tmp_path / "m.db"), 1)
     await store.open()
     registry = store._metrics.registry
     other = sqlite3.connect(tmp_path / "m.db", isolation_level=None)

@@ -23,7 +23,8 @@ from tests.interop.microsoft.standin import Standin, standin
 from tests.interop.microsoft.world import Provider, World
 from tests.store import old_stores
 from tests.store.old_stores import OldStore, Rows
-from tests.support.house import App, running, the_keys
+from tests.support.house import App, running
+from tests.support.keys import the_keys
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import ACS, BASE, Browser, entity_id
@@ -56,11 +57,11 @@ def old(issuers: dict[str, Op]) -> OldStore:
 
 
 @pytest.fixture(scope="module")
-async def kept(database_url: str, old: OldStore) -> Rows:
+async def kept(empty_url: str, old: OldStore) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await old.make(database_url)
-    assert await migrate.upgrade(database_url, the_keys) is True
-    return await old.found(database_url)
+    await old.make(empty_url)
+    assert await migrate.upgrade(empty_url, the_keys) is True
+    return await old.found(empty_url)
 
 
 @pytest.fixture(scope="module")
@@ -70,9 +71,9 @@ def microsoft() -> Iterator[Standin]:
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str, kept: Any, microsoft: Standin, issuers: dict[str, Op]) -> AsyncIterator[App]:
+async def app(empty_url: str, kept: Any, microsoft: Standin, issuers: dict[str, Op]) -> AsyncIterator[App]:
     """The application of today on it."""
-    async with running(database_url, **microsoft.settings) as application:
+    async with running(empty_url, **microsoft.settings) as application:
         microsoft.clock = application.clock
         for op in issuers.values():
             op.clock = application.clock

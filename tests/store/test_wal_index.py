@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.store import Store, SystemUnit, open_store
-from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.wal_index import WalIndex
 from tests.store.test_units_of_work import ADD, FIND, Value
-from tests.support.house import the_keys
+from tests.support.stores import fresh_store
 
 
 @pytest.fixture
@@ -25,8 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[Store]:
-    await upgrade(f"sqlite:///{path}", the_keys)
-    opened = open_store(f"sqlite:///{path}", 2)
+    opened = open_store(fresh_store(path), 2)
     await opened.open()
     yield opened
     await opened.close()

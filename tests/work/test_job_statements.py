@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,8 @@ from typing import Any
 import pytest
 
 from manifest_auth.store import Bound, Unowned
-from manifest_auth.store.migrate import upgrade
 from manifest_auth.work import assignments, job_log, job_steps, jobs, records
-from tests.support.house import the_keys
+from tests.support.stores import fresh_store
 
 #: Statement: the index that it searches, and by which columns.
 LOOKS_UP: list[tuple[Bound[Any], str]] = [
@@ -56,9 +54,7 @@ WALKED = [f"tenant_id=? AND {name}" for name in ("name_key", "priority", "change
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
     path: Path = tmp_path_factory.mktemp("store") / "m.db"
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(upgrade(f"sqlite:///{path}", the_keys))
-    loop.close()
+    fresh_store(path)
     return sqlite3.connect(path)
 
 

@@ -47,7 +47,14 @@ def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]
 
 def _verdict(chain: int, client: str | None, walk: Walk) -> Verdict:
     walk.end(None)
-    return Verdict(chain, client, walk.events, walk.start, walk.last, [walk.fault] if walk.fault else [])
+    return Verdict(
+        chain=chain,
+        client=client,
+        events=walk.events,
+        start=walk.start,
+        end=walk.last,
+        faults=[walk.fault] if walk.fault else [],
+    )
 
 
 def _link(found: dict[str, Any]) -> tuple[int, str | None, Link]:
@@ -55,15 +62,15 @@ def _link(found: dict[str, Any]) -> tuple[int, str | None, Link]:
     if not isinstance(detail, dict):
         raise TypeError(detail)
     link = Link(
-        int(found["sequence"]),
-        moment(found["at"], "at"),
-        found["event"],
-        found["actor"],
-        found["subject"],
-        found["address"],
-        found["requestId"],
-        orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
-        found["previousHash"],
-        found["hash"],
+        sequence=int(found["sequence"]),
+        at=moment(found["at"], "at"),
+        event=found["event"],
+        actor=found["actor"],
+        subject=found["subject"],
+        address=found["address"],
+        request_id=found["requestId"],
+        detail=orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
+        previous_hash=found["previousHash"],
+        hash=found["hash"],
     )
     return int(found["chain"]), found["client"], link

@@ -14,9 +14,9 @@ from manifest_auth.app import build_services, opened
 from manifest_auth.cli import callbacks
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.http import parse
-from manifest_auth.operations.providers.create import prepare
 from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.operations.providers.models import ProviderBody, shown
+from manifest_auth.operations.providers.save import prepare
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.runtime import settings

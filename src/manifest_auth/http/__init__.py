@@ -36,6 +36,7 @@ from manifest_auth.http.routes import (
     Route,
     RouteTable,
 )
+from manifest_auth.http.wire import Items, Time, TokensBeside, Wire, given
 
 __all__ = [
     "AUTH_LIMIT",
@@ -49,14 +50,19 @@ __all__ = [
     "Call",
     "Head",
     "Header",
+    "Items",
     "Page",
     "Paging",
     "Route",
     "RouteTable",
+    "Time",
+    "TokensBeside",
+    "Wire",
     "check_media_type",
     "check_same_site",
     "device_cookie",
     "flow_cookie",
+    "given",
     "ok",
     "page",
     "parse",

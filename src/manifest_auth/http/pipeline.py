@@ -30,6 +30,7 @@ from manifest_auth.http import (
     Route,
     RouteTable,
     identification,
+    ok,
     refuse,
     session_cookie,
 )
@@ -79,6 +80,8 @@ class Pipeline:
             request_id(head.request_id, services.random),
             client_address(peer[0] if peer else "", head, self._proxies),
             (head.user_agent or "")[:_MAX_AGENT],
+            client_header=head.client_id,
+            host=head.host,
         )
         pattern = _UNROUTED
         route: Route | None = None
@@ -130,7 +133,7 @@ class Pipeline:
 
     async def _handle(
         self, ctx: RequestContext, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
-    ) -> Answer:
+    ) -> Answer[Any]:
         if route.gated and ctx.services.licence.is_needed:
             ctx.license_warning = await ctx.services.licence.check()
         if route.access is Access.CLIENT:
@@ -154,19 +157,19 @@ class Pipeline:
         elif head.content_length not in (None, "0"):
             await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
         query: bytes = scope["query_string"]
-        page, parameters = route.read_query(query)
-        return await route.handler(ctx, Call(head, body, page, path, query, parameters))
+        done = await route.handler(ctx, Call(head, body, path, query, route.read_query(query)))
+        return done if isinstance(done, Answer) else ok(done, status=route.status)
 
     def _refused(
         self, ctx: RequestContext, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
-    ) -> Answer:
+    ) -> Answer[None]:
         if refusal.replay is not None:
             self._services.metrics.replayed(refusal.replay)
         self._services.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
                              reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
         return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
 
-    def _renewing(self, answer: Answer, cookie: str) -> Answer:
+    def _renewing(self, answer: Answer[Any], cookie: str) -> Answer[Any]:
         """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
         if any(name == b"set-cookie" for name, _ in answer.headers):
             return answer
@@ -174,7 +177,7 @@ class Pipeline:
         line = session_cookie(cookie, settings.session_idle_ttl, settings)
         return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
 
-    def _headers(self, answer: Answer, request: str) -> list[Header]:
+    def _headers(self, answer: Answer[Any], request: str) -> list[Header]:
         always = self._always
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
@@ -197,7 +200,7 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
         raise ValidationError(details=[("Host", "The header is required")])
 
 
-async def _stream(answer: Answer, headers: list[Header], send: Send, *, with_body: bool) -> None:
+async def _stream(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
     """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before."""
     parts = answer.parts
     assert parts is not None

@@ -17,6 +17,7 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
+from manifest_auth.licence.licence_events import put_in_force
 from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, free, overdrawn
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "overdrawn",
     "private_key",
     "public_key",
+    "put_in_force",
     "sign",
     "verify",
     "warning",

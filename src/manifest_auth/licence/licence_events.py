@@ -1,13 +1,19 @@
-"""Tells the audit trail, once for all nodes, when a licence comes into its grace, ends, or the clock was set back."""
+"""What the audit trail is told of licences: that one was installed or refused, and, once for all nodes, that one comes
+into its grace or ends, or that the clock was set back."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.licence.gate import Standing, State
+from manifest_auth.context import Acting
+from manifest_auth.errors import LicenseInvalid
+from manifest_auth.licence.gate import Gate, Standing, State
 from manifest_auth.store import Store, SystemUnit, installation_values
+from manifest_auth.text.canonical import when
 
 _NAME = "license_state"
 _QUIET = (State.VALID.value, State.MISSING.value)  # as an installation begins, which nobody need be told
@@ -32,3 +38,27 @@ def _tell(unit: SystemUnit, standing: Standing, text: str, now: int) -> None:
         "after": {"state": standing.state.value, "clockSetBack": standing.is_set_back},
     }
     audit.record_installation(unit, Origin(now, "system", "", "licence"), Event.LICENSE_STATE_CHANGED, **detail)
+
+
+def put_in_force(unit: SystemUnit, gate: Gate, by: Acting, text: str) -> None:
+    """Installs a key, and records that it was or why it was not. Raises LicenseInvalid."""
+    try:
+        made, replaced = gate.install(unit, text, by.origin.at)
+    except LicenseInvalid as refusal:
+        audit.record_installation(unit, by, Event.LICENSE_REFUSED, why=refusal.reason)
+        refusal.keeps_writes = True  # nothing but the audit event was written
+        raise
+    detail = {
+        "license": made.id,
+        "replaces": replaced,
+        "customer": made.customer,
+        "seats": msgspec.to_builtins(made.seats),
+        "features": made.features,
+        "issued": when(made.issued_at * 1000),
+        "expires": when(made.expires_ms),
+        "graceDays": made.grace_days,
+        "installation": made.installation,
+        "revokes": made.revokes,
+        "resetsClock": made.resets_clock,
+    }
+    audit.record_installation(unit, by, Event.LICENSE_INSTALLED, **detail)

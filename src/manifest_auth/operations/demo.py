@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from sqlalchemy import func, select
 
-from manifest_auth import audit, tenants
-from manifest_auth.accounts import admins, users
+from manifest_auth import audit
+from manifest_auth.accounts import users
+from manifest_auth.accounts.admins import managing
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
+from manifest_auth.operations import client_lifecycle
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings, SettingsError, is_loopback_host
@@ -93,10 +95,7 @@ def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -
         raise Conflict("another process filled it")
     installation_values.put(unit, "demo", "filled")
     for identifier, name in (("acme", "Acme Corporation"), ("globex", "Globex Corporation")):
-        tenant = tenants.create(unit, identifier, name, TenantSettings(), now)
-        bound = unit.of(tenant.id)
-        detail = {"identifier": identifier, "name": name, "settings": tenant.settings}
-        audit.record_creation(unit, tenant.id, origin, **detail)
+        bound = unit.of(client_lifecycle.create(unit, origin, identifier, name, TenantSettings()).id)
         for client, email, role in accounts():
             if client == identifier:
                 first, last = _NAMES[role]
@@ -114,8 +113,7 @@ def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -
                 audit.record(bound, origin, Event.USER_CREATED, f"user:{user.id}", email=email)
         # Else nobody who tries a provider out would be recognised by an address: no DNS knows these names.
         domains.vouch(bound, origin, f"{identifier}.example", "a made-up name of the demo", random)
-    admin_id = admins.create(unit, ADMIN, hashes[ADMIN], now)
-    audit.record_installation(unit, origin, Event.ADMIN_CREATED, f"admin:{admin_id}")
+    managing.create(unit, origin, ADMIN, hashes[ADMIN])
 
 
 def welcome(base: str, passwords: dict[str, str] | None) -> str:

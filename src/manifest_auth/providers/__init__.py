@@ -46,7 +46,6 @@ from manifest_auth.providers.providers import (
     replace_secrets,
     switch,
 )
-from manifest_auth.providers.role_mapping import mapped_roles
 from manifest_auth.providers.settings import (
     Directory,
     KindSettings,
@@ -97,7 +96,6 @@ __all__ = [
     "link",
     "list_all",
     "list_identities",
-    "mapped_roles",
     "open_secrets",
     "remove",
     "replace_secrets",

@@ -72,8 +72,9 @@ def is_proved(
     """Whether an identity is the user's beyond doubt, by what its provider says now. ``present``: the user's address
     here."""
     known = _Known(
-        identity.id, address.email, int(address.vouched), identity.confirmed_at, identity.granted,
-        provider.disabled_at, provider.reaches_admins, provider.settings,
+        id=identity.id, email=address.email, vouched=int(address.vouched), confirmed_at=identity.confirmed_at,
+        granted=identity.granted, disabled_at=provider.disabled_at, reaches_admins=provider.reaches_admins,
+        settings=provider.settings,
     )  # fmt: skip
     return _is_proved(unit, known, present, counts)
 

@@ -7,6 +7,7 @@ stands in the text under the kind's name.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
@@ -14,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.errors import SsoFailed, ValidationError
-from manifest_auth.permissions import Role
+from manifest_auth.permissions import Role, mask_of
 from manifest_auth.protocols.microsoft import Clouds
 from manifest_auth.text.canonical import check_return_address
 from manifest_auth.text.hosts import DOMAIN
@@ -87,6 +88,17 @@ class Rules(msgspec.Struct, frozen=True, rename="camel"):
     return_addresses: Annotated[
         tuple[Address, ...], Meta(max_length=50, description="Where a sign-in may end, beside the client's own list.")
     ] = ()
+
+    def roles_of(self, groups: Iterable[str]) -> int:
+        """The bit mask of roles that a person with those groups gets.
+
+        A group counts as it is written, case and all: one that merely resembles a listed one gives nothing. White space
+        around either does not count, since providers wrap texts; a separator counts only where the provider has one.
+        """
+        split = [text.split(self.group_separator) if self.group_separator else [text] for text in groups]
+        held = {part.strip() for parts in split for part in parts} - {""}
+        given = (line.roles for line in self.group_roles if line.group.strip() in held)
+        return mask_of(set(self.default_roles).union(*given))
 
 
 class Settings(Rules, frozen=True, rename="camel"):

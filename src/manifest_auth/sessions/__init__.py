@@ -11,7 +11,7 @@ from manifest_auth.sessions.external_tokens import (
     refuse_foreign,
 )
 from manifest_auth.sessions.last_seen import LISTING, SessionSeen, find_seen
-from manifest_auth.sessions.principal import Chain, Principal, look_up, read
+from manifest_auth.sessions.principal import Chain, chain_of, look_up, read
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
@@ -35,12 +35,12 @@ __all__ = [
     "TOUCH_EVERY_MS",
     "Chain",
     "Foreign",
-    "Principal",
     "Principals",
     "SessionRow",
     "SessionSeen",
     "advance",
     "advance_at_once",
+    "chain_of",
     "claims_stamp",
     "end",
     "end_all",

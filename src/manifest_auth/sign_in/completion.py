@@ -81,7 +81,13 @@ def complete_sign_in(
     holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
     pair = tokens.pair(services.tokens, tokens.users_kind(services.tokens), holder, opened.refresh_id, None, ctx.now)
     return SignedIn(
-        user, tenant, pair, opened.cookie, new_device, _password_due(user, tenant, ctx.now), opened.session_id
+        user=user,
+        tenant=tenant,
+        pair=pair,
+        cookie=opened.cookie,
+        device=new_device,
+        password_due=_password_due(user, tenant, ctx.now),
+        session_id=opened.session_id,
     )
 
 

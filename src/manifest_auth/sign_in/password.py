@@ -7,7 +7,6 @@ or a decoy for an account that does not exist, has no password or belongs elsewh
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import users
@@ -39,11 +38,9 @@ class Claim(NamedTuple):
 class Credentials(NamedTuple):
     """What came with the attempt."""
 
-    email: str
+    claim: Claim
     password: str
-    client: str | None
     cookie: str | None
-    device: str | None
 
 
 class Attempt(NamedTuple):
@@ -65,9 +62,7 @@ async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.S
 async def _sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
     services = ctx.services
     services.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
-    attempt = await services.store.write_quickly(
-        lambda unit: find_and_count(unit, ctx, _claim(credentials), ENTRY_POINT)
-    )
+    attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
     if attempt.wait is not None:
         raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
     stored = attempt.user.password_hash if attempt.user else None
@@ -95,16 +90,12 @@ async def _prove_and_complete(
         if services.throttle.is_on:
             throttle.succeeded(unit, attempt.counters)
         identity = completion.Identity(METHOD, user.id, stored)
-        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.cookie, credentials.device)
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.cookie, credentials.claim.device)
 
     signed_in = await completion.run(ctx, METHOD, work)
     if proof.outdated and stored:
         await _rehash(ctx, tenant.id, user.id, stored, credentials.password)
     return signed_in
-
-
-def _claim(credentials: Credentials) -> Claim:
-    return Claim(credentials.email, credentials.client, credentials.device)
 
 
 def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_point: EntryPoint) -> Attempt:
@@ -150,7 +141,7 @@ def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, credentials
     chain = unit.of(attempt.tenant.id if attempt.tenant else audit.INSTALLATION)
     subject = f"user:{attempt.user.id}" if attempt.user else ""
     ctx.services.anonymous_limits.record(
-        chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=credentials.client or ""
+        chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=credentials.claim.client or ""
     )
 
 
@@ -167,16 +158,3 @@ async def _rehash(ctx: RequestContext, tenant_id: int, user_id: int, stored: str
             audit.record(bound, ctx, Event.PASSWORD_REHASHED, f"user:{user_id}")
 
     await ctx.services.store.write_quickly(work)
-
-
-def client_from(client_header: str | None, host: str | None, public_url: str) -> str | None:
-    """Which client a sign-in names: ``X-Client-ID``, else the subdomain of the public address in ``Host``."""
-    if client_header is not None:
-        return client_header.strip()
-    public = urlsplit(public_url).hostname or ""
-    name = (host or "").rpartition(":")[0] if (host or "").rpartition(":")[2].isdigit() else (host or "")
-    name = name.lower()
-    if public and name.endswith("." + public):
-        label = name[: -len(public) - 1]
-        return label if "." not in label else None
-    return None

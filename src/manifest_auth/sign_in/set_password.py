@@ -15,7 +15,7 @@ from manifest_auth.accounts import one_time_links, users, voiding
 from manifest_auth.accounts.one_time_links import Link, Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import Conflict, Forbidden, InvalidToken
+from manifest_auth.errors import Conflict, InvalidToken
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
@@ -24,7 +24,6 @@ from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
 from manifest_auth.sign_in.sign_in_metrics import counted
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.client_hint import Whose, agrees
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
 
@@ -35,13 +34,12 @@ _EVENTS = {Purpose.INVITATION: Event.INVITATION_ACCEPTED, Purpose.RESET: Event.P
 
 
 class Credentials(NamedTuple):
-    """What came along. ``field``: what the body calls the password; ``named``: the ``X-Client-ID``."""
+    """What came along. ``field``: what the body calls the password."""
 
     purpose: Purpose
     token: str
     password: str
     field: str
-    named: str | None
 
 
 class Found(NamedTuple):
@@ -126,8 +124,7 @@ async def _choose_password(ctx: RequestContext, credentials: Credentials, browse
         ctx, credentials, services.store.read(lambda u: find(u, ctx, credentials.token, credentials.purpose))
     )
     tenant = found.tenant
-    if not agrees(credentials.named, Whose(tenant.identifier, tenant.id)):
-        raise Forbidden(reason="X-Client-ID disagrees with the link")
+    ctx.client_hint.check(tenant.identifier, tenant.id, "link")
     if found.why_no_password:
         raise Conflict(found.why_no_password)
     counters = await _count(ctx, found)

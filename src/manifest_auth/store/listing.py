@@ -22,8 +22,21 @@ from manifest_auth.store import cursors
 from manifest_auth.store.cursors import After
 from manifest_auth.store.statements import Bound, UnboundStatement, Unowned, bound, unowned
 from manifest_auth.store.unit import SystemUnit, TenantUnit
+from manifest_auth.text.canonical import like
 
 R = TypeVar("R")
+
+
+class Filters:
+    """Names of conditions of a :class:`Listing`, and the values of their parameters."""
+
+    def __init__(self, *names: str | None, **values: Any) -> None:
+        self.names = frozenset(name for name in names if name)
+        self.values = values
+
+    def search(self, text: str) -> Filters:
+        """Narrowed to what the text is found in."""
+        return Filters(*self.names, "search", **self.values, like=like(text)) if text else self
 
 
 class Listing(Generic[R]):
@@ -66,9 +79,28 @@ class Listing(Generic[R]):
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
         return self._mine(unit).all(statement, limit=first, **where, **values)
 
-    def cursor(self, order: str, after: After) -> str:
-        """What a caller goes on with. ``order``: a name of ``sorts``, with ``_DESC`` for the other way round."""
-        return cursors.write(self.name, order, *after)
+    def read(
+        self, unit: TenantUnit | SystemUnit, first: int, after: str, order: str, filters: Filters
+    ) -> tuple[list[R], str | None]:
+        """A page, and the cursor of the next one. ``after``: the cursor of the page before, or empty; ``order``: a name
+        of ``sorts``, with ``_DESC`` for the other way round. Raises ValidationError for a cursor of another list or
+        order."""
+        sort = order.removesuffix("_DESC")
+        rows = self.page(
+            unit,
+            first=first + 1,
+            sort=sort,
+            descending=sort != order,
+            after=self.after(after, order),
+            filters=filters.names,
+            **filters.values,
+        )
+        return rows[:first], self._cursor(order, rows[first - 1]) if len(rows) > first else None
+
+    def _cursor(self, order: str, last: Any) -> str:
+        """The sort value stands in a row under the column's name, the key as ``id``."""
+        sort = self.sorts[order.removesuffix("_DESC")]
+        return cursors.write(self.name, order, last.id if sort is self._key else getattr(last, sort.name), last.id)
 
     def after(self, cursor: str, order: str) -> After | None:
         """Where a page begins; None for an empty text: at the beginning. Where the order is by a number that is the
@@ -81,9 +113,9 @@ class Listing(Generic[R]):
             return After(number, number)
         return After._make(cursors.read(cursor, self.name, order, _kind(sort), _kind(self._key)))
 
-    def total(self, unit: TenantUnit | SystemUnit, filters: frozenset[str] = frozenset(), **values: Any) -> int:
+    def total(self, unit: TenantUnit | SystemUnit, filters: Filters) -> int:
         """How many rows there are on all pages: reads all of them."""
-        return self._mine(unit).first(self._count(tuple(sorted(filters))), **values) or 0
+        return self._mine(unit).one(self._count(tuple(sorted(filters.names))), **filters.values)
 
     def _mine(self, unit: TenantUnit | SystemUnit) -> TenantUnit:
         """A unit that runs the statements of this list: of what no tenant owns, any does."""

@@ -130,7 +130,7 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
         raise Conflict("The identifier is taken")
     text = encode(settings)
     added = unit.one(_ADD, identifier=identifier, name=name, settings=text, now=now)
-    return Tenant(added, identifier, name, text, now, None)
+    return Tenant(id=added, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
 
 
 def change(unit: SystemUnit, tenant: Tenant, name: str, settings: TenantSettings) -> Tenant:

@@ -68,7 +68,7 @@ _FREE = bound(update(file_totals).values(bytes=_T.bytes - bindparam("size")))
 _USE = bound(update(files).where(_C.id == bindparam("of"), _C.used_at.is_(None)).values(used_at=bindparam("now")))
 
 
-def room(unit: TenantUnit, quota: int) -> int:
+def bytes_left(unit: TenantUnit, quota: int) -> int:
     """How many bytes the tenant's files may still grow by."""
     return max(quota - (unit.first(_TOTAL) or 0), 0)
 

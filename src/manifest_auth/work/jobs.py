@@ -39,6 +39,11 @@ class Job(NamedTuple):
     completed_at: int | None
     canceled_at: int | None
 
+    @property
+    def name_key(self) -> str:
+        """What lists are ordered by."""
+        return self.name.lower()
+
 
 _C, _A = jobs.c, job_assignments.c
 _ALL = select(*(_C[name] for name in Job._fields))

@@ -59,16 +59,16 @@ def add(unit: TenantUnit, by: Actor, job_id: int, step: int, value: Value) -> Re
         files.use(unit, by, value.file_id)
     after = jobs.save(unit, by, job, job._replace(records=job.records + 1))
     record = Record(
-        job.id,
-        after.records,
-        step,
-        value.kind.value,
-        value.text,
-        value.value,
-        value.unit,
-        value.file_id,
-        by.user_id,
-        by.at,
+        job_id=job.id,
+        number=after.records,
+        step=step,
+        kind=value.kind.value,
+        text=value.text,
+        value=value.value,
+        unit=value.unit,
+        file_id=value.file_id,
+        recorded_by=by.user_id,
+        recorded_at=by.at,
     )
     unit.change(_ADD, **record._asdict())
     return record

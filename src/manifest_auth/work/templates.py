@@ -30,6 +30,11 @@ class Template(NamedTuple):
     changed_at: int
     archived_at: int | None
 
+    @property
+    def name_key(self) -> str:
+        """What lists are ordered by."""
+        return self.name.lower()
+
 
 _MOVED_ON = "Somebody else has just changed this template: look at it again"
 _C, _V = templates.c, template_versions.c
@@ -82,7 +87,18 @@ def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Template]:
 
 def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entry) -> Template:
     """A new template with one version, which the caller adds, and the first entries of its log."""
-    made = Template(0, name, description, 1, None, len(entries), by.user_id, by.at, by.at, None)
+    made = Template(
+        id=0,
+        name=name,
+        description=description,
+        versions=1,
+        published=None,
+        events=len(entries),
+        created_by=by.user_id,
+        created_at=by.at,
+        changed_at=by.at,
+        archived_at=None,
+    )
     added = unit.one(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
     template_log.append(unit, by, added, 0, entries)
     return made._replace(id=added)

@@ -104,7 +104,16 @@ def numbered(unit: TenantUnit, template_ids: Sequence[int], after: int, first: i
 
 def add(unit: TenantUnit, by: Actor, template_id: int, number: int) -> Version:
     """A new draft without steps."""
-    made = Version(0, template_id, number, VersionStatus.DRAFT, 1, by.user_id, by.at, None)
+    made = Version(
+        id=0,
+        template_id=template_id,
+        number=number,
+        status=VersionStatus.DRAFT,
+        revision=1,
+        created_by=by.user_id,
+        created_at=by.at,
+        published_at=None,
+    )
     added = unit.one(_ADD, **{name: getattr(made, name) for name in _NEW})
     return made._replace(id=added)
 

@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 8: no nested field and no loader leads into another client, not even from rows that point
+"""No nested field and no loader leads into another client, not even from rows that point
 across."""
 
 from __future__ import annotations

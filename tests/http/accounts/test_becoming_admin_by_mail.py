@@ -13,7 +13,8 @@ from tests.support.addresses import quiet
 from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.gains import CHOSEN, PATHS, Planted, somebody
-from tests.support.house import SECRET_KEY, App
+from tests.support.house import App
+from tests.support.keys import SECRET_KEY
 from tests.support.mail_server import MailServer
 from tests.support.managing import reset
 from tests.support.people import oidc_provider, user_of
@@ -46,7 +47,7 @@ async def test_who_keeps_an_identity_is_sent_no_link(app: App, post: MailServer,
 
 async def said(app: App, folder: Path, *words: str) -> commands.Result:
     """What the command says."""
-    settings = {"MANIFEST_DATABASE_URL": app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    settings = {"MANIFEST_DATABASE_URL": app.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
     return await asyncio.to_thread(commands.run, folder, "user", "roles", *words, **settings)
 
 

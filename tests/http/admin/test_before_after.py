@@ -1,4 +1,4 @@
-"""Contract, section 9: what a system admin changes stands in the trail with what was before and after, no secrets."""
+"""What a system admin changes stands in the trail with what was before and after, no secrets."""
 
 from __future__ import annotations
 

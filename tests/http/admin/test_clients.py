@@ -1,4 +1,4 @@
-"""Contract, section 9: clients are created, found, changed, suspended and let in again; lists are paged."""
+"""Clients are created, found, changed, suspended and let in again; lists are paged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 9: how the installation is, and the addresses from which the admin plane can be reached."""
+"""How the installation is, and the addresses from which the admin plane can be reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 9: a page goes on where the one before ended, whatever became of its row; nothing is ignored."""
+"""A page goes on where the one before ended, whatever became of its row; nothing is ignored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, sections 2 and 9: a right password without its code is ``MFA_REQUIRED``, and a challenge goes on."""
+"""A right password without its code is ``MFA_REQUIRED``, and a challenge goes on."""
 
 from __future__ import annotations
 

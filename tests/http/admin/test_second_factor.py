@@ -1,4 +1,4 @@
-"""Contract, section 9 and security bar 83: a system admin's second factor, by TOTP (RFC 6238) and recovery codes."""
+"""A system admin's second factor, by TOTP (RFC 6238) and recovery codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 9: from which address somebody comes, however it was written; what cannot be read is nowhere."""
+"""From which address somebody comes, however it was written; what cannot be read is nowhere."""
 
 from __future__ import annotations
 

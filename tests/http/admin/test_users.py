@@ -1,4 +1,4 @@
-"""Contract, section 9: a client's users are created, found, changed, given roles, deactivated and let in again."""
+"""A client's users are created, found, changed, given roles, deactivated and let in again."""
 
 from __future__ import annotations
 

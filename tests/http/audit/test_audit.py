@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 9: the audit trail is read by ``audit:read`` in the client, by system admins across."""
+"""The audit trail is read by ``audit:read`` in the client, by system admins across."""
 
 from __future__ import annotations
 

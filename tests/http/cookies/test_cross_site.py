@@ -1,4 +1,4 @@
-"""Section 4, requests that a cookie signs and that change state: only from our own site and from listed ones."""
+"""Requests that a cookie signs and that change state: only from our own site and from listed ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 4, the session cookie: how it is set, how long it lives, and that what was sent is never adopted."""
+"""The session cookie: how it is set, how long it lives, and that what was sent is never adopted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 6: every list is paged. A walk through the pages meets every row once, in every order and with
+"""Every list is paged. A walk through the pages meets every row once, in every order and with
 every condition, while rows are added and changed meanwhile; what is no cursor of that list and order is refused."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ async def busy(app: App) -> Hall:
 
 
 def test_every_list_order_and_condition_is_walked_through() -> None:
-    # The audit trail is one chain in one order: its pages are walked through in test_section_9_audit.py.
+    # The audit trail is one chain in one order: its pages are walked through in tests/http/audit.
     pages = {name for name in operations() if name.endswith("Page")} - {"auditEventsPage"}
     assert {f"{name}Page" for name in KINDS} == pages
     for name, kind in KINDS.items():

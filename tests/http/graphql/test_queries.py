@@ -1,4 +1,4 @@
-"""Contract, section 6: the seed's own query, who one is, and the walls between clients."""
+"""The seed's own query, who one is, and the walls between clients."""
 
 from __future__ import annotations
 

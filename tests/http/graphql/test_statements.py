@@ -1,4 +1,4 @@
-"""Contract, section 6: a list costs as many statements as a list of one, whatever is asked for below it and however
+"""A list costs as many statements as a list of one, whatever is asked for below it and however
 many people, templates and versions the rows point at."""
 
 from __future__ import annotations

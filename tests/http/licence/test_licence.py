@@ -1,4 +1,4 @@
-"""Contract, section 10: on-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
+"""On-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App
-from tests.support.licences import DAY, LICENCE, PUBLIC, another_vendor, key, on_premise
-from tests.support.postgres import Postgres
+from tests.support.licences import DAY, LICENCE, PUBLIC, another_vendor, key, note_time, on_premise
+from tests.support.postgres import Databases
 from tests.support.routes import ROUTES, filled
 from tests.support.rows import rows
 
@@ -33,7 +33,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A database for each test: a licence stays."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'licence.db'}"
-    server: Postgres = request.getfixturevalue("postgres")
+    server: Databases = request.getfixturevalue("postgres")
     return server.fresh_database()
 
 
@@ -171,7 +171,7 @@ async def test_a_clock_set_back_does_not_revive_a_licence(premises: App) -> None
     check_success(await install(app, key(app)))
     app.clock.advance(120 * DAY)
     check_refusal(await app.sign_in(), 403, "LICENSE_EXPIRED")
-    await app.services.licence.note_time()
+    await note_time(app)
     app.clock.advance(-60 * DAY)
     check_refusal(await app.sign_in(), 403, "LICENSE_EXPIRED")
     assert (await state(app))["state"] == "expired"

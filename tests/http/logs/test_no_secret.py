@@ -1,4 +1,4 @@
-"""Security bar 101 and 102: logs and store hold no secret; every line is one JSON object that nobody can forge."""
+"""Logs and store hold no secret; every line is one JSON object that nobody can forge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, Microsoft Dynamics: the way of a browser and of an app, and what Microsoft is asked for."""
+"""Microsoft Dynamics: the way of a browser and of an app, and what Microsoft is asked for."""
 
 from __future__ import annotations
 

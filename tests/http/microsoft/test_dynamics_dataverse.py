@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: Dataverse says who it is; what it refuses, and what happens when it cannot say."""
+"""Microsoft Dynamics: Dataverse says who it is; what it refuses, and what happens when it cannot say."""
 
 from __future__ import annotations
 

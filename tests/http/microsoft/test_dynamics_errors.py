@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: what Microsoft's login service refuses, and what the person reads then."""
+"""Microsoft Dynamics: what Microsoft's login service refuses, and what the person reads then."""
 
 from __future__ import annotations
 

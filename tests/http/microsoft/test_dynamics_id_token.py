@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: each check of the ID token refuses by itself, and then Dataverse is not asked."""
+"""Microsoft Dynamics: each check of the ID token refuses by itself, and then Dataverse is not asked."""
 
 from __future__ import annotations
 

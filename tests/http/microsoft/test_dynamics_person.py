@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: a person is directory and object id, with the user of the environment beside it; never
+"""Microsoft Dynamics: a person is directory and object id, with the user of the environment beside it; never
 an address. The same person by Dynamics and by a Power App is one user."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: a sign-in is used once, within ten minutes, by the browser that began it, and ends at
+"""Microsoft Dynamics: a sign-in is used once, within ten minutes, by the browser that began it, and ends at
 a listed address; what was switched off meanwhile stays shut."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: Microsoft's tokens are kept where a client asks for it, encrypted, else nowhere."""
+"""Microsoft Dynamics: Microsoft's tokens are kept where a client asks for it, encrypted, else nowhere."""
 
 from __future__ import annotations
 

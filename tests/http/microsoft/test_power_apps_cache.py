@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: a verdict is kept until the token's end, at most five minutes, and never longer than
+"""Power Apps: a verdict is kept until the token's end, at most five minutes, and never longer than
 what it rests on."""
 
 from __future__ import annotations

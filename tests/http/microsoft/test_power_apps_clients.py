@@ -1,4 +1,4 @@
-"""Contract, sections 5 and 8: of which client a Power Apps caller is, and that nobody is of another one's."""
+"""Of which client a Power Apps caller is, and that nobody is of another one's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, sections 5 and 11: ``/power-apps.json`` is what Power Apps imports as a custom connector: OpenAPI 2.0 and
+"""``/power-apps.json`` is what Power Apps imports as a custom connector: OpenAPI 2.0 and
 nothing beyond it, with the calls that an app makes, and Entra ID as the way to get a token."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: a user who is signed in links the person of an Entra ID token to the own account, by
+"""Power Apps: a user who is signed in links the person of an Entra ID token to the own account, by
 showing both. Nobody does it for somebody else."""
 
 from __future__ import annotations

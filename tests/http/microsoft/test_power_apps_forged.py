@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: tokens that Microsoft did not issue as they stand, and tokens that are none."""
+"""Power Apps: tokens that Microsoft did not issue as they stand, and tokens that are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: a caller and a user with a password who are one person are one user, once somebody
+"""Power Apps: a caller and a user with a password who are one person are one user, once somebody
 who may say so has said so. An address alone never does."""
 
 from __future__ import annotations

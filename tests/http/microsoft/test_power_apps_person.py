@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: whom a good token names, and who of them gets in."""
+"""Power Apps: whom a good token names, and who of them gets in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: roles of a caller, by hand and from the groups that the token tells."""
+"""Power Apps: roles of a caller, by hand and from the groups that the token tells."""
 
 from __future__ import annotations
 

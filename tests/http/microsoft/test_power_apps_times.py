@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: tokens before their time and after it."""
+"""Power Apps: tokens before their time and after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 5, OpenID Connect: a provider that refuses, fails, is slow or is gone, and what the person reads then."""
+"""OpenID Connect: a provider that refuses, fails, is slow or is gone, and what the person reads then."""
 
 from __future__ import annotations
 

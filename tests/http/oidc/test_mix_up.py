@@ -1,4 +1,4 @@
-"""Section 5, OpenID Connect: one client's code is nothing in another's sign-in, and ID tokens say who they are for."""
+"""OpenID Connect: one client's code is nothing in another's sign-in, and ID tokens say who they are for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 5, OpenID Connect: providers that are odd, and within what the standards allow, let their people in."""
+"""OpenID Connect: providers that are odd, and within what the standards allow, let their people in."""
 
 from __future__ import annotations
 

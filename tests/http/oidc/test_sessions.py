@@ -1,4 +1,4 @@
-"""Section 5, OpenID Connect: the session that begins, what it replaces, what ends it, and what is written down."""
+"""OpenID Connect: the session that begins, what it replaces, what ends it, and what is written down."""
 
 from __future__ import annotations
 

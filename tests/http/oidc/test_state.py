@@ -1,4 +1,4 @@
-"""Section 5, OpenID Connect: a sign-in under way is used once, within ten minutes, by the browser that began it.
+"""OpenID Connect: a sign-in under way is used once, within ten minutes, by the browser that began it.
 
 Everything that comes back otherwise is refused before the provider is asked for anything, and leaves no session.
 """

@@ -1,4 +1,4 @@
-"""Section 3: a forgotten password. The answer says nothing; a letter goes to the account's own address, or nowhere."""
+"""A forgotten password. The answer says nothing; a letter goes to the account's own address, or nowhere."""
 
 from __future__ import annotations
 

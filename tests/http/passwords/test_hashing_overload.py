@@ -1,4 +1,4 @@
-"""Section 3, hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
+"""Hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 3, hashes of other settings and of other systems: accepted once, then replaced by ours."""
+"""Hashes of other settings and of other systems: accepted once, then replaced by ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 3: every link that does not work is answered alike; nothing of one rests in store or trail."""
+"""Every link that does not work is answered alike; nothing of one rests in store or trail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 3, the rules for new passwords, as a system admin and a user meet them."""
+"""The rules for new passwords, as a system admin and a user meet them."""
 
 from __future__ import annotations
 

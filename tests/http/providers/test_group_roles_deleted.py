@@ -1,4 +1,4 @@
-"""Contract, section 5: a provider goes with the roles that its groups gave; and what an Admin switched off, only an
+"""A provider goes with the roles that its groups gave; and what an Admin switched off, only an
 Admin switches on."""
 
 from __future__ import annotations

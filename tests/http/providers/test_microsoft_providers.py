@@ -1,4 +1,4 @@
-"""Contract, section 5: settings of the two Microsoft kinds: ids, secrets, what does not go together."""
+"""Settings of the two Microsoft kinds: ids, secrets, what does not go together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5: ``test`` talks to a provider and says in words what is wrong, at both doors alike."""
+"""``test`` talks to a provider and says in words what is wrong, at both doors alike."""
 
 from __future__ import annotations
 

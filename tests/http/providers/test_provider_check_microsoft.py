@@ -1,4 +1,4 @@
-"""Contract, section 5: ``test`` of the two Microsoft kinds says in words what is wrong, and asks without any token."""
+"""``test`` of the two Microsoft kinds says in words what is wrong, and asks without any token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5: providers are data of a client, edited by system admins, by its Admin and by its User Admin."""
+"""Providers are data of a client, edited by system admins, by its Admin and by its User Admin."""
 
 from __future__ import annotations
 

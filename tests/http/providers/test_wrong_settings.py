@@ -1,4 +1,4 @@
-"""Contract, section 5: settings of a provider that are wrong are named, and nothing is made or changed."""
+"""Settings of a provider that are wrong are named, and nothing is made or changed."""
 
 from __future__ import annotations
 

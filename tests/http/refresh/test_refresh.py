@@ -1,4 +1,4 @@
-"""Section 3, refresh: commit on use, step by step, and who may not refresh any more."""
+"""Refresh: commit on use, step by step, and who may not refresh any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 3, refresh: parallel use is no theft, theft is found out, and what ends a session ends its tokens."""
+"""Refresh: parallel use is no theft, theft is found out, and what ends a session ends its tokens."""
 
 from __future__ import annotations
 

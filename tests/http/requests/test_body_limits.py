@@ -1,4 +1,4 @@
-"""Contract, section 2: bodies over the limit are refused before they are parsed, and only JSON in UTF-8 is read."""
+"""Bodies over the limit are refused before they are parsed, and only JSON in UTF-8 is read."""
 
 from __future__ import annotations
 

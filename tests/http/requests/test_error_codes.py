@@ -1,4 +1,4 @@
-"""Contract, section 2: every code of the table, produced over HTTP by the cause that the table names."""
+"""Every code of the table, produced over HTTP by the cause that the table names."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.envelope import REFUSALS, check_refusal, check_success
 from tests.support.faults import sign_in_has_a_bug
 from tests.support.house import App, running
-from tests.support.server import free_port
+from tests.support.processes import free_port
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
-#: Produced with settings of their own: test_section_10_licence.py and test_section_2_overload.py.
+#: Produced with settings of their own: tests/http/licence and test_overload.py.
 ELSEWHERE = {"LICENSE_REQUIRED": 403, "LICENSE_EXPIRED": 403, "LICENSE_INVALID": 400, "OVERLOADED": 503}
 
 

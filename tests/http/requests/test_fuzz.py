@@ -1,4 +1,4 @@
-"""Contract, section 2: whatever JSON is thrown at whatever route, the answer is the envelope and never a 500."""
+"""Whatever JSON is thrown at whatever route, the answer is the envelope and never a 500."""
 
 from __future__ import annotations
 

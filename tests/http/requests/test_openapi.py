@@ -1,4 +1,4 @@
-"""Contract, section 11: ``/openapi.json`` and ``/docs`` describe what is served, and nothing else."""
+"""``/openapi.json`` and ``/docs`` describe what is served, and nothing else."""
 
 from __future__ import annotations
 

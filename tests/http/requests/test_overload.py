@@ -1,4 +1,4 @@
-"""Contract, section 2: when the hashing queue is full, sign-ins are 503 with Retry-After, and reads go on."""
+"""When the hashing queue is full, sign-ins are 503 with Retry-After, and reads go on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 9 and security bar 78 and 83: every route has a door, and no key opens the other one's."""
+"""Every route has a door, and no key opens the other one's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: how a response may come, as JSON or as a form; what is wrong with the request itself."""
+"""SAML: how a response may come, as JSON or as a form; what is wrong with the request itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: encrypted assertions for the certificate in our metadata, also while our key changes."""
+"""SAML: encrypted assertions for the certificate in our metadata, also while our key changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: an answer counts for the sign-in that asked for it, in the browser that began it, once."""
+"""SAML: an answer counts for the sign-in that asked for it, in the browser that began it, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: what a provider is asked, by redirect and by post, and that our signatures verify."""
+"""SAML: what a provider is asked, by redirect and by post, and that our signatures verify."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: a response opens the client that it is for. Two clients, two providers: no mix-up."""
+"""SAML: a response opens the client that it is for. Two clients, two providers: no mix-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 3, sign-in: the answer, and the one answer for everything that fails."""
+"""Sign-in: the answer, and the one answer for everything that fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 3, what changes while a password is being hashed: the sign-in sees it when it comes to open the session."""
+"""What changes while a password is being hashed: the sign-in sees it when it comes to open the session."""
 
 from __future__ import annotations
 

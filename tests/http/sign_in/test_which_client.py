@@ -1,4 +1,4 @@
-"""Section 3, which client a sign-in goes to: the header, else the host, else where the address is known."""
+"""Which client a sign-in goes to: the header, else the host, else where the address is known."""
 
 from __future__ import annotations
 

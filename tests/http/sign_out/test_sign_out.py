@@ -1,4 +1,4 @@
-"""Section 3, sign-out, one's own sessions, and `me`."""
+"""Sign-out, one's own sessions, and `me`."""
 
 from __future__ import annotations
 

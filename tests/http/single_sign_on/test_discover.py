@@ -1,4 +1,4 @@
-"""Contract, section 5: ``discover`` says which ways in an address's domain has, and nothing of whether an account
+"""``discover`` says which ways in an address's domain has, and nothing of whether an account
 exists."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Section 5, one-time codes: an app gets one at its return address, and exchanges it once within a minute."""
+"""One-time codes: an app gets one at its return address, and exchanges it once within a minute."""
 
 from __future__ import annotations
 

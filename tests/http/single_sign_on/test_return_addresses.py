@@ -1,4 +1,4 @@
-"""Section 5, where a sign-in ends: at an address that is listed, letter by letter, and nowhere else."""
+"""Where a sign-in ends: at an address that is listed, letter by letter, and nowhere else."""
 
 from __future__ import annotations
 

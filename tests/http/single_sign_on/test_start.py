@@ -1,4 +1,4 @@
-"""Section 5, how a sign-in begins: what the browser is sent to the provider with, and the cookie that binds it."""
+"""How a sign-in begins: what the browser is sent to the provider with, and the cookie that binds it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section 5, which client and which provider a sign-in is for: ``client=``, the header, the host, the only one."""
+"""Which client and which provider a sign-in is for: ``client=``, the header, the host, the only one."""
 
 from __future__ import annotations
 

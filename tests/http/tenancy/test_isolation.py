@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 8: what is another client's is like what never was, wherever a caller can name it: in every
+"""What is another client's is like what never was, wherever a caller can name it: in every
 argument and input, in filters, cursors and addresses."""
 
 from __future__ import annotations

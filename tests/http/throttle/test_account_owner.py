@@ -1,4 +1,4 @@
-"""Section 3, throttling: the owner of an account under attack gets in, and no door is left out."""
+"""Throttling: the owner of an account under attack gets in, and no door is left out."""
 
 from __future__ import annotations
 

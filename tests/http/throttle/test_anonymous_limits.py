@@ -1,4 +1,4 @@
-"""Section 5 and decision 0030: what strangers may leave behind, from an address in a client; and nobody is shut out by
+"""What strangers may leave behind, from an address in a client; and nobody is shut out by
 them."""
 
 from __future__ import annotations

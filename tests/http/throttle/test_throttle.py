@@ -1,4 +1,4 @@
-"""Section 3, throttling: guesses are counted before they are tried, nobody learns anything, nobody is locked out."""
+"""Throttling: guesses are counted before they are tried, nobody learns anything, nobody is locked out."""
 
 from __future__ import annotations
 

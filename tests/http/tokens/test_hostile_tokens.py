@@ -1,4 +1,4 @@
-"""Section 3, the access token: no other header, no other spelling and no token of another kind passes for one."""
+"""The access token: no other header, no other spelling and no token of another kind passes for one."""
 
 from __future__ import annotations
 

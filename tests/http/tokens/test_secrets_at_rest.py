@@ -1,4 +1,4 @@
-"""Section 3 and security bar 20 to 22, 25: what rests in the store opens nothing, and other ends of a session."""
+"""What rests in the store opens nothing, and other ends of a session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 8: another client's jobs, templates, users and files are not found, and each role does its
+"""Another client's jobs, templates, users and files are not found, and each role does its
 part and no more."""
 
 from __future__ import annotations

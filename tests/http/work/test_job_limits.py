@@ -1,4 +1,4 @@
-"""Contract, section 7: what may be written into a job, to the character."""
+"""What may be written into a job, to the character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, sections 6 and 7: lists of jobs are filtered, sorted and paged, at a constant number of statements."""
+"""Lists of jobs are filtered, sorted and paged, at a constant number of statements."""
 
 from __future__ import annotations
 

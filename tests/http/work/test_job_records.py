@@ -1,4 +1,4 @@
-"""Contract, section 7: what is recorded in a job, of every kind, with who and when, and evidence."""
+"""What is recorded in a job, of every kind, with who and when, and evidence."""
 
 from __future__ import annotations
 

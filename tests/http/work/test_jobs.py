@@ -1,4 +1,4 @@
-"""Contract, section 7: the life of a job, every move of it, and its history."""
+"""The life of a job, every move of it, and its history."""
 
 from __future__ import annotations
 

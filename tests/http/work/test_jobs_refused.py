@@ -1,4 +1,4 @@
-"""Contract, section 7: what the state of a job does not allow is a CONFLICT that says why, and changes nothing."""
+"""What the state of a job does not allow is a CONFLICT that says why, and changes nothing."""
 
 from __future__ import annotations
 

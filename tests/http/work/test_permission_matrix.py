@@ -1,4 +1,4 @@
-"""Contract, section 7: seven users, one for each role, and every operation: exactly the cells of the contract's table
+"""Seven users, one for each role, and every operation: exactly the cells of the contract's table
 are open, over HTTP. What is not is FORBIDDEN before anything is looked up, and nothing changes."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Contract, section 7: the whole story, told by the seven people of one client, each with a token of their own."""
+"""The whole story, told by the seven people of one client, each with a token of their own."""
 
 from __future__ import annotations
 

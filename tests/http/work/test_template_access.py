@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 8: another client's templates are not found, and each role does exactly its part."""
+"""Another client's templates are not found, and each role does exactly its part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 7: what may be written into a template, to the character."""
+"""What may be written into a template, to the character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 7: two people who act on one template at once, over HTTP: one wins, the other gets CONFLICT."""
+"""Two people who act on one template at once, over HTTP: one wins, the other gets CONFLICT."""
 
 from __future__ import annotations
 

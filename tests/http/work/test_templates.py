@@ -1,4 +1,4 @@
-"""Contract, section 7: the editorial life of a template, every move of it, and its log."""
+"""The editorial life of a template, every move of it, and its log."""
 
 from __future__ import annotations
 

@@ -39,6 +39,11 @@ class User(NamedTuple):
         """Whether the account is an active Admin's."""
         return self.deactivated_at is None and bool(self.roles & Role.ADMIN.bit)
 
+    @property
+    def email_key(self) -> str:
+        """What lists are ordered by."""
+        return email_key(self.email)
+
 
 _C, _O = users.c, known_origins.c
 _ALL = select(*(_C[name] for name in User._fields))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -10,17 +10,15 @@ from msgspec import UNSET, Meta, UnsetType
 from manifest_auth import audit
 from manifest_auth.accounts import admins, users
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.clients import by_name
-from manifest_auth.api.admin.lists import Asked, Filters
+from manifest_auth.api.admin.client_scope import by_name
 from manifest_auth.audit import Event
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Paging, Route, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
 from manifest_auth.runtime.settings import plain_address
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
-from manifest_auth.text.canonical import email_key, when
+from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.text.canonical import email_key
 from manifest_auth.throttle import blocked
-from manifest_auth.throttle.blocked import Held
 
 
 class ThrottlesQuery(Paging, frozen=True):
@@ -41,62 +39,43 @@ class ClearBody(msgspec.Struct, frozen=True):
     address: Annotated[str, Meta(min_length=2, max_length=45)] | UnsetType = UNSET
 
 
-class ThrottleData(msgspec.Struct, frozen=True, rename="camel"):
+class ThrottleData(Wire, frozen=True):
     """A counter that holds somebody back. ``id`` is a hash: who or where it is, is not stored."""
 
     id: str
     failures: int
-    allowed_at: str
-    updated_at: str
+    allowed_at: Time
+    updated_at: Time
 
 
-class ThrottlesData(msgspec.Struct, frozen=True, rename="camel"):
-    items: tuple[ThrottleData, ...]
-    next_cursor: str | None
+class ThrottlesData(Items[ThrottleData], frozen=True): ...
 
 
-class Cleared(msgspec.Struct, frozen=True):
+class Cleared(Wire, frozen=True):
     cleared: int
 
 
-def wire(row: Held) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "failures": row.failures,
-        "allowedAt": when(row.allowed_at),
-        "updatedAt": when(row.updated_at),
-    }
+async def _list(ctx: RequestContext, call: Call[None]) -> ThrottlesData:
+    asked: ThrottlesQuery = call.parameters
+    filters = Filters(now=ctx.now)
+    return await ctx.services.store.read(
+        lambda unit: lists.page(ThrottlesData, ThrottleData.of, unit, blocked.LISTING, asked, filters)
+    )
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
-    asked = call.parameters
-
-    def work(unit: SystemUnit) -> lists.Rows[Held]:
-        return lists.read(
-            unit,
-            blocked.LISTING,
-            Asked(asked.first, asked.after, asked.sort),
-            Filters(now=ctx.now),
-            value_of=lambda row, sort: row.failures if sort == "FAILURES" else row.allowed_at,
-        )
-
-    found = await ctx.services.store.read(work)
-    return ok({"items": [wire(row) for row in found.items], "nextCursor": found.next_cursor})
-
-
-async def _clear_all(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _clear_all(ctx: RequestContext, call: Call[None]) -> Cleared:
     def work(unit: SystemUnit) -> int:
         cleared = blocked.clear_all(unit)
         audit.record_installation(unit, ctx, Event.THROTTLES_CLEARED, cleared=cleared, all=True)
         return cleared
 
-    return ok({"cleared": await ctx.services.store.write(work)})
+    return Cleared(await ctx.services.store.write(work))
 
 
-async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Answer:
+async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Cleared:
     given = {f: str(v) for f in call.body.__struct_fields__ if (v := getattr(call.body, f)) is not UNSET}
     _check(given)
-    return ok({"cleared": await ctx.services.store.write(lambda unit: _let_go(unit, ctx, given))})
+    return Cleared(await ctx.services.store.write(lambda unit: _let_go(unit, ctx, given)))
 
 
 def _check(given: dict[str, str]) -> None:
@@ -134,9 +113,8 @@ def _let_go(unit: SystemUnit, ctx: RequestContext, given: dict[str, str]) -> int
 
 _BASE = "/api/admin/throttles"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.ADMIN, "Counters that hold somebody back now", None, ThrottlesData,
-          query=ThrottlesQuery),
-    Route("DELETE", _BASE, _clear_all, Access.ADMIN, "Let everybody go whom the throttle holds back", None, Cleared),
-    Route("POST", f"{_BASE}/clear", _clear, Access.ADMIN, "Let an account or an address go", ClearBody, Cleared,
-          limit=AUTH_LIMIT, refusals=(NotFound,)),
+    Route("GET", _BASE, _list, Access.ADMIN, "Counters that hold somebody back now", query=ThrottlesQuery),
+    Route("DELETE", _BASE, _clear_all, Access.ADMIN, "Let everybody go whom the throttle holds back"),
+    Route("POST", f"{_BASE}/clear", _clear, Access.ADMIN, "Let an account or an address go", limit=AUTH_LIMIT,
+          refusals=(NotFound,)),
 )  # fmt: skip

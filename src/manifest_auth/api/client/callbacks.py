@@ -25,13 +25,20 @@ class CallbackQuery(msgspec.Struct, frozen=True):
     error_description: str = ""
 
 
+def returned_to(call: Call[None], came_to: str) -> Returned:
+    """What the browser brought to a callback address."""
+    q: CallbackQuery = call.parameters
+    return Returned(
+        state=q.state, code=q.code, iss=q.iss, error=q.error, came_to=came_to, description=q.error_description
+    )
+
+
 def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
     for path, summary in kind.callbacks:
 
-        async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer:
-            q: CallbackQuery = call.parameters
+        async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer[None]:
             came_to = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
-            returned = Returned(q.state, q.code, q.iss, q.error, came_to, q.error_description)
+            returned = returned_to(call, came_to)
             flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(call.head))
             return sent_on(ctx, outcome, 302, unbind(ctx, flow, cross_site=kind.cross_site))
 

@@ -22,15 +22,13 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok
-from manifest_auth.providers import IdentityRow
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
 from manifest_auth.providers.sign_in_flows import Wish
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import entra_verify, group_roles
 from manifest_auth.sign_in.providers.flow import Chosen, return_address
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.text.canonical import when
 
 
 class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -45,11 +43,11 @@ class TokenBody(msgspec.Struct, frozen=True):
     token: Annotated[str, Meta(min_length=1, max_length=16 * 1024)]
 
 
-class LinkData(msgspec.Struct, frozen=True):
+class LinkData(Wire, frozen=True):
     location: str
 
 
-class IdentityData(msgspec.Struct, frozen=True, rename="camel"):
+class IdentityData(Wire, frozen=True):
     """``vouched``: the provider said at the last sign-in that ``email`` is verified, and speaks for its domain.
     ``confirmedBy``: the Admin who said that the identity is the user's, as the audit trail names one."""
 
@@ -61,52 +59,28 @@ class IdentityData(msgspec.Struct, frozen=True, rename="camel"):
     email: str
     how: str
     vouched: bool
-    confirmed_at: str | None
+    confirmed_at: Time | None
     confirmed_by: str | None
-    created_at: str
-    last_sign_in_at: str
+    created_at: Time
+    last_sign_in_at: Time
 
 
-class IdentitiesData(msgspec.Struct, frozen=True):
+class IdentitiesData(Wire, frozen=True):
     items: tuple[IdentityData, ...]
 
 
-class Unlinked(msgspec.Struct, frozen=True):
-    pass
+class Unlinked(Wire, frozen=True): ...
 
 
-class Linked(msgspec.Struct, frozen=True):
-    pass
+class Linked(Wire, frozen=True): ...
 
 
-def wire(rows: list[IdentityRow]) -> dict[str, object]:
-    """Identities as JSON."""
-    return {
-        "items": [
-            {
-                "id": row.id,
-                "provider": row.provider,
-                "displayName": row.display_name,
-                "kind": row.kind,
-                "subject": row.subject,
-                "email": row.email,
-                "how": row.how,
-                "vouched": bool(row.vouched),
-                "confirmedAt": when(row.confirmed_at) if row.confirmed_at else None,
-                "confirmedBy": row.confirmed_by,
-                "createdAt": when(row.created_at),
-                "lastSignInAt": when(row.last_sign_in_at),
-            }
-            for row in rows
-        ]
-    }
+async def _list(ctx: RequestContext, call: Call[None]) -> IdentitiesData:
+    rows = await ctx.store.read(lambda unit: providers.list_identities(unit, ctx.user.user_id))
+    return IdentitiesData(tuple(IdentityData.of(row) for row in rows))
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
-    return ok(wire(await ctx.store.read(lambda unit: providers.list_identities(unit, ctx.user.user_id))))
-
-
-async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer:
+async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
     user = ctx.user
 
     def work(unit: SystemUnit) -> Chosen:
@@ -122,16 +96,15 @@ async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer:
     if not kind.start:
         raise Conflict("Nobody signs in at this provider")
     beginning = await kind.begin(ctx, chosen, "")
-    cookie = bind(ctx, beginning.begun, cross_site=kind.cross_site)
-    return ok({"location": beginning.address}, headers=(cookie,))
+    return ok(LinkData(beginning.address), headers=(bind(ctx, beginning.begun, cross_site=kind.cross_site),))
 
 
-async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Answer:
+async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Linked:
     await entra_verify.link(ctx, call.body.provider, call.body.token)
-    return ok({})
+    return Linked()
 
 
-async def _unlink(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
     identity, user = call.id(), ctx.user
 
     def work(unit: TenantUnit) -> None:
@@ -145,18 +118,17 @@ async def _unlink(ctx: RequestContext, call: Call[None]) -> Answer:
         audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.user_id}", **detail)
 
     await ctx.store.write(work)
-    return ok({})
+    return Unlinked()
 
 
 _BASE = "/api/client/auth/identities"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.CLIENT, "One's identities at providers", None, IdentitiesData),
+    Route("GET", _BASE, _list, Access.CLIENT, "One's identities at providers"),
     Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to one's account: where to send the browser",
-          LinkBody, LinkData, limit=AUTH_LIMIT,
-          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+          limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
     Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link whom an Entra ID token names to one's account",
-          TokenBody, Linked, limit=AUTH_LIMIT,
+          limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
-    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of one's identities", None, Unlinked,
+    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of one's identities",
           limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -28,7 +28,7 @@ POLICY = (
 )
 
 
-async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer:
+async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer[None]:
     if not ctx.services.settings.introspects:
         raise NotFound()
     return page(_PAGE, POLICY)

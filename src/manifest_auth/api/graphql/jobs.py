@@ -15,12 +15,12 @@ from manifest_auth.api.graphql.job_loaders import (
     STEP_RECORDS,
     JobStep,
 )
-from manifest_auth.api.graphql.lists import Filters, ListOf
+from manifest_auth.api.graphql.lists import ListOf
 from manifest_auth.api.graphql.people import PEOPLE
 from manifest_auth.api.graphql.template_loaders import PUBLISHED, STEPS, TEMPLATES, VERSIONS
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import check_line, like
+from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.text.canonical import check_line
 from manifest_auth.work import actor_of, assignments, job_log, job_operations, job_rules, job_steps, jobs, records
 from manifest_auth.work.files import File
 from manifest_auth.work.jobs import Job
@@ -32,32 +32,15 @@ _SAME = {"status": "status", "templateId": "template", "assetId": "asset", "assi
 
 
 def _filters(given: dict[str, Any]) -> Filters:
-    names, values = set[str](), dict[str, Any]()
-    if text := arguments.search(given.get("search", "")):
-        names.add("search")
-        values["like"] = like(text)
+    values = {name: given[wire] for wire, name in _SAME.items() if wire in given}
     if "priority" in given:
-        names.add("priority")
         values["priority"] = job_rules.Priority[given["priority"]].value
     if "assetId" in given:
         check_line(given["assetId"], "assetId", job_operations.ASSET_LIMIT, empty=True)
-    for wire, name in _SAME.items():
-        if wire in given:
-            names.add(name)
-            values[name] = given[wire]
-    return Filters(frozenset(names), values)
+    return Filters(*values, **values).search(arguments.search(given))
 
 
-_LIST = ListOf(
-    jobs.LISTING,
-    {
-        "ID": lambda row: row.id,
-        "NAME": lambda row: row.name.lower(),
-        "PRIORITY": lambda row: row.priority,
-        "CHANGED_AT": lambda row: row.changed_at,
-    },
-    _filters,
-)
+_LIST = ListOf(jobs.LISTING, _filters)
 
 
 async def _job(_root: Any, info: Any, id: int) -> Job:  # noqa: A002 - the wire's name

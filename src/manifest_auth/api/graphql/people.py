@@ -9,13 +9,12 @@ from manifest_auth.accounts import users
 from manifest_auth.accounts.users import EmailChange, User
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.batch_loading import Loader
-from manifest_auth.api.graphql.lists import Filters, ListOf
-from manifest_auth.context import UserCaller
+from manifest_auth.api.graphql.lists import ListOf
+from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import email_key, like
+from manifest_auth.store import Filters, TenantUnit
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
@@ -54,7 +53,7 @@ async def _pending_email(user: User, info: Any) -> str | None:
     return await _pending_of(info.context, user.id)
 
 
-async def _own_pending_email(me: UserCaller, info: Any) -> str | None:
+async def _own_pending_email(me: Principal, info: Any) -> str | None:
     return await _pending_of(info.context, me.user_id)
 
 
@@ -78,35 +77,24 @@ def role_named(name: str, field: str = "role") -> Role:
 
 
 def _filters(given: dict[str, Any]) -> Filters:
-    names, values = set[str](), dict[str, Any]()
-    if text := arguments.search(given.get("search", "")):
-        names.add("search")
-        values["like"] = like(text)
-    if "role" in given:
-        names.add("role")
-        values["role"] = role_named(given["role"]).bit
-    if "isActive" in given:
-        names.add("active" if given["isActive"] else "inactive")
-    return Filters(frozenset(names), values)
+    text, role = arguments.search(given), role_named(given["role"]).bit if "role" in given else 0
+    activity = {True: "active", False: "inactive", None: None}[given.get("isActive")]
+    return Filters("role" if role else None, activity, role=role).search(text)
 
 
-_LIST = ListOf(
-    users.LISTING,
-    {"ID": lambda user: user.id, "EMAIL": lambda user: email_key(user.email), "LAST_NAME": lambda user: user.last_name},
-    _filters,
-)
+_LIST = ListOf(users.LISTING, _filters)
 
 
-def _me(_root: Any, info: Any) -> UserCaller:
-    caller: UserCaller = info.context.user
+def _me(_root: Any, info: Any) -> Principal:
+    caller: Principal = info.context.user
     return caller
 
 
-def _client(me: UserCaller, _info: Any) -> dict[str, Any]:
+def _client(me: Principal, _info: Any) -> dict[str, Any]:
     return {"id": me.tenant_id, "identifier": me.client, "name": me.client_name}
 
 
-def _roles(holder: User | UserCaller, _info: Any) -> list[dict[str, Any]]:
+def _roles(holder: User | Principal, _info: Any) -> list[dict[str, Any]]:
     return [_ROLE[role] for role in roles_of(holder.roles)]
 
 

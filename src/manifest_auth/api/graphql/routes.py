@@ -14,7 +14,7 @@ from manifest_auth.api.graphql.wire import PATH, refused
 from manifest_auth.http import BODY_LIMIT, Access, Answer, Call, Route
 from manifest_auth.services import RequestContext
 
-_Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer]]
+_Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer[None]]]
 _handlers: tuple[_Handler, _Handler] | None = None
 
 
@@ -31,12 +31,12 @@ async def _load() -> tuple[_Handler, _Handler]:
     return _handlers
 
 
-async def _post(ctx: RequestContext, call: Call[bytes]) -> Answer:
+async def _post(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     post, _ = _handlers or await _load()
     return await post(ctx, call)
 
 
-async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     _, get = _handlers or await _load()
     return await get(ctx, call)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from manifest_auth.api.graphql import arguments, lists
-from manifest_auth.api.graphql.lists import Filters, ListOf
+from manifest_auth.api.graphql.lists import ListOf
 from manifest_auth.api.graphql.people import PEOPLE
 from manifest_auth.api.graphql.template_loaders import (
     HISTORY,
@@ -18,8 +18,7 @@ from manifest_auth.api.graphql.template_loaders import (
     TEMPLATES,
 )
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import like
+from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.work import Actor, actor_of, template_log, template_operations, templates, versions
 from manifest_auth.work import steps as work_steps
 
@@ -27,23 +26,12 @@ _PER_PAGE = 20
 
 
 def _filters(given: dict[str, Any]) -> Filters:
-    names, values = set[str](), dict[str, Any]()
-    if text := arguments.search(given.get("search", "")):
-        names.add("search")
-        values["like"] = like(text)
-    if "status" in given:
-        names.add("status")
-        values["status"] = given["status"]
-    if "isArchived" in given:
-        names.add("archived" if given["isArchived"] else "open")
-    return Filters(frozenset(names), values)
+    shelf = {True: "archived", False: "open", None: None}[given.get("isArchived")]
+    status = given.get("status")
+    return Filters("status" if status else None, shelf, status=status).search(arguments.search(given))
 
 
-_LIST = ListOf(
-    templates.LISTING,
-    {"ID": lambda row: row.id, "NAME": lambda row: row.name.lower(), "CHANGED_AT": lambda row: row.changed_at},
-    _filters,
-)
+_LIST = ListOf(templates.LISTING, _filters)
 
 
 async def _template(_root: Any, info: Any, id: int) -> templates.Template:  # noqa: A002 - the wire's name

@@ -276,5 +276,12 @@ class KeyRing:
 
             jose = ECKey.import_key(json.loads(raw))
         return Key(
-            row.id, Purpose(row.purpose), row.algorithm, jose, raw, row.created_at, row.retired_at, row.expires_at
+            id=row.id,
+            purpose=Purpose(row.purpose),
+            algorithm=row.algorithm,
+            jose=jose,
+            raw=raw,
+            created_at=row.created_at,
+            retired_at=row.retired_at,
+            expires_at=row.expires_at,
         )

@@ -57,7 +57,14 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         raise OfClient(tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay))
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = exchange_codes.check_challenge(asked.challenge, is_needed=not is_web(return_to))
-    wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)
+    wish = Wish(
+        return_to=return_to,
+        response=asked.response,
+        challenge=challenge,
+        link_session_id=None,
+        invitation_id=invitation.id if invitation else None,
+        device=asked.device,
+    )
     return Chosen(tenant, found, wish)
 
 

@@ -3,16 +3,18 @@ browsers back with ``state`` and ``code``."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
 from manifest_auth import providers
 from manifest_auth.errors import ProviderUnavailable, SsoFailed
 from manifest_auth.protocols import oidc
+from manifest_auth.protocols.microsoft import Throttled
 from manifest_auth.protocols.oidc import CallbackAddresses
 from manifest_auth.providers import Provider, sign_in_flows
-from manifest_auth.providers.sign_in_flows import Flow
+from manifest_auth.providers.sign_in_flows import Begun, Flow
 from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import known_refusals
@@ -50,15 +52,37 @@ async def begin_at(
         raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
     callback = addresses.chosen(found)
     started = await provider_flow.begin(ctx, chosen, callback)
-    authorization = oidc.Authorization(
-        state=started.state,
-        nonce=started.nonce,
-        challenge=base64url.encode(hashlib.sha256(started.verifier.encode()).digest()),
-        redirect_uri=callback.redirect_uri,
-        login_hint=login_hint or None,
-        prompt=None,
-    )
+    authorization = authorization_of(started, callback.redirect_uri, login_hint=login_hint or None)
     return Beginning(started, services.oidc.authorization_address(found, registration, authorization))
+
+
+def authorization_of(
+    begun: Begun, redirect_uri: str, *, login_hint: str | None = None, prompt: str | None = None
+) -> oidc.Authorization:
+    """What the browser asks the provider for."""
+    challenge = base64url.encode(hashlib.sha256(begun.verifier.encode()).digest())
+    return oidc.Authorization(
+        state=begun.state,
+        nonce=begun.nonce,
+        challenge=challenge,
+        redirect_uri=redirect_uri,
+        login_hint=login_hint,
+        prompt=prompt,
+    )
+
+
+@contextlib.asynccontextmanager
+async def asking(ctx: RequestContext, provider: Provider) -> AsyncIterator[None]:
+    """Calls to the provider while its answer is judged: what fails is recorded. Raises ProviderUnavailable,
+    SsoFailed."""
+    try:
+        yield
+    except Unreachable as error:
+        await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
+        wait = error.seconds if isinstance(error, Throttled) else None
+        raise ProviderUnavailable(reason=str(error), retry_after=wait) from error
+    except oidc.Refused as error:
+        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
 
 
 async def open_flow(

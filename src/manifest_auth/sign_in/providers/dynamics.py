@@ -13,13 +13,12 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth import providers
-from manifest_auth.errors import ProviderUnavailable, SsoFailed, ValidationError
+from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.protocols import oidc
-from manifest_auth.protocols.microsoft import Cloud, NoMember, Organization, Refused, Throttled, diagnose
+from manifest_auth.protocols.microsoft import Cloud, NoMember, Organization, Refused, diagnose
 from manifest_auth.protocols.oidc import Finding
 from manifest_auth.providers import Provider, Secrets, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Flow
-from manifest_auth.runtime.outgoing import Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.completion import Browser
 from manifest_auth.sign_in.providers import code_flow, microsoft
@@ -122,23 +121,18 @@ async def _ask(
     cloud, deadline = microsoft.cloud_of(ctx, settings), services.outgoing.deadline(provider.tenant_id)
     nonce, verifier = sign_in_flows.open_secrets(services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
-    try:
-        redeemed = await services.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
-        if redeemed.claims.get("tid") != settings.directory:
-            raise Refused("tid: of another directory")
-        person = microsoft.person_of(redeemed.claims, settings)
-        found = await services.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
-    except Unreachable as error:
-        await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
-        wait = error.seconds if isinstance(error, Throttled) else None
-        raise ProviderUnavailable(reason=str(error), retry_after=wait) from error
-    except oidc.Refused as error:
-        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
-    except SsoFailed as error:
-        raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SET_UP) from error
-    except Refused as error:
-        sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SET_UP
-        raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
+    async with code_flow.asking(ctx, provider):
+        try:
+            redeemed = await services.oidc.redeem_tokens(registration_of(ctx, provider), answer, frozenset(), deadline)
+            if redeemed.claims.get("tid") != settings.directory:
+                raise Refused("tid: of another directory")
+            person = microsoft.person_of(redeemed.claims, settings)
+            found = await services.microsoft.who_am_i(redeemed.access_token, settings.organization, cloud, deadline)
+        except SsoFailed as error:
+            raise await provider_flow.refuse(ctx, provider, error.reason, oidc.SET_UP) from error
+        except Refused as error:
+            sentence = _NO_MEMBER if isinstance(error, NoMember) else oidc.SET_UP
+            raise await provider_flow.refuse(ctx, provider, str(error), sentence) from error
     kept = msgspec.json.encode({"access_token": redeemed.access_token, "refresh_token": redeemed.refresh_token})
     return person._replace(aliases=(_alias(found),)), kept
 
@@ -153,7 +147,14 @@ def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registratio
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     issuer = cloud.issuer_v2(settings.directory)
     how = "post" if secret else "none"
-    return oidc.Registration(issuer, settings.client_id, secret, tuple(scopes), how, settings.audiences)
+    return oidc.Registration(
+        issuer=issuer,
+        client_id=settings.client_id,
+        client_secret=secret,
+        scopes=tuple(scopes),
+        authentication=how,
+        audiences=settings.audiences,
+    )
 
 
 def _alias(found: Organization) -> str:

@@ -281,7 +281,15 @@ def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: P
     identity = providers.find_identity(bound, provider.id, person.subject)
     assert identity is not None
     until = min(int(fitting.claims.expires_at * 1000), ctx.now + KEEP_MS)
-    return Foreign(key, METHOD, identity.id, provider.changed_at, ctx.now, until, None)
+    return Foreign(
+        key=key,
+        method=METHOD,
+        identity_id=identity.id,
+        provider_changed_at=provider.changed_at,
+        judged_at=ctx.now,
+        until=until,
+        claims=None,
+    )
 
 
 def _match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: Ticket) -> User:

@@ -66,6 +66,15 @@ class CallbackState(NamedTuple):
     act: str = ""
 
 
+class Reason(NamedTuple):
+    """Why a sign-in was refused. ``why``: how the reason begins, one or several; special ones before those that they
+    fall under."""
+
+    why: tuple[str, ...]
+    cause: str
+    cure: str
+
+
 class Beginning(NamedTuple):
     """How a sign-in goes on: at an address, or where the browser can show one, with a page and its content security
     policy."""
@@ -88,7 +97,8 @@ class Kind(ABC, Generic[S, R]):
     ``start``: the path where people begin, empty where no one signs in at the provider; ``summary``: of that route;
     ``usual_name``: the provider that is meant where a start names neither client nor provider; ``callbacks``: where
     browsers come back to with ``state`` and ``code``; ``cross_site``: they come back by a form of the provider's page,
-    so that the cookie must come with that; ``members``: of a body, beside the settings or in place of some.
+    so that the cookie must come with that; ``members``: of a body, beside the settings or in place of some;
+    ``reasons``: those that it alone gives, beside the list in :mod:`..reasons`.
     """
 
     settings: type[S]
@@ -97,6 +107,7 @@ class Kind(ABC, Generic[S, R]):
     usual_name: str | None = None
     callbacks: tuple[Callback, ...] = ()
     cross_site = False
+    reasons: tuple[Reason, ...] = ()
     members: Mapping[str, Any] = {"client_secret": _SECRET}
 
     @property

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from msgspec import UNSET, Meta
 
 from manifest_auth import providers
-from manifest_auth.errors import Forbidden, ProviderUnavailable, ValidationError
+from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import CONSUMERS, Clouds
 from manifest_auth.protocols.oidc import CallbackAddresses, Finding
@@ -188,16 +188,9 @@ async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned:
     nonce, verifier = sign_in_flows.open_secrets(ctx.services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
     wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
-    try:
-        deadline = ctx.services.outgoing.deadline(provider.tenant_id)
-        claims = await ctx.services.oidc.redeem(
-            registration_of(ctx, provider), answer, frozenset(wants - {""}), deadline
-        )
-    except Unreachable as error:
-        await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
-        raise ProviderUnavailable(reason=str(error)) from error
-    except oidc.Refused as error:
-        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
+    async with code_flow.asking(ctx, provider):
+        registration, deadline = registration_of(ctx, provider), ctx.services.outgoing.deadline(provider.tenant_id)
+        claims = await ctx.services.oidc.redeem(registration, answer, frozenset(wants - {""}), deadline)
     return person_of(claims, settings)
 
 
@@ -227,12 +220,12 @@ def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registratio
     settings = provider.own(OidcSettings)
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     return oidc.Registration(
-        settings.issuer,
-        settings.client_id,
-        secret,
-        settings.scopes,
-        settings.client_authentication,
-        settings.audiences,
+        issuer=settings.issuer,
+        client_id=settings.client_id,
+        client_secret=secret,
+        scopes=settings.scopes,
+        authentication=settings.client_authentication,
+        audiences=settings.audiences,
     )
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -50,15 +51,17 @@ class _Saml(Kind[SamlSettings, Received]):
     def read(self, given: dict[str, Any]) -> dict[str, Any]:
         from manifest_auth.protocols import saml
 
-        if "certificates" in given:
-            given["certificates"] = [_certificate(text, n) for n, text in enumerate(given["certificates"])]
+        certificates = list(given.get("certificates", ()))
+        for number, text in enumerate(certificates):
+            with _refused_as(f"certificates[{number}]"):
+                certificates[number] = base64.b64encode(saml.read_certificate(text)).decode()
+        if certificates:
+            given["certificates"] = certificates
         text = given.pop("metadata", None)
         if text is None:
             return given
-        try:
+        with _refused_as("metadata"):
             found = saml.read_metadata(text.encode())
-        except saml.Refused as error:
-            raise ValidationError(details=[("saml.metadata", str(error)[:300])]) from error
         imported: dict[str, Any] = {
             "entityId": found.entity_id,
             "certificates": [base64.b64encode(der).decode() for der in found.certificates],
@@ -74,10 +77,8 @@ class _Saml(Kind[SamlSettings, Received]):
         from manifest_auth.protocols import saml
 
         for name, address in own.addresses():
-            try:
+            with _refused_as(name):
                 saml.check_address(address)
-            except saml.Refused as error:
-                raise ValidationError(details=[(name, str(error)[:300])]) from error
 
     async def new_key(self, ctx: RequestContext, name: str) -> tuple[str, str]:
         """Made in a thread: it takes a fraction of a second."""
@@ -119,13 +120,15 @@ class _Saml(Kind[SamlSettings, Received]):
 KIND = _Saml()
 
 
-def _certificate(text: str, number: int) -> str:
+@contextlib.contextmanager
+def _refused_as(member: str) -> Iterator[None]:
+    """A refusal of what an administrator gave names the member. Raises ValidationError."""
     from manifest_auth.protocols import saml
 
     try:
-        return base64.b64encode(saml.read_certificate(text)).decode()
+        yield
     except saml.Refused as error:
-        raise ValidationError(details=[(f"saml.certificates[{number}]", str(error)[:300])]) from error
+        raise ValidationError(details=[(f"saml.{member}", str(error)[:300])]) from error
 
 
 def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:

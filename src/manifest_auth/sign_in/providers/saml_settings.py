@@ -55,11 +55,11 @@ class SamlSettings(KindSettings, frozen=True, rename="camel"):
     def addresses(self) -> list[tuple[str, str]]:
         """Names and addresses of the bindings that are there."""
         both = (("redirectUrl", self.redirect_url), ("postUrl", self.post_url))
-        return [(f"saml.{name}", address) for name, address in both if address]
+        return [(name, address) for name, address in both if address]
 
     def check(self) -> None:
         for name, address in self.addresses():
-            check_web_address(address, name)
+            check_web_address(address, f"saml.{name}")
         needed = "postUrl" if self.binding == "post" else "redirectUrl"
         if not (self.post_url if self.binding == "post" else self.redirect_url):
             raise ValidationError(details=[(f"saml.{needed}", "Needed for this binding")])

@@ -1,7 +1,7 @@
-"""A store of the release before this one is upgraded: its audit trail is signed as it is, once, and goes on from there.
+"""A store whose audit trail was cut by retention is upgraded: the trail is whole, and goes on from there.
 
-``store_0004.json`` was written by the release whose schema is 0004: three clients were created, one was deleted and
-went with its trail, retention cut the others' beginnings, and a system admin enrolled a second factor.
+In ``store_0005_trail.json`` three clients were created, one was deleted and went with its trail, retention cut the
+others' beginnings, and a system admin enrolled a second factor.
 """
 
 from __future__ import annotations
@@ -13,38 +13,34 @@ from typing import Any
 import pytest
 
 from manifest_auth import audit
-from manifest_auth.runtime.sealing import CannotOpen, SecretKeys
 from manifest_auth.store import migrate, open_store
 from tests.audit.conftest import Chain
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.admin_desk import Phone, sign_in
-from tests.support.house import MACS, App, running, the_keys
+from tests.support.house import App, running
+from tests.support.keys import MACS, the_keys
 
-OLD = old_stores.read("0004")
+OLD = old_stores.read("0005_trail")
 KEYS = OLD.keys
 
 
 @pytest.fixture(scope="module")
-async def kept(database_url: str) -> Rows:
-    """The rows of the upgraded store, before anybody uses it. Under a wrong key nothing was done; of two nodes that
-    upgrade at once one does it."""
-    await OLD.make(database_url)
-    with pytest.raises(CannotOpen):
-        await migrate.upgrade(database_url, lambda: SecretKeys([bytes(range(32))]))
-    assert await migrate.current_version(database_url) == "0004"
-    if database_url.startswith("sqlite"):
-        assert await migrate.upgrade(database_url, the_keys) is True
+async def kept(empty_url: str) -> Rows:
+    """The rows of the upgraded store, before anybody uses it. Of two nodes that upgrade at once one does it."""
+    await OLD.make(empty_url)
+    if empty_url.startswith("sqlite"):
+        assert await migrate.upgrade(empty_url, the_keys) is True
     else:
-        both = await asyncio.gather(*(migrate.upgrade(database_url, the_keys) for _ in range(2)))
+        both = await asyncio.gather(*(migrate.upgrade(empty_url, the_keys) for _ in range(2)))
         assert sorted(both) == [False, True]
-    return await OLD.found(database_url)
+    return await OLD.found(empty_url)
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
     """The application of today on it."""
-    async with running(database_url) as application:
+    async with running(empty_url) as application:
         yield application
 
 
@@ -77,13 +73,13 @@ async def test_people_and_their_second_factors_are_as_before(app: App) -> None:
     assert (await sign_in(app, username, otp=KEYS["second"]["codes"][0])).status == 200
 
 
-async def test_a_mac_that_is_missing_afterwards_is_not_made_by_a_later_start(database_url: str, app: App) -> None:
-    store = open_store(database_url, 2, macs=MACS)
+async def test_a_mac_that_is_missing_afterwards_is_not_made_by_a_later_start(empty_url: str, app: App) -> None:
+    store = open_store(empty_url, 2, macs=MACS)
     await store.open()
     try:
-        chain = Chain(store, database_url, 1)
+        chain = Chain(store, empty_url, 1)
         await chain.by_hand("UPDATE audit_heads SET mac = '' WHERE tenant_id = {c}")
-        assert await migrate.upgrade(database_url, the_keys) is False
+        assert await migrate.upgrade(empty_url, the_keys) is False
         assert [kind for _, kind in await chain.faults()] == ["head"]
     finally:
         await store.close()

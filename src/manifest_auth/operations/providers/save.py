@@ -1,9 +1,9 @@
-"""How a provider comes into being and is changed, for the routes and for the command line alike."""
+"""How a provider is made and changed: a body is merged into what is stored, judged, and saved."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,14 +11,15 @@ from manifest_auth import audit, providers, sessions
 from manifest_auth.audit import Event, Origin
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
-from manifest_auth.operations.providers.drafts import Draft, check_here, draft_of, merged
-from manifest_auth.providers import Provider, Secrets
+from manifest_auth.providers import Provider, Secrets, Settings
 from manifest_auth.providers import directories as provider_directories
 from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in.providers import kinds
 from manifest_auth.sign_in.providers.kinds import KINDS, settings_of
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants.claims import domains
 from manifest_auth.text.canonical import check_name
+from manifest_auth.text.models import convert
 
 _KEPT_KEYS = 2  # the key in use and the one before it: providers need time to take the new certificate over
 
@@ -27,15 +28,57 @@ _KEPT_KEYS = 2  # the key in use and the one before it: providers need time to t
 Make = Callable[[TenantUnit, RequestContext | Origin, bool], Provider]
 
 
+class Draft(NamedTuple):
+    """What a body gives: members to merge in, whether a client secret was among them, and whether what the provider
+    claims is vouched for."""
+
+    members: dict[str, Any]
+    has_secret: bool
+    secret: str | None
+    vouch: bool
+
+    @property
+    def is_about_people(self) -> bool:
+        """Whether it gives what decides who people are, or nothing at all, which confirms what is there: a new display
+        name or client secret alone says nothing of the rest."""
+        settles = any(value != {} for name, value in self.members.items() if name not in ("name", "displayName"))
+        return settles or not (self.members or self.has_secret)
+
+
+def draft_of(body: msgspec.Struct) -> Draft:
+    """Reads what the kinds have a reader for, such as metadata. Raises ValidationError."""
+    members: dict[str, Any] = msgspec.to_builtins(body)
+    vouch = members.pop("vouch", False)
+    secret, has_secret = None, False
+    for name in KINDS.keys() & members.keys():
+        has_secret = has_secret or "clientSecret" in members[name]
+        secret = members[name].pop("clientSecret", secret)
+        members[name] = KINDS[name].read(members[name])
+    return Draft(members, has_secret, secret, vouch)
+
+
+def merged(before: Provider | None, draft: Draft) -> Settings:
+    """The settings with what the draft gives. Raises ValidationError."""
+    members = {k: v for k, v in draft.members.items() if k not in ("name", "displayName")}
+    stored = kinds.settings_of(before) if before is not None else None
+    kept: dict[str, Any] = msgspec.to_builtins(stored) if stored is not None else {}
+    settings = convert(_merge(kept, members), kinds.Settings)
+    settings.check()
+    if stored is not None:
+        settings.own.check_change(stored.own)
+    return settings
+
+
 async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
     """Judges a body, and makes the key that SAML needs, while nothing is open in the store. ``client``: its identifier.
     Raises ValidationError."""
     draft = draft_of(body)
     settings = merged(None, draft)
-    check_here(ctx.services, settings)
+    kind = KINDS[settings.own.kind]
+    kind.check_here(ctx.services, settings.own)
     name: str = body.name
     display_name = check_name(draft.members.get("displayName") or name, "displayName")
-    pair = await KINDS[settings.own.kind].new_key(ctx, _key_name(client, name))
+    pair = await kind.new_key(ctx, _key_name(client, name))
     secrets = _with_key(Secrets(client_secret=draft.secret), pair) if pair else Secrets(client_secret=draft.secret)
 
     def make(unit: TenantUnit, who: RequestContext | Origin, by_admin: bool) -> Provider:
@@ -55,7 +98,7 @@ def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by
     services = ctx.services
     before = providers.get(unit, name, lock=True)
     settings = merged(before, draft)
-    check_here(services, settings)
+    KINDS[before.kind].check_here(services, settings.own)
     display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
     confirms = by_admin and draft.is_about_people
     after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
@@ -138,3 +181,11 @@ def _claim(
             domains.vouch(unit, who, domain, reason, services.random, f"domains[{number}]")
     own = settings_of(provider).own
     provider_directories.saved(unit, who, services.microsoft.clouds, own, vouched=vouch)
+
+
+def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    both = dict(kept)
+    for name, value in given.items():
+        before = both.get(name)
+        both[name] = _merge(before, value) if isinstance(value, dict) and isinstance(before, dict) else value
+    return both

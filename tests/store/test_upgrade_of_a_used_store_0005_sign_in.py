@@ -1,8 +1,7 @@
-"""A store of the release that brought single sign-on is upgraded: providers, identities and everything sealed go on.
+"""A store with single sign-on is upgraded: providers, identities and everything sealed go on.
 
-``store_0002.json`` was written by the last release whose schema is 0002: people came in by SAML, OpenID Connect,
-Dynamics and an Entra token that was signed out again; one was away at the provider, one was invited, one app has a
-code in hand, and Microsoft's tokens are kept.
+In ``store_0005_sign_in.json`` people came in by SAML, OpenID Connect, Dynamics and an Entra token that was signed out
+again; one was away at the provider, one was invited, one app has a code in hand, and Microsoft's tokens are kept.
 """
 
 from __future__ import annotations
@@ -21,29 +20,30 @@ from manifest_auth.store.tables import sealed_for
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.envelope import check_success
-from tests.support.house import App, running, the_keys
+from tests.support.house import App, running
+from tests.support.keys import the_keys
 from tests.support.managing import NEW
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import Browser, SamlProvider
 
-OLD = old_stores.read("0002")
+OLD = old_stores.read("0005_sign_in")
 KEYS = OLD.keys
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # the app's, of RFC 7636, appendix B
 _WHY = "the test reads everything"
 
 
 @pytest.fixture(scope="module")
-async def kept(database_url: str) -> Rows:
+async def kept(empty_url: str) -> Rows:
     """The rows of the upgraded store, before anybody uses it."""
-    await OLD.make(database_url)
-    assert await migrate.upgrade(database_url, the_keys) is True
-    return await OLD.found(database_url)
+    await OLD.make(empty_url)
+    assert await migrate.upgrade(empty_url, the_keys) is True
+    return await OLD.found(empty_url)
 
 
 @pytest.fixture(scope="module")
-async def app(database_url: str, kept: Any) -> AsyncIterator[App]:
+async def app(empty_url: str, kept: Any) -> AsyncIterator[App]:
     """The application of today on it."""
-    async with running(database_url) as application:
+    async with running(empty_url) as application:
         yield application
 
 
@@ -54,7 +54,7 @@ def test_every_row_is_there_as_it_was(kept: Rows, table: str) -> None:
 
 def test_the_store_was_used() -> None:
     """The test above would say nothing of empty tables."""
-    assert {name for name, rows in OLD.rows.items() if not rows} == {"licences"}
+    assert all(OLD.rows.values())
     assert {row["kind"] for row in OLD.named("providers")} == {"saml", "oidc", "dynamics", "entra"}
 
 

@@ -1,0 +1,35 @@
+"""What all processes of one run of the tests share: a folder, and locks in it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_VARIABLE = "MANIFEST_TEST_RUN"
+
+
+def begin() -> None:
+    """Makes the folder. Called by the process that starts the others."""
+    os.environ[_VARIABLE] = tempfile.mkdtemp(prefix="manifest-auth-run-")
+
+
+def end() -> None:
+    """Away with it."""
+    shutil.rmtree(os.environ.pop(_VARIABLE), ignore_errors=True)
+
+
+def folder() -> Path:
+    return Path(os.environ[_VARIABLE])
+
+
+@contextlib.contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Only one process of the run is inside at a time."""
+    with (folder() / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

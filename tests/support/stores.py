@@ -1,0 +1,31 @@
+"""Stores with today's schema and nothing in them but what is signed with the key of the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from manifest_auth.store import migrate
+from tests.support.keys import the_keys
+from tests.support.run import folder, locked
+
+
+def migrated(address: str) -> str:
+    """Gives an empty store today's schema, also where an event loop runs already."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, migrate.upgrade(address, the_keys)).result()
+    return address
+
+
+def fresh_store(path: Path) -> str:
+    """Makes a SQLite file, a copy of one that was migrated once in this run; gives its address."""
+    template, making = folder() / "migrated.db", folder() / "making.db"
+    with locked("sqlite"):
+        if not template.exists():
+            migrated(f"sqlite:///{making}")
+            making.rename(template)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copy(template, path)  # with its mode
+    return f"sqlite:///{path}"
