@@ -170,7 +170,7 @@ def _clouds(settings: Settings) -> Clouds:
 async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[Services]:
     """The services with the schema up to date, connected and started; closed again at the end.
 
-    Raises StoreUnavailable, SchemaTooNew, CannotOpen (a wrong secret key).
+    Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
     await upgrade(services.settings.database, lambda: services.sealer.keys)
     await services.store.open()

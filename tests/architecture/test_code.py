@@ -30,8 +30,6 @@ _BANNED_NAMES = {
 #: File: what it may use, and why.
 _EXCEPTIONS: dict[str, set[str]] = {
     "runtime/clock.py": {"time.time_ns", "secrets"},  # the one place that they come from
-    # The number of the installation is made once, by a migration that runs before anything else is built.
-    "store/migrations/versions/v0001_first_schema.py": {"secrets"},
 }
 
 

@@ -12,15 +12,15 @@ import pytest
 
 from tests.support.commands import done, typed
 from tests.support.keys import SECRET_KEY
-from tests.support.server import start
+from tests.support.server import start, stop
 
 PASSWORD = "glacier-pencil-77-mango"
 USER = ("user", "create", "ann@initech.example", "--client", "initech")
 
 
 @pytest.fixture(scope="module")
-def settings(database_url: str) -> dict[str, str]:
-    return {"MANIFEST_DATABASE_URL": database_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
+def settings(empty_url: str) -> dict[str, str]:
+    return {"MANIFEST_DATABASE_URL": empty_url, "MANIFEST_SECRET_KEY": SECRET_KEY}
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,7 @@ def test_accounts_made_from_standard_input_and_from_a_prompt_can_sign_in(
         path = "/api/admin/auth/sign-in"
         assert sign_in(server.base, path, {"username": "root", "password": PASSWORD})["success"]
     finally:
-        server.process.terminate()
-        server.process.wait(15)
+        stop(server)
 
 
 def environment_of(folder: Path, settings: dict[str, str]) -> dict[str, str]:
@@ -86,8 +85,7 @@ def test_keys_rotate_keeps_everybody_signed_in(folder: Path, settings: dict[str,
         before = sign_in(server.base, "/api/client/auth/sign-in", body)["data"]
         assert done(folder, "keys", "rotate", **settings).startswith("New keys sign from now on")
     finally:
-        server.process.terminate()
-        server.process.wait(15)
+        stop(server)
     port = server.port  # the same public address: it is the issuer of the tokens
     server = start(tmp_path, demo=False, port=port, **environment_of(folder, settings))
     try:
@@ -98,5 +96,4 @@ def test_keys_rotate_keeps_everybody_signed_in(folder: Path, settings: dict[str,
         renewed = sign_in(server.base, "/api/client/auth/refresh", {"refreshToken": before["refreshToken"]})
         assert renewed["success"]
     finally:
-        server.process.terminate()
-        server.process.wait(15)
+        stop(server)

@@ -32,8 +32,8 @@ def _sign_in(server: Server, password: str = DEMO_PASSWORD) -> tuple[int, Any]:
 
 def _reset(folder: Path, database_url: str, *arguments: str) -> tuple[int, list[str], str]:
     process = command(folder, database_url, "admin", "reset", *arguments, MANIFEST_LOG_LEVEL="error")
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out.splitlines(), err
+    status, out, err = process.ended()
+    return status, out.splitlines(), err
 
 
 def test_a_second_factor_or_password_that_is_lost_is_no_end(tmp_path: Path, database_url: str) -> None:

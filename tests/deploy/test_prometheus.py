@@ -21,7 +21,8 @@ from tests.processes.test_single_sign_on_nodes import RETURN_TO, Desk, by_addres
 from tests.processes.wire import AUTH, AUTHOR, NODE, Node, bearer
 from tests.support.commands import done
 from tests.support.keys import SECRET_KEY
-from tests.support.server import DEMO_PASSWORD, free_port, served
+from tests.support.processes import free_port
+from tests.support.server import DEMO_PASSWORD, served
 from tests.support.single_sign_on import authn_request
 
 DEPLOY = ROOT / "deploy"

@@ -21,7 +21,8 @@ from tests.kills.ledger import Ledger, Lost
 from tests.kills.victim import Victim
 from tests.processes.wire import AUTH, NODE, bearer
 from tests.support.house import FAST
-from tests.support.server import DEMO_PASSWORD, command, free_port
+from tests.support.processes import free_port
+from tests.support.server import DEMO_PASSWORD, command
 
 #: One hash worker, so that a start is quick; refresh tokens that are dead at once when another one took over.
 GIVEN: dict[str, str] = {**NODE, "MANIFEST_REFRESH_GRACE": "0", "MANIFEST_HASH_WORKERS": "1"}
@@ -103,6 +104,5 @@ async def until_successes(crowd: Crowd, count: int) -> None:
 
 async def the_chain_verifies(folder: Path, url: str) -> None:
     """As an operator proves it."""
-    proof = command(folder, url, "audit", "verify")
-    out, errors = await asyncio.to_thread(proof.communicate, timeout=90)
-    assert proof.returncode == 0, out + errors
+    status, out, errors = await asyncio.to_thread(command(folder, url, "audit", "verify").ended, 90)
+    assert status == 0, out + errors

@@ -27,7 +27,8 @@ from tests.kills.rounds import GIVEN, chance_of, until_ready, until_successes
 from tests.kills.used_stores import UsedStore
 from tests.kills.victim import KILLS, Victim
 from tests.support.postgres import Databases, database_of
-from tests.support.server import environment, free_port
+from tests.support.processes import free_port
+from tests.support.server import environment
 
 pytestmark = pytest.mark.timeout(900)
 PEOPLE = ("author@acme.example", "operator@acme.example")  # of every store

@@ -25,7 +25,7 @@ from tests.support.commands import done, environment, run
 from tests.support.keys import SECRET_KEY
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.postgres import Databases
-from tests.support.server import free_port
+from tests.support.processes import free_port
 
 NOBODY = 65534
 ALIVE = b'{"success":true,"data":{"status":"alive"}}'

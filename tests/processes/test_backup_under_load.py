@@ -54,9 +54,8 @@ async def under_load(node: Node, made: Any) -> tuple[Storm, Storm]:
 
 
 def run(folder: Path, url: str, *arguments: str, **given: str) -> str:
-    done = command(folder, url, *arguments, **given)
-    out, errors = done.communicate(timeout=90)
-    assert done.returncode == 0, errors + out
+    status, out, errors = command(folder, url, *arguments, **given).ended(90)
+    assert status == 0, errors + out
     return out
 
 

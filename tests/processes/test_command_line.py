@@ -14,9 +14,11 @@ import pytest
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import load
-from tests.support.commands import COMMAND, done, environment, run, until
+from tests.support.commands import done, environment, run, until
 from tests.support.keys import SECRET_KEY
-from tests.support.server import DEMO_PASSWORD, Server, free_port, served
+from tests.support.processes import free_port
+from tests.support.programs import COMMAND
+from tests.support.server import DEMO_PASSWORD, Server, served
 
 COMMANDS: list[tuple[str, ...]] = [
     (),

@@ -24,9 +24,8 @@ class Installation:
         self.nodes = [Node(server) for server in self._servers]
 
     def rotate(self) -> None:
-        done = command(self._folder, self._url, "keys", "rotate", **self._given)
-        _, errors = done.communicate(timeout=60)
-        assert done.returncode == 0, errors
+        status, _, errors = command(self._folder, self._url, "keys", "rotate", **self._given).ended()
+        assert status == 0, errors
 
     def stop(self) -> None:
         for server in self._servers:

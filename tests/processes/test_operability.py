@@ -15,7 +15,8 @@ import pytest
 from tests.support.commands import done, until
 from tests.support.keys import SECRET_KEY
 from tests.support.postgres import Postgres
-from tests.support.server import DEMO_PASSWORD, Server, free_port, served
+from tests.support.processes import free_port
+from tests.support.server import DEMO_PASSWORD, Server, served
 
 WRONG = "wrong-password-81723"
 TYPED = "typed-into-email-5512"

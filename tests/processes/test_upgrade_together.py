@@ -23,7 +23,8 @@ from tests.processes.wire import NODE, Node
 from tests.support.house import FAST
 from tests.support.keys import the_keys
 from tests.support.postgres import Databases
-from tests.support.server import DEMO_PASSWORD, command, environment, free_port, launch, start, stop, wait_for
+from tests.support.processes import free_port
+from tests.support.server import DEMO_PASSWORD, command, environment, launch, start, stop, wait_for
 
 KINDS = ["sqlite", "postgresql"]
 HALF_WAY = """
@@ -37,7 +38,7 @@ real = command.upgrade
 def upgrade(*given):
     real(*given)
     print("half way", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 command.upgrade = upgrade
 asyncio.run(migrate.upgrade(sys.argv[1], lambda: secret_keys(load(), Random())))
 """
@@ -52,9 +53,9 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path, postgres: Databases) -
 @pytest.mark.parametrize("count", [2, 5])
 def test_one_of_those_that_upgrade_together_does_it(fresh: str, tmp_path: Path, count: int) -> None:
     together = [command(tmp_path, fresh, "db", "upgrade") for _ in range(count)]
-    said = [process.communicate(timeout=60) for process in together]
-    assert [process.returncode for process in together] == [0] * count, said
-    assert sorted(out for out, _ in said) == ["The schema is up to date.\n"] * (count - 1) + [
+    said = [process.ended() for process in together]
+    assert [status for status, _, _ in said] == [0] * count, said
+    assert sorted(out for _, out, _ in said) == ["The schema is up to date.\n"] * (count - 1) + [
         "The schema was upgraded.\n"
     ]
 
@@ -114,15 +115,15 @@ async def test_killed_half_way_the_old_schema_is_whole(fresh: str, tmp_path: Pat
     assert await migrate.current_version(fresh) is None
     process.kill()
     process.wait()
-    out, errors = waiting.communicate(timeout=60)
-    assert (waiting.returncode, out) == (0, "The schema was upgraded.\n"), errors
+    status, out, errors = waiting.ended()
+    assert (status, out) == (0, "The schema was upgraded.\n"), errors
     assert await migrate.current_version(fresh) == migrate.HEAD
     assert await migrate.upgrade(fresh, the_keys) is False
 
 
-async def _make_newer(url: str) -> None:
+async def _make(url: str, schema: str) -> None:
     await migrate.upgrade(url, the_keys)
-    change = "UPDATE alembic_version SET version_num = '9999'"
+    change = f"UPDATE alembic_version SET version_num = '{schema}'"
     if url.startswith("sqlite"):
         import sqlite3
 
@@ -143,16 +144,39 @@ async def _make_newer(url: str) -> None:
 async def test_a_newer_schema_is_refused_with_one_clear_line(
     fresh: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    await _make_newer(fresh)
-    process = command(tmp_path, fresh, *(a.replace("PORT", str(free_port())) for a in arguments))
+<<<<<<< HEAD
+    assert "9999" in (told := await _refusal(fresh, tmp_path, "9999", arguments))
+    assert migrate.HEAD in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("db", "upgrade"), ("serve", "--port", "PORT"), ("keys", "rotate"), ("audit", "verify"), ("backup", "--note")],
+)
+async def test_a_schema_that_is_too_old_is_refused_with_one_clear_line(
+    fresh: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    told = await _refusal(fresh, tmp_path, "0004", arguments)
+    assert "0004 is older than 0005, from which this release upgrades; bring it to 0005 with" in told
+
+
+async def _refusal(url: str, folder: Path, schema: str, arguments: tuple[str, ...]) -> str:
+    """The line that the command says; the store is left alone."""
+    await _make(url, schema)
+    process = command(folder, url, *(a.replace("PORT", str(free_port())) for a in arguments))
     out, errors = process.communicate(timeout=60)
     assert process.returncode not in (0, None)
+=======
+    await _make_newer(fresh)
+    process = command(tmp_path, fresh, *(a.replace("PORT", str(free_port())) for a in arguments))
+    status, out, errors = process.ended()
+    assert status != 0
+>>>>>>> infra
     lines = [line for line in (out + errors).splitlines() if line.strip()]
     assert len(lines) == 1, lines
-    assert "9999" in lines[0]
-    assert migrate.HEAD in lines[0]
     assert "Traceback" not in lines[0]
-    assert await migrate.current_version(fresh) == "9999"
+    assert await migrate.current_version(url) == schema
+    return lines[0]
 
 
 def test_a_store_that_was_upgraded_before_starts_as_it_is(fresh: str, tmp_path: Path) -> None:

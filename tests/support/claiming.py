@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import pytest
 
 from manifest_auth import tenants
 from manifest_auth.store import SystemUnit
@@ -110,6 +111,18 @@ async def upgraded(app: App, claim: Claimed) -> None:
         assert domain_rows.own(own, claim.domain) == tenant.id
 
     await app.services.store.write(work)
+
+
+def after_each_look(patch: pytest.MonkeyPatch, app: App, act: Callable[[], Awaitable[None]]) -> None:
+    """Something happens each time when a record was looked for, before the server goes on."""
+    look = app.services.domain_records.look
+
+    async def slow(*given: Any) -> Any:
+        verdict = await look(*given)
+        await act()
+        return verdict
+
+    patch.setattr(app.services.domain_records, "look", slow)
 
 
 @contextlib.contextmanager

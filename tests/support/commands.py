@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +12,10 @@ from pathlib import Path
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.main import parser
 from tests.support.house import FAST
+from tests.support.programs import COMMAND, start
 
 #: What :func:`in_this_process` raises where the command ends with one line and status 1.
 CommandRefused = Refused
-COMMAND = (sys.executable, "-m", "manifest_auth")
 
 
 class Result:
@@ -41,16 +40,7 @@ def environment(folder: Path, **settings: str) -> dict[str, str]:
 
 def run(folder: Path, *arguments: str, given: str = "", **settings: str) -> Result:
     """Runs a command to its end. ``given``: its standard input."""
-    done = subprocess.run(
-        [*COMMAND, *arguments],
-        input=given,
-        env=environment(folder, **settings),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return Result(done.returncode, done.stdout, done.stderr)
+    return Result(*start(arguments, environment(folder, **settings), given=given, folder=folder).ended())
 
 
 def done(folder: Path, *arguments: str, given: str = "", **settings: str) -> str:

@@ -10,6 +10,7 @@ from unittest import mock
 import pytest
 
 from manifest_auth.api.client import sign_in_answer
+from manifest_auth.audit import events
 from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.files import FilesUnavailable
 from manifest_auth.runtime.hashing import Proof
@@ -24,6 +25,11 @@ def hash_queue_is_full(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HashPool, "is_full", True)
 
 
+def most_hashes(app: App) -> int:
+    """So many may be computed and wait at once."""
+    return app.services.settings.hash_queue + 2 * app.services.hasher.workers
+
+
 @contextlib.contextmanager
 def hashing_is_overloaded() -> Iterator[None]:
     """Each hash is refused only when it was asked for."""
@@ -32,13 +38,18 @@ def hashing_is_overloaded() -> Iterator[None]:
 
 
 def store_is_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
-    """No unit of work gets to the store; the driver says why."""
+    """No unit of work that writes gets to the store; the driver says why."""
+    store_has_a_bug(patch, app, StoreUnavailable(why), "write", "write_quickly")
 
-    async def gone(work: Any) -> Any:
-        raise StoreUnavailable(why)
 
-    for verb in ("write", "write_quickly"):
-        patch.setattr(app.services.store, verb, gone)
+def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *verbs: str) -> None:
+    """Units of work of these kinds fail with it."""
+
+    async def broken(work: Any) -> Any:
+        raise error
+
+    for verb in verbs:
+        patch.setattr(app.services.store, verb, broken)
 
 
 def files_are_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
@@ -62,7 +73,14 @@ def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("after the client was written")
 
-    patch.setattr("manifest_auth.audit.record_creation", broken)
+    patch.setattr(events, "record", broken)
+
+
+@contextlib.contextmanager
+def logging_to(app: App, log: object) -> Iterator[None]:
+    """The server logs there meanwhile."""
+    with mock.patch.object(app.services, "log", log):
+        yield
 
 
 @contextlib.contextmanager

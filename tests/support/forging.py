@@ -17,7 +17,7 @@ from manifest_auth.sessions.tokens import refresh as refresh_tokens
 from manifest_auth.sessions.tokens.access import mint
 from tests.support.house import App
 
-__all__ = ["HEADER", "Purpose", "b64", "claims_of", "hs256", "minted", "opened", "signed", "signing_keys", "unb64"]
+__all__ = ["HEADER", "Purpose"]  # and every function
 
 HEADER = '{"alg":"HS256","typ":"JWT"}'
 
@@ -56,6 +56,21 @@ def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
 def signing_keys(app: App) -> dict[Purpose, bytes]:
     """The secret with which each kind of token is signed now."""
     return {purpose: app.services.keys.signing(purpose).raw for purpose in Purpose}
+
+
+def every_secret(app: App) -> list[bytes]:
+    """The secrets of all keys that sign or still verify."""
+    return [key.raw for key in app.services.keys._keys]
+
+
+def key_pair(app: App) -> Any:
+    """The key that signs access tokens, where that is one of two halves."""
+    return app.services.keys.signing(Purpose.ACCESS).jose
+
+
+async def rotate(app: App) -> None:
+    """New keys sign from now on."""
+    await app.services.store.write(app.services.keys.rotate)
 
 
 class Link(NamedTuple):

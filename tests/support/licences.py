@@ -35,3 +35,8 @@ async def on_premise(url: str, public: str = PUBLIC) -> AsyncIterator[App]:
     """An installation that needs a licence of this vendor."""
     async with running(url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=public) as app:
         yield app
+
+
+async def note_time(app: App) -> None:
+    """The store remembers what time it is, as it does now and then."""
+    await app.services.licence.note_time()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -11,6 +14,7 @@ from manifest_auth.accounts import one_time_links, users
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.store import SystemUnit
 from tests.support.crew import Crew
+from tests.support.house import App
 
 
 def links_made(patch: pytest.MonkeyPatch) -> list[str]:
@@ -24,6 +28,20 @@ def links_made(patch: pytest.MonkeyPatch) -> list[str]:
 
     patch.setattr(one_time_links, "make", noted)
     return tokens
+
+
+@contextlib.contextmanager
+def random_texts(app: App) -> Iterator[list[str]]:
+    """The random texts that the server makes meanwhile: tokens, names of sessions and requests."""
+    made: list[str] = []
+    original = app.services.random.text
+
+    def text(count: int = 16) -> str:
+        made.append(original(count))
+        return made[-1]
+
+    with mock.patch.object(app.services.random, "text", text):
+        yield made
 
 
 async def become_admin_past_the_server(crew: Crew, user_id: int, token: str) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import programs
 from tests.support.house import FAST
-from tests.support.processes import ending_with_us
-from tests.support.processes import free_port as free_port
+from tests.support.processes import free_port
+from tests.support.programs import Program
 
 DEMO_PASSWORD = "kestrel-harbor-21-violet"
 
@@ -25,7 +24,7 @@ DEMO_PASSWORD = "kestrel-harbor-21-violet"
 class Server:
     """A running ``manifest-auth serve --demo``."""
 
-    process: subprocess.Popen[bytes]
+    process: Program
     port: int
     output: Path
 
@@ -35,8 +34,7 @@ class Server:
 
     def kill(self) -> None:
         """``kill -9`` of the web process."""
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.kill()
 
 
 def environment(folder: Path, database_url: str = "", **given: str) -> dict[str, str]:
@@ -58,9 +56,7 @@ def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = 
     port = port or free_port()
     output = folder / f"server-{port}.log"
     env = environment(folder, database_url, **{"MANIFEST_PUBLIC_URL": f"http://127.0.0.1:{port}", **given})
-    command = [sys.executable, "-m", "manifest_auth", "serve", "--port", str(port), *(["--demo"] if demo else [])]
-    with output.open("ab") as log:
-        process = subprocess.Popen(ending_with_us(command, "TERM"), env=env, stdout=log, stderr=log)
+    process = programs.start(("serve", "--port", str(port), *(["--demo"] if demo else [])), env, output)
     return Server(process, port, output)
 
 
@@ -75,7 +71,6 @@ def wait_for(server: Server, path: str = "/healthz", seconds: float = 30) -> Ser
             break
         time.sleep(0.02)
     server.process.kill()
-    server.process.wait()
     raise AssertionError(f"the server did not start:\n{server.output.read_text()[-3000:]}")
 
 
@@ -86,25 +81,12 @@ def start(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = T
 
 def stop(server: Server) -> int:
     """Ends a server with SIGTERM, if it has not ended yet. Its exit status."""
-    if server.process.poll() is None:
-        server.process.terminate()
-        try:
-            server.process.wait(15)
-        except subprocess.TimeoutExpired:
-            server.process.kill()
-            server.process.wait()
-    return int(server.process.returncode)
+    return server.process.stop()
 
 
-def command(folder: Path, database_url: str, *arguments: str, **given: str) -> subprocess.Popen[str]:
-    """Starts one command of the command line; its output can be read."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "manifest_auth", *arguments],
-        env=environment(folder, database_url, **given),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def command(folder: Path, database_url: str, *arguments: str, **given: str) -> Program:
+    """Starts one command of the command line and does not wait for it."""
+    return programs.start(arguments, environment(folder, database_url, **given))
 
 
 def descendants(pid: int) -> dict[int, str]:

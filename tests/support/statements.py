@@ -9,11 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 from unittest import mock
 
+import pytest
+
 import manifest_auth
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.postgres import PostgresConnection
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
+from tests.support.house import App
 
 T = TypeVar("T")
 
@@ -54,6 +57,19 @@ def statements_of_units() -> Iterator[list[str]]:
             for kind in (SystemUnit, TenantUnit):
                 patches.enter_context(mock.patch.object(kind, name, spy))
         yield seen
+
+
+def look_ups(patch: pytest.MonkeyPatch, app: App) -> list[dict[str, Any]]:
+    """From now on: what is read from the store by one key, outside a unit of work."""
+    seen: list[dict[str, Any]] = []
+    look_up = app.services.store.look_up
+
+    async def counting(statement: Any, **values: Any) -> Any:
+        seen.append(values)
+        return await look_up(statement, **values)
+
+    patch.setattr(app.services.store, "look_up", counting)
+    return seen
 
 
 def held(kind: type[T]) -> dict[str, T]:

@@ -42,3 +42,8 @@ def data_folder(app: App) -> Path:
 def narrow_quota(patch: pytest.MonkeyPatch, app: App, size: int) -> None:
     """So many bytes a client."""
     patch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, upload_quota=size))
+
+
+def narrow_files(patch: pytest.MonkeyPatch, app: App, size: int) -> None:
+    """So many bytes a file."""
+    patch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, file_limit=size))

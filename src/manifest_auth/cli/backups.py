@@ -20,6 +20,7 @@ from manifest_auth.operations.restore import Proof, restore
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.store.migrate import SchemaRefused
 from manifest_auth.text.canonical import when
 
 
@@ -66,7 +67,7 @@ def _backup(given: argparse.Namespace) -> int:
     detail = {"by": "backup", "file": given.file.name[:200], "lost": len(manifest.lost)}
     try:
         asyncio.run(note_backup(loaded, manifest.made_at, **detail))
-    except (NotPossible, StoreUnavailable) as error:  # a store that takes nothing any more is backed up all the same
+    except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # one that takes nothing any more is backed up too
         print(f"The backup is whole, but it could not be noted in the store: {error}")
     return 1 if manifest.lost else 0
 

@@ -31,6 +31,7 @@ from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import own_folder, sync
 from manifest_auth.store import copying
+from manifest_auth.store.migrate import check
 
 _HALF = ".manifest-auth-backup-"
 ON_POSTGRES = (
@@ -40,7 +41,9 @@ ON_POSTGRES = (
 
 
 def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret_key: bool = False) -> Manifest:
-    """Makes ``target``, for this user's eyes alone, whole or not at all. Raises NotPossible, StoreUnavailable, OSError.
+    """Makes ``target``, for this user's eyes alone, whole or not at all.
+
+    Raises NotPossible, SchemaRefused (of a schema that could not be restored), StoreUnavailable, OSError.
 
     The store is copied first and then the files that it names. A file is kept before its row is written, so all of them
     are there, but for those that nobody used and that were dropped meanwhile.
@@ -91,6 +94,8 @@ def _write(
     settings: Settings, made: io.BufferedWriter, copy: Path, folder: Path, progress: Progress, began: int,
     with_secret_key: bool,
 ) -> Manifest:  # fmt: skip
+    found = copying.contents(copy)
+    check(found.schema, may_be_newer=True)
     members: dict[str, Member] = {}
     lost: list[str] = []
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -105,7 +110,6 @@ def _write(
         if with_secret_key:
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
             members[KEY] = add(archive, KEY, folder / KEY)
-        found = copying.contents(copy)
         manifest = Manifest(
             format=FORMAT, release=__version__, made_at=began, schema=found.schema, rows=found.rows,
             chains=found.chains, files="here" if place is not None else settings.files, lost=lost, members=members,

@@ -20,7 +20,7 @@ from manifest_auth.runtime.sealing import KEY_FILE
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import sync
 from manifest_auth.store import copying
-from manifest_auth.store.migrate import HEAD, SchemaTooNew
+from manifest_auth.store.migrate import check
 
 
 class Proof(NamedTuple):
@@ -71,8 +71,8 @@ def _places(settings: Settings) -> _Places:
 def restore(settings: Settings, source: Path, progress: Progress, *, end_sessions: bool = False) -> Proof:
     """Unpacks, verifies every hash, the schema, the integrity and the counts, and only then puts all into its place.
 
-    Raises NotPossible, SchemaTooNew, StoreUnavailable, OSError; then nothing is there that was not there before. What a
-    restore left that was killed, at any moment, is cleared by the next one.
+    Raises NotPossible, SchemaRefused, StoreUnavailable, OSError; then nothing is there that was not there before. What
+    a restore left that was killed, at any moment, is cleared by the next one.
     """
     if settings.on_postgres:
         raise NotPossible(ON_POSTGRES)
@@ -83,10 +83,7 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
     with source.open("rb") as raw:
         archive = Archive(raw, progress)
         manifest = archive.manifest
-        if manifest.schema > HEAD:
-            raise SchemaTooNew(
-                f"the backup's schema is {manifest.schema}, this release knows up to {HEAD}: upgrade the program"
-            )
+        check(manifest.schema, "the backup's schema")
         with _unpacking(places):
             _unpack(archive, places, progress)
             ended = copying.end_sessions(places.store_waits) if end_sessions else None

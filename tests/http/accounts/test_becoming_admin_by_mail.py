@@ -47,7 +47,7 @@ async def test_who_keeps_an_identity_is_sent_no_link(app: App, post: MailServer,
 
 async def said(app: App, folder: Path, *words: str) -> commands.Result:
     """What the command says."""
-    settings = {"MANIFEST_DATABASE_URL": app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    settings = {"MANIFEST_DATABASE_URL": app.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
     return await asyncio.to_thread(commands.run, folder, "user", "roles", *words, **settings)
 
 

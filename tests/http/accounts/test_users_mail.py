@@ -30,7 +30,7 @@ async def crew(app: App, post: MailServer) -> Crew:
 
 
 def mails(app: App, result: str) -> float:
-    return app.services.metrics.registry.get_sample_value("manifest_mails_total", {"result": result}) or 0.0
+    return app.sample("manifest_mails_total", result=result) or 0.0
 
 
 def body(email: str = "ada@engines.example") -> dict[str, Any]:

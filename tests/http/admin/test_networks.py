@@ -14,6 +14,7 @@ from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import App, Reply, running
 from tests.support.keys import SECRET_KEY
+from tests.support.statements import look_ups
 
 SETTINGS = "/api/admin/settings"
 HOME, NEAR, FAR = "203.0.113.9", "203.0.113.200", "198.51.100.7"
@@ -77,14 +78,7 @@ async def test_another_node_follows(fenced: App, database_url: str) -> None:
 async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.MonkeyPatch) -> None:
     check_success(await _settle(fenced, HOME))
     await _status(fenced, NEAR)
-    asked: list[Any] = []
-    look_up = fenced.services.store.look_up
-
-    async def counting(statement: Any, **values: Any) -> Any:
-        asked.append(values)
-        return await look_up(statement, **values)
-
-    monkeypatch.setattr(fenced.services.store, "look_up", counting)
+    asked = look_ups(monkeypatch, fenced)
     for _ in range(200):  # a node that could not listen for a moment asks, and remembers again
         asked.clear()
         assert [await _status(fenced, a) for a in (HOME, NEAR) * 3] == [401, 404] * 3

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.background import check_domains, days_later, drop_old_domains
-from tests.support.claiming import Claimed, claimed, offered, proved
+from tests.support.claiming import Claimed, after_each_look, claimed, offered, proved
 from tests.support.dns import NameServer, txt
 from tests.support.house import App
 from tests.support.people import oidc_provider, session_of
@@ -120,14 +119,11 @@ async def test_what_was_vouched_for_while_its_record_was_looked_for_stays_so(
 ) -> None:
     claim = await claimed(app)
     zone.publish()
-    look = app.services.domain_records.look
 
-    async def slow(*given: Any) -> Any:
-        verdict = await look(*given)
+    async def vouch() -> None:
         await claim.send("POST", "/vouch", {"reason": "known to us for years"})
-        return verdict
 
-    monkeypatch.setattr(app.services.domain_records, "look", slow)
+    after_each_look(monkeypatch, app, vouch)
     await claim.check()
     shown = await claim.shown()
     assert (shown["state"], shown["proof"]) == ("proved", "vouched")

@@ -7,6 +7,7 @@ from tests.support.addresses import DAY, ask_own, changed, confirm, person, quie
 from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, running
+from tests.support.links import random_texts
 from tests.support.mail_server import MailServer
 from tests.support.managing import RESET, SET_ROLES, UPDATE, events, reset
 
@@ -109,25 +110,15 @@ async def test_no_one_gets_round_their_own_password(crew: Crew) -> None:
 
 async def test_no_answer_and_no_event_holds_a_token(crew: Crew, post: MailServer) -> None:
     post.refuses = "550 no such mailbox"
-    tokens: list[str] = []
-    original = crew.app.services.random.text
-
-    def text(count: int = 16) -> str:
-        tokens.append(original(count))
-        return tokens[-1]
-
     user_id, _, token = await person(crew)
     admin = await crew.app.admin_token()
-    crew.app.services.random.text = text  # type: ignore[method-assign]
-    try:
+    with random_texts(crew.app) as tokens:
         path = f"/api/admin/clients/{crew.client}/users/{user_id}"
         replies = [
             await ask_own(crew.app, token, f"one@{crew.client}.example"),
             await crew.send("User Admin", UPDATE, id=user_id, input={"email": f"two@{crew.client}.example"}),
             await crew.app.send("PATCH", path, {"email": f"three@{crew.client}.example"}, token=admin),
         ]
-    finally:
-        crew.app.services.random.text = original  # type: ignore[method-assign]
     secrets = [text for text in tokens if len(text) == 32]
     assert len(secrets) >= 3
     for reply in replies:

@@ -16,7 +16,7 @@ from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
-from tests.support.server import free_port
+from tests.support.processes import free_port
 
 #: Microsoft hangs for so long; a request waits for it for a tenth of that, and on a busy machine for half at most.
 HANGS_S = 30.0

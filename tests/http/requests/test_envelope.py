@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.support.envelope import check_headers, check_refusal, check_success
-from tests.support.faults import new_client_has_a_bug, store_is_gone
+from tests.support.faults import new_client_has_a_bug, store_has_a_bug, store_is_gone
 from tests.support.house import App
 from tests.support.routes import ROUTES, filled
 
@@ -63,12 +61,8 @@ async def test_headers_that_override_the_method_are_ignored(app: App, name: str)
 async def test_a_bug_is_internal_error_and_tells_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     token = (await app.sign_in()).data["token"]
     admin = await app.admin_token()
-
-    async def broken(work: Any) -> Any:
-        raise ZeroDivisionError("SELECT secret FROM users -- File manifest_auth/store/sqlite.py")
-
-    for verb in ("write", "write_quickly", "read"):
-        monkeypatch.setattr(app.services.store, verb, broken)
+    bug = ZeroDivisionError("SELECT secret FROM users -- File manifest_auth/store/sqlite.py")
+    store_has_a_bug(monkeypatch, app, bug, "write", "write_quickly", "read")
     replies = [
         await app.sign_in(),
         await app.get("/api/client/auth/sessions", token=token),
@@ -83,11 +77,7 @@ async def test_a_bug_is_internal_error_and_tells_nothing(app: App, monkeypatch: 
 
 async def test_a_bug_under_graphql_is_masked_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     token = (await app.sign_in()).data["token"]
-
-    async def broken(work: Any) -> Any:
-        raise ZeroDivisionError("SELECT secret FROM users")
-
-    monkeypatch.setattr(app.services.store, "read", broken)
+    store_has_a_bug(monkeypatch, app, ZeroDivisionError("SELECT secret FROM users"), "read")
     reply = await app.graphql("{ users { id } }", token)
     check_headers(reply)
     error = reply.json["errors"][0]

@@ -10,7 +10,7 @@ from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.envelope import REFUSALS, check_refusal, check_success
 from tests.support.faults import sign_in_has_a_bug
 from tests.support.house import App, running
-from tests.support.server import free_port
+from tests.support.processes import free_port
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}

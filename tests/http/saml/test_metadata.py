@@ -79,7 +79,7 @@ async def test_it_is_where_the_providers_page_says(app: App) -> None:
     okta = await saml_provider(app, await new_client(app))
     ours = okta.made["serviceProvider"]
     assert (ours["entityId"], ours["acsUrl"]) == (okta.audience, okta.acs)
-    root = parsed(await app.get(ours["metadataUrl"].removeprefix(app.services.settings.public_url)))
+    root = parsed(await app.get(ours["metadataUrl"].removeprefix(app.public_url)))
     assert root.get("entityID") == ours["entityId"]
     assert [base64.b64encode(one).decode() for one in certificates(root, "signing")] == ours["certificates"]
 

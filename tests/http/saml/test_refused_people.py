@@ -156,7 +156,7 @@ async def test_without_a_licence_no_assertion_opens_anything_nor_is_it_used_up(a
     okta = await saml_provider(app, await new_client(app))
     response = okta.response()
     async with on_premise(database_url) as premises:
-        premises.clock = premises.services.clock = app.clock
+        premises.goes_by_the_clock_of(app)
         here = SamlProvider(premises, okta.idp, okta.client, okta.name, okta.made)
         check_refusal(await here.call(response), 403, "LICENSE_REQUIRED")
         check_refusal(await here.post(Browser(premises), response), 403, "LICENSE_REQUIRED")

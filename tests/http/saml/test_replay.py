@@ -30,8 +30,7 @@ MINUTES = 60
 async def second_node(database_url: str, app: App) -> AsyncIterator[App]:
     """Another process's application on the same store."""
     async with running(database_url) as node:
-        node.clock = app.clock
-        node.services.clock = app.clock
+        node.goes_by_the_clock_of(app)
         yield node
 
 

@@ -26,7 +26,7 @@ async def test_the_claims_are_complete_and_typed(app: App) -> None:
     claims = claims_of((await app.sign_in()).data["token"])
     user_id, now = app.ids["author@acme.example"], app.clock.ms // 1000
     assert {k: v for k, v in claims.items() if k not in ("sid", "jti")} == {
-        "iss": app.services.settings.public_url,
+        "iss": app.public_url,
         "aud": "manifest-api",
         "sub": str(user_id),
         "id": user_id,

@@ -12,9 +12,9 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
-from tests.http.tokens.test_signing_keys import DAY, admin_pair, all_open, jwks, rotate
+from tests.http.tokens.test_signing_keys import DAY, admin_pair, all_open, jwks
 from tests.support.accounts import Keys, keys_of
-from tests.support.forging import HEADER, Purpose, b64, claims_of, hs256, unb64
+from tests.support.forging import HEADER, b64, claims_of, hs256, key_pair, rotate, unb64
 from tests.support.house import App, running
 
 
@@ -27,7 +27,7 @@ async def before(app: App) -> Keys:
 async def modern(app: App, before: Keys, database_url: str) -> AsyncIterator[App]:
     """A node that signs with ES256, on the same database and clock."""
     async with running(database_url, MANIFEST_TOKEN_ALGORITHM="ES256") as application:
-        application.services.clock = application.services.keys._clock = app.clock
+        application.goes_by_the_clock_of(app)
         yield application
 
 
@@ -108,7 +108,7 @@ async def test_no_public_key_is_taken_for_a_secret(app: App, modern: App) -> Non
     fresh = await keys_of(modern)
     header, payload, signature = fresh.token.split(".")
     kid = json.loads(unb64(header))["kid"]
-    key = modern.services.keys.signing(Purpose.ACCESS).jose
+    key = key_pair(modern)
     assert isinstance(key, ECKey)
     for secret in public_forms(key):
         for head in (HEADER, f'{{"alg":"HS256","kid":"{kid}","typ":"JWT"}}', unb64(header).decode()):

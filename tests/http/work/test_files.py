@@ -16,7 +16,7 @@ from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone
 from tests.support.house import SLUGS, App, Reply
 from tests.support.roles import HOLDERS, Permission, Role
-from tests.support.uploads import FILE_KINDS, data_folder, kept
+from tests.support.uploads import FILE_KINDS, data_folder, kept, narrow_files
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 STARTS = {
@@ -132,9 +132,7 @@ async def test_a_compressed_body_is_refused_for_that(app: App) -> None:
 
 
 async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    import msgspec
-
-    monkeypatch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, file_limit=2048))
+    narrow_files(monkeypatch, app, 2048)
     token = await token_of(app)
     assert (await upload(app, token, PNG[:2048])).status == 201
     check_refusal(await upload(app, token, PNG[:2049]), 413, "PAYLOAD_TOO_LARGE")
