@@ -10,7 +10,6 @@ from unittest import mock
 import pytest
 
 from manifest_auth.api.client import sign_in_answer
-from manifest_auth.audit import events
 from manifest_auth.errors import Overloaded
 from manifest_auth.runtime.files import FilesUnavailable
 from manifest_auth.runtime.hashing import Proof
@@ -73,7 +72,7 @@ def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("after the client was written")
 
-    patch.setattr(events, "record", broken)
+    patch.setattr("manifest_auth.audit.record_creation", broken)
 
 
 @contextlib.contextmanager
