@@ -33,7 +33,7 @@ from manifest_auth.sign_in.providers import account_matching, flow
 from manifest_auth.sign_in.providers.account_matching import Person, Ticket
 from manifest_auth.sign_in.providers.entra import EntraSettings, accepted_by
 from manifest_auth.sign_in.providers.microsoft import person_of
-from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
 
 T = TypeVar("T")
@@ -101,16 +101,13 @@ async def judge(ctx: RequestContext, token: str, named: str | None, until: float
     return Verdict(foreign, int(fitting.claims.expires_at * 1000))
 
 
+@counts(METHOD, "linked")
 async def link(ctx: RequestContext, name: str, token: str) -> None:
     """Links the person of a token to the caller, who is signed in by a session and shows the token: that is consent
     (contract, section 5). ``name``: of the provider.
 
     Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled, ProviderUnavailable.
     """
-    await counted(ctx, METHOD, _link(ctx, name, token), lambda _: "linked")
-
-
-async def _link(ctx: RequestContext, name: str, token: str) -> None:
     session_id = ctx.user.session_id
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     if provider.kind != METHOD:
