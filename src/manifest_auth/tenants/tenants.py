@@ -101,6 +101,14 @@ def find(unit: SystemUnit, name: str) -> Tenant | None:
     return unit.first(_BY_IDENTIFIER, identifier=name) if _IDENTIFIER.match(name) else None
 
 
+def get_named(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
+    """As :func:`find`; ``lock`` as in :func:`get`. Raises NotFound."""
+    found = find(unit, name)
+    if found is None:
+        raise NotFound()
+    return get(unit, found.id, lock=True) if lock else found
+
+
 def get(unit: SystemUnit | TenantUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
     """``lock``: nobody else changes the row until the transaction ends. Raises NotFound."""
     found = unit.first(_LOCKED if lock else _BY_ID, id=tenant_id)
