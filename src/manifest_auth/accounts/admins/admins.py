@@ -12,6 +12,7 @@ from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import Chain
+from manifest_auth.sessions.sessions import advancing, ending
 from manifest_auth.store import SystemUnit, unowned
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name
@@ -81,21 +82,7 @@ BY_SESSION = unowned(
 _NEW = ("id", "admin_id", "created_at", "ends_at", "last_used_at", "address", "user_agent", "refresh_current",
         "refresh_changed_at")  # fmt: skip
 _OPEN = unowned(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
-_ADVANCE = unowned(
-    update(admin_sessions)
-    .where(_S.id == bindparam("sid"), _S.refresh_current == bindparam("before"), _S.ended_at.is_(None))
-    .values(
-        refresh_previous=bindparam("before"),
-        refresh_current=bindparam("after"),
-        refresh_changed_at=bindparam("now"),
-        last_used_at=bindparam("now"),
-    )
-)
-_END = unowned(
-    update(admin_sessions)
-    .where(_S.id == bindparam("sid"), _S.ended_at.is_(None))
-    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
-)
+_ADVANCE, _END = unowned(advancing(admin_sessions)), unowned(ending(admin_sessions))
 
 
 def find(unit: SystemUnit, username: str) -> Admin | None:
