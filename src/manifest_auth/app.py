@@ -1,4 +1,4 @@
-"""Builds the house once: settings, store, keys, hash workers, and one visible list of mounted routes."""
+"""Builds the services once: settings, store, keys, hash workers, and one visible list of mounted routes."""
 
 from __future__ import annotations
 
@@ -14,44 +14,38 @@ from typing import Any
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminRange
-from manifest_auth.api import operators as operations_routes
+from manifest_auth.api import operators
 from manifest_auth.api.admin import admins as admin_admins
-from manifest_auth.api.admin import audit as admin_trail
-from manifest_auth.api.admin import (
-    auth,
-    client_sessions,
-    clients,
-    domains,
-    identities,
-    own_account,
-    provider_names,
-    throttles,
-)
+from manifest_auth.api.admin import audit as admin_audit
+from manifest_auth.api.admin import auth as admin_auth
+from manifest_auth.api.admin import client_sessions as admin_client_sessions
+from manifest_auth.api.admin import clients as admin_clients
 from manifest_auth.api.admin import directories as admin_directories
+from manifest_auth.api.admin import domains as admin_domains
+from manifest_auth.api.admin import identities as admin_identities
 from manifest_auth.api.admin import installation as admin_installation
 from manifest_auth.api.admin import keys as admin_keys
 from manifest_auth.api.admin import licence as admin_licence
+from manifest_auth.api.admin import own_account as admin_own_account
+from manifest_auth.api.admin import provider_names as admin_provider_names
 from manifest_auth.api.admin import providers as admin_providers
+from manifest_auth.api.admin import throttles as admin_throttles
 from manifest_auth.api.admin import users as admin_users
-from manifest_auth.api.client import audit as trail_routes
-from manifest_auth.api.client import auth as sign_in_routes
-from manifest_auth.api.client import (
-    callbacks,
-    directory_proof,
-    email_changes,
-    link_start,
-    one_time_links,
-    single_sign_on,
-)
-from manifest_auth.api.client import files as work_routes
-from manifest_auth.api.client import (
-    identities as identity_routes,
-)
-from manifest_auth.api.graphql import explorer
+from manifest_auth.api.client import audit as client_audit
+from manifest_auth.api.client import auth as client_auth
+from manifest_auth.api.client import callbacks as client_callbacks
+from manifest_auth.api.client import directory_proof as client_directory_proof
+from manifest_auth.api.client import email_changes as client_email_changes
+from manifest_auth.api.client import files as client_files
+from manifest_auth.api.client import identities as client_identities
+from manifest_auth.api.client import link_start as client_link_start
+from manifest_auth.api.client import one_time_links as client_one_time_links
+from manifest_auth.api.client import single_sign_on as client_single_sign_on
+from manifest_auth.api.graphql import explorer as graphql_explorer
 from manifest_auth.api.graphql import routes as graphql_routes
 from manifest_auth.audit.refusals import Refusals
 from manifest_auth.http import RouteTable
-from manifest_auth.http.pipeline import FrontDoor
+from manifest_auth.http.pipeline import Pipeline
 from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
@@ -72,41 +66,42 @@ from manifest_auth.services import Services
 from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import open_store
 from manifest_auth.store.migrate import HEAD, upgrade
 from manifest_auth.tenants.claims import DomainRecords
 from manifest_auth.throttle import AnonymousLimits, Throttle
 
 ROUTES = (
-    *sign_in_routes.ROUTES,
-    *single_sign_on.ROUTES,
-    *callbacks.ROUTES,
-    *identity_routes.ROUTES,
-    *one_time_links.ROUTES,
-    *link_start.ROUTES,
-    *email_changes.ROUTES,
-    *directory_proof.ROUTES,
+    *client_auth.ROUTES,
+    *client_single_sign_on.ROUTES,
+    *client_callbacks.ROUTES,
+    *client_identities.ROUTES,
+    *client_one_time_links.ROUTES,
+    *client_link_start.ROUTES,
+    *client_email_changes.ROUTES,
+    *client_directory_proof.ROUTES,
     *graphql_routes.ROUTES,
-    *explorer.ROUTES,
-    *work_routes.ROUTES,
-    *trail_routes.ROUTES,
-    *auth.ROUTES,
-    *clients.ROUTES,
+    *graphql_explorer.ROUTES,
+    *client_files.ROUTES,
+    *client_audit.ROUTES,
+    *admin_auth.ROUTES,
+    *admin_clients.ROUTES,
     *admin_users.ROUTES,
     *admin_providers.ROUTES,
-    *domains.ROUTES,
+    *admin_domains.ROUTES,
     *admin_directories.ROUTES,
-    *provider_names.ROUTES,
-    *identities.ROUTES,
-    *client_sessions.ROUTES,
-    *own_account.ROUTES,
+    *admin_provider_names.ROUTES,
+    *admin_identities.ROUTES,
+    *admin_client_sessions.ROUTES,
+    *admin_own_account.ROUTES,
     *admin_admins.ROUTES,
     *admin_keys.ROUTES,
-    *throttles.ROUTES,
+    *admin_throttles.ROUTES,
     *admin_installation.ROUTES,
     *admin_licence.ROUTES,
-    *admin_trail.ROUTES,
-    *operations_routes.ROUTES,
+    *admin_audit.ROUTES,
+    *operators.ROUTES,
 )
 
 Scope = MutableMapping[str, Any]
@@ -115,7 +110,7 @@ Scope = MutableMapping[str, Any]
 def build_services(settings: Settings, clock: Clock | None = None, random: Random | None = None) -> Services:
     """All that lives as long as the process; nothing is connected or started yet. Raises SettingsError."""
     clock, random = clock or Clock(), random or Random()
-    metrics = Metrics()
+    metrics = Metrics(KINDS)
     secrets = secret_keys(settings, random)
     store = open_store(settings.database, settings.database_pool, metrics, Macs(secrets))
     sealer = Sealer(secrets, random)
@@ -173,9 +168,9 @@ def _clouds(settings: Settings) -> Clouds:
 
 @contextlib.asynccontextmanager
 async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[Services]:
-    """The house with its schema up to date, connected and started; closed again at the end.
+    """The services with the schema up to date, connected and started; closed again at the end.
 
-    Raises StoreUnavailable, SchemaTooNew, CannotOpen (a wrong secret key).
+    Raises StoreUnavailable, SchemaRefused, CannotOpen (a wrong secret key).
     """
     await upgrade(services.settings.database, lambda: services.sealer.keys)
     await services.store.open()
@@ -202,14 +197,14 @@ class Application:
     def __init__(self, services: Services) -> None:
         self.services = services
         table = RouteTable(ROUTES)
-        operations_routes.describe(table, services)
-        self._front_door = FrontDoor(services, table)
+        operators.describe(table, services)
+        self._pipeline = Pipeline(services, table)
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
     ) -> None:
         if scope["type"] == "http":
-            await self._front_door(scope, receive, send)
+            await self._pipeline(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
 
@@ -228,7 +223,7 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The house opened, and its background work under way."""
+        """The services opened, and the background work under way."""
         settings = self.services.settings
         async with self.services.metrics.shown(several=settings.workers > 1), opened(self.services):
             if settings.metrics_listen and settings.workers == 1:
@@ -278,6 +273,6 @@ def _leave_with_the_parent() -> None:
 def create() -> Application:
     """What each web process runs: settings from the environment."""
     _leave_with_the_parent()
-    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the house out
+    if not gc.get_freeze_count():  # a web process of several; a single one did so before it tried the services out
         settle_garbage()
     return Application(build_services(load()))

@@ -37,23 +37,39 @@ class Anonymous:
         return "anonymous"
 
 
-class UserCaller(NamedTuple):
-    """A user of a tenant, as read from the store for this very request."""
+class Principal(NamedTuple):
+    """A user who calls: the session with its user and tenant, dead or alive, as one read of the store has them."""
 
     session_id: str
     tenant_id: int
-    client: str
-    client_name: str
-    tenant_settings: str
     user_id: int
+    method: str
+    created_at: int
+    ends_at: int
+    ended_at: int | None
+    cookie_hash: str
+    cookie_seen_at: int
+    refresh_current: str
+    refresh_previous: str | None
+    refresh_changed_at: int
     email: str
     first_name: str
     last_name: str
     title: str
     roles: int
-    method: str
-    signed_in_at: int
-    by_cookie: bool
+    deactivated_at: int | None
+    client: str
+    client_name: str
+    tenant_settings: str
+    suspended_at: int | None
+    keys: str | None  # the stamp of the signing keys, as of this read
+    claims: int  # on whose standing the judgement of a foreign token rests, see external_tokens.py; 0 for all others
+
+    def is_alive(self, now: int) -> bool:
+        """Whether session, user and tenant all let it in."""
+        return (
+            self.ended_at is None and self.ends_at > now and self.deactivated_at is None and self.suspended_at is None
+        )
 
     @property
     def actor(self) -> str:
@@ -74,7 +90,7 @@ class AdminCaller:
         return f"admin:{self.admin_id}"
 
 
-Caller = Anonymous | UserCaller | AdminCaller
+Caller = Anonymous | Principal | AdminCaller
 ANONYMOUS = Anonymous()
 
 
@@ -87,6 +103,7 @@ class Request:
     address: str
     user_agent: str
     caller: Caller
+    by_cookie: bool = False  # the session cookie is the credential
     mail_until: float | None = None  # the loop's time until which the request waits for its e-mails
 
     @property
@@ -99,9 +116,9 @@ class Request:
         return Origin(self.now, self.caller.actor, self.address, self.request_id)
 
     @property
-    def user(self) -> UserCaller:
+    def user(self) -> Principal:
         """The signed-in user. Only behind a route that admits users alone."""
-        assert isinstance(self.caller, UserCaller)
+        assert isinstance(self.caller, Principal)
         return self.caller
 
     @property

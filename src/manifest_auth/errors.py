@@ -21,7 +21,7 @@ class Refusal(Exception):
     """Base of all refusals.
 
     ``details``: pairs (field, message) for the caller. ``reason``: for the log only. ``retry_after``: whole seconds.
-    ``replay``: what was shown again and is refused for that; the front door counts it.
+    ``replay``: what was shown again and is refused for that; the pipeline counts it.
     """
 
     code: ClassVar[str]
@@ -63,7 +63,7 @@ class Unauthenticated(Refusal):
 
 class InvalidToken(Refusal):
     code, status, sentence = "INVALID_TOKEN", 401, "Invalid token"
-    when = "Malformed, forged, revoked, of another kind or for another door."
+    when = "Malformed, forged, revoked, of another kind or made for other routes."
 
 
 class TokenExpired(Refusal):

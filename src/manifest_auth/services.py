@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminRange
 from manifest_auth.audit.refusals import Refusals
-from manifest_auth.context import ANONYMOUS, Caller, Request
+from manifest_auth.context import ANONYMOUS, Caller, Principal, Request
 from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.protocols.microsoft import Microsoft
@@ -25,10 +25,11 @@ from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.sessions import Principal, Principals
+from manifest_auth.sessions import Principals
 from manifest_auth.sessions.tokens import KeyRing, TokenTools, VerifiedTokens
 from manifest_auth.store import Store, TenantStore
 from manifest_auth.tenants.claims import DomainRecords
+from manifest_auth.tenants.client_hint import ClientHint
 from manifest_auth.throttle import AnonymousLimits, Throttle
 
 ExternalKey = tuple[bytes, str | None]
@@ -37,7 +38,7 @@ ExternalKey = tuple[bytes, str | None]
 class EntraBearers(Protocol):
     """Judges Microsoft's access tokens, and remembers its verdicts (:mod:`.sign_in.providers.entra_bearer`)."""
 
-    def key_of(self, ctx: RequestContext, token: str, named: str | None) -> ExternalKey | None: ...
+    def key_of(self, ctx: RequestContext, token: str) -> ExternalKey | None: ...
 
     async def principal(self, ctx: RequestContext, token: str, key: ExternalKey) -> Principal: ...
 
@@ -81,20 +82,35 @@ class Services:
 class RequestContext(Request):
     """One request, with the services to answer it.
 
-    ``renewed_cookie``: the session cookie whose idle time this request begins anew; ``license_warning``: what the
-    answer says of the licence; ``loaded``: what GraphQL has read for this request.
+    ``client_header``: its ``X-Client-ID``; ``host``: the header of that name; ``renewed_cookie``: the session cookie
+    whose idle time this request begins anew; ``license_warning``: what the answer says of the licence; ``loaded``: what
+    GraphQL has read for this request.
     """
 
-    __slots__ = ("license_warning", "loaded", "renewed_cookie", "services")
+    __slots__ = ("client_header", "host", "license_warning", "loaded", "renewed_cookie", "services")
 
     def __init__(
-        self, services: Services, request_id: str, address: str, user_agent: str, caller: Caller = ANONYMOUS
+        self,
+        services: Services,
+        request_id: str,
+        address: str,
+        user_agent: str,
+        caller: Caller = ANONYMOUS,
+        client_header: str | None = None,
+        host: str | None = None,
     ) -> None:
         super().__init__(services.clock, request_id, address, user_agent, caller)
         self.services = services
+        self.client_header = client_header
+        self.host = host
         self.renewed_cookie = ""
         self.license_warning = ""
         self.loaded: dict[Any, Any] = {}
+
+    @property
+    def client_hint(self) -> ClientHint:
+        """The client that the request names by itself."""
+        return ClientHint(self.client_header, self.host, self.services.settings.public_url)
 
     @property
     def store(self) -> TenantStore:

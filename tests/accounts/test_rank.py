@@ -10,13 +10,14 @@ import pytest
 from manifest_auth import accounts
 from manifest_auth.accounts import Draft, rank, users
 from manifest_auth.audit import Origin
-from manifest_auth.context import AdminCaller, UserCaller
+from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Forbidden
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import act_on, new_client, new_user
+from tests.support.callers import principal
 from tests.support.house import App
 from tests.support.people import set_roles
 
@@ -42,7 +43,7 @@ VERBS: dict[str, Callable[[TenantUnit, RequestContext, int], Any]] = {
 def request_of(app: App, tenant_id: int, user_id: int, *roles: Role) -> RequestContext:
     """A request that came in while its user had these roles."""
     mask = sum(role.bit for role in roles)
-    caller = UserCaller("s", tenant_id, "c", "C", "{}", user_id, "e", "", "", "", mask, "password", 0, False)
+    caller = principal(tenant_id=tenant_id, user_id=user_id, roles=mask)
     return RequestContext(app.services, "r", "192.0.2.1", "", caller)
 
 

@@ -14,15 +14,18 @@ import pytest
 from graphql import parse, validate
 
 from manifest_auth.api import connector
-from manifest_auth.api.admin.provider_models import ProviderBody
-from manifest_auth.api.admin.provider_wire import draft_of, merged
 from manifest_auth.api.graphql.schema import SCHEMA
 from manifest_auth.app import ROUTES
 from manifest_auth.cli.main import parser
-from manifest_auth.http import RouteTable, convert
+from manifest_auth.http import RouteTable
+from manifest_auth.operations.providers.models import ProviderBody
+from manifest_auth.operations.providers.save import draft_of, merged
 from manifest_auth.protocols.microsoft import CLOUDS
-from manifest_auth.providers import DynamicsSettings, EntraSettings
 from manifest_auth.sign_in.providers import dynamics
+from manifest_auth.sign_in.providers.dynamics import DynamicsSettings
+from manifest_auth.sign_in.providers.entra import EntraSettings
+from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.text.models import convert
 from tests.architecture import pages
 from tests.architecture.links import ROOT
 
@@ -35,9 +38,9 @@ def test_the_bodies_on_the_pages_of_providers_are_what_the_server_takes() -> Non
     seen = set()
     for page, body in pages.provider_bodies():
         settings = merged(None, draft_of(convert(body, ProviderBody)))
-        assert settings.kind == MICROSOFT.get(page, "oidc")
-        own = getattr(settings, settings.kind)
-        told = {name for part in (body, body[settings.kind]) for name in part} - {"name", "displayName", "clientSecret"}
+        own = settings.own
+        assert own.kind == MICROSOFT.get(page, "oidc")
+        told = {name for part in (body, body[own.kind]) for name in part} - {"name", "displayName", "clientSecret"}
         known = {field.encode_name for kind in (settings, own) for field in msgspec.structs.fields(kind)}
         assert told <= known, page
         if isinstance(own, DynamicsSettings):
@@ -138,7 +141,7 @@ def test_every_setting_of_the_other_kinds_is_told() -> None:
         names = {field.encode_name for field in msgspec.structs.fields(model)} - {"attributes"}
         assert {f"{kind}.{name}" for name in names} <= told
     shared = {field.encode_name for field in msgspec.structs.fields(ProviderBody)}
-    assert shared - {"oidc", "saml", "dynamics", "entra"} <= told
+    assert shared - KINDS.keys() <= told
 
 
 def test_the_clouds_are_told_as_they_are() -> None:

@@ -59,20 +59,20 @@ async def test_verify_names_what_is_wrong_and_its_status_tells(tmp_path: Path, s
     result = run(tmp_path, "audit", "verify", **settings)
     assert result.status == 1
     assert result.out == (
-        "client acme, event 1: altered: its content does not give its hash\n"
-        "4 events in 3 chains: 1 of them not as recorded.\n"
+        "client acme, event 1: broken: its content does not give its hash\n"
+        "2 events in 3 chains: 1 of them not as recorded.\n"
     )
     result = run(tmp_path, "audit", "verify", "--client", "acme", "--json", **settings)
     assert result.status == 1
     [chain] = json.loads(result.out)["chains"]
-    assert [(f["sequence"], f["kind"]) for f in chain["faults"]] == [(1, "altered")]
+    assert [(f["sequence"], f["kind"]) for f in chain["faults"]] == [(1, "broken")]
     assert done(tmp_path, "audit", "verify", "--client", "globex", **settings).startswith("1 events in 1 chain: all")
     assert run(tmp_path, "audit", "verify", "--client", "no-such", **settings).line == "There is no client no-such"
     for table in ("audit_events", "audit_heads"):
         await by_hand(settings, f"DELETE FROM {table} WHERE tenant_id = 2")
     assert "client globex, event 1: missing:" in run(tmp_path, "audit", "verify", **settings).out
     assert (
-        "client globex, event 1: cut-off:" in run(tmp_path, "audit", "verify", "--known", "noted.json", **settings).out
+        "client globex, event 1: broken:" in run(tmp_path, "audit", "verify", "--known", "noted.json", **settings).out
     )
 
 
@@ -97,7 +97,7 @@ def test_an_export_is_whole_private_and_can_be_proved_by_itself(tmp_path: Path, 
     target.write_text(target.read_text().replace("a@acme", "b@acme"))
     result = run(tmp_path, "audit", "verify", "out.jsonl", **settings)
     assert (result.status, result.out.splitlines()[0]) == (
-        1, "client acme, event 2: altered: its content does not give its hash",
+        1, "client acme, event 2: broken: its content does not give its hash",
     )  # fmt: skip
     target.write_text("no event\n")
     assert run(tmp_path, "audit", "verify", "out.jsonl", **settings).line.startswith("out.jsonl: line 1: not an event")

@@ -16,20 +16,20 @@ from manifest_auth.cli.main import parser
 from manifest_auth.operations.delete_clients import sweep_clients
 from tests.http.accounts import test_becoming_admin as gains
 from tests.http.accounts import test_becoming_admin_identities as kept
-from tests.http.accounts import test_email_changes as addresses
 from tests.http.admin import test_mfa_challenge as factors
 from tests.http.claims import test_directories as directories
 from tests.http.claims import test_directory_proof as proofs
 from tests.http.claims import test_domain_owners as domain_owners
 from tests.http.claims import test_domain_watch as domain_times
 from tests.http.claims import test_provider_names as names
+from tests.http.email_changes import test_own as addresses
 from tests.http.passwords import test_imported_hashes as imported
 from tests.http.saml import test_replay as replays
-from tests.http.single_sign_on import test_anonymous_limits as strangers
 from tests.http.single_sign_on import test_exchange_codes as codes
 from tests.http.single_sign_on import test_first_link_by_domain as first_links
 from tests.http.single_sign_on import test_identities as unlinking
 from tests.http.single_sign_on import test_link_consent as linking
+from tests.http.throttle import test_anonymous_limits as strangers
 from tests.licence import test_licence_events as told
 from tests.licence import test_replaced as licences
 from tests.mail_queue import test_mail_queue as mails

@@ -32,21 +32,21 @@ def _with(line: bytes, **members: Any) -> bytes:
 #: By what was done to nine lines: how, and what is found.
 ACTS: dict[str, tuple[Callable[[list[bytes]], list[bytes]], list[tuple[int, str]]]] = {
     "nothing": (lambda lines: lines, []),
-    "a line removed": (lambda lines: lines[:4] + lines[5:], [(5, "missing")]),
-    "a line twice": (lambda lines: lines[:5] + lines[4:], [(5, "moved")]),
-    "a later line twice": (lambda lines: [*lines, lines[6]], [(7, "moved")]),
-    "two neighbours swapped": (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], [(5, "moved")]),
+    "a line removed": (lambda lines: lines[:4] + lines[5:], [(5, "broken")]),
+    "a line twice": (lambda lines: lines[:5] + lines[4:], [(6, "broken")]),
+    "a later line twice": (lambda lines: [*lines, lines[6]], [(10, "broken")]),
+    "two neighbours swapped": (lambda lines: [*lines[:4], lines[5], lines[4], *lines[6:]], [(5, "broken")]),
     "another client in one line": (
         lambda lines: [_with(line, client="globex" if n == 4 else "x") for n, line in enumerate(lines)],
-        [(5, "altered")],
+        [(5, "broken")],
     ),
-    "another client in all lines": (lambda lines: [_with(line, client="globex") for line in lines], [(1, "altered")]),
+    "another client in all lines": (lambda lines: [_with(line, client="globex") for line in lines], [(1, "broken")]),
     "a member twice": (
         lambda lines: [*lines[:4], lines[4].replace(b'"event":', b'"event":"signed_out","event":'), *lines[5:]],
-        [(5, "altered")],
+        [(5, "broken")],
     ),
-    "a member more": (lambda lines: [*lines[:4], _with(lines[4], more=1), *lines[5:]], [(5, "altered")]),
-    "an actor altered": (lambda lines: [*lines[:4], _with(lines[4], actor="x"), *lines[5:]], [(5, "altered")]),
+    "a member more": (lambda lines: [*lines[:4], _with(lines[4], more=1), *lines[5:]], [(5, "broken")]),
+    "an actor altered": (lambda lines: [*lines[:4], _with(lines[4], actor="x"), *lines[5:]], [(5, "broken")]),
 }
 
 

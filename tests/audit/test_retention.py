@@ -74,7 +74,7 @@ async def test_many_chains_are_all_swept(store: Store, chain: Chain, monkeypatch
 
 #: After retention: what is done by hand, and what is found.
 ACTS = {
-    "the anchor removed": ("DELETE FROM audit_anchors WHERE tenant_id = {c}", [(1, "anchor"), (1, "missing")]),
+    "the anchor removed": ("DELETE FROM audit_anchors WHERE tenant_id = {c}", [(1, "broken")]),
     "the anchor moved on, with what it hides": (
         "UPDATE audit_anchors SET sequence = 6, hash = (SELECT hash FROM audit_events WHERE tenant_id = {c} AND"
         " sequence = 6) WHERE tenant_id = {c}; DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 6",
@@ -82,13 +82,13 @@ ACTS = {
     ),
     "the anchor altered": (
         "UPDATE audit_anchors SET hash = 'x' WHERE tenant_id = {c}",
-        [(5, "anchor"), (6, "altered")],
+        [(5, "anchor"), (6, "broken")],
     ),
     "the anchor's MAC removed": ("UPDATE audit_anchors SET mac = '' WHERE tenant_id = {c}", [(5, "anchor")]),
-    "the next event removed": ("DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 6", [(6, "missing")]),
+    "the next event removed": ("DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 6", [(6, "broken")]),
     "the event of retention removed": (
         "DELETE FROM audit_events WHERE tenant_id = {c} AND sequence = 10",
-        [(5, "anchor"), (10, "cut-off")],
+        [(10, "broken")],
     ),
 }
 

@@ -52,10 +52,12 @@ async def test_it_is_named_shown_and_in_nobodys_way(store: Store, chain: Chain, 
     given, marked = {**BOTH, **SQLITE}[what]
     await chain.by_hand(f"UPDATE audit_events SET {given} {_AT}")
     behind = await begun(store, chain.url, chain.number + 500_000)
-    assert (5, "altered") in await chain.faults()
+    assert (5, "broken") in await chain.faults()
     verdicts = await audit.verify_all(store, lambda _: None, {})
     assert [v.faults for v in verdicts if v.chain == behind.number] == [[]]
     for order in ("newest", "oldest"):
+        if what == "a time that is a text":  # lists go by time: it stands in none of their pages
+            continue
         items = await _page(store, chain.number, order)
         assert sorted(item["sequence"] for item in items) == [1, 2, 3, 4, 5, 6, 7, 8, 9], order
         told = {item["sequence"]: item["unreadable"] for item in items if "unreadable" in item}
@@ -72,7 +74,7 @@ async def test_a_number_that_is_none_is_named(store: Store, chain: Chain) -> Non
     if not chain.url.startswith("sqlite"):
         return
     await chain.by_hand(f"UPDATE audit_events SET sequence = 'x' {_AT}")
-    assert [kind for _, kind in await chain.faults()] == ["missing", "inserted"]
+    assert [kind for _, kind in await chain.faults()] == ["broken"]
     await chain.by_hand("DELETE FROM audit_events WHERE sequence = 'x'")
 
 
@@ -80,8 +82,8 @@ async def test_chains_that_nobody_can_have_are_named(store: Store, chain: Chain)
     """Where somebody hid the last event, behind a head that was put back."""
     await chain.by_hand("UPDATE audit_events SET tenant_id = -1 WHERE tenant_id = {c} AND sequence = 9")
     verdicts = {v.chain: v for v in await audit.verify_all(store, lambda _: None, {})}
-    assert "inserted" in {fault.kind for fault in verdicts[-1].faults}
-    assert {fault.kind for fault in verdicts[chain.number].faults} == {"cut-off"}
+    assert [fault.kind for fault in verdicts[-1].faults] == ["head", "broken"]
+    assert [fault.kind for fault in verdicts[chain.number].faults] == ["broken"]
     await chain.by_hand("DELETE FROM audit_events WHERE tenant_id = -1")
 
 

@@ -1,4 +1,4 @@
-"""Contract, section 11: accounts from the command line; passwords from a prompt or standard input, never arguments."""
+"""Accounts from the command line; passwords from a prompt or standard input, never arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 11: ``admin reset`` lets a system admin in again whom no other one can help."""
+"""``admin reset`` lets a system admin in again whom no other one can help."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 11: ``serve --demo`` fills an empty store, prints how to sign in, and refuses other stores."""
+"""``serve --demo`` fills an empty store, prints how to sign in, and refuses other stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 11: what the command line refuses, each in one line, with status 1; wrong usage is status 2."""
+"""What the command line refuses, each in one line, with status 1; wrong usage is status 2."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ async def _lost(crowd: Crowd, node: Victim, url: str) -> str:
 
 
 async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
-    used = await used_stores.make("0001", f"sqlite:///{tmp_path / 'old.db'}")
+    used = await used_stores.make("0005", f"sqlite:///{tmp_path / 'old.db'}")
     (tmp_path / "copy").mkdir()
     crowd = Crowd([], Ledger(), random.Random(1))
     one = Round(tmp_path / "copy", await used.copy(tmp_path / "copy"), used, crowd)
@@ -90,7 +90,7 @@ async def test_an_upgrade_by_halves_needs_a_hand(tmp_path: Path) -> None:
 
 
 async def test_a_row_that_an_upgrade_lost_and_an_event_that_somebody_changed_are_seen(tmp_path: Path) -> None:
-    used = await used_stores.make("0003", f"sqlite:///{tmp_path / 'old.db'}")
+    used = await used_stores.make("0005", f"sqlite:///{tmp_path / 'old.db'}")
     url = await used.copy(tmp_path)
     await migrate.upgrade(url, the_keys)
     await used.is_whole(url)

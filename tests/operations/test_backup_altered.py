@@ -72,7 +72,8 @@ SPOILT: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "out of the folder": (lambda m: m.update({"../evil": b"x"}), "does not belong into one"),
     "an absolute path": (lambda m: m.update({"/tmp/evil": b"x"}), "does not belong into one"),
     "a newer schema": (_in_manifest("schema", "9999"), "upgrade the program"),
-    "another schema": (_in_manifest("schema", "0001"), "not those of the manifest"),
+    "an older schema": (_in_manifest("schema", "0004"), "older than 0005"),
+    "another schema": (_in_manifest("schema", "0005"), "not those of the manifest"),
     "another format": (_in_manifest("format", 2), "upgrade the program"),
     "another format with other members": (
         lambda m: m.update({MANIFEST: b'{"format": 2, "hitherto": "unknown"}'}), "upgrade the program"),
@@ -92,7 +93,7 @@ def test_what_was_altered_is_refused_and_leaves_nothing(
     archive = tmp_path / "saved.tar"
     shutil.copy(saved, archive)
     change(archive, alter)
-    with pytest.raises((NotPossible, migrate.SchemaTooNew), match=reason):
+    with pytest.raises((NotPossible, migrate.SchemaRefused), match=reason):
         restore(settings_of(tmp_path), archive, quiet)
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert not Path("../evil").exists()

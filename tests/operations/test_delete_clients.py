@@ -1,4 +1,4 @@
-"""Contract, section 9: a client is deleted after a time in which that can be taken back; then all of it goes."""
+"""A client is deleted after a time in which that can be taken back; then all of it goes."""
 
 from __future__ import annotations
 

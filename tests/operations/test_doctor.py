@@ -1,4 +1,4 @@
-"""Contract, section 11: ``doctor`` says in one line each what is well and what is not, and changes nothing."""
+"""``doctor`` says in one line each what is well and what is not, and changes nothing."""
 
 from __future__ import annotations
 
@@ -113,10 +113,13 @@ def with_version(folder: Path, version: str) -> None:
 
 
 def test_an_older_schema_is_noted_and_a_newer_one_is_bad(folder: Path) -> None:
-    with_version(folder, "0000")
+    with_version(folder, "0005")
     result = run(folder, "doctor")
     assert bad(result) == []
-    assert " note  schema: 0000, this release brings" in result.out
+    assert " note  schema: 0005, this release brings" in result.out
+    with_version(folder, "0004")
+    [finding] = bad(run(folder, "doctor"))
+    assert finding.startswith("schema: 0004 is older than 0005, from which this release upgrades; bring it to 0005 ")
     with_version(folder, "9999")
     [finding] = bad(run(folder, "doctor"))
     assert finding.startswith("schema: 9999 is newer than this release")

@@ -1,4 +1,4 @@
-"""An upgrade signs the audit trail as it finds it: so it stands in it, and nobody makes one who only wants a proof."""
+"""An upgrade stands in the audit trail, and nobody makes one who only wants a proof."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
 async def test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir(mode=0o700)
     url = f"sqlite:///{tmp_path / 'data' / 'manifest-auth.db'}"
-    await old_stores.read("0004").make(url)
+    await old_stores.read("0005_trail").make(url)
     for action in ("verify", "export"):
         refused = run(tmp_path, "audit", action, **KEY)
         assert (refused.status, refused.line[-34:]) == (1, "run manifest-auth db upgrade first")
-    assert await migrate.current_version(url) == "0004"
+    assert await migrate.current_version(url) == "0005"
     done(tmp_path, "db", "upgrade", **KEY)
     for name in ("first", "second"):
         done(tmp_path, "client", "create", name, **KEY)
     told = done(tmp_path, "audit", "export", "--client", "0", **KEY).splitlines()
     [upgraded] = [found for found in map(json.loads, told) if found["event"] == "schema_upgraded"]
-    assert upgraded["detail"] == {"note": {"before": "0004", "after": migrate.HEAD}}
+    assert upgraded["detail"] == {"note": {"before": "0005", "after": migrate.HEAD}}
     done(tmp_path, "audit", "verify", **KEY)
 
 

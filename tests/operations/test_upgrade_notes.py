@@ -18,9 +18,10 @@ from tests.support.commands import done, run
 from tests.support.keys import SECRET_KEY
 
 
-@pytest.mark.parametrize("schema", ["0001", "0003"])
-async def test_the_way_there_and_the_way_back(schema: str, tmp_path: Path) -> None:
-    old = old_stores.read(schema)
+@pytest.mark.parametrize("name", ["0005", "0005_work"])
+async def test_the_way_there_and_the_way_back(name: str, tmp_path: Path) -> None:
+    old = old_stores.read(name)
+    schema = old.schema
     for row in old.rows.get("files", []):  # the old store came without its files
         row |= {"size": len(BYTES), "sha256": hashlib.sha256(BYTES).hexdigest()}
         path = path_of(tmp_path / "data" / "files", row["key"])
@@ -56,5 +57,4 @@ def _all(folder: Path) -> list[str]:
 
 def test_the_page_tells_of_every_schema() -> None:
     told = pages.text_of("operations.md").partition("## Upgrade")[2].partition("\n## ")[0]
-    for number in range(1, int(migrate.HEAD) + 1):
-        assert f"| {number:04} |" in told
+    assert [line[2:6] for line in told.splitlines() if line[:3] == "| 0"] == list(migrate.SCHEMAS)

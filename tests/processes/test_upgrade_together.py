@@ -121,9 +121,9 @@ async def test_killed_half_way_the_old_schema_is_whole(fresh: str, tmp_path: Pat
     assert await migrate.upgrade(fresh, the_keys) is False
 
 
-async def _make_newer(url: str) -> None:
+async def _make(url: str, schema: str) -> None:
     await migrate.upgrade(url, the_keys)
-    change = "UPDATE alembic_version SET version_num = '9999'"
+    change = f"UPDATE alembic_version SET version_num = '{schema}'"
     if url.startswith("sqlite"):
         import sqlite3
 
@@ -144,16 +144,32 @@ async def _make_newer(url: str) -> None:
 async def test_a_newer_schema_is_refused_with_one_clear_line(
     fresh: str, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    await _make_newer(fresh)
-    process = command(tmp_path, fresh, *(a.replace("PORT", str(free_port())) for a in arguments))
+    assert "9999" in (told := await _refusal(fresh, tmp_path, "9999", arguments))
+    assert migrate.HEAD in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("db", "upgrade"), ("serve", "--port", "PORT"), ("keys", "rotate"), ("audit", "verify"), ("backup", "--note")],
+)
+async def test_a_schema_that_is_too_old_is_refused_with_one_clear_line(
+    fresh: str, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    told = await _refusal(fresh, tmp_path, "0004", arguments)
+    assert "0004 is older than 0005, from which this release upgrades; bring it to 0005 with" in told
+
+
+async def _refusal(url: str, folder: Path, schema: str, arguments: tuple[str, ...]) -> str:
+    """The line that the command says; the store is left alone."""
+    await _make(url, schema)
+    process = command(folder, url, *(a.replace("PORT", str(free_port())) for a in arguments))
     status, out, errors = process.ended()
     assert status != 0
     lines = [line for line in (out + errors).splitlines() if line.strip()]
     assert len(lines) == 1, lines
-    assert "9999" in lines[0]
-    assert migrate.HEAD in lines[0]
     assert "Traceback" not in lines[0]
-    assert await migrate.current_version(fresh) == "9999"
+    assert await migrate.current_version(url) == schema
+    return lines[0]
 
 
 def test_a_store_that_was_upgraded_before_starts_as_it_is(fresh: str, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ async def test_the_refresh_tokens_of_a_session_that_ended_go_no_further(app: App
     session_id = claims_of((await keys_of(app)).token)["sid"]
     found = await app.services.store.read(lambda unit: sessions.read(unit, session_id))
     assert found is not None
-    tenant, before = app.services.store.of(found.tenant_id), found.chain.current
+    tenant, before = app.services.store.of(found.tenant_id), found.refresh_current
 
     async def advanced(after: str, current: str) -> bool:
         at_once = await sessions.advance_at_once(tenant, session_id, current, after, app.clock.ms)

@@ -7,8 +7,6 @@ import pytest
 from manifest_auth.sign_in.providers import entra_bearer
 from tests.interop.microsoft.world import World
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 
 def test_how_many_are_remembered() -> None:
     assert (entra_bearer.MOST, entra_bearer.MOST_TEXTS) == (20_000, 2000)

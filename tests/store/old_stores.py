@@ -20,8 +20,9 @@ from manifest_auth.store.tables import metadata
 from tests.support.keys import the_keys
 
 _MIGRATIONS = Path(migrate.__file__).parent / "migrations"
-#: Of which schemas there is a store; a test holds that none is missing.
-SCHEMAS = tuple(sorted(path.stem[-4:] for path in Path(__file__).parent.glob("store_*.json")))
+#: The stores that there are, by name: the schema, and what the store was used for. One of each schema has no more than
+#: the schema for its name.
+STORES = tuple(sorted(path.stem.partition("_")[2] for path in Path(__file__).parent.glob("store_*.json")))
 #: Revision 0006 writes the callback address of OpenID providers anew.
 REWRITTEN = {("providers", "settings")}
 #: And drops sign-ins that are under way at an OpenID provider: none remembers the callback address that it began with.
@@ -83,11 +84,11 @@ class OldStore:
         return found
 
 
-def read(schema: str) -> OldStore:
-    """The store of that schema, from ``store_SCHEMA.json``."""
-    held = json.loads((Path(__file__).parent / f"store_{schema}.json").read_text("utf-8"))
-    rows = {name: opened(some) for name, some in held["rows"].items()}
-    return OldStore(schema, held["keys"], rows)
+def read(name: str) -> OldStore:
+    """The store of that name, from ``store_NAME.json``."""
+    held = json.loads((Path(__file__).parent / f"store_{name}.json").read_text("utf-8"))
+    rows = {table: opened(some) for table, some in held["rows"].items()}
+    return OldStore(name.partition("_")[0], held["keys"], rows)
 
 
 def alembic(connection: Connection) -> Config:

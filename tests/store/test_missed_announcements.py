@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from manifest_auth.sessions.tokens import Purpose, keys
-from manifest_auth.store import SystemUnit, open_store
+from manifest_auth.store import SystemUnit, installation_values, open_store
 from tests.support.accounts import keys_of
 from tests.support.house import App, running
 
@@ -52,7 +52,7 @@ async def test_a_signing_key_that_was_retired_meanwhile(app: App, database_url: 
 
     def retire(unit: SystemUnit) -> None:  # and nothing is announced
         unit.change(keys._EXPIRE, of_id=key.id, now=now)
-        unit.change(keys._CHANGE_STAMP, stamp=f"changed with {key.id}")
+        installation_values.put(unit, keys._STAMP, f"changed with {key.id}")
 
     other = open_store(database_url, 2)
     await other.open()

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -37,14 +38,16 @@ def test_head_is_the_newest_revision_and_the_only_end() -> None:
 
 def test_every_revision_is_reachable_and_in_the_folder() -> None:
     files = {p.stem[1:5] for p in (Path(migrate.__file__).parent / "migrations" / "versions").glob("v*.py")}
-    assert {r.revision for r in _versions().walk_revisions()} == files
+    walked = tuple(r.revision for r in _versions().walk_revisions())
+    assert set(walked) == files
+    assert walked[::-1] == migrate.SCHEMAS
 
 
 def test_there_is_a_used_store_of_every_earlier_schema_and_a_test_that_upgrades_it() -> None:
     earlier = {r.revision for r in _versions().walk_revisions()} - {migrate.HEAD}
-    assert set(old_stores.SCHEMAS) == earlier
+    assert {old_stores.read(name).schema for name in old_stores.STORES} == earlier
     tests = "".join(path.read_text("utf-8") for path in Path(__file__).parent.glob("test_upgrade_of_a_used_store*.py"))
-    assert {schema for schema in earlier if f'old_stores.read("{schema}")' in tests} == earlier
+    assert [name for name in old_stores.STORES if f'old_stores.read("{name}")' not in tests] == []
 
 
 def _differences(connection: Connection) -> list[Any]:
@@ -70,20 +73,49 @@ async def test_the_upgraded_schema_is_the_one_of_the_tables_page(store: Store, d
     await remote.dispose()
 
 
+def test_sqlite_tables_of_every_revision_after_the_first_are_strict(tmp_path: Path) -> None:
+    """SQLite takes a text into a column of numbers unless the table is STRICT. Those of the first revision are not."""
+
+    def tables(connection: Connection) -> dict[str, bool]:
+        found = connection.exec_driver_sql("PRAGMA main.table_list")
+        return {row.name: bool(row.strict) for row in found if row.type == "table" and row.name[:7] != "sqlite_"}
+
+    before: dict[str, bool] = {}
+    wrong = []
+    for schema in migrate.SCHEMAS:
+        engine = create_engine(f"sqlite:///{tmp_path / 'm.db'}", poolclass=NullPool)
+        with engine.begin() as connection:
+            command.upgrade(old_stores.alembic(connection), schema)
+            now = tables(connection)
+        if before:
+            wrong += [f"{schema} makes {name}" for name in now if not now[name] and before.get(name, True)]
+        before = now
+    assert wrong == []
+    assert any(before.values())
+
+
 async def test_an_upgraded_store_has_nothing_left_to_upgrade(store: Store, database_url: str) -> None:
     assert await migrate.current_version(database_url) == migrate.HEAD
     assert await migrate.upgrade(database_url, the_keys) is False
 
 
 async def test_a_schema_of_a_newer_release_is_refused_and_left_alone(database_url: str) -> None:
+    await _refused(database_url, "9999", rf"9999 is newer .* {migrate.HEAD}; upgrade the program")
+
+
+async def test_a_schema_older_than_the_first_revision_is_refused_and_left_alone(database_url: str) -> None:
+    await _refused(database_url, "0004", r"0004 is older than 0005, .* program that knows both, or .* an empty store")
+
+
+async def _refused(database_url: str, schema: str, told: str) -> None:
     await migrate.upgrade(database_url, the_keys)
-    await _set_version(database_url, migrate.HEAD, "9999")
+    await _set_version(database_url, migrate.HEAD, schema)
     try:
-        with pytest.raises(migrate.SchemaTooNew, match=rf"9999.*{migrate.HEAD}"):
+        with pytest.raises(migrate.SchemaRefused, match=told):
             await migrate.upgrade(database_url, the_keys)
-        assert await migrate.current_version(database_url) == "9999"
+        assert await migrate.current_version(database_url) == schema
     finally:
-        await _set_version(database_url, "9999", migrate.HEAD)
+        await _set_version(database_url, schema, migrate.HEAD)
 
 
 async def _set_version(database_url: str, before: str, after: str) -> None:

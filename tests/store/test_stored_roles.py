@@ -60,17 +60,17 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return server.empty_database()
 
 
-@pytest.mark.parametrize("schema", old_stores.SCHEMAS)
-async def test_people_of_an_old_store_have_the_roles_that_they_had(empty_url: str, schema: str) -> None:
+@pytest.mark.parametrize("name", old_stores.STORES)
+async def test_people_of_an_old_store_have_the_roles_that_they_had(empty_url: str, name: str) -> None:
     """As the upgraded server tells it; the old store holds nothing but numbers."""
-    old = old_stores.read(schema)
+    old = old_stores.read(name)
     await old.make(empty_url)
     clients = {row["id"]: row["identifier"] for row in old.named("tenants")}
     expected = {
-        (clients[row["tenant_id"]], row["email"]): [name for name, bit in BITS.items() if row["roles"] & bit]
+        (clients[row["tenant_id"]], row["email"]): [role for role, bit in BITS.items() if row["roles"] & bit]
         for row in old.named("users")
     }
-    assert {"Admin", "Author", "Operator"} <= {name for roles in expected.values() for name in roles}
+    assert {"Admin", "Author", "Operator"} <= {role for roles in expected.values() for role in roles}
     async with running(empty_url) as app:
         token = await app.admin_token()
         found: dict[tuple[str, str], list[str]] = {}

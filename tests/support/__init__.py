@@ -1,1 +1,1 @@
-"""What tests are written with: both stores, the real application behind its real front door, real server processes."""
+"""What tests are written with: both stores, the real application behind its real pipeline, real server processes."""

@@ -6,16 +6,17 @@ import contextlib
 import itertools
 import json
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from unittest import mock
 
 from sqlalchemy import select
 
 from manifest_auth import tenants
+from manifest_auth.runtime.hashing import imported_hashes
 from manifest_auth.runtime.hashing.pool import HashPool
 from manifest_auth.store import SystemUnit, bound
 from manifest_auth.store.tables import audit_events
-from tests.support.house import App
+from tests.support.house import App, Reply
 
 _numbers = itertools.count(1)
 _A = audit_events.c
@@ -58,6 +59,11 @@ async def new_client(app: App, **settings: Any) -> str:
     return identifier
 
 
+async def number_of(app: App, client: str) -> int:
+    """The number of a client."""
+    return int((await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"])
+
+
 async def settle(app: App, client: str, **settings: Any) -> None:
     """Replaces the settings of a client."""
     path = f"/api/admin/clients/{client}"
@@ -91,6 +97,20 @@ def hashes_counted() -> Iterator[list[dict[str, Any]]]:
         yield calls
 
 
+@contextlib.contextmanager
+def imported_hashes_tried() -> Iterator[list[str]]:
+    """The hashes of other systems that a password is compared with meanwhile."""
+    seen: list[str] = []
+    original = imported_hashes.verify
+
+    def verify(stored: str, password: bytes) -> bool:
+        seen.append(stored)
+        return original(stored, password)
+
+    with mock.patch.object(imported_hashes, "verify", verify):
+        yield seen
+
+
 class Keys(NamedTuple):
     """The three keys of one session."""
 
@@ -98,11 +118,25 @@ class Keys(NamedTuple):
     refresh_token: str
     cookie: str
 
+    @classmethod
+    def of(cls, reply: Reply) -> Self:
+        """Those that an answer gives."""
+        return cls(reply.data["token"], reply.data["refreshToken"], reply.cookie("session"))
+
 
 async def keys_of(app: App, email: str = "author@acme.example", **options: Any) -> Keys:
     """A fresh session's keys."""
-    reply = await app.sign_in(email, **options)
-    return Keys(reply.data["token"], reply.data["refreshToken"], reply.cookie("session"))
+    return Keys.of(await app.sign_in(email, **options))
+
+
+async def token_of(app: App, email: str = "operator@acme.example") -> str:
+    """An access token of a user of one of the first clients."""
+    return str((await app.sign_in(email, client=email.partition("@")[2].partition(".")[0])).data["token"])
+
+
+async def child_of(app: App, token: str) -> str:
+    """The refresh token that is given for this one."""
+    return str((await app.refresh(token)).data["refreshToken"])
 
 
 async def opened_by(app: App, keys: Keys) -> list[str]:

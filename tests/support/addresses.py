@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from manifest_auth import tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
 from tests.support.accounts import keys_of, new_user
@@ -52,7 +53,7 @@ async def undo(app: App, token: str, **options: Any) -> Reply:
 
 
 async def stored(crew: Crew, user_id: int) -> User:
-    from manifest_auth import tenants
+    """The user as the store has it."""
 
     def work(unit: Any) -> User:
         tenant = tenants.find(unit, crew.client)
@@ -60,6 +61,12 @@ async def stored(crew: Crew, user_id: int) -> User:
         return users.get(unit.of(tenant.id), user_id)
 
     return await crew.app.services.store.read(work)
+
+
+async def is_proved(crew: Crew, user_id: int) -> tuple[bool, bool]:
+    """Whether the address is proved, and whether the password is."""
+    user = await stored(crew, user_id)
+    return user.email_proved_at is not None, users.password_is_proved(user)
 
 
 async def changed(crew: Crew, post: MailServer, token: str, new: str) -> str:

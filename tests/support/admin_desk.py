@@ -10,6 +10,7 @@ import orjson
 import pyotp
 from sqlalchemy import select
 
+from manifest_auth.accounts.admins import networks
 from manifest_auth.store import bound
 from manifest_auth.store.tables import audit_events
 from tests.support.envelope import check_success
@@ -97,3 +98,8 @@ async def events(app: App, client: int = 0) -> list[tuple[str, str, str, dict[st
     """Event, actor, subject and detail of a client's audit trail; 0: the installation's."""
     rows = await app.services.store.of(client).read(lambda unit: unit.all(_EVENTS))
     return [(event, actor, subject, orjson.loads(detail)) for event, actor, subject, detail in rows]
+
+
+async def store_networks(app: App, text: str) -> None:
+    """The store says that the admin plane is open to these networks, whatever that text is."""
+    await app.services.store.write(lambda unit: networks.limit(unit, text))

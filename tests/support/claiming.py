@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import pytest
 
-from manifest_auth.tenants.claims import DomainRecords
+from manifest_auth import tenants
+from manifest_auth.store import SystemUnit
+from manifest_auth.tenants.claims import DomainRecords, domain_rows
 from tests.support.accounts import new_client, trail
+from tests.support.dns import NameServer, txt
 from tests.support.house import App, Reply
 
 HELD = "Another client of this installation holds this domain"
@@ -67,6 +71,14 @@ async def claimed(app: App, client: str = "", domain: str = "") -> Claimed:
     return Claimed(app, client, domain)
 
 
+async def proved(app: App, zone: NameServer, client: str = "", domain: str = "") -> Claimed:
+    """A claim that is proved by the record that it asks for."""
+    claim = await claimed(app, client, domain)
+    zone.publish(txt(claim.name, await claim.value()))
+    assert (await claim.check())["state"] == "proved"
+    return claim
+
+
 async def vouch_for(app: App, client: str, domain: str) -> None:
     """The domain counts for the client from now on."""
     claim = Claimed(app, client, domain)
@@ -86,11 +98,38 @@ async def release_all(app: App, client: str) -> None:
         await Claimed(app, client, claim["domain"]).send("DELETE")
 
 
+async def upgraded(app: App, claim: Claimed) -> None:
+    """The claim as an upgrade leaves one that no other client had."""
+
+    def work(unit: SystemUnit) -> None:
+        tenant = tenants.find(unit, claim.client)
+        assert tenant is not None
+        own = unit.of(tenant.id)
+        found = domain_rows.find(own, claim.domain)
+        assert found is not None
+        domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
+        assert domain_rows.own(own, claim.domain) == tenant.id
+
+    await app.services.store.write(work)
+
+
+def after_each_look(patch: pytest.MonkeyPatch, app: App, act: Callable[[], Awaitable[None]]) -> None:
+    """Something happens each time when a record was looked for, before the server goes on."""
+    look = app.services.domain_records.look
+
+    async def slow(*given: Any) -> Any:
+        verdict = await look(*given)
+        await act()
+        return verdict
+
+    patch.setattr(app.services.domain_records, "look", slow)
+
+
 @contextlib.contextmanager
-def asking(app: App, *servers: str) -> Iterator[None]:
-    """Meanwhile domain records are looked up at these name servers."""
+def asking(app: App, *servers: str, **settings: str) -> Iterator[None]:
+    """Meanwhile domain records are looked up at these name servers, under these settings."""
     before = app.services.domain_records
-    settings = msgspec.structs.replace(app.services.settings, dns_servers=",".join(servers))
-    app.services.domain_records = DomainRecords(settings, app.services.log, app.clock)
+    changed = msgspec.structs.replace(app.services.settings, dns_servers=",".join(servers), **settings)
+    app.services.domain_records = DomainRecords(changed, app.services.log, app.clock)
     yield
     app.services.domain_records = before

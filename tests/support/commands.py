@@ -9,8 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from manifest_auth.cli.commands import Refused
+from manifest_auth.cli.main import parser
 from tests.support.house import FAST
 from tests.support.programs import COMMAND, start
+
+#: What :func:`in_this_process` raises where the command ends with one line and status 1.
+CommandRefused = Refused
 
 
 class Result:
@@ -43,6 +48,12 @@ def done(folder: Path, *arguments: str, given: str = "", **settings: str) -> str
     result = run(folder, *arguments, given=given, **settings)
     assert result.status == 0, result.err or result.out
     return result.out
+
+
+async def in_this_process(*arguments: str) -> None:
+    """Runs a command here, with the settings of this process. Raises :data:`CommandRefused`."""
+    given = parser().parse_args(arguments)
+    await given.run(given)
 
 
 def typed(folder: Path, arguments: tuple[str, ...], lines: list[str], **settings: str) -> tuple[int, str]:

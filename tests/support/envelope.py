@@ -1,11 +1,15 @@
-"""What the contract's section 2 asks of every answer, as assertions that tests of other sections share."""
+"""What every answer must be, whatever the route: assertions that all tests over HTTP share."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from manifest_auth import errors
 from tests.support.house import Reply
+
+#: Every error code, and the status that it has.
+REFUSALS = {refusal.code: refusal.status for refusal in errors.REFUSALS}
 
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",

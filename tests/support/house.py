@@ -1,4 +1,4 @@
-"""The real application in this process: real front door, real store, a clock that tests move."""
+"""The real application in this process: real pipeline, real store, a clock that tests move."""
 
 from __future__ import annotations
 
@@ -87,6 +87,25 @@ class App:
     clock: FrozenClock
     client: httpx2.AsyncClient
     ids: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def public_url(self) -> str:
+        """The address at which the application believes to be."""
+        return self.services.settings.public_url
+
+    @property
+    def database(self) -> str:
+        """The address of its store."""
+        return self.services.settings.database
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """What a metric says; None: there is no such one."""
+        found: float | None = self.services.metrics.registry.get_sample_value(name, labels)
+        return found
+
+    def goes_by_the_clock_of(self, other: App) -> None:
+        """Two nodes of one installation at the same time."""
+        self.clock = self.services.clock = self.services.keys._clock = other.clock
 
     async def send(
         self,

@@ -10,7 +10,7 @@ from typing import Any
 
 from graphql import GraphQLField, GraphQLObjectType, get_named_type, is_leaf_type, is_required_argument
 
-from manifest_auth.api.graphql.schema import SCHEMA
+from manifest_auth.api.graphql.schema import SCHEMA as SCHEMA
 from manifest_auth.audit import Event
 from manifest_auth.store import crossing
 from manifest_auth.store.tables import TENANT_OWNED, audit_events, audit_heads

@@ -65,7 +65,7 @@ def _add_job(unit: TenantUnit, base: Base, name: str, number: int) -> None:
     asset, priority = [None, "A-1", "A-2"][number % 3], list(Priority)[number % 3]
     users_of = [[], [by.user_id], [by.user_id, other]][number % 3]
     job = job_operations.add(
-        unit, by, template_id=template, name=name, asset_id=asset, priority=priority, user_ids=users_of
+        unit, by, template_id=template, name=name, asset_id=asset, priority=priority, assigned_user_ids=users_of
     )
     if number % 4 == 1:
         job_operations.start(unit, by, job.id)

@@ -1,13 +1,58 @@
-"""Addresses made of the routes' patterns, for tests that walk through all routes."""
+"""The routes that the application has, as plain data, and addresses made of their patterns."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from manifest_auth import app
+from manifest_auth.api import connector
+from manifest_auth.http import Access, openapi
+from manifest_auth.protocols.microsoft import CLOUDS
 
 #: Values that can be something and are nothing.
 _NOWHERE = {"client": "nowhere", "id": "A" * 22, "provider": "no-such-provider"}
 
 
+class Route(NamedTuple):
+    """``who``: "open" to anybody, for a "client"'s user, or for a system "admin". ``members``: of its body."""
+
+    method: str
+    path: str
+    who: str
+    limit: int
+    streams: bool
+    members: tuple[str, ...]
+
+
+def _members(body: type[msgspec.Struct] | None) -> tuple[str, ...]:
+    return tuple(field.encode_name for field in msgspec.structs.fields(body)) if body else ()
+
+
+ROUTES = [
+    Route(one.method, one.path, one.access.value, one.limit, one.streams, _members(one.body)) for one in app.ROUTES
+]
+
+
 def filled(pattern: str, **values: object) -> str:
     """The address of a pattern; what ``values`` do not name exists nowhere, or is number 1."""
     return re.sub(r"{(\w+)}", lambda found: str(values.get(found[1], _NOWHERE.get(found[1], "1"))), pattern)
+
+
+def openapi_document() -> Any:
+    """The description of all routes."""
+    return orjson.loads(orjson.dumps(openapi.build(app.ROUTES)))
+
+
+def connector_of_everything() -> Any:
+    """The custom connector, if an app called every route that answers with success."""
+    every = [
+        dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", access=Access.CLIENT)
+        for number, route in enumerate(app.ROUTES)
+        if route.status < 300
+    ]
+    return orjson.loads(orjson.dumps(connector.build(every, "https://auth.example.com", CLOUDS["global"])))

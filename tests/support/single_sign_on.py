@@ -1,4 +1,4 @@
-"""A client's providers, and a browser that signs in through them: what tests of contract section 5 share."""
+"""A client's providers, and a browser that signs in through them: what tests of single sign-on share."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ async def failures(app: App, client: str) -> list[dict[str, Any]]:
 def sign_ins(app: App, method: str, result: str) -> float:
     """How many sign-ins the metrics count."""
     labels = {"method": method, "result": result}
-    return app.services.metrics.registry.get_sample_value("manifest_sign_ins_total", labels) or 0.0
+    return app.sample("manifest_sign_ins_total", **labels) or 0.0
 
 
 async def in_time(app: App, asking: asyncio.Task[Reply]) -> Reply:

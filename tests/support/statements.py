@@ -9,10 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 from unittest import mock
 
+import pytest
+
 import manifest_auth
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.postgres import PostgresConnection
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
+from tests.support.house import App
 
 T = TypeVar("T")
 
@@ -36,6 +40,36 @@ def _noting(run: Any, seen: list[str]) -> Any:
         return found
 
     return noting
+
+
+@contextlib.contextmanager
+def statements_of_units() -> Iterator[list[str]]:
+    """The statements that units of work are asked to run meanwhile, as SQLAlchemy writes them."""
+    seen: list[str] = []
+    with contextlib.ExitStack() as patches:
+        for name in ("_first", "_all", "_change"):
+            original = getattr(SystemUnit, name)
+
+            def spy(unit: Any, statement: Any, values: Any, *, _original: Any = original) -> Any:
+                seen.append(str(statement.source))
+                return _original(unit, statement, values)
+
+            for kind in (SystemUnit, TenantUnit):
+                patches.enter_context(mock.patch.object(kind, name, spy))
+        yield seen
+
+
+def look_ups(patch: pytest.MonkeyPatch, app: App) -> list[dict[str, Any]]:
+    """From now on: what is read from the store by one key, outside a unit of work."""
+    seen: list[dict[str, Any]] = []
+    look_up = app.services.store.look_up
+
+    async def counting(statement: Any, **values: Any) -> Any:
+        seen.append(values)
+        return await look_up(statement, **values)
+
+    patch.setattr(app.services.store, "look_up", counting)
+    return seen
 
 
 def held(kind: type[T]) -> dict[str, T]:

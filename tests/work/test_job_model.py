@@ -119,7 +119,9 @@ class Story(RuleBasedStateMachine):
     def add(self, who: int, whom: list[int], urgent: bool) -> Model:
         by, ids = self.workers[who], [self.workers[w] for w in whom]
         priority = Priority.HIGH if urgent else Priority.MEDIUM
-        made = self.act(who, None, job_operations.add, template_id=self.template, user_ids=ids, priority=priority)
+        made = self.act(
+            who, None, job_operations.add, template_id=self.template, assigned_user_ids=ids, priority=priority
+        )
         assert made is not None
         model = Model(made.id, "Valve check", priority.name, log=[("CREATED", None, by, {})])
         for user in dict.fromkeys(ids):
@@ -131,7 +133,7 @@ class Story(RuleBasedStateMachine):
     def add_for_nobody_who_can(self, who: int, whom: int, known: bool) -> Any:
         ids = [self.workers[0], self.others[whom] if known else 10**9]
         refusal = ValidationError if known else NotFound
-        self.act(who, refusal, job_operations.add, template_id=self.template, user_ids=ids)
+        self.act(who, refusal, job_operations.add, template_id=self.template, assigned_user_ids=ids)
         return multiple()
 
     @rule(job=found, who=WHO, name=st.sampled_from(["Valve check", "Another"]), urgent=st.none() | st.booleans())

@@ -1,7 +1,7 @@
-"""What those who manage users may do with them. Owns no table: it brings users, links, sessions and ranks together.
+"""What those who manage accounts may do with them: users, invitations, one-time links, ranks; system admins too.
 
-Every verb takes who acts, judges ranks, acts and records, in the unit of work that it is given. GraphQL, the admin
-plane and the command line call the same ones. Never: signing anybody in, or choosing anybody's password.
+Every function takes who acts, judges ranks, acts and records, in the unit of work that it is given; GraphQL, the admin
+plane and the command line call the same ones. Owns ``invitations``. Never signs anyone in, never chooses a password.
 """
 
 from manifest_auth.accounts.accounts import (
@@ -15,7 +15,7 @@ from manifest_auth.accounts.accounts import (
     restore,
     set_roles,
 )
-from manifest_auth.accounts.invitations import Handed, Made, hand_over, invite, make_link, start_reset
+from manifest_auth.accounts.invitations import Made, hand_over, invite, make_link, start_reset
 from manifest_auth.accounts.rank import check_is_admin, managed
 from manifest_auth.accounts.tools import AccountTools
 
@@ -24,7 +24,6 @@ __all__ = [
     "Admitted",
     "Changed",
     "Draft",
-    "Handed",
     "Made",
     "add",
     "change",

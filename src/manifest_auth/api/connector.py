@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from manifest_auth import __version__
-from manifest_auth.http import Door, Route, openapi
+from manifest_auth.http import Access, Route, openapi
 from manifest_auth.protocols.microsoft import Cloud
 
 _SCOPE = "api://YOUR-APPLICATION-ID/access_as_user"
@@ -57,7 +57,7 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
 def _is_for_apps(route: Route) -> bool:
     """Not what needs a browser or a password, not files, whose kind Power Apps does not tell, and not a client's
     administration."""
-    if route.door is not Door.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
+    if route.access is not Access.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
         return False
     needs_person = route.path.endswith(("/password", "/email")) or "/identities" in route.path
     return route.path == _GRAPHQL or (route.path.startswith("/api/client/auth/") and not needs_person)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+from typing import Any
 
 import orjson
 
@@ -12,9 +13,9 @@ from manifest_auth.api import connector
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import (
     NO_STORE,
+    Access,
     Answer,
     Call,
-    Door,
     Header,
     Route,
     RouteTable,
@@ -32,11 +33,11 @@ _PLAIN_JSON: Header = (b"content-type", b"application/json; charset=utf-8")
 _HTML: Header = (b"content-type", b"text/html; charset=utf-8")
 
 
-async def _healthz(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _healthz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     return ok({"status": "alive"})
 
 
-async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
     """Ready: the store answers. Its schema was brought up to date before the first request was accepted. A key file
     that cannot be read is told, and takes no node out: what the keys from before sealed opens."""
     try:
@@ -48,7 +49,7 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer:
     return ok({"status": "ready"})
 
 
-async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     """With a token set: only with it. Without: only where the public address is this machine itself."""
     settings = ctx.services.settings
     if settings.metrics_token is not None:
@@ -63,7 +64,7 @@ async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer:
     return Answer(200, body, (_TEXT, NO_STORE))
 
 
-async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     """RFC 7517. Empty while tokens are signed with HS256. Read anew: another node may sign with a newer key already."""
     with contextlib.suppress(StoreUnavailable):  # what is known is better than nothing
         await ctx.services.keys.refresh()
@@ -84,7 +85,7 @@ def describe(table: RouteTable, services: Services) -> None:
     _public["docs"] = docs_page.render(document).encode()
 
 
-async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _openapi(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return Answer(200, _public["openapi"], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
 
 
@@ -92,23 +93,25 @@ def _connector_key(services: Services) -> tuple[str, Cloud]:
     return services.settings.public_url, services.microsoft.clouds.get("")
 
 
-async def _connector(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _connector(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return Answer(
         200, _connectors[_connector_key(ctx.services)], (_PLAIN_JSON, (b"cache-control", b"public, max-age=300"))
     )
 
 
-async def _docs(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _docs(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     headers = (_HTML, (b"cache-control", b"public, max-age=300"))
     return Answer(200, _public["docs"], headers, policy=docs_page.POLICY)
 
 
 ROUTES = (
-    Route("GET", "/healthz", _healthz, Door.OPEN, "Alive"),
-    Route("GET", "/readyz", _readyz, Door.OPEN, "Ready: the store can be reached", refusals=(Overloaded,)),
-    Route("GET", "/metrics", _metrics, Door.OPEN, "Prometheus metrics", refusals=(NotFound,)),
-    Route("GET", "/.well-known/jwks.json", _jwks, Door.OPEN, "Public keys of ES256 access tokens"),
-    Route("GET", "/openapi.json", _openapi, Door.OPEN, "This description"),
-    Route("GET", "/power-apps.json", _connector, Door.OPEN, "Power Apps custom connector, OpenAPI 2.0, to be imported"),
-    Route("GET", "/docs", _docs, Door.OPEN, "This description as a page"),
+    Route("GET", "/healthz", _healthz, Access.OPEN, "Alive"),
+    Route("GET", "/readyz", _readyz, Access.OPEN, "Ready: the store can be reached", refusals=(Overloaded,)),
+    Route("GET", "/metrics", _metrics, Access.OPEN, "Prometheus metrics", refusals=(NotFound,)),
+    Route("GET", "/.well-known/jwks.json", _jwks, Access.OPEN, "Public keys of ES256 access tokens"),
+    Route("GET", "/openapi.json", _openapi, Access.OPEN, "This description"),
+    Route(
+        "GET", "/power-apps.json", _connector, Access.OPEN, "Power Apps custom connector, OpenAPI 2.0, to be imported"
+    ),
+    Route("GET", "/docs", _docs, Access.OPEN, "This description as a page"),
 )

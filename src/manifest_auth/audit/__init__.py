@@ -1,9 +1,9 @@
 """The audit trail: written in the transaction of each act, proved, listed, exported, and cut back by retention.
 
-Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an event, and knows no request.
+Owns ``audit_events``, ``audit_heads`` and ``audit_anchors``. Never changes an event, and knows no HTTP: who acts comes
+as an :class:`Origin`.
 """
 
-from manifest_auth.audit.chain import Fault, Link, Walk
 from manifest_auth.audit.chain_links import all_chains
 from manifest_auth.audit.chains import chain_named
 from manifest_auth.audit.events import (
@@ -20,7 +20,7 @@ from manifest_auth.audit.events import (
     record_creation,
     record_installation,
 )
-from manifest_auth.audit.exports import Lines, Span, export
+from manifest_auth.audit.exports import Span, export
 from manifest_auth.audit.query import (
     NEWEST_FIRST,
     OLDEST_FIRST,
@@ -58,16 +58,12 @@ __all__ = [
     "AuditEventsData",
     "AuditQuery",
     "Event",
-    "Fault",
     "Found",
-    "Lines",
-    "Link",
     "Origin",
     "Place",
     "Point",
     "Span",
     "Verdict",
-    "Walk",
     "Wanted",
     "all_chains",
     "chain_named",

@@ -9,7 +9,7 @@ from manifest_auth.store import TenantUnit, bound
 from manifest_auth.store.tables import audit_events
 
 BATCH = 2000
-BEFORE_ALL = -(2**63)
+BEFORE_ALL, MOST = -(2**63), 2**63 - 1  # numbers that a column takes
 
 _E = audit_events.c
 _NEXT = bound(

@@ -2,62 +2,63 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import select
 
 from manifest_auth.audit.chain import Fault
 from manifest_auth.audit.chain_macs import Head, in_doubt, is_our_anchor, is_ours
-from manifest_auth.audit.events import Point
-from manifest_auth.runtime.sealing import Macs
+from manifest_auth.audit.events import BEGINNING, Point
 from manifest_auth.store import TenantUnit, bound
 from manifest_auth.store.tables import audit_anchors, audit_heads
 
+
+class _Anchor(NamedTuple):
+    sequence: int
+    hash: str
+    mac: str
+
+
 _A = audit_anchors.c
 _HEAD = bound(select(*(audit_heads.c[name] for name in Head._fields)), Head)
-_ANCHOR = bound(select(_A.sequence, _A.hash, _A.mac))
+_ANCHOR = bound(select(_A.sequence, _A.hash, _A.mac), _Anchor)
+_NO_KEY = "was made with none of the secret keys: somebody wrote it by hand, or an older key is missing"
 
 
 class Ends(NamedTuple):
-    """``head``: None when there is none, or none that can be; ``anchor``: where retention left the beginning.
-    ``faults`` of the records themselves."""
+    """``start``: where retention left the beginning. ``end``: None without a head, or with one that none of the keys
+    made: ``wrong`` then says so. ``is_gone``: the events went with their client. ``faults`` of earlier heads and the
+    anchor."""
 
-    head: Point | None
-    anchor: Point | None
+    start: Point
+    end: Point | None
+    wrong: str
     is_gone: bool
     faults: list[Fault]
 
 
 def ends(unit: TenantUnit) -> Ends:
     """Both, of one moment."""
-    head, faults, is_gone = unit.first(_HEAD), [], False
-    end = None if head is None else _point(head.sequence, head.hash)
-    if end is None and head is not None:
-        faults.append(Fault(0, "head", "the record of the chain's end holds what no such record can hold"))
-    elif head is not None and end is not None:
-        faults += _faults_of(unit.macs, unit.tenant_id, head)
-        is_gone = head.gone_at is not None and not faults
-    row: Any = unit.first(_ANCHOR)
-    anchor = None if row is None else _point(row[0], row[1])
-    if row is not None and (anchor is None or not is_our_anchor(unit.macs, unit.tenant_id, *row)):
-        what = "the record of where retention left the beginning was made with none of the secret keys"
-        faults.append(Fault(max(anchor.sequence if anchor else 0, 1), "anchor", what))
-    return Ends(end, anchor, is_gone, faults)
-
-
-def _faults_of(macs: Macs, chain: int, head: Head) -> list[Fault]:
-    if not is_ours(macs, chain, head):
-        what = "the record of the chain's end was made with none of the secret keys: somebody wrote it by hand, or an "
-        return [Fault(head.sequence, "head", what + "older key is missing behind the newest")]
-    return [_doubt(place) for place in in_doubt(macs, chain, head)]
+    start, faults = BEGINNING, []
+    anchor = unit.first(_ANCHOR)
+    if anchor is not None:
+        if isinstance(anchor.sequence, int):
+            start = Point(anchor.sequence, anchor.hash)
+        if not is_our_anchor(unit.macs, unit.tenant_id, *anchor):
+            faults.append(
+                Fault(start.sequence, "anchor", f"the record of where retention left the beginning {_NO_KEY}")
+            )
+    head = unit.first(_HEAD)
+    if head is None:
+        return Ends(start, None, "", is_gone=False, faults=faults)
+    if not is_ours(unit.macs, unit.tenant_id, head):
+        return Ends(start, None, f"the record of the chain's end {_NO_KEY}", is_gone=False, faults=faults)
+    faults += [_doubt(place) for place in in_doubt(unit.macs, unit.tenant_id, head)]
+    return Ends(start, Point(head.sequence, head.hash), "", head.gone_at is not None and not faults, faults)
 
 
 def _doubt(place: int) -> Fault:
+    """Of a head that a later event was recorded behind."""
     if place == 0:
-        return Fault(1, "beginning", "the chain did not begin with the creation of a client: what was there is gone")
-    what = "up to here the chain may be cut off or written anew: none of the secret keys made the record of its end "
-    return Fault(max(place, 0), "head", what + "that was there when the next event came")
-
-
-def _point(sequence: object, hashed: object) -> Point | None:
-    return Point(sequence, hashed) if isinstance(sequence, int) and isinstance(hashed, str) else None
+        return Fault(1, "missing", "the chain did not begin with the creation of a client: what was there is gone")
+    return Fault(max(place, 0), "head", f"the record of the chain's end, when the next event came, {_NO_KEY}")

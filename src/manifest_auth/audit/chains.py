@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Column, bindparam, func, select
 
+from manifest_auth.audit.chain_rows import MOST
 from manifest_auth.audit.events import INSTALLATION
 from manifest_auth.errors import NotFound
-from manifest_auth.store import Crossing, SystemUnit, TenantUnit, Unowned, among, crossing, numbers, unowned
+from manifest_auth.store import Crossing, SystemUnit, TenantUnit, among, crossing, numbers, unowned
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables import tenants as tenants_table
 
-__all__ = ["INSTALLATION", "chain_named", "chains_after", "names_of"]
+__all__ = ["INSTALLATION", "chain_after", "chain_named", "names_of"]
 
 
-class _Next(NamedTuple):
-    chain: int | None
+_T = tenants_table.c
 
 
 class _Named(NamedTuple):
@@ -25,35 +25,24 @@ class _Named(NamedTuple):
     identifier: str
 
 
-def _next(column: Column[int]) -> tuple[Crossing[_Next], Crossing[_Next]]:
-    """The lowest number of all, and the lowest behind another."""
-    why, query = "who proves the trail asks which chains there are", select(func.min(column))
-    behind = query.where(column > bindparam("after"))
-    return crossing(query, _Next, because=why), crossing(behind, _Next, because=why)
+def _next(column: Column[int]) -> Crossing[int]:
+    """The lowest number behind another; each look-up is one step into an index. Texts, which SQLite lets in, are above
+    all numbers."""
+    query = select(func.min(column)).where(column > bindparam("after"), column <= MOST)
+    return crossing(query, int, because="who proves the trail asks which chains there are")
 
 
-#: A chain whose head somebody deleted still has events, and the reverse; each look-up is one step into an index.
+#: A chain whose head somebody deleted still has events, and the reverse; a client whose chain is gone is still there.
 _IN = tuple(_next(table.c.tenant_id) for table in (audit_heads, audit_events, audit_anchors))
-_IN_TENANTS: Unowned[_Next] = unowned(
-    select(func.min(tenants_table.c.id)).where(tenants_table.c.id > bindparam("after")), _Next
-)
-_BY_IDENTIFIER = unowned(
-    select(tenants_table.c.id, tenants_table.c.identifier).where(tenants_table.c.identifier == bindparam("identifier")),
-    _Named,
-)
-_NAMES = unowned(select(tenants_table.c.id, tenants_table.c.identifier).where(among(tenants_table.c.id, "ids")), _Named)
+_CLIENTS = unowned(select(func.min(_T.id)).where(_T.id > bindparam("after")), int)
+_BY_IDENTIFIER = unowned(select(_T.id, _T.identifier).where(_T.identifier == bindparam("identifier")), _Named)
+_NAMES = unowned(select(_T.id, _T.identifier).where(among(_T.id, "ids")), _Named)
 
 
-def chains_after(unit: SystemUnit, chain: Any) -> Any:
-    """The next chain behind that one, of which something is in the store, or should be; None: the last. Where somebody
-    wrote by hand, SQLite may answer with something else than a number."""
-    rows = [unit.first(first) if chain is None else unit.first(behind, after=chain) for first, behind in _IN]
-    if chain is None or isinstance(chain, int):
-        rows.append(unit.first(_IN_TENANTS, after=0 if chain is None else max(chain, 0)))
-    found = [row.chain for row in rows if row is not None and row.chain is not None]
-    # As SQLite orders them: numbers, texts, other bytes.
-    kinds = [[one for one in found if isinstance(one, kind)] for kind in (int | float, str, bytes)]
-    return next((min(some) for some in kinds if some), None)
+def chain_after(unit: SystemUnit, chain: int) -> int | None:
+    """The next chain behind that one, of which something is in the store, or should be; None: it was the last."""
+    rows = (*(unit.first(behind, after=chain) for behind in _IN), unit.first(_CLIENTS, after=chain))
+    return min((row for row in rows if row is not None), default=None)
 
 
 def chain_named(unit: SystemUnit, name: str) -> int:
@@ -61,7 +50,7 @@ def chain_named(unit: SystemUnit, name: str) -> int:
     NotFound."""
     if name.isascii() and name.isdigit() and len(name) < 19:
         chain = int(name)
-        if chain == INSTALLATION or chains_after(unit, chain - 1) == chain:
+        if chain == INSTALLATION or chain_after(unit, chain - 1) == chain:
             return chain
         raise NotFound(f"There is no client {name}, and no trail of one")
     found = unit.first(_BY_IDENTIFIER, identifier=name)

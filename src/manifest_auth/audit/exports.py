@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 from sqlalchemy import BigInteger, bindparam, func, select
 
 from manifest_auth.audit.chain import Link
-from manifest_auth.audit.chain_rows import BEFORE_ALL, links_after
+from manifest_auth.audit.chain_rows import BEFORE_ALL, MOST, links_after
 from manifest_auth.audit.chains import names_of
 from manifest_auth.audit.readable import Legible, legible
 from manifest_auth.store import Store, SystemUnit, bound
@@ -22,6 +23,24 @@ class Span(NamedTuple):
 
     since: int | None = None
     until: int | None = None
+
+
+class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
+    """``client``: null for the installation's own events. ``sequence``: the number in that client's chain; ``hash``:
+    covers the event and, by the hash before it, all earlier ones. ``unreadable``: only where somebody altered the event
+    in the store by hand: the members that hold what no event can hold, shown as empty."""
+
+    client: str | None
+    sequence: int
+    at: str
+    event: str
+    actor: str
+    subject: str
+    address: str
+    request_id: str
+    detail: dict[str, Any]
+    hash: str
+    unreadable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Ends(NamedTuple):
@@ -72,10 +91,8 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
 
 def _ends(unit: SystemUnit, chain: int, span: Span) -> _Ends:
     since = BEFORE_ALL if span.since is None else span.since
-    until = 2**63 - 1 if span.until is None else span.until
-    found = unit.of(chain).first(_ENDS, since=since, until=until)
-    assert found is not None
-    return found
+    until = MOST if span.until is None else span.until
+    return unit.of(chain).one(_ENDS, since=since, until=until)
 
 
 def _read(unit: SystemUnit, chain: int, after: int) -> tuple[str | None, list[Link], bool]:
@@ -88,26 +105,22 @@ def _line(chain: int, client: str | None, shown: Legible) -> bytes:
 
 def line_of(chain: int, client: str | None, shown: Legible) -> dict[str, Any]:
     """What stands in a line of an export."""
-    return {"chain": chain, **_members(client, shown), "previousHash": shown.link.previous_hash}
+    return {"chain": chain, **msgspec.to_builtins(event_data(client, shown)), "previousHash": shown.link.previous_hash}
 
 
-def members(client: str | None, link: Link) -> dict[str, Any]:
+def event_data(client: str | None, shown: Legible) -> AuditEventData:
     """An event on the wire."""
-    return _members(client, legible(link))
-
-
-def _members(client: str | None, shown: Legible) -> dict[str, Any]:
     link = shown.link
-    return {
-        "client": client,
-        "sequence": link.sequence,
-        "at": when(link.at),
-        "event": link.event,
-        "actor": link.actor,
-        "subject": link.subject,
-        "address": link.address,
-        "requestId": link.request_id,
-        "detail": orjson.loads(link.detail),
-        "hash": link.hash,
-        **({"unreadable": shown.unreadable} if shown.unreadable else {}),
-    }
+    return AuditEventData(
+        client=client,
+        sequence=link.sequence,
+        at=when(link.at),
+        event=link.event,
+        actor=link.actor,
+        subject=link.subject,
+        address=link.address,
+        request_id=link.request_id,
+        detail=orjson.loads(link.detail),
+        hash=link.hash,
+        unreadable=shown.unreadable or msgspec.UNSET,
+    )

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, or_, select, tuple_
 
 from manifest_auth.audit.chain import Link
+from manifest_auth.audit.chain_rows import BEFORE_ALL, MOST
 from manifest_auth.audit.chains import names_of
 from manifest_auth.store import Bound, Crossing, Store, TenantStore, TenantUnit, bound, crossing
 from manifest_auth.store.tables import audit_events
@@ -19,7 +20,6 @@ from manifest_auth.store.tables import audit_events
 STEP = 5000
 STEPS = 200
 NEWEST_FIRST, OLDEST_FIRST = "newest", "oldest"
-_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 class Place(NamedTuple):
@@ -37,8 +37,8 @@ class Wanted(NamedTuple):
     actor: str = ""
     subject: str = ""
     user: str = ""
-    since: int = _LEAST
-    until: int = _MOST
+    since: int = BEFORE_ALL
+    until: int = MOST
     order: str = NEWEST_FIRST
 
     @property
@@ -53,8 +53,10 @@ class Wanted(NamedTuple):
     @property
     def span(self) -> _Range:
         """Where they lie."""
-        low = Place(self.since - 1, _MOST, _MOST) if self.since > _LEAST else Place(_LEAST, _LEAST, _LEAST)
-        high = Place(_MOST, _MOST, _MOST) if self.until == _MOST else Place(self.until, _LEAST, _LEAST)
+        low = (
+            Place(self.since - 1, MOST, MOST) if self.since > BEFORE_ALL else Place(BEFORE_ALL, BEFORE_ALL, BEFORE_ALL)
+        )
+        high = Place(MOST, MOST, MOST) if self.until == MOST else Place(self.until, BEFORE_ALL, BEFORE_ALL)
         return _Range(low, high)
 
 
@@ -68,10 +70,6 @@ class Found(NamedTuple):
     @property
     def place(self) -> Place:
         return Place(self.link.at, self.chain, self.link.sequence)
-
-
-class _Count(NamedTuple):
-    events: int
 
 
 _E = audit_events.c
@@ -113,13 +111,11 @@ def _horizon(*, newest_first: bool) -> Select[Any]:
 
 _MINE_NEWEST, _MINE_OLDEST = bound(_page(newest_first=True)), bound(_page(newest_first=False))
 _MINE_FAR_NEWEST, _MINE_FAR_OLDEST = (bound(_horizon(newest_first=newest), Place) for newest in (True, False))
-_NO_TIME = select(*_ROW).where(_E.at > _MOST, *_MATCHES).limit(bindparam("limit"))
-_MINE_NO_TIME, _ALL_NO_TIME = bound(_NO_TIME), crossing(_NO_TIME, because=_WHY)
 _ALL_NEWEST, _ALL_OLDEST = (crossing(_page(newest_first=newest), because=_WHY) for newest in (True, False))
 _ALL_FAR_NEWEST, _ALL_FAR_OLDEST = (
     crossing(_horizon(newest_first=newest), Place, because=_WHY) for newest in (True, False)
 )
-_COUNT = bound(select(func.count()).select_from(audit_events).where(_inside(), *_MATCHES), _Count)
+_COUNT = bound(select(func.count()).select_from(audit_events).where(_inside(), *_MATCHES), int)
 _PLACE = bound(select(*_KEY).where(_E.sequence == bindparam("number")), Place)
 
 
@@ -147,7 +143,6 @@ class _Asked(NamedTuple):
 
     wanted: Wanted
     rows: Bound[Any] | Crossing[Any]
-    no_time: Bound[Any] | Crossing[Any]
     horizon: Bound[Place] | Crossing[Place]
 
     @property
@@ -163,7 +158,7 @@ async def page(store: TenantStore, wanted: Wanted, first: int, after: Place | No
     may hold fewer than asked for, or none, and yet not be the last."""
     newest = wanted.order == NEWEST_FIRST
     rows, far = (_MINE_NEWEST, _MINE_FAR_NEWEST) if newest else (_MINE_OLDEST, _MINE_FAR_OLDEST)
-    asked = _Asked(wanted, rows, _MINE_NO_TIME, far)
+    asked = _Asked(wanted, rows, far)
     return await _paged(store, asked, first, after)
 
 
@@ -171,13 +166,13 @@ async def page_across(store: Store, wanted: Wanted, first: int, after: Place | N
     """As :func:`page`, of all clients and the installation."""
     newest = wanted.order == NEWEST_FIRST
     rows, far = (_ALL_NEWEST, _ALL_FAR_NEWEST) if newest else (_ALL_OLDEST, _ALL_FAR_OLDEST)
-    asked = _Asked(wanted, rows, _ALL_NO_TIME, far)
+    asked = _Asked(wanted, rows, far)
     return await _paged(store, asked, first, after)
 
 
 async def total(store: TenantStore, wanted: Wanted) -> int | None:
     """How many there are; None: more events than ``STEP * STEPS`` would have to be looked at."""
-    asked = _Asked(wanted._replace(order=OLDEST_FIRST), _MINE_OLDEST, _MINE_NO_TIME, _MINE_FAR_OLDEST)
+    asked = _Asked(wanted._replace(order=OLDEST_FIRST), _MINE_OLDEST, _MINE_FAR_OLDEST)
     found, here = 0, wanted.span
     for _ in range(STEPS):
         counted, left = await store.read(lambda unit: _count(unit, asked, here))  # noqa: B023 - awaited at once
@@ -199,9 +194,7 @@ async def _paged(store: Any, asked: _Asked, first: int, after: Place | None) -> 
     if after is not None:
         low, high = (low, min(high, after)) if newest else (max(low, after), high)
     here = _Range(low, high)
-    # SQLite puts a time that is no number behind all times: such rows come first, and are in no other page.
-    begins = after is None and (asked.wanted.since, asked.wanted.until) == (_LEAST, _MOST)
-    found = await store.read(lambda unit: _without_time(unit, asked, first - 1)) if begins else []
+    found: list[Found] = []
     for _ in range(STEPS):
         limit = first + 1 - len(found)
         rows, left = await store.read(lambda unit: _step(unit, asked, here, limit))  # noqa: B023 - awaited at once
@@ -214,25 +207,17 @@ async def _paged(store: Any, asked: _Asked, first: int, after: Place | None) -> 
     return found, here.high if newest else here.low
 
 
-def _without_time(unit: Any, asked: _Asked, limit: int) -> list[Found]:
-    return _found(unit, unit.all(asked.no_time, **asked.wanted.texts, limit=limit))
-
-
 def _step(unit: Any, asked: _Asked, whole: _Range, limit: int) -> tuple[list[Found], _Range | None]:
     """What the next step finds, and what is left behind it. ``unit``: of the kind that the statements are for."""
     here, left = (whole, None) if asked.wanted.is_any else _split(unit, asked, whole)
-    return _found(unit, unit.all(asked.rows, **here.values, **asked.wanted.texts, limit=limit)), left
-
-
-def _found(unit: Any, rows: list[Any]) -> list[Found]:
-    names = names_of(unit, [row[0] for row in rows if isinstance(row[0], int)])
-    return [Found(row[0], names.get(row[0]), Link(*row[1:])) for row in rows]
+    rows = unit.all(asked.rows, **here.values, **asked.wanted.texts, limit=limit)
+    names = names_of(unit, [row[0] for row in rows])
+    return [Found(row[0], names.get(row[0]), Link(*row[1:])) for row in rows], left
 
 
 def _count(unit: TenantUnit, asked: _Asked, whole: _Range) -> tuple[int, _Range | None]:
     here, left = _split(unit, asked, whole)
-    counted = unit.first(_COUNT, **here.values, **asked.wanted.texts)
-    return counted.events if counted else 0, left
+    return unit.first(_COUNT, **here.values, **asked.wanted.texts) or 0, left
 
 
 def _split(unit: Any, asked: _Asked, whole: _Range) -> tuple[_Range, _Range | None]:

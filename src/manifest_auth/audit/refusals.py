@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from manifest_auth.audit import events
 from manifest_auth.audit.events import INSTALLATION, Event
-from manifest_auth.context import AdminCaller, Origin, Request, UserCaller
+from manifest_auth.context import AdminCaller, Origin, Principal, Request
 from manifest_auth.errors import Forbidden, NoSeat, Refusal
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import Store, StoreUnavailable
@@ -56,7 +56,7 @@ class Refusals:
             event = Event.ACCESS_REFUSED
         else:
             return
-        if isinstance(request.caller, UserCaller):
+        if isinstance(request.caller, Principal):
             chain = request.caller.tenant_id
         elif isinstance(request.caller, AdminCaller):
             chain = INSTALLATION

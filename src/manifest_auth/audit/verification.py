@@ -9,25 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
-
 from manifest_auth.audit.chain import Fault, Walk
 from manifest_auth.audit.chain_links import chains_found
 from manifest_auth.audit.chain_rows import BEFORE_ALL, links_after
 from manifest_auth.audit.chain_tips import ends
 from manifest_auth.audit.chains import names_of
-from manifest_auth.audit.events import BEGINNING, INSTALLATION, Point
-from manifest_auth.audit.readable import text_of
-from manifest_auth.store import Store, SystemUnit, bound
-from manifest_auth.store.tables import audit_events
-
-_E = audit_events.c
-_OF_HASH = bound(select(_E.sequence, _E.hash).where(_E.hash == bindparam("hash")).limit(1), Point)
+from manifest_auth.audit.events import INSTALLATION, Point
+from manifest_auth.store import Store, SystemUnit
 
 
 class Verdict(NamedTuple):
-    """What was found of a chain. ``client``: None for the installation's, or when the client is gone. ``end``: its last
-    event. ``untold``: how many faults more there are."""
+    """What was found of a chain. ``client``: None for the installation's, or when the client is gone. ``events``: that
+    were proved, the last of them is ``end``. ``faults``: the first broken link, and what is wrong with the records of
+    the chain's end and beginning."""
 
     chain: int
     client: str | None
@@ -35,7 +29,6 @@ class Verdict(NamedTuple):
     start: Point
     end: Point
     faults: list[Fault]
-    untold: int
 
 
 Step = Callable[[int], None]
@@ -48,17 +41,19 @@ class _Step(NamedTuple):
     looked_at: int
     after: int | None
     client: str | None
+    faults: list[Fault]
 
 
 async def verify_all(store: Store, step: Step, known: Mapping[int, Point]) -> list[Verdict]:
     """Walks along all chains: those that are there, those that should be, and those of which an end was noted."""
-    found = await chains_found(store)
-    told = {}
-    for chain in sorted({*found.chains, *found.faults, *known}):
+    chains, missing = await chains_found(store)
+    told = []
+    for chain in sorted({*chains, *known}):
         verdict = await verify(store, chain, step, known.get(chain))
-        more = [fault for fault in found.faults.get(chain, ()) if fault not in verdict.faults]
-        told[chain] = verdict._replace(faults=sorted([*verdict.faults, *more]))
-    return [told[chain] for chain in sorted(told)]
+        if chain in missing:
+            verdict = verdict._replace(faults=[missing[chain], *verdict.faults])
+        told.append(verdict)
+    return told
 
 
 async def verify(store: Store, chain: int, step: Step, known: Point | None = None) -> Verdict:
@@ -71,31 +66,33 @@ async def verify(store: Store, chain: int, step: Step, known: Point | None = Non
             break
         after, walk = done.after, done.walk
     found = done.walk
-    return Verdict(chain, done.client, found.events, found.start, found.last, found.faults, found.untold)
+    faults = [*done.faults, *([found.fault] if found.fault else [])]
+    return Verdict(
+        chain=chain, client=done.client, events=found.events, start=found.start, end=found.last, faults=faults
+    )
 
 
 def _walk(unit: SystemUnit, chain: int, walk: Walk | None, after: int, known: Point | None) -> _Step:
     mine, client = unit.of(chain), names_of(unit, [chain]).get(chain)
     found = ends(mine)
-    start = found.anchor or BEGINNING
-    if walk is None or start.sequence > walk.last.sequence:  # retention was here meanwhile, or this is the first step
-        walk = Walk(chain, start, known, of_client=chain != INSTALLATION and client is not None)
-
-    def find(hashed: str) -> int | None:
-        found = mine.first(_OF_HASH, hash=hashed) if text_of(hashed)[1] else None
-        return found.sequence if found and isinstance(found.sequence, int) else None
-
+    if walk is None or found.start.sequence > walk.last.sequence:  # the first step, or retention was here meanwhile
+        walk = Walk(chain, found.start, known)
     links, goes_on = links_after(mine, after)
     for link in links:
-        walk.take(link, find)
-    if goes_on:
-        return _Step(walk, len(links), links[-1].sequence, client)
-    if found.is_gone and found.head and client is None:
-        walk.end_gone(found.head, found.anchor)
-    else:
-        walk.end(found.head, found.anchor)
-    for fault in found.faults:
-        walk.tell(*fault)
-    if chain < 0:
-        walk.tell(0, "inserted", "there is no client with such a number, and never was")
-    return _Step(walk, len(links), None, client)
+        walk.take(link)
+    if goes_on and walk.fault is None:
+        return _Step(walk, len(links), links[-1].sequence, client, [])
+    there, faults = bool(links) or after != BEFORE_ALL, found.faults
+    if found.is_gone and client is None:
+        if there:
+            walk.stop(walk.start.sequence + 1, "events of a client that was deleted together with its events")
+        elif known is not None and found.end is not None and known.sequence > found.end.sequence:
+            walk.end(None)
+        return _Step(walk, len(links), None, client, faults)
+    walk.end(found.end)
+    if not there and (client is not None or chain == INSTALLATION):
+        faults = [*faults, Fault(1, "missing", "the chain has no events, not even of its beginning")]
+    elif found.wrong or (there and found.end is None):
+        what = found.wrong or "the record of the chain's end is missing"
+        faults = [*faults, Fault(walk.last.sequence, "head", what)]
+    return _Step(walk, len(links), None, client, faults)

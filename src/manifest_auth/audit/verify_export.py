@@ -16,56 +16,45 @@ from manifest_auth.errors import ValidationError
 from manifest_auth.text.canonical import moment
 
 
-class _Excerpt:
-    """The lines of one chain."""
-
-    def __init__(self, chain: int, client: str | None, first: Link, known: Point | None) -> None:
-        self.client, self.walk = client, Walk(chain, Point(first.sequence - 1, first.previous_hash), known)
-
-    def take(self, client: str | None, link: Link, *, as_written: bool) -> None:
-        self.walk.take(link)
-        if not as_written:
-            self.walk.tell(link.sequence, "altered", "its line is not as `audit export` writes it")
-        # The name is no part of the hash; it is written in each line, unless the client is gone by then, and in the
-        # event of its creation.
-        names = {client, self.client, _named(link) if link.event == Event.CLIENT_CREATED.value else None} - {None}
-        if client is not None and len(names) > 1:
-            self.walk.tell(link.sequence, "altered", "its line names another client than other lines of the chain")
-        self.client = self.client or client
-
-
 def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]) -> list[Verdict]:
     """What was found of each chain in what ``audit export`` wrote. Whether it begins and ends where it should, an
     export does not know. Raises ValueError for what is none."""
-    excerpts: dict[int, _Excerpt] = {}
+    walks: dict[int, Walk] = {}
+    names: dict[int, str | None] = {}
     for number, line in enumerate(lines, 1):
         try:
-            chain, client, link = _link(found := orjson.loads(line))
+            chain, client, link = _link(orjson.loads(line))
         except (ValueError, TypeError, KeyError, ValidationError) as error:
             raise ValueError(f"line {number}: not an event as `audit export` writes them") from error
-        if chain not in excerpts:
-            excerpts[chain] = _Excerpt(chain, client, link, known.get(chain))
+        if chain not in walks:
+            start = Point(link.sequence - 1, link.previous_hash)
+            walks[chain], names[chain] = Walk(chain, start, known.get(chain)), client
+        walk = walks[chain]
         # A member that stands twice in a line is read once: so a line counts only as it would be written again.
-        as_written = "unreadable" not in found and _written(chain, client, link) == line.removesuffix(b"\n")
-        excerpts[chain].take(client, link, as_written=as_written)
+        if orjson.dumps(line_of(chain, client, legible(link))) != line.removesuffix(b"\n"):
+            walk.stop(link.sequence, "its line is not as `audit export` writes it")
+        # The name is no part of the hash: it stands in each line until the client is gone, and in its first event.
+        created = orjson.loads(link.detail).get("identifier") if link.event == Event.CLIENT_CREATED.value else None
+        if client is not None and len({client, names[chain], created} - {None}) > 1:
+            walk.stop(link.sequence, "its line names another client than other lines of the chain")
+        names[chain] = names[chain] or client
+        walk.take(link)
         step(1)
-    if not excerpts:
+    if not walks:
         raise ValueError("there is no event in it, so nothing is proved")
-    verdicts = []
-    for chain, excerpt in excerpts.items():
-        walk = excerpt.walk
-        walk.end_of_excerpt()
-        client = excerpt.client
-        verdicts.append(Verdict(chain, client, walk.events, walk.start, walk.last, walk.faults, walk.untold))
-    return verdicts
+    return [_verdict(chain, names[chain], walk) for chain, walk in walks.items()]
 
 
-def _written(chain: int, client: str | None, link: Link) -> bytes:
-    return orjson.dumps(line_of(chain, client, legible(link)))
-
-
-def _named(link: Link) -> Any:
-    return orjson.loads(link.detail).get("identifier")
+def _verdict(chain: int, client: str | None, walk: Walk) -> Verdict:
+    walk.end(None)
+    return Verdict(
+        chain=chain,
+        client=client,
+        events=walk.events,
+        start=walk.start,
+        end=walk.last,
+        faults=[walk.fault] if walk.fault else [],
+    )
 
 
 def _link(found: dict[str, Any]) -> tuple[int, str | None, Link]:
@@ -73,15 +62,15 @@ def _link(found: dict[str, Any]) -> tuple[int, str | None, Link]:
     if not isinstance(detail, dict):
         raise TypeError(detail)
     link = Link(
-        int(found["sequence"]),
-        moment(found["at"], "at"),
-        found["event"],
-        found["actor"],
-        found["subject"],
-        found["address"],
-        found["requestId"],
-        orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
-        found["previousHash"],
-        found["hash"],
+        sequence=int(found["sequence"]),
+        at=moment(found["at"], "at"),
+        event=found["event"],
+        actor=found["actor"],
+        subject=found["subject"],
+        address=found["address"],
+        request_id=found["requestId"],
+        detail=orjson.dumps(detail, option=orjson.OPT_SORT_KEYS).decode(),
+        previous_hash=found["previousHash"],
+        hash=found["hash"],
     )
     return int(found["chain"]), found["client"], link

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
-import orjson
 from msgspec import Meta
 
 from manifest_auth.audit.events import Event
-from manifest_auth.audit.exports import members
+from manifest_auth.audit.exports import AuditEventData, event_data
 from manifest_auth.audit.query import NEWEST_FIRST, OLDEST_FIRST, Found, Place, Wanted
+from manifest_auth.audit.readable import legible
 from manifest_auth.errors import ValidationError
+from manifest_auth.store import cursors
 from manifest_auth.text.canonical import moment
 
 _EVENTS = frozenset(event.value for event in Event)
@@ -41,24 +40,6 @@ class AuditQuery(msgspec.Struct, frozen=True, rename={"since": "from", "until": 
         if self.sort and self.order:
             raise ValidationError(details=[("order", "Give sort alone")])
         return OLDEST_FIRST if self.sort == "TIME" or self.order == OLDEST_FIRST else NEWEST_FIRST
-
-
-class AuditEventData(msgspec.Struct, frozen=True, rename="camel"):
-    """``client``: null for the installation's own events. ``sequence``: the number in that client's chain; ``hash``:
-    covers the event and, by the hash before it, all earlier ones. ``unreadable``: only where somebody altered the event
-    in the store by hand: the members that hold what no event can hold, shown as well as they can be."""
-
-    client: str | None
-    sequence: int
-    at: str
-    event: str
-    actor: str
-    subject: str
-    address: str
-    request_id: str
-    detail: dict[str, Any]
-    hash: str
-    unreadable: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AuditEventsData(msgspec.Struct, frozen=True, rename="camel"):
@@ -92,28 +73,17 @@ def event_named(name: str, field: str) -> str:
     return name
 
 
-def wire(found: list[Found], goes_on: Place | None, order: str) -> dict[str, Any]:
-    """A page as JSON."""
-    return {"items": [members(one.client, one.link) for one in found], "nextCursor": cursor(goes_on, order)}
+def wire(found: list[Found], goes_on: Place | None, order: str) -> AuditEventsData:
+    """A page on the wire."""
+    items = tuple(event_data(one.client, legible(one.link)) for one in found)
+    return AuditEventsData(items, cursor(goes_on, order))
 
 
 def cursor(place: Place | None, order: str) -> str | None:
     """Opaque to callers."""
-    if place is None:
-        return None
-    return base64.urlsafe_b64encode(orjson.dumps([order, *place])).decode().rstrip("=")
+    return None if place is None else cursors.write("audit_events", order, *place)
 
 
 def place_of(text: str, order: str) -> Place | None:
     """Where a page begins. Raises ValidationError for what is no cursor of this order."""
-    if not text:
-        return None
-    try:
-        found = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-        given, at, chain, sequence = found
-    except (ValueError, TypeError, binascii.Error):
-        given, at, chain, sequence = "", None, None, None
-    numbers = (at, chain, sequence)
-    if given != order or not all(type(number) is int and -(2**63) <= number < 2**63 for number in numbers):
-        raise ValidationError(details=[("after", "Not a cursor of this list and order")])
-    return Place(*numbers)
+    return Place._make(cursors.read(text, "audit_events", order, int, int, int)) if text else None

@@ -82,9 +82,7 @@ async def admin_reset(given: argparse.Namespace) -> None:
                 audit.record_installation(unit, origin, Event.ADMIN_PASSWORD_RESET, subject, sessions_ended=ended)
                 done.append("the password is a new one")
             if given.enable and admin.disabled_at is not None:
-                managing.enable(unit, admin)
-                detail = {"before": {"disabled": True}, "after": {"disabled": False}}
-                audit.record_installation(unit, origin, Event.ADMIN_ENABLED, subject, **detail)
+                managing.enable(unit, origin, admin)
                 done.append("the account is enabled")
             known = admins.addresses_of(unit, admin.id)
             blocked.clear_admin(unit, given.name, known, None)

@@ -20,6 +20,7 @@ from manifest_auth.operations.restore import Proof, restore
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.store.migrate import SchemaRefused
 from manifest_auth.text.canonical import when
 
 
@@ -66,7 +67,7 @@ def _backup(given: argparse.Namespace) -> int:
     detail = {"by": "backup", "file": given.file.name[:200], "lost": len(manifest.lost)}
     try:
         asyncio.run(note_backup(loaded, manifest.made_at, **detail))
-    except (NotPossible, StoreUnavailable) as error:  # a store that takes nothing any more is backed up all the same
+    except (NotPossible, SchemaRefused, StoreUnavailable) as error:  # one that takes nothing any more is backed up too
         print(f"The backup is whole, but it could not be noted in the store: {error}")
     return 1 if manifest.lost else 0
 
@@ -114,11 +115,11 @@ def _restore(given: argparse.Namespace) -> None:
 
 
 def _tell(proof: Proof, place: str) -> None:
-    manifest, found = proof.manifest, proof.contents
-    print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {found.schema}.")
+    manifest = proof.manifest
+    print(f"Restored to {place}, as of {when(manifest.made_at)}, schema {manifest.schema}.")
     print("integrity_check: ok")
     print(f"files: {len(manifest.members)}, size and SHA-256 of each as in the manifest")
-    width = max(len(name) for name in found.rows)
-    for name, count in found.rows.items():
-        print(f"  {name:<{width}} {count:>12,} rows, {manifest.rows[name]:,} in the manifest")
-    print(f"audit chains: {len(found.chains)}, number and hash of each head as in the manifest")
+    width = max(len(name) for name in manifest.rows)
+    for name, count in manifest.rows.items():
+        print(f"  {name:<{width}} {count:>12,} rows, {count:,} in the manifest")
+    print(f"audit chains: {len(manifest.chains)}, number and hash of each head as in the manifest")

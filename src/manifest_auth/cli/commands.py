@@ -15,11 +15,12 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from manifest_auth import audit, tenants
-from manifest_auth.accounts import Admitted, Draft, add, admins, hand_over, password_rules, set_roles, users
+from manifest_auth.accounts import Admitted, Draft, add, hand_over, password_rules, set_roles, users
+from manifest_auth.accounts.admins import managing
 from manifest_auth.app import build_services, opened, settle_garbage
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import NoSeat
-from manifest_auth.operations import demo
+from manifest_auth.operations import client_lifecycle, demo
 from manifest_auth.permissions import Role, mask_of, role_names
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random
@@ -29,7 +30,6 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.tenants import PasswordRules, TenantSettings
-from manifest_auth.text.canonical import check_line
 
 T = TypeVar("T")
 #: How often, and with what pause, a port that is in use is tried before the start is refused: five seconds.
@@ -84,7 +84,7 @@ def _check_address(field: str, host: str, port: int) -> None:
 
 
 async def _try_out(loaded: Settings) -> None:
-    """Opens the house once. Whatever is wrong stops the start with one line, and several web processes find the schema
+    """Opens the services once. What is wrong stops the start with one line, and several web processes find the schema
     up to date; left to them, each would fail by itself and be started again and again."""
     async with opened(build_services(loaded), hashing=False):
         pass
@@ -120,11 +120,7 @@ async def admin_create(given: argparse.Namespace) -> None:
         stored = await services.hasher.hash(password)
 
         def work(unit: SystemUnit) -> int:
-            admin_id = admins.create(unit, given.name, stored, services.clock.now_ms())
-            audit.record_installation(
-                unit, origin_of(services), Event.ADMIN_CREATED, f"admin:{admin_id}", name=given.name
-            )
-            return admin_id
+            return managing.create(unit, origin_of(services), given.name, stored)
 
         print(f"System admin {given.name} has number {await services.store.write(work)}.")
 
@@ -134,11 +130,8 @@ async def client_create(given: argparse.Namespace) -> None:
     async with opened(build_services(settings.load()), hashing=False) as services:
 
         def work(unit: SystemUnit) -> int:
-            name = check_line(given.name or given.identifier, "name", 200)
-            tenant = tenants.create(unit, given.identifier, name, TenantSettings(), services.clock.now_ms())
-            detail = {"identifier": tenant.identifier, "name": tenant.name, "settings": tenant.settings}
-            audit.record_creation(unit, tenant.id, origin_of(services), **detail)
-            return tenant.id
+            origin, name = origin_of(services), given.name or given.identifier
+            return client_lifecycle.create(unit, origin, given.identifier, name, TenantSettings()).id
 
         print(f"Client {given.identifier} has number {await services.store.write(work)}.")
 

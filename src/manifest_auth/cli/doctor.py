@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from manifest_auth.api.admin.provider_check import examine as examine_provider
 from manifest_auth.app import build_services, opened
 from manifest_auth.cli.every_provider import AT_ONCE, every_provider
 from manifest_auth.cli.progress import Progress
 from manifest_auth.operations.doctor import Finding, examine
+from manifest_auth.operations.providers.diagnose import diagnose
 from manifest_auth.providers import Provider
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.sealing import CannotOpen
@@ -66,7 +66,7 @@ async def _one(services: Services, client: str, provider: Provider) -> list[Find
     name = f"provider {provider.name} of {client}"
     try:
         ctx = RequestContext(services, "command-line", "", "")
-        said = [f async for f in examine_provider(ctx, client, provider, by_admin=True) if f.level != "ok"]
+        said = [f async for f in diagnose(ctx, client, provider, by_admin=True) if f.level != "ok"]
     except CannotOpen as error:
         return [Finding("bad", f"{name}: no secret key opens {error}; run doctor without --providers")]
     advice = f"see manifest-auth provider test {provider.name} --client {client}"

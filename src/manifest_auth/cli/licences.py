@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from manifest_auth import licence
-from manifest_auth.api.admin.licence import put_in_force, wire
+from manifest_auth.api.admin.licence import wire
 from manifest_auth.app import build_services, opened
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.errors import LicenseInvalid
@@ -116,7 +116,9 @@ async def _install(_given: argparse.Namespace) -> None:
     text = sys.stdin.readline().strip()
     async with opened(build_services(settings.load()), hashing=False) as services:
         try:
-            await services.store.write(lambda unit: put_in_force(unit, services, origin_of(services), text))
+            await services.store.write(
+                lambda unit: licence.put_in_force(unit, services.licence, origin_of(services), text)
+            )
         except LicenseInvalid as refusal:
             raise Refused(f"this licence is not accepted here: {refusal.reason}") from refusal
         _show(services, await services.licence.overview())
@@ -128,5 +130,5 @@ async def _status(_given: argparse.Namespace) -> None:
 
 
 def _show(services: Services, found: licence.Overview) -> None:
-    shown = wire(found, services.clock.now_ms())
+    shown = msgspec.to_builtins(wire(found, services.clock.now_ms()))
     print(msgspec.json.format(msgspec.json.encode({k: v for k, v in shown.items() if v is not None})).decode())

@@ -15,10 +15,10 @@ from manifest_auth.permissions import Role
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import SettingsError
 from manifest_auth.store import StoreUnavailable
-from manifest_auth.store.migrate import SchemaTooNew
+from manifest_auth.store.migrate import SchemaRefused
 
-#: Commands whose grammar stands beside their deeds, and in which module of this room. Such a module loads all that its
-#: commands need, so it is loaded when one of them is asked for: not into each server.
+#: Commands whose grammar stands beside their deeds, and in which module of this package. Such a module loads all that
+#: its commands need, so it is loaded when one of them is asked for: not into each server.
 _ELSEWHERE = {
     "keys": "keys",
     "backup": "backups",
@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except Refusal as refusal:
         details = "; ".join(f"{field}: {message}" for field, message in refusal.details)
         _fail(details or refusal.message, 1)
-    except (StoreUnavailable, SchemaTooNew, commands.Refused) as error:
+    except (StoreUnavailable, SchemaRefused, commands.Refused) as error:
         _fail(str(error), 1)
     except OSError as error:
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)

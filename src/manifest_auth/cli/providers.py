@@ -7,22 +7,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from manifest_auth import providers, tenants
-from manifest_auth.api.admin import provider_wire
-from manifest_auth.api.admin.provider_check import examine
-from manifest_auth.api.admin.provider_create import prepare
-from manifest_auth.api.admin.provider_models import ProviderBody
 from manifest_auth.app import build_services, opened
 from manifest_auth.cli import callbacks
 from manifest_auth.cli.commands import Refused, origin_of
-from manifest_auth.http import convert, parse
+from manifest_auth.http import parse
+from manifest_auth.operations.providers.diagnose import diagnose
+from manifest_auth.operations.providers.models import ProviderBody, shown
+from manifest_auth.operations.providers.save import prepare
 from manifest_auth.permissions import Role
-from manifest_auth.providers import KINDS, Provider
+from manifest_auth.providers import Provider
 from manifest_auth.runtime import settings
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.providers import oidc
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
+from manifest_auth.text.models import convert
 
 
 def add_to(groups: Any) -> None:
@@ -90,13 +93,13 @@ async def add(given: argparse.Namespace) -> None:
             tenant = _tenant(unit, given.client)
             return tenant.identifier, make(unit.of(tenant.id), origin_of(services), True)
 
-        shown = provider_wire.wire(ctx, *await services.store.write(work))
-    there = {name: value for name, value in shown["serviceProvider"].items() if isinstance(value, str)}
-    print(f"Provider {given.name} has number {shown['id']}.{' Type in there:' if there else ''}")
+        made = msgspec.to_builtins(shown(ctx, *await services.store.write(work)))
+    there = {name: value for name, value in made["serviceProvider"].items() if isinstance(value, str)}
+    print(f"Provider {given.name} has number {made['id']}.{' Type in there:' if there else ''}")
     for name, value in there.items():
         print(f"  {name}: {value}")
-    if "startUrl" in shown:
-        print(f"People sign in at {shown['startUrl']}")
+    if "startUrl" in made:
+        print(f"People sign in at {made['startUrl']}")
 
 
 async def _print_callback(given: argparse.Namespace) -> None:
@@ -115,7 +118,7 @@ async def show_all(given: argparse.Namespace) -> None:
         found = await services.store.read(lambda unit: providers.list_all(unit.of(_tenant(unit, given.client).id)))
     for provider in found:
         state = "on" if provider.disabled_at is None else "off"
-        print(f"{provider.name}\t{provider.kind}\t{state}\t{provider.rules.issuer}")
+        print(f"{provider.name}\t{provider.kind}\t{state}\t{provider.issuer}")
 
 
 async def try_out(given: argparse.Namespace) -> int:
@@ -131,7 +134,7 @@ async def try_out(given: argparse.Namespace) -> int:
             return tenant.identifier, found
 
         client, provider = await services.store.read(work)
-        async for finding in examine(_context(services), client, provider, by_admin=True):
+        async for finding in diagnose(_context(services), client, provider, by_admin=True):
             bad = bad or finding.level == "bad"
             sign = {"ok": "  ok ", "note": " note", "bad": " BAD "}[finding.level]
             print(f"{sign}  {finding.text}", flush=True)

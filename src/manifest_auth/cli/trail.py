@@ -21,7 +21,7 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, SystemUnit, open_store
-from manifest_auth.store.migrate import HEAD, current_version
+from manifest_auth.store.migrate import HEAD, check, current_version
 from manifest_auth.text.canonical import moment
 
 MOST_TOLD = 100  # unreadable events, line by line
@@ -120,7 +120,6 @@ def _as_json(verdicts: list[Verdict]) -> dict[str, Any]:
                 "last": verdict.end.sequence,
                 "hash": verdict.end.hash,
                 "faults": [fault._asdict() for fault in verdict.faults],
-                "untold": verdict.untold,
             }
             for verdict in verdicts
         ],
@@ -132,8 +131,6 @@ def _tell(verdicts: list[Verdict]) -> None:
         whose = _whose(verdict)
         for fault in verdict.faults:
             print(f"{whose}, event {fault.sequence}: {fault.kind}: {fault.what}")
-        if verdict.untold:
-            print(f"{whose}: {verdict.untold} more")
     events, broken = sum(verdict.events for verdict in verdicts), sum(bool(verdict.faults) for verdict in verdicts)
     chains = "1 chain" if len(verdicts) == 1 else f"{len(verdicts)} chains"
     what = f"{broken} of them not as recorded" if broken else "all as recorded"
@@ -203,10 +200,11 @@ async def _chains(store: Store, client: str | None) -> list[int]:
 @contextlib.asynccontextmanager
 async def _opened(loaded: Settings, *, with_key: bool) -> AsyncIterator[Store]:
     """The store alone. No key is made for it, and none is read where none is needed. It is not brought to the newest
-    schema either: an upgrade signs what it finds, and whoever asks whether that is right wants to know it before."""
+    schema either: a proof changes nothing."""
     found = await current_version(loaded.database)
     if found is None:
         raise Refused("there is no store here: see MANIFEST_DATABASE_URL and MANIFEST_DATA_DIR")
+    check(found, may_be_newer=True)
     if found < HEAD:
         raise Refused(f"the store's schema is {found}, this release's {HEAD}: run manifest-auth db upgrade first")
     macs = Macs(secret_keys(loaded, Random(), make=False)) if with_key else None

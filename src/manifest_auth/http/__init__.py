@@ -1,11 +1,10 @@
-"""What every route of every room is written with: the envelope, the header lines, the body parser, the route table.
+"""HTTP: the pipeline of every request, who asks, bodies, cookies, header lines, routes, ``/openapi.json``, uvicorn.
 
-Hands over :class:`Route`, :class:`Call`, :func:`ok`. Never: who the caller is or what may be done.
+Owns the shape of every request and answer. Never knows what a route does, and never says what a caller may do beyond
+the permission that the route names.
 """
 
 from manifest_auth.http.answers import (
-    HTML,
-    JSON,
     NO_STORE,
     Answer,
     Header,
@@ -16,7 +15,7 @@ from manifest_auth.http.answers import (
     refuse,
     stream,
 )
-from manifest_auth.http.body import check_media_type, convert, parse, parse_form
+from manifest_auth.http.body import check_media_type, parse, parse_form
 from manifest_auth.http.cookies import (
     DEVICE,
     SESSION,
@@ -30,37 +29,40 @@ from manifest_auth.http.routes import (
     AUTH_LIMIT,
     BODY_LIMIT,
     SAML_LIMIT,
+    Access,
     Call,
-    Door,
     Page,
     Paging,
     Route,
     RouteTable,
 )
+from manifest_auth.http.wire import Items, Time, TokensBeside, Wire, given
 
 __all__ = [
     "AUTH_LIMIT",
     "BODY_LIMIT",
     "DEVICE",
-    "HTML",
-    "JSON",
     "NO_STORE",
     "SAML_LIMIT",
     "SESSION",
+    "Access",
     "Answer",
     "Call",
-    "Door",
     "Head",
     "Header",
+    "Items",
     "Page",
     "Paging",
     "Route",
     "RouteTable",
+    "Time",
+    "TokensBeside",
+    "Wire",
     "check_media_type",
     "check_same_site",
-    "convert",
     "device_cookie",
     "flow_cookie",
+    "given",
     "ok",
     "page",
     "parse",

@@ -49,8 +49,8 @@ def render(document: dict[str, Any]) -> str:
 def _operation(document: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
     parts = [f"<details><summary><b>{method.upper()}</b> <code>{html.escape(path)}</code> — "
              f"{html.escape(operation['summary'])}</summary>"]  # fmt: skip
-    doors = [name for choice in operation.get("security", []) for name in choice]
-    parts.append(f"<p>Credential: {html.escape(' or '.join(doors) or 'none')}</p>")
+    keys = [name for choice in operation.get("security", []) for name in choice]
+    parts.append(f"<p>Credential: {html.escape(' or '.join(keys) or 'none')}</p>")
     for parameter in operation.get("parameters", []):
         text = parameter["schema"].get("description", "")
         parts.append(f"<p><code>{parameter['name']}</code> ({parameter['in']}) {html.escape(text)}</p>")

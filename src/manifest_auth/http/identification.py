@@ -1,7 +1,7 @@
 """Request → Caller: the only reader of credentials.
 
 A bearer is judged alone, whatever cookie comes with it; a bad one is refused and never falls back to the cookie. Each
-door has its own verifier, so an admin's token opens nothing of a client's, nor the reverse.
+plane has its own verifier, so an admin's token opens nothing of a client's, nor the reverse.
 """
 
 from __future__ import annotations
@@ -9,54 +9,35 @@ from __future__ import annotations
 from manifest_auth import sessions, tenants
 from manifest_auth.accounts import admins
 from manifest_auth.audit import INSTALLATION, Event
-from manifest_auth.context import AdminCaller, UserCaller
-from manifest_auth.errors import Forbidden, InvalidToken, TokenExpired, Unauthenticated
+from manifest_auth.context import AdminCaller, Principal
+from manifest_auth.errors import InvalidToken, TokenExpired, Unauthenticated
 from manifest_auth.http import SESSION, Head, check_same_site
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Principal
 from manifest_auth.sessions.tokens import Purpose
 
 _MAX_COOKIE = 256
 
 
-async def user(ctx: RequestContext, method: str, head: Head) -> UserCaller:
+async def user(ctx: RequestContext, method: str, head: Head) -> Principal:
     """The user behind a request. Raises Unauthenticated, InvalidToken, TokenExpired, Forbidden."""
     services, now = ctx.services, ctx.now
     if head.authorization is not None:
         token = bearer(head.authorization)
-        microsofts = None if services.verified.knows(token) else services.entra.key_of(ctx, token, head.client_id)
+        microsofts = None if services.verified.knows(token) else services.entra.key_of(ctx, token)
         if microsofts is not None:
             principal = await services.entra.principal(ctx, token, microsofts)
         else:
             principal = await _by_token(ctx, token, now)
-        by_cookie = False
     else:
         principal = await _by_cookie(ctx, head, now)
         if head.origin is not None or head.fetch_site is not None:  # a browser's
             listed = tenants.settings_of(principal.tenant_settings).allowed_origins
             check_same_site(method, head, services.settings, principal.client, listed)
-        by_cookie = True
-    named = head.client_id
-    caller = UserCaller(
-        principal.session_id,
-        principal.tenant_id,
-        principal.client,
-        principal.client_name,
-        principal.tenant_settings,
-        principal.user_id,
-        principal.email,
-        principal.first_name,
-        principal.last_name,
-        principal.title,
-        principal.roles,
-        principal.method,
-        principal.created_at,
-        by_cookie,
-    )
-    if named is not None and named != principal.client and named != str(principal.tenant_id):
-        ctx.caller = caller  # who it is that is refused
-        raise Forbidden(reason="X-Client-ID disagrees with the credential")
-    return caller
+        ctx.by_cookie = True
+    if head.client_id is not None:
+        ctx.caller = principal  # it is told who is refused
+        ctx.client_hint.check(principal.client, principal.tenant_id, "credential")
+    return principal
 
 
 async def _by_token(ctx: RequestContext, token: str, now: int) -> Principal:
@@ -94,7 +75,7 @@ async def admin(ctx: RequestContext, head: Head) -> AdminCaller:
 
 
 async def _note_users(ctx: RequestContext, token: str, now: int) -> None:
-    """A user's good token, at the admins' door."""
+    """A user's good token, on the admin plane."""
     found = ctx.services.verified.signed_for(Purpose.ACCESS, token, now)
     principal = None if found is None else await ctx.services.principals.by_session(found.session_id)
     if principal is not None and principal.is_alive(now):
@@ -103,7 +84,7 @@ async def _note_users(ctx: RequestContext, token: str, now: int) -> None:
 
 
 async def _note_admins(ctx: RequestContext, token: str, now: int) -> None:
-    """A system admin's good token, at the clients' door."""
+    """A system admin's good token, on the client plane."""
     found = ctx.services.verified.signed_for(Purpose.ADMIN_ACCESS, token, now)
     if found is None:
         return

@@ -21,7 +21,7 @@ from manifest_auth.errors import (
     UnsupportedMediaType,
     ValidationError,
 )
-from manifest_auth.http import Door, Page, Route
+from manifest_auth.http import Access, Route
 
 _REF = "#/components/schemas/{name}"
 _SIGNED_IN: tuple[type[Refusal], ...] = (Unauthenticated, InvalidToken, TokenExpired, Forbidden)
@@ -31,8 +31,7 @@ _BODY: tuple[type[Refusal], ...] = (ValidationError, PayloadTooLarge, Unsupporte
 def build(routes: Sequence[Route]) -> dict[str, Any]:
     """The document."""
     models = [m for route in routes for m in (route.body, route.data) if m is not None]
-    _, components = msgspec.json.schema_components([*models, Page], ref_template=_REF)
-    components.pop("Page", None)
+    _, components = msgspec.json.schema_components(models, ref_template=_REF)
     components["Failure"] = _failure()
     paths: dict[str, Any] = {}
     for route in routes:
@@ -99,8 +98,6 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": _responses(route),
     }
     parameters = [_in_path(name) for name in re.findall(r"{(\w+)}", route.path)]
-    if route.paged:
-        parameters += _in_query(Page)
     if route.query is not None:
         parameters += _in_query(route.query)
     if not route.enveloped and route.method == "GET":
@@ -115,18 +112,18 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": asked}}}
     if route.streams:
         operation["requestBody"] = {"required": True, "content": {"*/*": {"schema": _BYTES}}}
-    if route.door is Door.CLIENT:
+    if route.access is Access.CLIENT:
         operation["security"] = [{"userToken": []}, {"sessionCookie": []}]
-    elif route.door is Door.ADMIN:
+    elif route.access is Access.ADMIN:
         operation["security"] = [{"adminToken": []}]
     return operation
 
 
 def _responses(route: Route) -> dict[str, Any]:
-    refusals = {*route.refusals, *(_SIGNED_IN if route.door is not Door.OPEN else ())}
+    refusals = {*route.refusals, *(_SIGNED_IN if route.access is not Access.OPEN else ())}
     if route.body is not None or (not route.enveloped and route.method == "POST"):
         refusals.update(_BODY)
-    if route.query is not None or route.paged or not route.enveloped:
+    if route.query is not None or not route.enveloped:
         refusals.add(ValidationError)
     if not route.enveloped and route.method == "GET":
         refusals.add(MethodNotAllowed)

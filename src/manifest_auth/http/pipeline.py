@@ -1,7 +1,7 @@
-"""The corridor of every request: find the route → identify → licence gate → read the body → act → answer.
+"""The pipeline of every request: find the route → identify → licence gate → read the body → act → answer.
 
 Written against ASGI itself: the hot path has no framework in it (``docs/decisions/0002-no-web-framework.md``). Whatever
-goes wrong leaves through :meth:`FrontDoor._refused` in the envelope; what is no refusal is a bug, logged and answered
+goes wrong leaves through :meth:`Pipeline._refused` in the envelope; what is no refusal is a bug, logged and answered
 ``INTERNAL_ERROR``.
 """
 
@@ -22,25 +22,27 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import (
+    Access,
     Answer,
     Call,
-    Door,
     Head,
     Header,
     Route,
     RouteTable,
     identification,
+    ok,
     refuse,
     session_cookie,
 )
 from manifest_auth.http.answers import HSTS, SECURITY
-from manifest_auth.http.body import check_media_type, convert, parse
+from manifest_auth.http.body import check_media_type, parse
 from manifest_auth.http.head import client_address, request_id
 from manifest_auth.permissions import permissions_of
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.runtime.settings import proxy_networks
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable
+from manifest_auth.text.models import convert
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -55,7 +57,7 @@ _UNROUTED = "(none)"
 _PUT_KEY_BACK = "`manifest-auth doctor` names all that no secret key opens, and says what to do"
 
 
-class FrontDoor:
+class Pipeline:
     """Answers HTTP requests of ASGI scopes."""
 
     def __init__(self, services: Services, table: RouteTable) -> None:
@@ -78,6 +80,8 @@ class FrontDoor:
             request_id(head.request_id, services.random),
             client_address(peer[0] if peer else "", head, self._proxies),
             (head.user_agent or "")[:_MAX_AGENT],
+            client_header=head.client_id,
+            host=head.host,
         )
         pattern = _UNROUTED
         route: Route | None = None
@@ -129,14 +133,14 @@ class FrontDoor:
 
     async def _handle(
         self, ctx: RequestContext, route: Route, path: dict[str, str], head: Head, scope: Any, receive: Receive
-    ) -> Answer:
+    ) -> Answer[Any]:
         if route.gated and ctx.services.licence.is_needed:
             ctx.license_warning = await ctx.services.licence.check()
-        if route.door is Door.CLIENT:
+        if route.access is Access.CLIENT:
             ctx.caller = await identification.user(ctx, scope["method"], head)
             if route.permission is not None and route.permission not in permissions_of(ctx.caller.roles):
                 raise Forbidden(reason=f"needs {route.permission.value}")
-        elif route.door is Door.ADMIN:
+        elif route.access is Access.ADMIN:
             ctx.caller = await identification.admin(ctx, head)
             if ctx.services.licence.is_needed:
                 ctx.license_warning = await ctx.services.licence.warning()
@@ -153,19 +157,19 @@ class FrontDoor:
         elif head.content_length not in (None, "0"):
             await _read(head, receive, route.limit)  # ignored, but never more of it than the limit
         query: bytes = scope["query_string"]
-        page, parameters = route.read_query(query)
-        return await route.handler(ctx, Call(head, body, page, path, query, parameters))
+        done = await route.handler(ctx, Call(head, body, path, query, route.read_query(query)))
+        return done if isinstance(done, Answer) else ok(done, status=route.status)
 
     def _refused(
         self, ctx: RequestContext, method: str, pattern: str, refusal: Refusal, route: Route | None, head: Head
-    ) -> Answer:
+    ) -> Answer[None]:
         if refusal.replay is not None:
             self._services.metrics.replayed(refusal.replay)
         self._services.log.info("refused", request_id=ctx.request_id, method=method, route=pattern, code=refusal.code,
                              reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
         return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
 
-    def _renewing(self, answer: Answer, cookie: str) -> Answer:
+    def _renewing(self, answer: Answer[Any], cookie: str) -> Answer[Any]:
         """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
         if any(name == b"set-cookie" for name, _ in answer.headers):
             return answer
@@ -173,7 +177,7 @@ class FrontDoor:
         line = session_cookie(cookie, settings.session_idle_ttl, settings)
         return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
 
-    def _headers(self, answer: Answer, request: str) -> list[Header]:
+    def _headers(self, answer: Answer[Any], request: str) -> list[Header]:
         always = self._always
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
@@ -196,7 +200,7 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
         raise ValidationError(details=[("Host", "The header is required")])
 
 
-async def _stream(answer: Answer, headers: list[Header], send: Send, *, with_body: bool) -> None:
+async def _stream(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
     """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before."""
     parts = answer.parts
     assert parts is not None
@@ -209,9 +213,12 @@ async def _stream(answer: Answer, headers: list[Header], send: Send, *, with_bod
 
 
 async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[bytes]:
-    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge, ValidationError when it ends early."""
-    declared, size = head.content_length, 0
-    if declared is not None and (not declared.isdecimal() or len(declared) > 12 or int(declared) > limit):
+    """The body as it comes, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is taken,
+    ValidationError when it ends early."""
+    declared, size = head.content_length or "0", 0
+    if not declared.isdecimal():
+        raise ValidationError("Content-Length is not a number")
+    if len(declared) > 12 or int(declared) > limit:
         raise PayloadTooLarge()
     while True:
         message = await receive()
@@ -228,27 +235,5 @@ async def _parts(head: Head, receive: Receive, limit: int) -> AsyncIterator[byte
 
 
 async def _read(head: Head, receive: Receive, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes. Raises PayloadTooLarge before more than that is kept."""
-    declared = head.content_length
-    if declared is not None and not declared.isdecimal():
-        raise ValidationError("Content-Length is not a number")
-    if declared is not None and (len(declared) > 12 or int(declared) > limit):
-        raise PayloadTooLarge()
-    first = await receive()
-    body: bytes = first.get("body", b"")
-    if len(body) > limit:
-        raise PayloadTooLarge()
-    if not first.get("more_body"):
-        return body
-    parts, size = [body], len(body)
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ValidationError("The body ended early")
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise PayloadTooLarge()
-        parts.append(part)
-        if not message.get("more_body"):
-            return b"".join(parts)
+    """The whole of it."""
+    return b"".join([part async for part in _parts(head, receive, limit)])

@@ -1,21 +1,21 @@
-"""What a route says of itself, and the table that finds it. Everything the front door and ``/openapi.json`` need."""
+"""What a route says of itself, and the table that finds it. Everything the pipeline and ``/openapi.json`` need."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth.errors import MethodNotAllowed, NotFound, Refusal, ValidationError
 from manifest_auth.http.answers import Answer, refuse
-from manifest_auth.http.body import from_texts
 from manifest_auth.http.head import Head
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
+from manifest_auth.text.models import from_texts
 
 B = TypeVar("B")
 
@@ -26,10 +26,10 @@ BODY_LIMIT = 1024 * KIB
 _MAX_ID = 2**63 - 1
 
 
-class Door(enum.Enum):
-    """Who may come in."""
+class Access(enum.Enum):
+    """Who may call a route."""
 
-    OPEN = "open"  # anybody; the route reads no credential through the front door
+    OPEN = "open"  # anyone; the pipeline reads no credential
     CLIENT = "client"  # a signed-in user of a tenant
     ADMIN = "admin"  # a system admin
 
@@ -47,16 +47,12 @@ class Page(Paging, frozen=True):
     q: Annotated[str, Meta(max_length=200, description="Only items that contain this text.")] = ""
 
 
-NO_PAGE = Page()
-
-
 @dataclass(slots=True)
 class Call(Generic[B]):
     """One request as its handler sees it."""
 
     head: Head
     body: B
-    page: Page
     path: dict[str, str]
     query: bytes
     parameters: Any = None  # of the query, as the route's model has them
@@ -69,27 +65,27 @@ class Call(Generic[B]):
         raise NotFound()
 
 
-Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer]]
-Refused = Callable[[Refusal, str, Head], Answer]
+Handler = Callable[[RequestContext, Call[Any]], Awaitable[Answer[Any] | msgspec.Struct]]
+Refused = Callable[[Refusal, str, Head], Answer[None]]
 
 
-def _in_the_envelope(refusal: Refusal, request_id: str, _head: Head) -> Answer:
+def _in_the_envelope(refusal: Refusal, request_id: str, _head: Head) -> Answer[None]:
     return refuse(refusal, request_id)
 
 
 @dataclass(slots=True, frozen=True)
 class Route:
-    """``path`` may hold ``{name}`` segments. ``body`` and ``data`` are wire models; None: there is none."""
+    """``path`` may hold ``{name}`` segments. ``body`` and ``data`` are wire models, as the handler's signature says:
+    ``Call[Body]``, and ``Data`` or ``Answer[Data]``; None: there is none."""
 
     method: str
     path: str
     handler: Handler
-    door: Door
+    access: Access
     summary: str
     body: type[msgspec.Struct] | None = None
-    data: Any = None
+    data: type[msgspec.Struct] | None = None
     permission: Permission | None = None
-    paged: bool = False
     limit: int = BODY_LIMIT
     status: int = 200
     refusals: tuple[type[Refusal], ...] = ()
@@ -107,21 +103,28 @@ class Route:
         return self.refused is _in_the_envelope
 
     def __post_init__(self) -> None:
+        _, call, *_, answer = get_type_hints(self.handler).values()
+        object.__setattr__(self, "body", self.body or _model(call))
+        object.__setattr__(self, "data", self.data or _model(answer))
         object.__setattr__(self, "gated", self.path.startswith("/api/client/"))
-        models = (*((Page,) if self.paged else ()), *((self.query,) if self.query else ()))
-        object.__setattr__(self, "parameters", frozenset(n for m in models for n in m.__struct_encode_fields__))
+        names = self.query.__struct_encode_fields__ if self.query else ()
+        object.__setattr__(self, "parameters", frozenset(names))
 
-    def read_query(self, query: bytes) -> tuple[Page, Any]:
-        """Page and parameters. One that is unknown would be a filter or an order that somebody believes in: it is
-        refused, but not where anybody comes in: browsers, links and providers add words of their own there. Raises
+    def read_query(self, query: bytes) -> Any:
+        """The parameters. One that is unknown would be a filter or an order that somebody believes in: it is refused,
+        but not where anybody comes in: browsers, links and providers add words of their own there. Raises
         ValidationError."""
-        if not self.parameters:
-            return NO_PAGE, None
+        if self.query is None:
+            return None
         values = query_values(query)
-        if self.door is not Door.OPEN and (unknown := values.keys() - self.parameters):
+        if self.access is not Access.OPEN and (unknown := values.keys() - self.parameters):
             raise ValidationError(details=[(min(unknown)[:64] or "query", "There is no such parameter")])
-        page = from_texts(values, Page) if self.paged else NO_PAGE
-        return page, from_texts(values, self.query) if self.query is not None else None
+        return from_texts(values, self.query)
+
+
+def _model(hint: Any) -> type[msgspec.Struct] | None:
+    kind = next(iter(get_args(hint)), hint)
+    return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else None
 
 
 class RouteTable:

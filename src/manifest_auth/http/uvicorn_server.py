@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.http.answers import JSON, NO_STORE, SECURITY, Header
+from manifest_auth.http.answers import SECURITY, Header, refuse
 from manifest_auth.http.pipeline import WHOLE
 from manifest_auth.runtime import logs
 from manifest_auth.runtime.clock import Random
@@ -160,13 +159,12 @@ class Protocol(HttpToolsProtocol):
                 self.transport.close()
                 return
         request_id = _RANDOM.text(12)
-        error = {"message": "The request is not valid HTTP", "code": ValidationError.code, "requestId": request_id}
-        body = orjson.dumps({"success": False, "error": error})
+        answer = refuse(ValidationError("The request is not valid HTTP"), request_id)
         head = [b"HTTP/1.1 400 Bad Request\r\n"]
-        for name, value in (*self.server_state.default_headers, JSON, NO_STORE, *SECURITY):
+        for name, value in (*self.server_state.default_headers, *answer.headers, *SECURITY):
             head += [name, b": ", value, b"\r\n"]
-        head += [b"x-request-id: ", request_id.encode(), b"\r\n", b"content-length: %d\r\n" % len(body)]
-        head += [b"connection: close\r\n\r\n", body]
+        head += [b"x-request-id: ", request_id.encode(), b"\r\n", b"content-length: %d\r\n" % answer.size]
+        head += [b"connection: close\r\n\r\n", answer.body]
         self.transport.write(b"".join(head))
         self.transport.close()
 

@@ -1,9 +1,11 @@
-"""On-premise licences: keys, the gate before every client route, and seats. Owns ``licences``. Hosted mode asks for
-none of it."""
+"""On-premise licences: keys, the gate before every client route, and seats.
 
-from manifest_auth.licence.gate import Gate, Overview, Standing, State, warning
+Owns ``licences``, ``revoked_licences`` and ``seats_taken``. Never counts anything in hosted mode, which asks for no
+licence, and never asks anyone over the network.
+"""
+
+from manifest_auth.licence.gate import Gate, Overview, State, warning
 from manifest_auth.licence.licence import (
-    DAY_MS,
     GRACE_DAYS,
     MAX_SEATS,
     BadLicence,
@@ -15,11 +17,11 @@ from manifest_auth.licence.licence import (
     sign,
     verify,
 )
+from manifest_auth.licence.licence_events import put_in_force
 from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, free, overdrawn
 
 __all__ = [
     "ALLOWED",
-    "DAY_MS",
     "GRACE_DAYS",
     "MAX_SEATS",
     "UNCOUNTED",
@@ -29,13 +31,13 @@ __all__ = [
     "Licence",
     "Overview",
     "Seats",
-    "Standing",
     "State",
     "free",
     "generate",
     "overdrawn",
     "private_key",
     "public_key",
+    "put_in_force",
     "sign",
     "verify",
     "warning",

@@ -14,10 +14,11 @@ from manifest_auth.licence import seats
 from manifest_auth.licence.licence import DAY_MS, BadLicence, Licence, Seats, public_key, verify
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, SettingsError
-from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned, upsert
-from manifest_auth.store.tables import installation, licences, revoked_licences
+from manifest_auth.store import Store, SystemUnit, TenantUnit, installation_values, unowned, upsert
+from manifest_auth.store.tables import licences, revoked_licences
 from manifest_auth.text.canonical import when
 
+_NUMBER = "id"  # the value of the installation that a licence may be bound to
 SKEW_MS = 5 * 60_000
 LOOK_EVERY_MS = 1000
 SOON_MS = 30 * DAY_MS
@@ -35,10 +36,6 @@ class _Row(NamedTuple):
     license_key: str
     installed_at: int
     latest_seen_at: int
-
-
-class _Value(NamedTuple):
-    value: str
 
 
 _L = licences.c
@@ -62,11 +59,8 @@ _RESET = unowned(update(licences).where(_L.id == 1).values(latest_seen_at=bindpa
 _SEEN = unowned(
     update(licences).where(_L.id == 1, _L.latest_seen_at < bindparam("now")).values(latest_seen_at=bindparam("now"))
 )
-_INSTALLATION = unowned(select(installation.c.value).where(installation.c.name == "id"), _Value)
-# Installs wait for one another, be it that no licence is there yet: what one revokes, the other sees.
-_INSTALLING = unowned(select(installation.c.value).where(installation.c.name == "id").with_for_update(), _Value)
 _R = revoked_licences.c
-_IS_REVOKED = unowned(select(_R.revoked_by).where(_R.license_id == bindparam("license_id")), _Value)
+_IS_REVOKED = unowned(select(_R.revoked_by).where(_R.license_id == bindparam("license_id")), str)
 _REVOKE = unowned(
     upsert(revoked_licences)
     .values(license_id=bindparam("license_id"), revoked_by=bindparam("revoked_by"), revoked_at=bindparam("now"))
@@ -156,8 +150,7 @@ class Gate:
         """The state, who takes seats, and the number of the installation that a licence may be bound to."""
 
         def work(unit: SystemUnit) -> Overview:
-            found = unit.first(_INSTALLATION)
-            number = found.value if found is not None else ""
+            number = installation_values.get(unit, _NUMBER) or ""
             if not self._needed:
                 return Overview(Standing(State.NOT_NEEDED), None, number)
             row = unit.first(_FIND)
@@ -181,16 +174,17 @@ class Gate:
             licence = verify(text, self._keys)
         except BadLicence as error:
             raise LicenseInvalid(reason=str(error)) from None
-        row = unit.first(_INSTALLING)
+        # Installs wait for one another, be it that no licence is there yet: what one revokes, the other sees.
+        number = installation_values.lock(unit, _NUMBER)
         held = unit.first(_FIND)
         latest = now if held is None or licence.resets_clock else max(now, held.latest_seen_at)
         if licence.issued_at * 1000 > latest + SKEW_MS or licence.expires_ms <= latest:
             raise LicenseInvalid(reason="not valid at this time")
-        if licence.installation is not None and (row is None or row.value != licence.installation):
+        if licence.installation is not None and number != licence.installation:
             raise LicenseInvalid(reason="bound to another installation")
         revoked_by = unit.first(_IS_REVOKED, license_id=licence.id)
         if licence.id in licence.revokes or revoked_by is not None:
-            used = licence.resets_clock and revoked_by is not None and revoked_by.value == licence.id
+            used = licence.resets_clock and revoked_by == licence.id
             raise LicenseInvalid(reason="it reset the clock before, and works once" if used else "revoked")
         for revoked in licence.revokes:
             unit.change(_REVOKE, license_id=revoked, revoked_by=licence.id, now=now)

@@ -58,7 +58,20 @@ class MailQueue:
         now, key = self._clock.now_ms(), self._random.text(16)
         sealed = self._sealer.seal(orjson.dumps(letter._asdict()), rows.sealed_place(unit.tenant_id, key))
         expires_at = now + min(useful_ms, LIFE_MS)
-        rows.add(unit, Row(unit.tenant_id, key, purpose, subject, sealed, 1, now, now + LEASE_MS, expires_at))
+        rows.add(
+            unit,
+            Row(
+                tenant_id=unit.tenant_id,
+                id=key,
+                purpose=purpose,
+                subject=subject,
+                mail=sealed,
+                tries=1,
+                created_at=now,
+                next_try_at=now + LEASE_MS,
+                expires_at=expires_at,
+            ),
+        )
         return Queued(unit.tenant_id, key, letter)
 
     async def send_now(self, request: Request, *mails: Queued | None) -> list[bool]:

@@ -1,1 +1,4 @@
-"""For those who run the server and those who write against it: health, metrics, description, doctor, demo data."""
+"""For those who run the server: backup, restore, doctor, re-encryption, background jobs, deletion, demo data.
+
+Owns archives and the order of background jobs. Never answers a request: routes and commands call it.
+"""

@@ -20,7 +20,6 @@ MOST_MANIFEST = 1024 * 1024 * 1024
 MOST_FILES = MOST_MANIFEST // 320  # a file has 200 bytes in it, and 80 more when it was lost
 STORE, MANIFEST, KEY, FILES = "manifest-auth.db", "manifest.json", "secret.key", "files"
 NAME = re.compile(rf"{STORE}|{MANIFEST}|{KEY}|{FILES}/[a-z0-9_-]{{2}}/[A-Za-z0-9_-]{{8,64}}")
-_PART = 1024 * 1024
 
 Progress = Callable[[str, int, int | None], None]
 
@@ -54,36 +53,32 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Contents(self.schema, self.rows, self.chains)
 
 
-def copied(source: IO[bytes], target: IO[bytes]) -> Member:
-    """Copies to the end, and says what it was."""
-    digest, size = hashlib.sha256(), 0
-    while part := source.read(_PART):
-        digest.update(part)
-        size += len(part)
-        target.write(part)
-    return Member(size, digest.hexdigest())
+class Hashed:
+    """So many bytes of a file, hashed while they are read."""
 
+    def __init__(self, source: IO[bytes], size: int, progress: Callable[[int], None] = lambda _: None) -> None:
+        self._source, self._left, self._progress = source, size, progress
+        self._digest, self._read = hashlib.sha256(), 0
 
-def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int], None]) -> Member:
-    """Puts a file into the archive. Raises OSError, also when it changes its size meanwhile."""
-    with path.open("rb") as source:
-        head = tarfile.TarInfo(name)
-        head.size, head.mode, head.mtime = os.fstat(source.fileno()).st_size, 0o600, 0
-        reader = _Reader(source, progress)
-        archive.addfile(head, reader)
-        return Member(head.size, reader.digest.hexdigest())
-
-
-class _Reader:
-    """Hashes what is read through it."""
-
-    def __init__(self, source: IO[bytes], progress: Callable[[int], None]) -> None:
-        self.digest = hashlib.sha256()
-        self._source, self._progress, self._read = source, progress, 0
-
-    def read(self, size: int = -1) -> bytes:
-        part = self._source.read(size)
-        self.digest.update(part)
+    def read(self, size: int = 2**20, /) -> bytes:
+        part = self._source.read(min(size, self._left))
+        self._digest.update(part)
+        self._left -= len(part)
         self._read += len(part)
         self._progress(self._read)
         return part
+
+    @property
+    def member(self) -> Member:
+        """What was read so far."""
+        return Member(self._read, self._digest.hexdigest())
+
+
+def add(archive: tarfile.TarFile, name: str, path: Path, progress: Callable[[int], None] = lambda _: None) -> Member:
+    """Puts a file into the archive. Raises OSError, also when it gets shorter meanwhile."""
+    with path.open("rb") as source:
+        head = tarfile.TarInfo(name)
+        head.size, head.mode, head.mtime = os.fstat(source.fileno()).st_size, 0o600, 0
+        reader = Hashed(source, head.size, progress)
+        archive.addfile(head, reader)
+        return reader.member

@@ -3,8 +3,8 @@ format, a manifest that does not fit. Nothing in it is taken into memory unbound
 
 from __future__ import annotations
 
-import contextlib
 import os
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +18,10 @@ from manifest_auth.operations.archive import (
     MOST_MANIFEST,
     NAME,
     STORE,
+    Hashed,
     Manifest,
     NotPossible,
     Progress,
-    copied,
 )
 
 _MOST_AT_ONCE = 1024 * 1024  # the library takes an extended header as a whole; ours have some bytes
@@ -39,19 +39,6 @@ class _Bounded:
         return self._raw.read(size)
 
 
-class _Part:
-    """A member's bytes."""
-
-    def __init__(self, raw: IO[bytes], at: int, size: int) -> None:
-        self._raw, self._left = raw, size
-        raw.seek(at)
-
-    def read(self, size: int) -> bytes:
-        part = self._raw.read(min(size, self._left))
-        self._left -= len(part)
-        return part
-
-
 class _Where(NamedTuple):
     at: int
     size: int
@@ -62,9 +49,11 @@ class _Format(msgspec.Struct, frozen=True):
 
 
 class Archive:
-    """A backup whose manifest fits what is in it, by name and by size."""
+    """A backup whose manifest fits what is in it, by name and by size. Raises NotPossible, OSError."""
 
     def __init__(self, raw: IO[bytes], progress: Progress) -> None:
+        if not raw.seekable():
+            raise NotPossible(f"{raw.name} cannot be read twice: name a file")
         self._raw = raw
         self._where = dict(_index(raw, progress))
         self.manifest = self._manifest()
@@ -77,10 +66,13 @@ class Archive:
         """Unpacks a member into a new file, on the disk when this returns. Raises NotPossible when its hash differs."""
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with open(target, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as made:
-            found = copied(_Part(self._raw, *self._where[name]), made)  # type: ignore[arg-type]
+            where = self._where[name]
+            self._raw.seek(where.at)
+            reader = Hashed(self._raw, where.size)
+            shutil.copyfileobj(reader, made, _MOST_AT_ONCE)
             made.flush()
             os.fsync(made.fileno())
-        if found != self.manifest.members[name]:
+        if reader.member != self.manifest.members[name]:
             raise _different(name)
 
     def _manifest(self) -> Manifest:
@@ -98,15 +90,6 @@ class Archive:
             return msgspec.json.decode(text, type=Manifest)
         except msgspec.MsgspecError as error:
             raise NotPossible(f"{MANIFEST}: {error}") from error
-
-
-@contextlib.contextmanager
-def opened(source: Path, progress: Progress) -> Iterator[Archive]:
-    """Raises NotPossible, OSError."""
-    with source.open("rb") as raw:
-        if not raw.seekable():
-            raise NotPossible(f"{source} cannot be read twice: name a file")
-        yield Archive(raw, progress)
 
 
 def _index(raw: IO[bytes], progress: Progress) -> Iterator[tuple[str, _Where]]:

@@ -46,8 +46,7 @@ async def sweep_trail(services: Services) -> None:
 
 async def watch_backups(services: Services) -> None:
     """Tells the metrics of which moment the last backup is."""
-    noted = await services.store.look_up(last_backup.FIND)
-    services.metrics.backed_up(noted.at if noted is not None else 0)
+    services.metrics.backed_up(await last_backup.moment(services.store) or 0)
 
 
 async def run(services: Services) -> None:

@@ -29,8 +29,9 @@ from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.files import folder_of, path_of
 from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.runtime.temp_folder import own_folder
+from manifest_auth.runtime.temp_folder import own_folder, sync
 from manifest_auth.store import copying
+from manifest_auth.store.migrate import check
 
 _HALF = ".manifest-auth-backup-"
 ON_POSTGRES = (
@@ -40,7 +41,9 @@ ON_POSTGRES = (
 
 
 def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret_key: bool = False) -> Manifest:
-    """Makes ``target``, for this user's eyes alone, whole or not at all. Raises NotPossible, StoreUnavailable, OSError.
+    """Makes ``target``, for this user's eyes alone, whole or not at all.
+
+    Raises NotPossible, SchemaRefused (of a schema that could not be restored), StoreUnavailable, OSError.
 
     The store is copied first and then the files that it names. A file is kept before its row is written, so all of them
     are there, but for those that nobody used and that were dropped meanwhile.
@@ -62,7 +65,7 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
             made.flush()
             os.fsync(made.fileno())
         (folder / "tar").rename(target)
-    _sync(target.absolute().parent)
+    sync(target.absolute().parent)
     return manifest
 
 
@@ -91,6 +94,8 @@ def _write(
     settings: Settings, made: io.BufferedWriter, copy: Path, folder: Path, progress: Progress, began: int,
     with_secret_key: bool,
 ) -> Manifest:  # fmt: skip
+    found = copying.contents(copy)
+    check(found.schema, may_be_newer=True)
     members: dict[str, Member] = {}
     lost: list[str] = []
     with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -104,11 +109,10 @@ def _write(
             _add_files(archive, place, rows, members, lost, progress)
         if with_secret_key:
             (folder / KEY).write_text("".join(f"{text}\n" for text in secret_keys(settings, Random()).texts), "ascii")
-            members[KEY] = add(archive, KEY, folder / KEY, lambda _: None)
-        found = copying.contents(copy)
+            members[KEY] = add(archive, KEY, folder / KEY)
         manifest = Manifest(
-            FORMAT, __version__, began, found.schema, found.rows, found.chains,
-            "here" if place is not None else settings.files, lost, members,
+            format=FORMAT, release=__version__, made_at=began, schema=found.schema, rows=found.rows,
+            chains=found.chains, files="here" if place is not None else settings.files, lost=lost, members=members,
         )  # fmt: skip
         text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1)
         if len(text) > MOST_MANIFEST:
@@ -128,18 +132,10 @@ def _add_files(
         path = path_of(place, row.key)
         name = f"{FILES}/{path.parent.name}/{row.key}"
         try:
-            members[name] = add(archive, name, path, lambda _: None)
+            members[name] = add(archive, name, path)
         except FileNotFoundError:
             if row.is_used:
                 lost.append(row.key)
             continue
         if members[name] != Member(row.size, row.sha256):
             lost.append(row.key)  # it goes along as it is: what is left of it may be worth something
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,7 +12,7 @@ from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Macs, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import Store, open_store
-from manifest_auth.store.migrate import HEAD, current_version
+from manifest_auth.store.migrate import HEAD, check, current_version
 from manifest_auth.text.canonical import when
 
 _MAKE = "make one with manifest-auth backup, or note it with backup --note"
@@ -20,10 +20,14 @@ _MAKE = "make one with manifest-auth backup, or note it with backup --note"
 
 async def note_backup(settings: Settings, at: int, **detail: Any) -> None:
     """``at``: of which moment the backup is, milliseconds. A store of an older schema is left as it is, since one backs
-    up before an upgrade. Raises NotPossible, StoreUnavailable, which say nothing against the backup itself."""
+    up before an upgrade.
+
+    Raises NotPossible, SchemaRefused, StoreUnavailable, which say nothing against the backup itself.
+    """
     version = await current_version(settings.database)
-    if version is None or version > HEAD:
-        raise NotPossible(f"the store's schema is {version}, this release knows up to {HEAD}")
+    if version is None:
+        raise NotPossible("there is no store here")
+    check(version)
     if version != HEAD:
         raise NotPossible(f"its schema is {version}; after the upgrade, backup --note notes it")
     try:
@@ -41,10 +45,10 @@ async def note_backup(settings: Settings, at: int, **detail: Any) -> None:
 
 async def backup_finding(store: Store) -> tuple[str, str]:
     """Level and text for ``manifest-auth doctor``."""
-    noted = await store.look_up(last_backup.FIND)
-    if noted is None:
+    at = await last_backup.moment(store)
+    if at is None:
         return "note", f"backup: none was ever noted; {_MAKE}"
-    age = Clock().now_ms() - noted.at
+    age = Clock().now_ms() - at
     if age > OLD_MS:
         return "note", f"backup: none for {age // DAY_MS} days; {_MAKE}"
-    return "ok", f"backup: the last one is of {when(noted.at)}"
+    return "ok", f"backup: the last one is of {when(at)}"

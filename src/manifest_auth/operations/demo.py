@@ -6,21 +6,21 @@ once, or one for all is taken from ``MANIFEST_DEMO_PASSWORD``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from sqlalchemy import func, select
 
-from sqlalchemy import bindparam, func, insert, select
-
-from manifest_auth import audit, tenants
-from manifest_auth.accounts import admins, users
+from manifest_auth import audit
+from manifest_auth.accounts import users
+from manifest_auth.accounts.admins import managing
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
+from manifest_auth.operations import client_lifecycle
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings, SettingsError, is_loopback_host
 from manifest_auth.services import Services
-from manifest_auth.store import SystemUnit, unowned
-from manifest_auth.store.tables import installation, system_admins
+from manifest_auth.store import SystemUnit, installation_values, unowned
+from manifest_auth.store.tables import system_admins
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.tenants.claims import domains
@@ -41,18 +41,8 @@ class NotEmpty(Exception):
     """The store holds something that the demo did not put there."""
 
 
-class _Count(NamedTuple):
-    number: int
-
-
-class _Value(NamedTuple):
-    value: str
-
-
-_CLIENTS = unowned(select(func.count()).select_from(tenants_table), _Count)
-_ADMINS = unowned(select(func.count()).select_from(system_admins), _Count)
-_MARK = unowned(select(installation.c.value).where(installation.c.name == "demo"), _Value)
-_SET_MARK = unowned(insert(installation).values(name="demo", value=bindparam("value")))
+_CLIENTS = unowned(select(func.count()).select_from(tenants_table), int)
+_ADMINS = unowned(select(func.count()).select_from(system_admins), int)
 
 
 def check_allowed(settings: Settings) -> None:
@@ -92,22 +82,20 @@ async def fill(services: Services) -> dict[str, str] | None:
 
 
 def _is_filled(unit: SystemUnit) -> bool:
-    if unit.first(_MARK) is not None:
+    if installation_values.get(unit, "demo"):
         return True
-    counts = [unit.first(_CLIENTS), unit.first(_ADMINS)]
-    if any(row is not None and row.number for row in counts):
+    if unit.first(_CLIENTS) or unit.first(_ADMINS):
         raise NotEmpty("--demo: the store is not empty and was not filled by --demo")
     return False
 
 
 def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -> None:
     origin = Origin(now, "system", "", "demo")
-    unit.change(_SET_MARK, value="filled")
+    if installation_values.lock(unit, "demo"):
+        raise Conflict("another process filled it")
+    installation_values.put(unit, "demo", "filled")
     for identifier, name in (("acme", "Acme Corporation"), ("globex", "Globex Corporation")):
-        tenant = tenants.create(unit, identifier, name, TenantSettings(), now)
-        bound = unit.of(tenant.id)
-        detail = {"identifier": identifier, "name": name, "settings": tenant.settings}
-        audit.record_creation(unit, tenant.id, origin, **detail)
+        bound = unit.of(client_lifecycle.create(unit, origin, identifier, name, TenantSettings()).id)
         for client, email, role in accounts():
             if client == identifier:
                 first, last = _NAMES[role]
@@ -125,8 +113,7 @@ def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -
                 audit.record(bound, origin, Event.USER_CREATED, f"user:{user.id}", email=email)
         # Else nobody who tries a provider out would be recognised by an address: no DNS knows these names.
         domains.vouch(bound, origin, f"{identifier}.example", "a made-up name of the demo", random)
-    admin_id = admins.create(unit, ADMIN, hashes[ADMIN], now)
-    audit.record_installation(unit, origin, Event.ADMIN_CREATED, f"admin:{admin_id}")
+    managing.create(unit, origin, ADMIN, hashes[ADMIN])
 
 
 def welcome(base: str, passwords: dict[str, str] | None) -> str:

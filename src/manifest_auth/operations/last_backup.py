@@ -5,16 +5,14 @@ row, of which the next start makes an event of the audit trail.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, select
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.store import Store, SystemUnit, unowned, upsert
+from manifest_auth.store import Store, SystemUnit, installation_values
 from manifest_auth.store.migrate import UPGRADED
-from manifest_auth.store.tables import installation
 
 DAY_MS = 86_400_000
 OLD_MS = 2 * DAY_MS  # daily backups, and one that failed
@@ -22,61 +20,39 @@ _NAME = "last_backup"
 RESTORED = "restored"
 
 
-class Noted(NamedTuple):
-    """``value``: of which moment the backup is, milliseconds as text."""
-
-    value: str
-
-    @property
-    def at(self) -> int:
-        return int(self.value)
-
-
-#: One row, or none when no backup was ever noted.
-FIND = unowned(select(installation.c.value).where(installation.c.name == _NAME), Noted)
-_NOTE = unowned(
-    upsert(installation)
-    .values(name=_NAME, value=bindparam("value"))
-    .on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")})
-)
-
-
-class _Noted(NamedTuple):
-    """``value``: JSON, what is to be said."""
-
-    value: str
-
-
-#: Rows of ``installation`` that the next start makes an event of.
+#: Values of the installation that the next start makes an event of.
 _EVENTS = {RESTORED: Event.RESTORED, UPGRADED: Event.SCHEMA_UPGRADED}
-_FIND_NOTED = unowned(select(installation.c.value).where(installation.c.name == bindparam("name")), _Noted)
-_TAKE_NOTED = unowned(delete(installation).where(installation.c.name == bindparam("name")))
+
+
+async def moment(store: Store) -> int | None:
+    """Of which moment the last backup is, milliseconds; None: none was ever noted."""
+    noted = await installation_values.look_up(store, _NAME)
+    return None if noted is None else int(noted)
 
 
 async def record_noted(store: Store, now: int) -> None:
     """Records a restore and an upgrade that were noted since the last start. Of processes that start together one
     does."""
 
-    def work(unit: SystemUnit, name: str) -> None:
-        noted = unit.first(_FIND_NOTED, name=name)
-        if noted is not None and unit.change(_TAKE_NOTED, name=name):
+    def work(unit: SystemUnit, name: str, noted: str) -> None:
+        if installation_values.take(unit, name):
             origin = Origin(now, "system", "", "start")
-            audit.record_installation(unit, origin, _EVENTS[name], "", **_detail(noted))
+            audit.record_installation(unit, origin, _EVENTS[name], "", note=_read(noted))
 
     for name in _EVENTS:
-        if await store.look_up(_FIND_NOTED, name=name) is not None:
-            await store.write(lambda unit: work(unit, name))  # noqa: B023 - awaited at once
+        if (noted := await installation_values.look_up(store, name)) is not None:
+            await store.write(lambda unit: work(unit, name, noted))  # noqa: B023 - awaited at once
 
 
-def _detail(noted: _Noted) -> dict[str, Any]:
+def _read(noted: str) -> Any:
     """What was noted; written by hand on PostgreSQL, so it may be anything."""
     try:
-        return {"note": msgspec.json.decode(noted.value, type=dict[str, int | str | bool | None])}
+        return msgspec.json.decode(noted, type=dict[str, int | str | bool | None])
     except msgspec.MsgspecError:
-        return {"note": noted.value[:200]}
+        return noted[:200]
 
 
 def note(unit: SystemUnit, origin: Origin, at: int, **detail: Any) -> None:
     """Notes that a backup is complete. ``at``: of which moment it is, milliseconds; ``detail``: for the audit trail."""
-    unit.change(_NOTE, value=str(at))
+    installation_values.put(unit, _NAME, str(at))
     audit.record_installation(unit, origin, Event.BACKED_UP, "", **detail)

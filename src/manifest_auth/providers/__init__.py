@@ -1,10 +1,12 @@
-"""A tenant's identity providers. Owns ``providers``, ``provider_domains``, ``identities`` and ``kept_tokens``.
+"""A client's identity providers as data, the identities linked to them, and sign-ins under way at them.
 
-Hands over what a provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are
-here (:class:`Identity`), and which roles its groups give. Never: a call to a provider, or a session.
+Owns ``providers``, ``provider_domains``, ``identities``, ``kept_tokens`` and ``sign_in_flows``. Hands over what a
+provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`), who its people are here
+(:class:`Identity`), and which roles its groups give. Never calls a provider, opens no session, and knows no kind of
+provider: each is a module of ``sign_in/providers``.
 """
 
-from manifest_auth.providers.by_domain import Offered, find_by_domain
+from manifest_auth.providers.by_claim import Offered, find_by_directory, find_by_domain
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
@@ -44,52 +46,41 @@ from manifest_auth.providers.providers import (
     replace_secrets,
     switch,
 )
-from manifest_auth.providers.role_mapping import mapped_roles
 from manifest_auth.providers.settings import (
-    KINDS,
-    Attributes,
-    DynamicsSettings,
-    EntraSettings,
-    GroupRoles,
-    OidcSettings,
-    SamlSettings,
+    Directory,
+    KindSettings,
+    Rules,
     Secrets,
     Settings,
-    check,
     check_provider_name,
-    settings_of,
 )
 from manifest_auth.providers.upstream_tokens import drop_tokens, keep_tokens
 
 __all__ = [
     "ALIAS",
     "IDENTITIES",
-    "KINDS",
     "LISTING",
     "Address",
-    "Attributes",
-    "DynamicsSettings",
-    "EntraSettings",
+    "Directory",
     "Given",
-    "GroupRoles",
     "How",
     "Identity",
     "IdentityRow",
+    "KindSettings",
     "Offered",
-    "OidcSettings",
     "Provider",
-    "SamlSettings",
+    "Rules",
     "Secrets",
     "Settings",
     "Unlinked",
     "change",
-    "check",
     "check_provider_name",
     "claims_unvouched",
     "confirm",
     "create",
     "drop_tokens",
     "find",
+    "find_by_directory",
     "find_by_domain",
     "find_by_id",
     "find_identity",
@@ -107,12 +98,10 @@ __all__ = [
     "link",
     "list_all",
     "list_identities",
-    "mapped_roles",
     "open_secrets",
     "remove",
     "replace_secrets",
     "seen",
-    "settings_of",
     "switch",
     "unlink",
     "unlink_unproved",

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, not_, select, update
 from manifest_auth.errors import NotFound
 from manifest_auth.providers.identities import IS_ALIAS, Address, Identity, forget_aliases
 from manifest_auth.providers.providers import Provider
-from manifest_auth.providers.settings import settings_of
+from manifest_auth.providers.settings import Rules, settings_of
 from manifest_auth.providers.upstream_tokens import drop_tokens
 from manifest_auth.store import TenantUnit, bound
 from manifest_auth.store.tables import identities, providers
@@ -34,10 +34,6 @@ class _Known(NamedTuple):
     disabled_at: int | None
     reaches_admins: int
     settings: str
-
-
-class _Gone(NamedTuple):
-    provider_id: int
 
 
 class Sifted(NamedTuple):
@@ -61,7 +57,7 @@ _UNLINK = bound(
     delete(identities)
     .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .returning(_C.provider_id),
-    _Gone,
+    int,
 )
 _CONFIRM = bound(
     update(identities)
@@ -76,8 +72,9 @@ def is_proved(
     """Whether an identity is the user's beyond doubt, by what its provider says now. ``present``: the user's address
     here."""
     known = _Known(
-        identity.id, address.email, int(address.vouched), identity.confirmed_at, identity.granted,
-        provider.disabled_at, provider.reaches_admins, provider.settings,
+        id=identity.id, email=address.email, vouched=int(address.vouched), confirmed_at=identity.confirmed_at,
+        granted=identity.granted, disabled_at=provider.disabled_at, reaches_admins=provider.reaches_admins,
+        settings=provider.settings,
     )  # fmt: skip
     return _is_proved(unit, known, present, counts)
 
@@ -90,9 +87,9 @@ def unlink_unproved(unit: TenantUnit, user_id: int, present: str, counts: Counts
         if known.id == but or _is_proved(unit, known, present, counts):
             kept.append(known.id)
             stay |= known.granted
-        elif row := unit.first(_UNLINK, id=known.id, of_user=user_id):
-            forget_aliases(unit, row.provider_id, user_id)
-            drop_tokens(unit, user_id, row.provider_id)
+        elif provider_id := unit.first(_UNLINK, id=known.id, of_user=user_id):
+            forget_aliases(unit, provider_id, user_id)
+            drop_tokens(unit, user_id, provider_id)
             gone, go = gone + 1, go | known.granted
     return Sifted(kept, gone, go & ~stay)
 
@@ -110,5 +107,5 @@ def _is_proved(unit: TenantUnit, known: _Known, present: str, counts: Counts) ->
         return True
     key = email_key(present)
     domain = key.rpartition("@")[2]
-    speaks = domain in settings_of(known.settings).domains
+    speaks = domain in settings_of(known.settings, Rules).domains
     return bool(known.vouched) and speaks and email_key(known.email) == key and counts(unit, domain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from sqlalchemy import bindparam, delete, insert, or_, select, update
@@ -12,11 +12,12 @@ from manifest_auth import tenants
 from manifest_auth.errors import Conflict, Forbidden, NotFound, ValidationError
 from manifest_auth.providers.identities import doubt_all, forget_all
 from manifest_auth.providers.settings import (
+    KindSettings,
+    Rules,
     Secrets,
     Settings,
-    check,
-    check_mark,
     check_provider_name,
+    own_settings_of,
     settings_of,
 )
 from manifest_auth.runtime.sealing import Sealer
@@ -30,6 +31,7 @@ from manifest_auth.store.tables import (
     sign_in_flows,
 )
 
+S = TypeVar("S", bound=KindSettings)
 MOST = 50
 
 
@@ -39,6 +41,7 @@ class Provider(NamedTuple):
     name: str
     display_name: str
     kind: str
+    issuer: str
     settings: str
     secrets: bytes | None
     reaches_admins: int
@@ -48,12 +51,12 @@ class Provider(NamedTuple):
     disabled_by_admin: int | None
 
     @property
-    def rules(self) -> Settings:
-        return settings_of(self.settings)
+    def rules(self) -> Rules:
+        return settings_of(self.settings, Rules)
 
-
-class _Id(NamedTuple):
-    id: int
+    def own(self, model: type[S]) -> S:
+        """The settings of its kind. Raises SsoFailed for a provider of another kind."""
+        return own_settings_of(self.settings, self.kind, model)
 
 
 _C, _D = providers.c, provider_domains.c
@@ -81,7 +84,7 @@ LISTING = Listing(
 )
 _SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
 _NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
-_ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+_ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 _SET_SECRETS = bound(update(providers).where(_C.id == bindparam("id")).values(secrets=bindparam("new_secrets")))
 _CHANGED = ("display_name", "issuer", "settings", "reaches_admins", "changed_at")
 _CHANGE = bound(
@@ -92,7 +95,7 @@ _SWITCH = bound(
     .where(_C.id == bindparam("id"))
     .values(disabled_at=bindparam("at"), disabled_by_admin=bindparam("by"))
 )
-_COUNT = bound(select(sql.count()).select_from(providers), _Id)
+_COUNT = bound(select(sql.count()).select_from(providers), int)
 _ADD_DOMAIN = bound(insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain")))
 _CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
 _CLEAR_FLOWS = bound(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider")))
@@ -138,9 +141,9 @@ def list_all(unit: TenantUnit) -> list[Provider]:
     return unit.all(_LIST)
 
 
-def find_with_issuer(unit: TenantUnit, issuer: str) -> Provider | None:
-    """The tenant's SAML provider of that entity id."""
-    return unit.first(_SAME_ISSUER, issuer=issuer, kind="saml")
+def find_with_issuer(unit: TenantUnit, kind: str, issuer: str) -> Provider | None:
+    """The tenant's provider of that name, of a kind that has no two of one name."""
+    return unit.first(_SAME_ISSUER, issuer=issuer, kind=kind)
 
 
 def create(
@@ -150,23 +153,22 @@ def create(
     """``by_admin``: an Admin or a system admin makes it, see :func:`change`. Raises ValidationError, Conflict,
     Forbidden."""
     check_provider_name(name)
-    check(settings)
-    check_mark(None, settings, by_admin)
+    settings.check()
+    own = settings.own
+    own.check_rank(None, by_admin)
     _one_by_one(unit)
-    count = unit.first(_COUNT)
-    if count is not None and count.id >= MOST:
+    if unit.one(_COUNT) >= MOST:
         raise Conflict(f"A client has at most {MOST} providers")
     if find(unit, name):
         raise Conflict("The name is taken")
-    _check_issuer(unit, settings, None)
+    _check_unique(unit, own, None)
     text = msgspec.json.encode(settings).decode()
-    added = unit.first(
-        _ADD, name=name, display_name=display_name, kind=settings.kind, issuer=settings.issuer, settings=text,
+    added = unit.one(
+        _ADD, name=name, display_name=display_name, kind=own.kind, issuer=own.identifier, settings=text,
         reaches_admins=int(by_admin), created_at=now, changed_at=now,
     )  # fmt: skip
-    assert added is not None
-    _set_domains(unit, added.id, settings)
-    return replace_secrets(unit, sealer, get_by_id(unit, added.id), secrets)
+    _set_domains(unit, added, settings)
+    return replace_secrets(unit, sealer, get_by_id(unit, added), secrets)
 
 
 def change(
@@ -178,22 +180,23 @@ def change(
     Admin's account until an Admin has confirmed it (``docs/decisions/0018-providers-and-rank.md``). Raises
     ValidationError, Forbidden.
     """
-    check(settings)
-    if settings.kind != provider.kind:
-        raise ValidationError(details=[(settings.kind, "The kind of a provider does not change")])
-    check_mark(provider.rules, settings, by_admin)
-    _check_issuer(unit, settings, provider.id)
+    settings.check()
+    own, before = settings.own, settings_of(provider.settings, type(settings))
+    if own.kind != provider.kind:
+        raise ValidationError(details=[(own.kind, "The kind of a provider does not change")])
+    own.check_rank(before.own, by_admin)
+    _check_unique(unit, own, provider.id)
     text = msgspec.json.encode(settings).decode()
-    reaches = by_admin or (bool(provider.reaches_admins) and settings == provider.rules)
+    reaches = by_admin or (bool(provider.reaches_admins) and settings == before)
     # A sign-in that began under the old settings finds another `changed_at`, even within the same millisecond.
     changed_at = max(now, provider.changed_at + 1)
     unit.change(
-        _CHANGE, id=provider.id, new_display_name=display_name, new_issuer=settings.issuer, new_settings=text,
+        _CHANGE, id=provider.id, new_display_name=display_name, new_issuer=own.identifier, new_settings=text,
         new_reaches_admins=int(reaches), new_changed_at=changed_at,
     )  # fmt: skip
     unit.change(_CLEAR_DOMAINS, of_provider=provider.id)
     _set_domains(unit, provider.id, settings)
-    if getattr(settings, provider.kind) != getattr(provider.rules, provider.kind):
+    if own != before.own:
         # An answer on its way from the provider of before, code and verifier, is nothing for the one of now.
         unit.change(_CLEAR_FLOWS, of_provider=provider.id)
         unit.change(_CLEAR_TOKENS, of_provider=provider.id)  # nor are tokens kept that nobody asks for any more
@@ -243,13 +246,12 @@ def _one_by_one(unit: TenantUnit) -> None:
     tenants.get(unit, unit.tenant_id, lock=True)
 
 
-def _check_issuer(unit: TenantUnit, settings: Settings, own_id: int | None) -> None:
-    """A SAML response says who issued it and nothing else, so within a tenant that must name one provider."""
-    if settings.saml is None:
-        return
-    for other in unit.all(_SAME_ISSUER, issuer=settings.issuer, kind="saml"):
+def _check_unique(unit: TenantUnit, own: KindSettings, own_id: int | None) -> None:
+    """Raises Conflict where another provider of the client has what of this kind only one may have."""
+    others = unit.all(_SAME_ISSUER, issuer=own.identifier, kind=own.kind) if own.unique else []
+    for other in others:
         if other.id != own_id:
-            raise Conflict(f"The provider {other.name} has this entity id")
+            raise Conflict(f"The provider {other.name} has this {own.unique}")
 
 
 def _set_domains(unit: TenantUnit, provider_id: int, settings: Settings) -> None:

@@ -1,28 +1,67 @@
-"""What a tenant settles for one of its providers: the stored form, which is the wire's form too, and its rules."""
+"""What a tenant settles for one of its providers: the stored form, which is the wire's form too, and its rules.
+
+What all kinds have is here. What one kind has beside it is a :class:`KindSettings` in the module of that kind, and
+stands in the text under the kind's name.
+"""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Annotated, Literal
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.errors import Forbidden, ValidationError
-from manifest_auth.permissions import Role
-from manifest_auth.text.canonical import check_return_address, check_web_address
+from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.permissions import Role, mask_of
+from manifest_auth.protocols.microsoft import Clouds
+from manifest_auth.text.canonical import check_return_address
 from manifest_auth.text.hosts import DOMAIN
-
-_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
-KINDS = ("oidc", "saml", "dynamics", "entra")
-_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
 
 _PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 
 Address = Annotated[str, Meta(min_length=1, max_length=2000)]
-Word = Annotated[str, Meta(min_length=1, max_length=256)]
-Name = Annotated[str, Meta(max_length=256)]
+
+
+class Directory(NamedTuple):
+    """A Microsoft directory that a provider speaks for, and the client id of our application there, or empty."""
+
+    cloud: str
+    id: str
+    application: str
+
+
+class KindSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """What is settled for providers of one kind alone. ``kind``: its name; ``unique``: what no two providers of a
+    client have in common, in words, where responses say that and nothing else of whose they are."""
+
+    kind: ClassVar[str]
+    unique: ClassVar[str] = ""
+
+    @property
+    def identifier(self) -> str:
+        """What the provider calls itself; a Microsoft directory's id."""
+        raise NotImplementedError
+
+    @property
+    def secret_for(self) -> tuple[str, ...]:
+        """Whom the client secret is shown to: another one needs another secret."""
+        return (self.identifier,)
+
+    def check(self) -> None:
+        """What types cannot say. Raises ValidationError that names the member."""
+
+    def check_change(self, before: Self) -> None:
+        """What cannot be changed. Raises ValidationError."""
+
+    def check_rank(self, before: Self | None, by_admin: bool) -> None:
+        """What only an Admin or a system admin settles. Raises Forbidden."""
+
+    def microsoft_directory(self, clouds: Clouds) -> Directory | None:
+        """The directory that the provider speaks for; its client claims it."""
+        return None
 
 
 class GroupRoles(msgspec.Struct, frozen=True):
@@ -32,121 +71,8 @@ class GroupRoles(msgspec.Struct, frozen=True):
     roles: Annotated[tuple[Role, ...], Meta(min_length=1, max_length=7)]
 
 
-Audiences = Annotated[
-    tuple[Word, ...],
-    Meta(max_length=20, description="Audiences besides `clientId` that its ID tokens may name (`aud`)."),
-]
-
-
-class OidcSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """An OpenID provider and how this server is known there."""
-
-    issuer: Annotated[str, Meta(min_length=1, max_length=500, description="Exactly as in its discovery document.")]
-    client_id: Annotated[str, Meta(min_length=1, max_length=500)]
-    scopes: Annotated[tuple[str, ...], Meta(max_length=30)] = ("openid", "profile", "email")
-    client_authentication: Annotated[
-        Literal["auto", "basic", "post", "none"],
-        Meta(description="How the client secret is sent; `auto`: as the provider says."),
-    ] = "auto"
-    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
-    trust_email: Annotated[
-        bool,
-        Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all."),
-    ] = False
-    audiences: Audiences = ()
-    shared_callback: Annotated[
-        bool,
-        Meta(
-            description="The shared callback address is used while the provider announces `iss` (RFC 9207). Only an "
-            "Admin or a system admin sets it; new providers need it not."
-        ),
-    ] = False
-
-
-class Attributes(msgspec.Struct, frozen=True, rename="camel"):
-    """Names of SAML attributes. Empty: the usual ones are tried."""
-
-    email: Name = ""
-    first_name: Name = ""
-    last_name: Name = ""
-    groups: Name = ""
-    subject: Annotated[str, Meta(max_length=256, description="Identifies the person in place of NameID.")] = ""
-
-
-class SamlSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """A SAML identity provider and what is pinned of it."""
-
-    entity_id: Annotated[str, Meta(min_length=1, max_length=1024)]
-    certificates: Annotated[
-        tuple[str, ...],
-        Meta(min_length=1, max_length=10, description="Signing certificates, base64; any of them may have signed."),
-    ]
-    redirect_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-Redirect binding.")] = ""
-    post_url: Annotated[str, Meta(max_length=2000, description="Sign-on address, HTTP-POST binding.")] = ""
-    binding: Annotated[Literal["redirect", "post"], Meta(description="How requests are sent.")] = "redirect"
-    sign_requests: bool = False
-    allow_idp_initiated: Annotated[bool, Meta(description="Responses that nobody asked for are accepted.")] = True
-    expired_certificates: Annotated[
-        Literal["refuse", "accept"], Meta(description="Whether a pinned certificate counts past its end.")
-    ] = "refuse"
-    attributes: Attributes = Attributes()
-
-
-Directory = Annotated[str, Meta(min_length=36, max_length=36, description="Directory (tenant) id, a GUID.")]
-Guid = Annotated[str, Meta(min_length=36, max_length=36)]
-CloudName = Annotated[
-    Literal["", "global", "us-gov", "us-dod", "china", "custom"],
-    Meta(description="Microsoft cloud; empty: the installation's."),
-]
-TrustEmail = Annotated[
-    bool,
-    Meta(description="An address of `domains` counts as verified though Entra does not say so (`xms_edov`)."),
-]
-
-
-class DynamicsSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """Microsoft Dynamics: people sign in at their directory, and Dataverse says which user they are."""
-
-    directory: Directory
-    client_id: Guid
-    organization: Annotated[
-        str, Meta(min_length=1, max_length=300, description="Like `https://contoso.crm.dynamics.com`.")
-    ]
-    cloud: CloudName = ""
-    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
-    trust_email: TrustEmail = False
-    audiences: Audiences = ()
-    keep_tokens: Annotated[bool, Meta(description="Microsoft's tokens are kept, encrypted.")] = False
-
-
-class EntraSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """Power Apps and others that call with an Entra ID access token of their own."""
-
-    directory: Directory
-    applications: Annotated[
-        tuple[Guid, ...], Meta(min_length=1, max_length=100, description="Client ids of the apps that may call.")
-    ]
-    cloud: CloudName = ""
-    graph_tokens: Annotated[bool, Meta(description="Tokens for Microsoft Graph count, once Graph accepted them.")] = (
-        True
-    )
-    client_id: Annotated[
-        str, Meta(max_length=36, description="Our own application: tokens for it are verified by its directory's keys.")
-    ] = ""
-    app_id_uri: Annotated[str, Meta(max_length=300, description="Our application's App ID URI, in v1.0 tokens.")] = ""
-    scopes: Annotated[
-        tuple[str, ...], Meta(max_length=20, description="A token for our application must hold one of these.")
-    ] = ()
-    ask_graph: Annotated[
-        bool, Meta(description="Graph is asked on behalf of the caller for the profile and the account's state.")
-    ] = False
-    guests: Annotated[bool, Meta(description="Guests of the directory are let in.")] = False
-    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
-    trust_email: TrustEmail = False
-
-
-class Settings(msgspec.Struct, frozen=True, rename="camel"):
-    """Everything but the secrets. Exactly one of the members named like a kind is there."""
+class Rules(msgspec.Struct, frozen=True, rename="camel"):
+    """What is settled for providers of every kind."""
 
     domains: Annotated[
         tuple[str, ...], Meta(max_length=100, description="E-mail domains that this provider owns and vouches for.")
@@ -162,30 +88,49 @@ class Settings(msgspec.Struct, frozen=True, rename="camel"):
     return_addresses: Annotated[
         tuple[Address, ...], Meta(max_length=50, description="Where a sign-in may end, beside the client's own list.")
     ] = ()
-    oidc: OidcSettings | None = None
-    saml: SamlSettings | None = None
-    dynamics: DynamicsSettings | None = None
-    entra: EntraSettings | None = None
+
+    def roles_of(self, groups: Iterable[str]) -> int:
+        """The bit mask of roles that a person with those groups gets.
+
+        A group counts as it is written, case and all: one that merely resembles a listed one gives nothing. White space
+        around either does not count, since providers wrap texts; a separator counts only where the provider has one.
+        """
+        split = [text.split(self.group_separator) if self.group_separator else [text] for text in groups]
+        held = {part.strip() for parts in split for part in parts} - {""}
+        given = (line.roles for line in self.group_roles if line.group.strip() in held)
+        return mask_of(set(self.default_roles).union(*given))
+
+
+class Settings(Rules, frozen=True, rename="camel"):
+    """Everything but the secrets. The registry of kinds makes the one subclass, which has a member for each kind, named
+    like it; exactly one of them is there."""
 
     @property
-    def kind(self) -> str:
-        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+    def own(self) -> KindSettings:
+        """Those of the provider's kind."""
+        return next(iter(self._given()))
 
-    @property
-    def issuer(self) -> str:
-        """What the provider calls itself; a Microsoft directory's id."""
-        if self.oidc is not None:
-            return self.oidc.issuer
-        if self.saml is not None:
-            return self.saml.entity_id
-        found = self.dynamics or self.entra
-        assert found is not None
-        return found.directory
+    def check(self) -> None:
+        """What types cannot say. Raises ValidationError that names the member."""
+        if len(self._given()) != 1:
+            kinds = self._kinds()
+            raise ValidationError(details=[(kinds[0], f"Exactly one of {', '.join(kinds)} is needed")])
+        for number, domain in enumerate(self.domains):
+            if not DOMAIN.match(domain):
+                sentence = "Must be a domain in lower case, like acme.example"
+                raise ValidationError(details=[(f"domains[{number}]", sentence)])
+        for number, address in enumerate(self.return_addresses):
+            check_return_address(address, f"returnAddresses[{number}]")
+        groups = [line.group for line in self.group_roles]
+        if len(groups) != len(set(groups)):
+            raise ValidationError(details=[("groupRoles", "Each group may stand there once")])
+        self.own.check()
 
-    @property
-    def grants(self) -> frozenset[Role]:
-        """All roles that this provider can give."""
-        return frozenset(self.default_roles).union(*(line.roles for line in self.group_roles))
+    def _kinds(self) -> tuple[str, ...]:
+        return self.__struct_fields__[len(Rules.__struct_fields__) :]
+
+    def _given(self) -> list[KindSettings]:
+        return [own for kind in self._kinds() if (own := getattr(self, kind)) is not None]
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -196,10 +141,30 @@ class Secrets(msgspec.Struct, frozen=True):
     certificates: tuple[str, ...] = ()
 
 
+R = TypeVar("R", bound=Rules)
+S = TypeVar("S", bound=KindSettings)
+
+
 @lru_cache(maxsize=1024)
-def settings_of(text: str) -> Settings:
-    """The settings of a stored text."""
-    return msgspec.json.decode(text, type=Settings)
+def _read(text: str, model: type[Any]) -> Any:
+    return msgspec.json.decode(text, type=model)
+
+
+@cache
+def _holder(model: type[KindSettings]) -> type[msgspec.Struct]:
+    return msgspec.defstruct("Stored", [("own", model, msgspec.field(name=model.kind))])
+
+
+def settings_of(text: str, model: type[R]) -> R:
+    """The settings of a stored text, as much as the model has of them."""
+    return cast("R", _read(text, model))
+
+
+def own_settings_of(text: str, kind: str, model: type[S]) -> S:
+    """Those of its kind. Raises SsoFailed where the stored ``kind`` is another one."""
+    if kind != model.kind:
+        raise SsoFailed(reason="the provider is of another kind")
+    return cast("S", _read(text, _holder(model)).own)
 
 
 def check_provider_name(name: str) -> None:
@@ -207,66 +172,3 @@ def check_provider_name(name: str) -> None:
     if not _PROVIDER_NAME.match(name):
         sentence = "1 to 63 lower-case letters, digits, inner dots, hyphens, underscores"
         raise ValidationError(details=[("name", sentence)])
-
-
-def check_mark(before: Settings | None, after: Settings, by_admin: bool) -> None:
-    """Only an Admin lets a provider use the shared callback address, and only for the issuer that it has then. Raises
-    Forbidden."""
-    if by_admin or after.oidc is None or not after.oidc.shared_callback:
-        return
-    had = before.oidc if before is not None else None
-    if had is None or not had.shared_callback or had.issuer != after.oidc.issuer:
-        raise Forbidden("Only an Admin gives a provider the shared callback address: set oidc.sharedCallback to false")
-
-
-def check(settings: Settings) -> None:
-    """What types cannot say. Raises ValidationError that names the member."""
-    if sum(getattr(settings, kind) is not None for kind in KINDS) != 1:
-        raise ValidationError(details=[("oidc", f"Exactly one of {', '.join(KINDS)} is needed")])
-    for number, domain in enumerate(settings.domains):
-        if not DOMAIN.match(domain):
-            raise ValidationError(details=[(f"domains[{number}]", "Must be a domain in lower case, like acme.example")])
-    for number, address in enumerate(settings.return_addresses):
-        check_return_address(address, f"returnAddresses[{number}]")
-    groups = [line.group for line in settings.group_roles]
-    if len(groups) != len(set(groups)):
-        raise ValidationError(details=[("groupRoles", "Each group may stand there once")])
-    if settings.oidc is not None:
-        _check_oidc(settings.oidc)
-    if settings.saml is not None:
-        _check_saml(settings.saml)
-    if settings.dynamics is not None:
-        _check_guids("dynamics", directory=settings.dynamics.directory, clientId=settings.dynamics.client_id)
-    if settings.entra is not None:
-        _check_entra(settings.entra)
-
-
-def _check_oidc(oidc: OidcSettings) -> None:
-    check_web_address(oidc.issuer, "oidc.issuer", query=False)
-    if "openid" not in oidc.scopes or not all(_SCOPE.match(scope) for scope in oidc.scopes):
-        raise ValidationError(details=[("oidc.scopes", "Must hold openid, and words without spaces")])
-
-
-def _check_saml(saml: SamlSettings) -> None:
-    for name, address in (("redirectUrl", saml.redirect_url), ("postUrl", saml.post_url)):
-        if address:
-            check_web_address(address, f"saml.{name}")
-    needed = "postUrl" if saml.binding == "post" else "redirectUrl"
-    if not (saml.post_url if saml.binding == "post" else saml.redirect_url):
-        raise ValidationError(details=[(f"saml.{needed}", "Needed for this binding")])
-
-
-def _check_entra(entra: EntraSettings) -> None:
-    _check_guids("entra", directory=entra.directory, clientId=entra.client_id or entra.directory)
-    for number, application in enumerate(entra.applications):
-        _check_guids("entra", **{f"applications[{number}]": application})
-    if not entra.graph_tokens and not entra.client_id:
-        raise ValidationError(details=[("entra.clientId", "Needed when tokens for Graph do not count")])
-    if not all(_SCOPE.match(scope) for scope in entra.scopes):
-        raise ValidationError(details=[("entra.scopes", "Must be words without spaces")])
-
-
-def _check_guids(where: str, **named: str) -> None:
-    for name, value in named.items():
-        if not _GUID.match(value):
-            raise ValidationError(details=[(f"{where}.{name}", "Must be a GUID in lower case")])

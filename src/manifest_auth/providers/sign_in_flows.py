@@ -64,16 +64,18 @@ class Flow(NamedTuple):
 
     @property
     def cookie(self) -> str:
-        return cookie_name(self.key)
+        return cookie_name("sso", self.key)
 
     def is_from(self, browser: str | None) -> bool:
         """Whether the browser brought the cookie back."""
-        return browser is not None and hmac.compare_digest(_hash(browser), self.browser)
+        return is_hash_of(self.browser, browser)
 
 
 class Begun(NamedTuple):
-    """What leaves the server: ``state`` for the provider, the rest for the browser or for the request."""
+    """``key``: of the row; the rest leaves the server: ``state``, ``nonce`` and the verifier's challenge for the
+    provider, or ``request_id``, and ``browser`` as a cookie."""
 
+    key: str
     state: str
     request_id: str
     nonce: str
@@ -116,13 +118,44 @@ _END = bound(
 )
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def cookie_name(key: str) -> str:
+def is_hash_of(stored: str, text: str | None) -> bool:
+    """Whether a stored hash is of that text."""
+    return text is not None and hmac.compare_digest(hash_of(text), stored)
+
+
+def cookie_name(prefix: str, key: str) -> str:
     """One cookie for each sign-in, so that two tabs do not disturb each other."""
-    return f"sso-{key[:16]}"
+    return f"{prefix}-{key[:16]}"
+
+
+def fresh(random: Random, prefix: str) -> Begun:
+    """All that is drawn for a sign-in, whatever it is for. ``prefix``: of its cookie's name."""
+    state, browser = random.text(24), random.text(24)
+    key, request_id = hash_of(state), "_" + random.bytes(20).hex()
+    return Begun(
+        key=key,
+        state=state,
+        request_id=request_id,
+        nonce=random.text(24),
+        verifier=random.text(48),
+        cookie=cookie_name(prefix, key),
+        browser=browser,
+    )
+
+
+def seal(sealer: Sealer, begun: Begun, row: str) -> bytes:
+    """Nonce and PKCE verifier, encrypted for one row."""
+    return sealer.seal(msgspec.json.encode(_Secrets(begun.nonce, begun.verifier)), row)
+
+
+def unseal(sealer: Sealer, sealed: bytes, row: str) -> tuple[str, str]:
+    """Nonce and PKCE verifier. Raises CannotOpen."""
+    found = msgspec.json.decode(sealer.open(sealed, row), type=_Secrets)
+    return found.nonce, found.verifier
 
 
 def begin(
@@ -137,19 +170,14 @@ def begin(
 ) -> Begun:  # fmt: skip
     """A new sign-in. ``callback``: where an OpenID provider answers; None: a SAML request with an id of its own is
     sent, and no OpenID answer fits."""
-    state, browser = random.text(24), random.text(24)
-    begun = Begun(
-        state, "_" + random.bytes(20).hex(), random.text(24), random.text(48), cookie_name(_hash(state)), browser
-    )
-    key = _hash(state)
-    secrets = msgspec.json.encode(_Secrets(begun.nonce, begun.verifier))
+    begun = fresh(random, "sso")
     unit.change(
         _ADD,
-        key=key,
+        key=begun.key,
         provider_id=provider_id,
-        browser=_hash(browser),
+        browser=hash_of(begun.browser),
         request_id=begun.request_id if callback is None else None,
-        secrets=sealer.seal(secrets, _row(key)),
+        secrets=seal(sealer, begun, _row(begun.key)),
         return_to=wish.return_to,
         response=wish.response,
         challenge=wish.challenge,
@@ -163,7 +191,7 @@ def begin(
 
 
 def find_by_state(unit: SystemUnit, state: str, now: int) -> Flow | None:
-    return unit.first(_BY_KEY, key=_hash(state), now=now)
+    return unit.first(_BY_KEY, key=hash_of(state), now=now)
 
 
 def find_by_request(unit: SystemUnit, request_id: str, now: int) -> Flow | None:
@@ -172,7 +200,7 @@ def find_by_request(unit: SystemUnit, request_id: str, now: int) -> Flow | None:
 
 def has_state(flow: Flow, state: str) -> bool:
     """Whether this is the state of that sign-in."""
-    return hmac.compare_digest(flow.key, _hash(state))
+    return hmac.compare_digest(flow.key, hash_of(state))
 
 
 def take(unit: TenantUnit, flow: Flow) -> bool:
@@ -188,8 +216,7 @@ def end_of(unit: TenantUnit, user_id: int) -> int:
 
 def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:
     """Nonce and PKCE verifier. Raises CannotOpen."""
-    found = msgspec.json.decode(sealer.open(flow.secrets, _row(flow.key)), type=_Secrets)
-    return found.nonce, found.verifier
+    return unseal(sealer, flow.secrets, _row(flow.key))
 
 
 def _row(key: str) -> str:

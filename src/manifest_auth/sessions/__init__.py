@@ -1,4 +1,7 @@
-"""Sessions of users. Owns ``sessions``: opens, finds, touches and ends them. Knows no token and no way to sign in."""
+"""Sessions of users: opened, found, touched and ended; and tokens of other systems that were signed out.
+
+Owns ``sessions`` and ``refused_tokens``. Knows no way to sign in, and no HTTP; what is signed is in ``tokens``.
+"""
 
 from manifest_auth.sessions.external_tokens import (
     Foreign,
@@ -8,11 +11,10 @@ from manifest_auth.sessions.external_tokens import (
     refuse_foreign,
 )
 from manifest_auth.sessions.last_seen import LISTING, SessionSeen, find_seen
-from manifest_auth.sessions.principal import Chain, Principal, look_up, read
+from manifest_auth.sessions.principal import Chain, chain_of, look_up, read
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
     TOUCH_EVERY_MS,
-    Opened,
     SessionRow,
     advance,
     advance_at_once,
@@ -33,13 +35,12 @@ __all__ = [
     "TOUCH_EVERY_MS",
     "Chain",
     "Foreign",
-    "Opened",
-    "Principal",
     "Principals",
     "SessionRow",
     "SessionSeen",
     "advance",
     "advance_at_once",
+    "chain_of",
     "claims_stamp",
     "end",
     "end_all",

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal, null, or_, select
 
+from manifest_auth.context import Principal
 from manifest_auth.permissions import Role
-from manifest_auth.sessions.principal import Principal
+from manifest_auth.sessions.principal import select_principal
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing, upsert
 from manifest_auth.store.tables import directory_claims, identities, providers, refused_tokens, tenants, users
 
@@ -35,16 +36,8 @@ class Foreign(NamedTuple):
     claims: int | None
 
 
-class _Refused(NamedTuple):
-    refused_at: int
-
-
 def _text(name: str) -> Any:
     return cast(bindparam(name), Text)
-
-
-class _Stamp(NamedTuple):
-    stamp: int
 
 
 def _stamp(directory: Any) -> Any:
@@ -56,36 +49,26 @@ def _stamp(directory: Any) -> Any:
 
 _CLAIMS = crossing(
     _stamp(bindparam("directory")),
-    _Stamp,
+    int,
     because="a bearer token that names no client is anybody's whose claim on its directory counts",
 )
 _REFUSED = select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery()
 _SELECT: Any = (
-    select(
-        _text("key").label("session_id"),
-        _U.tenant_id,
-        _U.id,
-        _text("method").label("method"),
-        cast(bindparam("judged_at"), BigInteger).label("created_at"),
-        cast(bindparam("until"), BigInteger).label("ends_at"),
-        _REFUSED.label("ended_at"),
-        literal("").label("cookie_hash"),
-        literal(0).label("cookie_seen_at"),
-        literal("").label("refresh_current"),
-        null().label("refresh_previous"),
-        literal(0).label("refresh_changed_at"),
-        _U.email,
-        _U.first_name,
-        _U.last_name,
-        _U.title,
-        _U.roles,
-        _U.deactivated_at,
-        _T.identifier,
-        _T.name,
-        _T.settings,
-        _T.suspended_at,
-        null().label("keys"),  # of ours, which sign nothing of others
-        _stamp(_P.issuer).scalar_subquery().label("claims"),
+    select_principal(
+        session_id=_text("key"),
+        tenant_id=_U.tenant_id,
+        user_id=_U.id,
+        method=_text("method"),
+        created_at=cast(bindparam("judged_at"), BigInteger),
+        ends_at=cast(bindparam("until"), BigInteger),
+        ended_at=_REFUSED,
+        cookie_hash=literal(""),
+        cookie_seen_at=literal(0),
+        refresh_current=literal(""),
+        refresh_previous=null(),
+        refresh_changed_at=literal(0),
+        keys=null(),  # of ours, which sign nothing of others
+        claims=_stamp(_P.issuer).scalar_subquery(),
     )
     .select_from(
         identities.join(users, _U.id == _I.user_id)
@@ -112,13 +95,12 @@ _REFUSE = bound(
 )
 
 
-_IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), _Refused)
+_IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), int)
 
 
 def claims_stamp(unit: SystemUnit, directory: str) -> int:
     """What tells whether the claims on a directory that count are still the same ones."""
-    found = unit.first(_CLAIMS, directory=directory)
-    return found.stamp if found else 0
+    return unit.first(_CLAIMS, directory=directory) or 0
 
 
 def foreign_key(method: str, tenant_id: int, token: str) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, literal, select
+from sqlalchemy import Select, bindparam, literal, select
 
+from manifest_auth.context import Principal
 from manifest_auth.store import Store, SystemUnit, crossing
 from manifest_auth.store.tables import installation, sessions, tenants, users
 
@@ -21,78 +22,32 @@ class Chain(NamedTuple):
     changed_at: int
 
 
-class Principal(NamedTuple):
-    """A session with its user and tenant, dead or alive."""
-
-    session_id: str
-    tenant_id: int
-    user_id: int
-    method: str
-    created_at: int
-    ends_at: int
-    ended_at: int | None
-    cookie_hash: str
-    cookie_seen_at: int
-    refresh_current: str
-    refresh_previous: str | None
-    refresh_changed_at: int
-    email: str
-    first_name: str
-    last_name: str
-    title: str
-    roles: int
-    deactivated_at: int | None
-    client: str
-    client_name: str
-    tenant_settings: str
-    suspended_at: int | None
-    keys: str | None  # the stamp of the signing keys, as of this read
-    claims: int  # on whose standing the judgement of a foreign token rests, see external_tokens.py; 0 for all others
-
-    @property
-    def chain(self) -> Chain:
-        """The state of its refresh tokens. Only as fresh as the read: rotation reads it inside its unit of work."""
-        return Chain(self.refresh_current, self.refresh_previous, self.refresh_changed_at)
-
-    def is_alive(self, now: int) -> bool:
-        """Whether session, user and tenant all let it in."""
-        return (
-            self.ended_at is None and self.ends_at > now and self.deactivated_at is None and self.suspended_at is None
-        )
-
-
 #: The signing keys' stamp (:mod:`manifest_auth.sessions.tokens.keys`): read here, it costs no statement of its own.
 KEYS = select(installation.c.value).where(installation.c.name == "keys").scalar_subquery().label("keys")
-_PRINCIPAL = select(
-    _S.id,
-    _S.tenant_id,
-    _S.user_id,
-    _S.method,
-    _S.created_at,
-    _S.ends_at,
-    _S.ended_at,
-    _S.cookie_hash,
-    _S.cookie_seen_at,
-    _S.refresh_current,
-    _S.refresh_previous,
-    _S.refresh_changed_at,
-    _U.email,
-    _U.first_name,
-    _U.last_name,
-    _U.title,
-    _U.roles,
-    _U.deactivated_at,
-    _T.identifier,
-    _T.name,
-    _T.settings,
-    _T.suspended_at,
-    KEYS,
-    literal(0),
-).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
+_WHO = {name: _U[name] for name in ("email", "first_name", "last_name", "title", "roles", "deactivated_at")} | {
+    "client": _T.identifier, "client_name": _T.name, "tenant_settings": _T.settings, "suspended_at": _T.suspended_at,
+}  # fmt: skip
 
+
+def select_principal(**columns: Any) -> Select[Any]:
+    """A read of principals. ``columns``: by their names, those that user and tenant do not have."""
+    found = {**_WHO, **columns}
+    return select(*(found[name] for name in Principal._fields))
+
+
+_OF_SESSION = ("tenant_id", "user_id", "method", "created_at", "ends_at", "ended_at", "cookie_hash", "cookie_seen_at",
+               "refresh_current", "refresh_previous", "refresh_changed_at")  # fmt: skip
+_PRINCIPAL = select_principal(
+    session_id=_S.id, keys=KEYS, claims=literal(0), **{name: _S[name] for name in _OF_SESSION}
+).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
 _WHY = "the credential names the session, and the session names the tenant"
 BY_ID = crossing(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
 BY_COOKIE = crossing(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
+
+
+def chain_of(principal: Principal) -> Chain:
+    """The state of its refresh tokens. Only as fresh as the read: rotation reads it inside its unit of work."""
+    return Chain(principal.refresh_current, principal.refresh_previous, principal.refresh_changed_at)
 
 
 def cookie_hash(value: str) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from manifest_auth.context import Principal
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.sessions.external_tokens import BY_FOREIGN, Foreign
-from manifest_auth.sessions.principal import BY_COOKIE, BY_ID, Principal, cookie_hash
+from manifest_auth.sessions.principal import BY_COOKIE, BY_ID, cookie_hash
 from manifest_auth.store import Announcement, Store
 
 MOST = 50_000

@@ -11,7 +11,7 @@ from manifest_auth.accounts import admins, password_rules
 from manifest_auth.accounts.admins import Admin, managing, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidCredentials, ValidationError
-from manifest_auth.runtime.metrics import Door
+from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.sign_in_metrics import NO_CODE
 from manifest_auth.store import SystemUnit
@@ -19,35 +19,35 @@ from manifest_auth.tenants import PasswordRules
 from manifest_auth.throttle import throttle
 
 T = TypeVar("T")
-DOOR: Door = "admin-own"
+ENTRY_POINT: EntryPoint = "admin-own"
 
 
-class Shown(NamedTuple):
+class Credentials(NamedTuple):
     """What proves again who asks."""
 
     password: str
     otp: str | None
 
 
-async def _proven(ctx: RequestContext, shown: Shown, work: Callable[[SystemUnit, Admin], T]) -> T:
+async def _proven(ctx: RequestContext, credentials: Credentials, work: Callable[[SystemUnit, Admin], T]) -> T:
     """Runs ``work`` for the caller, once password and code were found right. Attempts are counted as at sign-in.
 
     Raises InvalidCredentials, RateLimited, Overloaded, InvalidToken for one who was put out meanwhile.
     """
     services, me = ctx.services, ctx.admin
     services.hasher.check_room()
-    counters, subject = throttle.counters(DOOR, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
+    counters, subject = throttle.counters(ENTRY_POINT, str(me.admin_id), ctx.address, None), f"admin:{me.admin_id}"
 
     def count(unit: SystemUnit) -> tuple[throttle.Wait | None, str]:
         wait = ctx.services.throttle.count(unit, counters, ctx.now)
         if wait:
-            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=DOOR, wait_ms=wait.ms)
+            audit.record_installation(unit, ctx, Event.THROTTLED, subject, method=ENTRY_POINT, wait_ms=wait.ms)
         return wait, admins.get_locked(unit, me.admin_id).password_hash
 
     wait, stored = await services.store.write(count)
     if wait:
-        raise ctx.services.throttle.refusal(DOOR, wait)
-    proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, stored, shown.password)
+        raise ctx.services.throttle.refusal(ENTRY_POINT, wait)
+    proof = await throttle.prove(ctx.services.hasher, ctx.services.store, counters, stored, credentials.password)
     if not proof.matches:
         await services.store.write(
             lambda unit: audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, subject)
@@ -59,7 +59,7 @@ async def _proven(ctx: RequestContext, shown: Shown, work: Callable[[SystemUnit,
         fresh = admins.get_locked(unit, me.admin_id)
         if fresh.password_hash != stored:
             raise InvalidCredentials("The password was changed meanwhile", keeps_writes=False)
-        check_code(unit, ctx, fresh, shown.otp)
+        check_code(unit, ctx, fresh, credentials.otp)
         done = work(unit, fresh)
         throttle.succeeded(unit, counters)  # not where the work itself finds something wrong
         return done
@@ -85,10 +85,10 @@ def check_code(unit: SystemUnit, ctx: RequestContext, admin: Admin, otp: str | N
     return used.how
 
 
-async def change_password(ctx: RequestContext, shown: Shown, new: str) -> None:
+async def change_password(ctx: RequestContext, credentials: Credentials, new: str) -> None:
     """Ends the other sessions. Raises as :func:`_proven`, and ValidationError."""
     password_rules.check(new, PasswordRules(), (ctx.admin.username,), "newPassword")
-    if new == shown.password:
+    if new == credentials.password:
         raise ValidationError(details=[("newPassword", "Must differ from the current one")])
     stored = await ctx.services.hasher.hash(new)
 
@@ -97,10 +97,10 @@ async def change_password(ctx: RequestContext, shown: Shown, new: str) -> None:
         ended = managing.end_all(unit, me.id, "password_changed", ctx.now, but=ctx.admin.session_id)
         audit.record_installation(unit, ctx, Event.PASSWORD_CHANGED, f"admin:{me.id}", sessions_ended=ended)
 
-    await _proven(ctx, shown, work)
+    await _proven(ctx, credentials, work)
 
 
-async def enrol(ctx: RequestContext, shown: Shown) -> str:
+async def enrol(ctx: RequestContext, credentials: Credentials) -> str:
     """A new secret that waits for its first code. Raises as :func:`_proven`, and Conflict."""
     services = ctx.services
 
@@ -108,7 +108,7 @@ async def enrol(ctx: RequestContext, shown: Shown) -> str:
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_BEGUN, f"admin:{me.id}")
         return second_factor.start(unit, services.sealer, services.random, me.id, ctx.now)
 
-    return await _proven(ctx, shown, work)
+    return await _proven(ctx, credentials, work)
 
 
 async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ...]:
@@ -128,10 +128,10 @@ async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ..
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me.id}", sessions_ended=ended)
         return codes
 
-    return await _proven(ctx, Shown(password, None), work)
+    return await _proven(ctx, Credentials(password, None), work)
 
 
-async def new_codes(ctx: RequestContext, shown: Shown) -> tuple[str, ...]:
+async def new_codes(ctx: RequestContext, credentials: Credentials) -> tuple[str, ...]:
     """Ten recovery codes in place of those before. Raises as :func:`_proven`, and Conflict."""
 
     def work(unit: SystemUnit, me: Admin) -> tuple[str, ...]:
@@ -140,10 +140,10 @@ async def new_codes(ctx: RequestContext, shown: Shown) -> tuple[str, ...]:
         audit.record_installation(unit, ctx, Event.RECOVERY_CODES_MADE, f"admin:{me.id}")
         return second_factor.new_codes(unit, ctx.services.random, me.id)
 
-    return await _proven(ctx, shown, work)
+    return await _proven(ctx, credentials, work)
 
 
-async def remove(ctx: RequestContext, shown: Shown) -> None:
+async def remove(ctx: RequestContext, credentials: Credentials) -> None:
     """Takes the own second factor away. Raises as :func:`_proven`, and Conflict where one is required."""
 
     def work(unit: SystemUnit, me: Admin) -> None:
@@ -153,4 +153,4 @@ async def remove(ctx: RequestContext, shown: Shown) -> None:
             raise Conflict("There is no second factor")
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{me.id}")
 
-    await _proven(ctx, shown, work)
+    await _proven(ctx, credentials, work)

@@ -1,4 +1,4 @@
-"""How a system admin signs in, stays signed in and signs out: the users' rules, at a door of their own."""
+"""How a system admin signs in, stays signed in and signs out: the users' rules, on a plane of their own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from manifest_auth.sessions.tokens import Pair, Shown
 from manifest_auth.sign_in import admin_challenge
 from manifest_auth.sign_in.admin_own_account import check_code
 from manifest_auth.sign_in.completion import Replaced
-from manifest_auth.sign_in.sign_in_metrics import counted, refresh_counted
+from manifest_auth.sign_in.sign_in_metrics import counts, counts_refreshes
 from manifest_auth.store import SystemUnit
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
@@ -28,35 +28,24 @@ class SignedIn(NamedTuple):
     pair: Pair
 
 
-async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
-    """``otp``: a code of the second factor, where the admin has one.
-
-    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
-    """
-    return await counted(ctx, METHOD, _sign_in(ctx, username, password, otp))
-
-
+@counts(METHOD)
 async def go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
     """Finishes a sign-in by the challenge that it was given and a code. An attempt like any other for the throttle.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
     """
-    return await counted(ctx, METHOD, _go_on(ctx, text, otp))
-
-
-async def _go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
     shown = admin_challenge.take(ctx, text)
     found, counters = await _counted(ctx, shown.username)
     if found is None:
         raise InvalidToken(reason="the challenge is over")
 
-    def tail(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> SignedIn:
         fresh = admins.get_locked(unit, found.id)
         admin_challenge.check(shown, fresh)
-        return _finish(unit, ctx, counters, fresh, otp, text)
+        return _complete(unit, ctx, counters, fresh, otp, text)
 
     await ctx.services.keys.look()  # what is given out is signed with a key that counts
-    return await ctx.services.store.write(tail)
+    return await ctx.services.store.write(work)
 
 
 async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
@@ -83,18 +72,23 @@ async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Co
     return admin, counters
 
 
-async def _sign_in(ctx: RequestContext, username: str, password: str, otp: str | None) -> SignedIn:
+@counts(METHOD)
+async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
+    """``otp``: a code of the second factor, where the admin has one.
+
+    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
+    """
     ctx.services.hasher.check_room()
     admin, counters = await _counted(ctx, username)
     while True:
         try:
-            return await _prove_and_finish(ctx, counters, admin, password, otp)
+            return await _prove_and_complete(ctx, counters, admin, password, otp)
         except Replaced as replaced:
             # While we hashed; a sign-in beside this one may have hashed the same password anew.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
-async def _prove_and_finish(
+async def _prove_and_complete(
     ctx: RequestContext, counters: Counters, admin: Admin | None, password: str, otp: str | None
 ) -> SignedIn:
     services = ctx.services
@@ -110,20 +104,20 @@ async def _prove_and_finish(
         raise InvalidCredentials("Invalid username or password")
     found = admin
 
-    def tail(unit: SystemUnit) -> SignedIn:
+    def work(unit: SystemUnit) -> SignedIn:
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
             raise Replaced(fresh.password_hash)
-        return _finish(unit, ctx, counters, fresh, otp)
+        return _complete(unit, ctx, counters, fresh, otp)
 
     await services.keys.look()
-    signed_in = await services.store.write(tail)
+    signed_in = await services.store.write(work)
     if proof.outdated:
         await _rehash(ctx, found, password)
     return signed_in
 
 
-def _finish(
+def _complete(
     unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, held: str = ""
 ) -> SignedIn:
     """For one whose password was right. ``held``: the challenge that was shown, which another one does not outlive.
@@ -162,12 +156,9 @@ async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
     await ctx.services.store.write(work)
 
 
+@counts_refreshes
 async def refresh(ctx: RequestContext, text: str) -> Pair:
     """As the users' refresh. Raises InvalidToken, TokenExpired."""
-    return await refresh_counted(ctx, _refresh(ctx, text))
-
-
-async def _refresh(ctx: RequestContext, text: str) -> Pair:
     services, now = ctx.services, ctx.now
     kind = tokens.admins_kind(services.tokens)
     shown = await tokens.read_refresh(services.tokens, kind, text, now)

@@ -1,6 +1,6 @@
-"""The one tail of every way in: look at user and tenant, open the session, give its keys, write it down.
+"""The completion of every way in: look at user and client, open the session, give its keys, record it.
 
-A method proves who somebody is and hands in an :class:`Identity`; nothing else opens a session.
+A way in proves which user it is and hands in an :class:`Identity`; nothing else opens a session.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class SignedIn(NamedTuple):
     session_id: str
 
 
-def finish(
+def complete_sign_in(
     unit: SystemUnit, ctx: RequestContext, tenant_id: int, identity: Identity, cookie: str | None, device: str | None
 ) -> SignedIn:
     """Runs in the unit of work that makes the sign-in true. Raises AccountDisabled, Replaced."""
@@ -81,7 +81,13 @@ def finish(
     holder = tokens.Subject(opened.session_id, user.id, tenant.identifier, opened.ends_at)
     pair = tokens.pair(services.tokens, tokens.users_kind(services.tokens), holder, opened.refresh_id, None, ctx.now)
     return SignedIn(
-        user, tenant, pair, opened.cookie, new_device, _password_due(user, tenant, ctx.now), opened.session_id
+        user=user,
+        tenant=tenant,
+        pair=pair,
+        cookie=opened.cookie,
+        device=new_device,
+        password_due=_password_due(user, tenant, ctx.now),
+        session_id=opened.session_id,
     )
 
 
@@ -103,10 +109,10 @@ def check_in(
     return tenant, user
 
 
-async def run(ctx: RequestContext, method: str, tail: Callable[[SystemUnit], SignedIn]) -> SignedIn:
-    """Runs the tail and logs it."""
+async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], SignedIn]) -> SignedIn:
+    """Runs the unit of work that completes a sign-in, and logs it."""
     await ctx.services.keys.look()  # what is given out is signed with a key that counts
-    signed_in = await ctx.services.store.write_quickly(tail)
+    signed_in = await ctx.services.store.write_quickly(work)
     ctx.services.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
                        user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip
     return signed_in

@@ -3,13 +3,12 @@ it and to the session of whoever began it."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from typing import NamedTuple
 
-import msgspec
 from sqlalchemy import bindparam, insert, select, update
 
+from manifest_auth.providers import sign_in_flows
+from manifest_auth.providers.sign_in_flows import Begun
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
@@ -17,6 +16,7 @@ from manifest_auth.store.tables import directory_proofs, sealed_for
 
 LIFE_S = 600
 _USED = ""
+_COOKIE = "directory"  # how the name of its cookie begins
 
 
 class Flow(NamedTuple):
@@ -37,26 +37,11 @@ class Flow(NamedTuple):
 
     @property
     def cookie(self) -> str:
-        return _cookie(self.key)
+        return sign_in_flows.cookie_name(_COOKIE, self.key)
 
     def is_from(self, browser: str | None) -> bool:
         """Whether the browser brought the cookie back."""
-        return browser is not None and hmac.compare_digest(_hash(browser), self.browser)
-
-
-class Begun(NamedTuple):
-    """What leaves the server: ``state``, ``nonce`` and the verifier's challenge for Microsoft, the rest as a cookie."""
-
-    state: str
-    nonce: str
-    verifier: str
-    cookie: str
-    browser: str
-
-
-class _Secrets(msgspec.Struct, frozen=True):
-    nonce: str
-    verifier: str
+        return sign_in_flows.is_hash_of(self.browser, browser)
 
 
 _C = directory_proofs.c
@@ -75,19 +60,15 @@ _TAKE = bound(update(directory_proofs).where(_C.key == bindparam("of_key"), _C.b
 
 def begin(unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str) -> Begun:
     """A new one, of the session that the request was made with."""
-    random = ctx.services.random
-    state, browser = random.text(24), random.text(24)
-    key = _hash(state)
-    begun = Begun(state, random.text(24), random.text(48), _cookie(key), browser)
-    secrets = msgspec.json.encode(_Secrets(begun.nonce, begun.verifier))
+    begun = sign_in_flows.fresh(ctx.services.random, _COOKIE)
     unit.change(
         _ADD,
-        key=key,
+        key=begun.key,
         directory=directory,
-        browser=_hash(browser),
+        browser=sign_in_flows.hash_of(begun.browser),
         session_id=ctx.user.session_id,
         provider_id=provider_id,
-        secrets=ctx.services.sealer.seal(secrets, _row(key)),
+        secrets=sign_in_flows.seal(ctx.services.sealer, begun, _row(begun.key)),
         return_to=return_to,
         expires_at=ctx.now + LIFE_S * 1000,
     )
@@ -95,7 +76,7 @@ def begin(unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: in
 
 
 def find(unit: SystemUnit, state: str, now: int) -> Flow | None:
-    return unit.first(_BY_KEY, key=_hash(state), now=now)
+    return unit.first(_BY_KEY, key=sign_in_flows.hash_of(state), now=now)
 
 
 def take(unit: TenantUnit, flow: Flow) -> bool:
@@ -105,17 +86,7 @@ def take(unit: TenantUnit, flow: Flow) -> bool:
 
 def open_secrets(sealer: Sealer, flow: Flow) -> tuple[str, str]:
     """Nonce and PKCE verifier. Raises CannotOpen."""
-    found = msgspec.json.decode(sealer.open(flow.secrets, _row(flow.key)), type=_Secrets)
-    return found.nonce, found.verifier
-
-
-def _cookie(key: str) -> str:
-    """One cookie for each sign-in, so that two tabs do not disturb each other."""
-    return f"directory-{key[:16]}"
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    return sign_in_flows.unseal(sealer, flow.secrets, _row(flow.key))
 
 
 def _row(key: str) -> str:

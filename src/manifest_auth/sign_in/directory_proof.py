@@ -7,7 +7,6 @@ proves nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,16 +17,16 @@ from manifest_auth.protocols import microsoft, oidc
 from manifest_auth.protocols.microsoft import Accepted, Cloud
 from manifest_auth.protocols.oidc import Redeemed
 from manifest_auth.providers import Provider
-from manifest_auth.providers import directories as provider_directories
+from manifest_auth.providers.sign_in_flows import Begun
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows
+from manifest_auth.sign_in.providers.code_flow import Returned, authorization_of
 from manifest_auth.sign_in.providers.flow import return_address
-from manifest_auth.sign_in.providers.oidc import Returned
+from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.claims import administrators, directories
-from manifest_auth.text import base64url
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
@@ -41,7 +40,7 @@ class Started(NamedTuple):
     """Where the browser goes, the cookie that it gets, and what whoever signs in there speaks for."""
 
     location: str
-    begun: directory_flows.Begun
+    begun: Begun
     tenant: Tenant
     application: str
 
@@ -84,13 +83,7 @@ async def begin(ctx: RequestContext, directory: str, return_to: str) -> Started:
     begun = await ctx.store.write_quickly(
         lambda unit: directory_flows.begin(unit, ctx, directory, provider_id, address)
     )
-    authorization = oidc.Authorization(
-        state=begun.state,
-        nonce=begun.nonce,
-        challenge=base64url.encode(hashlib.sha256(begun.verifier.encode()).digest()),
-        redirect_uri=callback_of(ctx),
-        prompt="select_account",
-    )
+    authorization = authorization_of(begun, callback_of(ctx), prompt="select_account")
     location = ctx.services.oidc.authorization_address(found, registration, authorization)
     return Started(location, begun, tenant, registration.client_id)
 
@@ -236,13 +229,11 @@ def _operators(ctx: RequestContext) -> _Application | None:
 
 
 def _of_provider(ctx: RequestContext, provider: Provider, directory: str) -> _Application | None:
-    rules = provider.rules
-    named = provider_directories.named_by(ctx.services.microsoft.clouds, rules)
-    settings = rules.oidc or rules.dynamics or rules.entra
-    if named is None or named[1] != directory or settings is None or provider.disabled_at is not None:
+    named = own_settings_of(provider).microsoft_directory(ctx.services.microsoft.clouds)
+    if named is None or named.id != directory or provider.disabled_at is not None:
         return None
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
-    return _Application(settings.client_id, secret, provider) if settings.client_id and secret else None
+    return _Application(named.application, secret, provider) if named.application and secret else None
 
 
 def _registration(ctx: RequestContext, claim: directories.Claim, application: _Application) -> oidc.Registration:

@@ -14,7 +14,7 @@ from manifest_auth.accounts.email_change_start import Started, start
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import EmailChange, User, email_changes
 from manifest_auth.audit import Event
-from manifest_auth.errors import Conflict, Forbidden, InvalidToken, ValidationError
+from manifest_auth.errors import Conflict, InvalidToken, ValidationError
 from manifest_auth.mail_queue import Queued
 from manifest_auth.permissions import Role
 from manifest_auth.runtime import mail
@@ -22,7 +22,6 @@ from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import current_password
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.client_hint import Whose, agrees
 from manifest_auth.text.canonical import check_email, when
 
 Kind = Literal["email", "email-undo"]
@@ -104,22 +103,21 @@ def find(
     return Found(change, own_kind, tenant, user)
 
 
-def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind, named: str | None) -> Found:
+def _get(unit: SystemUnit, ctx: RequestContext, token: str, kind: Kind) -> Found:
     found = find(unit, ctx, token, kind, lock=True)
     if found is None:
         raise InvalidToken(reason="link: unknown")
-    if not agrees(named, Whose(found.tenant.identifier, found.tenant.id)):
-        raise Forbidden(reason="X-Client-ID disagrees with the link")
+    ctx.client_hint.check(found.tenant.identifier, found.tenant.id, "link")
     return found
 
 
-async def confirm(ctx: RequestContext, token: str, named: str | None) -> str:
-    """The new address takes effect, and is proved; links that went to the old one close. ``named``: the
-    ``X-Client-ID``. Raises InvalidToken, Forbidden, Conflict when another account has the address by now."""
+async def confirm(ctx: RequestContext, token: str) -> str:
+    """The new address takes effect, and is proved; links that went to the old one close. Raises InvalidToken,
+    Forbidden, and Conflict when another account has the address by now."""
     services = ctx.services
 
     def work(unit: SystemUnit) -> tuple[str, Queued | None]:
-        change, _, tenant, user = _get(unit, ctx, token, "email", named)
+        change, _, tenant, user = _get(unit, ctx, token, "email")
         bound, subject, undo = unit.of(tenant.id), f"user:{user.id}", services.random.text(24)
         if not email_changes.confirm(bound, change, undo, ctx.now):
             raise InvalidToken(reason="link: used up meanwhile", replay="one_time_link")
@@ -136,14 +134,14 @@ async def confirm(ctx: RequestContext, token: str, named: str | None) -> str:
     return email
 
 
-async def undo(ctx: RequestContext, token: str, named: str | None) -> Undone:
+async def undo(ctx: RequestContext, token: str) -> Undone:
     """Puts the old address back, ends all sessions, voids the password, and closes every link and every later change.
     Where the old address was the user's beyond doubt it gets a link to choose a new password. Raises as
     :func:`confirm`."""
     services = ctx.services
 
     def work(unit: SystemUnit) -> tuple[str, Queued | None]:
-        change, _, tenant, user = _get(unit, ctx, token, "email-undo", named)
+        change, _, tenant, user = _get(unit, ctx, token, "email-undo")
         bound, subject = unit.of(tenant.id), f"user:{user.id}"
         email_changes.close_since(bound, change, ctx.now)
         one_time_links.close(bound, user.id, ctx.now)

@@ -19,29 +19,20 @@ from sqlalchemy import bindparam, insert, select, update
 from manifest_auth import audit, providers, sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.audit import Event
-from manifest_auth.errors import Forbidden, SsoFailed, ValidationError
+from manifest_auth.errors import SsoFailed, ValidationError
 from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion
-from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sign_in_codes
-from manifest_auth.tenants.client_hint import Whose, agrees
 from manifest_auth.text import base64url
 
 METHOD: Method = "code"
 LIFE_MS = 60_000
 _OVER = "The code is not valid any more"
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}\Z")  # SHA-256 in base64url
-
-
-class Shown(NamedTuple):
-    """What an app brings; ``named``: its ``X-Client-ID``."""
-
-    code: str
-    verifier: str
-    named: str | None
 
 
 class Code(NamedTuple):
@@ -95,14 +86,16 @@ def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, 
     return code
 
 
-async def exchange(ctx: RequestContext, shown: Shown, browser: completion.Browser) -> completion.SignedIn:
+@counts(METHOD)
+async def exchange(ctx: RequestContext, code: str, verifier: str, browser: completion.Browser) -> completion.SignedIn:
     """The session that the code stands for begins. Raises SsoFailed, AccountDisabled, Forbidden."""
-    exchanging = completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, shown, browser))
-    return await counted(ctx, METHOD, exchanging)
+    return await completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, code, verifier, browser))
 
 
-def _exchange(unit: SystemUnit, ctx: RequestContext, shown: Shown, browser: completion.Browser) -> completion.SignedIn:
-    tenant, found = _held(unit, ctx, shown.code)
+def _exchange(
+    unit: SystemUnit, ctx: RequestContext, code: str, verifier: str, browser: completion.Browser
+) -> completion.SignedIn:
+    tenant, found = _held(unit, ctx, code)
     if found.used_at is not None:
         if found.session_id:
             sessions.end(tenant, found.session_id, "sign_in_code_reused", ctx.now)
@@ -111,16 +104,15 @@ def _exchange(unit: SystemUnit, ctx: RequestContext, shown: Shown, browser: comp
             tenant, ctx, Event.SIGN_IN_CODE_REUSED, f"user:{found.user_id}", session=session_id
         )
         raise SsoFailed(_OVER, reason="one-time code: shown a second time", replay="one_time_code")
-    if not agrees(shown.named, Whose(tenants.get(unit, found.tenant_id).identifier, found.tenant_id)):
-        raise Forbidden(reason="X-Client-ID disagrees with the one-time code")
+    ctx.client_hint.check(tenants.get(unit, found.tenant_id).identifier, found.tenant_id, "one-time code")
     # Used up before anything is judged: whoever shows it and is refused is not the app that asked for it.
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=None)
-    if why := _why_not(tenant, found, shown.verifier):
+    if why := _why_not(tenant, found, verifier):
         detail = {"method": found.method, "provider": found.provider_id, "why": f"one-time code: {why}"}
         audit.record(tenant, ctx, Event.SIGN_IN_FAILED, f"user:{found.user_id}", **detail)
         raise SsoFailed(_OVER, reason=f"one-time code: {why}")
     identity = completion.Identity(found.method, found.user_id, None, found.provider_id)
-    signed_in = completion.finish(unit, ctx, found.tenant_id, identity, browser.cookie, browser.device)
+    signed_in = completion.complete_sign_in(unit, ctx, found.tenant_id, identity, browser.cookie, browser.device)
     tenant.change(_USE, of_key=found.key, now=ctx.now, session=signed_in.session_id)
     return signed_in
 

@@ -1,4 +1,4 @@
-"""Signing in with e-mail and password: throttle, prove, then the tail that all methods share.
+"""Signing in with e-mail and password: throttle, prove, then the completion that all ways in share.
 
 Exactly one password hash is computed for each attempt that the throttle lets through, whatever was found: a stored one,
 or a decoy for an account that does not exist, has no password or belongs elsewhere (:mod:`.decoys`).
@@ -7,17 +7,16 @@ or a decoy for an account that does not exist, has no password or belongs elsewh
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from manifest_auth import audit, tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import InvalidCredentials, Overloaded
-from manifest_auth.runtime.metrics import Door, Method
+from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, decoys
-from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.text.canonical import email_key
@@ -25,7 +24,7 @@ from manifest_auth.throttle import origins, throttle
 from manifest_auth.throttle.throttle import Counters, Wait
 
 METHOD: Method = "password"
-DOOR: Door = "client"
+ENTRY_POINT: EntryPoint = "client"
 
 
 class Claim(NamedTuple):
@@ -36,14 +35,12 @@ class Claim(NamedTuple):
     device: str | None
 
 
-class Shown(NamedTuple):
+class Credentials(NamedTuple):
     """What came with the attempt."""
 
-    email: str
+    claim: Claim
     password: str
-    client: str | None
     cookie: str | None
-    device: str | None
 
 
 class Attempt(NamedTuple):
@@ -57,63 +54,56 @@ class Attempt(NamedTuple):
     wait: Wait | None
 
 
-async def sign_in(ctx: RequestContext, shown: Shown) -> completion.SignedIn:
+@counts(METHOD)
+async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
     """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
-    return await counted(ctx, METHOD, _sign_in(ctx, shown))
-
-
-async def _sign_in(ctx: RequestContext, shown: Shown) -> completion.SignedIn:
     services = ctx.services
     services.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
-    attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, _claim(shown), DOOR))
+    attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))
     if attempt.wait is not None:
-        raise ctx.services.throttle.refusal(DOOR, attempt.wait)
+        raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
     stored = attempt.user.password_hash if attempt.user else None
     while True:
         try:
-            return await _prove_and_finish(ctx, shown, attempt, stored)
+            return await _prove_and_complete(ctx, credentials, attempt, stored)
         except completion.Replaced as replaced:
             # While we hashed; a sign-in beside this one may have hashed the same password anew.
             stored = replaced.stored
 
 
-async def _prove_and_finish(
-    ctx: RequestContext, shown: Shown, attempt: Attempt, stored: str | None
+async def _prove_and_complete(
+    ctx: RequestContext, credentials: Credentials, attempt: Attempt, stored: str | None
 ) -> completion.SignedIn:
     services = ctx.services
     proof = await throttle.prove(
-        ctx.services.hasher, ctx.services.store, attempt.counters, stored, shown.password, attempt.decoy
+        ctx.services.hasher, ctx.services.store, attempt.counters, stored, credentials.password, attempt.decoy
     )
     if not proof.matches or attempt.user is None or attempt.tenant is None:
-        await services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, shown))
+        await services.store.write_quickly(lambda unit: _failed(unit, ctx, attempt, credentials))
         raise InvalidCredentials()
     user, tenant = attempt.user, attempt.tenant
 
-    def tail(unit: SystemUnit) -> completion.SignedIn:
+    def work(unit: SystemUnit) -> completion.SignedIn:
         if services.throttle.is_on:
             throttle.succeeded(unit, attempt.counters)
         identity = completion.Identity(METHOD, user.id, stored)
-        return completion.finish(unit, ctx, tenant.id, identity, shown.cookie, shown.device)
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, credentials.cookie, credentials.claim.device)
 
-    signed_in = await completion.run(ctx, METHOD, tail)
+    signed_in = await completion.run(ctx, METHOD, work)
     if proof.outdated and stored:
-        await _rehash(ctx, tenant.id, user.id, stored, shown.password)
+        await _rehash(ctx, tenant.id, user.id, stored, credentials.password)
     return signed_in
 
 
-def _claim(shown: Shown) -> Claim:
-    return Claim(shown.email, shown.client, shown.device)
-
-
-def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, door: Door) -> Attempt:
-    """Looks for the account and counts the attempt on it, one that does not exist like one that does. ``door``: each
+def find_and_count(unit: SystemUnit, ctx: RequestContext, claim: Claim, entry_point: EntryPoint) -> Attempt:
+    """Looks for the account and counts the attempt on it, one that does not exist like one that does. Each entry point
     has counters of its own."""
     tenant, user = _find(unit, claim)
     if tenant is not None and not tenants.settings_of(tenant.settings).password_sign_in:
         user = None  # answered, counted and timed like an account that does not exist
     account = f"{tenant.id if tenant else 0}:{email_key(claim.email)}"
     known = _known_origin(unit, tenant, user, claim.device, ctx.address)
-    counters = throttle.counters(door, account, ctx.address, known)
+    counters = throttle.counters(entry_point, account, ctx.address, known)
     wait = ctx.services.throttle.count(unit, counters, ctx.now)
     if wait:
         chain = unit.of(tenant.id if tenant else audit.INSTALLATION)
@@ -144,11 +134,11 @@ def _known_origin(
     return None
 
 
-def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, shown: Shown) -> None:
+def _failed(unit: SystemUnit, ctx: RequestContext, attempt: Attempt, credentials: Credentials) -> None:
     chain = unit.of(attempt.tenant.id if attempt.tenant else audit.INSTALLATION)
     subject = f"user:{attempt.user.id}" if attempt.user else ""
     ctx.services.anonymous_limits.record(
-        chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=shown.client or ""
+        chain, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, named=credentials.claim.client or ""
     )
 
 
@@ -165,16 +155,3 @@ async def _rehash(ctx: RequestContext, tenant_id: int, user_id: int, stored: str
             audit.record(bound, ctx, Event.PASSWORD_REHASHED, f"user:{user_id}")
 
     await ctx.services.store.write_quickly(work)
-
-
-def client_from(client_header: str | None, host: str | None, public_url: str) -> str | None:
-    """Which client a sign-in names: ``X-Client-ID``, else the subdomain of the public address in ``Host``."""
-    if client_header is not None:
-        return client_header.strip()
-    public = urlsplit(public_url).hostname or ""
-    name = (host or "").rpartition(":")[0] if (host or "").rpartition(":")[2].isdigit() else (host or "")
-    name = name.lower()
-    if public and name.endswith("." + public):
-        label = name[: -len(public) - 1]
-        return label if "." not in label else None
-    return None

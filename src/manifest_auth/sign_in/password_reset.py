@@ -13,22 +13,22 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Event
 from manifest_auth.mail_queue import Queued
 from manifest_auth.runtime import mail
-from manifest_auth.runtime.metrics import Door
+from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import password
 from manifest_auth.sign_in.password import Attempt, Claim
 from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import when
 
-DOOR: Door = "forgot"
+ENTRY_POINT: EntryPoint = "forgot"
 
 
 async def forgot(ctx: RequestContext, claim: Claim) -> None:
     """Sends a link in the background. Raises RateLimited."""
     services = ctx.services
-    attempt = await services.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, DOOR))
+    attempt = await services.store.write_quickly(lambda unit: password.find_and_count(unit, ctx, claim, ENTRY_POINT))
     if attempt.wait is not None:
-        raise ctx.services.throttle.refusal(DOOR, attempt.wait)
+        raise ctx.services.throttle.refusal(ENTRY_POINT, attempt.wait)
     services.mail.in_background(_send(ctx, attempt))
 
 

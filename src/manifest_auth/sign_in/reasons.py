@@ -3,15 +3,8 @@ page of the docs is made. ``…`` stands for what differs from case to case."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Reason(NamedTuple):
-    """``why``: how the reason begins, one or several; special ones before those that they fall under."""
-
-    why: tuple[str, ...]
-    cause: str
-    cure: str
+from manifest_auth.sign_in.providers.kind import Reason
+from manifest_auth.sign_in.providers.kinds import KINDS
 
 
 def _reason(*why: str, cause: str, cure: str) -> Reason:
@@ -174,7 +167,7 @@ _WHO = (
     _reason("one-time code: …", cause="a code shown twice, after 60 seconds, or without its verifier",
             cure="the app exchanges at once, once; also `sign_in_code_reused` in the audit trail"),
 )  # fmt: skip
-REASONS = (*_START, *_OIDC, *_SAML, *_MICROSOFT, *_WHO)
+REASONS = (*_START, *_OIDC, *_SAML, *_MICROSOFT, *(reason for kind in KINDS.values() for reason in kind.reasons), *_WHO)
 
 _HEAD = """\
 # Why a sign-in was refused

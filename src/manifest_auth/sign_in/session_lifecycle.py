@@ -6,30 +6,27 @@ from manifest_auth import audit, sessions, tenants
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.audit import Event
-from manifest_auth.errors import Forbidden, InvalidToken, NotFound, ValidationError
+from manifest_auth.context import Principal
+from manifest_auth.errors import InvalidToken, NotFound, ValidationError
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Principal, SessionRow, tokens
+from manifest_auth.sessions import SessionRow, chain_of, tokens
 from manifest_auth.sessions.tokens import Pair, Shown
 from manifest_auth.sessions.tokens.refresh import Verdict, judge
 from manifest_auth.sign_in import current_password, new_password
 from manifest_auth.sign_in.providers import entra_bearer
-from manifest_auth.sign_in.sign_in_metrics import refresh_counted
+from manifest_auth.sign_in.sign_in_metrics import counts_refreshes
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants.client_hint import Whose, agrees
 
 LIST_LIMIT = 100
 
 
-async def refresh(ctx: RequestContext, text: str, named: str | None) -> Pair:
+@counts_refreshes
+async def refresh(ctx: RequestContext, text: str) -> Pair:
     """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
 
     User, tenant and session are looked at anew. The token in force costs no write; the rest is decided inside one unit
     of work, and a reuse ends the session there.
     """
-    return await refresh_counted(ctx, _refresh(ctx, text, named))
-
-
-async def _refresh(ctx: RequestContext, text: str, named: str | None) -> Pair:
     services, now = ctx.services, ctx.now
     kind = tokens.users_kind(services.tokens)
     shown = await tokens.read_refresh(services.tokens, kind, text, now)
@@ -40,10 +37,10 @@ async def _refresh(ctx: RequestContext, text: str, named: str | None) -> Pair:
             ctx, seen.tenant_id, actor, Event.ACCESS_REFUSED, why, "/api/client/auth/refresh"
         )
     principal = _alive(seen, now)
-    if not agrees(named, Whose(principal.client, principal.tenant_id)):
-        raise Forbidden(reason="X-Client-ID disagrees with the refresh token")
+    if ctx.client_header is not None:
+        ctx.client_hint.check(principal.client, principal.tenant_id, "refresh token")
     strict = tenants.settings_of(principal.tenant_settings).refresh_strict
-    verdict = judge(shown, principal.chain, now, services.settings.refresh_grace * 1000, strict=strict)
+    verdict = judge(shown, chain_of(principal), now, services.settings.refresh_grace * 1000, strict=strict)
     ids = await _next(ctx, shown, verdict, principal, now)
     if ids is None:
         services.log.warning("refresh_token_reused", request_id=ctx.request_id, client=principal.client,
@@ -80,7 +77,7 @@ def _rotate(unit: SystemUnit, ctx: RequestContext, shown: Shown, now: int) -> tu
     principal = _alive(sessions.read(unit, shown.session_id), now)
     bound = unit.of(principal.tenant_id)
     rotation = tokens.Rotation(
-        lambda: _alive(sessions.read(unit, shown.session_id), now).chain,
+        lambda: chain_of(_alive(sessions.read(unit, shown.session_id), now)),
         lambda before, after: sessions.advance(bound, shown.session_id, before, after, now),
         tenants.settings_of(principal.tenant_settings).refresh_strict,
     )

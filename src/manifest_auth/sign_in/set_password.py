@@ -15,16 +15,15 @@ from manifest_auth.accounts import one_time_links, users, voiding
 from manifest_auth.accounts.one_time_links import Link, Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
-from manifest_auth.errors import Conflict, Forbidden, InvalidToken
+from manifest_auth.errors import Conflict, InvalidToken
 from manifest_auth.permissions import Role
 from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, new_password
 from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
-from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.client_hint import Whose, agrees
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters
 
@@ -34,14 +33,13 @@ METHOD: Literal["link"] = "link"
 _EVENTS = {Purpose.INVITATION: Event.INVITATION_ACCEPTED, Purpose.RESET: Event.PASSWORD_RESET}
 
 
-class Shown(NamedTuple):
-    """What came along. ``field``: what the body calls the password; ``named``: the ``X-Client-ID``."""
+class Credentials(NamedTuple):
+    """What came along. ``field``: what the body calls the password."""
 
     purpose: Purpose
     token: str
     password: str
     field: str
-    named: str | None
 
 
 class Found(NamedTuple):
@@ -111,41 +109,39 @@ def ways(unit: SystemUnit, found: Found) -> list[Provider]:
     return [provider for provider in listed if provider.disabled_at is None]
 
 
-async def choose_password(ctx: RequestContext, shown: Shown, browser: Browser) -> SignedIn:
+@counts(METHOD)
+async def choose_password(ctx: RequestContext, credentials: Credentials, browser: Browser) -> SignedIn:
     """Sets the password, ends all sessions, opens one.
 
     Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.
     """
-    return await counted(ctx, METHOD, _choose_password(ctx, shown, browser))
-
-
-async def _choose_password(ctx: RequestContext, shown: Shown, browser: Browser) -> SignedIn:
     services = ctx.services
     services.hasher.check_room()
     found = await _refusals_recorded(
-        ctx, shown, services.store.read(lambda u: find(u, ctx, shown.token, shown.purpose))
+        ctx, credentials, services.store.read(lambda u: find(u, ctx, credentials.token, credentials.purpose))
     )
     tenant = found.tenant
-    if not agrees(shown.named, Whose(tenant.identifier, tenant.id)):
-        raise Forbidden(reason="X-Client-ID disagrees with the link")
+    ctx.client_hint.check(tenant.identifier, tenant.id, "link")
     if found.why_no_password:
         raise Conflict(found.why_no_password)
     counters = await _count(ctx, found)
-    fresh = await new_password.hash_of(ctx, found.user, tenant.identifier, tenant.settings, shown.password, shown.field)
+    fresh = await new_password.hash_of(
+        ctx, found.user, tenant.identifier, tenant.settings, credentials.password, credentials.field
+    )
 
-    def tail(unit: SystemUnit) -> SignedIn:
-        now_found = find(unit, ctx, shown.token, shown.purpose, lock=True)
+    def work(unit: SystemUnit) -> SignedIn:
+        now_found = find(unit, ctx, credentials.token, credentials.purpose, lock=True)
         if now_found.why_no_password:
             raise Conflict(now_found.why_no_password)
         throttle.succeeded(unit, counters)
         _set(unit, ctx, now_found, fresh)
         identity = Identity(METHOD, now_found.user.id)
-        return completion.finish(unit, ctx, tenant.id, identity, browser.cookie, browser.device)
+        return completion.complete_sign_in(unit, ctx, tenant.id, identity, browser.cookie, browser.device)
 
-    return await _refusals_recorded(ctx, shown, completion.run(ctx, METHOD, tail))
+    return await _refusals_recorded(ctx, credentials, completion.run(ctx, METHOD, work))
 
 
-async def _refusals_recorded(ctx: RequestContext, shown: Shown, work: Awaitable[T]) -> T:
+async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work: Awaitable[T]) -> T:
     """Writes down that a link was shown which does not work any more, where there is such a link: one that was made up
     is nobody's."""
     try:
@@ -154,7 +150,7 @@ async def _refusals_recorded(ctx: RequestContext, shown: Shown, work: Awaitable[
         why = refusal.reason
 
         def record(unit: SystemUnit) -> None:
-            if link := one_time_links.find_anywhere(unit, shown.token):
+            if link := one_time_links.find_anywhere(unit, credentials.token):
                 bound, subject = unit.of(link.tenant_id), f"user:{link.user_id}"
                 ctx.services.anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
 

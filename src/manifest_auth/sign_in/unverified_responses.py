@@ -14,7 +14,7 @@ from manifest_auth.providers import sign_in_flows
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.throttle import throttle
-from manifest_auth.throttle.anonymous_limits import DOOR, FLOW_LIFE_S
+from manifest_auth.throttle.anonymous_limits import ENTRY_POINT, FLOW_LIFE_S
 from manifest_auth.throttle.throttle import Counter, Held, Policy, Wait
 
 #: From an address, at whatever client.
@@ -41,7 +41,7 @@ async def take(ctx: RequestContext, state: str, cookie_of: Callable[[str], str |
     taken = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, state, cookie_of))
     if isinstance(taken, Taken):
         return taken
-    raise ctx.services.throttle.refusal(DOOR, Wait(taken.ms, "address"))
+    raise ctx.services.throttle.refusal(ENTRY_POINT, Wait(taken.ms, "address"))
 
 
 def _count(unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> Taken | Held:

@@ -1,13 +1,14 @@
 """The store: tables, statements bound to a tenant, units of work, two databases behind one code path, migrations.
 
-Hands over: :class:`Store` with its units of work, and the three ways to write a statement. Never: a connection, a
-cursor or SQL text.
+Hands over :class:`Store` with its units of work, and the three ways to write a statement. Never hands over a
+connection, a cursor or SQL text, and knows no rule of the product.
 """
 
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
+from manifest_auth.store import installation_values
 from manifest_auth.store.cursors import After
-from manifest_auth.store.listing import Listing, among, among_pairs, numbers, pairs
+from manifest_auth.store.listing import Filters, Listing, among, among_pairs, numbers, pairs
 from manifest_auth.store.row_lists import cell, row_list, rows
 from manifest_auth.store.statements import (
     Bound,
@@ -28,6 +29,7 @@ __all__ = [
     "Announcement",
     "Bound",
     "Crossing",
+    "Filters",
     "Listing",
     "Store",
     "StoreUnavailable",
@@ -41,6 +43,7 @@ __all__ = [
     "bound",
     "cell",
     "crossing",
+    "installation_values",
     "mine",
     "numbers",
     "open_store",

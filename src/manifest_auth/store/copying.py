@@ -80,8 +80,6 @@ def contents(store: Path) -> Contents:
 def files(store: Path) -> list[Row]:
     """Of which files the bytes belong to the store. Raises :class:`StoreUnavailable`."""
     with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
-        if not found.execute("SELECT 1 FROM sqlite_master WHERE name = 'files'").fetchone():
-            return []  # a schema from before there were any
         rows = found.execute("SELECT key, size, sha256, used_at IS NOT NULL FROM files ORDER BY key")
         return [Row(key, size, sha256, bool(used)) for key, size, sha256, used in rows]
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from manifest_auth.errors import ValidationError
 from manifest_auth.text import base64url
 
 _VERSION = 1
@@ -24,22 +25,22 @@ class After(NamedTuple):
     id: Any
 
 
-def write(of: str, order: str, after: After) -> str:
-    """``of``: the list; ``order``: the name of its order."""
-    return base64url.encode(orjson.dumps([_VERSION, of, order, after.value, after.id]))
+def write(of: str, order: str, *place: Any) -> str:
+    """``of``: the list; ``order``: the name of its order; ``place``: behind what the page begins."""
+    return base64url.encode(orjson.dumps([_VERSION, of, order, *place]))
 
 
-def read(text: str, of: str, order: str, *, value: type, key: type) -> After:
-    """``value`` and ``key``: of which kind they are, ``int`` or ``str``. Raises ValueError for what is no cursor of
+def read(text: str, of: str, order: str, *kinds: type) -> list[Any]:
+    """The place. ``kinds``: ``int`` or ``str``, of each of its members. Raises ValidationError for what is no cursor of
     this list and order."""
-    if len(text) > _LONGEST:
-        raise ValueError("too long")
-    found = orjson.loads(base64url.decode(text))
-    if not isinstance(found, list) or len(found) != 5 or found[:3] != [_VERSION, of, order]:
-        raise ValueError("not of this list and order")
-    if not _is(found[3], value) or not _is(found[4], key):
-        raise ValueError("not of this kind")
-    return After(found[3], found[4])
+    try:
+        found = orjson.loads(base64url.decode(text)) if len(text) <= _LONGEST else None
+    except ValueError:
+        found = None
+    place = found[3:] if isinstance(found, list) and found[:3] == [_VERSION, of, order] else []
+    if len(place) != len(kinds) or not all(map(_is, place, kinds)):
+        raise ValidationError(details=[("after", "Not a cursor of this list and order")])
+    return place
 
 
 def _is(value: object, kind: type) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, Text, bindparam, func, select, tuple_
 from sqlalchemy.ext.compiler import compiles
@@ -22,12 +22,21 @@ from manifest_auth.store import cursors
 from manifest_auth.store.cursors import After
 from manifest_auth.store.statements import Bound, UnboundStatement, Unowned, bound, unowned
 from manifest_auth.store.unit import SystemUnit, TenantUnit
+from manifest_auth.text.canonical import like
 
 R = TypeVar("R")
 
 
-class _Count(NamedTuple):
-    rows: int
+class Filters:
+    """Names of conditions of a :class:`Listing`, and the values of their parameters."""
+
+    def __init__(self, *names: str | None, **values: Any) -> None:
+        self.names = frozenset(name for name in names if name)
+        self.values = values
+
+    def search(self, text: str) -> Filters:
+        """Narrowed to what the text is found in."""
+        return Filters(*self.names, "search", **self.values, like=like(text)) if text else self
 
 
 class Listing(Generic[R]):
@@ -52,7 +61,7 @@ class Listing(Generic[R]):
         self._rows, self._row, self._key, self.name = rows, row, key, key.table.name
         self.sorts, self.filters, self._narrow = dict(sorts), dict(filters), frozenset(narrow)
         self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], Bound[R] | Unowned[R]] = {}
-        self._counts: dict[tuple[str, ...], Bound[_Count] | Unowned[_Count]] = {}
+        self._counts: dict[tuple[str, ...], Bound[int] | Unowned[int]] = {}
 
     def page(
         self,
@@ -70,25 +79,43 @@ class Listing(Generic[R]):
         statement = self._page(sort, descending, after is not None, tuple(sorted(filters)))
         return self._mine(unit).all(statement, limit=first, **where, **values)
 
-    def cursor(self, order: str, after: After) -> str:
-        """What a caller goes on with. ``order``: a name of ``sorts``, with ``_DESC`` for the other way round."""
-        return cursors.write(self.name, order, after)
+    def read(
+        self, unit: TenantUnit | SystemUnit, first: int, after: str, order: str, filters: Filters
+    ) -> tuple[list[R], str | None]:
+        """A page, and the cursor of the next one. ``after``: the cursor of the page before, or empty; ``order``: a name
+        of ``sorts``, with ``_DESC`` for the other way round. Raises ValidationError for a cursor of another list or
+        order."""
+        sort = order.removesuffix("_DESC")
+        rows = self.page(
+            unit,
+            first=first + 1,
+            sort=sort,
+            descending=sort != order,
+            after=self.after(after, order),
+            filters=filters.names,
+            **filters.values,
+        )
+        return rows[:first], self._cursor(order, rows[first - 1]) if len(rows) > first else None
+
+    def _cursor(self, order: str, last: Any) -> str:
+        """The sort value stands in a row under the column's name, the key as ``id``."""
+        sort = self.sorts[order.removesuffix("_DESC")]
+        return cursors.write(self.name, order, last.id if sort is self._key else getattr(last, sort.name), last.id)
 
     def after(self, cursor: str, order: str) -> After | None:
         """Where a page begins; None for an empty text: at the beginning. Where the order is by a number that is the
-        id, that alone will do. Raises ValueError for what is no cursor of this list and order."""
+        id, that alone will do. Raises ValidationError for what is no cursor of this list and order."""
         if not cursor:
             return None
         sort = self.sorts[order.removesuffix("_DESC")]
         if sort is self._key and _kind(sort) is int and cursor.isascii() and cursor.isdecimal() and len(cursor) < 20:
             number = min(int(cursor), 2**63 - 1)
             return After(number, number)
-        return cursors.read(cursor, self.name, order, value=_kind(sort), key=_kind(self._key))
+        return After._make(cursors.read(cursor, self.name, order, _kind(sort), _kind(self._key)))
 
-    def total(self, unit: TenantUnit | SystemUnit, filters: frozenset[str] = frozenset(), **values: Any) -> int:
+    def total(self, unit: TenantUnit | SystemUnit, filters: Filters) -> int:
         """How many rows there are on all pages: reads all of them."""
-        found = self._mine(unit).first(self._count(tuple(sorted(filters))), **values)
-        return found.rows if found else 0
+        return self._mine(unit).one(self._count(tuple(sorted(filters.names))), **filters.values)
 
     def _mine(self, unit: TenantUnit | SystemUnit) -> TenantUnit:
         """A unit that runs the statements of this list: of what no tenant owns, any does."""
@@ -126,12 +153,12 @@ class Listing(Generic[R]):
         self._pages[(sort, descending, goes_on, names)] = made
         return made
 
-    def _count(self, names: tuple[str, ...]) -> Bound[_Count] | Unowned[_Count]:
+    def _count(self, names: tuple[str, ...]) -> Bound[int] | Unowned[int]:
         known = self._counts.get(names)
         if known is None:
             query = select(func.count()).select_from(self._key.table)
             query = query.where(*(self.filters[name] for name in names))
-            known = bound(query, _Count) if self._owned else unowned(query, _Count)
+            known = bound(query, int) if self._owned else unowned(query, int)
             self._counts[names] = known
         return known
 

@@ -2,8 +2,8 @@
 
 SQLite: ``BEGIN EXCLUSIVE`` is taken before the version is read. PostgreSQL: an advisory lock in the transaction. All
 revisions and the new version commit together, so a process killed in the middle leaves the old schema whole. A schema
-that is newer than the program is refused. Alembic is loaded only when there is something to do, and so is the secret
-key, which some revisions want.
+that is newer than the program, or older than the first revision, is refused. Alembic is loaded only when there is
+something to do, and so is the secret key, which a new store wants.
 """
 
 from __future__ import annotations
@@ -19,16 +19,27 @@ from sqlalchemy.pool import NullPool
 from manifest_auth.runtime.sealing import SecretKeys
 from manifest_auth.store.store import StoreUnavailable
 
-#: The newest revision in ``migrations/versions``; a test holds it to the folder.
-HEAD = "0006"
+#: The revisions in ``migrations/versions``; a test holds the two together.
+SCHEMAS = ("0005", "0006")
+HEAD = SCHEMAS[-1]
 LOCK = 0x6D616E69  # any number, the same in every process
 #: The row of ``installation`` that tells of an upgrade until it stands in the audit trail.
 UPGRADED = "schema_upgraded"
 _VERSION = "SELECT version_num FROM alembic_version"
 
 
-class SchemaTooNew(Exception):
-    """The store was upgraded by a newer release."""
+class SchemaRefused(Exception):
+    """The schema is newer than this release, or older than any that it upgrades; the text says what to do."""
+
+
+def check(schema: str, what: str = "the store's schema", *, may_be_newer: bool = False) -> None:
+    """Raises :class:`SchemaRefused` for a schema that is none of :data:`SCHEMAS`. ``may_be_newer``: for who only copies
+    or reads what all schemas have."""
+    if schema < SCHEMAS[0]:
+        advice = f"bring it to {SCHEMAS[0]} with a program that knows both, or begin with an empty store"
+        raise SchemaRefused(f"{what}: {schema} is older than {SCHEMAS[0]}, from which this release upgrades; {advice}")
+    if schema not in SCHEMAS and not may_be_newer:
+        raise SchemaRefused(f"{what}: {schema} is newer than this release, which knows {HEAD}; upgrade the program")
 
 
 _NOW = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -88,8 +99,7 @@ async def _connected(url: str) -> Any:
 async def upgrade(url: str, keys: Callable[[], SecretKeys]) -> bool:
     """Upgrades the store. True when there was something to do. ``keys``: asked only then.
 
-    Raises :class:`SchemaTooNew`, `StoreUnavailable`, CannotOpen (a wrong secret key), and what ``keys`` raises; then
-    nothing was done.
+    Raises :class:`SchemaRefused`, `StoreUnavailable`, and what ``keys`` raises; then nothing was done.
     """
     if await current_version(url) == HEAD:
         return False
@@ -144,16 +154,14 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys]) -> bool:
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
-    from alembic.script import ScriptDirectory
 
     config = Config(attributes={"connection": connection, "keys": keys})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     found = MigrationContext.configure(connection).get_current_revision()
     if found == HEAD:
         return False
-    known: set[Any] = {r.revision for r in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
-        raise SchemaTooNew(f"the store's schema is {found}, this release knows up to {HEAD}: upgrade the program")
+    if found is not None:
+        check(found)
     command.upgrade(config, "head")
     if found is not None:  # the next start records it in the audit trail
         put = text("INSERT INTO installation (name, value) VALUES (:name, :value)")

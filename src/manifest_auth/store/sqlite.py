@@ -2,9 +2,9 @@
 
 Durability: WAL, and every commit is on the disk before its answer leaves (contract, section 12). The writer thread's
 connection does that with ``synchronous=FULL``. Short units (:meth:`.store.Store.write_quickly`) commit on the loop with
-``synchronous=NORMAL`` and are answered after an ``fdatasync`` of the write-ahead log by :mod:`.sqlite_threads`: the same
-bytes are on the disk at the same point, but one sync serves all that committed while the last one ran, and no statement
-hands the interpreter lock to and fro (``docs/decisions/0011-group-commit.md``).
+``synchronous=NORMAL`` and are answered after an ``fdatasync`` of the write-ahead log by :mod:`.sqlite_threads`: the
+same bytes are on the disk at the same point, but one sync serves all that committed while the last one ran, and no
+statement hands the interpreter lock to and fro (``docs/decisions/0011-group-commit.md``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the house knows of a store: units of work for writing and reading, and the key read of the hot path."""
+"""What the domain knows of a store: units of work for writing and reading, and the key read of the hot path."""
 
 from __future__ import annotations
 

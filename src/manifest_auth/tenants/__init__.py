@@ -1,4 +1,7 @@
-"""Clients of the installation. Owns the table ``tenants`` and what a client settles for itself. Knows no users."""
+"""Clients of the installation (in code: tenants). Owns ``tenants`` and what a client settles for itself.
+
+Knows no users, and never decides who may change a client.
+"""
 
 from manifest_auth.tenants.rules import (
     PasswordRules,
@@ -17,6 +20,7 @@ from manifest_auth.tenants.tenants import (
     find,
     find_only,
     get,
+    get_named,
     list_page,
     mark,
     restore,
@@ -36,6 +40,7 @@ __all__ = [
     "find",
     "find_only",
     "get",
+    "get_named",
     "list_page",
     "mark",
     "merge",

@@ -1,17 +1,43 @@
-"""``X-Client-ID`` beside a credential that names its client: it may only agree."""
+"""The client that a request names: in ``X-Client-ID``, by the host that it came to, or in its body or query."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from manifest_auth.errors import Forbidden, ValidationError
 
 
-class Whose(NamedTuple):
-    """The client that a credential turned out to be of."""
+class ClientHint(NamedTuple):
+    """``header``: the ``X-Client-ID``; ``host``: the header of that name; ``public_url``: this server's address."""
 
-    client: str
-    tenant_id: int
+    header: str | None
+    host: str | None
+    public_url: str
 
+    @property
+    def client(self) -> str | None:
+        """The client of the header, else of the host."""
+        return self.subdomain if self.header is None else self.header.strip()
 
-def agrees(named: str | None, whose: Whose) -> bool:
-    """Whether the header agrees with the credential's tenant, by identifier or number."""
-    return named is None or named == whose.client or named == str(whose.tenant_id)
+    @property
+    def subdomain(self) -> str | None:
+        """The label before the public host name, where the request came to such a host."""
+        public = urlsplit(self.public_url).hostname or ""
+        name, _, port = (self.host or "").rpartition(":")
+        name = (name if port.isdigit() else self.host or "").lower()
+        label = name.removesuffix(f".{public}")
+        return label if public and label != name and "." not in label else None
+
+    def or_given(self, given: str) -> str | None:
+        """The client of a body or query, else :attr:`client`. Raises ValidationError when two are named."""
+        other = self.client
+        if given and other is not None and given != other:
+            raise ValidationError(details=[("client", "Another client is named by header or host")])
+        return given or other
+
+    def check(self, client: str, tenant_id: int, credential: str) -> None:
+        """Beside a credential, which names its client, the header may only agree, by identifier or number. Raises
+        Forbidden."""
+        if self.header is not None and self.header != client and self.header != str(tenant_id):
+            raise Forbidden(reason=f"X-Client-ID disagrees with the {credential}")

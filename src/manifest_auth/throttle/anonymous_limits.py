@@ -15,7 +15,7 @@ from typing import Any
 from manifest_auth import audit
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
-from manifest_auth.runtime.metrics import Door, Limit
+from manifest_auth.runtime.metrics import EntryPoint, Limit
 from manifest_auth.runtime.settings import HOUR
 from manifest_auth.store import TenantUnit
 from manifest_auth.throttle import networks, origins, throttle
@@ -41,7 +41,7 @@ FLOW_LIFE_S = 600
 #: Beginnings that were not finished. As long as they live, so no more are there than twice as many, and one for each
 #: pause.
 BEGINNINGS = Policy(free=500, longest_ms=5_000, memory_ms=FLOW_LIFE_S * 1000, ceiling=None)
-DOOR: Door = "sso"
+ENTRY_POINT: EntryPoint = "sso"
 
 
 class AnonymousLimits:
@@ -116,4 +116,4 @@ def beginnings(tenant_id: int, address: str, now: int) -> tuple[Counter, ...]:
 
 
 def _key(tenant_id: int, whence: str, now: int) -> str:
-    return throttle.span_key(DOOR, tenant_id, whence, now=now, span_s=FLOW_LIFE_S)
+    return throttle.span_key(ENTRY_POINT, tenant_id, whence, now=now, span_s=FLOW_LIFE_S)

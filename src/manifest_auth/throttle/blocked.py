@@ -8,13 +8,13 @@ from typing import NamedTuple, get_args
 
 from sqlalchemy import BigInteger, bindparam, delete, select
 
-from manifest_auth.runtime.metrics import Door
+from manifest_auth.runtime.metrics import EntryPoint
 from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned
 from manifest_auth.store.tables import known_origins, throttles
 from manifest_auth.throttle import throttle
 
-ADMIN_DOOR: Door = "admin"
-_ACCOUNT_DOORS: tuple[Door, ...] = ("client", "forgot")
+ADMIN_ENTRY_POINT: EntryPoint = "admin"
+_ACCOUNT_ENTRY_POINTS: tuple[EntryPoint, ...] = ("client", "forgot")
 _T, _O = throttles.c, known_origins.c
 
 
@@ -26,10 +26,6 @@ class Held(NamedTuple):
     failures: int
     allowed_at: int
     updated_at: int
-
-
-class _Origin(NamedTuple):
-    origin: str
 
 
 _ALL = select(_T.key, _T.failures, _T.allowed_at, _T.updated_at)
@@ -44,7 +40,7 @@ LISTING = Listing(
 )
 _CLEAR_ALL = unowned(delete(throttles))
 _CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
-_ORIGINS = bound(select(_O.origin).where(_O.user_id == bindparam("user_id")), _Origin)
+_ORIGINS = bound(select(_O.origin).where(_O.user_id == bindparam("user_id")), str)
 
 
 def clear_all(unit: SystemUnit) -> int:
@@ -56,35 +52,36 @@ def clear_account(unit: SystemUnit, tenant_id: int, email_key: str, origins: Ite
     """Lets those go who try an account of a client: from everywhere as strangers, from its known ``origins``, and from
     ``address`` where one is given. How many counters there were."""
     names = (f"{tenant_id}:{email_key}", f"0:{email_key}")
-    return sum(_clear_names(unit, door, names, origins, address) for door in _ACCOUNT_DOORS)
+    return sum(_clear_names(unit, entry_point, names, origins, address) for entry_point in _ACCOUNT_ENTRY_POINTS)
 
 
 def clear_admin(unit: SystemUnit, username: str, addresses: Iterable[str], address: str | None) -> int:
     """As :func:`clear_account`, for a system admin who signed in from ``addresses`` before."""
     origins = {throttle.address_origin(known) for known in addresses}
-    return _clear_names(unit, ADMIN_DOOR, (username.casefold(),), origins, address)
+    return _clear_names(unit, ADMIN_ENTRY_POINT, (username.casefold(),), origins, address)
 
 
 def clear_address(unit: SystemUnit, address: str) -> int:
     """Lets an address go, whatever accounts it tried, and the networks around it. How many counters there were."""
-    return _clear(unit, {c.key for door in get_args(Door) for c in throttle.address_counters(door, address)})
+    entry_points: tuple[EntryPoint, ...] = get_args(EntryPoint)
+    return _clear(unit, {c.key for point in entry_points for c in throttle.address_counters(point, address)})
 
 
 def origins_of(unit: TenantUnit, user_id: int) -> list[str]:
     """Where the user signed in from before."""
-    return [row.origin for row in unit.all(_ORIGINS, user_id=user_id)]
+    return unit.all(_ORIGINS, user_id=user_id)
 
 
 def _clear_names(
-    unit: SystemUnit, door: Door, names: Iterable[str], origins: Iterable[str], address: str | None
+    unit: SystemUnit, entry_point: EntryPoint, names: Iterable[str], origins: Iterable[str], address: str | None
 ) -> int:
     keys = set()
     for name in names:
-        account = throttle.counters(door, name, "", None).account
+        account = throttle.counters(entry_point, name, "", None).account
         assert account is not None  # nobody is known here
         keys.add(account.key)
         whence = [*origins, *([throttle.address_origin(address)] if address else [])]
-        keys |= {throttle.counters(door, name, "", origin).origin.key for origin in whence}
+        keys |= {throttle.counters(entry_point, name, "", origin).origin.key for origin in whence}
     return _clear(unit, keys)
 
 

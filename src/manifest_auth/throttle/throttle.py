@@ -21,7 +21,7 @@ from sqlalchemy import bindparam, case, delete, select, update
 
 from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.runtime.hashing import Hasher, Proof
-from manifest_auth.runtime.metrics import Door, Limit, Metrics
+from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned, upsert
 from manifest_auth.store.tables import throttles
@@ -98,7 +98,7 @@ class Throttle:
         """As :func:`count`; None where attempts are not limited."""
         return count(unit, counters, now) if self.is_on else None
 
-    def refusal(self, entry: Door, wait: Wait) -> RateLimited:
+    def refusal(self, entry: EntryPoint, wait: Wait) -> RateLimited:
         """For an attempt at ``entry`` that has to wait; counts it."""
         self._metrics.throttled(entry, wait.limit)
         return RateLimited(retry_after=-(-wait.ms // 1000))
@@ -178,20 +178,20 @@ def address_origin(address: str) -> str:
     return key_of("address", network_of(address))
 
 
-def counters(door: Door, account: str, address: str, known: str | None) -> Counters:
-    """``door``: which sign-in; ``account``: what was typed, in canonical form; ``known``: an origin seen before."""
+def counters(entry_point: EntryPoint, account: str, address: str, known: str | None) -> Counters:
+    """``account``: what was typed, in canonical form; ``known``: an origin seen before."""
     here = address_origin(address)
     whence = known or here
     return Counters(
-        address_counters(door, address) if whence == here else (),
-        Counter(key_of(door, "pair", account, whence), ORIGIN),
-        None if known else Counter(key_of(door, "account", account), ACCOUNT),
+        address_counters(entry_point, address) if whence == here else (),
+        Counter(key_of(entry_point, "pair", account, whence), ORIGIN),
+        None if known else Counter(key_of(entry_point, "account", account), ACCOUNT),
     )
 
 
-def address_counters(door: Door, address: str, policy: Policy = ADDRESS) -> tuple[Counter, ...]:
-    """Those of an address at a door, whatever accounts it tries."""
-    return by_address(policy, lambda network: key_of(door, "from", network), address)
+def address_counters(entry_point: EntryPoint, address: str, policy: Policy = ADDRESS) -> tuple[Counter, ...]:
+    """Those of an address at an entry point, whatever accounts it tries."""
+    return by_address(policy, lambda network: key_of(entry_point, "from", network), address)
 
 
 def count(unit: SystemUnit, counters: Counters, now: int) -> Wait | None:
@@ -238,8 +238,7 @@ def held(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Held | No
 
 def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: int = 0) -> int:
     """Counts one more, and asks for no pause. How many there are now."""
-    row = unit.first(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
-    assert row is not None
+    row = unit.one(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
     return row.failures
 
 

@@ -1,7 +1,7 @@
 """The work that roles guard: templates with their versions and steps, jobs with what is recorded in them.
 
 Owns the tables of ``store/tables/work.py``. The rules (``template_rules``, ``job_rules``) are pure and know no store.
-The verbs beside them run inside one unit of work and get an :class:`Actor`; whoever calls them has asked for the
+The operations beside them run inside one unit of work and get an :class:`Actor`; the caller has asked for the
 permission. Each part is a module of its own, like ``work.templates.get``.
 """
 
@@ -21,14 +21,13 @@ from manifest_auth.work import (
     templates,
     versions,
 )
-from manifest_auth.work.actor import MOST_ROWS, Actor, actor_of, few
+from manifest_auth.work.actor import MOST_ROWS, Actor, actor_of
 
 __all__ = [
     "MOST_ROWS",
     "Actor",
     "actor_of",
     "assignments",
-    "few",
     "files",
     "job_log",
     "job_operations",

@@ -1,4 +1,4 @@
-"""What all verbs of the room share: who acts, and how much is read at once."""
+"""What all operations of the package share: who acts, and how much is read at once."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def add(
     name: str | None = None,
     asset_id: str | None = None,
     priority: Priority = Priority.MEDIUM,
-    user_ids: Sequence[int] = (),
+    assigned_user_ids: Sequence[int] = (),
 ) -> Job:
     """A job from the template's published version. ``name``: the template's when left out.
 
@@ -56,7 +56,7 @@ def add(
     template = unit.first(_HELD, id=template_id)
     if template is None:
         raise NotFound()
-    wanted = list(dict.fromkeys(user_ids))
+    wanted = list(dict.fromkeys(assigned_user_ids))
     if len(wanted) > MOST_ASSIGNED:
         raise ValidationError(details=[("assignedUserIds", f"At most {MOST_ASSIGNED} users")])
     assignments.check_able(unit, wanted, "assignedUserIds")

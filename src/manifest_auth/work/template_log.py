@@ -51,7 +51,15 @@ _APPEND = bound(insert(template_events).values({name: bindparam(name) for name i
 def append(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: Sequence[Entry]) -> None:
     """Adds entries behind the number ``after``, which the caller has counted up in the template's row."""
     for number, entry in enumerate(entries, after + 1):
-        event = Event(template_id, number, entry.move, entry.version, entry.comment, by.user_id, by.at)
+        event = Event(
+            template_id=template_id,
+            number=number,
+            move=entry.move,
+            version=entry.version,
+            comment=entry.comment,
+            by=by.user_id,
+            at=by.at,
+        )
         unit.change(_APPEND, **event._asdict())
 
 

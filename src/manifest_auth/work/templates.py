@@ -30,9 +30,10 @@ class Template(NamedTuple):
     changed_at: int
     archived_at: int | None
 
-
-class _Id(NamedTuple):
-    id: int
+    @property
+    def name_key(self) -> str:
+        """What lists are ordered by."""
+        return self.name.lower()
 
 
 _MOVED_ON = "Somebody else has just changed this template: look at it again"
@@ -61,7 +62,7 @@ _ADD = bound(
     insert(templates)
     .values({name: bindparam(name) for name in (*_CHANGED, "created_by", "created_at")})
     .returning(_C.id),
-    _Id,
+    int,
 )
 # The count of what happened is the template's revision: whoever acts on what has moved meanwhile changes no row.
 _MOVE = bound(
@@ -86,11 +87,21 @@ def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Template]:
 
 def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entry) -> Template:
     """A new template with one version, which the caller adds, and the first entries of its log."""
-    made = Template(0, name, description, 1, None, len(entries), by.user_id, by.at, by.at, None)
-    added = unit.first(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
-    assert added is not None
-    template_log.append(unit, by, added.id, 0, entries)
-    return made._replace(id=added.id)
+    made = Template(
+        id=0,
+        name=name,
+        description=description,
+        versions=1,
+        published=None,
+        events=len(entries),
+        created_by=by.user_id,
+        created_at=by.at,
+        changed_at=by.at,
+        archived_at=None,
+    )
+    added = unit.one(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
+    template_log.append(unit, by, added, 0, entries)
+    return made._replace(id=added)
 
 
 def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entries: Entry) -> Template:

@@ -11,18 +11,15 @@ from graphql import execute, parse
 
 from manifest_auth.api.graphql import plan
 from manifest_auth.api.graphql.schema import SCHEMA
-from manifest_auth.context import UserCaller
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Role, mask_of
+from tests.support.callers import principal
 
 ROLES = mask_of([Role.AUTHOR, Role.USER_ADMIN])
 
 
 def context(**changed: Any) -> Any:
-    caller = UserCaller(
-        "sid", 7, "acme", "Acme", "{}", 42, "a@acme.example", "Ada", "Lovelace", "Dr", ROLES, "password", 0, False
-    )
-    return SimpleNamespace(user=caller._replace(**changed))
+    return SimpleNamespace(user=principal(**{"roles": ROLES, **changed}))
 
 
 PLANNED = [

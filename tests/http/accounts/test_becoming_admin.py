@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.runtime.clock import Clock
 from tests.http.providers.test_group_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user, trail
+from tests.support.clock import REAL
 from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.gains import BOSSES, CHOSEN, PATHS, Planted, plant_all, somebody
@@ -126,7 +126,7 @@ async def test_where_passwords_are_not_used_the_link_leads_to_a_provider(app: Ap
 @contextlib.contextmanager
 def as_the_command_line_reads_it(app: App) -> Iterator[None]:
     """The clock shows the time of the day meanwhile."""
-    before, app.clock.ms = app.clock.ms, Clock().now_ms()
+    before, app.clock.ms = app.clock.ms, REAL.now_ms()
     try:
         yield
     finally:

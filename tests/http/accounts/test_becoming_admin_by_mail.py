@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,24 +13,13 @@ from tests.support.addresses import quiet
 from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.gains import CHOSEN, PATHS, Planted, somebody
-from tests.support.house import App, running
+from tests.support.house import App
 from tests.support.keys import SECRET_KEY
 from tests.support.mail_server import MailServer
 from tests.support.managing import reset
 from tests.support.people import oidc_provider, user_of
 
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    async with running(database_url, **post.settings) as application:
-        yield application
+pytestmark = pytest.mark.mail
 
 
 @pytest.mark.parametrize("path", ["set_user_roles", "admin_plane", "restored"])
@@ -59,7 +47,7 @@ async def test_who_keeps_an_identity_is_sent_no_link(app: App, post: MailServer,
 
 async def said(app: App, folder: Path, *words: str) -> commands.Result:
     """What the command says."""
-    settings = {"MANIFEST_DATABASE_URL": app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
+    settings = {"MANIFEST_DATABASE_URL": app.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
     return await asyncio.to_thread(commands.run, folder, "user", "roles", *words, **settings)
 
 

@@ -8,22 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, delete, update
 
-from manifest_auth.store import bound, unowned
-from manifest_auth.store.tables import domain_owners, users
-from tests.support.accounts import new_client, new_user
+from tests.support.accounts import new_client, new_user, number_of
 from tests.support.crew import Crew
-from tests.support.domains import domain_counts, within
+from tests.support.domains import domain_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.gains import BOSSES, PATHS, Planted, somebody
 from tests.support.house import App
 from tests.support.managing import events
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
+from tests.support.rows import change_rows, delete_rows
 from tests.support.single_sign_on import act_on_provider, check_nobody_got_in
 
-_RELEASE = unowned(delete(domain_owners).where(domain_owners.c.tenant_id == bindparam("of_tenant")))
-_NO_ROLES = bound(update(users).where(users.c.id == bindparam("id")).values(roles=0))
 TABLE = [*BOSSES, {"group": "ops", "roles": ["Operator"]}]
 
 
@@ -71,19 +67,19 @@ async def test_one_that_vouches_for_the_present_address_in_a_domain_that_counts_
 async def test_where_the_domain_does_not_count_it_goes(app: App) -> None:
     async with company_of(app, counts=False) as (crew, company):
         planted = await somebody(crew, company)
-        await within(app, crew.client, _release)
+        await _release(app, crew.client)
         assert await rise(planted) == []
 
 
-def _release(unit: Any) -> None:
+async def _release(app: App, client: str) -> None:
     """No domain counts for the client any more."""
-    unit.change(_RELEASE, of_tenant=unit.tenant_id)
+    assert await delete_rows(app, "domain_owners", tenant_id=await number_of(app, client))
 
 
 async def test_where_the_domain_counts_for_another_client_it_goes(app: App) -> None:
     async with company_of(app, counts=False) as (crew, company):
         planted = await somebody(crew, company)
-        await within(app, crew.client, _release)
+        await _release(app, crew.client)
         await domain_counts(app, await new_client(app), f"{crew.client}.example")
         assert await rise(planted) == []
 
@@ -194,7 +190,7 @@ async def test_groups_give_admin_to_nobody_whose_identity_is_not_proved(app: App
 async def test_groups_give_admin_to_nobody_whose_domain_does_not_count(app: App) -> None:
     async with company_of(app) as (crew, company):
         planted = await somebody(crew, company)
-        await within(app, crew.client, _release)
+        await _release(app, crew.client)
         browser = await company.sign_in("rising", planted.email, groups=["bosses", "ops"])
         assert "Admin" not in (await session_of(browser))["roles"]
         assert len(await events(crew, "admin_role_withheld")) == 1
@@ -206,7 +202,7 @@ async def test_groups_give_admin_to_nobody_whose_domain_does_not_count(app: App)
 async def test_who_would_be_nothing_but_admin_is_refused(app: App) -> None:
     async with company_of(app, defaultRoles=[]) as (crew, company):
         user_id, _ = await new_user(app, crew.client)
-        await within(app, crew.client, lambda unit: unit.change(_NO_ROLES, id=user_id))
+        assert await change_rows(app, "users", {"id": user_id}, roles=0) == 1
         token = (await company.invite(user_id)).data["token"]
         query = {"invitation": token}
         _, reply = await company.attempt("guest", "else@mail.example", groups=["bosses"], query=query)

@@ -13,7 +13,6 @@ from tests.support.gains import CHOSEN
 from tests.support.managing import RENEW, RESET, reset, token_in
 from tests.support.people import set_roles
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 ALICE = "alice@contoso.example"
 
 

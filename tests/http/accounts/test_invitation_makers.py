@@ -6,14 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from manifest_auth import tenants
-from manifest_auth.accounts import one_time_links, users
-from manifest_auth.licence import UNCOUNTED
-from manifest_auth.store import SystemUnit
 from tests.support.accounts import act_on, trail
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
 from tests.support.house import App
+from tests.support.links import become_admin_past_the_server
 from tests.support.managing import accept, invited, reset, started_reset
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of, set_roles
 from tests.support.single_sign_on import Browser, check_nobody_got_in
@@ -106,17 +103,7 @@ async def test_an_account_that_is_an_admins_is_refused_whatever_was_closed_befor
     """A link that a User Admin made before the account became an Admin's, were it open still: roles as the store has
     them decide, and not what the change of roles closed."""
     rising, token = await invited(crew, by="User Admin")
-
-    def give(unit: SystemUnit) -> None:
-        tenant = tenants.find(unit, crew.client)
-        assert tenant is not None
-        bound = unit.of(tenant.id)
-        users.set_roles(bound, UNCOUNTED, users.get(bound, rising, lock=True), 1, lambda unit, user: None)
-        found = one_time_links.find(bound, token)
-        assert found is not None
-        assert found.used_at is None
-
-    await crew.app.services.store.write(give)
+    await become_admin_past_the_server(crew, rising, token)
     check_refusal(await accept(crew.app, token), 401, "INVALID_TOKEN")
     async with oidc_provider(crew.app, crew.client, createUsers=False) as company:
         company.knows("planted")

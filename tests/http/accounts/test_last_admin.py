@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 9: a client's last active Admin cannot be removed, also not by two who act at once."""
+"""A client's last active Admin cannot be removed, also not by two who act at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, sections 6 and 7: users are invited, added, changed, kept out and let in again by those who manage them."""
+"""Users are invited, added, changed, kept out and let in again by those who manage them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,6 @@ PERSON = {
     "description": "Writes programs.\nOn paper.",
     "roles": ["Author", "Approver", "Author"],
 }
-
-
-@pytest.fixture
-async def crew(app: App) -> Crew:
-    return await new_crew(app)
 
 
 @pytest.fixture(scope="module")

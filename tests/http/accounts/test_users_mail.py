@@ -1,37 +1,25 @@
-"""Contract, section 7: one-time links by mail. Once mail is set up the user alone sees the link."""
+"""One-time links by mail. Once mail is set up the user alone sees the link."""
 
 from __future__ import annotations
 
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from manifest_auth.accounts import one_time_links
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
 from tests.support.house import App, running
+from tests.support.links import links_made
 from tests.support.mail_server import MailServer
 from tests.support.managing import INVITE, RENEW, RESET, accept, directory, invited, reset
 
 BUDGET_S = 3.0
 CHOOSE = "choose a new password"
 
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    async with running(database_url, **post.settings) as application:
-        yield application
+pytestmark = pytest.mark.mail
 
 
 @pytest.fixture
@@ -42,7 +30,7 @@ async def crew(app: App, post: MailServer) -> Crew:
 
 
 def mails(app: App, result: str) -> float:
-    return app.services.metrics.registry.get_sample_value("manifest_mails_total", {"result": result}) or 0.0
+    return app.sample("manifest_mails_total", result=result) or 0.0
 
 
 def body(email: str = "ada@engines.example") -> dict[str, Any]:
@@ -97,14 +85,7 @@ async def test_a_server_that_refuses_brings_no_link_into_any_answer(
     app: App, crew: Crew, post: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who waits for a failure, or causes one, sees nothing of it."""
-    tokens: list[str] = []
-    make = one_time_links.make
-
-    def noted(unit: Any, user_id: int, purpose: Any, token: str, *rest: Any, **more: Any) -> int:
-        tokens.append(token)
-        return make(unit, user_id, purpose, token, *rest, **more)
-
-    monkeypatch.setattr(one_time_links, "make", noted)
+    tokens = links_made(monkeypatch)
     post.refuses, before = "550 no such mailbox", mails(app, "failed")
     handed = await crew.send("User Admin", INVITE, input=body())
     user_id = handed.json["data"]["inviteUser"]["user"]["id"]

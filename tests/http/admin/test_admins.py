@@ -1,4 +1,4 @@
-"""Contract, section 9: system admins manage each other; the last active one stays, also when two act at once."""
+"""System admins manage each other; the last active one stays, also when two act at once."""
 
 from __future__ import annotations
 

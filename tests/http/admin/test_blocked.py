@@ -1,4 +1,4 @@
-"""Contract, section 9: system admins see how many the throttle holds back, and let them go."""
+"""System admins see how many the throttle holds back, and let them go."""
 
 from __future__ import annotations
 

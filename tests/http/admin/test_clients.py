@@ -1,4 +1,4 @@
-"""Contract, section 9: clients are created, found, changed, suspended and let in again; lists are paged."""
+"""Clients are created, found, changed, suspended and let in again; lists are paged."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App
 
 BASE = "/api/admin/clients"
-
-
-@pytest.fixture
-async def admin(app: App) -> str:
-    return await app.admin_token()
 
 
 async def create(app: App, admin: str, identifier: str, name: str = "A client", **more: Any) -> dict[str, Any]:

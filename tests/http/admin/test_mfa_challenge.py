@@ -1,4 +1,4 @@
-"""Contract, sections 2 and 9: a right password without its code is ``MFA_REQUIRED``, and a challenge goes on."""
+"""A right password without its code is ``MFA_REQUIRED``, and a challenge goes on."""
 
 from __future__ import annotations
 
@@ -8,16 +8,10 @@ import pytest
 
 from tests.support.admin_desk import AUTH, Desk, Phone, another, desk, enrolled, events, sign_in
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import PASSWORD, App, Reply
+from tests.support.house import PASSWORD, Reply
 
 FACTOR = f"{AUTH}/second-factor"
 PROOF = {"password": PASSWORD}
-
-
-@pytest.fixture
-async def me(app: App) -> Desk:
-    app.clock.advance(2 * 86_400)
-    return await another(await desk(app))
 
 
 async def due(me: Desk, otp: str | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Contract, section 9: a system admin leaves the admin plane to some networks; nobody shuts out themselves."""
+"""A system admin leaves the admin plane to some networks; nobody shuts out themselves."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.accounts.admins import networks as addresses
-from manifest_auth.cli.commands import Refused
-from manifest_auth.cli.main import parser
-from tests.support.admin_desk import events, sign_in
+from tests.support.admin_desk import events, sign_in, store_networks
+from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import App, Reply, running
 from tests.support.keys import SECRET_KEY
+from tests.support.statements import look_ups
 
 SETTINGS = "/api/admin/settings"
 HOME, NEAR, FAR = "203.0.113.9", "203.0.113.200", "198.51.100.7"
@@ -26,7 +25,7 @@ BEHIND = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1", "MANIFEST_ADMIN_ADDRESSES": "
 async def fenced(database_url: str) -> AsyncIterator[App]:
     async with running(database_url, **BEHIND) as app:
         yield app
-        await app.services.store.write(lambda unit: addresses.limit(unit, ""))
+        await store_networks(app, "")
 
 
 async def _settle(app: App, networks: Any, address: str = HOME) -> Reply:
@@ -79,14 +78,7 @@ async def test_another_node_follows(fenced: App, database_url: str) -> None:
 async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.MonkeyPatch) -> None:
     check_success(await _settle(fenced, HOME))
     await _status(fenced, NEAR)
-    asked: list[Any] = []
-    look_up = fenced.services.store.look_up
-
-    async def counting(statement: Any, **values: Any) -> Any:
-        asked.append(values)
-        return await look_up(statement, **values)
-
-    monkeypatch.setattr(fenced.services.store, "look_up", counting)
+    asked = look_ups(monkeypatch, fenced)
     for _ in range(200):  # a node that could not listen for a moment asks, and remembers again
         asked.clear()
         assert [await _status(fenced, a) for a in (HOME, NEAR) * 3] == [401, 404] * 3
@@ -97,7 +89,7 @@ async def test_what_was_set_is_remembered(fenced: App, monkeypatch: pytest.Monke
 
 
 async def test_what_was_broken_in_the_store_lets_nobody_in(fenced: App) -> None:
-    await fenced.services.store.write(lambda unit: addresses.limit(unit, "everywhere"))
+    await store_networks(fenced, "everywhere")
     assert [await _status(fenced, a) for a in (HOME, NEAR)] == [404, 404]
 
 
@@ -109,8 +101,7 @@ async def test_a_command_opens_it_again(
         monkeypatch.setenv(f"MANIFEST_{name}", value)
 
     async def command(*words: str) -> str:
-        given = parser().parse_args(["admin", "addresses", *words])
-        await given.run(given)
+        await in_this_process("admin", "addresses", *words)
         return capsys.readouterr().out.splitlines()[0]
 
     check_success(await _settle(fenced, HOME))
@@ -119,7 +110,7 @@ async def test_a_command_opens_it_again(
     assert [await _status(fenced, a) for a in (HOME, NEAR)] == [404, 401]
     assert (await events(fenced))[-1][3] == {"adminAddresses": {"before": f"{HOME}/32", "after": f"{NEAR}/32"}}
     for wrong in ("10.0.0.0/33", " , ", "", "proxy.example"):
-        with pytest.raises(Refused, match="networks"):
+        with pytest.raises(CommandRefused, match="networks"):
             await command(wrong)
     assert await command("--anywhere") == "Set by system admins: anywhere."
     assert [await _status(fenced, a) for a in (HOME, NEAR, FAR)] == [401, 401, 404]

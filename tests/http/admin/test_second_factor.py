@@ -1,4 +1,4 @@
-"""Contract, section 9 and security bar 83: a system admin's second factor, by TOTP (RFC 6238) and recovery codes."""
+"""A system admin's second factor, by TOTP (RFC 6238) and recovery codes."""
 
 from __future__ import annotations
 
@@ -7,26 +7,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from manifest_auth.store import unowned
-from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors
-from tests.support.admin_desk import ADMINS, AUTH, Desk, Phone, another, desk, enrolled, events, sign_in
+from tests.support.admin_desk import ADMINS, AUTH, Desk, Phone, another, enrolled, events, sign_in
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App
+from tests.support.rows import change_rows, rows
 
 FACTOR = f"{AUTH}/second-factor"
 SETTINGS = "/api/admin/settings"
 PROOF = {"password": PASSWORD}
-
-
-@pytest.fixture
-async def root(app: App) -> Desk:
-    app.clock.advance(2 * 86_400)
-    return await desk(app)
-
-
-@pytest.fixture
-async def me(root: Desk) -> Desk:
-    return await another(root)
 
 
 async def in_again(of: Desk, otp: str | None) -> int:
@@ -205,27 +193,19 @@ async def another_while_required(root: Desk) -> Desk:
 async def test_nothing_of_it_lies_open_in_the_store_or_stands_in_the_trail(app: App, me: Desk) -> None:
     phone = await enrolled(me)
     await in_again(me, phone.recovery_codes[0])
-    rows = await app.services.store.read(
-        lambda unit: [
-            *unit.all(unowned(admin_second_factors.select())),
-            *unit.all(unowned(admin_recovery_codes.select())),
-        ]
-    )
-    held = str(rows) + str(await events(app))
+    stored = [*await rows(app, "admin_second_factors"), *await rows(app, "admin_recovery_codes")]
+    held = str(stored) + str(await events(app))
     for secret in (phone.secret, *phone.recovery_codes, *(c.replace("-", "") for c in phone.recovery_codes)):
         assert secret not in held
-    assert len(rows) > 10
+    assert len(stored) > 10
 
 
 async def test_a_secret_that_is_moved_to_another_admin_does_not_open(app: App, root: Desk, me: Desk) -> None:
     phone, other = await enrolled(me), await another(root)
     await enrolled(other)
-    table = admin_second_factors
-    rows = await app.services.store.read(lambda unit: unit.all(unowned(table.select())))
-    assert {me.id, other.id} <= {row[0] for row in rows}
-    stolen = next(row for row in rows if row[0] == me.id)
-    move = unowned(table.update().where(table.c.admin_id == other.id).values(secret=stolen[1]))
-    await app.services.store.write(lambda unit: unit.change(move))
+    secrets = dict(await rows(app, "admin_second_factors", "admin_id", "secret"))
+    assert {me.id, other.id} <= secrets.keys()
+    assert await change_rows(app, "admin_second_factors", {"admin_id": other.id}, secret=secrets[me.id]) == 1
     app.clock.advance(60)
     assert await in_again(other, phone.code()) == 401
     assert await in_again(me, phone.code()) == 200

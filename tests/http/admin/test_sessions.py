@@ -1,4 +1,4 @@
-"""Contract, section 9: system admins see a client's sessions and end them; lists of clients and users are sorted."""
+"""System admins see a client's sessions and end them; lists of clients and users are sorted."""
 
 from __future__ import annotations
 

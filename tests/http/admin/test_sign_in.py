@@ -1,4 +1,4 @@
-"""Contract, section 9: a system admin signs in, stays signed in and signs out."""
+"""A system admin signs in, stays signed in and signs out."""
 
 from __future__ import annotations
 

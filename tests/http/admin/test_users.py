@@ -1,4 +1,4 @@
-"""Contract, section 9: a client's users are created, found, changed, given roles, deactivated and let in again."""
+"""A client's users are created, found, changed, given roles, deactivated and let in again."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ BASE = "/api/admin/clients/acme/users"
 GOOD = "granite-otter-47-lantern"
 MEMBERS = {"id", "email", "firstName", "lastName", "title", "roles", "hasPassword", "createdAt", "deactivatedAt",
            "lastSignInAt", "emailProvedAt", "pendingEmail"}  # fmt: skip
-
-
-@pytest.fixture
-async def admin(app: App) -> str:
-    return await app.admin_token()
 
 
 async def create(app: App, admin: str, email: str, base: str = BASE, **more: Any) -> dict[str, Any]:

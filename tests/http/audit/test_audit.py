@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 9: the audit trail is read by ``audit:read`` in the client, by system admins across."""
+"""The audit trail is read by ``audit:read`` in the client, by system admins across."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.audit import query as reading
+from tests.support import steps
 from tests.support.accounts import new_client, new_user
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success
@@ -81,7 +81,7 @@ async def test_pages_are_complete_and_in_order(app: App, crew: Crew, order: str,
 async def test_filters_narrow_and_add_up(
     app: App, crew: Crew, monkeypatch: pytest.MonkeyPatch, step: int, order: str
 ) -> None:
-    monkeypatch.setattr(reading, "STEP", step)
+    steps.audit_search(monkeypatch, step)
     viewer = await crew.member("Viewer")
     admin = (await crew.member("Admin")).token
     everything = await read(app, MINE, admin, order=order)
@@ -117,8 +117,7 @@ async def test_filters_narrow_and_add_up(
 async def test_a_search_that_finds_nothing_ends_after_so_many_steps_and_goes_on(
     app: App, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "STEP", 1)
-    monkeypatch.setattr(reading, "STEPS", 3)
+    steps.audit_search(monkeypatch, 1, most=3)
     token = (await crew.member("Admin")).token
     answer = check_success(await app.get(f"{MINE}?event=client_created", token=token))
     assert answer["items"] == []
@@ -131,11 +130,10 @@ async def test_a_total_is_counted_over_many_steps_and_not_without_end(
 ) -> None:
     await crew.member("Admin")
     events = len(await read(app, MINE, (await crew.member("Admin")).token))
-    monkeypatch.setattr(reading, "STEP", 2)
-    monkeypatch.setattr(reading, "STEPS", -(-events // 2))
+    steps.audit_search(monkeypatch, 2, most=-(-events // 2))
     assert (await crew.ask("Admin", PAGE, first=1))["total"] == events
     since = (await crew.ask("Admin", PAGE, first=6, order="OLDEST"))["items"][5]["at"]
-    monkeypatch.setattr(reading, "STEPS", -(-events // 2) - 1)
+    steps.audit_search(monkeypatch, 2, most=-(-events // 2) - 1)
     assert (await crew.ask("Admin", PAGE, first=1))["total"] is None
     later = await read(app, MINE, (await crew.member("Admin")).token, **{"from": since})
     assert len(later) <= events - 2

@@ -7,16 +7,13 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import act_on, new_client, trail
+from tests.support.budgets import few_events
 from tests.support.house import App
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_nobody_got_in, saml_provider
 
 AGAIN = "start again"
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def refusals(app: App, client: str) -> list[dict[str, Any]]:
@@ -130,11 +127,9 @@ async def test_no_role_names_the_attributes_of_a_saml_answer(app: App) -> None:
 
 
 async def test_such_refusals_stay_within_the_budget_of_audit_events(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    from manifest_auth.throttle import anonymous_limits
-
     async with oidc_provider(app) as company:
         await act_on_provider(app, company.client, company.name, "switch-off")
-        monkeypatch.setattr(anonymous_limits, "EVENTS_FROM_ADDRESS", 3)
+        few_events(monkeypatch, 3)
         for _ in range(9):
             check_nobody_got_in(await Browser(app).start("oidc", provider=company.name, client=company.client))
         assert len(await refusals(app, company.client)) == 3

@@ -14,7 +14,6 @@ from tests.support.claims import REASON, directory_counts, directory_released
 from tests.support.house import Reply
 from tests.support.people import users_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
 
 

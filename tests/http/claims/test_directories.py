@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.support.claims import REASON, client_of, directory
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App, running
+from tests.support.house import App
 from tests.support.people import member
 
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
 OWN = "/api/client/directories"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url) as application:
-        yield application
 
 
 async def test_a_claim_gives_nothing_yet_and_can_be_taken_back(app: App) -> None:

@@ -15,21 +15,7 @@ from tests.interop.microsoft.proving import CALLBACK, GLOBAL, OPERATORS, READER,
 from tests.interop.microsoft.world import World, world_on
 from tests.support.claims import directory_counts
 from tests.support.envelope import check_headers, check_refusal, check_success
-from tests.support.house import Reply
 from tests.support.single_sign_on import RETURN_TO, check_nobody_got_in, query_of
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
-
-@pytest.fixture
-async def prover(world: World) -> Prover:
-    world.microsoft.id_claims = {"wids": [GLOBAL]}
-    return await prover_of(world)
-
-
-def _as_reply(reply: Reply) -> Reply:
-    reply.headers["location"] = check_success(reply)["location"]
-    return reply
 
 
 async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prover) -> None:
@@ -176,7 +162,7 @@ async def test_the_operators_application_serves_all_clients(hosted: World) -> No
 
 
 async def test_the_verifier_fits_the_challenge(prover: Prover) -> None:
-    challenge = query_of(_as_reply(await prover.begin()))["code_challenge"]
+    challenge = (await prover.asked())["code_challenge"]
     started = check_success(await prover.begin())
     await prover.browser.send("GET", prover.world.microsoft.visit(started["location"]))
     [redeemed] = [asked for asked in prover.world.microsoft.asked if asked.endpoint == "token"]

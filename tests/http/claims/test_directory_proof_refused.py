@@ -7,21 +7,11 @@ from typing import Any
 import pytest
 
 from tests.interop.microsoft.people import OURS
-from tests.interop.microsoft.proving import CALLBACK, GLOBAL, OPERATORS, PRIVILEGED, READER, Prover, prover_of
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.proving import CALLBACK, GLOBAL, OPERATORS, PRIVILEGED, READER, Prover
 from tests.support.accounts import act_on
 from tests.support.envelope import check_success
-from tests.support.house import Reply
 from tests.support.people import member, set_roles
-from tests.support.single_sign_on import Browser, check_nobody_got_in, query_of
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
-
-@pytest.fixture
-async def prover(world: World) -> Prover:
-    world.microsoft.id_claims = {"wids": [GLOBAL]}
-    return await prover_of(world)
+from tests.support.single_sign_on import Browser, check_nobody_got_in
 
 
 async def test_without_roles_it_says_what_to_set(prover: Prover) -> None:
@@ -102,15 +92,10 @@ async def test_consent_alone_proves_nothing(prover: Prover) -> None:
     ):
         check_nobody_got_in(await prover.browser.send("GET", f"{CALLBACK}?{query}"))
     check_success(await prover.begin())
-    state = query_of(_as_reply(await prover.begin()))["state"]
+    state = (await prover.asked())["state"]
     address = f"{CALLBACK}?state={state}&admin_consent=True&tenant={prover.directory}"
     check_nobody_got_in(await prover.browser.send("GET", address))
     assert (await prover.claim())["state"] == "pending"
-
-
-def _as_reply(reply: Reply) -> Reply:
-    reply.headers["location"] = check_success(reply)["location"]
-    return reply
 
 
 async def test_an_administrator_who_was_sent_the_address_proves_nothing(prover: Prover) -> None:
@@ -156,7 +141,7 @@ async def test_who_declines_proves_nothing(prover: Prover) -> None:
 async def test_the_answer_of_another_flow_proves_nothing(prover: Prover) -> None:
     """A code that was given for another redirect address is not redeemed, and a sign-in is no proof."""
     started = check_success(await prover.begin())
-    ours = query_of(_as_reply(await prover.begin()))
+    ours = await prover.asked()
     elsewhere = started["location"].replace("directory%2Fcallback", "ms-dynamics%2Fcallback")
     assert elsewhere != started["location"]
     code = prover.world.microsoft.visit(elsewhere).partition("code=")[2].partition("&")[0]

@@ -9,21 +9,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
-from manifest_auth.operations.domains import watch
-from manifest_auth.tenants.claims import DomainRecords
+from tests.support.background import check_domains
 from tests.support.claiming import LABEL, Claimed, asking, claimed
 from tests.support.dns import SIGNED, NameServer, Resolver, txt
 from tests.support.house import App
 from tests.support.processes import free_port
-
-
-@pytest.fixture(scope="module")
-def zone() -> Iterator[NameServer]:
-    with NameServer() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
@@ -261,18 +253,14 @@ async def test_where_vouching_is_the_only_proof_no_query_leaves(app: App, zone: 
             with asking(app, zone.address):
                 zone.publish(txt(proved.name, await proved.value()))
                 assert (await proved.check())["state"] == "proved"
-            settings = msgspec.structs.replace(
-                app.services.settings, domain_proof="vouch", dns_servers=f"127.0.0.1:{port}"
-            )
-            app.services.domain_records = DomainRecords(settings, app.services.log, app.clock)
-            with calls_seen() as called:
+            with asking(app, f"127.0.0.1:{port}", domain_proof="vouch"), calls_seen() as called:
                 pending = await claimed(app)
                 app.clock.advance(11)
                 for claim in (pending, proved):
                     reply = await claim.send("POST", "/check")
                     assert (reply.status, reply.code) == (409, "CONFLICT")
                 app.clock.advance(30 * 86400)
-                assert await watch.check_due(app.services) == 0
+                assert await check_domains(app) == 0
                 assert await proved.state() == "proved"  # nothing looked, so nothing failed
                 assert (await pending.send("POST", "/vouch", {"reason": "known to us for years"})).status == 200
                 assert await pending.state() == "proved"

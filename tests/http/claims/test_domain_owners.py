@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from unittest import mock
-
 import pytest
 
-from manifest_auth import tenants
-from manifest_auth.operations.domains import watch
-from manifest_auth.store import SystemUnit
-from manifest_auth.tenants.claims import domain_rows
 from tests.support.accounts import new_user
-from tests.support.claiming import HELD, Claimed, asking, claimed
+from tests.support.background import days_later
+from tests.support.claiming import HELD, claimed, proved, upgraded
 from tests.support.dns import NameServer, txt
 from tests.support.house import App
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import check_nobody_got_in
 
 DAY = 86400
-
-
-@pytest.fixture(scope="module")
-def zone() -> Iterator[NameServer]:
-    with NameServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module", autouse=True)
-def still() -> Iterator[None]:
-    """The server's own rounds stand still; the tests say when one begins."""
-    with mock.patch.object(watch, "EVERY_S", 3600.0):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def asked(app: App, zone: NameServer) -> Iterator[None]:
-    with asking(app, zone.address):
-        yield
-
-
-async def proved(app: App, zone: NameServer, client: str = "", domain: str = "") -> Claimed:
-    claim = await claimed(app, client, domain)
-    zone.publish(txt(claim.name, await claim.value()))
-    assert (await claim.check())["state"] == "proved"
-    return claim
-
-
-async def days_later(app: App, days: float) -> int:
-    """The clock moves, and a process looks at what is due. How many records it looked at."""
-    app.clock.advance(days * DAY)
-    return await watch.check_due(app.services)
+pytestmark = pytest.mark.usefixtures("no_own_checks", "asked")
 
 
 async def test_the_second_client_waits_and_gets_the_domain_when_it_lapses(app: App, zone: NameServer) -> None:
@@ -130,21 +93,6 @@ async def test_nobody_comes_in_by_a_domain_that_another_client_holds(app: App, z
         _, email = await new_user(app, squatter.client, f"boss@{first.domain}")
         _, reply = await squatter.attempt("mallory", email)
         check_nobody_got_in(reply)
-
-
-async def upgraded(app: App, claim: Claimed) -> None:
-    """The claim as an upgrade leaves one that no other client had."""
-
-    def work(unit: SystemUnit) -> None:
-        tenant = tenants.find(unit, claim.client)
-        assert tenant is not None
-        own = unit.of(tenant.id)
-        found = domain_rows.find(own, claim.domain)
-        assert found is not None
-        domain_rows.put(own, found._replace(state="proved", proof="upgrade"))
-        assert domain_rows.own(own, claim.domain) == tenant.id
-
-    await app.services.store.write(work)
 
 
 async def test_what_an_upgrade_kept_counts_without_end_until_its_record_is_seen(app: App, zone: NameServer) -> None:

@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
-from unittest import mock
 
 import pytest
 
-from manifest_auth.operations.domains import watch
 from tests.support.accounts import new_client, new_user
-from tests.support.claiming import Claimed, asking, claimed, offered
+from tests.support.background import check_domains, days_later, drop_old_domains
+from tests.support.claiming import Claimed, after_each_look, claimed, offered, proved
 from tests.support.dns import NameServer, txt
 from tests.support.house import App
 from tests.support.people import oidc_provider, session_of
 
 DAY = 86400
-
-
-@pytest.fixture(scope="module")
-def zone() -> Iterator[NameServer]:
-    with NameServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module", autouse=True)
-def still() -> Iterator[None]:
-    """The server's own rounds stand still; the tests say when one begins."""
-    with mock.patch.object(watch, "EVERY_S", 3600.0):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def asked(app: App, zone: NameServer) -> Iterator[None]:
-    with asking(app, zone.address):
-        yield
-
-
-async def proved(app: App, zone: NameServer, client: str = "", domain: str = "") -> Claimed:
-    claim = await claimed(app, client, domain)
-    zone.publish(txt(claim.name, await claim.value()))
-    assert (await claim.check())["state"] == "proved"
-    return claim
-
-
-async def days_later(app: App, days: float) -> int:
-    """The clock moves, and a process looks at what is due. How many records it looked at."""
-    app.clock.advance(days * DAY)
-    return await watch.check_due(app.services)
+pytestmark = pytest.mark.usefixtures("no_own_checks", "asked")
 
 
 async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) -> None:
@@ -60,7 +26,7 @@ async def test_the_record_is_looked_at_once_a_day(app: App, zone: NameServer) ->
     found = await claim.shown()
     assert found["checkedAt"] > first
     assert (found["state"], found["failingSince"]) == ("proved", None)
-    await watch.check_due(app.services)
+    await check_domains(app)
     assert (await claim.shown())["checkedAt"] == found["checkedAt"]
     assert await claim.events() == ["domain_claimed", "domain_proved"]
 
@@ -71,7 +37,7 @@ async def test_of_two_processes_one_looks(app: App, zone: NameServer) -> None:
         await days_later(app, 40)  # what other tests left lapses
     claim = await proved(app, zone)
     app.clock.advance(1.2 * DAY)
-    looks = await asyncio.gather(*(watch.check_due(app.services) for _ in range(5)))
+    looks = await asyncio.gather(*(check_domains(app) for _ in range(5)))
     assert sum(looks) == 1
     assert await claim.state() == "proved"
 
@@ -103,10 +69,10 @@ async def test_it_lapses_at_the_very_time_that_was_told(app: App, zone: NameServ
     assert (await claim.shown())["failingSince"] is not None
     for day in (1, 7, 14):
         app.clock.ms = began + day * DAY * 1000 - 1
-        await watch.check_due(app.services)
+        await check_domains(app)
         before = (await claim.shown())["checkedAt"]
         app.clock.ms += 1
-        await watch.check_due(app.services)
+        await check_domains(app)
         found = await claim.shown()
         assert found["checkedAt"] > before
         assert found["state"] == ("lapsed" if day == 14 else "failing")
@@ -153,14 +119,11 @@ async def test_what_was_vouched_for_while_its_record_was_looked_for_stays_so(
 ) -> None:
     claim = await claimed(app)
     zone.publish()
-    look = app.services.domain_records.look
 
-    async def slow(*given: Any) -> Any:
-        verdict = await look(*given)
+    async def vouch() -> None:
         await claim.send("POST", "/vouch", {"reason": "known to us for years"})
-        return verdict
 
-    monkeypatch.setattr(app.services.domain_records, "look", slow)
+    after_each_look(monkeypatch, app, vouch)
     await claim.check()
     shown = await claim.shown()
     assert (shown["state"], shown["proof"]) == ("proved", "vouched")
@@ -189,10 +152,10 @@ async def test_claims_that_nobody_proves_go_after_a_month(app: App, zone: NameSe
         named = Claimed(app, client, f"named.{client}.example")
         zone.publish(txt(kept.name, await kept.value()))
         app.clock.advance(29 * DAY)
-        await watch.drop_old(app.services)
+        await drop_old_domains(app)
         assert await forgotten.state() == "pending"
         app.clock.advance(2 * DAY)
-        await watch.drop_old(app.services)
+        await drop_old_domains(app)
         assert (await forgotten.send("GET")).status == 404
         assert (await kept.state(), await named.state()) == ("proved", "pending")
         assert (await forgotten.events())[-1] == "domain_released"

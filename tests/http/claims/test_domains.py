@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from manifest_auth.operations.delete_clients import sweep_clients
-from manifest_auth.tenants import claims
 from tests.support.accounts import new_client, trail
+from tests.support.background import sweep_clients
 from tests.support.claiming import HELD, Claimed, asking, claimed, vouch_for
 from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App
 from tests.support.processes import free_port
+from tests.support.rows import rows
 from tests.support.single_sign_on import add_provider
 
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
@@ -250,6 +250,6 @@ async def test_a_client_that_goes_leaves_its_domains_to_others(app: App) -> None
     path = f"/api/admin/clients/{first.client}"
     check_success(await app.send("DELETE", path, token=await app.admin_token()))
     app.clock.advance(31 * 86400)
-    await sweep_clients(app.services)
-    assert await app.services.store.read(lambda unit: claims.owner_of(unit, first.domain)) is None
+    await sweep_clients(app)
+    assert await rows(app, "domain_owners", domain=first.domain) == []
     await vouch_for(app, second.client, second.domain)

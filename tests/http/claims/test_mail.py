@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from unittest import mock
+from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.operations.domains import watch
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.addresses import quiet
+from tests.support.background import check_domains, domain_checks_stand_still
 from tests.support.claiming import Claimed, claimed
 from tests.support.dns import NameServer, txt
 from tests.support.house import App, running
@@ -20,21 +19,9 @@ OPERATOR = "operator@manifest.example"
 
 
 @pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def zone() -> Iterator[NameServer]:
-    with NameServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 async def app(database_url: str, post: MailServer, zone: NameServer) -> AsyncIterator[App]:
     settings = {"MANIFEST_OPERATOR_EMAIL": OPERATOR, "MANIFEST_DNS_SERVERS": zone.address}
-    with mock.patch.object(watch, "EVERY_S", 3600.0):
+    with domain_checks_stand_still():
         async with running(database_url, **post.settings, **settings) as application:
             yield application
 
@@ -75,7 +62,7 @@ async def test_a_missing_record_is_told_on_the_first_the_seventh_and_the_last_da
     app.clock.advance(1.1 * DAY)
     told: dict[int, dict[str, tuple[str, str]]] = {}
     for hour in range(0, 16 * 24, 6):
-        await watch.check_due(app.services)
+        await check_domains(app)
         await quiet(app)
         if post.letters:
             told[round(hour / 24)] = await came(app, post, 2)
@@ -113,6 +100,6 @@ async def test_both_clients_and_the_operator_are_told_of_a_domain_that_two_claim
     await second.check()  # told once
     for _ in range(3):
         app.clock.advance(DAY)
-        await watch.check_due(app.services)
+        await check_domains(app)
     await quiet(app)
     assert post.letters == []

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from manifest_auth.operations.delete_clients import sweep_clients
+from tests.support.background import sweep_clients
 from tests.support.claims import client_of, directory
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App, running
+from tests.support.house import App
 from tests.support.single_sign_on import add_provider
 
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url) as application:
-        yield application
 
 
 def settings_of(kind: str, which: str) -> dict[str, Any]:
@@ -87,6 +80,6 @@ async def test_an_owner_that_is_deleted_for_good_holds_nothing(app: App) -> None
     check_success(await one.vouch(which))
     check_success(await app.send("DELETE", f"/api/admin/clients/{one.name}", token=one.root))
     app.clock.advance(31 * 86_400)
-    await sweep_clients(app.services)
+    await sweep_clients(app)
     other.root = await app.admin_token()
     assert check_success(await other.vouch(which))["state"] == "proved"

@@ -11,6 +11,7 @@ from tests.interop.microsoft.people import OURS
 from tests.interop.microsoft.world import World
 from tests.support.accounts import new_client
 from tests.support.admin_desk import events
+from tests.support.background import sweep_clients
 from tests.support.claims import pin
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App, Reply, running
@@ -18,7 +19,6 @@ from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import add_oidc, add_provider, add_saml, query_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 NAMES = "/api/admin/provider-names"
 AUTH = "/api/client/auth"
 
@@ -121,9 +121,7 @@ async def alone(world: World, tmp_path: Any) -> AsyncIterator[App]:
         token = await app.admin_token()
         await app.send("DELETE", "/api/admin/clients/globex", token=token)
         app.clock.advance(31 * 86_400)
-        from manifest_auth.operations.delete_clients import sweep_clients
-
-        await sweep_clients(app.services)
+        await sweep_clients(app)
         yield app
     world.microsoft.clock = world.app.clock
 

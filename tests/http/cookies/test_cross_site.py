@@ -1,4 +1,4 @@
-"""Section 4, requests that a cookie signs and that change state: only from our own site and from listed ones."""
+"""Requests that a cookie signs and that change state: only from our own site and from listed ones."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ FOREIGN = [
     f"{LISTED}, https://evil.example",
     "*",
 ]
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +44,6 @@ async def app(database_url: str) -> AsyncIterator[App]:
     async with running(database_url, MANIFEST_PUBLIC_URL=OWN) as application:
         await settle(application, "acme", allowedOrigins=[LISTED, LISTED_PORT])
         yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
 
 
 def browser(site: str | None, origin: str | None) -> dict[str, str]:

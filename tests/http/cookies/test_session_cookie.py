@@ -1,8 +1,6 @@
-"""Section 4, the session cookie: how it is set, how long it lives, and that what was sent is never adopted."""
+"""The session cookie: how it is set, how long it lives, and that what was sent is never adopted."""
 
 from __future__ import annotations
-
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -13,18 +11,7 @@ from tests.support.house import PASSWORD, App, Reply, running
 DAY = 86_400
 WEEK = 7 * DAY
 SESSIONS = "/api/client/auth/sessions"
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
-
-
-@pytest.fixture(scope="module")
-async def secure(database_url: str, app: App) -> AsyncIterator[App]:
-    """The same installation behind an https address."""
-    async with running(database_url, MANIFEST_PUBLIC_URL="https://auth.example.com") as node:
-        yield node
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 def lines(reply: Reply, name: str = "session") -> list[tuple[str, set[str]]]:

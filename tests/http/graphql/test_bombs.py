@@ -1,4 +1,4 @@
-"""Contract, section 6: what asks for too much is refused before it costs anything (in under 10 ms on an ordinary
+"""What asks for too much is refused before it costs anything (in under 10 ms on an ordinary
 machine), whether it is the document that is too large or what comes with it as variables."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Contract, section 6: a missing or bad credential is a GraphQL error body; the cookie and cross-site rules hold."""
+"""A missing or bad credential is a GraphQL error body; the cookie and cross-site rules hold."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_a_client_id_that_disagrees_is_forbidden(app: App) -> None:
 
 async def test_the_cookie_works_but_not_across_sites(app: App) -> None:
     cookie = (await app.sign_in()).cookie("session")
-    own = app.services.settings.public_url
+    own = app.public_url
     for headers in ({}, {"Sec-Fetch-Site": "same-origin"}, {"Origin": own, "Sec-Fetch-Site": "same-origin"}):
         assert (await app.post(PATH, QUERY, cookie=cookie, headers=headers)).json["data"], headers
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):

@@ -1,4 +1,4 @@
-"""Contract, section 6: the explorer is where introspection is, asks for nothing elsewhere, and knows nothing."""
+"""The explorer is where introspection is, asks for nothing elsewhere, and knows nothing."""
 
 from __future__ import annotations
 

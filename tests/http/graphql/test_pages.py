@@ -1,4 +1,4 @@
-"""Contract, section 6: every list is paged. A walk through the pages meets every row once, in every order and with
+"""Every list is paged. A walk through the pages meets every row once, in every order and with
 every condition, while rows are added and changed meanwhile; what is no cursor of that list and order is refused."""
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType
 
-from manifest_auth.store import TenantUnit
 from tests.support.house import App
 from tests.support.jobs import within
 from tests.support.operations import document, operations
@@ -30,7 +29,7 @@ async def busy(app: App) -> Hall:
 
 
 def test_every_list_order_and_condition_is_walked_through() -> None:
-    # The audit trail is one chain in one order: its pages are walked through in test_section_9_audit.py.
+    # The audit trail is one chain in one order: its pages are walked through in tests/http/audit.
     pages = {name for name in operations() if name.endswith("Page")} - {"auditEventsPage"}
     assert {f"{name}Page" for name in KINDS} == pages
     for name, kind in KINDS.items():
@@ -110,7 +109,7 @@ async def meddle(busy: Hall, name: str, text: str, free: set[int], seen: set[int
         *[number for number in can if number not in seen][-1:],
     }
 
-    def act(unit: TenantUnit) -> None:
+    def act(unit: Any) -> None:
         kind.add(unit, base, text, len(seen))
         for number in changed:
             kind.rename(unit, base, number, f"{text} {number}")

@@ -1,4 +1,4 @@
-"""Contract, section 6: a list costs as many statements as a list of one, whatever is asked for below it and however
+"""A list costs as many statements as a list of one, whatever is asked for below it and however
 many people, templates and versions the rows point at."""
 
 from __future__ import annotations
@@ -8,17 +8,12 @@ from typing import Any
 import pytest
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type, parse
 
-from manifest_auth.api.graphql import cost, execution
-from manifest_auth.api.graphql.schema import SCHEMA
-from manifest_auth.store import TenantUnit
-from manifest_auth.work import Actor, assignments, job_operations, job_steps, records
-from manifest_auth.work.job_rules import value_of
-from tests.support import work
 from tests.support.crew import Crew, new_crew
+from tests.support.filling import busy_people
 from tests.support.house import App
-from tests.support.jobs import a_file, within
-from tests.support.operations import document, operations, selection
+from tests.support.operations import SCHEMA, document, operations, selection
 from tests.support.statements import counted_statements
+from tests.support.steps import graphql_without_limits
 
 COUNT = 100
 #: Lists, and how many levels of everything below them are asked for in one document.
@@ -29,27 +24,10 @@ LOADS = {"Job.steps": 2}
 
 @pytest.fixture(scope="module")
 async def crew(app: App) -> Crew:
-    """A hundred people; each made a template of two published versions, and a job of the first one, in which the next
-    two of them have done something."""
+    """A hundred people who have made templates and jobs."""
     crew = await new_crew(app)
-    file_id = await a_file(crew)
     await crew.member("Admin")
-
-    def fill(unit: TenantUnit) -> None:
-        people = [Actor(work.user(unit), number) for number in range(1, COUNT + 1)]
-        for number, by in enumerate(people):
-            template = work.published(unit, by, name=f"Check {number}")
-            other, third = people[(number + 1) % COUNT], people[(number + 2) % COUNT]
-            job = job_operations.add(unit, by, template_id=template.id, name=f"Job {number}")
-            for user in (other, third):
-                assignments.assign(unit, by, job.id, user.user_id)
-            job_operations.start(unit, other, job.id)
-            records.add(unit, other, job.id, 1, value_of(text="closed"))
-            job_steps.complete(unit, third, job.id, 1)
-            records.add(unit, third, job.id, 2, value_of(file_id=file_id))
-            work.next_version(unit, other, template.id)
-
-    await within(crew, fill)
+    await busy_people(crew, COUNT)
     return crew
 
 
@@ -71,8 +49,7 @@ async def test_a_list_of_a_hundred_with_everything_below(
     crew: Crew, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All at once, so that what it costs is left out of account."""
-    monkeypatch.setattr(cost, "MAX_COST", 10**7)
-    monkeypatch.setattr(execution, "DEADLINE_S", 60.0)
+    graphql_without_limits(monkeypatch)
     kind = get_named_type(operations()[name][1].type)
     assert isinstance(kind, GraphQLObjectType)
     assert SCHEMA.query_type is not None

@@ -1,51 +1,30 @@
-"""Contract, section 10: on-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
+"""On-premise mode asks for a licence; a key is checked offline; a bad one changes nothing."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import select
 
-from manifest_auth.app import ROUTES
-from manifest_auth.http import Door
-from manifest_auth.licence.licence import Licence, Seats, generate, private_key, sign
-from manifest_auth.store import unowned
-from manifest_auth.store.tables import installation
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App, running
+from tests.support.house import App
+from tests.support.licences import DAY, LICENCE, PUBLIC, another_vendor, key, note_time, on_premise
 from tests.support.postgres import Databases
-from tests.support.routes import filled
-
-PATH = "/api/admin/license-on-prem"
-DAY = 86_400
-PRIVATE, PUBLIC = generate()
-KEY = private_key(PRIVATE)
-
-
-def licence(app: App, **changes: Any) -> Licence:
-    now = app.clock.now_ms() // 1000
-    whole = Licence("L-1", "Initech", now - DAY, now + 100 * DAY, Seats(5, 10, 2), ("sso",))
-    return msgspec.structs.replace(whole, **changes)
-
-
-def key(app: App, **changes: Any) -> str:
-    return sign(licence(app, **changes), KEY)
+from tests.support.routes import ROUTES, filled
+from tests.support.rows import rows
 
 
 async def install(app: App, text: Any, admin: str | None = None) -> Any:
-    return await app.post(PATH, {"licenseKey": text}, token=admin or await app.admin_token())
+    return await app.post(LICENCE, {"licenseKey": text}, token=admin or await app.admin_token())
 
 
 async def state(app: App) -> dict[str, Any]:
-    data: dict[str, Any] = check_success(await app.get(PATH, token=await app.admin_token()))
+    data: dict[str, Any] = check_success(await app.get(LICENCE, token=await app.admin_token()))
     return data
 
 
@@ -56,12 +35,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'licence.db'}"
     server: Databases = request.getfixturevalue("postgres")
     return server.fresh_database()
-
-
-@contextlib.asynccontextmanager
-async def on_premise(url: str, public: str = PUBLIC) -> AsyncIterator[App]:
-    async with running(url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=public) as app:
-        yield app
 
 
 @pytest.fixture
@@ -80,7 +53,7 @@ async def test_without_a_licence_every_client_route_is_closed_and_the_rest_is_op
     for route in ROUTES:
         path = filled(route.path)
         if not path.startswith("/api/client/"):
-            if route.door is Door.OPEN and route.method == "GET":
+            if route.who == "open" and route.method == "GET":
                 assert (await app.get(path)).status == 200, path
             continue
         body: dict[str, str] | None = {} if route.method == "POST" else None
@@ -111,8 +84,8 @@ async def test_white_space_around_a_pasted_key_does_no_harm(premises: App) -> No
 
 
 async def test_a_key_needs_a_system_admin(premises: App) -> None:
-    check_refusal(await premises.post(PATH, {"licenseKey": key(premises)}), 401, "UNAUTHENTICATED")
-    check_refusal(await premises.get(PATH), 401, "UNAUTHENTICATED")
+    check_refusal(await premises.post(LICENCE, {"licenseKey": key(premises)}), 401, "UNAUTHENTICATED")
+    check_refusal(await premises.get(LICENCE), 401, "UNAUTHENTICATED")
     assert (await state(premises))["state"] == "missing"
 
 
@@ -128,7 +101,7 @@ def bad_keys(app: App) -> dict[str, str]:
         "two parts": f"{version}.{payload}",
         "another version": f"MANIFEST2.{payload}.{signature}",
         "another payload": f"{version}.{forged}.{signature}",
-        "another's signature": sign(licence(app), Ed25519PrivateKey.generate()),
+        "another's signature": key(app, Ed25519PrivateKey.generate()),
         "a signature cut short": good[:-4],
         "padding": good + "==",
         "doubled": good + good,
@@ -160,14 +133,12 @@ async def test_a_bad_key_is_invalid_and_changes_nothing(premises: App, installed
 @pytest.mark.parametrize("value", [None, 1, True, [], {}, ""])
 async def test_a_key_that_is_no_text_is_a_validation_error(premises: App, value: Any) -> None:
     check_refusal(await install(premises, value), 400, "VALIDATION_ERROR")
-    check_refusal(await premises.post(PATH, {}, token=await premises.admin_token()), 400, "VALIDATION_ERROR")
+    check_refusal(await premises.post(LICENCE, {}, token=await premises.admin_token()), 400, "VALIDATION_ERROR")
 
 
 async def test_a_key_bound_to_this_installation_is_good_here(premises: App) -> None:
-    found = unowned(select(installation.c.value).where(installation.c.name == "id"))
-    row = await premises.services.store.look_up(found)
-    assert row
-    check_success(await install(premises, key(premises, installation=row[0])))
+    [(own,)] = await rows(premises, "installation", "value", name="id")
+    check_success(await install(premises, key(premises, installation=own)))
 
 
 async def test_past_expiry_there_is_a_grace_time_and_then_the_doors_close(premises: App) -> None:
@@ -200,7 +171,7 @@ async def test_a_clock_set_back_does_not_revive_a_licence(premises: App) -> None
     check_success(await install(app, key(app)))
     app.clock.advance(120 * DAY)
     check_refusal(await app.sign_in(), 403, "LICENSE_EXPIRED")
-    await app.services.licence.note_time()
+    await note_time(app)
     app.clock.advance(-60 * DAY)
     check_refusal(await app.sign_in(), 403, "LICENSE_EXPIRED")
     assert (await state(app))["state"] == "expired"
@@ -209,7 +180,7 @@ async def test_a_clock_set_back_does_not_revive_a_licence(premises: App) -> None
 async def test_a_new_key_takes_the_place_of_the_old_one_and_outlives_a_restart(url: str) -> None:
     async with on_premise(url) as app:
         check_success(await install(app, key(app)))
-        check_success(await install(app, key(app, id="L-2", seats=Seats(1))))
+        check_success(await install(app, key(app, id="L-2", full=1, operate=0, connect=0)))
     async with on_premise(url) as app:
         assert ((await state(app))["licenseId"], (await state(app))["state"]) == ("L-2", "valid")
         check_success(await app.sign_in())
@@ -218,7 +189,7 @@ async def test_a_new_key_takes_the_place_of_the_old_one_and_outlives_a_restart(u
 async def test_another_public_key_does_not_honour_it_and_several_may_be_set(url: str) -> None:
     async with on_premise(url) as app:
         check_success(await install(app, key(app)))
-    other = generate()[1]
+    other = another_vendor()
     async with on_premise(url, other) as app:
         check_refusal(await app.sign_in(), 403, "LICENSE_REQUIRED")
     async with on_premise(url, f"{other}, {PUBLIC}") as app:

@@ -1,4 +1,4 @@
-"""Security bar 101 and 102 for the Microsoft ways in: neither the log nor the store holds a token, a code or a secret
+"""The Microsoft ways in: neither the log nor the store holds a token, a code or a secret
 of Microsoft's in the open, though the log is as talkative as it can be and tokens are kept."""
 
 from __future__ import annotations

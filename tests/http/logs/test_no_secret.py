@@ -1,4 +1,4 @@
-"""Security bar 101 and 102: logs and store hold no secret; every line is one JSON object that nobody can forge."""
+"""Logs and store hold no secret; every line is one JSON object that nobody can forge."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import asyncpg
 import pytest
 
-from manifest_auth.runtime.clock import Clock
-from manifest_auth.store.tables import metadata
+from tests.support.clock import REAL
 from tests.support.oidc_op import provider
+from tests.support.rows import TABLES
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
 
@@ -143,7 +143,7 @@ def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
     auth, base, admin = "/api/client/auth", "/api/admin/clients/acme/providers", f"Bearer {secrets['admin token']}"
     back = "https://app.acme.example/in"
     rules = {"createUsers": True, "defaultRoles": ["Viewer"], "returnAddresses": [back]}
-    with provider(Clock()) as op:
+    with provider(REAL) as op:
         op.user |= {"email": "ada@providers.example"}
         op.client_secret = secrets["client secret"] = "client-secret-that-must-not-be-logged"
         oidc = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
@@ -180,7 +180,7 @@ def a_day_with_providers(server: Server, secrets: dict[str, str]) -> None:
 
 
 def _saml_day(server: Server, base: str, admin: str, rules: dict[str, Any], secrets: dict[str, str]) -> None:
-    now_ms = Clock().now_ms()
+    now_ms = REAL.now_ms()
     idp = Idp(not_before_ms=now_ms - 10**9, not_after_ms=now_ms + 10**9)
     saml = {"entityId": idp.issuer, "certificates": [idp.certificate_pem], "redirectUrl": "https://idp.example/sso"}
     _, answer, _ = send(server, "POST", base, {"name": "idp", **rules, "saml": saml}, Authorization=admin)
@@ -250,7 +250,7 @@ async def stored(told: Told) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in told.data.glob("manifest-auth.db*")}
     connection = await asyncpg.connect(told.database)
     try:
-        rows = {name: await connection.fetch(f'SELECT * FROM "{name}"') for name in metadata.tables}
+        rows = {name: await connection.fetch(f'SELECT * FROM "{name}"') for name in TABLES}
     finally:
         await connection.close()
     return {name: repr([tuple(row) for row in found]).encode() for name, found in rows.items()}

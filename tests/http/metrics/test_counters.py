@@ -1,25 +1,22 @@
-"""Contract, section 11: what is counted of replays, throttles, the hash queue and the store."""
+"""What is counted of replays, throttles, the hash queue and the store."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
-from manifest_auth.runtime.hashing.pool import HashPool
-from manifest_auth.store import StoreUnavailable, SystemUnit, open_store, sqlite
 from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.crew import new_crew
+from tests.support.faults import hash_queue_is_full, most_hashes
 from tests.support.house import App, running
 from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
 from tests.support.managing import accept, invited
 from tests.support.single_sign_on import sign_ins
-from tests.support.stores import fresh_store
 
 
 def value(app: App, name: str, **labels: str) -> float:
-    found = app.services.metrics.registry.get_sample_value(name, labels)
+    found = app.sample(name, **labels)
     assert found is not None, (name, labels)  # it is there from the start
     return found
 
@@ -104,45 +101,9 @@ async def test_throttles_are_counted_by_door_and_counter(tmp_path: Path) -> None
 
 async def test_a_full_hash_queue_is_counted(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     before = value(app, "manifest_hash_refused_total"), sign_ins(app, "password", "busy")
-    limit = app.services.settings.hash_queue + 2 * app.services.hasher.workers
-    assert value(app, "manifest_hash_limit") == limit
-    monkeypatch.setattr(HashPool, "is_full", True)
+    assert value(app, "manifest_hash_limit") == most_hashes(app)
+    hash_queue_is_full(monkeypatch)
     assert (await app.sign_in(client="acme")).code == "OVERLOADED"
     assert value(app, "manifest_hash_refused_total") == before[0] + 1
     assert sign_ins(app, "password", "busy") == before[1] + 1
     assert value(app, "manifest_hash_waiting") == 0
-
-
-async def test_units_of_work_are_timed_and_what_waits_too_long_is_busy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sqlite, "BUSY_MS", 200)
-    monkeypatch.setitem(sqlite.connect.__kwdefaults__, "busy_ms", 200)  # type: ignore[arg-type]
-    store = open_store(fresh_store(tmp_path / "m.db"), 1)
-    await store.open()
-    registry = store._metrics.registry
-    other = sqlite3.connect(tmp_path / "m.db", isolation_level=None)
-
-    def nothing(_: SystemUnit) -> None: ...
-
-    try:
-        await store.read(nothing)
-        await store.write(nothing)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailable):
-            await store.write(nothing)
-    finally:
-        other.close()
-        await store.close()
-    sample = registry.get_sample_value
-    assert [sample("manifest_store_seconds_count", {"unit": unit}) for unit in ("read", "write", "look_up")] == [
-        1,
-        2,
-        0,
-    ]
-    for name in ("manifest_store_seconds_sum", "manifest_store_wait_seconds_sum"):
-        assert (sample(name, {"unit": "write"}) or 0) >= 0.2, name  # all of it was waiting
-        assert (sample(name, {"unit": "read"}) or 9) < (sample(name, {"unit": "write"}) or 0), name
-    failures = "manifest_store_failures_total"
-    assert sample(failures, {"unit": "write", "why": "busy"}) == 1
-    assert sample(failures, {"unit": "write", "why": "unavailable"}) == 0

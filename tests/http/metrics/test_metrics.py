@@ -1,4 +1,4 @@
-"""Contract, section 11: who may read ``/metrics``, and what stands there."""
+"""Who may read ``/metrics``, and what stands there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, Microsoft Dynamics: the way of a browser and of an app, and what Microsoft is asked for."""
+"""Microsoft Dynamics: the way of a browser and of an app, and what Microsoft is asked for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from tests.interop.microsoft.world import World
 from tests.support.accounts import Keys, opened_by, trail
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, flow_cookies, query_of, sign_ins
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 START, CALLBACK = "/api/client/auth/ms-dynamics", f"{BASE}/api/client/auth/ms-dynamics/callback"
 VERIFIER = "dynamics-verifier-of-an-app-0123456789-abcdef"

@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: Dataverse says who it is; what it refuses, and what happens when it cannot say."""
+"""Microsoft Dynamics: Dataverse says who it is; what it refuses, and what happens when it cannot say."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from tests.support.house import Reply
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import SLEEP, Browser, check_nobody_got_in, in_time, sign_ins
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 NO_MEMBER = "You are not a user of the organisation in Dynamics"
 SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."

@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: the user of the environment is a second subject of the same person; guests, roles."""
+"""Microsoft Dynamics: the user of the environment is a second subject of the same person; guests, roles."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from tests.support.accounts import new_user
 from tests.support.house import PASSWORD
 from tests.support.people import last_reason, member, session_of, users_of
 from tests.support.single_sign_on import Browser, check_nobody_got_in
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 
 async def test_an_environments_user_who_is_somebody_elses_opens_nothing_and_leaves_nothing(world: World) -> None:

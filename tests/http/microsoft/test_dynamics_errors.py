@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: what Microsoft's login service refuses, and what the person reads then."""
+"""Microsoft Dynamics: what Microsoft's login service refuses, and what the person reads then."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason
 from tests.support.single_sign_on import Browser, check_nobody_got_in, failures, flow_cookies, sign_ins, with_query
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
 #: What comes back with the browser: error, the number in its description, a word of the sentence.

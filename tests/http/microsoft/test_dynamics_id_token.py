@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: each check of the ID token refuses by itself, and then Dataverse is not asked."""
+"""Microsoft Dynamics: each check of the ID token refuses by itself, and then Dataverse is not asked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from tests.interop.microsoft.tokens import ISSUER, STS
 from tests.interop.microsoft.world import Provider, World
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import Browser, check_nobody_got_in
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 _NO_OID = "oid: missing; the app registration must ask for the scope profile"
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"

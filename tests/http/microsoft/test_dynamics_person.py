@@ -1,22 +1,16 @@
-"""Section 5, Microsoft Dynamics: a person is directory and object id, with the user of the environment beside it; never
+"""Microsoft Dynamics: a person is directory and object id, with the user of the environment beside it; never
 an address. The same person by Dynamics and by a Power App is one user."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import select
-
-from manifest_auth import tenants
-from manifest_auth.store import SystemUnit, bound
-from manifest_auth.store.tables import identities
 from tests.interop.microsoft.people import ORGANIZATION_ID
 from tests.interop.microsoft.world import Provider, World
-from tests.support.accounts import new_client, new_user
+from tests.support.accounts import new_client, new_user, number_of
 from tests.support.people import member, session_of, user_of, users_of
+from tests.support.rows import rows
 from tests.support.single_sign_on import Browser, check_nobody_got_in
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 IDENTITIES = "/api/client/auth/identities"
 CONTOSO = "c0c0c0c0-1111-4111-8111-111111111111"
@@ -31,14 +25,8 @@ def in_dataverse(number: int, organization: str = ORGANIZATION_ID) -> str:
 
 async def kept(world: World, client: str) -> dict[str, int]:
     """All subjects that a client knows, and their users."""
-
-    def work(unit: SystemUnit) -> dict[str, int]:
-        tenant = tenants.find(unit, client)
-        assert tenant is not None
-        rows: list[Any] = unit.of(tenant.id).all(bound(select(identities.c.subject, identities.c.user_id)))
-        return dict(rows)
-
-    return await world.app.services.store.read(work)
+    tenant_id = await number_of(world.app, client)
+    return dict(await rows(world.app, "identities", "subject", "user_id", tenant_id=tenant_id))
 
 
 async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: a sign-in is used once, within ten minutes, by the browser that began it, and ends at
+"""Microsoft Dynamics: a sign-in is used once, within ten minutes, by the browser that began it, and ends at
 a listed address; what was switched off meanwhile stays shut."""
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from tests.support.single_sign_on import (
     flow_cookies,
     with_query,
 )
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 
 async def begun(world: World, provider: Provider, **query: str) -> tuple[Browser, str]:

@@ -1,4 +1,4 @@
-"""Section 5, Microsoft Dynamics: Microsoft's tokens are kept where a client asks for it, encrypted, else nowhere."""
+"""Microsoft Dynamics: Microsoft's tokens are kept where a client asks for it, encrypted, else nowhere."""
 
 from __future__ import annotations
 
@@ -6,19 +6,14 @@ import json
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import select
 
-from manifest_auth.runtime.sealing import CannotOpen
-from manifest_auth.store import SystemUnit, crossing
-from manifest_auth.store.tables import kept_tokens
-from tests.http.tokens.test_secrets_at_rest import all_that_rests
 from tests.interop.microsoft.people import OUR_SECRET
 from tests.interop.microsoft.world import Provider, World
+from tests.support import rows as rest
 from tests.support.accounts import act_on
 from tests.support.people import member, session_of
+from tests.support.provider_rows import unsealed
 from tests.support.single_sign_on import Browser
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 KEPT = {"keepTokens": True}
 
@@ -32,14 +27,8 @@ class Row(NamedTuple):
     kept_at: int
 
 
-_ROWS = crossing(select(*(kept_tokens.c[name] for name in Row._fields)), Row, because="a test looks at all of them")
-
-
 async def rows(world: World) -> list[Row]:
-    def work(unit: SystemUnit) -> list[Row]:
-        return unit.all(_ROWS)
-
-    return await world.app.services.store.read(work)
+    return [Row(*found) for found in await rest.rows(world.app, "kept_tokens", *Row._fields)]
 
 
 async def user_id_of(browser: Browser) -> int:
@@ -73,12 +62,12 @@ async def test_nothing_of_microsofts_rests_where_nobody_asked_for_it(world: Worl
         text.partition(f"{name}=")[2].partition("&")[0] for text, name in ((back, "code"), (address, "nonce"))
     )
     state = address.partition("state=")[2].partition("&")[0]
-    under_way = await all_that_rests(world.app)  # while the browser is away
+    under_way = await rest.all_that_rests(world.app)  # while the browser is away
     assert (await browser.send("GET", back)).status == 302
     [redeemed] = [asked for asked in world.microsoft.asked if asked.endpoint == "token"]
     secrets += [code, nonce, state, redeemed.form["code_verifier"], OUR_SECRET]
     assert await rows(world) == []
-    resting = under_way + await all_that_rests(world.app)
+    resting = under_way + await rest.all_that_rests(world.app)
     assert any(value == "alice@contoso.example" for _, value in resting)
     for name, value in resting:
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
@@ -92,13 +81,14 @@ async def test_what_is_kept_opens_for_its_own_row_alone(world: World) -> None:
     _, user_id = await signed_in(provider)
     [row] = await rows(world)
     assert (row.provider_id, row.user_id, row.kept_at) == (provider.made["id"], user_id, world.app.clock.now_ms())
-    sealer = world.app.services.sealer
     name = f"kept_tokens/{row.provider_id}/{row.user_id}/tokens"
-    assert json.loads(sealer.open(row.tokens, name)) == {"access_token": secrets[0], "refresh_token": secrets[-1]}
+    assert json.loads(unsealed(world.app, row.tokens, name) or b"") == {
+        "access_token": secrets[0],
+        "refresh_token": secrets[-1],
+    }
     for other in (f"kept_tokens/{row.provider_id}/{row.user_id + 1}/tokens", f"kept_tokens/9/{row.user_id}/tokens", ""):
-        with pytest.raises(CannotOpen):
-            sealer.open(row.tokens, other)
-    for column, value in await all_that_rests(world.app):
+        assert unsealed(world.app, row.tokens, other) is None
+    for column, value in await rest.all_that_rests(world.app):
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
         assert not [secret for secret in secrets if secret in text], column
 

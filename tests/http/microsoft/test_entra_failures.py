@@ -8,18 +8,11 @@ from collections import Counter
 
 import pytest
 
-from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
 from tests.interop.microsoft.people import OTHER_APP
 from tests.interop.microsoft.world import World, world_on
+from tests.support.entra import addresses_remembered, few_refusals_remembered, refusals_remembered
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
-
-def entra_of(app: App) -> EntraTokens:
-    assert isinstance(app.services.entra, EntraTokens)
-    return app.services.entra
+from tests.support.house import Reply
 
 
 def junk(world: World, number: int, kind: str = "graph") -> str:
@@ -58,7 +51,7 @@ async def test_an_address_that_came_once_is_not_kept_in_memory(database_url: str
             assert (await world.app.me(junk(world, number), headers=headers)).status == 401
         await world.clear()
         gc.collect()  # a refusal and what it was raised in hold one another
-        assert len(entra_of(world.app)._failures._turns) < 5
+        assert addresses_remembered(world.app) < 5
 
 
 async def test_a_pause_ends_and_does_not_grow_beyond_ten_seconds(world: World) -> None:
@@ -129,15 +122,12 @@ async def test_the_same_token_is_asked_about_once_in_a_minute_on_every_door(worl
 
 
 async def test_what_is_remembered_of_refused_tokens_is_bounded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from manifest_auth.sign_in.providers import entra_failures
-
-    monkeypatch.setattr(entra_failures, "MOST_REFUSED", 5)
+    few_refusals_remembered(monkeypatch, 5)
     await world.entra()
     tokens = [junk(world, number) for number in range(10)]
     for token in tokens:
         await world.app.me(token)
-    remembered = entra_of(world.app)._failures._refused
-    assert len(remembered) == 5
+    assert refusals_remembered(world.app) == 5
     await world.app.me(tokens[0])
     assert world.microsoft.count("graph") == 11
     await world.app.me(tokens[-1])

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: an Entra ID access token as a bearer, by REST and by GraphQL alike: who gets in."""
+"""Power Apps: an Entra ID access token as a bearer, by REST and by GraphQL alike: who gets in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from tests.interop.microsoft.world import World
 from tests.support.accounts import trail
 from tests.support.envelope import check_success
 from tests.support.single_sign_on import sign_ins
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 
 async def test_a_token_for_graph_lets_its_person_in(world: World) -> None:

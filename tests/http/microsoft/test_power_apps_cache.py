@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: a verdict is kept until the token's end, at most five minutes, and never longer than
+"""Power Apps: a verdict is kept until the token's end, at most five minutes, and never longer than
 what it rests on."""
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from tests.support.accounts import act_on, trail
 from tests.support.people import set_roles
 from tests.support.single_sign_on import sign_ins
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 ASK_GRAPH = {"askGraph": True}
 

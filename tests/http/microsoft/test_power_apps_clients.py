@@ -1,4 +1,4 @@
-"""Contract, sections 5 and 8: of which client a Power Apps caller is, and that nobody is of another one's."""
+"""Of which client a Power Apps caller is, and that nobody is of another one's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.support.claims import directory_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, users_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api"])
 
 

@@ -1,25 +1,17 @@
-"""Contract, sections 5 and 11: ``/power-apps.json`` is what Power Apps imports as a custom connector: OpenAPI 2.0 and
+"""``/power-apps.json`` is what Power Apps imports as a custom connector: OpenAPI 2.0 and
 nothing beyond it, with the calls that an app makes, and Entra ID as the way to get a token."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from typing import Any
 
-import orjson
 import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
-from manifest_auth.api import connector
-from manifest_auth.app import ROUTES
-from manifest_auth.http import Door
-from manifest_auth.protocols.microsoft import CLOUDS
 from tests.interop.microsoft.world import World
 from tests.support.house import App, running
-from tests.support.routes import filled
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
+from tests.support.routes import ROUTES, connector_of_everything, filled
 
 #: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps refuses (the second).
 UNKNOWN = {"oneOf", "anyOf", "not", "const", "nullable", "$defs", "components", "requestBody", "content", "examples",
@@ -75,13 +67,7 @@ async def test_it_is_valid_and_holds_nothing_that_the_importer_does_not_know(app
 
 def test_so_it_would_be_with_any_body_and_answer_that_a_route_of_ours_has() -> None:
     """The routes of tomorrow: each of today's as if an app called it."""
-    every = [
-        dataclasses.replace(route, method="POST", path=f"/api/client/auth/{number}", door=Door.CLIENT)
-        for number, route in enumerate(ROUTES)
-        if route.status < 300
-    ]
-    written = orjson.dumps(connector.build(every, "https://auth.example.com", CLOUDS["global"]))
-    document: dict[str, Any] = orjson.loads(written)
+    document: dict[str, Any] = connector_of_everything()
     assert len(document["definitions"]) > 50
     assert faults(document) == []
     assert not keywords(document) & UNKNOWN
@@ -90,9 +76,7 @@ def test_so_it_would_be_with_any_body_and_answer_that_a_route_of_ours_has() -> N
 
 async def test_it_holds_every_route_that_an_app_calls_and_no_other(app: App) -> None:
     expected = {
-        (route.method, route.path)
-        for route in ROUTES
-        if route.door is Door.CLIENT and not NOT_FOR_APPS.search(route.path)
+        (route.method, route.path) for route in ROUTES if route.who == "client" and not NOT_FOR_APPS.search(route.path)
     } - {("GET", "/api/client/graphql")}
     found = operations(await definition(app))
     assert set(found) == expected

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: a user who is signed in links the person of an Entra ID token to the own account, by
+"""Power Apps: a user who is signed in links the person of an Entra ID token to the own account, by
 showing both. Nobody does it for somebody else."""
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.house import Reply
 from tests.support.people import Member, member, roles_line, users_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 LINK = "/api/client/auth/identities/token"
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 

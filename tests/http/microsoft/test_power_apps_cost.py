@@ -13,7 +13,6 @@ from tests.support.cost import times_as_dear
 from tests.support.house import App
 from tests.support.people import member
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 LIMIT = 1.5
 REQUESTS = 60
 ME = ("GET", "/api/client/auth/me", b"")

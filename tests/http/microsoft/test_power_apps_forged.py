@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: tokens that Microsoft did not issue as they stand, and tokens that are none."""
+"""Power Apps: tokens that Microsoft did not issue as they stand, and tokens that are none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.support.house import App
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: Microsoft slow, busy, down or out of its mind. Nobody gets in, within three seconds,
+"""Power Apps: Microsoft slow, busy, down or out of its mind. Nobody gets in, within three seconds,
 nobody else waits, and nothing of it is remembered."""
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 from tests.support.processes import free_port
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 #: Microsoft hangs for so long; a request waits for it for a tenth of that, and on a busy machine for half at most.
 HANGS_S = 30.0
 ASK_GRAPH = {"askGraph": True}

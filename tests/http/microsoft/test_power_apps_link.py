@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: a caller and a user with a password who are one person are one user, once somebody
+"""Power Apps: a caller and a user with a password who are one person are one user, once somebody
 who may say so has said so. An address alone never does."""
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from tests.support.managing import reset
 from tests.support.people import Member, last_reason, member, set_roles, users_of
 from tests.support.single_sign_on import RETURN_TO, Browser
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 ALICE = "alice@contoso.example"
 IDENTITIES = "/api/client/auth/identities"
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: whom a good token names, and who of them gets in."""
+"""Power Apps: whom a good token names, and who of them gets in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from tests.support.accounts import act_on, new_user, trail
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import sign_ins
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 ON_BEHALF = {"askGraph": True}
 

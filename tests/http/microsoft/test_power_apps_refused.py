@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: tokens whose claims are not those of a person and an app that were let in.
+"""Power Apps: tokens whose claims are not those of a person and an app that were let in.
 
 All of them are signed as they should be, and Graph would accept those that are for it. So each is refused by one check
 of ours, and a provider that was told nothing of them lets nobody in.
@@ -7,37 +7,18 @@ of ours, and a provider that was told nothing of them lets nobody in.
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, select, update
 
-from manifest_auth.store import crossing
-from manifest_auth.store.tables import providers
 from tests.interop.microsoft.people import CONSUMERS, ORGANIZATION, OTHER_APP, OURS, POWER_APP
 from tests.interop.microsoft.world import World
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Asked
 from tests.support.people import users_of
+from tests.support.rows import change_rows, rows
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
-_P = providers.c
-
-
-class _Stored(NamedTuple):
-    settings: str
-
-
-_WHY = "a test puts into the store what the server did not refuse once"
-_STORED = crossing(select(_P.settings).where(_P.id == bindparam("id")), _Stored, because=_WHY)
-_STORE = crossing(
-    update(providers)
-    .where(_P.id == bindparam("of_id"))
-    .values(settings=bindparam("new"), issuer=bindparam("directory")),
-    because=_WHY,
-)
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 LOGIN, STS = "https://login.microsoftonline.com", "https://sts.windows.net"
 NO_TEXT: list[Any] = [None, "", 7, True, [], {}, ["x"], {"x": 1}]
@@ -213,13 +194,13 @@ async def test_personal_accounts(world: World) -> None:
     provider = await world.entra_of_ours(entra={"guests": True})
     change = {"entra": {"directory": CONSUMERS, "clientSecret": "another"}}
     check_refusal(await provider.send("PATCH", "", change), 400, "VALIDATION_ERROR")
-    stored = await world.app.services.store.read(lambda unit: unit.first(_STORED, id=provider.made["id"]))
-    assert stored is not None
-    settings = json.loads(stored.settings)
+    where = {"id": provider.made["id"]}
+    [(stored,)] = await rows(world.app, "providers", "settings", **where)
+    settings = json.loads(stored)
     settings["entra"]["directory"] = CONSUMERS
-    await world.app.services.store.write(
-        lambda unit: unit.change(_STORE, of_id=provider.made["id"], new=json.dumps(settings), directory=CONSUMERS)
-    )
+    # What the server did not refuse once.
+    new = {"settings": json.dumps(settings), "issuer": CONSUMERS}
+    assert await change_rows(world.app, "providers", where, **new) == 1
     named = {"X-Client-ID": provider.client}
     for kind in ("graph", "api", "api-v1"):
         await world.refused(world.microsoft.mint(kind, "consumers", "pat"), headers=named)

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: roles of a caller, by hand and from the groups that the token tells."""
+"""Power Apps: roles of a caller, by hand and from the groups that the token tells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tests.support.accounts import new_client, trail
 from tests.support.envelope import check_success
 from tests.support.people import last_reason, member, roles_line, set_roles, users_of
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 OPS, WRITERS = "11111111-aaaa-4aaa-8aaa-111111111111", "22222222-aaaa-4aaa-8aaa-222222222222"
 TABLE = [roles_line(OPS, "Operator"), roles_line(WRITERS, "Author", "Publisher")]

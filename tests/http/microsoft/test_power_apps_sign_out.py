@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: sign-out with an Entra token refuses that token from then on."""
+"""Power Apps: sign-out with an Entra token refuses that token from then on."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import asyncio
 
 import pytest
 
-from manifest_auth.operations.sweep_expired import sweep_expired
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.world import World
 from tests.support.accounts import keys_of, opened_by, trail
+from tests.support.background import sweep_expired
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, Reply
 from tests.support.people import member
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 SIGN_OUT = "/api/client/auth/sign-out"
 
@@ -52,11 +51,11 @@ async def test_for_as_long_as_it_would_have_been_good(world: World, kind: str) -
     calls = len(world.microsoft.asked)
     for seconds in (301, 3600, 86_400, 3 * 86_400, 5 * 86_400):
         world.app.clock.advance(seconds)
-        await sweep_expired(world.app.services)
+        await sweep_expired(world.app)
         await world.refused(token)
     assert len(world.microsoft.asked) == calls  # nobody needs to be asked about it
     world.app.clock.advance(2 * 86_400)
-    await sweep_expired(world.app.services)
+    await sweep_expired(world.app)
     await world.refused(token, code="TOKEN_EXPIRED")  # nobody need know of it any more
 
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, Power Apps: tokens before their time and after it."""
+"""Power Apps: tokens before their time and after it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from tests.interop.microsoft import tokens
 from tests.interop.microsoft.people import OTHER_APP
 from tests.interop.microsoft.world import World
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 
 

@@ -8,16 +8,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, update
 
-from manifest_auth import providers, tenants
-from manifest_auth.store import bound
-from manifest_auth.store.tables import providers as table
 from tests.support.accounts import new_client
 from tests.support.editors import WHO, editor
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App
 from tests.support.oidc_op import Op, provider
+from tests.support.rows import change_rows, rows
 from tests.support.single_sign_on import (
     BASE,
     RETURN_TO,
@@ -35,19 +32,7 @@ from tests.support.single_sign_on import (
 ELSEWHERE = "the answer came to another callback address"
 MARKED = {"sharedCallback": True}
 ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
-SET_SETTINGS = bound(update(table).where(table.c.name == bindparam("of_name")).values(settings=bindparam("text")))
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture
@@ -260,16 +245,12 @@ async def test_a_provider_that_an_upgrade_left_signs_people_in(
     client = await new_client(app)
     made = await add_oidc(app, op, client)
 
-    def as_stored(unit: Any) -> None:
-        tenant = tenants.find(unit, client)
-        assert tenant is not None
-        unit = unit.of(tenant.id)
-        settings = json.loads(providers.get(unit, made["name"]).settings)
-        del settings["oidc"]["sharedCallback"]
-        settings["oidc"] |= member
-        unit.change(SET_SETTINGS, of_name=made["name"], text=json.dumps(settings, separators=(",", ":")))
-
-    await app.services.store.write(as_stored)
+    [(text,)] = await rows(app, "providers", "settings", id=made["id"])
+    settings = json.loads(text)
+    del settings["oidc"]["sharedCallback"]
+    settings["oidc"] |= member
+    text = json.dumps(settings, separators=(",", ":"))
+    assert await change_rows(app, "providers", {"id": made["id"]}, settings=text) == 1
     address = SHARED_CALLBACK if sends_iss and member.get("sharedCallback") else callback(client, made["name"])
     op.registered = {address}
     browser, back = await begun(app, op, client)

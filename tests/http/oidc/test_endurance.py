@@ -1,4 +1,4 @@
-"""Contract, section 5, OpenID Connect: hundreds of sign-ins in a row leave no rows behind and no memory."""
+"""OpenID Connect: hundreds of sign-ins in a row leave no rows behind and no memory."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from manifest_auth.operations.sweep_expired import sweep_expired
 from tests.support.accounts import new_client
+from tests.support.background import sweep_expired
 from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.house import App
 from tests.support.oidc_op import Op, provider
@@ -58,10 +58,10 @@ async def test_once_their_time_is_over_the_sweeper_leaves_none_of_their_rows(app
     left = {"sign_in_flows": 150, "sign_in_codes": 25, "seen_assertions": 0}  # until their time is over, used or not
     assert await rows(app) == left
     assert await rows(app, lasting=True) == {name: count + PEOPLE for name, count in people.items()}
-    await sweep_expired(app.services)
+    await sweep_expired(app)
     assert await rows(app) == left  # not before
     app.clock.advance(HOUR)
-    await sweep_expired(app.services)
+    await sweep_expired(app)
     assert await rows(app) == {"sign_in_flows": 0, "sign_in_codes": 0, "seen_assertions": 0}
 
 

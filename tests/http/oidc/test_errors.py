@@ -1,10 +1,9 @@
-"""Section 5, OpenID Connect: a provider that refuses, fails, is slow or is gone, and what the person reads then."""
+"""OpenID Connect: a provider that refuses, fails, is slow or is gone, and what the person reads then."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
 
 import pytest
 
@@ -26,18 +25,7 @@ from tests.support.single_sign_on import (
 
 USUAL = "Sign-in through the identity provider failed"
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Section 5, OpenID Connect: one client's code is nothing in another's sign-in, and ID tokens say who they are for."""
+"""OpenID Connect: one client's code is nothing in another's sign-in, and ID tokens say who they are for."""
 
 from __future__ import annotations
 
@@ -12,17 +12,7 @@ from tests.support.house import App
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import add_oidc, begun, check_nobody_got_in, failures, with_query
 
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture

@@ -1,31 +1,19 @@
-"""Section 5, OpenID Connect: providers that are odd, and within what the standards allow, let their people in."""
+"""OpenID Connect: providers that are odd, and within what the standards allow, let their people in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.support.accounts import new_client
 from tests.support.house import App
-from tests.support.oidc_op import Op, b64, new_key, provider, signed
+from tests.support.oidc_op import Op, b64, new_key, signed
 from tests.support.oidc_socket import Answer
 from tests.support.single_sign_on import Browser, add_oidc, begun, check_nobody_got_in, failures
 
 ADA = {"given_name": "Ada", "family_name": "Lovelace", "groups": ["ops"]}
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def signed_in(app: App, op: Op, oidc: dict[str, Any] | None = None, **members: Any) -> dict[str, Any]:

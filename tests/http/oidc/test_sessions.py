@@ -1,9 +1,8 @@
-"""Section 5, OpenID Connect: the session that begins, what it replaces, what ends it, and what is written down."""
+"""OpenID Connect: the session that begins, what it replaces, what ends it, and what is written down."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,18 +25,7 @@ from tests.support.single_sign_on import (
 )
 
 EXCHANGE = "/api/client/auth/exchange"
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Section 5, OpenID Connect: a sign-in under way is used once, within ten minutes, by the browser that began it.
+"""OpenID Connect: a sign-in under way is used once, within ten minutes, by the browser that began it.
 
 Everything that comes back otherwise is refused before the provider is asked for anything, and leaves no session.
 """
@@ -6,14 +6,13 @@ Everything that comes back otherwise is refused before the provider is asked for
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.support.accounts import new_client
 from tests.support.house import App, Reply
-from tests.support.oidc_op import Op, provider
+from tests.support.oidc_op import Op
 from tests.support.single_sign_on import (
     RETURN_TO,
     Browser,
@@ -26,17 +25,7 @@ from tests.support.single_sign_on import (
     with_query,
 )
 
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture

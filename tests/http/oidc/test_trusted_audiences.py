@@ -14,8 +14,6 @@ from tests.support.oidc_op import provider
 from tests.support.people import last_reason
 from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in
 
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
-
 BESIDES = "project-1"
 
 

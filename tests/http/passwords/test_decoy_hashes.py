@@ -5,30 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Iterator
-from unittest import mock
+from collections.abc import Iterator
 
 import pytest
 
-from manifest_auth.runtime.hashing import imported_hashes
-from tests.http.throttle.test_throttle import DAY, PROXY, guess
-from tests.support.accounts import hashes_counted, new_client, new_user, settle
+from tests.support.accounts import hashes_counted, imported_hashes_tried, new_client, new_user, settle
 from tests.support.foreign_hashes import argon2, bcrypt_hash, django_pbkdf2, one_of_each
-from tests.support.house import App, running
+from tests.support.guessing import PROXY, guess
+from tests.support.house import App
 
 PASSWORD = "Übernahme-vom-alten-System-7"
 OURS = "argon2 64/1/1"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
+pytestmark = [pytest.mark.usefixtures("another_day"), pytest.mark.settings(**PROXY)]
 
 
 @pytest.fixture
@@ -40,14 +28,9 @@ async def client(app: App) -> str:
 def work_seen() -> Iterator[list[str]]:
     """Kind and cost of each hash that is computed meanwhile."""
     seen: list[str] = []
-    original = imported_hashes.verify
-
-    def verify(stored: str, password: bytes) -> bool:
-        seen.append(kind_of(stored))
-        return original(stored, password)
-
-    with mock.patch.object(imported_hashes, "verify", verify), hashes_counted() as ours:
+    with imported_hashes_tried() as theirs, hashes_counted() as ours:
         yield seen
+    seen += map(kind_of, theirs)
     seen += [f"argon2 {made['memory']}/{made['passes']}/{made['lanes']}" for made in ours]
 
 

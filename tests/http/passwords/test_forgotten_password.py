@@ -1,8 +1,7 @@
-"""Section 3: a forgotten password. The answer says nothing; a letter goes to the account's own address, or nowhere."""
+"""A forgotten password. The answer says nothing; a letter goes to the account's own address, or nowhere."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.addresses import quiet
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.guessing import PROXY
 from tests.support.house import PASSWORD, App, Reply, running
 from tests.support.limits import ACCOUNT, ORIGIN
 from tests.support.mail_server import MailServer
@@ -17,19 +17,7 @@ from tests.support.managing import FORGOT, NEW, reset
 from tests.support.people import set_roles
 from tests.support.statements import counted_statements
 
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    """Behind a proxy, so that requests can come from many addresses."""
-    async with running(database_url, MANIFEST_TRUSTED_PROXIES="192.0.2.1", **post.settings) as application:
-        yield application
+pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail]
 
 
 @pytest.fixture(autouse=True)

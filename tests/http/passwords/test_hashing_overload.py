@@ -1,16 +1,13 @@
-"""Section 3, hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
+"""Hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from unittest import mock
 
 import pytest
 
-from manifest_auth.errors import Overloaded
-from manifest_auth.runtime.hashing.pool import HashPool
 from tests.support.accounts import keys_of
+from tests.support.faults import hashing_is_overloaded
 from tests.support.house import PASSWORD, SLUGS, App, running
 
 SLOW = {
@@ -20,13 +17,7 @@ SLOW = {
     "MANIFEST_HASH_QUEUE": "2",
     "MANIFEST_RATE_LIMITS": "off",
 }
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    """Slow hashes, one worker, room for two who wait."""
-    async with running(database_url, **SLOW) as application:
-        yield application
+pytestmark = pytest.mark.settings(**SLOW)
 
 
 async def test_beyond_the_queue_sign_ins_are_overloaded_and_reads_go_on(app: App) -> None:
@@ -54,8 +45,7 @@ async def test_an_attempt_that_was_never_tried_is_no_failure(app: App, database_
     """Who comes back while the queue is full is not taken for somebody who guesses."""
     admin = {"username": "root", "password": PASSWORD}
     async with running(database_url) as node:
-        full = mock.patch.object(HashPool, "tag", side_effect=Overloaded(retry_after=1))
-        with full:
+        with hashing_is_overloaded():
             for _ in range(20):
                 assert (await node.sign_in()).code == "OVERLOADED"
                 assert (await node.post("/api/admin/auth/sign-in", admin)).code == "OVERLOADED"

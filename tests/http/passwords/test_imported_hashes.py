@@ -1,36 +1,23 @@
-"""Section 3, hashes of other settings and of other systems: accepted once, then replaced by ours."""
+"""Hashes of other settings and of other systems: accepted once, then replaced by ours."""
 
 from __future__ import annotations
 
 import pytest
 
-from manifest_auth import tenants
-from manifest_auth.accounts import users
-from manifest_auth.store import SystemUnit
 from tests.support.accounts import hashes_counted, new_user, trail
 from tests.support.foreign_hashes import REFUSED, argon2, one_of_each
 from tests.support.house import App, running
+from tests.support.rows import rows
 
 PASSWORD = "Übernahme-vom-alten-System-7"
 HASHES = one_of_each(PASSWORD)
 TODAY = "$argon2id$v=19$m=64,t=1,p=1$"
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def stored_hash(app: App, email: str) -> str:
-    def work(unit: SystemUnit) -> str:
-        tenant = tenants.find(unit, "acme")
-        assert tenant is not None
-        user = users.find_by_email(unit.of(tenant.id), email)
-        assert user is not None
-        assert user.password_hash is not None
-        return user.password_hash
-
-    return await app.services.store.read(work)
+    [(found,)] = await rows(app, "users", "password_hash", tenant_id=app.ids["acme"], email=email)
+    return str(found)
 
 
 @pytest.mark.parametrize("kind", HASHES)

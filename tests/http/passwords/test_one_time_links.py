@@ -1,4 +1,4 @@
-"""Section 3: a password is chosen with a one-time link, by the client's rules, and its holder is in."""
+"""A password is chosen with a one-time link, by the client's rules, and its holder is in."""
 
 from __future__ import annotations
 

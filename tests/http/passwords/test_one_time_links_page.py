@@ -1,4 +1,4 @@
-"""Section 3: the page that one-time links lead to, and what the link is good for, which it asks first."""
+"""The page that one-time links lead to, and what the link is good for, which it asks first."""
 
 from __future__ import annotations
 

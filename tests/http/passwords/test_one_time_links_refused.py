@@ -1,4 +1,4 @@
-"""Section 3: every link that does not work is answered alike; nothing of one rests in store or trail."""
+"""Every link that does not work is answered alike; nothing of one rests in store or trail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.http.tokens.test_secrets_at_rest import all_that_rests
 from tests.support.accounts import act_on, trail
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, same_but_request_id
@@ -24,6 +23,7 @@ from tests.support.managing import (
     reset,
     started_reset,
 )
+from tests.support.rows import all_that_rests
 
 LOOK = "/api/client/auth/link"
 

@@ -1,4 +1,4 @@
-"""Section 3, the rules for new passwords, as a system admin and a user meet them."""
+"""The rules for new passwords, as a system admin and a user meet them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ from tests.support.house import App, Reply
 
 GOOD = "walrus-copper-lagoon-73"
 DAY = 86_400
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Contract, section 5: groups of the provider are roles here, in the same sign-in, and only as long as they last."""
+"""Groups of the provider are roles here, in the same sign-in, and only as long as they last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, sections 5 and 7: groups make Admins and unmake them, but a client's last active Admin stays one."""
+"""Groups make Admins and unmake them, but a client's last active Admin stays one."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""Contract, section 5: a provider goes with the roles that its groups gave; and what an Admin switched off, only an
+"""A provider goes with the roles that its groups gave; and what an Admin switched off, only an
 Admin switches on."""
 
 from __future__ import annotations
 
 import pytest
 
-from manifest_auth.api.admin import provider_delete
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal
 from tests.support.house import App
 from tests.support.people import OidcProvider, member, oidc_provider, roles_line, set_roles, users_of
 from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.steps import provider_deletion, provider_deletion_breaks
 
 LINES = [roles_line("ops", "Operator"), roles_line("writers", "Author"), roles_line("bosses", "Admin")]
 
@@ -30,7 +30,7 @@ async def come(company: OidcProvider, *names: str, groups: tuple[str, ...] = ("o
 async def test_what_groups_gave_goes_and_what_others_gave_stays(
     app: App, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    monkeypatch.setattr(provider_delete, "STEP", step)
+    provider_deletion(monkeypatch, step)
     async with oidc_provider(app, vouches=True, groupRoles=LINES, defaultRoles=[]) as company:
         await come(company, "ada", "bob", "eve")
         people = await users_of(app, company.client)
@@ -57,20 +57,11 @@ async def test_what_groups_gave_goes_and_what_others_gave_stays(
 async def test_one_that_is_half_gone_lets_nobody_in_and_goes_on_where_it_was(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(provider_delete, "STEP", 1)
+    provider_deletion(monkeypatch, 1)
     async with oidc_provider(app, vouches=True, groupRoles=LINES, defaultRoles=[]) as company:
         await come(company, "ada", "bob", "eve")
-        steps, step = 0, provider_delete._step
-
-        def breaks(*given: object, **named: object) -> bool:
-            nonlocal steps
-            steps += 1
-            if steps == 3:
-                raise RuntimeError("the process ends")
-            return step(*given, **named)  # type: ignore[arg-type]
-
         with monkeypatch.context() as patch:
-            patch.setattr(provider_delete, "_step", breaks)
+            provider_deletion_breaks(patch, at=3)
             assert (await company.send("DELETE")).status == 500
         assert sorted(map(len, (await roles_of(company)).values())) == [0, 1, 1]
         begun = await Browser(app).start("oidc", provider=company.name, client=company.client)

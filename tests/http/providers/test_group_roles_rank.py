@@ -1,4 +1,4 @@
-"""Contract, sections 5 and 7: who rules a provider rules whom it says people are, so a User Admin's opens no Admin's
+"""Who rules a provider rules whom it says people are, so a User Admin's opens no Admin's
 account and makes nobody an Admin."""
 
 from __future__ import annotations

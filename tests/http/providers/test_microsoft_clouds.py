@@ -1,4 +1,4 @@
-"""Contract, section 5: login, Graph and Dataverse of a provider are of one Microsoft cloud, and cannot be mixed."""
+"""Login, Graph and Dataverse of a provider are of one Microsoft cloud, and cannot be mixed."""
 
 from __future__ import annotations
 
@@ -8,20 +8,9 @@ import pytest
 
 from tests.http.providers.test_microsoft_providers import DYNAMICS, ENTRA
 from tests.support.accounts import new_client
-from tests.support.editors import WHO, Editor, editor
+from tests.support.editors import Editor, editor
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import App, running
-
-
-@pytest.fixture(params=WHO)
-async def desk(app: App, request: pytest.FixtureRequest) -> Editor:
-    return await editor(app, request.param, await new_client(app))
-
-
-@pytest.fixture
-async def admin(app: App) -> Editor:
-    return await editor(app, "system admin", await new_client(app))
-
 
 #: Of Microsoft's clouds: environments as they are named there.
 ENVIRONMENTS = {

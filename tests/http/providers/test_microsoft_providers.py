@@ -1,4 +1,4 @@
-"""Contract, section 5: settings of the two Microsoft kinds: ids, secrets, what does not go together."""
+"""Settings of the two Microsoft kinds: ids, secrets, what does not go together."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import new_client, trail
-from tests.support.editors import WHO, Editor, editor
+from tests.support.accounts import trail
+from tests.support.editors import Editor
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.single_sign_on import BASE
 
 DIRECTORY, OTHER = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
@@ -18,16 +17,6 @@ SECRET = "the-client-secret-of-entra"
 ORGANIZATION = "https://contoso.crm.dynamics.com"
 DYNAMICS = {"directory": DIRECTORY, "clientId": CLIENT_ID, "organization": ORGANIZATION, "clientSecret": SECRET}
 ENTRA = {"directory": DIRECTORY, "applications": [APP]}
-
-
-@pytest.fixture(params=WHO)
-async def desk(app: App, request: pytest.FixtureRequest) -> Editor:
-    return await editor(app, request.param, await new_client(app))
-
-
-@pytest.fixture
-async def admin(app: App) -> Editor:
-    return await editor(app, "system admin", await new_client(app))
 
 
 async def test_both_kinds_are_made_looked_at_and_changed(desk: Editor) -> None:

@@ -1,8 +1,7 @@
-"""Contract, section 5: ``test`` talks to a provider and says in words what is wrong, at both doors alike."""
+"""``test`` talks to a provider and says in words what is wrong, at both doors alike."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,17 +17,6 @@ from tests.support.single_sign_on import callback
 
 DAY_MS = 86_400_000
 ROLES = {"createUsers": True, "defaultRoles": ["Viewer"]}
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock, alg="ES256") as standing_in:
-        yield standing_in
-
-
-@pytest.fixture
-async def admin(app: App) -> Editor:
-    return await editor(app, "system admin", await new_client(app))
 
 
 ADMINS = [who for who in WHO if who != "User Admin"]

@@ -1,4 +1,4 @@
-"""Contract, section 5: ``test`` of the two Microsoft kinds says in words what is wrong, and asks without any token."""
+"""``test`` of the two Microsoft kinds says in words what is wrong, and asks without any token."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from tests.support.editors import WHO, editor
 from tests.support.envelope import check_success
 from tests.support.oidc_socket import Answer
 from tests.support.single_sign_on import BASE
-
-pytest_plugins = ["tests.interop.microsoft.fixtures"]
 
 CONTOSO, MISSING = "c0c0c0c0-1111-4111-8111-111111111111", "dddddddd-4444-4444-8444-444444444444"
 CALLBACK = f"{BASE}/api/client/auth/ms-dynamics/callback"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,17 +11,11 @@ from tests.support.accounts import new_client
 from tests.support.editors import Editor, editor, saml_settings
 from tests.support.envelope import check_success
 from tests.support.house import App
-from tests.support.oidc_op import Op, provider
+from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
 
 TOLD_MORE = "Of a server that is not on the public Internet an Admin is told more."
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock, alg="ES256") as standing_in:
-        yield standing_in
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Contract, section 5: providers are data of a client, edited by system admins, by its Admin and by its User Admin."""
+"""Providers are data of a client, edited by system admins, by its Admin and by its User Admin."""
 
 from __future__ import annotations
 
@@ -7,38 +7,13 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import providers, tenants
-from manifest_auth.errors import Conflict
-from manifest_auth.providers import Provider, Secrets
-from manifest_auth.runtime.sealing import CannotOpen
-from manifest_auth.store import TenantUnit
 from tests.support.accounts import new_client, trail
 from tests.support.editors import OIDC, SECRET, WHO, Editor, editor, saml_settings
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import App
 from tests.support.people import member
+from tests.support.provider_rows import add_past_the_server, opened, stored
 from tests.support.single_sign_on import callback, entity_id
-
-
-@pytest.fixture(params=WHO)
-async def desk(app: App, request: pytest.FixtureRequest) -> Editor:
-    return await editor(app, request.param, await new_client(app))
-
-
-@pytest.fixture
-async def admin(app: App) -> Editor:
-    return await editor(app, "system admin", await new_client(app))
-
-
-async def stored(app: App, client: str, name: str) -> Provider:
-    """The provider's row."""
-
-    def work(unit: Any) -> Provider:
-        tenant = tenants.find(unit, client)
-        assert tenant is not None
-        return providers.get(unit.of(tenant.id), name)
-
-    return await app.services.store.read(work)
 
 
 async def test_they_are_made_looked_at_changed_switched_and_deleted(desk: Editor) -> None:
@@ -133,7 +108,9 @@ async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, desk: 
     await desk.make(name="okta")
 
     async def secret() -> str | None:
-        return providers.open_secrets(app.services.sealer, await stored(app, desk.client, "okta")).client_secret
+        found = opened(app, await stored(app, desk.client, "okta"))
+        assert found is not None
+        return found.client_secret
 
     for change, expected in (
         ({"displayName": "x"}, SECRET),
@@ -156,7 +133,8 @@ async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, desk: Edi
     for secret in ("of-the-other", None):
         changed = check_success(await desk.send("PATCH", "/okta", {"oidc": {**move, "clientSecret": secret}}))
         assert changed["oidc"]["issuer"] == "https://evil.example"
-        found = providers.open_secrets(app.services.sealer, await stored(app, desk.client, "okta"))
+        found = opened(app, await stored(app, desk.client, "okta"))
+        assert found is not None
         assert found.client_secret == secret
 
 
@@ -165,16 +143,17 @@ async def test_secrets_are_encrypted_for_their_own_row_alone(app: App, admin: Ed
     await admin.make(name="two")
     check_success(await admin.create("adfs", saml=saml_settings()), 201)
     one, two, adfs = [await stored(app, admin.client, name) for name in ("one", "two", "adfs")]
-    sealer = app.services.sealer
     for row, text in ((one, SECRET), (two, SECRET), (adfs, "PRIVATE KEY")):
         assert row.secrets
         assert text.encode() not in row.secrets
-    assert providers.open_secrets(sealer, one).client_secret == SECRET
-    assert "PRIVATE KEY" in providers.open_secrets(sealer, adfs).keys[0]
+    of_one, of_adfs = opened(app, one), opened(app, adfs)
+    assert of_one is not None
+    assert of_one.client_secret == SECRET
+    assert of_adfs is not None
+    assert "PRIVATE KEY" in of_adfs.keys[0]
     assert one.secrets != two.secrets  # the same secret, yet nobody sees that
     for moved in (two._replace(secrets=one.secrets), one._replace(tenant_id=one.tenant_id + 1)):
-        with pytest.raises(CannotOpen):
-            providers.open_secrets(sealer, moved)
+        assert opened(app, moved) is None
 
 
 async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> None:
@@ -198,22 +177,9 @@ async def test_the_verb_that_the_command_line_calls_lets_them_wait_too(admin: Ed
     await admin.make(name="okta")
     adfs, okta = [await stored(admin.app, admin.client, name) for name in ("adfs", "okta")]
     await admin.send("DELETE", "/adfs")
-    services = admin.app.services
 
-    async def add(name: str, like: Provider) -> int:
-        def work(unit: TenantUnit) -> Provider:
-            return providers.create(
-                unit, services.sealer, name, "P", like.rules, Secrets(), by_admin=True, now=services.clock.now_ms()
-            )
-
-        try:
-            await services.store.of(like.tenant_id).write(work)
-        except Conflict:
-            return 0
-        return 1
-
-    async def added(like: Provider, *numbers: int) -> int:
-        return sum(await asyncio.gather(*(add(f"p{number}", like) for number in numbers)))
+    async def added(like: Any, *numbers: int) -> int:
+        return sum(await asyncio.gather(*(add_past_the_server(admin.app, f"p{number}", like) for number in numbers)))
 
     assert await added(adfs, *range(5)) == 1
     assert await added(okta, *range(10, 57)) == 47

@@ -1,4 +1,4 @@
-"""Contract, section 5: settings of a provider that are wrong are named, and nothing is made or changed."""
+"""Settings of a provider that are wrong are named, and nothing is made or changed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import new_client
-from tests.support.editors import OIDC, Editor, editor, saml_settings
+from tests.support.editors import OIDC, Editor, saml_settings
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.saml_idp import Idp
-
-
-@pytest.fixture
-async def admin(app: App) -> Editor:
-    return await editor(app, "system admin", await new_client(app))
-
 
 PEM = Idp().certificate_pem
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

@@ -1,4 +1,4 @@
-"""Section 3, refresh: commit on use, step by step, and who may not refresh any more."""
+"""Refresh: commit on use, step by step, and who may not refresh any more."""
 
 from __future__ import annotations
 
@@ -7,23 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle
+from tests.support.accounts import Keys, act_on, child_of, keys_of, new_client, new_user, opened_by, settle
 from tests.support.house import PASSWORD, App
 
 DAY = 86_400
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def first_of(app: App, **options: Any) -> str:
     return (await keys_of(app, **options)).refresh_token
-
-
-async def child_of(app: App, token: str) -> str:
-    return str((await app.refresh(token)).data["refreshToken"])
 
 
 async def test_a_refresh_answers_in_both_shapes(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Section 3, refresh: parallel use is no theft, theft is found out, and what ends a session ends its tokens."""
+"""Refresh: parallel use is no theft, theft is found out, and what ends a session ends its tokens."""
 
 from __future__ import annotations
 
@@ -7,28 +7,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.sessions import look_up
-from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.sessions.tokens.refresh import Shown, verify
-from tests.support.accounts import Keys, keys_of, new_user, opened_by, trail
-from tests.support.forging import claims_of
+from tests.support.accounts import Keys, child_of, keys_of, new_user, opened_by, trail
+from tests.support.forging import chain_of, claims_of, opened
 from tests.support.house import PASSWORD, App, running
 
 DAY = 86_400
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
-
-
-async def child_of(app: App, token: str) -> str:
-    return str((await app.refresh(token)).data["refreshToken"])
-
-
-def opened(app: App, token: str) -> Shown:
-    """What the token says of itself."""
-    return verify([app.services.keys.signing(Purpose.REFRESH).raw], token, app.clock.ms)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def test_fifty_parallel_refreshes_of_one_token_are_all_answered(app: App) -> None:
@@ -47,18 +31,17 @@ async def test_of_fifty_children_shown_at_once_exactly_one_commits(app: App) -> 
     children = [await child_of(app, keys.refresh_token) for _ in range(50)]
     replies = await asyncio.gather(*(app.refresh(child) for child in children))
     assert [r.status for r in replies] == [200] * 50
-    session = await look_up(app.services.store, first.session_id)
-    assert session is not None
+    current, previous = await chain_of(app, first.session)
     names = [opened(app, child).own for child in children]
-    assert session.chain.current in names
-    assert session.chain.previous == first.own
+    assert current in names
+    assert previous == first.own
     # Every answer continues the one line: it is the winner again, or the winner's child.
     for reply in replies:
         answer = opened(app, reply.data["refreshToken"])
-        assert session.chain.current in (answer.own, answer.parent)
+        assert current in (answer.own, answer.parent)
         assert (await app.me(reply.data["token"])).status == 200
     app.clock.advance(11)
-    losers = [c for c, name in zip(children, names, strict=True) if name != session.chain.current]
+    losers = [c for c, name in zip(children, names, strict=True) if name != current]
     assert len(losers) == 49
     assert (await app.refresh(losers[0])).code == "INVALID_TOKEN"
 
@@ -72,9 +55,8 @@ async def test_parallel_refreshes_on_two_nodes_commit_one_child(app: App, databa
         replies = await asyncio.gather(*(n.refresh(c) for n, c in zip(nodes, children, strict=True)))
         assert [r.status for r in replies] == [200] * 20
         answers = [opened(app, r.data["refreshToken"]) for r in replies]
-        session = await look_up(app.services.store, answers[0].session_id)
-        assert session is not None
-        assert all(session.chain.current in (a.own, a.parent) for a in answers)
+        current, _ = await chain_of(app, answers[0].session)
+        assert all(current in (a.own, a.parent) for a in answers)
 
 
 async def found_out(app: App, keys: Keys, *tokens: str) -> None:

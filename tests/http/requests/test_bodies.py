@@ -1,4 +1,4 @@
-"""Contract, section 2 and security bar 85 and 86: every malformed body is ``VALIDATION_ERROR``, never a bug."""
+"""Every malformed body is ``VALIDATION_ERROR``, never a bug."""
 
 from __future__ import annotations
 

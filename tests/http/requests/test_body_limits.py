@@ -1,4 +1,4 @@
-"""Contract, section 2: bodies over the limit are refused before they are parsed, and only JSON in UTF-8 is read."""
+"""Bodies over the limit are refused before they are parsed, and only JSON in UTF-8 is read."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.app import ROUTES
 from tests.support.envelope import check_refusal, check_success
 from tests.support.house import PASSWORD, App, Reply
+from tests.support.routes import ROUTES
 
 KIB = 1024
 SIGN_IN = "/api/client/auth/sign-in"

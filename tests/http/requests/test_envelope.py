@@ -1,16 +1,13 @@
-"""Contract, section 2: one envelope for every path and every status, and nothing of the inside in it."""
+"""One envelope for every path and every status, and nothing of the inside in it."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from manifest_auth.app import ROUTES
-from manifest_auth.store import StoreUnavailable
 from tests.support.envelope import check_headers, check_refusal, check_success
+from tests.support.faults import new_client_has_a_bug, store_has_a_bug, store_is_gone
 from tests.support.house import App
-from tests.support.routes import filled
+from tests.support.routes import ROUTES, filled
 
 SIGN_IN = "/api/client/auth/sign-in"
 
@@ -64,12 +61,8 @@ async def test_headers_that_override_the_method_are_ignored(app: App, name: str)
 async def test_a_bug_is_internal_error_and_tells_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     token = (await app.sign_in()).data["token"]
     admin = await app.admin_token()
-
-    async def broken(work: Any) -> Any:
-        raise ZeroDivisionError("SELECT secret FROM users -- File manifest_auth/store/sqlite.py")
-
-    for verb in ("write", "write_quickly", "read"):
-        monkeypatch.setattr(app.services.store, verb, broken)
+    bug = ZeroDivisionError("SELECT secret FROM users -- File manifest_auth/store/sqlite.py")
+    store_has_a_bug(monkeypatch, app, bug, "write", "write_quickly", "read")
     replies = [
         await app.sign_in(),
         await app.get("/api/client/auth/sessions", token=token),
@@ -84,11 +77,7 @@ async def test_a_bug_is_internal_error_and_tells_nothing(app: App, monkeypatch: 
 
 async def test_a_bug_under_graphql_is_masked_too(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     token = (await app.sign_in()).data["token"]
-
-    async def broken(work: Any) -> Any:
-        raise ZeroDivisionError("SELECT secret FROM users")
-
-    monkeypatch.setattr(app.services.store, "read", broken)
+    store_has_a_bug(monkeypatch, app, ZeroDivisionError("SELECT secret FROM users"), "read")
     reply = await app.graphql("{ users { id } }", token)
     check_headers(reply)
     error = reply.json["errors"][0]
@@ -101,22 +90,14 @@ async def test_a_bug_under_graphql_is_masked_too(app: App, monkeypatch: pytest.M
 async def test_a_bug_in_a_unit_of_work_leaves_nothing_behind(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     admin = await app.admin_token()
     with monkeypatch.context() as patch:
-
-        def broken(*_: object, **__: object) -> None:
-            raise RuntimeError("after the client was written")
-
-        patch.setattr("manifest_auth.api.admin.clients.audit.record", broken)
+        new_client_has_a_bug(patch)
         body = {"identifier": "half-made", "name": "Half Made"}
         check_refusal(await app.post("/api/admin/clients", body, token=admin), 500, "INTERNAL_ERROR")
     check_refusal(await app.get("/api/admin/clients/half-made", token=admin), 404, "NOT_FOUND")
 
 
 async def test_a_store_that_is_gone_is_503_and_not_a_bug(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def gone(work: Any) -> Any:
-        raise StoreUnavailable("connection refused: postgresql://manifest@db.internal/manifest")
-
-    for verb in ("write", "write_quickly"):
-        monkeypatch.setattr(app.services.store, verb, gone)
+    store_is_gone(monkeypatch, app, "connection refused: postgresql://manifest@db.internal/manifest")
     reply = await app.sign_in()
     check_refusal(reply, 503, "OVERLOADED")
     assert reply.headers["retry-after"].isdigit()

@@ -1,4 +1,4 @@
-"""Contract, section 2: every code of the table, produced over HTTP by the cause that the table names."""
+"""Every code of the table, produced over HTTP by the cause that the table names."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from manifest_auth.errors import REFUSALS
 from tests.support.admin_desk import another, desk, enrolled, sign_in
-from tests.support.envelope import check_refusal, check_success
+from tests.support.envelope import REFUSALS, check_refusal, check_success
+from tests.support.faults import sign_in_has_a_bug
 from tests.support.house import App, running
 from tests.support.processes import free_port
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
-#: Produced with settings of their own: test_section_10_licence.py and test_section_2_overload.py.
+#: Produced with settings of their own: tests/http/licence and test_overload.py.
 ELSEWHERE = {"LICENSE_REQUIRED": 403, "LICENSE_EXPIRED": 403, "LICENSE_INVALID": 400, "OVERLOADED": 503}
 
 
@@ -175,14 +175,14 @@ async def _nobody_listens_at_the_issuers_address(app: App) -> None:
 @produces("INTERNAL_ERROR", 500)
 async def _a_bug(app: App) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("manifest_auth.api.client.sign_in_answer.role_names", lambda _: 1 / 0)
+        sign_in_has_a_bug(patch)
         check_refusal(await app.sign_in(), 500, "INTERNAL_ERROR")
 
 
 @pytest.mark.parametrize("code", CODES)
 async def test_the_code_is_produced_with_its_status(database_url: str, code: str) -> None:
     status, produce = CODES[code]
-    assert {r.code: r.status for r in REFUSALS}[code] == status
+    assert REFUSALS[code] == status
     async with running(database_url) as app:
         if not app.ids:
             page = await app.get("/api/admin/clients/acme/users", token=await app.admin_token())
@@ -191,6 +191,5 @@ async def test_the_code_is_produced_with_its_status(database_url: str, code: str
 
 
 def test_no_code_is_without_a_test_and_none_is_known_that_the_contract_does_not_name() -> None:
-    assert {r.code for r in REFUSALS} == CODES.keys() | ELSEWHERE.keys()
-    statuses = {r.code: r.status for r in REFUSALS}
-    assert {code: statuses[code] for code in ELSEWHERE} == ELSEWHERE
+    assert REFUSALS.keys() == CODES.keys() | ELSEWHERE.keys()
+    assert {code: REFUSALS[code] for code in ELSEWHERE} == ELSEWHERE

@@ -1,4 +1,4 @@
-"""Contract, section 2: the one form that is read, SAML's, is read as strictly as JSON is."""
+"""The one form that is read, SAML's, is read as strictly as JSON is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 2: request ids, security headers, no-store, WWW-Authenticate, headers that came twice."""
+"""Request ids, security headers, no-store, WWW-Authenticate, headers that came twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 2: when the hashing queue is full, sign-ins are 503 with Retry-After, and reads go on."""
+"""When the hashing queue is full, sign-ins are 503 with Retry-After, and reads go on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from manifest_auth.runtime.hashing.pool import HashPool
 from tests.support.envelope import check_refusal, check_success
+from tests.support.faults import hash_queue_is_full
 from tests.support.house import PASSWORD, App, Reply, running
 
 SLOW = {  # some 50 ms a hash, one at a time, one waiting
@@ -136,7 +136,7 @@ async def test_an_attempt_that_found_no_room_is_not_counted_as_a_guess(
     )
     for path, body in doors:
         with monkeypatch.context() as patch:
-            patch.setattr(HashPool, "is_full", True)
+            hash_queue_is_full(patch)
             for _ in range(12):
                 check_refusal(await app.post(path, body), 503, "OVERLOADED")
         check_refusal(await app.post(path, body), 401, "INVALID_CREDENTIALS")

@@ -1,4 +1,4 @@
-"""Contract, section 2 and security bar 91: odd paths and odd query strings; what the guard sees is what is served."""
+"""Odd paths and odd query strings; what the guard sees is what is served."""
 
 from __future__ import annotations
 

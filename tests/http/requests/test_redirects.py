@@ -1,4 +1,4 @@
-"""Contract, section 2: answers that send the browser on, or are no JSON, are answers like all others."""
+"""Answers that send the browser on, or are no JSON, are answers like all others."""
 
 from __future__ import annotations
 

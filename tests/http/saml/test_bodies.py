@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: how a response may come, as JSON or as a form; what is wrong with the request itself."""
+"""SAML: how a response may come, as JSON or as a form; what is wrong with the request itself."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ import pytest
 
 from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.house import App, Reply
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in
 
 PATH = "/api/client/auth/okta-saml"
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-
-
-@pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
 
 
 async def send(app: App, content: bytes, media_type: str | None = JSON, **headers: str) -> Reply:

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: what is hostile costs the server little, and whoever is honest does not wait for it."""
+"""SAML: what is hostile costs the server little, and whoever is honest does not wait for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: a provider's certificates are pinned, roll over without a gap, and end by policy."""
+"""SAML: a provider's certificates are pinned, roll over without a gap, and end by policy."""
 
 from __future__ import annotations
 

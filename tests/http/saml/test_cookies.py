@@ -1,4 +1,4 @@
-"""Contract, sections 4 and 5: the cookies of a SAML sign-in, on https and on plain http."""
+"""The cookies of a SAML sign-in, on https and on plain http."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: encrypted assertions for the certificate in our metadata, also while our key changes."""
+"""SAML: encrypted assertions for the certificate in our metadata, also while our key changes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp
 from tests.support.saml_signing import DS
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
-
-
-@pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
 
 
 async def published(okta: SamlProvider) -> list[bytes]:

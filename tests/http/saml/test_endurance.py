@@ -1,11 +1,11 @@
-"""Contract, section 5, SAML: hundreds of sign-ins in a row leave no rows behind and no memory."""
+"""SAML: hundreds of sign-ins in a row leave no rows behind and no memory."""
 
 from __future__ import annotations
 
 import pytest
 
-from manifest_auth.operations.sweep_expired import sweep_expired
 from tests.support.accounts import new_client
+from tests.support.background import sweep_expired
 from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.house import App
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
@@ -36,11 +36,11 @@ async def test_once_their_time_is_over_the_sweeper_leaves_none_of_their_rows(app
     okta = await saml_provider(app, await new_client(app))
     await sign_in_by_every_way(okta, 25)
     assert await rows(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}
-    await sweep_expired(app.services)
+    await sweep_expired(app)
     assert await rows(app) == {"sign_in_flows": 75, "sign_in_codes": 25, "seen_assertions": 100}  # not before
     response = okta.response()
     app.clock.advance(HOUR)
-    await sweep_expired(app.services)
+    await sweep_expired(app)
     assert await rows(app) == {"sign_in_flows": 0, "sign_in_codes": 0, "seen_assertions": 0}
     check_nobody_got_in(await okta.call(response))
 
@@ -52,10 +52,10 @@ async def test_what_is_still_under_way_is_not_swept_away(app: App) -> None:
     used = okta.response(not_on_or_after=None, confirmed_until="2100-01-01T00:00:00Z", session_until=None)
     assert (await okta.call(used)).status == 200
     app.clock.advance(9 * 60)
-    await sweep_expired(app.services)
+    await sweep_expired(app)
     assert (await okta.post(browser, okta.response(in_response_to=request_id), state)).status == 303
     app.clock.advance(1000 * HOUR)
-    await sweep_expired(app.services)
+    await sweep_expired(app)
     check_nobody_got_in(await okta.call(used))  # it lives until 2100, and so long is it remembered
 
 

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: an answer counts for the sign-in that asked for it, in the browser that began it, once."""
+"""SAML: an answer counts for the sign-in that asked for it, in the browser that began it, once."""
 
 from __future__ import annotations
 
@@ -22,11 +22,6 @@ from tests.support.single_sign_on import (
 )
 
 MINUTES = 60
-
-
-@pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
 
 
 async def unknown_request(okta: SamlProvider, browser: Browser) -> Reply:

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from manifest_auth.protocols import saml
-from manifest_auth.sign_in import unverified_responses
-from tests.http.throttle.test_throttle import DAY, PROXY
 from tests.support.accounts import new_client, trail
+from tests.support.budgets import few_responses
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply, running
+from tests.support.guessing import DAY, PROXY, at
+from tests.support.house import App, Reply
+from tests.support.saml_reading import most_at_once, reading_waits, threads_of_reading
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 HERE, THERE = "203.0.113.7", "203.0.113.8"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
+pytestmark = pytest.mark.settings(**PROXY)
 
 
 @pytest.fixture
@@ -34,32 +27,13 @@ async def okta(app: App) -> SamlProvider:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unverified_responses, "RESPONSES", unverified_responses.RESPONSES._replace(free=5))
+    few_responses(monkeypatch, 5)
 
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """In which thread each response was read or verified."""
-    seen: list[str] = []
-
-    def watched(name: str) -> None:
-        original: Callable[..., Any] = getattr(saml, name)
-
-        def work(*given: Any) -> Any:
-            seen.append(
-                f"{name} in {'the loop' if threading.current_thread() is threading.main_thread() else 'a thread'}"
-            )
-            return original(*given)
-
-        monkeypatch.setattr(saml, name, work)
-
-    watched("read")
-    watched("verify")
-    return seen
-
-
-def at(address: str) -> dict[str, str]:
-    return {"X-Forwarded-For": address}
+    return threads_of_reading(monkeypatch)
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> Reply:
@@ -76,14 +50,8 @@ async def test_no_response_is_read_or_verified_on_the_event_loop(okta: SamlProvi
 async def test_the_server_answers_while_a_response_is_read(
     app: App, okta: SamlProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, go_on = saml.read, threading.Event()
-
-    def slow(encoded: str) -> Any:
-        assert go_on.wait(30)
-        return original(encoded)
-
-    monkeypatch.setattr(saml, "read", slow)
-    waiting = [asyncio.create_task(okta.call(okta.response())) for _ in range(app.services.saml_thread.most)]
+    go_on = reading_waits(monkeypatch)
+    waiting = [asyncio.create_task(okta.call(okta.response())) for _ in range(most_at_once(app))]
     for _ in range(200):
         await asyncio.sleep(0)
     assert (await app.me()).status == 401

@@ -1,19 +1,17 @@
-"""Contract, section 5, SAML: our metadata, as a provider's administrator or its importer reads it."""
+"""SAML: our metadata, as a provider's administrator or its importer reads it."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
-import pytest
 from cryptography import x509
 from lxml import etree
 
 from tests.support.accounts import act_on, new_client
 from tests.support.envelope import check_headers, check_refusal
-from tests.support.house import App, Reply, running
+from tests.support.house import App, Reply
 from tests.support.saml_idp import PROTOCOL
 from tests.support.saml_signing import DS
 from tests.support.single_sign_on import entity_id, saml_provider
@@ -81,7 +79,7 @@ async def test_it_is_where_the_providers_page_says(app: App) -> None:
     okta = await saml_provider(app, await new_client(app))
     ours = okta.made["serviceProvider"]
     assert (ours["entityId"], ours["acsUrl"]) == (okta.audience, okta.acs)
-    root = parsed(await app.get(ours["metadataUrl"].removeprefix(app.services.settings.public_url)))
+    root = parsed(await app.get(ours["metadataUrl"].removeprefix(app.public_url)))
     assert root.get("entityID") == ours["entityId"]
     assert [base64.b64encode(one).decode() for one in certificates(root, "signing")] == ours["certificates"]
 
@@ -145,19 +143,13 @@ async def test_it_holds_no_secret(app: App) -> None:
     assert okta.idp.issuer not in text
 
 
-@pytest.fixture(scope="module")
-async def public(database_url: str, app: App) -> AsyncIterator[App]:
-    async with running(database_url, MANIFEST_PUBLIC_URL="https://auth.example.com") as node:
-        yield node
-
-
-async def test_it_speaks_of_the_public_address_whatever_host_was_asked(public: App) -> None:
-    client = await new_client(public)
+async def test_it_speaks_of_the_public_address_whatever_host_was_asked(secure: App) -> None:
+    client = await new_client(secure)
     address = f"https://auth.example.com{PATH}?client={client}"
     for headers in ({"Host": "auth.example.com"}, {"Host": "10.0.0.7:8080"}, {"X-Forwarded-Host": "evil.example"}):
-        root = await read(public, client, headers=headers)
+        root = await read(secure, client, headers=headers)
         assert root.get("entityID") == address
         [service] = root.findall(f".//{{{METADATA}}}AssertionConsumerService")
         assert service.get("Location") == "https://auth.example.com/api/client/auth/okta-saml"
-    own = await public.get(PATH, headers={"Host": f"{client}.auth.example.com"})
+    own = await secure.get(PATH, headers={"Host": f"{client}.auth.example.com"})
     assert parsed(own).get("entityID") == address

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: what is read of a person, under the names that real providers use, and who that is."""
+"""SAML: what is read of a person, under the names that real providers use, and who that is."""
 
 from __future__ import annotations
 

@@ -1,15 +1,13 @@
-"""Contract, section 5, SAML: people, clients and providers that are closed; what is written down and counted."""
+"""SAML: people, clients and providers that are closed; what is written down and counted."""
 
 from __future__ import annotations
 
 import pytest
 
-from manifest_auth.licence import Seats
-from tests.http.licence.test_licence import PATH as LICENCE
-from tests.http.licence.test_licence import key, on_premise
 from tests.support.accounts import Keys, act_on, new_client, opened_by, settle, trail
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App, Reply
+from tests.support.house import App
+from tests.support.licences import LICENCE, key, on_premise
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
     Browser,
@@ -23,10 +21,6 @@ from tests.support.single_sign_on import (
 
 async def provider(app: App) -> SamlProvider:
     return await saml_provider(app, await new_client(app))
-
-
-def keys_of(reply: Reply) -> Keys:
-    return Keys(reply.data["token"], reply.data["refreshToken"], reply.cookie("session"))
 
 
 async def test_a_deactivated_user_is_told_so_after_a_valid_assertion_alone(app: App) -> None:
@@ -57,7 +51,7 @@ async def test_an_assertion_that_found_a_closed_account_is_used_up(app: App) -> 
 
 async def test_of_a_suspended_client_nobody_gets_in(app: App) -> None:
     okta = await provider(app)
-    keys = keys_of(await okta.call(okta.response()))
+    keys = Keys.of(await okta.call(okta.response()))
     await act_on(app, f"{okta.client}/suspend")
     assert await opened_by(app, keys) == []
     check_nobody_got_in(await okta.call(okta.response()), 403, "ACCOUNT_DISABLED")
@@ -71,9 +65,9 @@ async def test_of_a_suspended_client_nobody_gets_in(app: App) -> None:
 async def test_when_a_provider_goes_its_sessions_end_at_once_and_no_others(app: App, act: str) -> None:
     okta, other = await provider(app), await provider(app)
     beside = await saml_provider(app, okta.client)
-    gone = [keys_of(await okta.call(okta.response(f"p{n}@acme.example"))) for n in range(2)]
+    gone = [Keys.of(await okta.call(okta.response(f"p{n}@acme.example"))) for n in range(2)]
     code = await one_time_code(okta)
-    kept = [keys_of(await one.call(one.response("kept@acme.example"))) for one in (beside, other)]
+    kept = [Keys.of(await one.call(one.response("kept@acme.example"))) for one in (beside, other)]
     assert (await okta.admin("POST" if act else "DELETE", act)).status == 200
     for keys in gone:
         assert await opened_by(app, keys) == []
@@ -94,7 +88,7 @@ async def one_time_code(okta: SamlProvider) -> str:
 
 async def test_switched_on_again_it_lets_people_in_and_old_sessions_stay_ended(app: App) -> None:
     okta = await provider(app)
-    keys = keys_of(await okta.call(okta.response()))
+    keys = Keys.of(await okta.call(okta.response()))
     await okta.admin("POST", "/switch-off")
     await okta.admin("POST", "/switch-on")
     assert await opened_by(app, keys) == []
@@ -162,11 +156,13 @@ async def test_without_a_licence_no_assertion_opens_anything_nor_is_it_used_up(a
     okta = await saml_provider(app, await new_client(app))
     response = okta.response()
     async with on_premise(database_url) as premises:
-        premises.clock = premises.services.clock = app.clock
+        premises.goes_by_the_clock_of(app)
         here = SamlProvider(premises, okta.idp, okta.client, okta.name, okta.made)
         check_refusal(await here.call(response), 403, "LICENSE_REQUIRED")
         check_refusal(await here.post(Browser(premises), response), 403, "LICENSE_REQUIRED")
         check_refusal(await Browser(premises).start("okta-saml", client=okta.client), 403, "LICENSE_REQUIRED")
         token = await premises.admin_token()
-        check_success(await premises.post(LICENCE, {"licenseKey": key(premises, seats=Seats(full=1000))}, token=token))
+        check_success(
+            await premises.post(LICENCE, {"licenseKey": key(premises, full=1000, operate=0, connect=0)}, token=token)
+        )
         check_success(await here.call(response))

@@ -1,10 +1,9 @@
-"""Contract, section 5, SAML: whatever is wrong with a response, the answer is one and the same; why is in the log."""
+"""SAML: whatever is wrong with a response, the answer is one and the same; why is in the log."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from unittest import mock
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -12,6 +11,7 @@ from lxml import etree
 
 from tests.support.accounts import new_client, new_user
 from tests.support.envelope import same_but_request_id
+from tests.support.faults import logging_to
 from tests.support.house import App
 from tests.support.saml_idp import ASSERTION, PROTOCOL, Idp, Signing, decode, encode, time_text
 from tests.support.saml_signing import DS
@@ -205,7 +205,7 @@ async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okt
     response, log = make(okta), Log()
     reference = await okta.call(okta.response(sign="none"))
     counted = sign_ins(okta.app, "saml", "failed")
-    with mock.patch.object(okta.app.services, "log", log):
+    with logging_to(okta.app, log):
         by_json = await okta.call(response)
         by_form = await okta.post(Browser(okta.app), response)
     for reply in (by_json, by_form):

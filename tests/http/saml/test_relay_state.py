@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: where a sign-in that began at the provider ends. No spelling leads to a foreign place."""
+"""SAML: where a sign-in that began at the provider ends. No spelling leads to a foreign place."""
 
 from __future__ import annotations
 

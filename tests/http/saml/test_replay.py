@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: an assertion works once, whichever door, envelope or node it comes by."""
+"""SAML: an assertion works once, whichever door, envelope or node it comes by."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from lxml import etree
 
-from manifest_auth.operations.sweep_expired import sweep_expired
 from tests.support.accounts import new_client, trail
+from tests.support.background import sweep_expired
 from tests.support.house import App, Reply, running
 from tests.support.saml_encrypting import Encryption, encrypt
 from tests.support.saml_idp import Idp, decode, encode
@@ -27,16 +27,10 @@ MINUTES = 60
 
 
 @pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
-
-
-@pytest.fixture(scope="module")
 async def second_node(database_url: str, app: App) -> AsyncIterator[App]:
     """Another process's application on the same store."""
     async with running(database_url) as node:
-        node.clock = app.clock
-        node.services.clock = app.clock
+        node.goes_by_the_clock_of(app)
         yield node
 
 
@@ -137,7 +131,7 @@ async def test_it_is_remembered_until_it_is_refused_as_expired(okta: SamlProvide
     response = okta.response()
     assert (await okta.call(response)).status == 200
     okta.app.clock.advance(6 * MINUTES - 0.001)
-    await sweep_expired(okta.app.services)
+    await sweep_expired(okta.app)
     check_nobody_got_in(await okta.call(response))
     assert "replay" in (await failures(okta.app, "acme"))[-1]["why"]
     okta.app.clock.advance(0.001)

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: what a provider is asked, by redirect and by post, and that our signatures verify."""
+"""SAML: what a provider is asked, by redirect and by post, and that our signatures verify."""
 
 from __future__ import annotations
 
@@ -217,11 +217,6 @@ async def test_a_sign_in_does_not_begin_for_an_address_that_is_not_listed(okta: 
     assert [detail["field"] for detail in error["details"]] == ["returnTo"]
     assert "location" not in reply.headers
     assert "set-cookie" not in reply.headers
-
-
-@pytest.fixture(scope="module")
-async def okta(app: App) -> SamlProvider:
-    return await saml_provider(app)
 
 
 async def test_which_provider_is_meant(app: App) -> None:

@@ -1,4 +1,4 @@
-"""Contract, section 5, SAML: the seed page's JSON call, the browser's form post, and sign-ins that nobody asked for."""
+"""SAML: the seed page's JSON call, the browser's form post, and sign-ins that nobody asked for."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Contract, section 5, SAML: a response opens the client that it is for. Two clients, two providers: no mix-up."""
+"""SAML: a response opens the client that it is for. Two clients, two providers: no mix-up."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
@@ -10,7 +10,7 @@ from lxml import etree
 
 from tests.support.accounts import new_client, trail
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.house import App, Reply, running
+from tests.support.house import App, Reply
 from tests.support.saml_idp import Encryption, Idp
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
 
@@ -170,17 +170,10 @@ async def test_one_entity_id_cannot_stand_twice_in_a_client(shared: Shared) -> N
     check_refusal(await shared.one.app.post(path, body, token=await shared.one.app.admin_token()), 409, "CONFLICT")
 
 
-@pytest.fixture(scope="module")
-async def public(database_url: str, app: App) -> AsyncIterator[App]:
-    """The same installation at an address under which each client has its own host."""
-    async with running(database_url, MANIFEST_PUBLIC_URL="https://auth.example.com") as node:
-        yield node
-
-
-async def test_the_host_names_the_client(public: App) -> None:
+async def test_the_host_names_the_client(secure: App) -> None:
     idp = Idp(issuer="https://accounts.example/hosts")
-    one = await saml_provider(public, await new_client(public), idp)
-    two = await saml_provider(public, await new_client(public), idp)
+    one = await saml_provider(secure, await new_client(secure), idp)
+    two = await saml_provider(secure, await new_client(secure), idp)
     reference = await one.call(one.response(sign="none"))
     for okta, other in ((one, two), (two, one)):
         own, foreign = f"{okta.client}.auth.example.com", f"{other.client}.auth.example.com:443"
@@ -191,9 +184,9 @@ async def test_the_host_names_the_client(public: App) -> None:
         same_but_request_id(await okta.call(okta.response(), headers=header), reference)
 
 
-async def test_our_name_follows_the_public_address_alone(public: App, app: App) -> None:
+async def test_our_name_follows_the_public_address_alone(secure: App, app: App) -> None:
     """A response for the same client of another installation, and one for an address that only a Host header says."""
-    okta = await saml_provider(public, await new_client(public))
+    okta = await saml_provider(secure, await new_client(secure))
     elsewhere = okta.audience.replace("https://auth.example.com", "http://127.0.0.1:8080")
     check_nobody_got_in(await okta.call(okta.response(audience=elsewhere)))
     evil = okta.acs.replace("auth.example.com", "evil.example")

@@ -3,21 +3,17 @@ in last, else the oldest account. An account that somebody made for a person's a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-from sqlalchemy import bindparam, update
 
-from manifest_auth.store import bound
-from manifest_auth.store.tables import users
-from tests.http.throttle.test_throttle import DAY, PROXY, guess
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.domains import domain_counts
-from tests.support.house import App, Reply, running
+from tests.support.guessing import DAY, PROXY, guess
+from tests.support.house import App, Reply
+from tests.support.rows import change_rows
 
 #: The person's own password, and the one that a hostile client chose for the account that it made.
 OWN, THEIRS = "own-lantern-orchid-88", "theirs-granite-tundra-42"
-_PROVE = bound(update(users).where(users.c.id == bindparam("of_id")).values(email_proved_at=bindparam("now")))
+pytestmark = pytest.mark.settings(**PROXY)
 
 
 class Person:
@@ -34,10 +30,8 @@ class Person:
 
     async def prove(self, client: str) -> None:
         """The address is proved there."""
-        tokens = await self.app.admin_token()
-        found = await self.app.get(f"/api/admin/clients/{client}", token=tokens)
-        store, now = self.app.services.store.of(int(found.data["id"])), self.app.clock.now_ms()
-        assert await store.change_one(_PROVE, of_id=self.ids[client], now=now) == 1
+        now = self.app.clock.now_ms()
+        assert await change_rows(self.app, "users", {"id": self.ids[client]}, email_proved_at=now) == 1
 
     async def enter(self, password: str, client: str = "", device: str = "") -> Reply:
         self.app.clock.advance(1)
@@ -50,12 +44,6 @@ class Person:
         assert sorted(reply.status for reply in found.values()) == [200, 401]
         assert found[client].status == 401 or found[client].data["user"]["clientId"] == client
         return found[client].status == 200
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
 
 
 @pytest.fixture

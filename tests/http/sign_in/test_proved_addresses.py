@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
-
 import pytest
 
-from manifest_auth import tenants
-from manifest_auth.accounts import users
-from manifest_auth.accounts.users import User
 from tests.support.accounts import new_user
+from tests.support.addresses import is_proved
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
 from tests.support.house import PASSWORD, App, running
@@ -19,39 +14,13 @@ from tests.support.managing import INVITE, NEW, RESET, UPDATE, accept, invited, 
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import Browser
 
-
-@pytest.fixture(scope="module")
-def post() -> Iterator[MailServer]:
-    """The server that takes our mail."""
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
-    async with running(database_url, **post.settings) as application:
-        yield application
+pytestmark = pytest.mark.mail
 
 
 @pytest.fixture
 async def crew(app: App, post: MailServer) -> Crew:
     post.letters.clear()
     return await new_crew(app)
-
-
-async def stored(crew: Crew, user_id: int) -> User:
-    def work(unit: Any) -> User:
-        tenant = tenants.find(unit, crew.client)
-        assert tenant is not None
-        return users.get(unit.of(tenant.id), user_id)
-
-    return await crew.app.services.store.read(work)
-
-
-async def proved(crew: Crew, user_id: int) -> tuple[bool, bool]:
-    """Whether the address is, and whether the password is."""
-    user = await stored(crew, user_id)
-    return user.email_proved_at is not None, users.password_is_proved(user)
 
 
 async def mailed_invitation(crew: Crew, post: MailServer) -> tuple[int, str]:
@@ -63,22 +32,22 @@ async def mailed_invitation(crew: Crew, post: MailServer) -> tuple[int, str]:
 
 async def test_an_account_that_was_made_is_not_proved(crew: Crew, post: MailServer) -> None:
     user_id, _ = await new_user(crew.app, crew.client, password=PASSWORD)
-    assert await proved(crew, user_id) == (False, False)
+    assert await is_proved(crew, user_id) == (False, False)
     user_id, _ = await mailed_invitation(crew, post)
-    assert await proved(crew, user_id) == (False, False)
+    assert await is_proved(crew, user_id) == (False, False)
 
 
 async def test_a_first_password_by_an_e_mailed_invitation(crew: Crew, post: MailServer) -> None:
     user_id, token = await mailed_invitation(crew, post)
     check_success(await accept(crew.app, token))
-    assert await proved(crew, user_id) == (True, True)
+    assert await is_proved(crew, user_id) == (True, True)
 
 
 async def test_a_new_password_by_an_e_mailed_link(crew: Crew, post: MailServer) -> None:
     user_id, email = await new_user(crew.app, crew.client, password=PASSWORD)
     await crew.ask("User Admin", RESET, id=user_id)
     check_success(await reset(crew.app, (await post.letter_to(email)).token))
-    assert await proved(crew, user_id) == (True, True)
+    assert await is_proved(crew, user_id) == (True, True)
 
 
 async def test_a_provider_that_was_come_to_by_an_e_mailed_invitation_proves_no_password(
@@ -93,7 +62,7 @@ async def test_a_provider_that_was_come_to_by_an_e_mailed_invitation_proves_no_p
         company.knows("ada", "ada@elsewhere.example")
         back = await browser.send("GET", company.op.visit(check_success(begun)["location"]))
         assert back.status == 302
-        assert await proved(crew, user_id) == (True, False)
+        assert await is_proved(crew, user_id) == (True, False)
 
 
 async def test_a_password_that_was_changed_with_the_current_one_is_not_proved(crew: Crew, post: MailServer) -> None:
@@ -102,7 +71,7 @@ async def test_a_password_that_was_changed_with_the_current_one_is_not_proved(cr
     reply = check_success(await accept(crew.app, token))
     body = {"currentPassword": NEW, "newPassword": "quartz-meadow-58-signal"}
     check_success(await crew.app.post("/api/client/auth/password", body, token=reply["token"]))
-    assert await proved(crew, user_id) == (True, False)
+    assert await is_proved(crew, user_id) == (True, False)
 
 
 async def test_another_address_is_proved_by_its_own_mailbox_and_the_password_is_not(
@@ -115,7 +84,7 @@ async def test_another_address_is_proved_by_its_own_mailbox_and_the_password_is_
     await crew.ask("User Admin", UPDATE, id=user_id, input={"email": new})
     asked = await post.letter_to(new)
     check_success(await crew.app.post("/api/client/auth/email/confirm", {"token": asked.token}))
-    assert await proved(crew, user_id) == (True, False)
+    assert await is_proved(crew, user_id) == (True, False)
 
 
 async def test_a_link_that_was_shown_proves_nothing(database_url: str, app: App, crew: Crew) -> None:
@@ -124,13 +93,13 @@ async def test_a_link_that_was_shown_proves_nothing(database_url: str, app: App,
         bare = Crew(other, crew.client)
         user_id, token = await invited(bare)
         check_success(await accept(other, token))
-        assert await proved(crew, user_id) == (False, False)
+        assert await is_proved(crew, user_id) == (False, False)
         check_success(await reset(other, await started_reset(bare, user_id), "quartz-meadow-58-signal"))
-        assert await proved(crew, user_id) == (False, False)
+        assert await is_proved(crew, user_id) == (False, False)
         async with oidc_provider(other, crew.client, createUsers=False) as company:
             user_id, token = await invited(bare)
             await company.sign_in("ada", "ada@elsewhere.example", query={"invitation": token})
-            assert await proved(crew, user_id) == (False, False)
+            assert await is_proved(crew, user_id) == (False, False)
 
 
 async def test_an_address_that_is_given_without_mail_is_proved_no_more(
@@ -142,6 +111,6 @@ async def test_an_address_that_is_given_without_mail_is_proved_no_more(
         other.clock.ms = app.clock.ms
         bare = Crew(other, crew.client)
         await bare.ask("User Admin", UPDATE, id=user_id, input={"title": "Chief"})
-        assert await proved(crew, user_id) == (True, True)
+        assert await is_proved(crew, user_id) == (True, True)
         await bare.ask("User Admin", UPDATE, id=user_id, input={"email": f"given@{crew.client}.example"})
-    assert await proved(crew, user_id) == (False, False)
+    assert await is_proved(crew, user_id) == (False, False)

@@ -1,4 +1,4 @@
-"""Section 3, sign-in: the answer, and the one answer for everything that fails."""
+"""Sign-in: the answer, and the one answer for everything that fails."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ FAILURES = (
     "sso-only", "sso-only-unnamed", "sso-only-wrong",
 )  # fmt: skip
 DISABLED = ("deactivated", "suspended")
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 class Attempt(NamedTuple):
@@ -55,12 +56,6 @@ async def attempts(app: App) -> Attempts:
         "sso-only-unnamed": Attempt(single, PASSWORD, None),
         "sso-only-wrong": Attempt(single, WRONG, elsewhere),
     }
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    """What the throttle counted in other tests is forgotten."""
-    app.clock.advance(2 * 86_400)
 
 
 async def make(app: App, attempt: Attempt) -> Reply:

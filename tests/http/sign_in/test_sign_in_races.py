@@ -1,42 +1,18 @@
-"""Section 3, what changes while a password is being hashed: the sign-in sees it when it comes to open the session."""
+"""What changes while a password is being hashed: the sign-in sees it when it comes to open the session."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator
-from unittest import mock
 
 import pytest
 
-from manifest_auth.runtime.hashing import Proof
 from tests.support.accounts import act_on, keys_of, new_client, new_user, opened_by
+from tests.support.faults import before_hashes_are_kept, meanwhile, old_hashes_stay
 from tests.support.foreign_hashes import argon2, bcrypt_hash
 from tests.support.house import PASSWORD, App, running
 
 NEW = "ember-quartz-mosaic-19"
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
-
-
-@contextlib.contextmanager
-def meanwhile(app: App, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
-    """Once the next password was found right or wrong, something happens before the server goes on."""
-    original, done = app.services.hasher.verify, False
-
-    async def verify(stored: str | None, password: str, decoy: str | None = None) -> Proof:
-        nonlocal done
-        proof = await original(stored, password, decoy)
-        if not done:
-            done = True
-            await act()
-        return proof
-
-    with mock.patch.object(app.services.hasher, "verify", verify):
-        yield
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def test_a_password_that_was_replaced_meanwhile_opens_nothing(app: App) -> None:
@@ -98,18 +74,15 @@ async def test_so_it_is_at_the_admins_door(app: App, database_url: str) -> None:
 async def test_an_old_hash_does_not_come_back_over_a_new_password(app: App) -> None:
     """The sign-in that replaces an outdated hash and a change of password cross."""
     _, email = await new_user(app, passwordHash=bcrypt_hash(PASSWORD))
-    with mock.patch("manifest_auth.sign_in.password._rehash"):  # so that the hash stays an old one
+    with old_hashes_stay():
         token = (await keys_of(app, email)).token
     body = {"currentPassword": PASSWORD, "newPassword": NEW}
-    original = app.services.hasher.hash
 
-    async def hash_late(password: str) -> str:
-        made = await original(password)
+    async def change(password: str) -> None:
         if password == PASSWORD:
             assert (await app.post("/api/client/auth/password", body, token=token)).status == 200
-        return made
 
-    with mock.patch.object(app.services.hasher, "hash", hash_late):
+    with before_hashes_are_kept(app, change):
         late = await keys_of(app, email)
     assert (await app.sign_in(email)).code == "INVALID_CREDENTIALS"
     assert (await app.sign_in(email, NEW)).status == 200

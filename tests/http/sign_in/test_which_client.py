@@ -1,4 +1,4 @@
-"""Section 3, which client a sign-in goes to: the header, else the host, else where the address is known."""
+"""Which client a sign-in goes to: the header, else the host, else where the address is known."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.support.house import PASSWORD, App, Reply, running
 BOTH = "both@shared.example"
 #: The same person has another password at each client, so that an answer also says whose hash was asked.
 AT = {"acme": "acme-lantern-orchid-88", "globex": "globex-granite-tundra-42"}
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +21,6 @@ async def app(database_url: str) -> AsyncIterator[App]:
         for client, password in AT.items():
             await new_user(application, client, BOTH, password=password)
         yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
 
 
 async def enter(app: App, at: str, header: str | None = None, host: str | None = None) -> Reply:

@@ -1,4 +1,4 @@
-"""Section 3, sign-out, one's own sessions, and `me`."""
+"""Sign-out, one's own sessions, and `me`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,7 @@ SIGN_OUT = "/api/client/auth/sign-out"
 SIGN_OUT_ALL = "/api/client/auth/sign-out-all"
 SESSIONS = "/api/client/auth/sessions"
 ALL_THREE = ["token", "cookie", "refresh token"]
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture

@@ -1,22 +1,19 @@
-"""Contract, section 5: ``discover`` says which ways in an address's domain has, and nothing of whether an account
+"""``discover`` says which ways in an address's domain has, and nothing of whether an account
 exists."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import pytest
 
-from manifest_auth.store import SystemUnit, TenantUnit
 from tests.support.accounts import act_on, hashes_counted, new_client, new_user
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.house import App, Reply
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import BASE, act_on_provider, add_provider
+from tests.support.statements import statements_of_units
 
 PATH = "/api/client/auth/discover"
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
@@ -39,23 +36,6 @@ async def ways(app: App, email: str, client: str = "") -> dict[str, Any]:
 
 def names(found: dict[str, Any]) -> list[str]:
     return [way["name"] for way in found["providers"]]
-
-
-@contextlib.contextmanager
-def statements_seen() -> Iterator[list[str]]:
-    """The statements that are run meanwhile."""
-    seen: list[str] = []
-    with contextlib.ExitStack() as patches:
-        for name in ("_first", "_all", "_change"):
-            original = getattr(SystemUnit, name)
-
-            def spy(unit: Any, statement: Any, values: Any, *, _original: Any = original) -> Any:
-                seen.append(str(statement.source))
-                return _original(unit, statement, values)
-
-            for kind in (SystemUnit, TenantUnit):
-                patches.enter_context(mock.patch.object(kind, name, spy))
-        yield seen
 
 
 async def test_the_domain_names_client_and_providers(app: App) -> None:
@@ -90,7 +70,7 @@ async def test_the_answer_is_the_same_whether_the_account_exists_or_not(app: App
         seen = []
         replies = []
         for address in addresses:
-            with hashes_counted() as hashes, statements_seen() as statements:
+            with hashes_counted() as hashes, statements_of_units() as statements:
                 replies.append(await discover(app, address, named))
             seen.append((len(hashes), list(statements)))
         for reply in replies[1:]:

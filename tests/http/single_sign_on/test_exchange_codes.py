@@ -1,10 +1,9 @@
-"""Section 5, one-time codes: an app gets one at its return address, and exchanges it once within a minute."""
+"""One-time codes: an app gets one at its return address, and exchanges it once within a minute."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from tests.support.accounts import Keys, act_on, keys_of, new_client, opened_by,
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forging import claims_of
 from tests.support.house import App, Reply
-from tests.support.oidc_op import Op, b64, provider
+from tests.support.oidc_op import Op, b64
 from tests.support.single_sign_on import (
     RETURN_TO,
     Browser,
@@ -31,18 +30,7 @@ APP = "com.acme.app:/signed-in"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"  # of RFC 7636, appendix B
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 OVER = "The code is not valid any more"
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture
@@ -65,10 +53,6 @@ async def exchange(app: App, code: str, verifier: str | None = None, **options: 
     return await app.post(EXCHANGE, body, **options)
 
 
-def keys(reply: Reply) -> Keys:
-    return Keys(reply.data["token"], reply.data["refreshToken"], reply.cookie("session"))
-
-
 def of_code(reply: Reply, code: str = "SSO_FAILED", status: int = 401) -> str:
     return check_nobody_got_in(reply, status, code)
 
@@ -84,7 +68,7 @@ async def test_the_exchange_answers_like_sign_in(app: App, op: Op, client: str) 
     assert set(claims_of(data["token"])) == set(claims_of(usual.data["token"]))
     lines = [[line.partition(";")[2] for line in r.headers.get_list("set-cookie")] for r in (reply, usual)]
     assert lines[0] == lines[1]
-    assert await opened_by(app, keys(reply)) == ["token", "cookie", "refresh token"]
+    assert await opened_by(app, Keys.of(reply)) == ["token", "cookie", "refresh token"]
 
 
 async def test_a_code_is_long_and_random_and_no_session_begins_before_it_is_exchanged(
@@ -129,8 +113,8 @@ async def test_a_code_lives_sixty_seconds(app: App, op: Op, client: str) -> None
 
 async def test_a_code_that_is_shown_again_ends_the_session_that_it_began(app: App, op: Op, client: str) -> None:
     code = await code_of(app, op, client)
-    first = keys(await exchange(app, code))
-    other = keys(await exchange(app, await code_of(app, op, client)))
+    first = Keys.of(await exchange(app, code))
+    other = Keys.of(await exchange(app, await code_of(app, op, client)))
     assert of_code(await exchange(app, code)) == OVER
     assert await opened_by(app, first) == []
     assert await opened_by(app, other) == ["token", "cookie", "refresh token"]
@@ -143,7 +127,7 @@ async def test_twenty_who_show_one_code_at_once_get_one_session_at_most(app: App
     replies = await asyncio.gather(*(exchange(app, code) for _ in range(20)))
     assert [reply.status for reply in replies].count(200) == 1
     [won] = [reply for reply in replies if reply.status == 200]
-    assert await opened_by(app, keys(won)) == []  # the others showed it a second time
+    assert await opened_by(app, Keys.of(won)) == []  # the others showed it a second time
     events = [event.event for event in await trail(app, client)]
     assert events.count("signed_in") == 1
 

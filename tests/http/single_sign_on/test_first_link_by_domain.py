@@ -7,23 +7,15 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
-from sqlalchemy import bindparam, update
-
-from manifest_auth.store import bound
-from manifest_auth.store.tables import invitations, users
 from tests.support.accounts import keys_of, new_client, new_user, opened_by
 from tests.support.crew import Crew
-from tests.support.domains import domain_counts, within
+from tests.support.domains import domain_counts
 from tests.support.gains import CHOSEN, Planted
 from tests.support.house import PASSWORD, App
 from tests.support.managing import NEW, RENEW, RESET, accept, events, reset
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, user_of
+from tests.support.rows import change_rows
 from tests.support.single_sign_on import Browser, check_nobody_got_in, saml_provider
-
-_PROVED = bound(update(users).where(users.c.id == bindparam("id")).values(email_proved_at=bindparam("at")))
-_EMAILED = bound(
-    update(invitations).where(invitations.c.user_id == bindparam("of_user")).values(emailed=bindparam("is_mailed"))
-)
 
 
 @contextlib.asynccontextmanager
@@ -107,7 +99,7 @@ async def test_what_was_dropped_stands_in_the_trail(app: App) -> None:
 async def chosen_by_mail(planted: Planted) -> None:
     """The user follows a link in an e-mail to the present address, and chooses a password."""
     token = await planted.link("Admin", RESET)
-    await within(planted.app, planted.crew.client, lambda u: u.change(_EMAILED, of_user=planted.user_id, is_mailed=1))
+    assert await change_rows(planted.app, "invitations", {"user_id": planted.user_id}, emailed=1)
     assert (await reset(planted.app, token, CHOSEN)).status == 200
 
 
@@ -140,7 +132,7 @@ async def test_one_that_was_chosen_at_another_address_does_not_stay(app: App) ->
         await chosen_by_mail(planted)
         moved = f"moved-{planted.email}"
         assert (await app.send("PATCH", planted.path, {"email": moved}, token=await app.admin_token())).status == 200
-        await within(app, crew.client, lambda unit: unit.change(_PROVED, id=planted.user_id, at=app.clock.ms + 1))
+        assert await change_rows(app, "users", {"id": planted.user_id}, email_proved_at=app.clock.ms + 1) == 1
         await links_by_domain(Planted(crew, company, planted.user_id, moved))
         assert (await app.sign_in(moved, CHOSEN, crew.client)).status == 401
 

@@ -1,4 +1,4 @@
-"""Contract, section 5: one's own identities are listed and unlinked by oneself, anybody's by those who manage users."""
+"""One's own identities are listed and unlinked by oneself, anybody's by those who manage users."""
 
 from __future__ import annotations
 

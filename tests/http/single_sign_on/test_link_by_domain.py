@@ -1,4 +1,4 @@
-"""Contract, section 5: a first sign-in belongs to an account that is here when the provider owns the address's domain
+"""A first sign-in belongs to an account that is here when the provider owns the address's domain
 and vouches for the address, and not otherwise."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Contract, section 5: a user who is signed in links a further identity to the own account, and nobody does it for
+"""A user who is signed in links a further identity to the own account, and nobody does it for
 somebody else."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Contract, section 5: who is new gets an account just in time, where the provider may make one and it can be one."""
+"""Who is new gets an account just in time, where the provider may make one and it can be one."""
 
 from __future__ import annotations
 

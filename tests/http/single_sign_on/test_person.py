@@ -1,4 +1,4 @@
-"""Contract, section 5: a person is (provider, subject), never an e-mail address; nobody is taken for somebody else."""
+"""A person is (provider, subject), never an e-mail address; nobody is taken for somebody else."""
 
 from __future__ import annotations
 

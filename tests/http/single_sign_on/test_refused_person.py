@@ -1,4 +1,4 @@
-"""Contract, section 5: deactivated users, suspended clients and providers that are switched off, changed or deleted let
+"""Deactivated users, suspended clients and providers that are switched off, changed or deleted let
 nobody in, also not somebody who is on the way."""
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Section 5, where a sign-in ends: at an address that is listed, letter by letter, and nowhere else."""
+"""Where a sign-in ends: at an address that is listed, letter by letter, and nowhere else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +10,7 @@ import pytest
 from tests.support.accounts import new_client, settle
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
-from tests.support.oidc_op import Op, provider
+from tests.support.oidc_op import Op
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, add_oidc, begun, query_of
 
 ME = f"{BASE}/api/client/auth/me"
@@ -96,18 +95,7 @@ HOSTILE = [
     "https://*.acme.example/in",
     ME,
 ]
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Contract, section 5: whoever makes an account under somebody else's address does not get that person as a guest."""
+"""Whoever makes an account under somebody else's address does not get that person as a guest."""
 
 from __future__ import annotations
 

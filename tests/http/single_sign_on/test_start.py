@@ -1,25 +1,20 @@
-"""Section 5, how a sign-in begins: what the browser is sent to the provider with, and the cookie that binds it."""
+"""How a sign-in begins: what the browser is sent to the provider with, and the cookie that binds it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
-from manifest_auth.licence.licence import generate
 from tests.support.accounts import new_client
 from tests.support.envelope import check_headers, check_refusal
 from tests.support.house import App, Reply, running
-from tests.support.oidc_op import Op, provider
+from tests.support.licences import on_premise
+from tests.support.oidc_op import Op
 from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_nobody_got_in, failures, query_of
 
 HTTPS = "https://auth.example.com"
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +22,6 @@ async def secure(database_url: str, app: App) -> AsyncIterator[App]:
     """The same installation behind an https address. It may call the stand-in, which is on this machine."""
     async with running(database_url, MANIFEST_PUBLIC_URL=HTTPS, MANIFEST_OUTGOING_PRIVATE="on") as node:
         yield node
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
 
 
 @pytest.fixture
@@ -213,8 +202,7 @@ async def test_it_begins_by_get_alone(app: App, client: str) -> None:
 async def test_without_a_licence_nothing_begins_or_ends(app: App, op: Op, client: str, database_url: str) -> None:
     browser, address = await begun(app, op, client)
     asked = len(op.asked)
-    _, public = generate()
-    async with running(database_url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=public) as node:
+    async with on_premise(database_url) as node:
         node.clock.ms = app.clock.ms
         other = Browser(node, dict(browser.cookies))
         for reply in (

@@ -1,8 +1,7 @@
-"""Section 5, which client and which provider a sign-in is for: ``client=``, the header, the host, the only one."""
+"""Which client and which provider a sign-in is for: ``client=``, the header, the host, the only one."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,31 +9,17 @@ import pytest
 from tests.support.accounts import act_on, new_client
 from tests.support.claims import pin
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.house import App, Reply, running
+from tests.support.house import App, Reply
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import Browser, act_on_provider, add_oidc, add_saml, query_of
 
 PUBLIC = "https://auth.example.com"
 START = "/api/client/auth/oidc"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, MANIFEST_PUBLIC_URL=PUBLIC, MANIFEST_OUTGOING_PRIVATE="on") as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-def another_day(app: App) -> None:
-    """What was kept of other tests' providers is forgotten."""
-    app.clock.advance(2 * 86_400)
-
-
-@pytest.fixture
-def op(app: App) -> Iterator[Op]:
-    with provider(app.clock) as standing_in:
-        yield standing_in
+pytestmark = [
+    pytest.mark.settings(MANIFEST_PUBLIC_URL=PUBLIC, MANIFEST_OUTGOING_PRIVATE="on"),
+    pytest.mark.usefixtures("another_day"),
+]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 8: what is another client's is like what never was, wherever a caller can name it: in every
+"""What is another client's is like what never was, wherever a caller can name it: in every
 argument and input, in filters, cursors and addresses."""
 
 from __future__ import annotations
@@ -10,18 +10,14 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
-from manifest_auth import providers
-from manifest_auth.api.graphql.schema import SCHEMA
-from manifest_auth.app import ROUTES
-from manifest_auth.http import Door
-from manifest_auth.providers import Address, How
 from tests.support import jobs as j
 from tests.support.claiming import claimed
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
-from tests.support.operations import ARGUMENTS, FILES, Things, document, everything, operations, things
-from tests.support.routes import filled
+from tests.support.operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
+from tests.support.provider_rows import link
+from tests.support.routes import ROUTES, filled
 from tests.support.single_sign_on import add_provider
 from tests.support.statements import counted_statements
 
@@ -148,7 +144,7 @@ def test_every_place_that_names_a_thing_has_its_case() -> None:
 
 
 def test_every_address_that_names_a_thing_has_its_case() -> None:
-    found = {(route.method, route.path) for route in ROUTES if route.door is Door.CLIENT and "{" in route.path}
+    found = {(route.method, route.path) for route in ROUTES if route.who == "client" and "{" in route.path}
     assert found == set(ADDRESSES)
 
 
@@ -285,10 +281,7 @@ async def their_things(theirs: Crew, foreign: Things) -> dict[str, Any]:
     """What addresses can name: with a provider, an identity and a session that are really there."""
     admin = await theirs.member("Admin")
     made = await add_provider(theirs.app, theirs.client, oidc=_SETTINGS)
-    subject, nowhere = f"s{made['id']}", Address("", vouched=False)
-    identity = await j.within(
-        theirs, lambda unit: providers.link(unit, made["id"], subject, foreign.user, How.CREATED, nowhere, 0, 1).id
-    )
+    identity = await link(theirs, made["id"], f"s{made['id']}", foreign.user)
     sessions = await theirs.app.get("/api/client/auth/sessions", token=admin.token)
     session = sessions.data["items"][0]["id"]
     claim = await claimed(theirs.app, theirs.client, f"s{made['id']}.example")

@@ -1,4 +1,4 @@
-"""Contract, section 8: the tenant comes from the credential; X-Client-ID may only agree; a suspended one is refused."""
+"""The tenant comes from the credential; X-Client-ID may only agree; a suspended one is refused."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App, Reply, running
+from tests.support.house import App, Reply
 
 ME = "/api/client/auth/me"
 ODD = [
     "", "ACME", "Acme", "acme,acme", "acme, acme", "acme,globex", "acme;globex", "acme\tglobex", "acme.", "acme/", "0",
     "-1", "acme%00", "%61cme", "*", "null", "acme globex", "acm", "acme2", "{acme}", '"acme"', "a" * 3000,
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    """Without throttling: the tests guess a lot."""
-    async with running(database_url, MANIFEST_RATE_LIMITS="off") as application:
-        yield application
+pytestmark = pytest.mark.settings(MANIFEST_RATE_LIMITS="off")
 
 
 async def test_a_client_id_that_agrees_passes_by_identifier_or_number(app: App) -> None:

@@ -1,32 +1,15 @@
-"""Section 3, throttling: the owner of an account under attack gets in, and no door is left out."""
+"""Throttling: the owner of an account under attack gets in, and no door is left out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.http.throttle.test_throttle import DAY, PROXY, WRONG, besiege, guess
 from tests.support.accounts import hashes_counted, new_user
-from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.guessing import DAY, WRONG, besiege, guess
+from tests.support.house import PASSWORD, App, Reply
 from tests.support.limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
-
-
-@pytest.fixture
-async def email(app: App) -> str:
-    return (await new_user(app, password=PASSWORD))[1]
 
 
 async def device_of(app: App, email: str, address: str = "203.0.113.5") -> str:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
-from manifest_auth.throttle import origins, throttle
-from tests.http.throttle.test_throttle import DAY, PROXY, besiege, guess
 from tests.support.accounts import new_client, new_user
-from tests.support.house import PASSWORD, App, running
+from tests.support.guessing import besiege, guess, remember_device
+from tests.support.house import PASSWORD, App
 
 MADE_UP = "A" * 22
 STRANGE = "198.51.100.77"
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
 
 
 async def after(app: App, email: str, device: str, client: str = "acme") -> str | None:
@@ -78,9 +64,7 @@ async def test_one_browser_has_one_marker_for_the_people_of_two_clients(app: App
 
 async def test_a_marker_from_before_there_were_macs_is_kept_where_the_client_knows_it(app: App) -> None:
     number, email = await new_user(app, password=PASSWORD)
-    origin = throttle.device_origin("B" * 22)
-    store = app.services.store.of(app.ids["acme"])
-    await store.write(lambda unit: origins.remember(unit, number, origin, app.clock.now_ms()))
+    await remember_device(app, "acme", number, "B" * 22)
     assert await after(app, email, "B" * 22) is None
     other = await new_client(app)
     _, there = await new_user(app, other, password=PASSWORD)

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from manifest_auth.throttle import anonymous_limits
-from manifest_auth.throttle.networks import network_of, networks_of
-from tests.http.throttle.test_throttle import DAY, PROXY, WRONG, guess
 from tests.support.accounts import hashes_counted, new_client, new_user, trail
+from tests.support.budgets import few_beginnings, few_events
 from tests.support.envelope import check_refusal
-from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.guessing import WRONG, guess
+from tests.support.house import PASSWORD, App, Reply
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 #: Free attempts from a /64, a /56 and a /48.
 FREE = (50, 75, 100)
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
 
 
 def subnets(count: int, site: int = 1, step: int = 1) -> list[str]:
@@ -43,13 +30,6 @@ async def hashed(app: App, sources: list[str]) -> int:
             part = enumerate(sources[begin : begin + 25], begin)
             await asyncio.gather(*(guess(app, f"nobody-{i}@acme.example", a) for i, a in part))
     return len(hashes)
-
-
-def test_the_networks_around_an_address() -> None:
-    assert networks_of("2001:db8:1:2345:6::7") == ("2001:db8:1:2345::/64", "2001:db8:1:2300::/56", "2001:db8:1::/48")
-    assert networks_of("192.0.2.7") == networks_of("::ffff:192.0.2.7") == ("192.0.2.7",)
-    assert networks_of("unknown") == ("unknown",)
-    assert network_of("2001:db8:1:2345:6::7") == "2001:db8:1:2345::/64"
 
 
 async def test_150_networks_of_one_company_are_not_150_budgets(app: App) -> None:
@@ -131,8 +111,8 @@ async def test_the_other_ways_in_count_networks_too(app: App, ask: object, site:
 @pytest.fixture
 async def okta(app: App, monkeypatch: pytest.MonkeyPatch) -> SamlProvider:
     """At a client where anonymous callers have small budgets: 4, 6 and 8 of an address's networks."""
-    monkeypatch.setattr(anonymous_limits, "EVENTS_FROM_ADDRESS", 4)
-    monkeypatch.setattr(anonymous_limits, "BEGINNINGS", anonymous_limits.BEGINNINGS._replace(free=4))
+    few_events(monkeypatch, 4)
+    few_beginnings(monkeypatch, 4)
     return await saml_provider(app, await new_client(app))
 
 

@@ -1,56 +1,16 @@
-"""Section 3, throttling: guesses are counted before they are tried, nobody learns anything, nobody is locked out."""
+"""Throttling: guesses are counted before they are tried, nobody learns anything, nobody is locked out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from tests.support.accounts import hashes_counted, new_user, trail
+from tests.support.guessing import DAY, PROXY, WRONG, addresses, besiege, guess
 from tests.support.house import PASSWORD, App, Reply, running
 from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
-
-WRONG = "not-the-kestrel-harbor-9"
-DAY = 86_400
-PROXY = {"MANIFEST_TRUSTED_PROXIES": "192.0.2.1"}
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    """Behind a proxy, so that requests can come from many addresses."""
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
-
-
-@pytest.fixture
-async def email(app: App) -> str:
-    """Somebody who never signed in from anywhere."""
-    return (await new_user(app, password=PASSWORD))[1]
-
-
-async def guess(
-    app: App, email: str, address: str, password: str = WRONG, device: str = "", client: str = "acme"
-) -> Reply:
-    headers = {"X-Forwarded-For": address, **({"Cookie": f"device={device}"} if device else {})}
-    return await app.sign_in(email, password, client, headers=headers)
-
-
-def addresses(count: int, start: int = 0) -> list[str]:
-    return [f"198.51.{(start + i) // 250}.{(start + i) % 250 + 1}" for i in range(count)]
-
-
-async def besiege(app: App, email: str) -> Reply:
-    """Strangers from many addresses guess until they must wait."""
-    for address in addresses(ACCOUNT.free + 1, 1000):
-        reply = await guess(app, email, address)
-    return reply
 
 
 async def test_after_the_free_attempts_even_the_right_password_has_to_wait(app: App, email: str) -> None:

@@ -2,40 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-import pytest
-
-from manifest_auth.throttle import throttle
-from tests.http.throttle.test_throttle import DAY, PROXY, WRONG, addresses, guess
-from tests.support.accounts import new_user
-from tests.support.house import PASSWORD, App, running
-
-MINUTE_MS = 60_000
-DAY_MS = 86_400_000
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    async with running(database_url, **PROXY) as application:
-        yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
-
-
-@pytest.fixture
-async def email(app: App) -> str:
-    """A user who never signed in from anywhere."""
-    return (await new_user(app, password=PASSWORD))[1]
-
-
-def test_what_is_counted_cannot_be_cut_elsewhere_to_name_another_counter() -> None:
-    """Else the first client's eleventh user and the eleventh client's first would wait for each other."""
-    named = [("of", 1, 11), ("of", 11, 1), ("of", 111), ("o", "f1", 11), ("of", "", 1, 11), ("of", 1, 11, "")]
-    assert len({throttle.key_of(*parts) for parts in named}) == len(named)
+from tests.support.guessing import DAY, WRONG, addresses, guess
+from tests.support.house import PASSWORD, App
 
 
 async def test_five_attempts_at_an_account_from_one_address_are_free(app: App, email: str) -> None:
@@ -83,33 +51,3 @@ async def test_a_count_is_forgotten_after_a_day_of_silence_and_not_before(app: A
         app.clock.advance(seconds)
         assert [(await guess(app, email, "198.51.100.4")).status for _ in then] == then
         app.clock.advance(2 * DAY)
-
-
-@pytest.mark.parametrize(
-    ("name", "failures", "pause"),
-    [
-        ("ORIGIN", 4, 0),
-        ("ORIGIN", 5, 1000),
-        ("ORIGIN", 6, 2000),
-        ("ORIGIN", 14, 512_000),
-        ("ORIGIN", 15, 15 * MINUTE_MS),
-        ("ORIGIN", 99, 15 * MINUTE_MS),
-        ("ORIGIN", 100, DAY_MS),
-        ("ACCOUNT", 9, 0),
-        ("ACCOUNT", 10, 1000),
-        ("ACCOUNT", 20, 15 * MINUTE_MS),
-        ("ACCOUNT", 100, DAY_MS),
-        ("ADDRESS", 49, 0),
-        ("ADDRESS", 50, 1000),
-        ("ADDRESS", 56, MINUTE_MS),
-        ("ADDRESS", 100_000, MINUTE_MS),
-    ],
-)
-def test_how_long_the_next_attempt_waits(name: str, failures: int, pause: int) -> None:
-    assert getattr(throttle, name).pause_ms(failures) == pause
-
-
-def test_how_long_each_counter_remembers() -> None:
-    assert throttle.ORIGIN.memory_ms == throttle.ACCOUNT.memory_ms == DAY_MS
-    assert throttle.ADDRESS.memory_ms == 60 * MINUTE_MS
-    assert throttle.KEPT_MS == 2 * DAY_MS  # or a sweep would forget what a counter still knows

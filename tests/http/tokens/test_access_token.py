@@ -1,4 +1,4 @@
-"""Section 3, the access token: what is in it, how it is shown, and that nothing else passes for one."""
+"""The access token: what is in it, how it is shown, and that nothing else passes for one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,7 @@ from tests.support.house import App
 
 DAY = 86_400
 FAR = 10 * 365 * DAY
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * DAY)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def test_the_header_is_these_bytes(app: App) -> None:
@@ -30,7 +26,7 @@ async def test_the_claims_are_complete_and_typed(app: App) -> None:
     claims = claims_of((await app.sign_in()).data["token"])
     user_id, now = app.ids["author@acme.example"], app.clock.ms // 1000
     assert {k: v for k, v in claims.items() if k not in ("sid", "jti")} == {
-        "iss": app.services.settings.public_url,
+        "iss": app.public_url,
         "aud": "manifest-api",
         "sub": str(user_id),
         "id": user_id,

@@ -1,4 +1,4 @@
-"""Section 3, ES256 by setting: public keys for others, no confusion of algorithms, a switch that signs nobody out."""
+"""ES256 by setting: public keys for others, no confusion of algorithms, a switch that signs nobody out."""
 
 from __future__ import annotations
 
@@ -12,18 +12,10 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
 
-from manifest_auth.sessions.tokens import Purpose
-from tests.http.tokens.test_signing_keys import DAY, admin_pair, all_open, jwks, rotate
+from tests.http.tokens.test_signing_keys import DAY, admin_pair, all_open, jwks
 from tests.support.accounts import Keys, keys_of
-from tests.support.forging import HEADER, b64, claims_of, hs256, unb64
+from tests.support.forging import HEADER, b64, claims_of, hs256, key_pair, rotate, unb64
 from tests.support.house import App, running
-
-
-@pytest.fixture(scope="module")
-async def app(database_url: str) -> AsyncIterator[App]:
-    """The installation before the switch; it goes on running, as nodes do while they are replaced."""
-    async with running(database_url) as application:
-        yield application
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +27,7 @@ async def before(app: App) -> Keys:
 async def modern(app: App, before: Keys, database_url: str) -> AsyncIterator[App]:
     """A node that signs with ES256, on the same database and clock."""
     async with running(database_url, MANIFEST_TOKEN_ALGORITHM="ES256") as application:
-        application.services.clock = application.services.keys._clock = app.clock
+        application.goes_by_the_clock_of(app)
         yield application
 
 
@@ -116,7 +108,7 @@ async def test_no_public_key_is_taken_for_a_secret(app: App, modern: App) -> Non
     fresh = await keys_of(modern)
     header, payload, signature = fresh.token.split(".")
     kid = json.loads(unb64(header))["kid"]
-    key = modern.services.keys.signing(Purpose.ACCESS).jose
+    key = key_pair(modern)
     assert isinstance(key, ECKey)
     for secret in public_forms(key):
         for head in (HEADER, f'{{"alg":"HS256","kid":"{kid}","typ":"JWT"}}', unb64(header).decode()):

@@ -1,4 +1,4 @@
-"""Section 3, the access token: no other header, no other spelling and no token of another kind passes for one."""
+"""The access token: no other header, no other spelling and no token of another kind passes for one."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
-from tests.support.forging import b64, claims_of, minted
+from tests.support.forging import Purpose, b64, claims_of, minted
 from tests.support.house import PASSWORD, App, Reply
 
 Forge = Callable[[App, dict[str, Any], str], str]
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 def keys_in_headers() -> dict[str, str]:

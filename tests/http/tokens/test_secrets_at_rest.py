@@ -1,38 +1,17 @@
-"""Section 3 and security bar 20 to 22, 25: what rests in the store opens nothing, and other ends of a session."""
+"""What rests in the store opens nothing, and other ends of a session."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from manifest_auth.store import SystemUnit, crossing
-from manifest_auth.store.tables import metadata
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by
 from tests.support.forging import claims_of
 from tests.support.house import PASSWORD, App
+from tests.support.rows import all_that_rests
 
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
-
-
-async def all_that_rests(app: App) -> list[tuple[str, Any]]:
-    """Every value of every row of every table, with the name of its column."""
-
-    def work(unit: SystemUnit) -> list[tuple[str, Any]]:
-        found: list[tuple[str, Any]] = []
-        for table in metadata.tables.values():
-            # Not bound to a tenant on purpose: whoever steals the store is not, either.
-            rows = unit.all(crossing(select(*table.c), because="a thief of the whole store"))
-            columns = [f"{table.name}.{column.name}" for column in table.c]
-            found += [pair for row in rows for pair in zip(columns, row, strict=True)]
-        return found
-
-    return await app.services.store.read(work)
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def test_nothing_that_rests_in_the_store_opens_anything(app: App) -> None:

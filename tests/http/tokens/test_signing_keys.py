@@ -1,20 +1,16 @@
-"""Section 3, signing keys: rotation signs nobody out, and an old key ends with what it signed."""
+"""Signing keys: rotation signs nobody out, and an old key ends with what it signed."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
-from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import Keys, keys_of
-from tests.support.forging import HEADER, b64, claims_of, hs256, unb64
+from tests.support.forging import HEADER, Purpose, b64, claims_of, hs256, rotate, signing_keys, unb64
 from tests.support.house import PASSWORD, App, running
+from tests.support.rows import rows
 
 DAY = 86_400
-
-
-async def rotate(app: App) -> None:
-    await app.services.store.write(app.services.keys.rotate)
 
 
 async def jwks(app: App) -> dict[str, Any]:
@@ -51,11 +47,11 @@ async def test_rotation_signs_nobody_out(app: App) -> None:
 
 
 async def test_after_rotation_only_the_new_keys_sign(app: App) -> None:
-    before = {p: app.services.keys.signing(p).raw for p in Purpose}
+    before = signing_keys(app)
     old = await keys_of(app)
     await rotate(app)
     assert (await app.me(old.token)).status == 200  # and thereby the node has looked at the keys again
-    after = {p: app.services.keys.signing(p).raw for p in Purpose}
+    after = signing_keys(app)
     assert not set(before.values()) & set(after.values())
     claims = json.dumps(claims_of((await keys_of(app)).token))
     fresh = (await keys_of(app)).token
@@ -67,7 +63,7 @@ async def test_after_rotation_only_the_new_keys_sign(app: App) -> None:
 
 async def test_an_old_key_is_refused_after_the_life_of_what_it_signed(app: App) -> None:
     keys, admin = await keys_of(app), await admin_pair(app)
-    old = {p: app.services.keys.signing(p).raw for p in Purpose}
+    old = signing_keys(app)
     await rotate(app)
     app.clock.advance(DAY + 121)
     fresh = await keys_of(app)
@@ -95,8 +91,8 @@ async def test_another_node_signs_and_verifies_with_the_new_keys_at_once(app: Ap
 
 
 async def test_keys_rest_encrypted(app: App) -> None:
-    raws = [app.services.keys.signing(p).raw for p in Purpose]
-    rows = app.services.keys._rows
+    raws = list(signing_keys(app).values())
+    secrets = [secret for (secret,) in await rows(app, "signing_keys", "secret")]
     assert len(raws) == len(set(raws)) == 4
     assert all(len(raw) == 32 for raw in raws)
-    assert not any(raw in row.secret for raw in raws for row in rows)
+    assert not any(raw in secret for raw in raws for secret in secrets)

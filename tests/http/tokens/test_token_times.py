@@ -8,11 +8,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.sessions.tokens import Purpose
-from manifest_auth.sessions.tokens.access import mint
 from tests.support.accounts import keys_of
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forging import claims_of, minted
+from tests.support.forging import Purpose, claims_of, minted, signed, unb64
 from tests.support.house import App, Reply, running
 
 SKEW = 60
@@ -21,21 +19,13 @@ NOT_BEFORE: list[tuple[Any, bool]] = [
     (0, True), (-86_400, True), (SKEW, True), (SKEW + 1, False), (86_400, False), (10**12, False),
 ]  # fmt: skip
 WRONG = [True, False, 1.5, "0", "", [0], {}, -1, None]
+pytestmark = pytest.mark.usefixtures("another_day")
 
 
 @pytest.fixture(scope="module", params=["HS256", "ES256"])
 async def app(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[App]:
     async with running(database_url, MANIFEST_TOKEN_ALGORITHM=request.param) as application:
         yield application
-
-
-@pytest.fixture(autouse=True)
-async def another_day(app: App) -> None:
-    app.clock.advance(2 * 86_400)
-
-
-def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
-    return mint(app.services.keys, app.services.settings.issuer, purpose, claims)
 
 
 async def shown(app: App, purpose: Purpose, **changes: Any) -> Reply:
@@ -79,7 +69,8 @@ async def test_a_token_that_waits_for_its_time_becomes_good(app: App) -> None:
 
 
 async def test_a_time_that_is_given_twice_is_refused(app: App) -> None:
-    if app.services.settings.token_algorithm == "HS256":
-        claims = claims_of((await keys_of(app)).token)
+    token = (await keys_of(app)).token
+    if '"HS256"' in unb64(token.split(".")[0]).decode():
+        claims = claims_of(token)
         doubled = json.dumps({**claims, "nbf": 0})[:-1] + f', "nbf": {claims["iat"] + 3600}}}'
         assert (await app.me(minted(app, doubled))).code == "INVALID_TOKEN"

@@ -1,4 +1,4 @@
-"""Contract, section 7: files that are recorded in jobs: uploaded as they are, kept whole, for their client alone."""
+"""Files that are recorded in jobs: uploaded as they are, kept whole, for their client alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.operations import background_jobs
-from manifest_auth.permissions import HOLDERS, Permission, Role
-from manifest_auth.runtime.files import KINDS, FilesUnavailable
+from tests.support.accounts import token_of
+from tests.support.background import sweep_broken_uploads, sweep_files
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
+from tests.support.faults import files_are_gone
 from tests.support.house import SLUGS, App, Reply
+from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.uploads import FILE_KINDS, data_folder, kept, narrow_files
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 STARTS = {
@@ -32,10 +34,6 @@ STARTS = {
 PATH = "/api/client/files"
 
 
-async def token_of(app: App, email: str = "operator@acme.example") -> str:
-    return str((await app.sign_in(email, client=email.partition("@")[2].partition(".")[0])).data["token"])
-
-
 async def upload(app: App, token: str, data: bytes = PNG, kind: str = "image/png", name: str = "a.png") -> Reply:
     from urllib.parse import quote
 
@@ -44,7 +42,7 @@ async def upload(app: App, token: str, data: bytes = PNG, kind: str = "image/png
 
 
 def left(app: App) -> list[Path]:
-    return [path for path in (Path(app.services.settings.data_dir) / "uploads").glob("*") if path.is_file()]
+    return kept(app, "uploads")
 
 
 async def test_a_file_comes_back_as_it_was_sent(app: App) -> None:
@@ -81,7 +79,7 @@ async def test_head_tells_its_size_and_no_more(app: App) -> None:
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", str(len(PNG)))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", FILE_KINDS)
 async def test_every_kind_is_taken_when_it_is_one(app: App, kind: str) -> None:
     token = await token_of(app)
     assert (await upload(app, token, STARTS[kind], kind)).data["mediaType"] == kind
@@ -134,9 +132,7 @@ async def test_a_compressed_body_is_refused_for_that(app: App) -> None:
 
 
 async def test_a_file_over_the_limit_is_refused_and_leaves_nothing(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    import msgspec
-
-    monkeypatch.setattr(app.services, "settings", msgspec.structs.replace(app.services.settings, file_limit=2048))
+    narrow_files(monkeypatch, app, 2048)
     token = await token_of(app)
     assert (await upload(app, token, PNG[:2048])).status == 201
     check_refusal(await upload(app, token, PNG[:2049]), 413, "PAYLOAD_TOO_LARGE")
@@ -181,11 +177,7 @@ async def test_a_place_that_fails_is_said_to_be_busy(app: App, monkeypatch: pyte
     token = await token_of(app)
     made = await upload(app, token)
 
-    async def broken(*_arguments: Any) -> Any:
-        raise FilesUnavailable("/srv/files: no space left")
-
-    for verb in ("keep", "open"):
-        monkeypatch.setattr(app.services.files, verb, broken)
+    files_are_gone(monkeypatch, app, "/srv/files: no space left")
     for reply in (await upload(app, token), await app.get(made.data["url"], token=token)):
         check_refusal(reply, 503, "OVERLOADED")
         assert "/srv" not in reply.text
@@ -206,29 +198,28 @@ async def test_a_full_disk_is_said_to_be_busy_and_is_left_as_it_was(app: App) ->
 async def test_a_file_that_nobody_recorded_goes_after_a_day(app: App) -> None:
     token = await token_of(app)
     made = await upload(app, token)
-    await background_jobs.sweep_files(app.services)
+    await sweep_files(app)
     assert (await app.get(made.data["url"], token=token)).status == 200
     app.clock.advance(86_400 + 1)
-    await background_jobs.sweep_files(app.services)
+    await sweep_files(app)
     token = await token_of(app)
     check_refusal(await app.get(made.data["url"], token=token), 404, "NOT_FOUND")
-    folder = Path(app.services.settings.data_dir) / "files"
-    assert [path for path in folder.rglob("*") if path.is_file()] == []
+    assert kept(app) == []
 
 
 async def test_what_a_killed_process_left_of_an_upload_goes_after_a_day(app: App) -> None:
     token = await token_of(app)
     made = await upload(app, token)
-    data = Path(app.services.settings.data_dir)
+    data = data_folder(app)
     left_over = [data / "uploads" / "tmpabc", data / "files" / "half" / ("ab" * 20)]
     now = app.clock.ms / 1000
     for path in left_over:
         path.write_bytes(PNG)
         os.utime(path, (now, now))
-    await background_jobs.sweep_halves(app.services)
+    await sweep_broken_uploads(app)
     assert all(path.exists() for path in left_over)
     app.clock.advance(86_400 + 60)
-    await background_jobs.sweep_halves(app.services)
+    await sweep_broken_uploads(app)
     assert not any(path.exists() for path in left_over)
     token = await token_of(app)
     assert (await app.get(made.data["url"], token=token)).status == 200

@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 8: another client's jobs, templates, users and files are not found, and each role does its
+"""Another client's jobs, templates, users and files are not found, and each role does its
 part and no more."""
 
 from __future__ import annotations
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.permissions import HOLDERS, Permission, Role
 from tests.support import jobs as j
 from tests.support.crew import Crew, new_crew
 from tests.support.house import App
 from tests.support.jobs import a_file, a_template, do_step, job_at, log, moves, new_job, read
+from tests.support.roles import HOLDERS, Permission, Role
 
 NEVER = 2**31 - 1
 #: Every operation on one job: its document, what it needs, in which state it would be done, and its other variables.

@@ -1,4 +1,4 @@
-"""Contract, section 7: what may be written into a job, to the character."""
+"""What may be written into a job, to the character."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.work.job_rules import MOST_ASSIGNED
 from tests.support import jobs as j
-from tests.support.crew import Crew, new_crew
-from tests.support.house import App
+from tests.support.crew import Crew
 from tests.support.jobs import a_template, job_at, moves, new_job, read
 from tests.support.people import member
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """Nobody here minds what the others leave."""
-    return await new_crew(app)
 
 
 @pytest.fixture(scope="module")
@@ -108,11 +100,11 @@ async def test_the_comment_of_a_cancellation(crew: Crew, template_id: int, comme
 
 
 async def test_a_job_has_so_many_users_and_no_more(crew: Crew, template_id: int) -> None:
-    people = [(await member(crew.app, crew.client, "Operator")).id for _ in range(MOST_ASSIGNED + 1)]
+    people = [(await member(crew.app, crew.client, "Operator")).id for _ in range(21)]
     refused = await crew.refused("Operator", j.ADD, input={"templateId": template_id, "assignedUserIds": people})
     assert (refused.code, refused.fields) == ("BAD_USER_INPUT", ["assignedUserIds"])
     full = await new_job(crew, template_id, assignedUserIds=people[:-1])
-    assert len(full["assignedUsers"]) == MOST_ASSIGNED
+    assert len(full["assignedUsers"]) == 20
     refused = await crew.refused("Operator", j.ASSIGN, id=full["id"], user=people[-1])
     assert (refused.code, refused.message) == ("CONFLICT", "A job has at most 20 users")
     await crew.ask("Operator", j.UNASSIGN, id=full["id"], user=people[0])

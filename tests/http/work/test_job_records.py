@@ -1,4 +1,4 @@
-"""Contract, section 7: what is recorded in a job, of every kind, with who and when, and evidence."""
+"""What is recorded in a job, of every kind, with who and when, and evidence."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
-from manifest_auth.store import TenantUnit, bound
-from manifest_auth.store.tables import files
-from manifest_auth.work import Actor, records
-from manifest_auth.work.job_rules import MOST_RECORDS, value_of
 from tests.support import jobs as j
-from tests.support.crew import Crew, new_crew
+from tests.support.crew import Crew
+from tests.support.filling import many_records
 from tests.support.house import App
-from tests.support.jobs import a_file, job_at, read, within
+from tests.support.jobs import a_file, job_at, read
 from tests.support.people import member
+from tests.support.rows import rows
 
 NONE = dict.fromkeys(("text", "value", "unit", "choice", "boolean", "file"))
 #: What is given, and what comes back beside nulls.
@@ -58,12 +55,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a long unit": ({"value": 1, "unit": "x" * 41}, "unit"),
     "a unit of two lines": ({"value": 1, "unit": "a\nb"}, "unit"),
 }
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """Nobody here minds what the others leave."""
-    return await new_crew(app)
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +108,9 @@ async def test_a_file_is_evidence_and_stays_from_then_on(crew: Crew) -> None:
     job = await job_at(crew, "IN_PROGRESS", done=1)
     file_id = await a_file(crew)
 
-    def used_at() -> Any:
-        found = bound(select(files.c.used_at).where(files.c.id == file_id))
-        return within(crew, lambda unit: unit.all(found)[0][0])
+    async def used_at() -> Any:
+        [(at,)] = await rows(crew.app, "files", "used_at", id=file_id)
+        return at
 
     assert await used_at() is None
     record = await crew.ask("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})
@@ -151,8 +142,7 @@ async def test_a_refused_record_leaves_its_file_unused(crew: Crew) -> None:
     file_id = await a_file(crew)
     refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=2, input={"fileId": file_id})
     assert refused.code == "CONFLICT"
-    used = bound(select(files.c.used_at).where(files.c.id == file_id))
-    assert await within(crew, lambda unit: unit.all(used)) == [(None,)]
+    assert await rows(crew.app, "files", "used_at", id=file_id) == [(None,)]
 
 
 async def test_evidence_is_asked_for_where_the_step_says_so(crew: Crew) -> None:
@@ -193,15 +183,9 @@ async def test_each_record_says_who_and_when_and_for_which_step(app: App, crew: 
 
 async def test_a_step_has_so_many_records_and_no_more(crew: Crew) -> None:
     job = await job_at(crew, "IN_PROGRESS")
-    by = Actor((await crew.member("Operator")).id, 1)
-
-    def fill(unit: TenantUnit) -> None:
-        for number in range(MOST_RECORDS - 1):
-            records.add(unit, by, job["id"], 1, value_of(value=float(number)))
-
-    await within(crew, fill)
+    await many_records(crew, job["id"], 99)
     last = await crew.ask("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
-    assert last["number"] == MOST_RECORDS
+    assert last["number"] == 100
     refused = await crew.refused("Operator", j.RECORDS, id=job["id"], step=1, input=j.PRESSURE)
     assert (refused.code, refused.message) == ("CONFLICT", "A step has at most 100 records")
     await crew.ask("Operator", j.STEP_DONE, id=job["id"], step=1)

@@ -1,4 +1,4 @@
-"""Contract, section 7: the life of a job, every move of it, and its history."""
+"""The life of a job, every move of it, and its history."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support import templates as t
-from tests.support.crew import Crew, new_crew, refusal
+from tests.support.crew import Crew, refusal
 from tests.support.house import App
 from tests.support.jobs import a_template, do_step, job_at, log, moves, new_job, read
 from tests.support.people import Member, member
@@ -22,12 +22,6 @@ NOW = "2027-01-15T08:00:00.000Z"
 def detail(event: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """What changed: before and after, by name."""
     return {name: (change["before"], change["after"]) for name, change in json.loads(event["detail"]).items()}
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """Nobody here minds what the others leave."""
-    return await new_crew(app)
 
 
 async def worker(crew: Crew) -> Member:

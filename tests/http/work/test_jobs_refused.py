@@ -1,4 +1,4 @@
-"""Contract, section 7: what the state of a job does not allow is a CONFLICT that says why, and changes nothing."""
+"""What the state of a job does not allow is a CONFLICT that says why, and changes nothing."""
 
 from __future__ import annotations
 
@@ -7,16 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support import jobs as j
-from tests.support.crew import Crew, new_crew
-from tests.support.house import App
+from tests.support.crew import Crew
 from tests.support.jobs import job_at, log, read
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """Nobody here minds what the others leave."""
-    return await new_crew(app)
-
 
 #: What can be tried on a job that exists: the document and its other variables.
 TRIES: dict[str, tuple[str, dict[str, Any]]] = {

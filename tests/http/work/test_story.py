@@ -1,4 +1,4 @@
-"""Contract, section 7: the whole story, told by the seven people of one client, each with a token of their own."""
+"""The whole story, told by the seven people of one client, each with a token of their own."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.permissions import Role
 from tests.support import jobs as j
 from tests.support import templates as t
 from tests.support.crew import Crew, new_crew
 from tests.support.house import App
+from tests.support.roles import ROLES
 
 FIRST: list[dict[str, Any]] = [
     {"title": "Close the valve"},
@@ -23,7 +23,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 async def crew(app: App) -> Crew:
     """All seven are signed in before anything happens."""
     made = await new_crew(app)
-    tokens = {(await made.member(role.value)).token for role in Role}
+    tokens = {(await made.member(role)).token for role in ROLES}
     assert len(tokens) == 7
     return made
 

@@ -1,4 +1,4 @@
-"""Contract, sections 7 and 8: another client's templates are not found, and each role does exactly its part."""
+"""Another client's templates are not found, and each role does exactly its part."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.permissions import HOLDERS, Permission, Role
 from tests.support import templates as t
 from tests.support.crew import Crew, new_crew
 from tests.support.house import App
+from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.templates import add_template, moves, read, template_at
 
 STEPS = [{"title": "Stolen"}]

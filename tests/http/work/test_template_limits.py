@@ -1,4 +1,4 @@
-"""Contract, section 7: what may be written into a template, to the character."""
+"""What may be written into a template, to the character."""
 
 from __future__ import annotations
 
@@ -7,15 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support import templates as t
-from tests.support.crew import Crew, new_crew
-from tests.support.house import App
+from tests.support.crew import Crew
 from tests.support.templates import add_template, moves, read, template_at
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """Nobody here minds what the others leave."""
-    return await new_crew(app)
 
 
 async def count(crew: Crew) -> int:

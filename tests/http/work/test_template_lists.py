@@ -1,4 +1,4 @@
-"""Contract, sections 6 and 7: lists of templates are filtered, sorted and paged, at a constant number of statements."""
+"""Lists of templates are filtered, sorted and paged, at a constant number of statements."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from typing import Any
 
 import pytest
 
-from manifest_auth import tenants
-from manifest_auth.store import TenantUnit
-from manifest_auth.work import Actor, template_operations
-from manifest_auth.work.steps import NewStep
-from manifest_auth.work.templates import Template
 from tests.support import templates as t
 from tests.support.crew import Crew, new_crew
+from tests.support.filling import long_templates, many_templates
 from tests.support.house import App
 from tests.support.statements import counted_statements
 from tests.support.templates import add_template, bring, template_at
@@ -25,29 +21,6 @@ PAGE = """query($first: Int, $after: String, $filter: TemplateFilter, $sort: Tem
 PLAIN = """query($first: Int, $after: String, $filter: TemplateFilter, $sort: TemplateSort) {
     templates(first: $first, after: $after, filter: $filter, sort: $sort) { id name changedAt } }"""
 SORTS = ["ID", "ID_DESC", "NAME", "NAME_DESC", "CHANGED_AT", "CHANGED_AT_DESC"]
-
-
-async def fill(crew: Crew, count: int, versions: int = 1) -> None:
-    """Templates with ``versions`` versions of two steps, all but the last one of them published before."""
-    author = await crew.member("Author")
-    by = Actor(author.id, crew.app.clock.now_ms())
-    steps = [NewStep("one", "Do"), NewStep("two", "Do more", True)]
-
-    def publish(unit: TenantUnit, template: Template) -> None:
-        for verb in (template_operations.submit, template_operations.approve, template_operations.publish):
-            verb(unit, by, template_operations.see_latest(unit, template.id), "")
-
-    def work(unit: TenantUnit) -> None:
-        for number in range(count):
-            template = template_operations.add(unit, by, f"Template {number:03d}", "", steps)
-            for _ in range(versions - 1):
-                publish(unit, template)
-                template_operations.add_version(unit, by, template_operations.see_latest(unit, template.id))
-
-    store = crew.app.services.store
-    tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
-    assert tenant is not None
-    await store.of(tenant.id).write(work)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +140,7 @@ LOADS = 12  # the list itself, and the fields of the document that read somethin
 
 async def test_a_list_of_a_hundred_costs_as_many_statements_as_a_list_of_one(app: App) -> None:
     crew = await new_crew(app)
-    await fill(crew, 100, versions=2)
+    await many_templates(crew, 100, versions=2)
     await crew.member("Viewer")
     counts = {}
     for size in (1, 2, 50, 100):
@@ -185,7 +158,7 @@ async def test_a_list_of_a_hundred_costs_as_many_statements_as_a_list_of_one(app
 
 async def test_a_page_costs_one_more_statement_for_its_total_alone(app: App) -> None:
     crew = await new_crew(app)
-    await fill(crew, 3)
+    await many_templates(crew, 3)
     await crew.member("Viewer")
     with counted_statements() as plain:
         await crew.ask("Viewer", PLAIN)
@@ -198,7 +171,7 @@ async def test_a_page_costs_one_more_statement_for_its_total_alone(app: App) -> 
 
 async def test_versions_and_history_go_on_from_a_number(app: App) -> None:
     crew = await new_crew(app)
-    await fill(crew, 1, versions=4)
+    await many_templates(crew, 1, versions=4)
     [template] = await crew.ask("Viewer", PLAIN)
     document = """query($id: Int!, $first: Int, $after: Int) { template(id: $id) {
         versions(first: $first, after: $after) { number } history(first: $first, after: $after) { number } } }"""
@@ -216,18 +189,7 @@ async def test_versions_and_history_go_on_from_a_number(app: App) -> None:
 
 async def test_what_is_too_much_at_once_is_refused(app: App) -> None:
     crew = await new_crew(app)
-    author = await crew.member("Author")
-    by = Actor(author.id, 1)
-    many = [NewStep(f"Step {number}") for number in range(200)]
-
-    def work(unit: TenantUnit) -> None:
-        for _ in range(26):
-            template_operations.add(unit, by, "Long", "", many)
-
-    store = app.services.store
-    tenant = await store.read(lambda unit: tenants.find(unit, crew.client))
-    assert tenant is not None
-    await store.of(tenant.id).write(work)
+    await long_templates(crew, 26, steps=200)
     document = "query($first: Int) { templates(first: $first) { latestVersion { steps { number } } } }"
     found = await crew.ask("Viewer", document, first=25)
     assert sum(len(template["latestVersion"]["steps"]) for template in found) == 5000

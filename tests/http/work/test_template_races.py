@@ -1,4 +1,4 @@
-"""Contract, section 7: two people who act on one template at once, over HTTP: one wins, the other gets CONFLICT."""
+"""Two people who act on one template at once, over HTTP: one wins, the other gets CONFLICT."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import templates as t
-from tests.support.crew import Crew, new_crew, refusal
-from tests.support.house import App
+from tests.support.crew import Crew, refusal
 from tests.support.templates import moves, read, template_at
 
 #: What is done, by whom, in which state, on the template or its version, and what the log says of it.
@@ -24,11 +23,6 @@ ACTS: dict[str, tuple[str, str, str, dict[str, Any], str]] = {
     "restore": ("Publisher", t.RESTORE, "DRAFT", {}, "RESTORED"),
 }
 ON_TEMPLATES = {"next", "archive", "restore"}
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    return await new_crew(app)
 
 
 async def at_once(crew: Crew, *calls: tuple[str, str, dict[str, Any]]) -> list[bool]:

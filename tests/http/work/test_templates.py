@@ -1,4 +1,4 @@
-"""Contract, section 7: the editorial life of a template, every move of it, and its log."""
+"""The editorial life of a template, every move of it, and its log."""
 
 from __future__ import annotations
 
@@ -113,12 +113,6 @@ WORDS = {
     "PUBLISHED": "published",
     "RETIRED": "retired",
 }
-
-
-@pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
-    """For tests that do not care what else the client has."""
-    return await new_crew(app)
 
 
 async def version_at(crew: Crew, status: str) -> dict[str, Any]:

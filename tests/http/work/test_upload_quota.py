@@ -3,62 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import pytest
-from sqlalchemy import BigInteger, cast, func, select
 
-from manifest_auth.operations import background_jobs
-from manifest_auth.store import crossing
-from manifest_auth.store.tables import files
+from tests.support.accounts import token_of
+from tests.support.background import sweep_files
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply
+from tests.support.uploads import Sum, held, kept, narrow_quota
 
 SIZE = 4096
 PDF = b"%PDF-1.7\n" + bytes(SIZE - 9)
 PATH = "/api/client/files"
 
 
-class Sum(NamedTuple):
-    files: int
-    size: int
-
-
-_SUMS: list[Any] = [func.count(), func.coalesce(cast(func.sum(files.c.size), BigInteger), 0)]
-_HELD = crossing(select(*_SUMS), Sum, because="a test counts")
-
-
 @pytest.fixture
 async def narrow(app: App, monkeypatch: pytest.MonkeyPatch) -> App:
     """Room for five files a client, and none there: no test records its files anywhere."""
     app.clock.advance(86_400 + 1)
-    await background_jobs.sweep_files(app.services)
-    settings = msgspec.structs.replace(app.services.settings, upload_quota=5 * SIZE)
-    monkeypatch.setattr(app.services, "settings", settings)
+    await sweep_files(app)
+    narrow_quota(monkeypatch, app, 5 * SIZE)
     return app
-
-
-async def token_of(app: App, email: str = "operator@acme.example") -> str:
-    return str((await app.sign_in(email, client=email.partition("@")[2].partition(".")[0])).data["token"])
 
 
 async def upload(app: App, token: str, data: Any = PDF) -> Reply:
     return await app.send(
         "POST", f"{PATH}?name=a.pdf", token=token, content=data, headers={"Content-Type": "application/pdf"}
     )
-
-
-async def held(app: App) -> Sum:
-    """What the store says of all files."""
-    found = await app.services.store.read(lambda unit: unit.first(_HELD))
-    assert found is not None
-    return found
-
-
-def kept(app: App) -> list[Path]:
-    return [path for path in (Path(app.services.settings.data_dir) / "files").rglob("*") if path.is_file()]
 
 
 async def test_the_last_byte_fits_and_the_one_after_it_is_refused(narrow: App) -> None:
@@ -96,7 +68,7 @@ async def test_what_is_dropped_makes_room_and_what_is_refused_takes_none(narrow:
     for _ in range(5):
         assert (await upload(narrow, token)).status == 201
     narrow.clock.advance(86_400 + 1)
-    await background_jobs.sweep_files(narrow.services)
+    await sweep_files(narrow)
     token = await token_of(narrow)
     for _ in range(5):
         assert (await upload(narrow, token)).status == 201

@@ -1,4 +1,4 @@
-"""``world`` for test modules that say ``pytest_plugins = ["tests.interop.microsoft.fixtures"]``."""
+"""``world``: the application and a stand-in for Microsoft, for conftest.py files to take."""
 
 from __future__ import annotations
 

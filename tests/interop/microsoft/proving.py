@@ -11,7 +11,7 @@ from tests.support.accounts import new_client, trail
 from tests.support.envelope import check_success
 from tests.support.house import App, Reply
 from tests.support.people import Member, member
-from tests.support.single_sign_on import BASE, RETURN_TO, Browser, check_nobody_got_in
+from tests.support.single_sign_on import BASE, RETURN_TO, Browser, check_nobody_got_in, query_of
 
 CALLBACK = f"{BASE}/api/client/auth/directory/callback"
 GLOBAL, PRIVILEGED, APPLICATION = (
@@ -48,6 +48,12 @@ class Prover:
     async def begin(self, **body: str) -> Reply:
         path = f"{BASE}/api/client/directories/{self.directory}/prove"
         return await self.browser.send("POST", path, body=body, token=self.admin.token)
+
+    async def asked(self) -> dict[str, str]:
+        """What Microsoft is asked for when a proof begins."""
+        reply = await self.begin()
+        reply.headers["location"] = check_success(reply)["location"]
+        return query_of(reply)
 
     async def prove(self, user: str = "alice", browser: Browser | None = None, **body: str) -> Reply:
         """The whole way; what our callback answers."""

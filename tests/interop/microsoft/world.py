@@ -1,4 +1,4 @@
-"""The application and Microsoft side by side, and what tests of contract section 5 do with them."""
+"""The application and Microsoft side by side, and what tests do with them."""
 
 from __future__ import annotations
 

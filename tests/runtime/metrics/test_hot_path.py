@@ -1,4 +1,4 @@
-"""Contract, section 11: what every request counts costs it an addition, and nothing of it is forgotten."""
+"""What every request counts costs it an addition, and nothing of it is forgotten."""
 
 from __future__ import annotations
 

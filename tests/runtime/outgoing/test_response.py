@@ -7,7 +7,7 @@ import json
 import pytest
 
 from manifest_auth.runtime.outgoing import Reply, parse
-from manifest_auth.runtime.outgoing.response import MAX_DEPTH
+from manifest_auth.text.strict_json import MAX_DEPTH
 
 
 @pytest.mark.parametrize("value", [{}, [], {"a": [1, 2.5, None, True, "ü\n\U0001f600"]}, [{"a": {"b": []}}]])

@@ -1,4 +1,4 @@
-"""Contract, section 11: settings come from environment, file and default; a wrong one stops with one clear line."""
+"""Settings come from environment, file and default; a wrong one stops with one clear line."""
 
 from __future__ import annotations
 
@@ -112,7 +112,11 @@ def test_every_setting_with_bounds_is_in_the_table_or_free() -> None:
     }
     tried = {name.lower() for name, _ in WRONG}
     alike = {"session_max_ttl", "admin_session_ttl", "admin_access_token_ttl", "argon2_passes", "argon2_lanes"}
-    elsewhere = {"microsoft_custom_cloud", "smtp_url", "mail_from"}  # see the next test, and test_section_11_mail.py
+    elsewhere = {
+        "microsoft_custom_cloud",
+        "smtp_url",
+        "mail_from",
+    }  # see the next test, and tests/runtime/mail/test_mail_settings.py
     assert set(Settings.__struct_fields__) - tried - free - alike - elsewhere <= {"hash_workers"}
 
 

@@ -1,5 +1,7 @@
-"""System admins: who they are, their sessions and second factors. Owns ``system_admins``, ``admin_sessions``,
-``admin_second_factors`` and ``admin_recovery_codes``, and from where they may come. Knows no tenant."""
+"""System admins: who they are, their sessions and second factors, and from which networks they may come.
+
+Owns ``system_admins``, ``admin_sessions``, ``admin_second_factors`` and ``admin_recovery_codes``. Knows no client.
+"""
 
 from manifest_auth.accounts.admins import managing, networks, second_factor
 from manifest_auth.accounts.admins.admins import (

@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, select, update
 
+from manifest_auth import audit
+from manifest_auth.accounts.admins import admins, second_factor
 from manifest_auth.accounts.admins.admins import Admin, get_locked, read
 from manifest_auth.accounts.admins.second_factor import HAS_ONE
-from manifest_auth.context import AdminCaller, Request
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting, AdminCaller, Request
 from manifest_auth.errors import Conflict, InvalidToken, NotFound
 from manifest_auth.store import Listing, SystemUnit, unowned
 from manifest_auth.store.tables import admin_sessions, system_admins
@@ -28,15 +31,16 @@ class Listed(NamedTuple):
     created_at: int
     disabled_at: int | None
     last_sign_in_at: int | None
-    has_second_factor: bool
+    second_factor: bool
 
-
-class _Id(NamedTuple):
-    id: int
+    @property
+    def username_key(self) -> str:
+        """What lists are ordered by."""
+        return self.username.casefold()
 
 
 _SEEN = select(
-    _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("has_second_factor")
+    _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("second_factor")
 )
 _BY_ID = unowned(_SEEN.where(_A.id == bindparam("id")), Listed)
 #: Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
@@ -52,7 +56,7 @@ LISTING = Listing(
     },
     owned=False,
 )
-_ACTIVE = unowned(select(_A.id).where(_A.disabled_at.is_(None)).order_by(_A.id).with_for_update(), _Id)
+_ACTIVE = unowned(select(_A.id).where(_A.disabled_at.is_(None)).order_by(_A.id).with_for_update(), int)
 _SET_DISABLED = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(disabled_at=bindparam("at")))
 _SET_PASSWORD = unowned(
     update(system_admins).where(_A.id == bindparam("of_id")).values(password_hash=bindparam("new_hash"))
@@ -64,13 +68,9 @@ _END_ALL = unowned(
 )
 
 
-def find_listed(unit: SystemUnit, admin_id: int) -> Listed | None:
-    return unit.first(_BY_ID, id=admin_id)
-
-
 def get_listed(unit: SystemUnit, admin_id: int) -> Listed:
     """Raises NotFound."""
-    found = find_listed(unit, admin_id)
+    found = unit.first(_BY_ID, id=admin_id)
     if found is None:
         raise NotFound()
     return found
@@ -78,7 +78,7 @@ def get_listed(unit: SystemUnit, admin_id: int) -> Listed:
 
 def acting(unit: SystemUnit, ctx: Request) -> list[int]:
     """The ids of all active admins, locked. Raises InvalidToken when the one who acts is none of them any more."""
-    active = [row.id for row in unit.all(_ACTIVE)]
+    active = unit.all(_ACTIVE)
     if isinstance(ctx.caller, AdminCaller):
         session = read(unit, ctx.admin.session_id)
         if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):
@@ -98,23 +98,59 @@ def managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> 
     return get_locked(unit, admin_id)
 
 
-def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> int:
-    """Keeps the admin out at once. How many sessions were ended. Raises NotFound, InvalidToken, and Conflict for one
-    who is disabled already and for the last active one."""
+def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> int:
+    """The number of a new admin. Raises ValidationError, and Conflict when the name is taken."""
+    admin_id = admins.create(unit, username, password_hash, by.origin.at)
+    audit.record_installation(unit, by, Event.ADMIN_CREATED, f"admin:{admin_id}", name=username)
+    return admin_id
+
+
+def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
+    """Keeps the admin out at once. Raises NotFound, InvalidToken, and Conflict for one who is disabled already and for
+    the last active one."""
     active = acting(unit, ctx)
     if get_listed(unit, admin_id).disabled_at is not None:
         raise Conflict("The system admin is disabled already")
     if active == [admin_id]:
         raise Conflict("The last active system admin cannot be disabled")
     unit.change(_SET_DISABLED, of_id=admin_id, at=ctx.now)
-    return end_all(unit, admin_id, "admin_disabled", ctx.now)
+    ended = end_all(unit, admin_id, "admin_disabled", ctx.now)
+    detail = {"before": {"disabled": False}, "after": {"disabled": True}, "sessions_ended": ended}
+    audit.record_installation(unit, ctx, Event.ADMIN_DISABLED, f"admin:{admin_id}", **detail)
 
 
-def enable(unit: SystemUnit, admin: Admin) -> None:
+def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
     """Raises Conflict for one who is not disabled."""
     if admin.disabled_at is None:
         raise Conflict("The system admin is not disabled")
     unit.change(_SET_DISABLED, of_id=admin.id, at=None)
+    detail = {"before": {"disabled": True}, "after": {"disabled": False}}
+    audit.record_installation(unit, by, Event.ADMIN_ENABLED, f"admin:{admin.id}", **detail)
+
+
+def reset_password(unit: SystemUnit, ctx: Request, admin_id: int, password_hash: str) -> None:
+    """A new password for another admin, whose sessions end. Raises NotFound, InvalidToken, Conflict."""
+    managed(unit, ctx, admin_id, own="Nobody resets their own password; change it with the current one")
+    set_password(unit, admin_id, password_hash)
+    ended = end_all(unit, admin_id, "admin_password_reset", ctx.now)
+    audit.record_installation(unit, ctx, Event.ADMIN_PASSWORD_RESET, f"admin:{admin_id}", sessions_ended=ended)
+
+
+def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
+    """Takes it from another admin, whose sessions end. Raises NotFound, InvalidToken, Conflict."""
+    managed(unit, ctx, admin_id, own="Nobody resets their own second factor; remove it with a code")
+    if not second_factor.remove(unit, admin_id):
+        raise Conflict("The system admin has no second factor")
+    ended = end_all(unit, admin_id, "second_factor_removed", ctx.now)
+    audit.record_installation(unit, ctx, Event.SECOND_FACTOR_REMOVED, f"admin:{admin_id}", sessions_ended=ended)
+
+
+def sign_out_all(unit: SystemUnit, ctx: Request, admin_id: int) -> int:
+    """Ends all sessions of an admin; how many there were. Raises NotFound, InvalidToken."""
+    managed(unit, ctx, admin_id)
+    ended = end_all(unit, admin_id, "ended", ctx.now)
+    audit.record_installation(unit, ctx, Event.SIGNED_OUT_ALL, f"admin:{admin_id}", sessions=ended)
+    return ended
 
 
 def set_password(unit: SystemUnit, admin_id: int, password_hash: str) -> None:

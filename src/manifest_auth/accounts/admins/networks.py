@@ -8,35 +8,17 @@ with PostgreSQL until it is announced to have changed, and not at all while anno
 from __future__ import annotations
 
 import ipaddress
-from typing import NamedTuple
-
-from sqlalchemy import bindparam, delete, select
 
 from manifest_auth.runtime.settings import Network, Settings, admin_networks, is_listed, networks_of
-from manifest_auth.store import Announcement, Store, SystemUnit, unowned, upsert
-from manifest_auth.store.tables import installation
+from manifest_auth.store import Announcement, Store, SystemUnit, installation_values
 
 _NAME = "admin_addresses"
 _NOBODY = (ipaddress.IPv6Network("::/128"),)  # the address of nobody (RFC 4291, 2.5.2)
 
 
-class _Value(NamedTuple):
-    value: str
-
-
-_GET = unowned(select(installation.c.value).where(installation.c.name == bindparam("name")), _Value)
-_SET = unowned(
-    upsert(installation)
-    .values(name=_NAME, value=bindparam("value"))
-    .on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")})
-)
-_UNSET = unowned(delete(installation).where(installation.c.name == bindparam("of_name")))
-
-
 def addresses(unit: SystemUnit) -> str:
     """The networks that a system admin has set, comma separated; empty: none."""
-    found = unit.first(_GET, name=_NAME)
-    return found.value if found else ""
+    return installation_values.get(unit, _NAME) or ""
 
 
 def written(text: str) -> str:
@@ -48,14 +30,14 @@ def limit(unit: SystemUnit, text: str) -> None:
     """Leaves the plane to the networks, as :func:`written` has them, from the commit on; empty: to all that the
     environment lets in. On other nodes within a second."""
     if text:
-        unit.change(_SET, value=text)
+        installation_values.put(unit, _NAME, text)
     else:
-        unit.change(_UNSET, of_name=_NAME)
+        installation_values.take(unit, _NAME)
     unit.announce(_NAME, "")
 
 
 class AdminRange:
-    """Who is let near the plane, for the corridor of every request."""
+    """Who is let near the admin plane, asked on every request."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._always = admin_networks(settings)
@@ -77,8 +59,8 @@ class AdminRange:
 
     async def _ask(self, version: object | None) -> tuple[Network, ...]:
         generation = self._generation
-        row = await self._store.look_up(_GET, name=_NAME)
-        found = _read(row.value) if row else ()
+        value = await installation_values.look_up(self._store, _NAME)
+        found = () if value is None else _read(value)
         # Nothing is kept that was read while something changed: it may be what was changed.
         if version is not None and generation == self._generation and version == self._store.version():
             self._set, self._version = found, version

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from manifest_auth.errors import Conflict, Replay, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
-from manifest_auth.store import SystemUnit, unowned, upsert
+from manifest_auth.store import SystemUnit, installation_values, unowned
 from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors, installation, sealed_for
 
 STEP_S = 30
@@ -43,14 +43,6 @@ class Used(NamedTuple):
     replay: Replay | None = None
 
 
-class _Count(NamedTuple):
-    rows: int
-
-
-class _Value(NamedTuple):
-    value: str
-
-
 _FIND = unowned(
     select(*(_F[name] for name in Factor._fields)).where(_F.admin_id == bindparam("admin_id")).with_for_update(), Factor
 )
@@ -58,7 +50,7 @@ _ENROLLED = unowned(
     select(func.count())
     .select_from(admin_second_factors)
     .where(_F.admin_id == bindparam("of"), _F.confirmed_at.is_not(None)),
-    _Count,
+    int,
 )
 _ADD = unowned(
     insert(admin_second_factors).values(
@@ -80,17 +72,11 @@ _USE_CODE = unowned(
     .where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key"), _R.used_at.is_(None))
     .values(used_at=bindparam("now"))
 )
-_CODE = unowned(select(_R.key).where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key")), _Value)
+_CODE = unowned(select(_R.key).where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key")), str)
 _DROP_CODES = unowned(delete(admin_recovery_codes).where(_R.admin_id == bindparam("of")))
 _CODES_LEFT = unowned(
     select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
-    _Count,
-)
-_SWITCHED = unowned(select(installation.c.value).where(installation.c.name == _SWITCH), _Value)
-_TO_SWITCH = unowned(
-    upsert(installation)
-    .values(name=_SWITCH, value=bindparam("value"))
-    .on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")})
+    int,
 )
 #: Conditions for statements on admins: whether one has a factor, and whether all must.
 HAS_ONE = select(_F.admin_id).where(_F.confirmed_at.is_not(None))
@@ -145,8 +131,7 @@ def has_one(unit: SystemUnit, admin_id: int) -> bool:
 
 def is_enrolled(unit: SystemUnit, admin_id: int) -> bool:
     """As :func:`has_one`, for who only looks."""
-    found = unit.first(_ENROLLED, of=admin_id)
-    return found is not None and found.rows == 1
+    return unit.first(_ENROLLED, of=admin_id) == 1
 
 
 def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...]:
@@ -159,8 +144,7 @@ def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...
 
 
 def codes_left(unit: SystemUnit, admin_id: int) -> int:
-    found = unit.first(_CODES_LEFT, of=admin_id)
-    return found.rows if found else 0
+    return unit.one(_CODES_LEFT, of=admin_id)
 
 
 def remove(unit: SystemUnit, admin_id: int) -> bool:
@@ -171,12 +155,11 @@ def remove(unit: SystemUnit, admin_id: int) -> bool:
 
 def is_required(unit: SystemUnit) -> bool:
     """Whether admins without a second factor may only enrol one."""
-    found = unit.first(_SWITCHED)
-    return found is not None and found.value == _REQUIRED
+    return installation_values.get(unit, _SWITCH) == _REQUIRED
 
 
 def require(unit: SystemUnit, required: bool) -> None:
-    unit.change(_TO_SWITCH, value=_REQUIRED if required else "optional")
+    installation_values.put(unit, _SWITCH, _REQUIRED if required else "optional")
 
 
 def address(secret: str, username: str, host: str) -> str:

@@ -1,5 +1,7 @@
-"""The people of a tenant. Owns ``users``, ``password_history`` and ``email_changes``. Never computes a hash, never
-opens a session."""
+"""The users of a client. Owns ``users``, ``password_history`` and ``email_changes``.
+
+Never computes a hash, never opens a session, and never judges who may change whom.
+"""
 
 from manifest_auth.accounts.users import email_changes
 from manifest_auth.accounts.users.credentials import (
@@ -24,7 +26,6 @@ from manifest_auth.accounts.users.users import (
     find_without_client,
     get,
     get_many,
-    list_page,
     signed_in,
 )
 
@@ -45,7 +46,6 @@ __all__ = [
     "get",
     "get_many",
     "is_last_admin",
-    "list_page",
     "password_is_proved",
     "prove_email",
     "rehash",

@@ -1,1 +1,4 @@
-"""The admin plane, ``/api/admin``: how system admins sign in, and what they do to clients and their users."""
+"""REST for system admins, under ``/api/admin``: what they do to clients, users, providers and the installation.
+
+Owns the routes and wire models of the admin plane. Never serves a user, and never reads a cookie.
+"""

@@ -9,7 +9,7 @@ from msgspec import Meta
 from manifest_auth import audit
 from manifest_auth.audit import AuditEventsData, AuditQuery, place_of, wanted, wire
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Call, Route
 from manifest_auth.services import RequestContext
 
 
@@ -19,7 +19,7 @@ class AdminAuditQuery(AuditQuery, frozen=True):
     ] = ""
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
     query: AdminAuditQuery = call.parameters
     asked, after, store = wanted(query), place_of(query.after, query.direction), ctx.services.store
     if query.client:
@@ -27,10 +27,10 @@ async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
         found, goes_on = await audit.page(store.of(chain), asked, query.first, after)
     else:
         found, goes_on = await audit.page_across(store, asked, query.first, after)
-    return ok(wire(found, goes_on, query.direction))
+    return wire(found, goes_on, query.direction)
 
 
 ROUTES = (
-    Route("GET", "/api/admin/audit", _list, Door.ADMIN, "The audit trail of all clients and of the installation", None,
-          AuditEventsData, query=AdminAuditQuery, refusals=(NotFound, ValidationError)),
+    Route("GET", "/api/admin/audit", _list, Access.ADMIN, "The audit trail of all clients and of the installation",
+          query=AdminAuditQuery, refusals=(NotFound, ValidationError)),
 )  # fmt: skip

@@ -16,7 +16,7 @@ from manifest_auth.errors import (
     RateLimited,
     TokenExpired,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, TokensBeside, Wire, given, ok
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import admin_sign_in
 
@@ -45,80 +45,67 @@ class AdminRefreshBody(msgspec.Struct, frozen=True, rename="camel"):
     refresh_token: Annotated[str, Meta(min_length=1, max_length=4096)]
 
 
-class WireAdmin(msgspec.Struct, frozen=True):
+class WireAdmin(Wire, frozen=True):
     id: int
     username: str
 
 
-class AdminSignInData(msgspec.Struct, frozen=True, rename="camel"):
+class AdminSignInData(Wire, frozen=True):
     token: str
     refresh_token: str
     expires_in: int
     admin: WireAdmin
 
 
-class AdminRefreshData(msgspec.Struct, frozen=True, rename="camel"):
+class AdminRefreshData(Wire, frozen=True):
     token: str
     refresh_token: str
     expires_in: int
 
 
-class AdminMeData(msgspec.Struct, frozen=True):
+class AdminMeData(Wire, frozen=True):
     admin: WireAdmin
 
 
-class AdminNothing(msgspec.Struct, frozen=True):
-    pass
+class AdminNothing(Wire, frozen=True): ...
 
 
-async def _sign_in(ctx: RequestContext, call: Call[AdminSignInBody]) -> Answer:
-    signed_in = await admin_sign_in.sign_in(
-        ctx, call.body.username, call.body.password, None if call.body.otp is UNSET else str(call.body.otp)
-    )
-    return _answer(signed_in)
+async def _sign_in(ctx: RequestContext, call: Call[AdminSignInBody]) -> AdminSignInData:
+    body = call.body
+    return _answer(await admin_sign_in.sign_in(ctx, body.username, body.password, given(body.otp)))
 
 
-async def _go_on(ctx: RequestContext, call: Call[AdminChallengeBody]) -> Answer:
+async def _go_on(ctx: RequestContext, call: Call[AdminChallengeBody]) -> AdminSignInData:
     return _answer(await admin_sign_in.go_on(ctx, call.body.challenge, call.body.otp))
 
 
-def _answer(signed_in: admin_sign_in.SignedIn) -> Answer:
-    pair = signed_in.pair
-    return ok(
-        {
-            "token": pair.token,
-            "refreshToken": pair.refresh_token,
-            "expiresIn": pair.expires_in,
-            "admin": {"id": signed_in.admin.id, "username": signed_in.admin.username},
-        }
-    )
+def _answer(signed_in: admin_sign_in.SignedIn) -> AdminSignInData:
+    return AdminSignInData.of(signed_in.pair, admin=WireAdmin(signed_in.admin.id, signed_in.admin.username))
 
 
-async def _refresh(ctx: RequestContext, call: Call[AdminRefreshBody]) -> Answer:
+async def _refresh(ctx: RequestContext, call: Call[AdminRefreshBody]) -> Answer[AdminRefreshData]:
     pair = await admin_sign_in.refresh(ctx, call.body.refresh_token)
-    data = {"token": pair.token, "refreshToken": pair.refresh_token, "expiresIn": pair.expires_in}
-    return ok(data, beside={"token": pair.token, "refreshToken": pair.refresh_token})
+    return ok(AdminRefreshData.of(pair), beside=TokensBeside.of(pair))
 
 
-async def _sign_out(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _sign_out(ctx: RequestContext, call: Call[None]) -> AdminNothing:
     await admin_sign_in.sign_out(ctx)
-    return ok({})
+    return AdminNothing()
 
 
-async def _me(ctx: RequestContext, call: Call[None]) -> Answer:
-    return ok({"admin": {"id": ctx.admin.admin_id, "username": ctx.admin.username}})
+async def _me(ctx: RequestContext, call: Call[None]) -> AdminMeData:
+    return AdminMeData(WireAdmin(ctx.admin.admin_id, ctx.admin.username))
 
 
 _BASE = "/api/admin/auth"
 ROUTES = (
-    Route("POST", f"{_BASE}/sign-in", _sign_in, Door.OPEN, "Sign in as a system admin",
-          AdminSignInBody, AdminSignInData, limit=AUTH_LIMIT,
-          refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded)),
-    Route("POST", f"{_BASE}/sign-in/continue", _go_on, Door.OPEN,
-          "Finish a sign-in as a system admin by a code of the second factor", AdminChallengeBody, AdminSignInData,
-          limit=AUTH_LIMIT, refusals=(MfaRequired, InvalidToken, TokenExpired, AccountDisabled, RateLimited)),
-    Route("POST", f"{_BASE}/refresh", _refresh, Door.OPEN, "Get new tokens for a system admin's refresh token",
-          AdminRefreshBody, AdminRefreshData, limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired)),
-    Route("POST", f"{_BASE}/sign-out", _sign_out, Door.ADMIN, "End this session", None, AdminNothing, limit=AUTH_LIMIT),
-    Route("GET", f"{_BASE}/me", _me, Door.ADMIN, "Which system admin one is", None, AdminMeData),
+    Route("POST", f"{_BASE}/sign-in", _sign_in, Access.OPEN, "Sign in as a system admin",
+          limit=AUTH_LIMIT, refusals=(InvalidCredentials, MfaRequired, AccountDisabled, RateLimited, Overloaded)),
+    Route("POST", f"{_BASE}/sign-in/continue", _go_on, Access.OPEN,
+          "Finish a sign-in as a system admin by a code of the second factor", limit=AUTH_LIMIT,
+          refusals=(MfaRequired, InvalidToken, TokenExpired, AccountDisabled, RateLimited)),
+    Route("POST", f"{_BASE}/refresh", _refresh, Access.OPEN, "Get new tokens for a system admin's refresh token",
+          limit=AUTH_LIMIT, refusals=(InvalidToken, TokenExpired)),
+    Route("POST", f"{_BASE}/sign-out", _sign_out, Access.ADMIN, "End this session", limit=AUTH_LIMIT),
+    Route("GET", f"{_BASE}/me", _me, Access.ADMIN, "Which system admin one is"),
 )  # fmt: skip

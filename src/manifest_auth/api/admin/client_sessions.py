@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from manifest_auth import audit, sessions
+from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
-from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.clients import by_name
-from manifest_auth.api.admin.lists import Asked, Filters
-from manifest_auth.audit import Event
+from manifest_auth.api.admin import client_scope, lists
+from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import NotFound
-from manifest_auth.http import Answer, Call, Door, Paging, Route, ok
+from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire
+from manifest_auth.operations import client_lifecycle
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import SessionSeen
-from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.text.canonical import when
+from manifest_auth.store import Filters, SystemUnit, TenantUnit
 
 
 class SessionsQuery(Paging, frozen=True):
@@ -30,113 +26,67 @@ class SessionsQuery(Paging, frozen=True):
     method: Annotated[str, Meta(max_length=40, description="Only those that were opened so.")] = ""
 
 
-class ClientSessionData(msgspec.Struct, frozen=True, rename="camel"):
+class ClientSessionData(Wire, frozen=True):
     id: str
     user_id: int
     email: str
     method: str
-    created_at: str
-    ends_at: str
-    last_used_at: str
-    ended_at: str | None
+    created_at: Time
+    ends_at: Time
+    last_used_at: Time
+    ended_at: Time | None
     end_reason: str | None
     address: str
     user_agent: str
 
 
-class ClientSessionsData(msgspec.Struct, frozen=True, rename="camel"):
-    items: tuple[ClientSessionData, ...]
-    next_cursor: str | None
+class ClientSessionsData(Items[ClientSessionData], frozen=True): ...
 
 
-class ClientSessionsEnded(msgspec.Struct, frozen=True):
+class ClientSessionsEnded(Wire, frozen=True):
     ended: int
 
 
-def _wire(row: SessionSeen, emails: dict[int, str]) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "userId": row.user_id,
-        "email": emails[row.user_id],
-        "method": row.method,
-        "createdAt": when(row.created_at),
-        "endsAt": when(row.ends_at),
-        "lastUsedAt": when(row.last_used_at),
-        "endedAt": when(row.ended_at) if row.ended_at else None,
-        "endReason": row.end_reason,
-        "address": row.address,
-        "userAgent": row.user_agent,
-    }
-
-
-def _rows(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: int | None) -> dict[str, Any]:
-    state = None if asked.state == "all" else asked.state
+def _page(ctx: RequestContext, unit: TenantUnit, asked: SessionsQuery, user_id: int | None) -> ClientSessionsData:
     filters = Filters(
-        state, "user" if user_id else None, "method" if asked.method else None,
+        None if asked.state == "all" else asked.state, "user" if user_id else None, "method" if asked.method else None,
         now=ctx.now, of_user=user_id, of_method=asked.method,
     ).search(asked.q)  # fmt: skip
-    found = lists.read(
-        unit,
-        sessions.LISTING,
-        Asked(asked.first, asked.after, asked.sort),
-        filters,
-        value_of=lambda row, _sort: row.created_at,
-    )
-    emails = {user.id: user.email for user in users.get_many(unit, [row.user_id for row in found.items])}
-    return {"items": [_wire(row, emails) for row in found.items], "nextCursor": found.next_cursor}
+    rows, next_cursor = lists.read(unit, sessions.LISTING, asked, filters)
+    emails = {user.id: user.email for user in users.get_many(unit, [row.user_id for row in rows])}
+    items = tuple(ClientSessionData.of(row, email=emails[row.user_id]) for row in rows)
+    return ClientSessionsData(items, next_cursor)
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
-    def work(unit: SystemUnit) -> dict[str, Any]:
-        return _rows(ctx, unit.of(by_name(unit, call.path["client"]).id), call.parameters, None)
-
-    return ok(await ctx.services.store.read(work))
+async def _list(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
+    return await client_scope.read(ctx, call, lambda unit: _page(ctx, unit, call.parameters, None))
 
 
-async def _list_users(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _list_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsData:
     user_id = call.id("user")
-
-    def work(unit: SystemUnit) -> dict[str, Any]:
-        bound = unit.of(by_name(unit, call.path["client"]).id)
-        return _rows(ctx, bound, call.parameters, users.get(bound, user_id).id)
-
-    return ok(await ctx.services.store.read(work))
+    return await client_scope.read(
+        ctx, call, lambda unit: _page(ctx, unit, call.parameters, users.get(unit, user_id).id)
+    )
 
 
-async def _end_all(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _end_all(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
     def work(unit: SystemUnit) -> int:
-        tenant = by_name(unit, call.path["client"], lock=True)
-        bound = unit.of(tenant.id)
-        ended = sessions.end_tenant(bound, "ended_by_admin", ctx.now)
-        audit.record(bound, ctx, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
-        return ended
+        return client_lifecycle.end_sessions(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
 
-    return ok({"ended": await ctx.services.store.write(work)})
+    return ClientSessionsEnded(await ctx.services.store.write(work))
 
 
-async def _end(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _end(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
     session_id = call.path["session"]
-
-    def work(unit: SystemUnit) -> None:
-        bound = unit.of(by_name(unit, call.path["client"]).id)
-        found = sessions.find_seen(bound, session_id)
-        if found is None or not sessions.end(bound, session_id, "ended_by_admin", ctx.now):
-            raise NotFound()
-        audit.record(bound, ctx, Event.SESSION_ENDED, f"user:{found.user_id}", session=session_id)
-
-    await ctx.services.store.write(work)
-    return ok({"ended": 1})
+    await client_scope.write(ctx, call, lambda unit: client_lifecycle.end_session(unit, ctx, session_id))
+    return ClientSessionsEnded(1)
 
 
-_CLIENT = "/api/admin/clients/{client}"
-_BASE = f"{_CLIENT}/sessions"
+_BASE = f"{OF_CLIENT}/sessions"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "List a client's sessions", None, ClientSessionsData, query=SessionsQuery,
-          refusals=(NotFound,)),
-    Route("DELETE", _BASE, _end_all, Door.ADMIN, "End all sessions of a client", None, ClientSessionsEnded,
-          refusals=(NotFound,)),
-    Route("DELETE", f"{_BASE}/{{session}}", _end, Door.ADMIN, "End one session of a client", None, ClientSessionsEnded,
-          refusals=(NotFound,)),
-    Route("GET", f"{_CLIENT}/users/{{user}}/sessions", _list_users, Door.ADMIN, "List a user's sessions", None,
-          ClientSessionsData, query=SessionsQuery, refusals=(NotFound,)),
+    Route("GET", _BASE, _list, Access.ADMIN, "List a client's sessions", query=SessionsQuery, refusals=(NotFound,)),
+    Route("DELETE", _BASE, _end_all, Access.ADMIN, "End all sessions of a client", refusals=(NotFound,)),
+    Route("DELETE", f"{_BASE}/{{session}}", _end, Access.ADMIN, "End one session of a client", refusals=(NotFound,)),
+    Route("GET", f"{OF_CLIENT}/users/{{user}}/sessions", _list_users, Access.ADMIN, "List a user's sessions",
+          query=SessionsQuery, refusals=(NotFound,)),
 )  # fmt: skip

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import audit
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.lists import Asked, Filters
-from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, given
+from manifest_auth.operations import signing_keys
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeySeen, Purpose
-from manifest_auth.store import SystemUnit
-from manifest_auth.text.canonical import when
+from manifest_auth.store import Filters
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh"]
 
@@ -40,95 +37,64 @@ class RetireBody(msgspec.Struct, frozen=True, rename="camel"):
     at_once: bool = False
 
 
-class KeyData(msgspec.Struct, frozen=True, rename="camel"):
+class KeyData(Wire, frozen=True):
     """``state``: `signing`; `verifying` what it signed before; `expired`, good for nothing."""
 
     id: str
     purpose: PurposeName
     algorithm: str
     state: Literal["signing", "verifying", "expired"]
-    created_at: str
-    retired_at: str | None
-    expires_at: str | None
+    created_at: Time
+    retired_at: Time | None
+    expires_at: Time | None
 
 
-class KeysData(msgspec.Struct, frozen=True, rename="camel"):
-    items: tuple[KeyData, ...]
-    next_cursor: str | None
+class KeysData(Items[KeyData], frozen=True): ...
 
 
-class KeysRotated(msgspec.Struct, frozen=True):
+class KeysRotated(Wire, frozen=True):
     rotated: tuple[PurposeName, ...]
 
 
-def wire(key: KeySeen, now: int) -> dict[str, Any]:
-    over = key.expires_at is not None and key.expires_at <= now
-    return {
-        "id": key.id,
-        "purpose": key.purpose,
-        "algorithm": tokens.REFRESH_ALGORITHM if key.purpose.endswith("refresh") else key.algorithm,
-        "state": "expired" if over else "signing" if key.retired_at is None else "verifying",
-        "createdAt": when(key.created_at),
-        "retiredAt": when(key.retired_at) if key.retired_at else None,
-        "expiresAt": when(key.expires_at) if key.expires_at else None,
-    }
+def _shown(ctx: RequestContext, key: KeySeen) -> KeyData:
+    over = key.expires_at is not None and key.expires_at <= ctx.now
+    return KeyData.of(
+        key,
+        algorithm=tokens.REFRESH_ALGORITHM if key.purpose.endswith("refresh") else key.algorithm,
+        state="expired" if over else "signing" if key.retired_at is None else "verifying",
+    )
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
-    asked = call.parameters
-
-    def work(unit: SystemUnit) -> lists.Rows[KeySeen]:
-        return lists.read(
-            unit,
-            tokens.LISTING,
-            Asked(asked.first, asked.after, asked.sort),
-            Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now),
-            value_of=lambda key, _sort: key.created_at,
-        )
-
-    found = await ctx.services.store.read(work)
-    return ok({"items": [wire(key, ctx.now) for key in found.items], "nextCursor": found.next_cursor})
+async def _list(ctx: RequestContext, call: Call[None]) -> KeysData:
+    asked: KeysQuery = call.parameters
+    filters = Filters("purpose" if asked.purpose else None, asked.state, of_purpose=asked.purpose, now=ctx.now)
+    return await ctx.services.store.read(
+        lambda unit: lists.page(KeysData, lambda key: _shown(ctx, key), unit, tokens.LISTING, asked, filters)
+    )
 
 
-async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> Answer:
-    purposes = tuple(Purpose) if call.body.purpose is UNSET else (Purpose(str(call.body.purpose)),)
-
-    def work(unit: SystemUnit) -> None:
-        keys = ctx.services.keys.rotate(unit, purposes)
-        audit.record_installation(unit, ctx, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys)
-
-    await ctx.services.store.write(work)
-    await ctx.services.keys.refresh()
-    return ok({"rotated": [p.value for p in purposes]})
+async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> KeysRotated:
+    purpose, ring = given(call.body.purpose), ctx.services.keys
+    purposes: tuple[PurposeName, ...] = get_args(PurposeName) if purpose is None else (purpose,)
+    wanted = [Purpose(name) for name in purposes]
+    await ctx.services.store.write(lambda unit: signing_keys.rotate(unit, ctx, ring, wanted))
+    await ring.refresh()
+    return KeysRotated(purposes)
 
 
-async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> Answer:
-    key_id, at_once = call.path["key"], call.body.at_once
-
-    def work(unit: SystemUnit) -> KeySeen:
-        before = tokens.find_key(unit, key_id)
-        if before is None:
-            raise NotFound()
-        if not ctx.services.keys.retire(unit, before, at_once=at_once):
-            raise Conflict("The key has expired" if at_once else "The key is retired already")
-        after = tokens.seen_key(unit, key_id)
-        assert after is not None  # what was retired just now is not swept yet
-        times = ("retired_at", "expires_at")
-        detail = {"before": {t: getattr(before, t) for t in times}, "after": {t: getattr(after, t) for t in times}}
-        audit.record_installation(unit, ctx, Event.KEY_RETIRED, f"key:{key_id}", purpose=before.purpose, **detail)
-        return after
-
-    done = await ctx.services.store.write(work)
-    await ctx.services.keys.refresh()
-    return ok(wire(done, ctx.now))
+async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
+    key_id, at_once, ring = call.path["key"], call.body.at_once, ctx.services.keys
+    retired = await ctx.services.store.write(lambda unit: signing_keys.retire(unit, ctx, ring, key_id, at_once=at_once))
+    await ring.refresh()
+    return _shown(ctx, retired)
 
 
 _BASE = "/api/admin/keys"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "List signing keys, without their secrets", None, KeysData, query=KeysQuery),
-    Route("POST", f"{_BASE}/rotate", _rotate, Door.ADMIN, "Sign with new keys; the old ones verify what they signed",
-          RotateBody, KeysRotated, limit=AUTH_LIMIT),
-    Route("POST", f"{_BASE}/{{key}}/retire", _retire, Door.ADMIN,
-          "Let a key sign nothing more, and with `atOnce` verify nothing more either", RetireBody, KeyData,
-          limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
+    Route("GET", _BASE, _list, Access.ADMIN, "List signing keys, without their secrets", query=KeysQuery),
+    Route("POST", f"{_BASE}/rotate", _rotate, Access.ADMIN, "Sign with new keys; the old ones verify what they signed",
+          limit=AUTH_LIMIT),
+    Route("POST", f"{_BASE}/{{key}}/retire", _retire, Access.ADMIN,
+          "Let a key sign nothing more, and with `atOnce` verify nothing more either", limit=AUTH_LIMIT,
+          refusals=(NotFound, Conflict)),
 )  # fmt: skip

@@ -1,69 +1,44 @@
-"""Lists of the admin plane: a page of a :class:`Listing`, which begins where its cursor says."""
+"""Lists of the admin plane: a page of a :class:`Listing` in the form of the wire."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from manifest_auth.errors import ValidationError
-from manifest_auth.store import After, Listing, SystemUnit, TenantUnit
-from manifest_auth.text.canonical import like
+from manifest_auth.http import Items
+from manifest_auth.store import Filters, Listing, SystemUnit, TenantUnit
 
 R = TypeVar("R")
+I = TypeVar("I", bound=Items[Any])  # noqa: E741
 
 
-class Asked(NamedTuple):
-    """What is asked for of a list. ``after``: the cursor of the page before, or nothing; ``sort``: a name of the
+class Asked(Protocol):
+    """Query parameters of a list. ``after``: the cursor of the page before, or nothing; ``sort``: a name of the
     listing's sorts, with ``_DESC`` for the other way round."""
 
-    first: int
-    after: str
-    sort: str
-
-
-class Filters:
-    """Names of conditions of a :class:`Listing`, and the values of their parameters."""
-
-    def __init__(self, *names: str | None, **values: Any) -> None:
-        self.names = frozenset(name for name in names if name)
-        self.values = values
-
-    def search(self, q: str) -> Filters:
-        """Narrowed to what ``q`` is found in."""
-        return Filters(*self.names, "search", **self.values, like=like(q)) if q else self
-
-
-class Rows(NamedTuple, Generic[R]):
-    items: list[R]
-    next_cursor: str | None
+    @property
+    def first(self) -> int: ...
+    @property
+    def after(self) -> str: ...
+    @property
+    def sort(self) -> Any: ...
 
 
 def read(
+    unit: TenantUnit | SystemUnit, listing: Listing[R], asked: Asked, filters: Filters
+) -> tuple[list[R], str | None]:
+    """See :meth:`Listing.read`."""
+    return listing.read(unit, asked.first, asked.after, asked.sort, filters)
+
+
+def page(
+    model: type[I],
+    of: Callable[[R], Any],
     unit: TenantUnit | SystemUnit,
     listing: Listing[R],
     asked: Asked,
     filters: Filters,
-    *,
-    value_of: Callable[[R, str], Any],
-) -> Rows[R]:
-    """A page. ``value_of``: what a row is sorted by, where that is not its id. Raises ValidationError for a cursor of
-    another list or order."""
-    try:
-        after = listing.after(asked.after, asked.sort)
-    except ValueError:
-        raise ValidationError(details=[("after", "Not a cursor of this list and order")]) from None
-    sort = asked.sort.removesuffix("_DESC")
-    rows = listing.page(
-        unit,
-        first=asked.first + 1,
-        sort=sort,
-        descending=asked.sort.endswith("_DESC"),
-        after=after,
-        filters=filters.names,
-        **filters.values,
-    )
-    if len(rows) <= asked.first:
-        return Rows(rows, None)
-    last: Any = rows[asked.first - 1]
-    value = last.id if sort == "ID" else value_of(last, sort)
-    return Rows(rows[: asked.first], listing.cursor(asked.sort, After(value, last.id)))
+) -> I:
+    """As :func:`read`, in the form of the wire; ``of``: that of a row."""
+    rows, next_cursor = read(unit, listing, asked, filters)
+    return model(items=tuple(map(of, rows)), next_cursor=next_cursor)

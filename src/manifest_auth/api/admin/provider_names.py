@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from manifest_auth import tenants
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.clients import by_name
-from manifest_auth.api.admin.lists import Asked, Filters
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Call, Items, Page, Route, Wire
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
+from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants.claims import names
 
 
@@ -21,60 +20,49 @@ class PinBody(msgspec.Struct, frozen=True):
     client: Annotated[str, Meta(min_length=1, max_length=63, description="Identifier or number of the client.")]
 
 
-class PinData(msgspec.Struct, frozen=True):
+class PinData(Wire, frozen=True):
     name: str
     client: str
 
 
-class PinsData(msgspec.Struct, frozen=True, rename="camel"):
-    items: tuple[PinData, ...]
-    next_cursor: str | None
+class PinsData(Items[PinData], frozen=True): ...
 
 
-class PinsQuery(msgspec.Struct, frozen=True):
+class PinsQuery(Page, frozen=True):
     """Query parameters of the list."""
 
     sort: Annotated[Literal["NAME", "NAME_DESC"], Meta(description="Order.")] = "NAME"
 
 
-class Unpinned(msgspec.Struct, frozen=True):
-    pass
+class Unpinned(Wire, frozen=True): ...
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
-    page, asked = call.page, call.parameters
-
-    def work(unit: SystemUnit) -> lists.Rows[names.Pin]:
-        return lists.read(
-            unit,
-            names.LISTING,
-            Asked(page.first, page.after, asked.sort),
-            Filters().search(page.q),
-            value_of=lambda pin, _sort: pin.name,
-        )
-
-    found = await ctx.services.store.read(work)
-    return ok({"items": [pin._asdict() for pin in found.items], "nextCursor": found.next_cursor})
+async def _list(ctx: RequestContext, call: Call[None]) -> PinsData:
+    asked: PinsQuery = call.parameters
+    filters = Filters().search(asked.q)
+    return await ctx.services.store.read(
+        lambda unit: lists.page(PinsData, PinData.of, unit, names.LISTING, asked, filters)
+    )
 
 
-async def _pin(ctx: RequestContext, call: Call[PinBody]) -> Answer:
+async def _pin(ctx: RequestContext, call: Call[PinBody]) -> PinData:
     def work(unit: SystemUnit) -> names.Pin:
-        return names.pin(unit, ctx, call.path["name"], by_name(unit, call.body.client))
+        return names.pin(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
 
-    return ok((await ctx.services.store.write(work))._asdict())
+    return PinData.of(await ctx.services.store.write(work))
 
 
-async def _unpin(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
     await ctx.services.store.write(lambda unit: names.unpin(unit, ctx, call.path["name"]))
-    return ok({})
+    return Unpinned()
 
 
 _BASE = "/api/admin/provider-names"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "Names of providers that mean one client's where no client is named",
-          None, PinsData, paged=True, query=PinsQuery),
-    Route("PUT", f"{_BASE}/{{name}}", _pin, Door.ADMIN, "Pin a provider's name to a client", PinBody, PinData,
+    Route("GET", _BASE, _list, Access.ADMIN, "Names of providers that mean one client's where no client is named",
+          query=PinsQuery),
+    Route("PUT", f"{_BASE}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
           refusals=(ValidationError, NotFound)),
-    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Door.ADMIN, "Let a provider's name mean nobody's", None, Unpinned,
+    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Let a provider's name mean nobody's",
           refusals=(NotFound,)),
 )  # fmt: skip

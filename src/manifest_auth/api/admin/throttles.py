@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import audit
-from manifest_auth.accounts import admins, users
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.clients import by_name
-from manifest_auth.api.admin.lists import Asked, Filters
-from manifest_auth.audit import Event
-from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Paging, Route, ok
-from manifest_auth.runtime.settings import plain_address
+from manifest_auth.errors import NotFound
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
+from manifest_auth.operations import clear_throttles
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit
-from manifest_auth.text.canonical import email_key, when
+from manifest_auth.store import Filters
 from manifest_auth.throttle import blocked
-from manifest_auth.throttle.blocked import Held
 
 
 class ThrottlesQuery(Paging, frozen=True):
@@ -41,102 +34,44 @@ class ClearBody(msgspec.Struct, frozen=True):
     address: Annotated[str, Meta(min_length=2, max_length=45)] | UnsetType = UNSET
 
 
-class ThrottleData(msgspec.Struct, frozen=True, rename="camel"):
+class ThrottleData(Wire, frozen=True):
     """A counter that holds somebody back. ``id`` is a hash: who or where it is, is not stored."""
 
     id: str
     failures: int
-    allowed_at: str
-    updated_at: str
+    allowed_at: Time
+    updated_at: Time
 
 
-class ThrottlesData(msgspec.Struct, frozen=True, rename="camel"):
-    items: tuple[ThrottleData, ...]
-    next_cursor: str | None
+class ThrottlesData(Items[ThrottleData], frozen=True): ...
 
 
-class Cleared(msgspec.Struct, frozen=True):
+class Cleared(Wire, frozen=True):
     cleared: int
 
 
-def wire(row: Held) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "failures": row.failures,
-        "allowedAt": when(row.allowed_at),
-        "updatedAt": when(row.updated_at),
-    }
+async def _list(ctx: RequestContext, call: Call[None]) -> ThrottlesData:
+    asked: ThrottlesQuery = call.parameters
+    filters = Filters(now=ctx.now)
+    return await ctx.services.store.read(
+        lambda unit: lists.page(ThrottlesData, ThrottleData.of, unit, blocked.LISTING, asked, filters)
+    )
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
-    asked = call.parameters
-
-    def work(unit: SystemUnit) -> lists.Rows[Held]:
-        return lists.read(
-            unit,
-            blocked.LISTING,
-            Asked(asked.first, asked.after, asked.sort),
-            Filters(now=ctx.now),
-            value_of=lambda row, sort: row.failures if sort == "FAILURES" else row.allowed_at,
-        )
-
-    found = await ctx.services.store.read(work)
-    return ok({"items": [wire(row) for row in found.items], "nextCursor": found.next_cursor})
+async def _clear_all(ctx: RequestContext, call: Call[None]) -> Cleared:
+    return Cleared(await ctx.services.store.write(lambda unit: clear_throttles.clear_all(unit, ctx)))
 
 
-async def _clear_all(ctx: RequestContext, call: Call[None]) -> Answer:
-    def work(unit: SystemUnit) -> int:
-        cleared = blocked.clear_all(unit)
-        audit.record_installation(unit, ctx, Event.THROTTLES_CLEARED, cleared=cleared, all=True)
-        return cleared
-
-    return ok({"cleared": await ctx.services.store.write(work)})
-
-
-async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Answer:
-    given = {f: str(v) for f in call.body.__struct_fields__ if (v := getattr(call.body, f)) is not UNSET}
-    _check(given)
-    return ok({"cleared": await ctx.services.store.write(lambda unit: _let_go(unit, ctx, given))})
-
-
-def _check(given: dict[str, str]) -> None:
-    if ("client" in given) != ("email" in given) or ("email" in given and "username" in given):
-        raise ValidationError(details=[("email", "An account is named by client and email, or by username")])
-    if not given:
-        raise ValidationError(details=[("address", "Name an account or an address; DELETE lets all go")])
-    if address := given.get("address"):
-        plain = plain_address(address)
-        if plain is None:
-            raise ValidationError(details=[("address", "Not an IP address")])
-        given["address"] = plain
-
-
-def _let_go(unit: SystemUnit, ctx: RequestContext, given: dict[str, str]) -> int:
-    address = given.get("address")
-    if "username" in given:
-        admin = admins.find(unit, given["username"])
-        known = admins.addresses_of(unit, admin.id) if admin else []
-        cleared = blocked.clear_admin(unit, given["username"], known, address)
-        audit.record_installation(unit, ctx, Event.THROTTLES_CLEARED, cleared=cleared, **given)
-    elif "email" in given:
-        tenant = by_name(unit, given["client"])
-        bound = unit.of(tenant.id)
-        user = users.find_by_email(bound, given["email"])
-        known = blocked.origins_of(bound, user.id) if user else []
-        cleared = blocked.clear_account(unit, tenant.id, email_key(given["email"]), known, address)
-        subject = f"user:{user.id}" if user else ""
-        audit.record(bound, ctx, Event.THROTTLES_CLEARED, subject, cleared=cleared, **given)
-    else:
-        cleared = blocked.clear_address(unit, given["address"])
-        audit.record_installation(unit, ctx, Event.THROTTLES_CLEARED, cleared=cleared, **given)
-    return cleared
+async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Cleared:
+    named = {f: str(v) for f in call.body.__struct_fields__ if (v := getattr(call.body, f)) is not UNSET}
+    clear_throttles.check(named)
+    return Cleared(await ctx.services.store.write(lambda unit: clear_throttles.clear(unit, ctx, named)))
 
 
 _BASE = "/api/admin/throttles"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.ADMIN, "Counters that hold somebody back now", None, ThrottlesData,
-          query=ThrottlesQuery),
-    Route("DELETE", _BASE, _clear_all, Door.ADMIN, "Let everybody go whom the throttle holds back", None, Cleared),
-    Route("POST", f"{_BASE}/clear", _clear, Door.ADMIN, "Let an account or an address go", ClearBody, Cleared,
-          limit=AUTH_LIMIT, refusals=(NotFound,)),
+    Route("GET", _BASE, _list, Access.ADMIN, "Counters that hold somebody back now", query=ThrottlesQuery),
+    Route("DELETE", _BASE, _clear_all, Access.ADMIN, "Let everybody go whom the throttle holds back"),
+    Route("POST", f"{_BASE}/clear", _clear, Access.ADMIN, "Let an account or an address go", limit=AUTH_LIMIT,
+          refusals=(NotFound,)),
 )  # fmt: skip

@@ -5,19 +5,19 @@ from __future__ import annotations
 from manifest_auth.audit.query import page
 from manifest_auth.audit.wire import AuditEventsData, AuditQuery, place_of, wanted, wire
 from manifest_auth.errors import ValidationError
-from manifest_auth.http import Answer, Call, Door, Route, ok
+from manifest_auth.http import Access, Call, Route
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
     query: AuditQuery = call.parameters
     asked = wanted(query)
     found, goes_on = await page(ctx.store, asked, query.first, place_of(query.after, query.direction))
-    return ok(wire(found, goes_on, query.direction))
+    return wire(found, goes_on, query.direction)
 
 
 ROUTES = (
-    Route("GET", "/api/client/audit", _list, Door.CLIENT, "The audit trail of one's client", None, AuditEventsData,
+    Route("GET", "/api/client/audit", _list, Access.CLIENT, "The audit trail of one's client",
           permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,)),
 )  # fmt: skip

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from manifest_auth.api.client.sign_in_answer import browser_of
 from manifest_auth.api.client.single_sign_on import ENDS, sent_on, unbind
-from manifest_auth.http import Answer, Call, Door, Route
+from manifest_auth.http import Access, Answer, Call, Route
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import dynamics, oidc
+from manifest_auth.sign_in.providers.code_flow import Returned
+from manifest_auth.sign_in.providers.kind import Kind
+from manifest_auth.sign_in.providers.kinds import KINDS
 
 
 class CallbackQuery(msgspec.Struct, frozen=True):
@@ -22,34 +25,24 @@ class CallbackQuery(msgspec.Struct, frozen=True):
     error_description: str = ""
 
 
-async def _oidc_callback(ctx: RequestContext, call: Call[None]) -> Answer:
-    return await _oidc_answer(ctx, call, oidc.own_callback(ctx, call.path["client"], call.path["provider"]))
-
-
-async def _oidc_shared_callback(ctx: RequestContext, call: Call[None]) -> Answer:
-    return await _oidc_answer(ctx, call, oidc.shared_callback(ctx))
-
-
-async def _oidc_answer(ctx: RequestContext, call: Call[None], came_to: str) -> Answer:
+def returned_to(call: Call[None], came_to: str) -> Returned:
+    """What the browser brought to a callback address."""
     q: CallbackQuery = call.parameters
-    returned = oidc.Returned(q.state, q.code, q.iss, q.error, came_to, q.error_description)
-    flow, outcome = await oidc.end(ctx, returned, call.head.cookie, browser_of(call.head))
-    return sent_on(ctx, outcome, 302, unbind(ctx, flow, cross_site=False))
+    return Returned(
+        state=q.state, code=q.code, iss=q.iss, error=q.error, came_to=came_to, description=q.error_description
+    )
 
 
-async def _dynamics_callback(ctx: RequestContext, call: Call[None]) -> Answer:
-    q: CallbackQuery = call.parameters
-    returned = oidc.Returned(q.state, q.code, q.iss, q.error, dynamics.callback_of(ctx), q.error_description)
-    flow, outcome = await dynamics.end(ctx, returned, call.head.cookie, browser_of(call.head))
-    return sent_on(ctx, outcome, 302, unbind(ctx, flow, cross_site=False))
+def _routes(kind: Kind[Any, Any]) -> Iterator[Route]:
+    for path, summary in kind.callbacks:
+
+        async def end(ctx: RequestContext, call: Call[None], path: str = path) -> Answer[None]:
+            came_to = ctx.services.settings.public_url.rstrip("/") + path.format_map(call.path)
+            returned = returned_to(call, came_to)
+            flow, outcome = await kind.end(ctx, returned, call.head.cookie, browser_of(call.head))
+            return sent_on(ctx, outcome, 302, unbind(ctx, flow, cross_site=kind.cross_site))
+
+        yield Route("GET", path, end, Access.OPEN, summary, status=302, query=CallbackQuery, refusals=ENDS)
 
 
-ROUTES = (
-    Route("GET", f"{oidc.CALLBACK}/{{client}}/{{provider}}", _oidc_callback, Door.OPEN,
-          "Where an OpenID provider sends the browser back to", status=302, query=CallbackQuery, refusals=ENDS),
-    Route("GET", oidc.CALLBACK, _oidc_shared_callback, Door.OPEN,
-          "The same for providers with `sharedCallback` that announce `iss`", status=302, query=CallbackQuery,
-          refusals=ENDS),
-    Route("GET", dynamics.CALLBACK, _dynamics_callback, Door.OPEN, "Where Microsoft sends the browser back to",
-          status=302, query=CallbackQuery, refusals=ENDS),
-)  # fmt: skip
+ROUTES = tuple(route for kind in KINDS.values() for route in _routes(kind))

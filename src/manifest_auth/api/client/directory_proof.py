@@ -7,13 +7,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth.api.client.callbacks import CallbackQuery
+from manifest_auth.api.client.callbacks import CallbackQuery, returned_to
 from manifest_auth.errors import Conflict, NotFound, ProviderUnavailable, SsoFailed, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, flow_cookie, ok, redirect
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Wire, flow_cookie, ok, redirect
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import directory_flows, directory_proof
-from manifest_auth.sign_in.providers.oidc import Returned
 
 
 class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -22,7 +21,7 @@ class ProveBody(msgspec.Struct, frozen=True, rename="camel"):
     ] = ""
 
 
-class ProveData(msgspec.Struct, frozen=True, rename="camel"):
+class ProveData(Wire, frozen=True):
     """Where to send the browser. A page that does so first says for which client who signs in there speaks for which
     directory."""
 
@@ -33,35 +32,28 @@ class ProveData(msgspec.Struct, frozen=True, rename="camel"):
     application: str
 
 
-async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer:
+async def _prove(ctx: RequestContext, call: Call[ProveBody]) -> Answer[ProveData]:
     directory = call.path["directory"].lower()
     started = await directory_proof.begin(ctx, directory, call.body.return_to)
     begun, settings = started.begun, ctx.services.settings
     cookie = flow_cookie(begun.cookie, begun.browser, directory_flows.LIFE_S, settings, cross_site=False)
-    data = {
-        "location": started.location,
-        "client": started.tenant.identifier,
-        "clientName": started.tenant.name,
-        "directory": directory,
-        "application": started.application,
-    }
+    data = ProveData(started.location, started.tenant.identifier, started.tenant.name, directory, started.application)
     return ok(data, headers=(cookie,))
 
 
-async def _callback(ctx: RequestContext, call: Call[None]) -> Answer:
-    q: CallbackQuery = call.parameters
-    returned = Returned(q.state, q.code, q.iss, q.error, directory_proof.callback_of(ctx), q.error_description)
+async def _callback(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    returned = returned_to(call, directory_proof.callback_of(ctx))
     flow = await directory_proof.end(ctx, returned, call.head.cookie)
     gone = flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=False)
     return redirect(flow.return_to, headers=(gone,))
 
 
 ROUTES = (
-    Route("POST", "/api/client/directories/{directory}/prove", _prove, Door.CLIENT,
-          "Prove a directory: where an administrator of it signs in", ProveBody, ProveData, limit=AUTH_LIMIT,
+    Route("POST", "/api/client/directories/{directory}/prove", _prove, Access.CLIENT,
+          "Prove a directory: where an administrator of it signs in", limit=AUTH_LIMIT,
           permission=Permission.SETTINGS_MANAGE,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
-    Route("GET", directory_proof.CALLBACK, _callback, Door.OPEN,
+    Route("GET", directory_proof.CALLBACK, _callback, Access.OPEN,
           "Where Microsoft sends a directory's administrator back to", status=302, query=CallbackQuery,
           refusals=(ValidationError, SsoFailed, Conflict, ProviderUnavailable)),
 )  # fmt: skip

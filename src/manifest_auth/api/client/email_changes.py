@@ -18,7 +18,7 @@ from manifest_auth.errors import (
     RateLimited,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
+from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change
 from manifest_auth.text.canonical import when
@@ -29,49 +29,47 @@ class AddressBody(msgspec.Struct, frozen=True, rename="camel"):
     current_password: Password
 
 
-class PendingData(msgspec.Struct, frozen=True, rename="camel"):
+class PendingData(Wire, frozen=True):
     """The address waits until its mailbox confirms. The answer is the same for one that another account has."""
 
     pending_email: str
-    expires_at: str
+    expires_at: Time
 
 
-class ConfirmedData(msgspec.Struct, frozen=True):
+class ConfirmedData(Wire, frozen=True):
     """``email``: the address that is in force now."""
 
     email: str
 
 
-class UndoneData(msgspec.Struct, frozen=True):
+class UndoneData(Wire, frozen=True):
     """``resets``: whether a link to choose a new password was sent to the address."""
 
     email: str
     resets: Annotated[bool, Meta(description="Whether a link to choose a new password goes to the address.")]
 
 
-async def _start(ctx: RequestContext, call: Call[AddressBody]) -> Answer:
+async def _start(ctx: RequestContext, call: Call[AddressBody]) -> PendingData:
     started = await email_change.start_own(ctx, call.body.new_email, call.body.current_password)
-    return ok({"pendingEmail": started.email, "expiresAt": when(started.expires_at)})
+    return PendingData(started.email, when(started.expires_at))
 
 
-async def _confirm(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Answer:
-    return ok({"email": await email_change.confirm(ctx, call.body.token, call.head.client_id)})
+async def _confirm(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> ConfirmedData:
+    return ConfirmedData(await email_change.confirm(ctx, call.body.token))
 
 
-async def _undo(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Answer:
-    undone = await email_change.undo(ctx, call.body.token, call.head.client_id)
-    return ok({"email": undone.email, "resets": undone.resets})
+async def _undo(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> UndoneData:
+    return UndoneData(*await email_change.undo(ctx, call.body.token))
 
 
 _BASE = "/api/client/auth/email"
 _BY_LINK = (InvalidToken, Forbidden, Conflict)
 ROUTES = (
-    Route("POST", _BASE, _start, Door.CLIENT, "Ask for another e-mail address, which takes effect when it confirms",
-          AddressBody, PendingData, limit=AUTH_LIMIT,
-          refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded)),
-    Route("POST", f"{_BASE}/confirm", _confirm, Door.OPEN, "Confirm a new address with the link that it was sent",
-          OneTimeLinkBody, ConfirmedData, limit=AUTH_LIMIT, refusals=_BY_LINK),
-    Route("POST", f"{_BASE}/undo", _undo, Door.OPEN,
+    Route("POST", _BASE, _start, Access.CLIENT, "Ask for another e-mail address, which takes effect when it confirms",
+          limit=AUTH_LIMIT, refusals=(ValidationError, InvalidCredentials, Conflict, RateLimited, Overloaded)),
+    Route("POST", f"{_BASE}/confirm", _confirm, Access.OPEN, "Confirm a new address with the link that it was sent",
+          limit=AUTH_LIMIT, refusals=_BY_LINK),
+    Route("POST", f"{_BASE}/undo", _undo, Access.OPEN,
           "Put the old address back with the link that it was sent; sessions end, and the password is void",
-          OneTimeLinkBody, UndoneData, limit=AUTH_LIMIT, refusals=_BY_LINK),
+          limit=AUTH_LIMIT, refusals=_BY_LINK),
 )  # fmt: skip

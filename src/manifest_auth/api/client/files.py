@@ -18,12 +18,12 @@ import msgspec
 from msgspec import Meta
 
 from manifest_auth.errors import NotFound, Overloaded, PayloadTooLarge, UnsupportedMediaType, ValidationError
-from manifest_auth.http import NO_STORE, Answer, Call, Door, Route, ok, stream
+from manifest_auth.http import NO_STORE, Access, Answer, Call, Route, Time, Wire, stream
 from manifest_auth.permissions import Permission
 from manifest_auth.runtime.files import KINDS, START, FilesUnavailable, arriving, check_start
 from manifest_auth.runtime.settings import MAX_FILE
 from manifest_auth.services import RequestContext
-from manifest_auth.text.canonical import check_line, when
+from manifest_auth.text.canonical import check_line
 from manifest_auth.work import files
 from manifest_auth.work.actor import actor_of
 from manifest_auth.work.files import PATH, File
@@ -39,14 +39,14 @@ class NameQuery(msgspec.Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=200, description="Name of the file.")]
 
 
-class FileData(msgspec.Struct, frozen=True, rename="camel"):
+class FileData(Wire, frozen=True):
     id: int
     name: str
     media_type: str
     size: int
     sha256: str
     url: str
-    uploaded_at: str
+    uploaded_at: Time
 
 
 class _Limit(NamedTuple):
@@ -61,19 +61,7 @@ class _Arrived(NamedTuple):
     sha256: str
 
 
-def wire(file: File) -> dict[str, Any]:
-    return {
-        "id": file.id,
-        "name": file.name,
-        "mediaType": file.media_type,
-        "size": file.size,
-        "sha256": file.sha256,
-        "url": file.path,
-        "uploadedAt": when(file.uploaded_at),
-    }
-
-
-async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> Answer:
+async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> FileData:
     media_type = _media_type(call)
     name = _name(call.parameters.name)
     limit = await _limit(ctx)
@@ -90,13 +78,13 @@ async def _upload(ctx: RequestContext, call: Call[AsyncIterator[bytes]]) -> Answ
     except PayloadTooLarge:  # others took the room meanwhile
         await _drop(ctx, key)
         raise
-    return ok(wire(added), status=201)
+    return FileData.of(added, url=added.path)
 
 
 async def _limit(ctx: RequestContext) -> _Limit:
     """How large the file may be."""
     settings = ctx.services.settings
-    left = await ctx.store.read(lambda unit: files.room(unit, settings.upload_quota))
+    left = await ctx.store.read(lambda unit: files.bytes_left(unit, settings.upload_quota))
     if left < settings.file_limit:
         return _Limit(left, files.NO_ROOM)
     return _Limit(settings.file_limit, PayloadTooLarge.sentence)
@@ -170,7 +158,7 @@ async def _receive(body: AsyncIterator[bytes], out: Any, media_type: str, limit:
     return _Arrived(size, digest.hexdigest())
 
 
-async def _download(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _download(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     file_id = call.id("file")
     file = await ctx.store.read(lambda unit: files.get(unit, file_id))
     try:
@@ -188,9 +176,9 @@ async def _download(ctx: RequestContext, call: Call[None]) -> Answer:
 
 
 ROUTES = (
-    Route("POST", PATH, _upload, Door.CLIENT, "Upload a file as evidence; the body is the file itself", data=FileData,
+    Route("POST", PATH, _upload, Access.CLIENT, "Upload a file as evidence; the body is the file itself",
           permission=Permission.JOBS_EXECUTE, query=NameQuery, status=201, streams=True, limit=MAX_FILE,
           refusals=(PayloadTooLarge, UnsupportedMediaType, Overloaded)),
-    Route("GET", f"{PATH}/{{file}}", _download, Door.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
+    Route("GET", f"{PATH}/{{file}}", _download, Access.CLIENT, "Fetch a file", permission=Permission.JOBS_READ,
           sends=True, refusals=(NotFound, Overloaded)),
 )  # fmt: skip

@@ -11,9 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth import providers, tenants
 from manifest_auth.api.client.single_sign_on import bind
-from manifest_auth.audit import Event
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -22,14 +21,14 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok
-from manifest_auth.providers import IdentityRow
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
 from manifest_auth.providers.sign_in_flows import Wish
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import dynamics, entra_verify, group_roles, oidc, saml
+from manifest_auth.sign_in import identities
+from manifest_auth.sign_in.providers import entra_verify
 from manifest_auth.sign_in.providers.flow import Chosen, return_address
-from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.text.canonical import when
+from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.store import SystemUnit
 
 
 class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -44,11 +43,11 @@ class TokenBody(msgspec.Struct, frozen=True):
     token: Annotated[str, Meta(min_length=1, max_length=16 * 1024)]
 
 
-class LinkData(msgspec.Struct, frozen=True):
+class LinkData(Wire, frozen=True):
     location: str
 
 
-class IdentityData(msgspec.Struct, frozen=True, rename="camel"):
+class IdentityData(Wire, frozen=True):
     """``vouched``: the provider said at the last sign-in that ``email`` is verified, and speaks for its domain.
     ``confirmedBy``: the Admin who said that the identity is the user's, as the audit trail names one."""
 
@@ -60,52 +59,28 @@ class IdentityData(msgspec.Struct, frozen=True, rename="camel"):
     email: str
     how: str
     vouched: bool
-    confirmed_at: str | None
+    confirmed_at: Time | None
     confirmed_by: str | None
-    created_at: str
-    last_sign_in_at: str
+    created_at: Time
+    last_sign_in_at: Time
 
 
-class IdentitiesData(msgspec.Struct, frozen=True):
+class IdentitiesData(Wire, frozen=True):
     items: tuple[IdentityData, ...]
 
 
-class Unlinked(msgspec.Struct, frozen=True):
-    pass
+class Unlinked(Wire, frozen=True): ...
 
 
-class Linked(msgspec.Struct, frozen=True):
-    pass
+class Linked(Wire, frozen=True): ...
 
 
-def wire(rows: list[IdentityRow]) -> dict[str, object]:
-    """Identities as JSON."""
-    return {
-        "items": [
-            {
-                "id": row.id,
-                "provider": row.provider,
-                "displayName": row.display_name,
-                "kind": row.kind,
-                "subject": row.subject,
-                "email": row.email,
-                "how": row.how,
-                "vouched": bool(row.vouched),
-                "confirmedAt": when(row.confirmed_at) if row.confirmed_at else None,
-                "confirmedBy": row.confirmed_by,
-                "createdAt": when(row.created_at),
-                "lastSignInAt": when(row.last_sign_in_at),
-            }
-            for row in rows
-        ]
-    }
+async def _list(ctx: RequestContext, call: Call[None]) -> IdentitiesData:
+    rows = await ctx.store.read(lambda unit: providers.list_identities(unit, ctx.user.user_id))
+    return IdentitiesData(tuple(IdentityData.of(row) for row in rows))
 
 
-async def _list(ctx: RequestContext, call: Call[None]) -> Answer:
-    return ok(wire(await ctx.store.read(lambda unit: providers.list_identities(unit, ctx.user.user_id))))
-
-
-async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer:
+async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
     user = ctx.user
 
     def work(unit: SystemUnit) -> Chosen:
@@ -117,50 +92,31 @@ async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer:
         return Chosen(tenant, provider, Wish(address, link_session_id=user.session_id))
 
     chosen = await ctx.services.store.read(work)
-    if chosen.provider.rules.saml is not None:
-        if not chosen.provider.rules.saml.redirect_url:
-            raise Conflict("Linking needs the provider's redirect binding")
-        where, begun = await saml.begin(ctx, chosen, redirect_only=True)
-        assert isinstance(where, str)
-        return ok({"location": where}, headers=(bind(ctx, begun, cross_site=True),))
-    if chosen.provider.kind not in (oidc.METHOD, dynamics.METHOD):
+    kind = KINDS[chosen.provider.kind]
+    if not kind.start:
         raise Conflict("Nobody signs in at this provider")
-    kind = oidc if chosen.provider.kind == oidc.METHOD else dynamics
-    address, begun = await kind.begin(ctx, chosen, "")
-    return ok({"location": address}, headers=(bind(ctx, begun, cross_site=False),))
+    beginning = await kind.begin(ctx, chosen, "")
+    return ok(LinkData(beginning.address), headers=(bind(ctx, beginning.begun, cross_site=kind.cross_site),))
 
 
-async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Answer:
+async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Linked:
     await entra_verify.link(ctx, call.body.provider, call.body.token)
-    return ok({})
+    return Linked()
 
 
-async def _unlink(ctx: RequestContext, call: Call[None]) -> Answer:
-    identity, user = call.id(), ctx.user
-
-    def work(unit: TenantUnit) -> None:
-        gone = group_roles.unlink(unit, ctx, user.user_id, identity)
-        if gone.made_the_account:
-            raise Conflict("The account was made through this identity: only an administrator unlinks it")
-        providers.drop_tokens(unit, user.user_id)
-        reason = "identity_unlinked"
-        ended = sessions.end_users_at(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
-        detail = {"identity": identity, "sessions_ended": ended}
-        audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.user_id}", **detail)
-
-    await ctx.store.write(work)
-    return ok({})
+async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
+    await ctx.store.write(lambda unit: identities.unlink_own(unit, ctx, call.id()))
+    return Unlinked()
 
 
 _BASE = "/api/client/auth/identities"
 ROUTES = (
-    Route("GET", _BASE, _list, Door.CLIENT, "One's identities at providers", None, IdentitiesData),
-    Route("POST", _BASE, _link, Door.CLIENT, "Link another identity to one's account: where to send the browser",
-          LinkBody, LinkData, limit=AUTH_LIMIT,
-          refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
-    Route("POST", f"{_BASE}/token", _link_by_token, Door.CLIENT, "Link whom an Entra ID token names to one's account",
-          TokenBody, Linked, limit=AUTH_LIMIT,
+    Route("GET", _BASE, _list, Access.CLIENT, "One's identities at providers"),
+    Route("POST", _BASE, _link, Access.CLIENT, "Link another identity to one's account: where to send the browser",
+          limit=AUTH_LIMIT, refusals=(ValidationError, NotFound, Conflict, SsoFailed, ProviderUnavailable)),
+    Route("POST", f"{_BASE}/token", _link_by_token, Access.CLIENT, "Link whom an Entra ID token names to one's account",
+          limit=AUTH_LIMIT,
           refusals=(ValidationError, NotFound, Conflict, SsoFailed, AccountDisabled, ProviderUnavailable)),
-    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Door.CLIENT, "Unlink one of one's identities", None, Unlinked,
+    Route("DELETE", f"{_BASE}/{{id}}", _unlink, Access.CLIENT, "Unlink one of one's identities",
           limit=AUTH_LIMIT, refusals=(NotFound, Conflict)),
 )  # fmt: skip

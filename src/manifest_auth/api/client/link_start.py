@@ -23,17 +23,15 @@ from manifest_auth.errors import (
     SsoFailed,
     ValidationError,
 )
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok, page
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, ok, page
 from manifest_auth.providers import Provider
-from manifest_auth.providers.sign_in_flows import Begun
-from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import password, set_password
-from manifest_auth.sign_in.providers import dynamics, oidc, saml, saml_form
-from manifest_auth.sign_in.providers.flow import Asked, Chosen, choose
+from manifest_auth.sign_in import set_password
+from manifest_auth.sign_in.providers import saml_requests
+from manifest_auth.sign_in.providers.choice import Asked, choose
+from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.client_hint import Whose, agrees
 
 
 class StartBody(msgspec.Struct, frozen=True):
@@ -45,9 +43,9 @@ class FormQuery(msgspec.Struct, frozen=True):
     state: Annotated[str, Meta(max_length=500, description="Of the sign-in that this browser began.")] = ""
 
 
-async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer:
+async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer[LinkData]:
     body, head, public = call.body, call.head, ctx.services.settings.public_url
-    if password.client_from(None, head.host, public) is not None:  # the flow's cookie would not come back
+    if ctx.client_hint.subdomain is not None:  # the flow's cookie would not come back
         raise ValidationError(details=[("Host", f"Begin at {public}, where providers answer")])
 
     def work(unit: SystemUnit) -> tuple[Tenant, Provider | None]:
@@ -55,35 +53,33 @@ async def _start(ctx: RequestContext, call: Call[StartBody]) -> Answer:
         return found.tenant, next((p for p in set_password.ways(unit, found) if p.name == body.provider), None)
 
     tenant, provider = await ctx.services.store.read(work)
-    if not agrees(head.client_id, Whose(tenant.identifier, tenant.id)):
-        raise Forbidden(reason="X-Client-ID disagrees with the link")
-    kind = next((method for method in _KINDS if provider is not None and provider.kind == method), None)
-    if provider is None or kind is None:
+    ctx.client_hint.check(tenant.identifier, tenant.id, "link")
+    kind = KINDS[provider.kind] if provider is not None else None
+    if provider is None or kind is None or not kind.start:
         raise NotFound(reason="no such provider for an invited person")
-    asked = Asked(provider.name, tenant.identifier, "", "cookie", "", body.token, browser_of(head).device)
-    location, begun = await _begin(ctx, await choose(ctx, kind, asked))
-    return ok({"location": location}, headers=(bind(ctx, begun, cross_site=kind == saml.METHOD),))
+    asked = Asked(
+        provider=provider.name,
+        client=tenant.identifier,
+        return_to="",
+        response="cookie",
+        challenge="",
+        invitation=body.token,
+        device=browser_of(head).device,
+    )
+    beginning = await kind.begin(ctx, await choose(ctx, kind, asked), "")
+    return ok(LinkData(beginning.address), headers=(bind(ctx, beginning.begun, cross_site=kind.cross_site),))
 
 
-async def _begin(ctx: RequestContext, wanted: Chosen) -> tuple[str, Begun]:
-    if wanted.provider.kind == saml.METHOD:
-        where, begun = await saml.begin(ctx, wanted)
-        return (where if isinstance(where, str) else saml_form.address(ctx, begun.state)), begun
-    if wanted.provider.kind == oidc.METHOD:
-        return await oidc.begin(ctx, wanted, "")
-    return await dynamics.begin(ctx, wanted, "")
-
-
-async def _form(ctx: RequestContext, call: Call[None]) -> Answer:
-    body, policy = await saml_form.page_of(ctx, call.parameters.state, call.head.cookie)
+async def _form(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+    body, policy = await saml_requests.page_of(ctx, call.parameters.state, call.head.cookie)
     return page(body, policy)
 
 
-_KINDS: tuple[Method, ...] = (oidc.METHOD, saml.METHOD, dynamics.METHOD)  # at which people begin
 ROUTES = (
-    Route("POST", "/api/client/auth/link/start", _start, Door.OPEN,
-          "Go on at a provider with an invitation: where to send the browser", StartBody, LinkData, limit=AUTH_LIMIT,
+    Route("POST", "/api/client/auth/link/start", _start, Access.OPEN,
+          "Go on at a provider with an invitation: where to send the browser", limit=AUTH_LIMIT,
           refusals=(ValidationError, InvalidToken, Forbidden, NotFound, SsoFailed, ProviderUnavailable)),
-    Route("GET", saml_form.PATH, _form, Door.OPEN, "The page that posts a request to a provider, see `link/start`",
-          query=FormQuery, refusals=(ValidationError, SsoFailed)),
+    Route("GET", saml_requests.FORM, _form, Access.OPEN,
+          "The page that posts a request to a provider, see `link/start`", query=FormQuery,
+          refusals=(ValidationError, SsoFailed)),
 )  # fmt: skip

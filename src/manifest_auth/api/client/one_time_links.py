@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -13,14 +13,13 @@ from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.api.client.auth import Email, Nothing, Password
 from manifest_auth.api.client.sign_in_answer import SignInData, browser_of, signed_in_answer
-from manifest_auth.api.client.single_sign_on import client_named, start_address
 from manifest_auth.errors import Conflict, Forbidden, InvalidToken, Overloaded, RateLimited, ValidationError
-from manifest_auth.http import AUTH_LIMIT, Answer, Call, Door, Route, ok, page
+from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, page
 from manifest_auth.pages import welcome
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import email_change, password_reset, set_password
 from manifest_auth.sign_in.password import Claim
-from manifest_auth.sign_in.providers.discovery import STARTS
+from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.sign_in.set_password import Looked
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.text.canonical import when
@@ -47,24 +46,24 @@ class ForgotBody(msgspec.Struct, frozen=True):
     client: Annotated[str, Meta(max_length=63, description="Client; else `X-Client-ID`, else the host.")] = ""
 
 
-class WireLinkClient(msgspec.Struct, frozen=True):
+class WireLinkClient(Wire, frozen=True):
     identifier: str
     name: str
 
 
-class WireLinkRules(msgspec.Struct, frozen=True, rename="camel"):
+class WireLinkRules(Wire, frozen=True):
     min_length: int
     max_length: int
     character_classes: int
 
 
-class WireLinkProvider(msgspec.Struct, frozen=True, rename="camel"):
+class WireLinkProvider(Wire, frozen=True):
     name: str
     display_name: str
     url: str
 
 
-class OneTimeLinkData(msgspec.Struct, frozen=True, rename="camel"):
+class OneTimeLinkData(Wire, frozen=True):
     """``purpose``: ``invitation``, ``reset``; ``email`` for a new address to confirm, ``email-undo`` for an old one to
     put back: then ``email`` is the address that is in force afterwards. ``password``: the rules for one that is chosen,
     null when none can be: ``message`` says why. ``providers``: where an invited person may come in instead, by ``name``
@@ -73,100 +72,92 @@ class OneTimeLinkData(msgspec.Struct, frozen=True, rename="camel"):
     purpose: str
     email: str
     client: WireLinkClient
-    expires_at: str
+    expires_at: Time
     password: WireLinkRules | None
     message: str
     providers: tuple[WireLinkProvider, ...]
     return_to: str | None
 
 
-def _wire(ctx: RequestContext, looked: Looked) -> dict[str, Any]:
+def _shown(ctx: RequestContext, looked: Looked) -> OneTimeLinkData:
     found = looked.found
     settings, client = tenants.settings_of(found.tenant.settings), found.tenant.identifier
-    rules = {
-        "minLength": settings.password.min_length,
-        "maxLength": MOST,
-        "characterClasses": settings.password.character_classes,
-    }
-    return {
-        "purpose": found.link.purpose,
-        "email": found.user.email,
-        "client": {"identifier": client, "name": found.tenant.name},
-        "expiresAt": when(found.link.expires_at),
-        "password": None if found.why_no_password else rules,
-        "message": found.why_no_password,
-        "providers": [
-            {
-                "name": way.name,
-                "displayName": way.display_name,
-                "url": start_address(ctx, client, way.kind, way.name),
-            }
+    rules = WireLinkRules.of(settings.password, max_length=MOST)
+    return OneTimeLinkData(
+        purpose=found.link.purpose,
+        email=found.user.email,
+        client=WireLinkClient.of(found.tenant),
+        expires_at=when(found.link.expires_at),
+        password=None if found.why_no_password else rules,
+        message=found.why_no_password,
+        providers=tuple(
+            WireLinkProvider.of(way, url=url)
             for way in looked.ways
-            if way.kind in STARTS
-        ],
-        "returnTo": _return_to(settings),
-    }
+            if (url := start_address(ctx, client, way.kind, way.name))
+        ),
+        return_to=_return_to(settings),
+    )
 
 
 def _return_to(settings: TenantSettings) -> str | None:
     return next((a for a in settings.return_addresses if a.startswith(("https://", "http://"))), None)
 
 
-def _wire_address(found: email_change.Found) -> dict[str, Any]:
-    return {
-        "purpose": found.kind,
-        "email": found.email,
-        "client": {"identifier": found.tenant.identifier, "name": found.tenant.name},
-        "expiresAt": when(found.expires_at),
-        "password": None,
-        "message": "",
-        "providers": [],
-        "returnTo": _return_to(tenants.settings_of(found.tenant.settings)),
-    }
+def _shown_change(found: email_change.Found) -> OneTimeLinkData:
+    return OneTimeLinkData(
+        purpose=found.kind,
+        email=found.email,
+        client=WireLinkClient.of(found.tenant),
+        expires_at=when(found.expires_at),
+        password=None,
+        message="",
+        providers=(),
+        return_to=_return_to(tenants.settings_of(found.tenant.settings)),
+    )
 
 
-async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> Answer:
+async def _look(ctx: RequestContext, call: Call[OneTimeLinkBody]) -> OneTimeLinkData:
     token = call.body.token
     if found := await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token)):
-        return ok(_wire_address(found))
-    return ok(_wire(ctx, await set_password.look(ctx, call.body.token)))
+        return _shown_change(found)
+    return _shown(ctx, await set_password.look(ctx, token))
 
 
-async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer:
+async def _accept(ctx: RequestContext, call: Call[AcceptBody]) -> Answer[SignInData]:
     body = call.body
-    shown = set_password.Shown(Purpose.INVITATION, body.token, body.password, "password", call.head.client_id)
+    shown = set_password.Credentials(Purpose.INVITATION, body.token, body.password, "password")
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
-async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer:
+async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer[SignInData]:
     body = call.body
-    shown = set_password.Shown(Purpose.RESET, body.token, body.new_password, "newPassword", call.head.client_id)
+    shown = set_password.Credentials(Purpose.RESET, body.token, body.new_password, "newPassword")
     return signed_in_answer(ctx, await set_password.choose_password(ctx, shown, browser_of(call.head)))
 
 
-async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Answer:
-    client = client_named(ctx, call.head, call.body.client)
+async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
+    client = ctx.client_hint.or_given(call.body.client)
     await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(call.head).device))
-    return ok({})
+    return Nothing()
 
 
-async def _page(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _page(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     return page(welcome.PAGE, welcome.POLICY)
 
 
 _BASE = "/api/client/auth"
 _CHOOSES = (InvalidToken, Forbidden, Conflict, ValidationError, RateLimited, Overloaded)
 ROUTES = (
-    Route("GET", one_time_links.PAGE, _page, Door.OPEN, "The page that one-time links lead to"),
-    Route("POST", f"{_BASE}/link", _look, Door.OPEN, "What a one-time link is good for; uses nothing up",
-          OneTimeLinkBody, OneTimeLinkData, limit=AUTH_LIMIT, refusals=(InvalidToken,)),
-    Route("POST", f"{_BASE}/invitations/accept", _accept, Door.OPEN,
-          "Choose one's first password with an invitation, and be signed in", AcceptBody, SignInData, limit=AUTH_LIMIT,
+    Route("GET", one_time_links.PAGE, _page, Access.OPEN, "The page that one-time links lead to"),
+    Route("POST", f"{_BASE}/link", _look, Access.OPEN, "What a one-time link is good for; uses nothing up",
+          limit=AUTH_LIMIT, refusals=(InvalidToken,)),
+    Route("POST", f"{_BASE}/invitations/accept", _accept, Access.OPEN,
+          "Choose one's first password with an invitation, and be signed in", limit=AUTH_LIMIT,
           refusals=_CHOOSES),
-    Route("POST", f"{_BASE}/password/reset", _reset, Door.OPEN,
-          "Choose a new password with a reset link, and be signed in; all other sessions end", ResetBody, SignInData,
+    Route("POST", f"{_BASE}/password/reset", _reset, Access.OPEN,
+          "Choose a new password with a reset link, and be signed in; all other sessions end",
           limit=AUTH_LIMIT, refusals=_CHOOSES),
-    Route("POST", f"{_BASE}/password/forgot", _forgot, Door.OPEN,
+    Route("POST", f"{_BASE}/password/forgot", _forgot, Access.OPEN,
           "Have a reset link mailed to the account's address; the answer never says whether there is such an account",
-          ForgotBody, Nothing, limit=AUTH_LIMIT, refusals=(RateLimited,)),
+          limit=AUTH_LIMIT, refusals=(RateLimited,)),
 )  # fmt: skip

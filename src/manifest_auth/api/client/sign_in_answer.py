@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from manifest_auth.http import DEVICE, SESSION, Answer, Head, Header, device_cookie, ok, session_cookie
+from manifest_auth.http import DEVICE, SESSION, Answer, Head, Header, Wire, device_cookie, ok, session_cookie
 from manifest_auth.permissions import role_names
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import devices
 from manifest_auth.sign_in.completion import Browser, SignedIn
 
 
-class WireUser(msgspec.Struct, frozen=True, rename="camel"):
+class WireUser(Wire, frozen=True):
     id: int
     email: str
     first_name: str
@@ -22,7 +20,7 @@ class WireUser(msgspec.Struct, frozen=True, rename="camel"):
     client_id: str
 
 
-class SignInData(msgspec.Struct, frozen=True, rename="camel"):
+class SignInData(Wire, frozen=True):
     token: str
     refresh_token: str
     expires_in: int
@@ -44,22 +42,9 @@ def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     return tuple(headers)
 
 
-def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer:
+def signed_in_answer(ctx: RequestContext, signed_in: SignedIn, headers: tuple[Header, ...] = ()) -> Answer[SignInData]:
     """Tokens and user in the envelope, and the cookies (contract, section 3)."""
-    user, pair = signed_in.user, signed_in.pair
-    data: dict[str, Any] = {
-        "token": pair.token,
-        "refreshToken": pair.refresh_token,
-        "expiresIn": pair.expires_in,
-        "user": {
-            "id": user.id,
-            "email": user.email,
-            "firstName": user.first_name,
-            "lastName": user.last_name,
-            "roles": role_names(user.roles),
-            "clientId": signed_in.tenant.identifier,
-        },
-    }
-    if signed_in.password_due:
-        data["passwordChangeDue"] = True
-    return ok(data, headers=(*cookies_of(ctx, signed_in), *headers))
+    user = signed_in.user
+    shown = WireUser.of(user, roles=role_names(user.roles), client_id=signed_in.tenant.identifier)
+    due = True if signed_in.password_due else msgspec.UNSET
+    return ok(SignInData(*signed_in.pair, shown, due), headers=(*cookies_of(ctx, signed_in), *headers))

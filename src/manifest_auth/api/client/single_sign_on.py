@@ -26,16 +26,14 @@ from manifest_auth.http import (
     AUTH_LIMIT,
     NO_STORE,
     SAML_LIMIT,
+    Access,
     Answer,
     Call,
-    Door,
-    Head,
     Header,
     Route,
+    Wire,
     check_media_type,
-    convert,
     flow_cookie,
-    ok,
     page,
     parse,
     parse_form,
@@ -44,10 +42,15 @@ from manifest_auth.http import (
 from manifest_auth.http.routes import query_values
 from manifest_auth.providers.sign_in_flows import Begun, Flow
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import exchange_codes, password
-from manifest_auth.sign_in.providers import discovery, dynamics, oidc, saml
-from manifest_auth.sign_in.providers.flow import Asked, Outcome, choose
+from manifest_auth.sign_in import exchange_codes
+from manifest_auth.sign_in.providers import discovery, saml, saml_settings
+from manifest_auth.sign_in.providers.choice import Asked, choose
+from manifest_auth.sign_in.providers.flow import Outcome
+from manifest_auth.sign_in.providers.kind import Kind
+from manifest_auth.sign_in.providers.kinds import KINDS, start_address
+from manifest_auth.sign_in.providers.saml_responses import Received
 from manifest_auth.store import SystemUnit
+from manifest_auth.text.models import convert
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
 _METADATA: Header = (b"content-type", b"application/samlmetadata+xml; charset=utf-8")
@@ -95,7 +98,7 @@ class DiscoverBody(msgspec.Struct, frozen=True):
     email: Annotated[str, Meta(min_length=3, max_length=254)]
 
 
-class WireWayIn(msgspec.Struct, frozen=True, rename="camel"):
+class WireWayIn(Wire, frozen=True):
     name: str
     display_name: str
     kind: str
@@ -103,25 +106,17 @@ class WireWayIn(msgspec.Struct, frozen=True, rename="camel"):
     url: str
 
 
-class DiscoverData(msgspec.Struct, frozen=True, rename="camel"):
+class DiscoverData(Wire, frozen=True):
     client_id: str | None
     password: bool
     providers: tuple[WireWayIn, ...]
 
 
-def client_named(ctx: RequestContext, head: Head, shown: str) -> str | None:
-    """The client of ``client=``, else of the header or the host. Raises ValidationError when two are named."""
-    other = password.client_from(head.client_id, head.host, ctx.services.settings.public_url)
-    if shown and other is not None and shown != other:
-        raise ValidationError(details=[("client", "Another client is named by header or host")])
-    return shown or other
-
-
-def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer | None:
+def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer[None] | None:
     """A browser on a client's own subdomain goes to the public address first: providers answer there, so the cookie
     that binds the sign-in must be set there."""
-    settings, client = ctx.services.settings, client_named(ctx, call.head, call.parameters.client)
-    if not client or password.client_from(None, call.head.host, settings.public_url) is None:
+    settings, client = ctx.services.settings, ctx.client_hint.or_given(call.parameters.client)
+    if not client or ctx.client_hint.subdomain is None:
         return None
     if call.parameters.invitation:  # the redirect would hold it, and logs on the way
         raise ValidationError(details=[("invitation", f"Begin at {settings.public_url}, where providers answer")])
@@ -131,8 +126,15 @@ def _elsewhere(ctx: RequestContext, call: Call[Any], path: str) -> Answer | None
 
 def _asked(ctx: RequestContext, call: Call[Any]) -> Asked:
     q: StartQuery = call.parameters
-    client, device = client_named(ctx, call.head, q.client), browser_of(call.head).device
-    return Asked(q.provider or None, client, q.return_to, q.response, q.code_challenge, q.invitation, device)
+    return Asked(
+        provider=q.provider or None,
+        client=ctx.client_hint.or_given(q.client),
+        return_to=q.return_to,
+        response=q.response,
+        challenge=q.code_challenge,
+        invitation=q.invitation,
+        device=browser_of(call.head).device,
+    )
 
 
 def bind(ctx: RequestContext, begun: Begun, *, cross_site: bool) -> Header:
@@ -145,7 +147,7 @@ def unbind(ctx: RequestContext, flow: Flow | None, *, cross_site: bool) -> tuple
     return (flow_cookie(flow.cookie, "", 0, ctx.services.settings, cross_site=cross_site),) if flow else ()
 
 
-def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer:
+def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[Header, ...]) -> Answer[None]:
     """The browser goes where the sign-in ends; tokens never travel in an address."""
     if outcome.code is not None:
         mark = "&" if "?" in outcome.return_to else "?"
@@ -155,38 +157,24 @@ def sent_on(ctx: RequestContext, outcome: Outcome, status: int, headers: tuple[H
     return redirect(outcome.return_to, status=status, headers=headers)
 
 
-async def _oidc(ctx: RequestContext, call: Call[None]) -> Answer:
-    if (answer := _elsewhere(ctx, call, "/api/client/auth/oidc")) is not None:
-        return answer
-    chosen = await choose(ctx, oidc.METHOD, _asked(ctx, call))
-    address, begun = await oidc.begin(ctx, chosen, call.parameters.login_hint)
-    return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
+def _start(kind: Kind[Any, Any]) -> Route:
+    async def begin(ctx: RequestContext, call: Call[None]) -> Answer[None]:
+        if (answer := _elsewhere(ctx, call, kind.start)) is not None:
+            return answer
+        chosen = await choose(ctx, kind, _asked(ctx, call))
+        beginning = await kind.begin(ctx, chosen, call.parameters.login_hint)
+        headers = (bind(ctx, beginning.begun, cross_site=kind.cross_site),)
+        if beginning.page is None:
+            return redirect(beginning.address, headers=headers)
+        return page(*beginning.page, headers=headers)
+
+    return Route("GET", kind.start, begin, Access.OPEN, kind.summary, status=302, query=StartQuery, refusals=_BEGINS)
 
 
-async def _dynamics(ctx: RequestContext, call: Call[None]) -> Answer:
-    if (answer := _elsewhere(ctx, call, dynamics.PATH)) is not None:
-        return answer
-    chosen = await choose(ctx, dynamics.METHOD, _asked(ctx, call))
-    address, begun = await dynamics.begin(ctx, chosen, call.parameters.login_hint)
-    return redirect(address, headers=(bind(ctx, begun, cross_site=False),))
-
-
-async def _saml(ctx: RequestContext, call: Call[None]) -> Answer:
-    if (answer := _elsewhere(ctx, call, saml.PATH)) is not None:
-        return answer
-    chosen = await choose(ctx, saml.METHOD, _asked(ctx, call))
-    where, begun = await saml.begin(ctx, chosen)
-    cookie = bind(ctx, begun, cross_site=True)
-    if isinstance(where, str):
-        return redirect(where, headers=(cookie,))
-    body, policy = where
-    return page(body, policy, headers=(cookie,))
-
-
-async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer:
+async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
     """The seed page's JSON call and the browser's form post, at one address."""
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
-    client = client_named(ctx, call.head, call.parameters.client)
+    client = ctx.client_hint.or_given(call.parameters.client)
     cookie_of: Callable[[str], str | None] = call.head.cookie
     if kind == _FORM:
         if call.head.content_encoding not in (None, "", "identity"):
@@ -194,21 +182,21 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer:
         fields = parse_form(call.body)
         if not fields.get("SAMLResponse"):
             raise ValidationError(details=[("SAMLResponse", "Required")])
-        received = saml.Received(fields["SAMLResponse"], fields.get("RelayState", ""), client)
-        flow, outcome = await saml.end(ctx, received, cookie_of, browser_of(call.head))
+        received = Received(fields["SAMLResponse"], fields.get("RelayState", ""), client)
+        flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
         return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
     check_media_type(call.head)
     body = convert(parse(call.body), SamlBody)
-    received = saml.Received(body.saml_response, body.relay_state, client)
-    flow, outcome = await saml.end(ctx, received, cookie_of, browser_of(call.head))
+    received = Received(body.saml_response, body.relay_state, client)
+    flow, outcome = await saml.KIND.end(ctx, received, cookie_of, browser_of(call.head))
     if outcome.signed_in is not None:
         return signed_in_answer(ctx, outcome.signed_in, unbind(ctx, flow, cross_site=True))
     return sent_on(ctx, outcome, 303, unbind(ctx, flow, cross_site=True))
 
 
-async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer:
+async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     q: MetadataQuery = call.parameters
-    client = client_named(ctx, call.head, q.client)
+    client = ctx.client_hint.or_given(q.client)
     if client is None:
         raise ValidationError(details=[("client", "Required")])
 
@@ -216,7 +204,7 @@ async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer:
         tenant = tenants.find(unit, client)
         if tenant is None or tenant.suspended_at is not None:
             raise NotFound()
-        listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.kind == saml.METHOD]
+        listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.kind == saml.KIND.name]
         fitting = [p for p in listed if q.provider in ("", p.name)]
         if q.provider and not fitting:
             raise NotFound()
@@ -226,53 +214,33 @@ async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer:
     return Answer(200, saml.metadata(ctx, identifier, found), (_METADATA, NO_STORE))
 
 
-async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer:
-    shown, browser = (
-        exchange_codes.Shown(call.body.code, call.body.code_verifier, call.head.client_id),
-        browser_of(call.head),
-    )
-    return signed_in_answer(ctx, await exchange_codes.exchange(ctx, shown, browser))
+async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[SignInData]:
+    body, browser = call.body, browser_of(call.head)
+    return signed_in_answer(ctx, await exchange_codes.exchange(ctx, body.code, body.code_verifier, browser))
 
 
-def start_address(ctx: RequestContext, client: str, kind: str, provider: str) -> str:
-    """Where a sign-in at a provider begins, which is of a kind that people begin at (:data:`discovery.STARTS`)."""
-    paths: dict[str, str] = {oidc.METHOD: f"{_BASE}/oidc", saml.METHOD: saml.PATH, dynamics.METHOD: dynamics.PATH}
-    return f"{ctx.services.settings.public_url.rstrip('/')}{paths[kind]}?client={client}&provider={provider}"
-
-
-async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> Answer:
-    client = client_named(ctx, call.head, call.parameters.client)
+async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverData:
+    client = ctx.client_hint.or_given(call.parameters.client)
     found = await discovery.discover(ctx, call.body.email, client)
-    ways = [
-        {
-            "name": way.name,
-            "displayName": way.display_name,
-            "kind": way.kind,
-            "clientId": way.client,
-            "url": start_address(ctx, way.client, way.kind, way.name),
-        }
+    ways = tuple(
+        WireWayIn.of(way, client_id=way.client, url=start_address(ctx, way.client, way.kind, way.name))
         for way in found.providers
-    ]
-    return ok({"clientId": found.client or None, "password": found.password, "providers": ways})
+    )
+    return DiscoverData(found.client or None, found.password, ways)
 
 
 _BASE = "/api/client/auth"
 _BEGINS = (ValidationError, NotFound, SsoFailed, AccountDisabled, RateLimited, ProviderUnavailable)
 ENDS = (ValidationError, SsoFailed, AccountDisabled, ProviderUnavailable)
 ROUTES = (
-    Route("POST", f"{_BASE}/discover", _discover, Door.OPEN, "Which ways in an e-mail address has",
-          DiscoverBody, DiscoverData, limit=AUTH_LIMIT, query=ClientQuery),
-    Route("GET", f"{_BASE}/oidc", _oidc, Door.OPEN, "Sign in at an OpenID provider: redirects to it",
-          status=302, query=StartQuery, refusals=_BEGINS),
-    Route("GET", dynamics.PATH, _dynamics, Door.OPEN, "Sign in with Microsoft Dynamics: redirects to the directory",
-          status=302, query=StartQuery, refusals=_BEGINS),
-    Route("GET", saml.PATH, _saml, Door.OPEN, "Sign in at a SAML provider: redirects to it, or posts to it",
-          status=302, query=StartQuery, refusals=_BEGINS),
-    Route("POST", saml.PATH, _saml_response, Door.OPEN,
-          "Sign in with a SAML response: JSON, or the provider's form post", SamlBody, SignInData,
+    Route("POST", f"{_BASE}/discover", _discover, Access.OPEN, "Which ways in an e-mail address has",
+          limit=AUTH_LIMIT, query=ClientQuery),
+    *(_start(kind) for kind in KINDS.values() if kind.start),
+    Route("POST", saml_settings.START, _saml_response, Access.OPEN,
+          "Sign in with a SAML response: JSON, or the provider's form post", body=SamlBody, data=SignInData,
           limit=SAML_LIMIT, raw=True, query=ClientQuery, refusals=(*ENDS, RateLimited, Overloaded)),
-    Route("GET", f"{saml.PATH}/metadata", _saml_metadata, Door.OPEN, "Our SAML metadata for a client",
+    Route("GET", f"{saml_settings.START}/metadata", _saml_metadata, Access.OPEN, "Our SAML metadata for a client",
           query=MetadataQuery, refusals=(ValidationError, NotFound)),
-    Route("POST", f"{_BASE}/exchange", _exchange, Door.OPEN, "Get tokens for a one-time code",
-          ExchangeBody, SignInData, limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
+    Route("POST", f"{_BASE}/exchange", _exchange, Access.OPEN, "Get tokens for a one-time code",
+          limit=AUTH_LIMIT, refusals=(SsoFailed, AccountDisabled, Forbidden)),
 )  # fmt: skip

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Admitted, Draft, Made
-from manifest_auth.api.graphql import arguments
-from manifest_auth.api.graphql.people import Person, person, role_named
+from manifest_auth.accounts.invitations import Handed
+from manifest_auth.accounts.users import User
+from manifest_auth.api.graphql.people import WithLink, role_named
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.canonical import check_line, check_prose
 
 EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
 #: Wire name of an input's member, the verb's name for it, and its limit.
@@ -21,15 +23,6 @@ _LINES = (
     ("lastName", "last_name", NAME_LIMIT),
     ("title", "title", NAME_LIMIT),
 )
-
-
-class _Handed(NamedTuple):
-    """Source of ``Invited`` and ``PasswordReset``."""
-
-    user: Person
-    link: str | None
-    sent: bool
-    expiresAt: int  # noqa: N815 - the wire's name
 
 
 def _given(members: dict[str, Any]) -> dict[str, str]:
@@ -41,9 +34,9 @@ def _given(members: dict[str, Any]) -> dict[str, str]:
         found["email"] = members["email"]
     for wire, name, most in _LINES:
         if members.get(wire) is not None:
-            found[name] = arguments.name(members[wire], wire, most, empty=True)
+            found[name] = check_line(members[wire], wire, most, empty=True)
     if members.get("description") is not None:
-        found["description"] = arguments.prose(members["description"], "description", DESCRIPTION_LIMIT)
+        found["description"] = check_prose(members["description"], "description", DESCRIPTION_LIMIT)
     return found
 
 
@@ -58,20 +51,20 @@ def _draft(members: dict[str, Any]) -> Draft:
     return Draft(roles=_roles(members["roles"]), **_given(members))
 
 
-async def _hand_over(ctx: RequestContext, made: Made) -> _Handed:
-    handed = await accounts.hand_over(ctx, ctx.services.account_tools, made)
-    return _Handed(person(handed.user), handed.link, handed.sent, handed.expires_at)
+async def _hand_over(ctx: RequestContext, made: Made) -> Handed:
+    return await accounts.hand_over(ctx, ctx.services.account_tools, made)
 
 
-async def _with_way_in(ctx: RequestContext, admitted: Admitted) -> Person:
+async def _with_link(ctx: RequestContext, admitted: Admitted) -> User:
     """The user, with the link that a new Admin may need."""
     if admitted.made is None:
-        return person(admitted.user)
-    handed = await accounts.hand_over(ctx, ctx.services.account_tools, admitted.made)
-    return person(admitted.user)._replace(link=handed.link)
+        return admitted.user
+    user = WithLink(*admitted.user)
+    user.link = (await _hand_over(ctx, admitted.made)).link
+    return user
 
 
-async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> _Handed:  # noqa: A002 - the wire's name
+async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> Handed:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
     draft = _draft(input)
 
@@ -83,43 +76,43 @@ async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> _Handed:  # n
     return await _hand_over(ctx, await ctx.store.write(work))
 
 
-async def _renew(_root: Any, info: Any, userId: int) -> _Handed:  # noqa: N803
+async def _renew(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
     ctx: RequestContext = info.context
     return await _hand_over(
         ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, ctx.services.account_tools, userId))
     )
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Person:  # noqa: A002
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A002
     ctx: RequestContext = info.context
     draft = _draft(input)
-    return person(await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft)))
+    return await ctx.store.write(lambda unit: accounts.add(unit, ctx, ctx.services.account_tools, draft))
 
 
-async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Person:  # noqa: A002
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:  # noqa: A002
     ctx: RequestContext = info.context
     given = _given(input)
     changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, given))
     ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
-    return person(changed.user)
+    return changed.user
 
 
-async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> Person:  # noqa: N803
+async def _set_roles(_root: Any, info: Any, userId: int, roles: list[str]) -> User:  # noqa: N803
     ctx: RequestContext = info.context
     mask = _roles(roles)
-    return await _with_way_in(
+    return await _with_link(
         ctx, await ctx.store.write(lambda unit: accounts.set_roles(unit, ctx, ctx.services.account_tools, userId, mask))
     )
 
 
-async def _deactivate(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
+async def _deactivate(_root: Any, info: Any, id: int) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    return person(await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id)))
+    return await ctx.store.write(lambda unit: accounts.deactivate(unit, ctx, id))
 
 
-async def _restore(_root: Any, info: Any, id: int) -> Person:  # noqa: A002
+async def _restore(_root: Any, info: Any, id: int) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    return await _with_way_in(
+    return await _with_link(
         ctx, await ctx.store.write(lambda unit: accounts.restore(unit, ctx, ctx.services.account_tools, id))
     )
 
@@ -129,7 +122,7 @@ async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N80
     return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
 
 
-async def _reset(_root: Any, info: Any, userId: int) -> _Handed:  # noqa: N803
+async def _reset(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
     ctx: RequestContext = info.context
     by_password = tenants.settings_of(ctx.user.tenant_settings).password_sign_in
     return await _hand_over(

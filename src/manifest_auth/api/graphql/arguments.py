@@ -3,11 +3,10 @@ variables that they did not set."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import re
+from typing import Any
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.store import After, Listing
-from manifest_auth.text.canonical import check_line, check_prose
 
 FIRST = 50
 MOST = 100
@@ -15,27 +14,9 @@ SEARCH_LIMIT = 200
 _MAX_ID = 2**31 - 1
 
 
-class Page(NamedTuple):
-    """What is asked for of a list. ``sort``: the name of the order, without ``_DESC``."""
-
-    first: int
-    sort: str
-    descending: bool
-    after: After | None
-
-    @property
-    def order(self) -> str:
-        return f"{self.sort}_DESC" if self.descending else self.sort
-
-
-def page(of: Listing[Any], first: int | None, after: str | None, sort: str | None) -> Page:
-    """Raises ValidationError: a page that is too large, a cursor that is none or belongs to another list or order."""
-    order = sort or "ID"
-    try:
-        begins = of.after(after or "", order)
-    except ValueError:
-        raise ValidationError(details=[("after", "Not a cursor of this list and order")]) from None
-    return Page(size(first), order.removesuffix("_DESC"), order.endswith("_DESC"), begins)
+def snake_case(name: str) -> str:
+    """The name of a member of a row for the wire's name: ``assetId`` is ``asset_id``."""
+    return re.sub("([A-Z])", r"_\1", name).lower()
 
 
 def size(first: int | None, usual: int = FIRST) -> int:
@@ -53,21 +34,12 @@ def start(after: int | None) -> int:
     return after or 0
 
 
-def search(text: str) -> str:
-    """A text to look for. Raises ValidationError."""
+def search(given: dict[str, Any]) -> str:
+    """The text that a filter looks for, empty: none. Raises ValidationError."""
+    text: str = given.get("search", "")
     if len(text) > SEARCH_LIMIT or "\0" in text:
         raise ValidationError(details=[("search", f"At most {SEARCH_LIMIT} characters, without NUL")])
     return text
-
-
-def name(text: str | None, field: str, most: int, *, empty: bool = False) -> str:
-    """See :func:`manifest_auth.text.canonical.check_line`."""
-    return check_line(text or "", field, most, empty=empty)
-
-
-def prose(text: str | None, field: str, most: int) -> str:
-    """See :func:`manifest_auth.text.canonical.check_prose`."""
-    return check_prose(text or "", field, most)
 
 
 def number(value: int, field: str) -> int:

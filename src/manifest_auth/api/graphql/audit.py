@@ -21,6 +21,7 @@ from manifest_auth.audit import (
     place_of_number,
     user_named,
 )
+from manifest_auth.audit.chain import Link
 from manifest_auth.errors import ValidationError
 from manifest_auth.services import RequestContext
 from manifest_auth.text.canonical import moment
@@ -28,27 +29,17 @@ from manifest_auth.text.canonical import moment
 _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
 
-class AuditEvent(NamedTuple):
-    """An event as the schema shows it. Plain members, so that leaf fields need no resolver."""
+class AuditEvent(Link):
+    """An event as the schema shows it. ``unreadable``: names of members that hold what no event holds."""
 
-    sequence: int
-    at: int
-    event: str
-    actor: str
-    subject: str
-    address: str
-    requestId: str  # noqa: N815 - the wire's name
-    detail: str
-    hash: str
-    unreadable: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 def _event(found: Found) -> AuditEvent:
-    one, unreadable = legible(found.link)
-    return AuditEvent(
-        one.sequence, one.at, one.event, one.actor, one.subject, one.address, one.request_id, one.detail, one.hash,
-        unreadable,
-    )  # fmt: skip
+    link, unreadable = legible(found.link)
+    event = AuditEvent._make(link)
+    event.unreadable = unreadable
+    return event
 
 
 class _Asked(NamedTuple):

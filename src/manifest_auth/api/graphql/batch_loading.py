@@ -85,16 +85,15 @@ Part = tuple[int, int, int]
 def parts(
     read: Callable[[TenantUnit, Sequence[int], int, int], list[R]],
     parent: Callable[[R], int],
-    view: Callable[[R], V],
-) -> Callable[[TenantUnit, Sequence[Part]], dict[Part, list[V]]]:
+) -> Callable[[TenantUnit, Sequence[Part]], dict[Part, list[R]]]:
     """Reads parts of many parents' lists with one statement for each pair of arguments."""
 
-    def read_parts(unit: TenantUnit, keys: Sequence[Part]) -> dict[Part, list[V]]:
-        found: dict[Part, list[V]] = {}
+    def read_parts(unit: TenantUnit, keys: Sequence[Part]) -> dict[Part, list[R]]:
+        found: dict[Part, list[R]] = {}
         for after, first in {key[1:] for key in keys}:
             ids = [key[0] for key in keys if key[1:] == (after, first)]
             for row in read(unit, ids, after, first):
-                found.setdefault((parent(row), after, first), []).append(view(row))
+                found.setdefault((parent(row), after, first), []).append(row)
         return found
 
     return read_parts

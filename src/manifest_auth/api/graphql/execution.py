@@ -40,13 +40,13 @@ class _Request(NamedTuple):
 _documents = {introspects: Documents(introspects=introspects) for introspects in (True, False)}
 
 
-async def post(ctx: RequestContext, call: Call[bytes]) -> Answer:
+async def post(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     check_media_type(call.head)
     limits.check_body(call.body)
     return await _run(ctx, call.head, _from_members(parse_body(call.body)), by_get=False)
 
 
-async def get(ctx: RequestContext, call: Call[bytes]) -> Answer:
+async def get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     values: dict[str, Any] = dict(query_values(call.query))
     for name in ("variables", "extensions"):
         if values.get(name):
@@ -74,7 +74,7 @@ def _from_members(members: Any) -> _Request:
     return _Request(query, operation, variables)
 
 
-async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bool) -> Answer:
+async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bool) -> Answer[None]:
     kind = media_type(head)
     introspects = ctx.services.settings.introspects
     documents = _documents[introspects]
@@ -119,7 +119,7 @@ async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bo
     return _answer(200, body, kind)
 
 
-def _answer(status: int, body: dict[str, Any], kind: Header) -> Answer:
+def _answer(status: int, body: dict[str, Any], kind: Header) -> Answer[None]:
     return Answer(status, orjson.dumps(body), (kind, NO_STORE))
 
 
@@ -145,7 +145,7 @@ def _too_slow() -> GraphQLError:
     return GraphQLError("The query took too long", extensions={"code": "TIMEOUT"})
 
 
-def _request_error(errors: list[GraphQLError], kind: Header, ctx: RequestContext) -> Answer:
+def _request_error(errors: list[GraphQLError], kind: Header, ctx: RequestContext) -> Answer[None]:
     """A document that did not run: 400, but 200 for ``application/json``, whose clients expect that."""
     return _answer(400 if kind is GRAPHQL else 200, {"errors": [_wire(error, ctx) for error in errors]}, kind)
 

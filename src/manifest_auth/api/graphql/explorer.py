@@ -1,5 +1,5 @@
 """The page at ``/explorer``: try queries and read the schema, in a browser, without internet. It is there where
-introspection is, and asks the same doors as every caller: it knows nothing that its visitor may not know.
+introspection is, and asks the same routes as every caller: it knows nothing that its visitor may not know.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from manifest_auth.errors import NotFound
-from manifest_auth.http import Answer, Call, Door, Route, page
+from manifest_auth.http import Access, Answer, Call, Route, page
 from manifest_auth.services import RequestContext
 
 _PAGE = (Path(__file__).parent / "explorer.html").read_bytes()
@@ -28,13 +28,13 @@ POLICY = (
 )
 
 
-async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer:
+async def _explorer(ctx: RequestContext, _call: Call[None]) -> Answer[None]:
     if not ctx.services.settings.introspects:
         raise NotFound()
     return page(_PAGE, POLICY)
 
 
 ROUTES = (
-    Route("GET", "/explorer", _explorer, Door.OPEN, "Try GraphQL in a browser; where introspection is on",
+    Route("GET", "/explorer", _explorer, Access.OPEN, "Try GraphQL in a browser; where introspection is on",
           refusals=(NotFound,)),
 )  # fmt: skip

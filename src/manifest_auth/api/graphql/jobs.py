@@ -6,29 +6,25 @@ from collections.abc import Callable
 from typing import Any
 
 from manifest_auth.api.graphql import arguments, lists
-from manifest_auth.api.graphql.job_views import (
+from manifest_auth.api.graphql.job_loaders import (
     ASSIGNED,
     COMPLETIONS,
     FILES,
     JOB_HISTORY,
     RECORDS,
     STEP_RECORDS,
-    FileView,
-    JobEventView,
-    JobStepView,
-    JobView,
-    RecordView,
-    job_step_view,
-    job_view,
-    record_view,
+    JobStep,
 )
-from manifest_auth.api.graphql.lists import Filters, ListOf
+from manifest_auth.api.graphql.lists import ListOf
 from manifest_auth.api.graphql.people import PEOPLE
-from manifest_auth.api.graphql.template_views import PUBLISHED, STEPS, TEMPLATES, VERSIONS
+from manifest_auth.api.graphql.template_loaders import PUBLISHED, STEPS, TEMPLATES, VERSIONS
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import check_line, like
-from manifest_auth.work import actor_of, assignments, job_operations, job_rules, job_steps, jobs, records
+from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.text.canonical import check_line
+from manifest_auth.work import actor_of, assignments, job_log, job_operations, job_rules, job_steps, jobs, records
+from manifest_auth.work.files import File
+from manifest_auth.work.jobs import Job
+from manifest_auth.work.records import Record
 
 _PER_PAGE = 20
 #: Members of ``JobFilter`` that are compared as they are: the names of the condition and of its parameter.
@@ -36,149 +32,134 @@ _SAME = {"status": "status", "templateId": "template", "assetId": "asset", "assi
 
 
 def _filters(given: dict[str, Any]) -> Filters:
-    names, values = set[str](), dict[str, Any]()
-    if text := arguments.search(given.get("search", "")):
-        names.add("search")
-        values["like"] = like(text)
+    values = {name: given[wire] for wire, name in _SAME.items() if wire in given}
     if "priority" in given:
-        names.add("priority")
         values["priority"] = job_rules.Priority[given["priority"]].value
     if "assetId" in given:
         check_line(given["assetId"], "assetId", job_operations.ASSET_LIMIT, empty=True)
-    for wire, name in _SAME.items():
-        if wire in given:
-            names.add(name)
-            values[name] = given[wire]
-    return Filters(frozenset(names), values)
+    return Filters(*values, **values).search(arguments.search(given))
 
 
-_LIST = ListOf(
-    jobs.LISTING,
-    {
-        "ID": lambda row: row.id,
-        "NAME": lambda row: row.name.lower(),
-        "PRIORITY": lambda row: row.priority,
-        "CHANGED_AT": lambda row: row.changed_at,
-    },
-    _filters,
-    job_view,
-)
+_LIST = ListOf(jobs.LISTING, _filters)
 
 
-async def _job(_root: Any, info: Any, id: int) -> JobView:  # noqa: A002 - the wire's name
+async def _job(_root: Any, info: Any, id: int) -> Job:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
-    return job_view(await ctx.store.read(lambda unit: jobs.get(unit, id)))
+    return await ctx.store.read(lambda unit: jobs.get(unit, id))
 
 
-async def _template(job: JobView, info: Any) -> Any:
+async def _template(job: Job, info: Any) -> Any:
     return await TEMPLATES.load(info.context, job.template_id)
 
 
-async def _version(job: JobView, info: Any) -> Any:
+async def _version(job: Job, info: Any) -> Any:
     return await VERSIONS.load(info.context, job.version_id)
 
 
-async def _newer_version(job: JobView, info: Any) -> Any:
+async def _newer_version(job: Job, info: Any) -> Any:
     published = await PUBLISHED.load(info.context, job.template_id)
-    return published if published is not None and published.number > job.version_number else None
+    return published if published is not None and published.number > job.version else None
 
 
-async def _assigned_users(job: JobView, info: Any) -> list[Any]:
+async def _assigned_users(job: Job, info: Any) -> list[Any]:
     user_ids = await ASSIGNED.load(info.context, job.id)
     return [await found for found in [PEOPLE.load(info.context, user_id) for user_id in user_ids]]
 
 
-async def _steps(job: JobView, info: Any) -> list[JobStepView]:
+async def _steps(job: Job, info: Any) -> list[JobStep]:
     steps, completions = STEPS.load(info.context, job.version_id), COMPLETIONS.load(info.context, job.id)
     completed = await completions
-    return [job_step_view(job, step, completed.get(step.number)) for step in await steps]
+    return [JobStep(job, step, completed.get(step.number)) for step in await steps]
 
 
-async def _current_step(job: JobView, info: Any) -> JobStepView | None:
+async def _current_step(job: Job, info: Any) -> JobStep | None:
     steps = await STEPS.load(info.context, job.version_id)
-    return job_step_view(job, steps[job.done], None) if job.done < len(steps) else None
+    return JobStep(job, steps[job.done], None) if job.done < len(steps) else None
 
 
-async def _records(job: JobView, info: Any, first: int | None = None, after: int | None = None) -> Any:
+async def _records(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = job.id, arguments.start(after), arguments.size(first, _PER_PAGE)
     return await RECORDS.load(info.context, part)
 
 
-async def _history(job: JobView, info: Any, first: int | None = None, after: int | None = None) -> Any:
+async def _history(job: Job, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = job.id, arguments.start(after), arguments.size(first, _PER_PAGE)
     return await JOB_HISTORY.load(info.context, part)
 
 
-async def _created_by(job: JobView, info: Any) -> Any:
+async def _created_by(job: Job, info: Any) -> Any:
     return await PEOPLE.load(info.context, job.created_by)
 
 
-async def _completed_by(step: JobStepView, info: Any) -> Any:
-    return None if step.completed_by is None else await PEOPLE.load(info.context, step.completed_by)
+async def _completed_by(step: JobStep, info: Any) -> Any:
+    return None if step.completion is None else await PEOPLE.load(info.context, step.completion.completed_by)
 
 
-async def _step_records(step: JobStepView, info: Any) -> Any:
-    return await STEP_RECORDS.load(info.context, (step.job_id, step.number))
+async def _step_records(step: JobStep, info: Any) -> Any:
+    return await STEP_RECORDS.load(info.context, (step.job.id, step.step.number))
 
 
-async def _file(record: RecordView, info: Any) -> Any:
+def _of_step(member: str) -> Callable[[JobStep, Any], Any]:
+    return lambda step, _info: getattr(step.step, member)
+
+
+def _value_of(member: str, kind: job_rules.RecordKind) -> Callable[[Record, Any], Any]:
+    """The member that holds the value of records of a kind; null for those of any other."""
+    return lambda record, _info: getattr(record, member) if record.kind == kind.value else None
+
+
+async def _file(record: Record, info: Any) -> Any:
     return None if record.file_id is None else await FILES.load(info.context, record.file_id)
 
 
-async def _recorded_by(record: RecordView, info: Any) -> Any:
+async def _recorded_by(record: Record, info: Any) -> Any:
     return await PEOPLE.load(info.context, record.recorded_by)
 
 
-async def _uploaded_by(file: FileView, info: Any) -> Any:
+async def _uploaded_by(file: File, info: Any) -> Any:
     return await PEOPLE.load(info.context, file.uploaded_by)
 
 
-async def _event_by(event: JobEventView, info: Any) -> Any:
-    return await PEOPLE.load(info.context, event.user_id)
+async def _event_by(event: job_log.Event, info: Any) -> Any:
+    return await PEOPLE.load(info.context, event.by)
 
 
-async def _write(ctx: RequestContext, verb: Callable[..., jobs.Job], *given: Any, **named: Any) -> JobView:
+async def _write(ctx: RequestContext, verb: Callable[..., jobs.Job], *given: Any, **named: Any) -> Job:
     def work(unit: TenantUnit) -> jobs.Job:
         return verb(unit, actor_of(ctx), *given, **named)
 
-    return job_view(await ctx.store.write(work))
+    return await ctx.store.write(work)
 
 
 def _details(members: dict[str, Any]) -> dict[str, Any]:
-    """Of an input, what the verbs take: null counts as left out."""
-    priority = members.get("priority")
-    found = {
-        "name": members.get("name"),
-        "asset_id": members.get("assetId"),
-        "priority": None if priority is None else job_rules.Priority[priority],
-    }
-    return {name: value for name, value in found.items() if value is not None}
+    """An input as the operations on jobs take it: null counts as left out."""
+    found = {arguments.snake_case(name): value for name, value in members.items() if value is not None}
+    if "priority" in found:
+        found["priority"] = job_rules.Priority[found["priority"]]
+    return found
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> JobView:  # noqa: A002 - the wire's name
-    user_ids = input.get("assignedUserIds") or ()
-    return await _write(
-        info.context, job_operations.add, template_id=input["templateId"], user_ids=user_ids, **_details(input)
-    )
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> Job:  # noqa: A002 - the wire's name
+    return await _write(info.context, job_operations.add, **_details(input))
 
 
-async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> JobView:  # noqa: A002
+async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Job:  # noqa: A002
     return await _write(info.context, job_operations.change, id, **_details(input))
 
 
-async def _assign(_root: Any, info: Any, jobId: int, userId: int) -> JobView:  # noqa: N803 - the wire's names
+async def _assign(_root: Any, info: Any, jobId: int, userId: int) -> Job:  # noqa: N803 - the wire's names
     return await _write(info.context, assignments.assign, jobId, userId)
 
 
-async def _unassign(_root: Any, info: Any, jobId: int, userId: int) -> JobView:  # noqa: N803
+async def _unassign(_root: Any, info: Any, jobId: int, userId: int) -> Job:  # noqa: N803
     return await _write(info.context, assignments.unassign, jobId, userId)
 
 
-async def _start(_root: Any, info: Any, id: int) -> JobView:  # noqa: A002
+async def _start(_root: Any, info: Any, id: int) -> Job:  # noqa: A002
     return await _write(info.context, job_operations.start, id)
 
 
-async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dict[str, Any]) -> RecordView:  # noqa: A002, N803
+async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dict[str, Any]) -> Record:  # noqa: A002, N803
     ctx: RequestContext = info.context
     value = job_rules.value_of(
         text=input.get("text"),
@@ -188,18 +169,18 @@ async def _record(_root: Any, info: Any, jobId: int, stepNumber: int, input: dic
         boolean=input.get("boolean"),
         file_id=input.get("fileId"),
     )
-    return record_view(await ctx.store.write(lambda unit: records.add(unit, actor_of(ctx), jobId, stepNumber, value)))
+    return await ctx.store.write(lambda unit: records.add(unit, actor_of(ctx), jobId, stepNumber, value))
 
 
-async def _complete_step(_root: Any, info: Any, jobId: int, stepNumber: int) -> JobView:  # noqa: N803
+async def _complete_step(_root: Any, info: Any, jobId: int, stepNumber: int) -> Job:  # noqa: N803
     return await _write(info.context, job_steps.complete, jobId, stepNumber)
 
 
-async def _complete(_root: Any, info: Any, id: int) -> JobView:  # noqa: A002
+async def _complete(_root: Any, info: Any, id: int) -> Job:  # noqa: A002
     return await _write(info.context, job_operations.complete, id)
 
 
-async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) -> JobView:  # noqa: A002
+async def _cancel(_root: Any, info: Any, id: int, comment: str | None = None) -> Job:  # noqa: A002
     return await _write(info.context, job_operations.cancel, id, comment or "")
 
 
@@ -208,6 +189,7 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.jobsPage": _LIST.page,
     "Query.job": _job,
     "JobPage.total": lists.total,
+    "Job.priority": lambda job, _info: job_rules.Priority(job.priority).name,
     "Job.template": _template,
     "Job.version": _version,
     "Job.newerVersion": _newer_version,
@@ -217,11 +199,24 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Job.records": _records,
     "Job.history": _history,
     "Job.createdBy": _created_by,
+    "JobStep.number": _of_step("number"),
+    "JobStep.title": _of_step("title"),
+    "JobStep.instructions": _of_step("instructions"),
+    "JobStep.requiresEvidence": _of_step("requires_evidence"),
+    "JobStep.isCompleted": lambda step, _info: step.completion is not None,
+    "JobStep.completedAt": lambda step, _info: step.completion and step.completion.completed_at,
     "JobStep.completedBy": _completed_by,
     "JobStep.records": _step_records,
+    "JobRecord.stepNumber": lambda record, _info: record.step,
+    "JobRecord.text": _value_of("text", job_rules.RecordKind.TEXT),
+    "JobRecord.value": _value_of("value", job_rules.RecordKind.NUMBER),
+    "JobRecord.choice": _value_of("text", job_rules.RecordKind.CHOICE),
+    "JobRecord.boolean": _value_of("value", job_rules.RecordKind.BOOLEAN),
     "JobRecord.file": _file,
     "JobRecord.recordedBy": _recorded_by,
+    "File.url": lambda file, _info: file.path,
     "File.uploadedBy": _uploaded_by,
+    "JobEvent.stepNumber": lambda event, _info: event.step,
     "JobEvent.by": _event_by,
     "Mutation.addJob": _add,
     "Mutation.updateJob": _update,

@@ -2,86 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from manifest_auth.api.graphql import arguments
-from manifest_auth.api.graphql.arguments import Page
 from manifest_auth.services import RequestContext
-from manifest_auth.store import After, Listing
+from manifest_auth.store import Filters, Listing
 
 R = TypeVar("R")
-
-
-class Filters(NamedTuple):
-    """Names of conditions of a :class:`Listing`, and the values of their parameters."""
-
-    names: frozenset[str] = frozenset()
-    values: Mapping[str, Any] = {}
 
 
 class Paged(NamedTuple):
     """The source of a page type. ``read_total`` counts."""
 
     items: list[Any]
-    nextCursor: str | None  # noqa: N815 - the wire's name
+    next_cursor: str | None
     read_total: Callable[[], Any]
 
 
 class ListOf(Generic[R]):
-    """A kind of list as resolvers use it. ``sort_values``: by name of the order, what a row is sorted by; ``wire``: the
-    row as the type's resolvers want it."""
+    """A kind of list as resolvers use it."""
 
-    def __init__(
-        self,
-        listing: Listing[R],
-        sort_values: Mapping[str, Callable[[R], Any]],
-        filters: Callable[[dict[str, Any]], Filters],
-        wire: Callable[[R], Any] = lambda row: row,
-    ) -> None:
-        self._listing, self._sort_values, self._filters, self._wire = listing, sort_values, filters, wire
+    def __init__(self, listing: Listing[R], filters: Callable[[dict[str, Any]], Filters]) -> None:
+        self._listing, self._filters = listing, filters
 
-    async def items(self, _source: Any, info: Any, **given: Any) -> list[Any]:
+    async def items(self, _source: Any, info: Any, **given: Any) -> list[R]:
         """Resolver of the plain list."""
-        ctx: RequestContext = info.context
-        page, filters = self._asked(given)
-        return [self._wire(row) for row in await self._rows(ctx, page, filters, page.first)]
+        rows, _ = await self._read(info.context, given, self._narrowed(given))
+        return rows
 
     async def page(self, _source: Any, info: Any, **given: Any) -> Paged:
         """Resolver of the page twin."""
         ctx: RequestContext = info.context
-        page, filters = self._asked(given)
-        rows = await self._rows(ctx, page, filters, page.first + 1)
-        more = len(rows) > page.first
-        rows = rows[: page.first]
-        last = rows[-1] if more else None
-        next_cursor = None
-        if last is not None:
-            key: Any = last
-            next_cursor = self._listing.cursor(page.order, After(self._sort_values[page.sort](last), key.id))
+        filters = self._narrowed(given)
+        rows, next_cursor = await self._read(ctx, given, filters)
 
         async def read_total() -> int:
-            return await ctx.store.read(lambda unit: self._listing.total(unit, filters.names, **filters.values))
+            return await ctx.store.read(lambda unit: self._listing.total(unit, filters))
 
-        return Paged([self._wire(row) for row in rows], next_cursor, read_total)
+        return Paged(rows, next_cursor, read_total)
 
-    def _asked(self, given: dict[str, Any]) -> tuple[Page, Filters]:
-        page = arguments.page(self._listing, given.get("first"), given.get("after"), given.get("sort"))
-        wanted = {name: value for name, value in (given.get("filter") or {}).items() if value is not None}
-        return page, self._filters(wanted)
+    def _narrowed(self, given: dict[str, Any]) -> Filters:
+        return self._filters({name: value for name, value in (given.get("filter") or {}).items() if value is not None})
 
-    async def _rows(self, ctx: RequestContext, page: Page, filters: Filters, first: int) -> list[R]:
-        return await ctx.store.read(
-            lambda unit: self._listing.page(
-                unit,
-                first=first,
-                sort=page.sort,
-                descending=page.descending,
-                after=page.after,
-                filters=filters.names,
-                **filters.values,
-            )
-        )
+    async def _read(self, ctx: RequestContext, given: dict[str, Any], filters: Filters) -> tuple[list[R], str | None]:
+        first, after, order = arguments.size(given.get("first")), given.get("after") or "", given.get("sort") or "ID"
+        return await ctx.store.read(lambda unit: self._listing.read(unit, first, after, order, filters))
 
 
 async def total(paged: Paged, _info: Any) -> int | None:

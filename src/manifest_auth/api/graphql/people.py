@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import EmailChange, User
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.batch_loading import Loader
-from manifest_auth.api.graphql.lists import Filters, ListOf
-from manifest_auth.context import UserCaller
+from manifest_auth.api.graphql.lists import ListOf
+from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, permission_names, roles_of
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import email_key, like
+from manifest_auth.store import Filters, TenantUnit
 
 _DESCRIPTIONS = {
     Role.ADMIN: "Full access within the client",
@@ -28,29 +27,10 @@ _DESCRIPTIONS = {
 }
 
 
-class Person(NamedTuple):
-    """A user as the directory shows it. Plain members, so that leaf fields need no resolver."""
+class WithLink(User):
+    """A user, in the one answer that shows the link which a new Admin may need."""
 
-    id: int
-    email: str
-    firstName: str  # noqa: N815 - the wire's name
-    lastName: str  # noqa: N815
-    title: str
-    roles: int
-    description: str
-    isActive: bool  # noqa: N815
-    createdAt: int  # noqa: N815
-    lastSignInAt: int | None  # noqa: N815
     link: str | None = None
-
-
-class _Me(NamedTuple):
-    id: int
-    email: str
-    firstName: str  # noqa: N815
-    lastName: str  # noqa: N815
-    title: str
-    roles: int
 
 
 def _role(role: Role) -> dict[str, Any]:
@@ -62,37 +42,28 @@ def _role(role: Role) -> dict[str, Any]:
 _ROLE = {role: _role(role) for role in Role}
 
 
-def person(user: User) -> Person:
-    """The wire's form of a user."""
-    return Person(
-        user.id,
-        user.email,
-        user.first_name,
-        user.last_name,
-        user.title,
-        user.roles,
-        user.description,
-        user.deactivated_at is None,
-        user.created_at,
-        user.last_sign_in_at,
-    )
-
-
-def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, Person]:
-    return {user.id: person(user) for user in users.get_many(unit, ids)}
+def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, User]:
+    return {user.id: user for user in users.get_many(unit, ids)}
 
 
 _WAITING: Loader[int, EmailChange] = Loader(users.email_changes.waiting_of)
 
 
-async def _pending_email(someone: Any, info: Any) -> str | None:
-    ctx: RequestContext = info.context
-    change: EmailChange | None = await _WAITING.load(ctx, someone.id)
+async def _pending_email(user: User, info: Any) -> str | None:
+    return await _pending_of(info.context, user.id)
+
+
+async def _own_pending_email(me: Principal, info: Any) -> str | None:
+    return await _pending_of(info.context, me.user_id)
+
+
+async def _pending_of(ctx: RequestContext, user_id: int) -> str | None:
+    change: EmailChange | None = await _WAITING.load(ctx, user_id)
     return change.new_email if change is not None and change.is_pending(ctx.now) else None
 
 
 #: People by id, wherever a field names one.
-PEOPLE: Loader[int, Person] = Loader(_read)
+PEOPLE: Loader[int, User] = Loader(_read)
 
 
 def role_named(name: str, field: str = "role") -> Role:
@@ -106,43 +77,30 @@ def role_named(name: str, field: str = "role") -> Role:
 
 
 def _filters(given: dict[str, Any]) -> Filters:
-    names, values = set[str](), dict[str, Any]()
-    if text := arguments.search(given.get("search", "")):
-        names.add("search")
-        values["like"] = like(text)
-    if "role" in given:
-        names.add("role")
-        values["role"] = role_named(given["role"]).bit
-    if "isActive" in given:
-        names.add("active" if given["isActive"] else "inactive")
-    return Filters(frozenset(names), values)
+    text, role = arguments.search(given), role_named(given["role"]).bit if "role" in given else 0
+    activity = {True: "active", False: "inactive", None: None}[given.get("isActive")]
+    return Filters("role" if role else None, activity, role=role).search(text)
 
 
-_LIST = ListOf(
-    users.LISTING,
-    {"ID": lambda user: user.id, "EMAIL": lambda user: email_key(user.email), "LAST_NAME": lambda user: user.last_name},
-    _filters,
-    person,
-)
+_LIST = ListOf(users.LISTING, _filters)
 
 
-def _me(_root: Any, info: Any) -> _Me:
-    u: UserCaller = info.context.user
-    return _Me(u.user_id, u.email, u.first_name, u.last_name, u.title, u.roles)
+def _me(_root: Any, info: Any) -> Principal:
+    caller: Principal = info.context.user
+    return caller
 
 
-def _client(_me: Any, info: Any) -> dict[str, Any]:
-    caller: UserCaller = info.context.user
-    return {"id": caller.tenant_id, "identifier": caller.client, "name": caller.client_name}
+def _client(me: Principal, _info: Any) -> dict[str, Any]:
+    return {"id": me.tenant_id, "identifier": me.client, "name": me.client_name}
 
 
-def _roles(someone: Any, _info: Any) -> list[dict[str, Any]]:
-    return [_ROLE[role] for role in roles_of(someone.roles)]
+def _roles(holder: User | Principal, _info: Any) -> list[dict[str, Any]]:
+    return [_ROLE[role] for role in roles_of(holder.roles)]
 
 
-async def _user(_root: Any, info: Any, id: int) -> Person:  # noqa: A002 - the wire's name
+async def _user(_root: Any, info: Any, id: int) -> User:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
-    return person(await ctx.store.read(lambda unit: users.get(unit, id)))
+    return await ctx.store.read(lambda unit: users.get(unit, id))
 
 
 RESOLVERS: dict[str, Callable[..., Any]] = {
@@ -151,11 +109,14 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.users": _LIST.items,
     "Query.usersPage": _LIST.page,
     "Query.user": _user,
-    "Me.pendingEmail": _pending_email,
+    "Me.id": lambda me, _info: me.user_id,
+    "Me.pendingEmail": _own_pending_email,
     "Me.roles": _roles,
     "Me.permissions": lambda me, _info: permission_names(me.roles),
     "Me.client": _client,
     "User.pendingEmail": _pending_email,
     "User.roles": _roles,
+    "User.isActive": lambda user, _info: user.deactivated_at is None,
+    "User.link": lambda user, _info: user.link if isinstance(user, WithLink) else None,
     "UserPage.total": lists.total,
 }

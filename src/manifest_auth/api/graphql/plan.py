@@ -93,10 +93,9 @@ def _steps(kind: GraphQLObjectType, selections: SelectionSetNode) -> Plan | None
 
 
 def _step(node: FieldNode, field: GraphQLField) -> _Step | None:
-    if field.args or field.extensions.get("waits"):
+    if field.args or field.extensions.get("waits") or field.resolve is None:
         return None
-    key = node.alias.value if node.alias else node.name.value
-    get = field.resolve or _member(node.name.value)
+    key, get = node.alias.value if node.alias else node.name.value, field.resolve
     kind = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
     is_list = isinstance(kind, GraphQLList)
     if isinstance(kind, GraphQLList):
@@ -107,15 +106,6 @@ def _step(node: FieldNode, field: GraphQLField) -> _Step | None:
         inner = _steps(kind, node.selection_set)
         return None if inner is None else _Step(key, get, is_list, None, inner)
     return None
-
-
-def _member(name: str) -> Callable[[Any, Any], Any]:
-    """graphql-core's default resolver, for the two kinds of source that we have."""
-
-    def get(source: Any, _info: Any) -> Any:
-        return source[name] if type(source) is dict else getattr(source, name)
-
-    return get
 
 
 def _object(steps: Plan, source: Any, info: _Info) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from manifest_auth.work import MOST_ROWS
 _INTRO = """\
 # GraphQL
 
-<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `schema.graphql` and `api/graphql/reference.py`. -->
+<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/api/graphql` instead. -->
 
 `POST /api/client/graphql` with an access token or the session cookie, as the
 [GraphQL-over-HTTP](https://graphql.github.io/graphql-over-http/draft/) specification says. Everything is inside the

@@ -11,10 +11,10 @@ import gc
 from collections.abc import Awaitable, Callable
 
 from manifest_auth.api.graphql.wire import PATH, refused
-from manifest_auth.http import BODY_LIMIT, Answer, Call, Door, Route
+from manifest_auth.http import BODY_LIMIT, Access, Answer, Call, Route
 from manifest_auth.services import RequestContext
 
-_Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer]]
+_Handler = Callable[[RequestContext, Call[bytes]], Awaitable[Answer[None]]]
 _handlers: tuple[_Handler, _Handler] | None = None
 
 
@@ -31,17 +31,17 @@ async def _load() -> tuple[_Handler, _Handler]:
     return _handlers
 
 
-async def _post(ctx: RequestContext, call: Call[bytes]) -> Answer:
+async def _post(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     post, _ = _handlers or await _load()
     return await post(ctx, call)
 
 
-async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer:
+async def _get(ctx: RequestContext, call: Call[bytes]) -> Answer[None]:
     _, get = _handlers or await _load()
     return await get(ctx, call)
 
 
 ROUTES = (
-    Route("POST", PATH, _post, Door.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused),
-    Route("GET", PATH, _get, Door.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused),
+    Route("POST", PATH, _post, Access.CLIENT, "Run a GraphQL query", limit=BODY_LIMIT, raw=True, refused=refused),
+    Route("GET", PATH, _get, Access.CLIENT, "Run a GraphQL query; mutations need POST", raw=True, refused=refused),
 )

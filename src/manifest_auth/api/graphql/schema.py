@@ -27,6 +27,7 @@ from graphql import (
 )
 
 from manifest_auth.api.graphql import accounts, audit, jobs, people, templates
+from manifest_auth.api.graphql.arguments import snake_case
 from manifest_auth.errors import Forbidden
 from manifest_auth.permissions import Permission, permissions_of
 from manifest_auth.services import RequestContext
@@ -85,10 +86,10 @@ def _bind(schema: GraphQLSchema, field: GraphQLField, where: str, resolve: Resol
     if at_root or permission is not None:
         open_to = f"Needs `{permission.value}`." if permission else "Any role."
         field.description = f"{field.description} {open_to}"
-    if resolve is not None:
-        field.resolve = _mutation(resolve) if where.startswith("Mutation.") else resolve
-    if permission is not None:
-        field.resolve = _guarded(permission, field.resolve or _member(where.partition(".")[2]))
+    resolve = resolve or _member(where.partition(".")[2])
+    if where.startswith("Mutation."):
+        resolve = _mutation(resolve)
+    field.resolve = resolve if permission is None else _guarded(permission, resolve)
 
 
 def _directive(schema: GraphQLSchema, name: str) -> GraphQLDirective:
@@ -105,7 +106,9 @@ def _is_list_of_objects(field: GraphQLField) -> bool:
 
 
 def _member(name: str) -> Resolver:
-    return lambda source, _info: source[name] if type(source) is dict else getattr(source, name)
+    """The resolver of a plain field: the member of a row, or of a dict, that has the field's name."""
+    member = snake_case(name)
+    return lambda source, _info: source[name] if type(source) is dict else getattr(source, member)
 
 
 def _guarded(permission: Permission, resolve: Resolver) -> Resolver:

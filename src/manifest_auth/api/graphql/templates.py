@@ -1,4 +1,5 @@
-"""Templates, their versions with steps, what happened to them, and the moves. The rules are in ``work.editorial``."""
+"""Templates, their versions with steps, what happened to them, and the moves. The rules are in
+``work.template_operations``."""
 
 from __future__ import annotations
 
@@ -6,92 +7,74 @@ from collections.abc import Callable
 from typing import Any
 
 from manifest_auth.api.graphql import arguments, lists
-from manifest_auth.api.graphql.lists import Filters, ListOf
+from manifest_auth.api.graphql.lists import ListOf
 from manifest_auth.api.graphql.people import PEOPLE
-from manifest_auth.api.graphql.template_views import (
+from manifest_auth.api.graphql.template_loaders import (
     HISTORY,
     LATEST,
     NUMBERED,
     PUBLISHED,
     STEPS,
     TEMPLATES,
-    EventView,
-    TemplateView,
-    VersionView,
-    template_view,
-    version_view,
 )
 from manifest_auth.services import RequestContext
-from manifest_auth.store import TenantUnit
-from manifest_auth.text.canonical import like
-from manifest_auth.work import Actor, actor_of, template_operations, templates, versions
+from manifest_auth.store import Filters, TenantUnit
+from manifest_auth.work import Actor, actor_of, template_log, template_operations, templates, versions
 from manifest_auth.work import steps as work_steps
 
 _PER_PAGE = 20
 
 
 def _filters(given: dict[str, Any]) -> Filters:
-    names, values = set[str](), dict[str, Any]()
-    if text := arguments.search(given.get("search", "")):
-        names.add("search")
-        values["like"] = like(text)
-    if "status" in given:
-        names.add("status")
-        values["status"] = given["status"]
-    if "isArchived" in given:
-        names.add("archived" if given["isArchived"] else "open")
-    return Filters(frozenset(names), values)
+    shelf = {True: "archived", False: "open", None: None}[given.get("isArchived")]
+    status = given.get("status")
+    return Filters("status" if status else None, shelf, status=status).search(arguments.search(given))
 
 
-_LIST = ListOf(
-    templates.LISTING,
-    {"ID": lambda row: row.id, "NAME": lambda row: row.name.lower(), "CHANGED_AT": lambda row: row.changed_at},
-    _filters,
-    template_view,
-)
+_LIST = ListOf(templates.LISTING, _filters)
 
 
-async def _template(_root: Any, info: Any, id: int) -> TemplateView:  # noqa: A002 - the wire's name
+async def _template(_root: Any, info: Any, id: int) -> templates.Template:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
-    return template_view(await ctx.store.read(lambda unit: templates.get(unit, id)))
+    return await ctx.store.read(lambda unit: templates.get(unit, id))
 
 
-async def _version(_root: Any, info: Any, id: int) -> VersionView:  # noqa: A002
+async def _version(_root: Any, info: Any, id: int) -> versions.Version:  # noqa: A002
     ctx: RequestContext = info.context
-    return version_view(await ctx.store.read(lambda unit: versions.get(unit, id)))
+    return await ctx.store.read(lambda unit: versions.get(unit, id))
 
 
-async def _created_by(source: TemplateView | VersionView, info: Any) -> Any:
+async def _created_by(source: templates.Template | versions.Version, info: Any) -> Any:
     return await PEOPLE.load(info.context, source.created_by)
 
 
-async def _event_by(event: EventView, info: Any) -> Any:
-    return await PEOPLE.load(info.context, event.user_id)
+async def _event_by(event: template_log.Event, info: Any) -> Any:
+    return await PEOPLE.load(info.context, event.by)
 
 
-async def _latest(template: TemplateView, info: Any) -> Any:
+async def _latest(template: templates.Template, info: Any) -> Any:
     return await LATEST.load(info.context, template.id)
 
 
-async def _published(template: TemplateView, info: Any) -> Any:
+async def _published(template: templates.Template, info: Any) -> Any:
     return await PUBLISHED.load(info.context, template.id)
 
 
-async def _versions(template: TemplateView, info: Any, first: int | None = None, after: int | None = None) -> Any:
+async def _versions(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
     return await NUMBERED.load(info.context, part)
 
 
-async def _history(template: TemplateView, info: Any, first: int | None = None, after: int | None = None) -> Any:
+async def _history(template: templates.Template, info: Any, first: int | None = None, after: int | None = None) -> Any:
     part = template.id, arguments.start(after), arguments.size(first, _PER_PAGE)
     return await HISTORY.load(info.context, part)
 
 
-async def _template_of(version: VersionView, info: Any) -> Any:
+async def _template_of(version: versions.Version, info: Any) -> Any:
     return await TEMPLATES.load(info.context, version.template_id)
 
 
-async def _steps(version: VersionView, info: Any) -> Any:
+async def _steps(version: versions.Version, info: Any) -> Any:
     return await STEPS.load(info.context, version.id)
 
 
@@ -102,12 +85,10 @@ def _new_steps(given: list[dict[str, Any]] | None) -> list[work_steps.NewStep]:
     ]
 
 
-async def _add(_root: Any, info: Any, input: dict[str, Any]) -> TemplateView:  # noqa: A002 - the wire's name
+async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Template:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
     name, about, steps = input["name"], input.get("description") or "", _new_steps(input.get("steps"))
-    return template_view(
-        await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), name, about, steps))
-    )
+    return await ctx.store.write(lambda unit: template_operations.add(unit, actor_of(ctx), name, about, steps))
 
 
 async def _on_template(
@@ -115,7 +96,7 @@ async def _on_template(
 ) -> Any:
     """A verb on a template as it was when the request came: what happens until it is its turn makes it a CONFLICT."""
     seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
-    return template_view(await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen)))
+    return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> Any:  # noqa: A002
@@ -143,19 +124,19 @@ async def _on_version(
     ctx: RequestContext,
     see: Callable[[TenantUnit], template_operations.Seen],
     act: Callable[[TenantUnit, Actor, template_operations.Seen], versions.Version],
-) -> VersionView:
+) -> versions.Version:
     """As :func:`_on_template`, for a version."""
     seen = await ctx.store.read(see)
-    return version_view(await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen)))
+    return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
 
-async def _add_version(_root: Any, info: Any, templateId: int) -> VersionView:  # noqa: N803 - the wire's name
+async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:  # noqa: N803 - the wire's name
     return await _on_version(
         info.context, lambda unit: template_operations.see_latest(unit, templateId), template_operations.add_version
     )
 
 
-async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> VersionView:  # noqa: A002
+async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versions.Version:  # noqa: A002
     revision, steps = input["revision"], _new_steps(input["steps"])
     return await _on_version(
         info.context,
@@ -173,7 +154,7 @@ def _move(verb: Callable[..., versions.Version]) -> Callable[..., Any]:
         id: int,  # noqa: A002
         comment: str | None = None,
         revision: int | None = None,
-    ) -> VersionView:
+    ) -> versions.Version:
         return await _on_version(
             info.context,
             lambda unit: template_operations.see(unit, id),
@@ -189,6 +170,7 @@ RESOLVERS: dict[str, Callable[..., Any]] = {
     "Query.template": _template,
     "Query.templateVersion": _version,
     "TemplatePage.total": lists.total,
+    "Template.isArchived": lambda template, _info: template.archived_at is not None,
     "Template.createdBy": _created_by,
     "Template.latestVersion": _latest,
     "Template.publishedVersion": _published,

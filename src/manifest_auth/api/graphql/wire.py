@@ -49,7 +49,7 @@ def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
     return {"message": refusal.message, "extensions": extensions}
 
 
-def refused(refusal: Refusal, request_id: str, head: Head) -> Answer:
+def refused(refusal: Refusal, request_id: str, head: Head) -> Answer[None]:
     """A refusal before anything ran, as a GraphQL error body with the refusal's own status."""
     body = {"errors": [in_graphql(refusal, request_id)]}
     return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))

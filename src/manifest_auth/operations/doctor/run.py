@@ -23,7 +23,7 @@ from manifest_auth.runtime.mail import NotSent, server_of, try_out
 from manifest_auth.runtime.sealing import KEY_FILE, Sealer, secret_keys
 from manifest_auth.runtime.settings import Settings, SettingsError
 from manifest_auth.store import StoreUnavailable, open_store
-from manifest_auth.store.migrate import HEAD, current_version
+from manifest_auth.store.migrate import HEAD, SchemaRefused, check, current_version
 
 _MAIL_SECONDS = 5.0
 
@@ -131,14 +131,15 @@ async def _store(settings: Settings, show: Callable[[str, int], None]) -> AsyncI
     yield Finding("ok", f"store: {kind} can be reached")
     for level, text in await integrity(settings):
         yield Finding(level, text)
-    if version == HEAD:
-        yield Finding("ok", f"schema: {version}, current")
-    elif version > HEAD:
-        yield Finding("bad", f"schema: {version} is newer than this release, which knows {HEAD}; upgrade the program")
+    try:
+        check(version, "schema")
+    except SchemaRefused as error:
+        yield Finding("bad", str(error))
         return
-    else:
+    if version != HEAD:
         yield Finding("note", f"schema: {version}, this release brings {HEAD}; the next start or `db upgrade` upgrades")
         return
+    yield Finding("ok", f"schema: {version}, current")
     store = open_store(settings.database, 2)
     await store.open()
     try:

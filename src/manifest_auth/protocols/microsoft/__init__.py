@@ -1,6 +1,6 @@
 """Microsoft's side of two ways in: Entra ID access tokens, Graph, Dataverse, and the clouds that they live in.
 
-Hands over the judgement of a token's claims, and calls whose answers were checked. Knows neither tenants nor the store,
+Hands over the judgement of a token's claims, and calls whose answers were checked. Knows neither clients nor the store,
 keeps no token, and never takes an address for a person.
 """
 

@@ -88,12 +88,12 @@ class Microsoft:
         if not GUID.match(person.lower()):  # of a personal account, for instance
             raise Refused("Graph names no person of a directory")
         return Profile(
-            person.lower(),
-            _text(body, "givenName"),
-            _text(body, "surname"),
-            email if isinstance(email, str) else None,
-            body.get("userType") == "Guest",
-            enabled is False,
+            id=person.lower(),
+            first_name=_text(body, "givenName"),
+            last_name=_text(body, "surname"),
+            email=email if isinstance(email, str) else None,
+            is_guest=body.get("userType") == "Guest",
+            is_disabled=enabled is False,
         )
 
     async def on_behalf_of(

@@ -85,7 +85,15 @@ def read_custom(text: str) -> Cloud:
     issuer = given.get("issuer", given["login"])
     sts = given.get("sts", f"{issuer}/sts")
     graph_name = next((cloud.graph for cloud in CLOUDS.values() if cloud.issuer == issuer), "")
-    return Cloud(given["login"], given["graph"], issuer, sts, r"[a-z0-9.-]+", given["dataverse"], graph_name)
+    return Cloud(
+        login=given["login"],
+        graph=given["graph"],
+        issuer=issuer,
+        sts=sts,
+        organizations=r"[a-z0-9.-]+",
+        dataverse=given["dataverse"],
+        graph_name=graph_name,
+    )
 
 
 def _address(name: str, text: str) -> str:

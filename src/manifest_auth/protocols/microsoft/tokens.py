@@ -104,7 +104,16 @@ def check(payload: Mapping[str, Any], accepted: Accepted, now_ms: int) -> Claims
     _check_delegated(payload, accepted, is_graph=cloud.is_graph(audience))
     _check_guest(payload, accepted)
     expires_at = _check_times(payload, now_ms / 1000)
-    return Claims(directory, person.lower(), application, audience, issuers[version], version, expires_at, payload)
+    return Claims(
+        directory=directory,
+        person=person.lower(),
+        application=application,
+        audience=audience,
+        issuer=issuers[version],
+        version=version,
+        expires_at=expires_at,
+        everything=payload,
+    )
 
 
 def _is_for_us(audience: str, accepted: Accepted) -> bool:

@@ -1,7 +1,7 @@
 """OpenID Connect Core 1.0 as a relying party: discovery, the authorization address, a code redeemed for claims.
 
 Hands over claims that were verified; whose they are is for others to say. Keeps what providers publish, for an hour;
-knows neither tenants nor the store, and never shows a provider's own words to a person.
+knows neither clients nor the store, and never shows a provider's own words to a person.
 """
 
 from manifest_auth.protocols.oidc.cache import Kept
@@ -14,7 +14,7 @@ from manifest_auth.protocols.oidc.id_token import read as read_token
 from manifest_auth.protocols.oidc.keys import Key
 from manifest_auth.protocols.oidc.keys import fetch as fetch_keys
 from manifest_auth.protocols.oidc.keys import of_issuer as keys_of_issuer
-from manifest_auth.protocols.oidc.messages import Answer, Authorization, Discovered, Redeemed, Registration
+from manifest_auth.protocols.oidc.messages import Answer, Authorization, Redeemed, Registration
 from manifest_auth.protocols.oidc.registration_check import CallbackState, Finding
 
 __all__ = [
@@ -25,7 +25,6 @@ __all__ = [
     "CallbackAddresses",
     "CallbackState",
     "Client",
-    "Discovered",
     "Finding",
     "Kept",
     "Key",

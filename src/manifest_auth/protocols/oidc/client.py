@@ -26,8 +26,8 @@ _STALE_MS = 24 * 60 * 60 * 1000
 
 
 class Client:
-    """Every method that talks to a provider raises :class:`.outgoing.Unreachable` and :class:`Refused`; all its calls together
-    keep the ``deadline``, and are made for its client."""
+    """Every method that talks to a provider raises :class:`.outgoing.Unreachable` and :class:`Refused`; all its calls
+    together keep the ``deadline``, and are made for its client."""
 
     def __init__(self, outgoing: Outgoing, clock: Clock, at: Callable[[str], str] = discovery.address_of) -> None:
         """``at``: where the document of an issuer is, if not where the standard says."""

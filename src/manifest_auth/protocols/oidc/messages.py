@@ -1,4 +1,4 @@
-"""What goes in and out of this room, as plain records."""
+"""What goes in and out of this package, as plain records."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """SAML 2.0 as a service provider: reads what providers send, writes what they are sent.
 
-Owns the one XML parser, signatures, decryption and the rules of the browser profile. Hands over who an assertion says
-somebody is, a provider's metadata, our metadata and our requests. It never remembers anything (assertion ids and open
+Owns the one XML parser, signatures, decryption and the rules of the browser profile. Hands over whom an assertion
+names, a provider's metadata, our metadata and our requests. It never remembers anything (assertion ids and open
 requests are the caller's), never reads the clock, never speaks HTTP, and never tells a sender why it refused: the text
 of :class:`Refused` is for the log, or for the administrator who imports metadata and certificates.
 
 ``read`` says of whom a response claims to be, so that the provider can be found; ``verify`` is the only way to an
-:class:`Assertion`. Importing this room loads lxml and signxml, so other rooms import it where they need it.
+:class:`Assertion`. Importing this package loads lxml and signxml, so functions import it where they need it.
 """
 
 from manifest_auth.protocols.saml.certificates import (

@@ -1,4 +1,4 @@
-"""The one parser. Everything of this room that was ever text went through :func:`parse` (security bar, rules 68 to 70).
+"""The one parser. Everything here that was ever text went through :func:`parse` (security bar, rules 68 to 70).
 
 Documents that are read differently by two parsers were behind CVE-2025-25291 and CVE-2025-25292, comments that split a
 text behind CVE-2017-11427. Here is one parser, and what could be read in two ways is refused before it.

@@ -1,8 +1,7 @@
-"""Where the bytes of uploaded files lie: a folder, or an S3-compatible service. Owns no table and knows no tenant: it
-keeps bytes under random keys, and hands them out again.
+"""Where the bytes of uploaded files lie: a folder, or an S3-compatible service.
 
-Whoever keeps a file here writes its row afterwards, so that a row never names bytes that are not there; bytes without a
-row are nobody's.
+Keeps bytes under random keys, and hands them out again; owns no table and knows no client. The caller writes a
+file's row afterwards, so that a row never names bytes that are not there; bytes without a row are dropped.
 """
 
 from manifest_auth.runtime.files.keeper import (

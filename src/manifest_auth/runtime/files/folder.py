@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from manifest_auth.runtime.files.keeper import FilesUnavailable, Keeper, drop_older, path_of
+from manifest_auth.runtime.temp_folder import sync
 
 T = TypeVar("T")
 
@@ -72,11 +73,7 @@ class FolderKeeper(Keeper):
         except OSError:
             half.unlink(missing_ok=True)  # on a full disk it would keep the next file out as well
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
 
     @staticmethod
     async def _in_a_thread(work: Callable[..., T], *arguments: Any) -> T:

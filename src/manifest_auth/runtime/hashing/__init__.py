@@ -1,5 +1,7 @@
-"""Password hashes: Argon2id in worker processes, and hashes of other systems. Never hashes on the event loop; stores
-nothing, and knows no rule for new passwords."""
+"""Password hashes: Argon2id in worker processes, and hashes of other systems.
+
+Never hashes on the event loop; stores nothing, and knows no rule for new passwords.
+"""
 
 from manifest_auth.runtime.hashing.hasher import Hasher, Proof, is_acceptable
 

@@ -1,6 +1,7 @@
-"""Mail to people, over SMTP, where the operator set a server up. Hands over :class:`Mail` and the letters it sends.
+"""E-mails over SMTP, where the operator set a server up. Hands over :class:`Mail` and the texts that it sends.
 
-Never: who gets a letter, or why. What could not be sent is told to the caller, not kept: ``mail_queue`` keeps it.
+Never decides who gets an e-mail, or why. What could not be sent is told to the caller, not kept: ``mail_queue`` keeps
+it.
 """
 
 from manifest_auth.runtime.mail.emails import (

@@ -54,7 +54,15 @@ def server_of(settings: Settings) -> Server | None:
     if bool(user) != bool(password):
         raise ValueError("MANIFEST_SMTP_URL: give user and password or neither")
     name = urlsplit(settings.public_url).hostname or "localhost"
-    return Server(host, port, parts.scheme == "smtps", user, Secret(password), _sender(settings.mail_from), name)
+    return Server(
+        host=host,
+        port=port,
+        is_tls=parts.scheme == "smtps",
+        user=user,
+        password=Secret(password),
+        sender=_sender(settings.mail_from),
+        name=name,
+    )
 
 
 def _sender(text: str) -> Address:

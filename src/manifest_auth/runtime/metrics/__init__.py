@@ -1,4 +1,7 @@
-"""What is counted and timed, for Prometheus: by words of closed lists, never by what somebody sent."""
+"""What is counted and timed, for Prometheus: by labels of closed lists (:mod:`.labels`), never by what a caller sent.
+
+Owns the names of all metrics. Never asks the store.
+"""
 
 from manifest_auth.runtime.metrics.export import everybody, listen, share
 from manifest_auth.runtime.metrics.labels import (
@@ -6,7 +9,7 @@ from manifest_auth.runtime.metrics.labels import (
     CacheResult,
     Call,
     CallResult,
-    Door,
+    EntryPoint,
     Failure,
     Limit,
     Method,
@@ -21,7 +24,7 @@ __all__ = [
     "CacheResult",
     "Call",
     "CallResult",
-    "Door",
+    "EntryPoint",
     "Failure",
     "Limit",
     "Method",

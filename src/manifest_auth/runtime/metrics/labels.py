@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-#: Ways in. ``entra``: tokens of Microsoft's that apps bring, Power Apps too; ``code``: exchanges of one-time codes.
-Method = Literal["password", "link", "oidc", "saml", "dynamics", "entra", "code", "admin"]
+#: Ways in, beside those of providers, which have a word for each kind. ``code``: exchanges of one-time codes.
+Method = Literal["password", "link", "code", "admin"]
 #: How an attempt ended, see docs/operations.md.
 Result = Literal["ok", "code", "linked", "failed", "refused", "throttled", "second_factor", "busy"]
 #: Where the throttle stands, as its counters name it; and which of its three counters held somebody back.
-Door = Literal["client", "forgot", "link", "change", "admin", "admin-own", "sso", "entra"]
+EntryPoint = Literal["client", "forgot", "link", "change", "admin", "admin-own", "sso", "entra"]
 Limit = Literal["address", "account", "origin"]
 #: Units of work of the store, and key reads.
 Unit = Literal["write", "read", "look_up"]

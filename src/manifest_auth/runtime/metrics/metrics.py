@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -21,7 +21,7 @@ from manifest_auth.runtime.metrics.labels import (
     CacheResult,
     Call,
     CallResult,
-    Door,
+    EntryPoint,
     Failure,
     Limit,
     Method,
@@ -38,9 +38,9 @@ _NEWEST: Literal["mostrecent"] = "mostrecent"
 
 
 class Metrics:
-    """All metrics; ``render()`` is the text of ``/metrics``."""
+    """All metrics; ``render()`` is the text of ``/metrics``. ``kinds``: of providers, ways in as the others are."""
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: Iterable[str] = ()) -> None:
         self.registry = CollectorRegistry()
         export.Processes(self.registry)
         self._hot = HotPath(self.registry)
@@ -52,7 +52,10 @@ class Metrics:
         )
         self._answered: dict[tuple[str, str, int], Timing] = {}
         self._sign_ins = self._counters(
-            "manifest_sign_ins", "Attempts to sign in, by method and result", method=Method, result=Result
+            "manifest_sign_ins",
+            "Attempts to sign in, by method and result",
+            method=(*get_args(Method), *kinds),
+            result=Result,
         )
         self._refreshes = self._hot.counters(
             "manifest_refreshes", "Refreshes by result", result=Literal["ok", "reused", "refused"]
@@ -61,7 +64,10 @@ class Metrics:
             "manifest_replays", "What works once, or not any more, and was shown again", what=Replay
         )
         self._throttled = self._counters(
-            "manifest_throttled", "Attempts that the throttle refused, by door and counter", door=Door, limit=Limit
+            "manifest_throttled",
+            "Attempts that the throttle refused, by door and counter",
+            door=EntryPoint,
+            limit=Limit,
         )
         self.hash_waiting = self._gauge("manifest_hash_waiting", "Hashes that wait or run", "livesum")
         self.hash_limit = self._gauge("manifest_hash_limit", "How many hashes may wait or run", "livesum")
@@ -113,7 +119,7 @@ class Metrics:
             child = self._answered[key] = self._requests.labels(method, route, str(status))
         child.observe(seconds)
 
-    def signed_in(self, method: Method, result: Result) -> None:
+    def signed_in(self, method: str, result: Result) -> None:
         """Counts one attempt to sign in."""
         self._sign_ins[method, result].inc()
 
@@ -125,9 +131,9 @@ class Metrics:
         """Counts something that was shown again and refused for that."""
         self._replays[what,].inc()
 
-    def throttled(self, door: Door, limit: Limit) -> None:
+    def throttled(self, entry_point: EntryPoint, limit: Limit) -> None:
         """Counts one attempt that the throttle refused. ``limit``: the counter that holds longest."""
-        self._throttled[door, limit].inc()
+        self._throttled[entry_point, limit].inc()
 
     def cache(self, cache: Cache, result: CacheResult) -> Tally:
         """The counter of one answer of one cache, to be kept by whoever asks it often."""
@@ -196,7 +202,8 @@ class Metrics:
     def _counters(self, name: str, told: str, **lists: Any) -> dict[tuple[str, ...], Counter]:
         """A counter's children, for every combination of the words that its labels may hold."""
         family = Counter(name, told, list(lists), registry=self.registry)
-        return {these: family.labels(*these) for these in itertools.product(*map(get_args, lists.values()))}
+        words = [get_args(words) or words for words in lists.values()]
+        return {these: family.labels(*these) for these in itertools.product(*words)}
 
     def _histogram(self, name: str, told: str, labels: list[str] | None = None) -> Histogram:
         return Histogram(name, told, labels or [], buckets=_SECONDS, registry=self.registry)

@@ -1,6 +1,6 @@
-"""Calls to identity providers: the only way out of this house. Owns the connections; hands over answers as bytes.
+"""Calls to identity providers: the only way out of the server. Owns the connections; hands over answers as bytes.
 
-Addresses come from the settings of tenants, so nothing about them is trusted (security bar 57, OWASP's page on
+Addresses come from the settings of clients, so nothing about them is trusted (security bar 57, OWASP's page on
 server-side request forgery). Never follows a redirect, keeps no cookie, reads no proxy from the environment, and knows
 nothing of what the answers mean.
 

@@ -1,4 +1,7 @@
-"""The settings of a process: every knob with its default and its sentence, and how they are read."""
+"""The settings of a process: each with its default, its bounds and its sentence, and how they are read.
+
+Never changes after the start, and never opens the store.
+"""
 
 from manifest_auth.runtime.settings.addresses import UNKNOWN, Network, is_listed, networks_of, plain_address
 from manifest_auth.runtime.settings.loading import admin_networks, check_listener, load, proxy_networks
@@ -9,8 +12,6 @@ from manifest_auth.runtime.settings.values import (
     HOUR,
     MAX_FILE,
     MINUTE,
-    PREFIX,
-    Seconds,
     Secret,
     Settings,
     SettingsError,
@@ -23,11 +24,9 @@ __all__ = [
     "HOUR",
     "MAX_FILE",
     "MINUTE",
-    "PREFIX",
     "UNKNOWN",
     "Network",
     "PrivateTargets",
-    "Seconds",
     "Secret",
     "Settings",
     "SettingsError",

@@ -1,8 +1,10 @@
-"""Access and refresh tokens: minted, verified, rotated; the keys that sign them. Never reads a user or a request."""
+"""Access and refresh tokens: minted, verified, rotated; the keys that sign them. Owns ``signing_keys``.
 
-from manifest_auth.sessions.tokens.access import Verified, VerifiedTokens
+Never reads a user or a request: whether a token's session is alive is for the caller to ask.
+"""
+
+from manifest_auth.sessions.tokens.access import VerifiedTokens
 from manifest_auth.sessions.tokens.issue import (
-    Kind,
     Pair,
     Rotation,
     Subject,
@@ -23,14 +25,12 @@ __all__ = [
     "REFRESH_ALGORITHM",
     "KeyRing",
     "KeySeen",
-    "Kind",
     "Pair",
     "Purpose",
     "Rotation",
     "Shown",
     "Subject",
     "TokenTools",
-    "Verified",
     "VerifiedTokens",
     "admins_kind",
     "find_key",

@@ -12,7 +12,7 @@ import hmac
 import json
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
@@ -20,6 +20,7 @@ import orjson
 from manifest_auth.errors import InvalidToken, TokenExpired
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.sessions.tokens.keys import Key, KeyRing, Purpose
+from manifest_auth.text import strict_json
 from manifest_auth.text.base64url import decode, encode
 
 MAX_LENGTH = 8192
@@ -46,7 +47,7 @@ class Claims(msgspec.Struct, frozen=True):
 
 
 class Verified(NamedTuple):
-    """What the rest of the house needs of a genuine token."""
+    """What others need of a genuine token."""
 
     session_id: str
     subject_id: int
@@ -177,8 +178,8 @@ class VerifiedTokens:
 
     def _claims(self, purpose: Purpose, payload: bytes, now_ms: int) -> Verified:
         try:
-            claims = msgspec.convert(_PARSER.decode(payload.decode("utf-8")), Claims, strict=True)
-        except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+            claims = msgspec.convert(strict_json.read(payload), Claims, strict=True)
+        except (ValueError, msgspec.MsgspecError) as error:
             raise InvalidToken(reason=f"access token: claims: {error}") from None
         sane = (
             claims.iss == self._issuer
@@ -192,18 +193,3 @@ class VerifiedTokens:
         if not sane:
             raise InvalidToken(reason="access token: issuer, audience, subject or times")
         return Verified(claims.sid, claims.id, claims.client, claims.exp)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a member given twice")
-    return found
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(text)
-
-
-#: Python's own parser, since it is the one that lets us see a claim given twice.
-_PARSER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant)

@@ -20,8 +20,8 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.store import Announcement, Store, SystemUnit, unowned, upsert
-from manifest_auth.store.tables import installation, sealed_for, signing_keys
+from manifest_auth.store import Announcement, Store, SystemUnit, installation_values, unowned
+from manifest_auth.store.tables import sealed_for, signing_keys
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey  # loaded where ES256 is used; HS256, the usual way, does without
@@ -59,10 +59,6 @@ class Key(NamedTuple):
     expires_at: int | None
 
 
-class _Stamp(NamedTuple):
-    value: str
-
-
 class _Seen(NamedTuple):
     """All keys, and their stamp, of one moment."""
 
@@ -92,15 +88,6 @@ _LOCKED = unowned(
 )
 _SWEEP = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
 _STAMP = "keys"
-_I = installation.c
-# Whoever inserts this row first makes the first keys; a second node waits for its commit and then finds them.
-_LOCK = unowned(
-    upsert(installation)
-    .values(name=_STAMP, value="made")
-    .on_conflict_do_update(index_elements=["name"], set_={"name": _STAMP})
-)
-_FIND_STAMP = unowned(select(_I.value).where(_I.name == _STAMP), _Stamp)
-_CHANGE_STAMP = unowned(update(installation).where(_I.name == _STAMP).values(value=bindparam("stamp")))
 
 
 def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
@@ -109,8 +96,7 @@ def find_key(unit: SystemUnit, key_id: str) -> KeyRow | None:
 
 
 def _read(unit: SystemUnit) -> _Seen:
-    stamp = unit.first(_FIND_STAMP)
-    return _Seen(unit.all(_ALL), stamp.value if stamp is not None else "")
+    return _Seen(unit.all(_ALL), installation_values.get(unit, _STAMP) or "")
 
 
 class KeyRing:
@@ -135,7 +121,7 @@ class KeyRing:
         """Reads all keys, makes those that are missing. Raises CannotOpen under a wrong secret key."""
 
         def work(unit: SystemUnit) -> _Seen:
-            unit.change(_LOCK)
+            installation_values.lock(unit, _STAMP)  # a second node waits for the commit and then finds the first keys
             made: list[str] = []
             for purpose in Purpose:
                 rows = [r for r in unit.all(_ALL) if r.purpose == purpose.value and r.retired_at is None]
@@ -171,8 +157,8 @@ class KeyRing:
         """The keys are those of the store afterwards. One key read where the store cannot tell that nothing changed."""
         version = self._store.version()
         if version is None or version != self._version or self._stale:
-            found = await self._store.look_up(_FIND_STAMP)
-            if self._stale or found is None or found.value != self.stamp:
+            stamp = await installation_values.look_up(self._store, _STAMP)
+            if self._stale or stamp != self.stamp:
                 await self.refresh()
             self._version = version
 
@@ -248,7 +234,7 @@ class KeyRing:
 
     def _changed(self, unit: SystemUnit) -> None:
         """Tells everybody: those who hear announcements, and those who read the stamp."""
-        unit.change(_CHANGE_STAMP, stamp=self._random.text(9))
+        installation_values.put(unit, _STAMP, self._random.text(9))
         unit.announce("keys", "")
 
     def _rotate(self, unit: SystemUnit, purpose: Purpose) -> str:
@@ -290,5 +276,12 @@ class KeyRing:
 
             jose = ECKey.import_key(json.loads(raw))
         return Key(
-            row.id, Purpose(row.purpose), row.algorithm, jose, raw, row.created_at, row.retired_at, row.expires_at
+            id=row.id,
+            purpose=Purpose(row.purpose),
+            algorithm=row.algorithm,
+            jose=jose,
+            raw=raw,
+            created_at=row.created_at,
+            retired_at=row.retired_at,
+            expires_at=row.expires_at,
         )

@@ -68,7 +68,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     if person.groups is None and provider.rules.group_roles:  # as if there were none, it would take roles away
         raise _refused("the provider does not say which groups: too many for its token", _NO_GROUPS)
     identity = providers.find_identity(unit, provider.id, person.subject)
-    mapped = providers.mapped_roles(provider.rules, person.groups or ())
+    mapped = provider.rules.roles_of(person.groups or ())
     # For somebody new it is held alone: a second answer about that person waits, and then finds what the first made.
     _hold(unit, provider, alone=identity is None)
     if identity is None and providers.is_linked(unit, provider.id, person.subject):

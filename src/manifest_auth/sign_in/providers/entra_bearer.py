@@ -11,10 +11,10 @@ import hashlib
 
 from manifest_auth import audit, sessions
 from manifest_auth.audit import Event
+from manifest_auth.context import Principal
 from manifest_auth.errors import AccountDisabled, InvalidToken
 from manifest_auth.protocols import microsoft
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Principal
 from manifest_auth.sign_in.providers import entra_verify
 from manifest_auth.sign_in.providers.entra_failures import Failures, Key
 from manifest_auth.sign_in.providers.entra_verify import METHOD, Verdict
@@ -37,12 +37,12 @@ class EntraTokens:
         # SHA-256 of the tokens that were let in last: where the processor does not help, it takes as long as the rest.
         self._digests: dict[str, bytes] = {}
 
-    def key_of(self, ctx: RequestContext, token: str, named: str | None) -> Key | None:
+    def key_of(self, ctx: RequestContext, token: str) -> Key | None:
         """What :meth:`principal` knows the token by; None when Microsoft did not issue it, going by its ``iss``: never
-        by whether another check failed. ``named``: the client that the request names, if any."""
+        by whether another check failed. The client that the request names is part of it."""
         if ctx.services.verified.knows(token):
             return None
-        key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), named)
+        key = (self._digests.get(token) or hashlib.sha256(token.encode()).digest(), ctx.client_header)
         if key in self._verdicts:
             return key
         issuer = (microsoft.read(token) or {}).get("iss")

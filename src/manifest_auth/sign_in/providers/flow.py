@@ -1,4 +1,4 @@
-"""What OIDC and SAML have in common: which provider is meant, where the browser ends, and the tail of the sign-in.
+"""What all kinds of providers have in common: where the browser ends, and the tail of the sign-in.
 
 The tail is one unit of work: use the flow up, match the person, then open a session, give a one-time code, or link.
 """
@@ -9,42 +9,26 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, TypeVar
 
-from manifest_auth import providers, sessions, tenants
-from manifest_auth.accounts import one_time_links
-from manifest_auth.accounts.one_time_links import Purpose
+from manifest_auth import sessions, tenants
 from manifest_auth.audit import Event
-from manifest_auth.errors import AccountDisabled, Conflict, NotFound, Replay, SsoFailed, ValidationError
+from manifest_auth.errors import AccountDisabled, Conflict, Refusal, SsoFailed, ValidationError
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
-from manifest_auth.runtime.metrics import Method, Result
+from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, exchange_codes, known_refusals
+from manifest_auth.sign_in import completion, exchange_codes
 from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
-from manifest_auth.sign_in.known_refusals import LONGEST_WHY, OfClient
+from manifest_auth.sign_in.known_refusals import LONGEST_WHY
 from manifest_auth.sign_in.providers import account_matching
 from manifest_auth.sign_in.providers.account_matching import Person, Ticket
-from manifest_auth.sign_in.sign_in_metrics import begun, counted
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.claims import names
 from manifest_auth.throttle import anonymous_limits, throttle
 
 T = TypeVar("T")
 _MORE_ATTEMPTS = 3
 SUSPENDED = "the client is suspended"
-
-
-class Asked(NamedTuple):
-    """What the one who begins a sign-in names."""
-
-    provider: str | None
-    client: str | None
-    return_to: str
-    response: str
-    challenge: str
-    invitation: str
-    device: str | None
 
 
 class Chosen(NamedTuple):
@@ -66,53 +50,8 @@ class Outcome(NamedTuple):
         return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
 
 
-async def choose(ctx: RequestContext, kind: Method, asked: Asked) -> Chosen:
-    """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off, AccountDisabled
-    when the client is suspended: better before the login at the provider than after it."""
-    choosing = ctx.services.store.read(lambda unit: _choose(unit, ctx, kind, asked))
-    return await counted(ctx, kind, known_refusals.told(ctx, kind, choosing), begun)
-
-
-def _choose(unit: SystemUnit, ctx: RequestContext, kind: str, asked: Asked) -> Chosen:
-    tenant = _client(unit, kind, asked)
-    found = _of_tenant(unit.of(tenant.id), kind, asked.provider)
-    if tenant.suspended_at is not None:
-        refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
-        raise OfClient(tenant.id, found.id, refusal)
-    if found.disabled_at is not None:
-        off = SsoFailed("This way to sign in is switched off", reason="provider is switched off")
-        raise OfClient(tenant.id, found.id, off)
-    bound = unit.of(tenant.id)
-    invitation = one_time_links.find(bound, asked.invitation) if asked.invitation else None
-    if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
-        replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
-        why = "invitation: unknown, used or expired"
-        raise OfClient(tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay))
-    return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
-    challenge = exchange_codes.check_challenge(asked.challenge, is_needed=not _is_web(return_to))
-    wish = Wish(return_to, asked.response, challenge, None, invitation.id if invitation else None, asked.device)
-    return Chosen(tenant, found, wish)
-
-
-def _client(unit: SystemUnit, kind: str, asked: Asked) -> Tenant:
-    """The client that is named; else the one that the provider's name means, and for Dynamics the name of its start.
-    Raises NotFound, ValidationError."""
-    if asked.client is not None:
-        named = tenants.find(unit, asked.client)
-        if named is None:
-            raise NotFound(reason="no such client")
-        return named
-    name = asked.provider or (names.DYNAMICS if kind == "dynamics" else None)
-    meant = names.client_of(unit, name) if name is not None else None
-    if meant is None and asked.provider is not None:
-        raise NotFound(reason="no client named, and nobody pinned the provider's name")
-    if meant is None:
-        raise ValidationError(details=[("client", "Required")])
-    return meant
-
-
 async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) -> Begun:
-    """A new sign-in, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers left too many unfinished."""
+    """A new sign-in, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers began too many."""
     provider = chosen.provider
 
     def work(unit: TenantUnit) -> Begun | throttle.Wait:
@@ -128,21 +67,7 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
     started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)
     if isinstance(started, Begun):
         return started
-    raise ctx.services.throttle.refusal(anonymous_limits.DOOR, started)
-
-
-def _of_tenant(unit: TenantUnit, kind: str, name: str | None) -> Provider:
-    if name is None:
-        fitting = [p for p in providers.list_all(unit) if p.kind == kind and p.disabled_at is None]
-        if len(fitting) > 1:
-            raise ValidationError(details=[("provider", "Required: the client has several")])
-        if fitting:
-            return fitting[0]
-        raise NotFound(reason="the client has no such provider")
-    found = providers.find(unit, name)
-    if found is None or found.kind != kind:
-        raise NotFound(reason="no such provider")
-    return found
+    raise ctx.services.throttle.refusal(anonymous_limits.ENTRY_POINT, started)
 
 
 def return_address(
@@ -153,9 +78,9 @@ def return_address(
     listed = _listed(tenant, provider)
     if asked and asked not in listed:
         raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
-    if asked and response == "cookie" and not _is_web(asked):
+    if asked and response == "cookie" and not is_web(asked):
         raise ValidationError(details=[("response", "An app's own address needs response=code")])
-    address = asked or next((a for a in listed if response == "code" or _is_web(a)), "")
+    address = asked or next((a for a in listed if response == "code" or is_web(a)), "")
     if response == "code" and not address:
         raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
     return address or _who_am_i(ctx)
@@ -170,7 +95,7 @@ def _who_am_i(ctx: RequestContext) -> str:
     return f"{ctx.services.settings.public_url.rstrip('/')}/api/client/auth/me"
 
 
-def _is_web(address: str) -> bool:
+def is_web(address: str) -> bool:
     return address.startswith(("https://", "http://"))
 
 
@@ -208,13 +133,14 @@ async def complete(
                 use(bound)
             tenant = tenants.get(unit, provider.tenant_id)
             if tenant.suspended_at is not None:  # before anybody is made or changed there
-                record_refusal(bound, ctx, provider, SUSPENDED)
-                raise AccountDisabled(reason=SUSPENDED)
+                suspended = AccountDisabled(reason=SUSPENDED)
+                record(bound, ctx, provider, suspended)
+                raise suspended
             if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = account_matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
         except SsoFailed as refusal:
-            record_failure(bound, ctx, provider, refusal, proved=True)
+            record(bound, ctx, provider, refusal, proved=True)
             raise
         return user.id
 
@@ -238,7 +164,7 @@ async def complete(
 
     def tail(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
-        opened = completion.finish(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
+        opened = completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
         store(unit, identity.user_id)
         return opened
 
@@ -276,23 +202,18 @@ def _code(unit: SystemUnit, ctx: RequestContext, provider: Provider, user_id: in
     return exchange_codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
 
 
-def record_failure(
-    unit: TenantUnit, ctx: RequestContext, provider: Provider, refusal: SsoFailed, *, proved: bool = False
+def record(
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, refusal: Refusal, *, proved: bool = False
 ) -> None:
-    """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
+    """Writes down why a person did not get in. ``proved``: though the provider said who it is."""
+    event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
-    ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
-
-
-def record_refusal(unit: TenantUnit, ctx: RequestContext, provider: Provider, why: str) -> None:
-    """Writes down why somebody who proved to be there did not get in."""
-    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
-    ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
+    ctx.services.anonymous_limits.record(unit, ctx, event, "", proved=proved, **detail)
 
 
 async def refuse(ctx: RequestContext, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
     """Records a refusal outside the tail; hands it back to be raised."""
     refusal = SsoFailed(sentence, reason=reason)
     bound = ctx.services.store.of(provider.tenant_id)
-    await bound.write(lambda unit: record_failure(unit, ctx, provider, refusal))
+    await bound.write(lambda unit: record(unit, ctx, provider, refusal))
     return refusal

@@ -1,49 +1,100 @@
-"""Signing in at an OpenID provider: the code flow with PKCE, state and nonce (OpenID Connect Core; RFC 9700).
+"""OpenID providers: their settings, and signing in there.
 
-The issuer comes from the stored provider, never from what comes back. What ``oidc`` hands over is verified; here it
-becomes a :class:`Person`.
+The issuer comes from the stored provider, never from what comes back. What ``protocols.oidc`` hands over is verified;
+here it becomes a :class:`Person`.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from msgspec import UNSET, Meta
 
 from manifest_auth import providers
-from manifest_auth.errors import ProviderUnavailable, SsoFailed
+from manifest_auth.errors import Forbidden, ValidationError
 from manifest_auth.protocols import oidc
-from manifest_auth.protocols.oidc import CallbackAddresses
-from manifest_auth.providers import OidcSettings, Provider, sign_in_flows
-from manifest_auth.providers.sign_in_flows import Begun, Flow
-from manifest_auth.runtime.metrics import Method
-from manifest_auth.runtime.outgoing import Unreachable
-from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import known_refusals
+from manifest_auth.protocols.microsoft import CONSUMERS, Clouds
+from manifest_auth.protocols.oidc import CallbackAddresses, Finding
+from manifest_auth.providers import Directory, KindSettings, Provider, Secrets, sign_in_flows
+from manifest_auth.providers.sign_in_flows import Flow
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.runtime.sealing import CannotOpen
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.completion import Browser
-from manifest_auth.sign_in.known_refusals import START_AGAIN
-from manifest_auth.sign_in.providers import account_matching
+from manifest_auth.sign_in.providers import account_matching, code_flow
 from manifest_auth.sign_in.providers import flow as provider_flow
 from manifest_auth.sign_in.providers.account_matching import Person
+from manifest_auth.sign_in.providers.code_flow import Returned
 from manifest_auth.sign_in.providers.flow import Chosen, Outcome
-from manifest_auth.sign_in.sign_in_metrics import begun, counted
-from manifest_auth.text import base64url
+from manifest_auth.sign_in.providers.kind import Beginning, Callback, CallbackState, CookieOf, Kind, OurselvesData
+from manifest_auth.text.canonical import check_web_address
 
-METHOD: Method = "oidc"
-CALLBACK = "/api/client/auth/oidc/callback"
-_ELSEWHERE = "the answer came to another callback address"
+START = "/api/client/auth/oidc"
+CALLBACK = f"{START}/callback"
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,200}\Z")
+
+Word = Annotated[str, Meta(min_length=1, max_length=256)]
+Audiences = Annotated[
+    tuple[Word, ...],
+    Meta(max_length=20, description="Audiences besides `clientId` that its ID tokens may name (`aud`)."),
+]
 
 
-class Returned(NamedTuple):
-    """What the browser brought back; ``came_to``: the callback address that it brought it to; ``description``: the
-    provider's words about ``error``, which anybody can write."""
+class OidcSettings(KindSettings, frozen=True, rename="camel"):
+    """An OpenID provider and how this server is known there."""
 
-    state: str
-    code: str
-    iss: str | None
-    error: str
-    came_to: str
-    description: str = ""
+    kind: ClassVar[str] = "oidc"
+
+    issuer: Annotated[str, Meta(min_length=1, max_length=500, description="Exactly as in its discovery document.")]
+    client_id: Annotated[str, Meta(min_length=1, max_length=500)]
+    scopes: Annotated[tuple[str, ...], Meta(max_length=30)] = ("openid", "profile", "email")
+    client_authentication: Annotated[
+        Literal["auto", "basic", "post", "none"],
+        Meta(description="How the client secret is sent; `auto`: as the provider says."),
+    ] = "auto"
+    group_claim: Annotated[str, Meta(max_length=256, description="Claim that holds the groups.")] = "groups"
+    trust_email: Annotated[
+        bool,
+        Meta(description="An address of `domains` counts as verified though `email_verified` is not sent at all."),
+    ] = False
+    audiences: Audiences = ()
+    shared_callback: Annotated[
+        bool,
+        Meta(
+            description="The shared callback address is used while the provider announces `iss` (RFC 9207). Only an "
+            "Admin or a system admin sets it; new providers need it not."
+        ),
+    ] = False
+
+    @property
+    def identifier(self) -> str:
+        return self.issuer
+
+    def check(self) -> None:
+        check_web_address(self.issuer, "oidc.issuer", query=False)
+        if "openid" not in self.scopes or not are_scopes(self.scopes):
+            raise ValidationError(details=[("oidc.scopes", "Must hold openid, and words without spaces")])
+
+    def check_rank(self, before: Self | None, by_admin: bool) -> None:
+        """Only an Admin lets a provider use the shared callback address, and only for the issuer that it has then."""
+        if by_admin or not self.shared_callback:
+            return
+        if before is None or not before.shared_callback or before.issuer != self.issuer:
+            sentence = "Only an Admin gives a provider the shared callback address: set oidc.sharedCallback to false"
+            raise Forbidden(sentence)
+
+    def microsoft_directory(self, clouds: Clouds) -> Directory | None:
+        """Personal accounts have a directory of Microsoft's own: people may sign in from there, and nobody claims
+        it."""
+        found = clouds.directory_of(self.issuer)
+        return Directory(*found, self.client_id) if found is not None and found[1] != CONSUMERS else None
+
+
+def are_scopes(scopes: tuple[str, ...]) -> bool:
+    """Whether all of them are words of RFC 6749, section 3.3."""
+    return all(_SCOPE.match(scope) for scope in scopes)
 
 
 def shared_callback(ctx: RequestContext) -> str:
@@ -59,111 +110,87 @@ def own_callback(ctx: RequestContext, client: str, provider: str) -> str:
 
 def callbacks_of(ctx: RequestContext, client: str, provider: Provider) -> CallbackAddresses:
     """The addresses that the provider may send browsers to; ``client``: identifier of the provider's client."""
-    shared = shared_callback(ctx) if _settings(provider).shared_callback else None
+    shared = shared_callback(ctx) if provider.own(OidcSettings).shared_callback else None
     return CallbackAddresses(own_callback(ctx, client, provider.name), shared)
 
 
-async def begin(ctx: RequestContext, chosen: Chosen, login_hint: str) -> tuple[str, Begun]:
-    """The address at the provider to go to. Raises ProviderUnavailable, SsoFailed."""
-    provider = chosen.provider
-    addresses = callbacks_of(ctx, chosen.tenant.identifier, provider)
-    beginning = begin_at(ctx, chosen, registration_of(ctx, provider), addresses, login_hint)
-    return await counted(ctx, METHOD, beginning, begun)
-
-
-async def begin_at(
-    ctx: RequestContext, chosen: Chosen, registration: oidc.Registration, addresses: CallbackAddresses, login_hint: str
-) -> tuple[str, Begun]:
-    """As :func:`begin`, for every kind of provider that speaks OpenID Connect; counts nothing."""
-    provider, services = chosen.provider, ctx.services
-    try:
-        found = await services.oidc.discover(registration.issuer, services.outgoing.deadline(provider.tenant_id))
-    except Unreachable as error:
-        raise ProviderUnavailable(reason=f"discovery: {error}") from error
-    except oidc.Refused as error:
-        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
-    callback = addresses.chosen(found)
-    started = await provider_flow.begin(ctx, chosen, callback)
-    authorization = oidc.Authorization(
-        state=started.state,
-        nonce=started.nonce,
-        challenge=base64url.encode(hashlib.sha256(started.verifier.encode()).digest()),
-        redirect_uri=callback.redirect_uri,
-        login_hint=login_hint or None,
-        prompt=None,
+class _Oidc(Kind[OidcSettings, Returned]):
+    settings = OidcSettings
+    start = START
+    summary = "Sign in at an OpenID provider: redirects to it"
+    callbacks = (
+        Callback(f"{CALLBACK}/{{client}}/{{provider}}", "Where an OpenID provider sends the browser back to"),
+        Callback(CALLBACK, "The same for providers with `sharedCallback` that announce `iss`"),
     )
-    return services.oidc.authorization_address(found, registration, authorization), started
+
+    def check_here(self, services: Services, own: OidcSettings) -> None:
+        try:
+            services.outgoing.check(own.issuer)
+        except ValueError as error:
+            raise ValidationError(details=[("oidc.issuer", f"The address {error}")]) from error
+
+    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
+        addresses = callbacks_of(ctx, client, provider)
+        return OurselvesData(callback_url=addresses.own, shared_callback_url=addresses.shared or UNSET)
+
+    async def callback_state(self, ctx: RequestContext, client: str, provider: Provider) -> CallbackState:
+        services, addresses = ctx.services, callbacks_of(ctx, client, provider)
+        try:
+            registration = registration_of(ctx, provider)
+            callback, state = await services.oidc.callback(registration, addresses, services.random, provider.tenant_id)
+        except (Unreachable, oidc.Refused, CannotOpen) as error:
+            unsure = f"; if it announces no iss, register {addresses.own}" if addresses.shared else ""
+            return CallbackState(addresses.own, f"unknown: {error}{unsure}")
+        return _judged(addresses, callback, state)
+
+    async def diagnose(
+        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
+    ) -> AsyncIterator[Finding]:
+        registration, addresses = registration_of(ctx, provider), callbacks_of(ctx, client, provider)
+        services = ctx.services
+        async for found in services.oidc.examine(
+            registration, addresses, services.random, provider.tenant_id, outgoing
+        ):
+            yield found
+
+    async def _begin(self, ctx: RequestContext, chosen: Chosen, login_hint: str) -> Beginning:
+        provider = chosen.provider
+        addresses = callbacks_of(ctx, chosen.tenant.identifier, provider)
+        return await code_flow.begin_at(ctx, chosen, registration_of(ctx, provider), addresses, login_hint)
+
+    async def _end(
+        self, ctx: RequestContext, returned: Returned, cookie_of: CookieOf, browser: Browser
+    ) -> tuple[Flow, Outcome]:
+        flow, provider = await code_flow.open_flow(
+            ctx, self.name, lambda asked: asked.own(OidcSettings).issuer, returned, cookie_of
+        )
+        person = await _redeem(ctx, provider, flow, returned)
+        return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
 
 
-async def end(
-    ctx: RequestContext, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
-) -> tuple[Flow, Outcome]:
-    """Judges what came back. Raises SsoFailed, AccountDisabled, ProviderUnavailable."""
-    return await counted(ctx, METHOD, _end(ctx, returned, cookie_of, browser), lambda ended: ended[1].result)
+KIND = _Oidc()
 
 
-async def _end(
-    ctx: RequestContext, returned: Returned, cookie_of: Callable[[str], str | None], browser: Browser
-) -> tuple[Flow, Outcome]:
-    flow, provider = await open_flow(ctx, METHOD, lambda asked: _settings(asked).issuer, returned, cookie_of)
-    person = await _redeem(ctx, provider, flow, returned)
-    return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=flow.return_to)
-
-
-async def open_flow(
-    ctx: RequestContext,
-    method: Method,
-    issuer_of: Callable[[Provider], str],
-    returned: Returned,
-    cookie_of: Callable[[str], str | None],
-) -> tuple[Flow, Provider]:
-    """The sign-in that an answer belongs to, used up. ``cookie_of``: from a cookie's name to its value.
-
-    Raises SsoFailed. Until state, browser, callback address and issuer were found right nothing is used up and no call
-    goes out. The issuer is the one that was asked: with other settings of the provider the flow would be gone.
-    """
-    services = ctx.services
-    flow = await services.store.read(lambda unit: sign_in_flows.find_by_state(unit, returned.state, ctx.now))
-    if flow is None:
-        raise SsoFailed(START_AGAIN, reason="state: unknown or expired")
-    whose = (flow.tenant_id, flow.provider_id)
-    if flow.is_used:
-        refusal = SsoFailed(START_AGAIN, reason="state: used before", replay="oidc_state")
-        raise await known_refusals.refuse(ctx, method, *whose, refusal)
-    if not flow.is_from(cookie_of(flow.cookie)):
-        refusal = SsoFailed(known_refusals.other_browser(ctx), reason="state: of another browser")
-        raise await known_refusals.refuse(ctx, method, *whose, refusal)
-    bound = services.store.of(flow.tenant_id)
-    provider = await bound.read(lambda unit: providers.get_by_id(unit, flow.provider_id))
-    if not flow.callback.fits(returned.came_to, returned.iss, lambda: issuer_of(provider)):
-        raise await provider_flow.refuse(ctx, provider, _ELSEWHERE)
-    if not await bound.write_quickly(lambda unit: sign_in_flows.take(unit, flow)):
-        refusal = SsoFailed(START_AGAIN, reason="state: used meanwhile", replay="oidc_state")
-        raise await known_refusals.refuse(ctx, method, *whose, refusal)
-    if provider.disabled_at is not None:
-        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
-    if returned.error or not returned.code:
-        sentence = oidc.sentence_for(returned.error)
-        why = oidc.with_number(returned.error[:100] or "no code", returned.description)
-        raise await provider_flow.refuse(ctx, provider, f"redirect: {why}", sentence)
-    return flow, provider
+def _judged(addresses: oidc.CallbackAddresses, callback: oidc.Callback, found: oidc.CallbackState) -> CallbackState:
+    address = callback.redirect_uri
+    which = "shared" if address == addresses.shared else "own"
+    line = CallbackState(address, f"{which}, {found.state}" + (f": {found.why}" if found.why else ""))
+    if found.state == "registered":
+        return line
+    announces = "the provider announces no iss, so it no longer has the shared address; "
+    if addresses.shared is not None and which == "own":
+        return line._replace(act=f"{announces}register {address}")
+    return line._replace(act=f"register {address}") if found.state == "not registered" else line
 
 
 async def _redeem(ctx: RequestContext, provider: Provider, flow: Flow, returned: Returned) -> Person:
-    settings = _settings(provider)
+    settings = provider.own(OidcSettings)
     nonce, verifier = sign_in_flows.open_secrets(ctx.services.sealer, flow)
     answer = oidc.Answer(returned.code, verifier, nonce, flow.redirect_uri)
     wants = {"email", *([settings.group_claim] if provider.rules.group_roles else ())}
-    try:
-        deadline = ctx.services.outgoing.deadline(provider.tenant_id)
-        claims = await ctx.services.oidc.redeem(
-            registration_of(ctx, provider), answer, frozenset(wants - {""}), deadline
-        )
-    except Unreachable as error:
-        await provider_flow.refuse(ctx, provider, f"unreachable: {error}")
-        raise ProviderUnavailable(reason=str(error)) from error
-    except oidc.Refused as error:
-        raise await provider_flow.refuse(ctx, provider, error.reason, error.sentence) from error
+    async with code_flow.asking(ctx, provider):
+        registration, deadline = registration_of(ctx, provider), ctx.services.outgoing.deadline(provider.tenant_id)
+        claims = await ctx.services.oidc.redeem(registration, answer, frozenset(wants - {""}), deadline)
     return person_of(claims, settings)
 
 
@@ -190,23 +217,16 @@ def person_of(claims: dict[str, Any], settings: OidcSettings) -> Person:
 
 def registration_of(ctx: RequestContext, provider: Provider) -> oidc.Registration:
     """How this server is known at the provider."""
-    settings = _settings(provider)
+    settings = provider.own(OidcSettings)
     secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
     return oidc.Registration(
-        settings.issuer,
-        settings.client_id,
-        secret,
-        settings.scopes,
-        settings.client_authentication,
-        settings.audiences,
+        issuer=settings.issuer,
+        client_id=settings.client_id,
+        client_secret=secret,
+        scopes=settings.scopes,
+        authentication=settings.client_authentication,
+        audiences=settings.audiences,
     )
-
-
-def _settings(provider: Provider) -> OidcSettings:
-    found = provider.rules.oidc
-    if found is None:
-        raise SsoFailed(reason="the provider is of another kind")
-    return found
 
 
 def _text(value: Any) -> str:

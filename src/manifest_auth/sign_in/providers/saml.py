@@ -1,257 +1,134 @@
-"""Signing in at a SAML provider: requests and responses (SAML 2.0 profiles, section 4.1; security bar, part 6).
+"""SAML providers: what is peculiar to setting one up. Requests and responses have modules of their own.
 
-What a response says of itself only picks the provider whose pinned keys it is judged by: the request that it answers,
-else the client that was named, else the audience, or the Destination where the audience is encrypted. Everything after
-that is read from verified bytes alone, and every failure is one and the same answer.
+Whatever needs ``protocols.saml`` loads it by itself: it brings libraries that few installations need.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Annotated, Any
 
-from manifest_auth import providers, tenants
-from manifest_auth.audit import Event
-from manifest_auth.errors import SsoFailed, ValidationError
-from manifest_auth.providers import Provider, SamlSettings, sign_in_flows
-from manifest_auth.providers.sign_in_flows import Begun, Flow
-from manifest_auth.runtime.metrics import Method
-from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import known_refusals, unverified_responses
+from msgspec import Meta
+
+from manifest_auth import providers
+from manifest_auth.errors import ValidationError
+from manifest_auth.protocols.oidc import Finding
+from manifest_auth.providers import Provider, Secrets
+from manifest_auth.providers.sign_in_flows import Flow
+from manifest_auth.runtime.outgoing import Outgoing, Unreachable
+from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.completion import Browser
-from manifest_auth.sign_in.known_refusals import START_AGAIN, OfClient
-from manifest_auth.sign_in.providers import flow as provider_flow
-from manifest_auth.sign_in.providers import replays
+from manifest_auth.sign_in.providers import saml_requests, saml_responses
 from manifest_auth.sign_in.providers.flow import Chosen, Outcome
-from manifest_auth.sign_in.providers.saml_person import person_of
-from manifest_auth.sign_in.sign_in_metrics import begun, counted
-from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant
+from manifest_auth.sign_in.providers.kind import (
+    Beginning,
+    CertificateData,
+    CookieOf,
+    Kind,
+    OurselvesData,
+    optional,
+)
+from manifest_auth.sign_in.providers.saml_responses import Received
+from manifest_auth.sign_in.providers.saml_settings import START, Attributes, SamlSettings, acs, entity_id
+from manifest_auth.text.canonical import when
 
-if TYPE_CHECKING:  # loaded when the first response arrives: it brings libraries that few installations need
-    from manifest_auth.protocols.saml import Assertion, Policy, Shown
-
-METHOD: Method = "saml"
-PATH = "/api/client/auth/okta-saml"
-
-
-class Received(NamedTuple):
-    """A response as it came; ``client``: the client that was named beside it."""
-
-    response: str
-    relay_state: str
-    client: str | None
+_SOON_MS = 30 * 86_400_000
+_METADATA = Annotated[
+    str, Meta(max_length=512 * 1024, description="The provider's metadata document (XML); members beside it win.")
+]
 
 
-class _Candidate(NamedTuple):
-    provider: Provider
-    client: str
-    flow: Flow | None
+class _Saml(Kind[SamlSettings, Received]):
+    settings = SamlSettings
+    start = START
+    summary = "Sign in at a SAML provider: redirects to it, or posts to it"
+    cross_site = True
+    members: Mapping[str, Any] = {"attributes": optional(Attributes, "AttributesChange"), "metadata": _METADATA}
+
+    def read(self, given: dict[str, Any]) -> dict[str, Any]:
+        from manifest_auth.protocols import saml
+
+        certificates = list(given.get("certificates", ()))
+        for number, text in enumerate(certificates):
+            with _refused_as(f"certificates[{number}]"):
+                certificates[number] = base64.b64encode(saml.read_certificate(text)).decode()
+        if certificates:
+            given["certificates"] = certificates
+        text = given.pop("metadata", None)
+        if text is None:
+            return given
+        with _refused_as("metadata"):
+            found = saml.read_metadata(text.encode())
+        imported: dict[str, Any] = {
+            "entityId": found.entity_id,
+            "certificates": [base64.b64encode(der).decode() for der in found.certificates],
+            "redirectUrl": found.redirect_address or "",
+            "postUrl": found.post_address or "",
+            "binding": "redirect" if found.redirect_address else "post",
+        }
+        if found.wants_signed_requests:  # a document can ask for more, never for less
+            imported["signRequests"] = True
+        return imported | given
+
+    def check_here(self, services: Services, own: SamlSettings) -> None:
+        from manifest_auth.protocols import saml
+
+        for name, address in own.addresses():
+            with _refused_as(name):
+                saml.check_address(address)
+
+    async def new_key(self, ctx: RequestContext, name: str) -> tuple[str, str]:
+        """Made in a thread: it takes a fraction of a second."""
+        from manifest_auth.protocols import saml
+
+        key, certificate = await asyncio.to_thread(saml.make_key, name, ctx.now)
+        return key.decode(), base64.b64encode(certificate).decode()
+
+    def certificates(self, own: SamlSettings) -> tuple[CertificateData, ...]:
+        from manifest_auth.protocols import saml
+
+        found = [saml.certificate_facts(base64.b64decode(text)) for text in own.certificates]
+        return tuple(
+            CertificateData(fact.subject, when(fact.not_before), when(fact.not_after), fact.fingerprint)
+            for fact in found
+        )
+
+    def ourselves(self, ctx: RequestContext, client: str, provider: Provider, secrets: Secrets) -> OurselvesData:
+        entity = entity_id(ctx, client)
+        return OurselvesData(entity_id=entity, acs_url=acs(ctx), metadata_url=entity, certificates=secrets.certificates)
+
+    async def diagnose(
+        self, ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing
+    ) -> AsyncIterator[Finding]:
+        own = provider.own(SamlSettings)
+        for finding in _certificates(ctx, own):
+            yield finding
+        yield await _sign_on(outgoing, provider.tenant_id, own)
+
+    async def _begin(self, ctx: RequestContext, chosen: Chosen, login_hint: str) -> Beginning:
+        return await saml_requests.begin(ctx, chosen)
+
+    async def _end(
+        self, ctx: RequestContext, returned: Received, cookie_of: CookieOf, browser: Browser
+    ) -> tuple[Flow | None, Outcome]:
+        return await saml_responses.judge(ctx, returned, cookie_of, browser)
 
 
-def entity_id(ctx: RequestContext, client: str) -> str:
-    """Our name towards the providers of a client: the address of our metadata for it."""
-    return f"{ctx.services.settings.public_url.rstrip('/')}{PATH}/metadata?client={client}"
+KIND = _Saml()
 
 
-def acs(ctx: RequestContext, client: str = "") -> str:
-    """Our assertion consumer address. ``client``: as it may be typed in at a provider that encrypts, so that its
-    responses name the client even when nobody asked for them."""
-    return ctx.services.settings.public_url.rstrip("/") + PATH + (f"?client={client}" if client else "")
-
-
-async def begin(
-    ctx: RequestContext, chosen: Chosen, *, redirect_only: bool = False
-) -> tuple[str | tuple[bytes, str], Begun]:
-    """An address to go to, or a page that posts by itself with its content security policy. Raises RateLimited."""
-    return await counted(ctx, METHOD, _begin(ctx, chosen, redirect_only=redirect_only), begun)
-
-
-async def _begin(ctx: RequestContext, chosen: Chosen, *, redirect_only: bool) -> tuple[str | tuple[bytes, str], Begun]:
-    settings = _settings(chosen.provider)
-    posts = settings.binding == "post" and not redirect_only
-    started = await provider_flow.begin(ctx, chosen, None)
-    client, request_id, state = chosen.tenant.identifier, started.request_id, started.state
-    return request_to(ctx, chosen.provider, client, request_id, state, posts=posts), started
-
-
-def request_to(
-    ctx: RequestContext, provider: Provider, client: str, request_id: str, state: str, *, posts: bool
-) -> str | tuple[bytes, str]:
-    """A request by either binding: an address to go to, or a page that posts by itself, with its policy."""
-    from manifest_auth.protocols import saml
-
-    settings = _settings(provider)
-    destination = settings.post_url if posts else settings.redirect_url
-    request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx))
-    key = certificate = None
-    if settings.sign_requests:
-        secrets = providers.open_secrets(ctx.services.sealer, provider)
-        key, certificate = secrets.keys[0].encode(), base64.b64decode(secrets.certificates[0])
-    if posts:
-        return saml.post_page(destination, request, state, key, certificate)
-    return saml.redirect_address(destination, request, state, key)
-
-
-async def end(
-    ctx: RequestContext, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
-) -> tuple[Flow | None, Outcome]:
-    """Judges a response.
-
-    Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, ValidationError when there is none in it.
-    """
-    return await counted(ctx, METHOD, _in_its_place(ctx, received, cookie_of, browser), lambda ended: ended[1].result)
-
-
-async def _in_its_place(
-    ctx: RequestContext, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
-) -> tuple[Flow | None, Outcome]:
-    with ctx.services.saml_thread.place():  # before it is counted: what was never tried is no attempt
-        return await _end(ctx, received, cookie_of, browser)
-
-
-async def _end(
-    ctx: RequestContext, received: Received, cookie_of: Callable[[str], str | None], browser: Browser
-) -> tuple[Flow | None, Outcome]:
-    taken = await unverified_responses.take(ctx, received.relay_state, cookie_of)
-    await ctx.services.saml_thread.run(_load)
+@contextlib.contextmanager
+def _refused_as(member: str) -> Iterator[None]:
+    """A refusal of what an administrator gave names the member. Raises ValidationError."""
     from manifest_auth.protocols import saml
 
     try:
-        shown = await ctx.services.saml_thread.run(lambda: saml.read(received.response))
-        reading = ctx.services.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
-        found = await known_refusals.told(ctx, METHOD, reading)
-    except saml.NotBase64 as error:
-        raise ValidationError(details=[("samlResponse", "Not base64")]) from error
+        yield
     except saml.Refused as error:
-        raise SsoFailed(reason=f"response: {error}") from error
-    candidate, assertion = await _verify(ctx, shown, found)
-    provider, flow = candidate.provider, candidate.flow
-    settings = _settings(provider)
-    try:
-        person = person_of(assertion, settings)
-        return_to = flow.return_to if flow else await _unasked_return(ctx, provider, received.relay_state)
-    except SsoFailed as refusal:
-        raise await provider_flow.refuse(ctx, provider, refusal.reason) from refusal
-    if provider.disabled_at is not None:
-        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
-
-    def use(unit: TenantUnit) -> None:
-        if flow is not None and not sign_in_flows.take(unit, flow):
-            raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
-        if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
-            detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
-            ctx.services.anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
-            raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")
-        taken.was_right(unit)
-
-    return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
-
-
-def _load() -> None:
-    """Reads the libraries in: hundreds of milliseconds, before the first response."""
-
-
-def _candidates(
-    unit: SystemUnit, ctx: RequestContext, received: Received, shown: Shown, cookie_of: Callable[[str], str | None]
-) -> list[_Candidate]:
-    """The providers that a response may be from, at least one; it is verified by the keys of each, and nothing here is
-    believed. Raises SsoFailed."""
-    named = None
-    if received.client is not None:
-        named = tenants.find(unit, received.client)
-        if named is None:
-            raise SsoFailed(reason="the client that was named does not exist")
-    if shown.in_response_to is not None:
-        flow = sign_in_flows.find_by_request(unit, shown.in_response_to, ctx.now)
-        if flow is None:
-            unknown = SsoFailed(START_AGAIN, reason="InResponseTo: no open request of ours")
-            raise _whose(unit, ctx, named, shown, unknown)
-        if refusal := _unfit(ctx, received, named, flow, cookie_of(flow.cookie)):
-            raise OfClient(flow.tenant_id, flow.provider_id, refusal)
-        provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
-        return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
-    asked = sign_in_flows.find_by_state(unit, received.relay_state, ctx.now) if received.relay_state else None
-    if asked is not None and not asked.is_used:
-        refusal = SsoFailed(reason="InResponseTo is missing, though we asked")
-        raise OfClient(asked.tenant_id, asked.provider_id, refusal)
-    issuer = shown.issuer or ""
-    candidates = []
-    for identifier in [named.identifier] if named else _clients_said(ctx, shown):
-        tenant = tenants.find(unit, identifier)
-        fitting = providers.find_with_issuer(unit.of(tenant.id), issuer) if tenant is not None else None
-        if tenant is not None and fitting is not None:
-            candidates.append(_Candidate(fitting, tenant.identifier, None))
-    if not candidates:
-        raise _whose(unit, ctx, named, shown, SsoFailed(reason="response: no provider with this issuer and audience"))
-    return candidates
-
-
-def _clients_said(ctx: RequestContext, shown: Shown) -> list[str]:
-    """The clients that a response names by itself: by its audiences, or by its Destination where those are encrypted.
-    Raises ValidationError where it names none by that."""
-    if not shown.is_encrypted:
-        prefix = entity_id(ctx, "")
-        return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]
-    prefix, destination = f"{acs(ctx)}?client=", shown.destination or ""
-    if not destination.startswith(prefix):
-        raise ValidationError(details=[("client", "Required: the response is encrypted, and we did not ask for it")])
-    return [destination.removeprefix(prefix)]
-
-
-def _whose(unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: Shown, refusal: SsoFailed) -> Exception:
-    """The refusal, of the client that the request or an audience of the response names: enough to tell its trail."""
-    prefix = entity_id(ctx, "")
-    mine = [audience.removeprefix(prefix) for audience in shown.audiences[:1] if audience.startswith(prefix)]
-    client = named or next((found for one in mine if (found := tenants.find(unit, one)) is not None), None)
-    return refusal if client is None else OfClient(client.id, None, refusal)
-
-
-def _unfit(
-    ctx: RequestContext, received: Received, named: Tenant | None, flow: Flow, cookie: str | None
-) -> SsoFailed | None:
-    """Why a response is no answer to this request of ours."""
-    if flow.is_used:
-        reason = "InResponseTo: the request was answered before"
-        return SsoFailed(START_AGAIN, reason=reason, replay="saml_response")
-    if named is not None and named.id != flow.tenant_id:
-        return SsoFailed(reason="the request was another client's")
-    if received.relay_state and not sign_in_flows.has_state(flow, received.relay_state):
-        return SsoFailed(reason="RelayState: of another sign-in")
-    if not flow.is_from(cookie):
-        return SsoFailed(known_refusals.other_browser(ctx), reason="the request was another browser's")
-    return None
-
-
-async def _verify(ctx: RequestContext, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
-    from manifest_auth.protocols import saml
-
-    reasons = []
-    for candidate in found:
-        try:
-            request_id = candidate.flow.request_id if candidate.flow else None
-            policy = policy_of(ctx, candidate.provider, candidate.client)
-            if candidate.flow is None and shown.destination == acs(ctx, candidate.client):
-                policy = policy._replace(acs=shown.destination)
-            verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
-            return candidate, await ctx.services.saml_thread.run(verifying)
-        except saml.Refused as error:
-            reasons.append(str(error))
-    if len(found) == 1:
-        raise await provider_flow.refuse(ctx, found[0].provider, f"response: {reasons[0]}")
-    raise SsoFailed(reason="response: " + "; ".join(reasons))
-
-
-async def _unasked_return(ctx: RequestContext, provider: Provider, relay_state: str) -> str:
-    """Where a sign-in ends that began at the provider. Its RelayState may be a listed address; one that looks like an
-    address and is none of those is refused, any other text is no address and means nothing."""
-    is_plain = relay_state.isascii() and relay_state.isprintable()  # what is not might be read as something else
-    is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
-    asked = relay_state if is_address else ""
-    tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
-    return provider_flow.unasked_address(ctx, tenant, provider, asked)
+        raise ValidationError(details=[(f"saml.{member}", str(error)[:300])]) from error
 
 
 def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
@@ -260,29 +137,47 @@ def metadata(ctx: RequestContext, client: str, found: list[Provider]) -> bytes:
 
     opened = [providers.open_secrets(ctx.services.sealer, provider) for provider in found]
     certificates = [base64.b64decode(text) for secrets in opened for text in secrets.certificates]
-    signs = any(_settings(provider).sign_requests for provider in found)
+    signs = any(provider.own(SamlSettings).sign_requests for provider in found)
     return saml.our_metadata(entity_id(ctx, client), acs(ctx), certificates, signs)
 
 
-def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:
-    """What a response of the provider is judged by."""
+def _certificates(ctx: RequestContext, settings: SamlSettings) -> list[Finding]:
     from manifest_auth.protocols import saml
 
-    settings = _settings(provider)
-    secrets = providers.open_secrets(ctx.services.sealer, provider)
-    return saml.Policy(
-        issuer=settings.entity_id,
-        audience=entity_id(ctx, client),
-        acs=acs(ctx),
-        certificates=tuple(base64.b64decode(text) for text in settings.certificates),
-        accept_expired_certificates=settings.expired_certificates == "accept",
-        decryption_keys=tuple(key.encode() for key in secrets.keys),
-        allow_idp_initiated=settings.allow_idp_initiated,
-    )
-
-
-def _settings(provider: Provider) -> SamlSettings:
-    found = provider.rules.saml
-    if found is None:
-        raise SsoFailed(reason="the provider is of another kind")
+    found = []
+    usable = False
+    for text in settings.certificates:
+        fact = saml.certificate_facts(base64.b64decode(text))
+        name, end = f"Certificate {fact.subject} ({fact.fingerprint[:16]}…)", when(fact.not_after)[:10]
+        if fact.not_after <= ctx.now:
+            accepted = settings.expired_certificates == "accept"
+            usable = usable or accepted
+            what = "still counts, as expiredCertificates says" if accepted else "signatures by it are refused"
+            found.append(Finding("note", f"{name} expired on {end}: {what}"))
+        elif fact.not_before > ctx.now:
+            found.append(Finding("note", f"{name} is not valid before {when(fact.not_before)[:10]}"))
+        else:
+            usable = True
+            soon = fact.not_after - ctx.now < _SOON_MS
+            text = (
+                f"{name} expires on {end}: pin its successor beside it now" if soon else f"{name} is good until {end}"
+            )
+            found.append(Finding("note" if soon else "ok", text))
+    if not usable:
+        found.append(Finding("bad", "No pinned certificate counts today: every response will be refused"))
     return found
+
+
+async def _sign_on(outgoing: Outgoing, tenant_id: int, settings: SamlSettings) -> Finding:
+    address = settings.post_url if settings.binding == "post" else settings.redirect_url
+    try:
+        reply = await outgoing.get(address, deadline=outgoing.deadline(tenant_id), call="other")
+    except Unreachable as error:
+        where = "people's browsers must reach it"
+        if "redirect" in str(error):  # a sign-on page may well send the browser on
+            return Finding("ok", f"The sign-on address answers; {where}")
+        return Finding("note", f"The sign-on address cannot be reached from this server ({error}); {where}")
+    said = f"The sign-on address answers with status {reply.status}"  # it may well want more than it was sent
+    if reply.status in (404, 410):
+        return Finding("note", f"{said}: is it the right one?")
+    return Finding("ok", said) if reply.status < 500 else Finding("note", said)

@@ -1,7 +1,7 @@
-"""All tables, on a page for each part of the house.
+"""All tables, on a page for each part of the product.
 
 Conventions: times are whole milliseconds since 1970 UTC (``…_at``), the same number in both stores; texts are UTF-8;
-a table that belongs to a tenant has a ``tenant_id`` and says so in ``info``, and :mod:`..statements` lets no statement
+a table that belongs to a tenant has a ``tenant_id`` and says so in ``info``, and :mod:`.statements` lets no statement
 touch it that is not bound to one tenant. Ids are never reused.
 """
 

@@ -1,8 +1,8 @@
 """What clients claim beyond themselves: e-mail domains, Microsoft directories, bare names of providers.
 
-Owns ``domain_claims``, ``domain_owners``, ``directory_claims``, ``directory_owners``, ``directory_proofs`` and
-``provider_names``. A claim is the client's own; it gives nothing across clients until it counts: until it was proved,
-or the operator vouched for it, and no other client's claim counts. Never: what a provider may do with a claim.
+Owns ``domain_claims``, ``domain_owners``, ``directory_claims``, ``directory_owners`` and ``provider_names``. A claim is
+the client's own; it gives nothing across clients until it counts: until it was proved, or the operator vouched for it,
+and no other client's claim counts. Never says what a provider may do with a claim.
 """
 
 from manifest_auth.tenants.claims import administrators, directories, domains, names

@@ -1,0 +1,47 @@
+"""Which client a request of the admin plane is about. Much of it is there twice, with the same handlers: for system
+admins, who name a client in the path, and for a client's own Admin and User Admin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from manifest_auth import tenants
+from manifest_auth.context import AdminCaller
+from manifest_auth.http import Access, Call, Route
+from manifest_auth.permissions import Permission, Role
+from manifest_auth.services import RequestContext
+from manifest_auth.store import SystemUnit, TenantUnit
+
+T = TypeVar("T")
+OF_CLIENT = "/api/admin/clients/{client}"
+
+
+def client_of(unit: SystemUnit, ctx: RequestContext, call: Call[Any]) -> tuple[TenantUnit, str]:
+    """The client's unit of work and its identifier. Raises NotFound."""
+    if isinstance(ctx.caller, AdminCaller):
+        tenant = tenants.get_named(unit, call.path["client"])
+        return unit.of(tenant.id), tenant.identifier
+    return unit.of(ctx.user.tenant_id), ctx.user.client
+
+
+async def read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
+    """Runs ``work`` in the client's unit of work, which only reads."""
+    return await ctx.services.store.read(lambda unit: work(client_of(unit, ctx, call)[0]))
+
+
+async def write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> T:
+    """As :func:`read`, for what changes something."""
+    return await ctx.services.store.write(lambda unit: work(client_of(unit, ctx, call)[0]))
+
+
+def is_admin(ctx: RequestContext) -> bool:
+    """Whether the caller ranks as an Admin: a system admin does."""
+    return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
+
+
+def both(routes: Callable[[str, Access], tuple[Route, ...]], path: str, permission: Permission) -> tuple[Route, ...]:
+    """The routes below ``path`` for system admins, and for those of the client's users who have the permission."""
+    of_users = routes(f"/api/client{path}", Access.CLIENT)
+    return *routes(OF_CLIENT + path, Access.ADMIN), *(replace(route, permission=permission) for route in of_users)

@@ -1,0 +1,41 @@
+"""Talks to a provider and says in words what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+from manifest_auth.protocols.oidc import Finding
+from manifest_auth.providers import Provider
+from manifest_auth.runtime.outgoing import Discreet, Outgoing, Withheld
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers.kinds import KINDS
+
+
+async def diagnose(ctx: RequestContext, client: str, provider: Provider, *, by_admin: bool) -> AsyncIterator[Finding]:
+    """The findings, one after the other. Changes nothing. ``client``: identifier of the provider's client.
+    ``by_admin``: an Admin or a system admin asks; anyone else is told of addresses that are not public only whether a
+    server answers there, since a test must not be a look around in the operator's network."""
+    services = ctx.services
+    outgoing = services.outgoing if by_admin else Discreet(services.settings, services.outgoing)
+    try:
+        async for found in _diagnose(ctx, client, provider, outgoing):
+            yield found
+    except Withheld as withheld:
+        level: Literal["note", "bad"] = "note" if withheld.reached else "bad"
+        yield Finding(level, f"{withheld}. Of a server that is not on the public Internet an Admin is told more.")
+    finally:
+        if outgoing is not services.outgoing:
+            await outgoing.close()
+
+
+async def _diagnose(ctx: RequestContext, client: str, provider: Provider, outgoing: Outgoing) -> AsyncIterator[Finding]:
+    if provider.disabled_at is not None:
+        yield Finding("note", "The provider is switched off here")
+    if not provider.reaches_admins:
+        yield Finding("note", "A User Admin changed it last: it opens no Admin's account until an Admin saves it")
+    async for found in KINDS[provider.kind].diagnose(ctx, client, provider, outgoing):
+        yield found
+    rules = provider.rules
+    if not rules.group_roles and not rules.default_roles and rules.create_users:
+        yield Finding("bad", "It creates users but gives no role: set groupRoles or defaultRoles")

@@ -1,0 +1,103 @@
+"""Wire models of providers. A body may leave any member out: what is left out stays as it is, or gets its default."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from manifest_auth import providers
+from manifest_auth.providers import Provider
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in.providers import kinds
+from manifest_auth.sign_in.providers.kind import CertificateData, OurselvesData, optional
+from manifest_auth.sign_in.providers.kinds import KINDS
+from manifest_auth.text.canonical import when
+
+if TYPE_CHECKING:
+    KindName = str
+else:
+    KindName = Literal["", *KINDS]
+
+Name = Annotated[str, Meta(min_length=1, max_length=63, description="In addresses; unique within the client.")]
+DisplayName = Annotated[str, Meta(max_length=200)]
+_VOUCH = Annotated[
+    bool, Meta(description="System admins only: the domains count without proof, on the operator's word.")
+]
+
+ProviderChange = optional(
+    kinds.Settings,
+    "ProviderChange",
+    display_name=DisplayName,
+    vouch=_VOUCH,
+    **{kind.name: kind.body() for kind in KINDS.values()},
+)
+ProviderBody = msgspec.defstruct(
+    "ProviderBody", [("name", Name)], bases=(ProviderChange,), rename="camel", frozen=True, kw_only=True,
+    module=__name__,
+)  # fmt: skip
+_SETTINGS = [(field.name, field.type, field.default) for field in msgspec.structs.fields(kinds.Settings)]
+ProviderData = msgspec.defstruct(
+    "ProviderData",
+    [
+        ("id", int),
+        ("name", str),
+        ("display_name", str),
+        ("kind_of", str, msgspec.field(name="kind")),
+        ("enabled", bool),
+        ("reaches_admins", bool),
+        *_SETTINGS,
+        ("has_client_secret", bool),
+        ("signing_certificates", tuple[CertificateData, ...]),
+        ("service_provider", OurselvesData),
+        ("start_url", str | UnsetType, UNSET),
+        ("created_at", str),
+        ("changed_at", str),
+    ],
+    namespace={"__doc__": "A provider as it is."},
+    rename="camel",
+    frozen=True,
+    kw_only=True,
+    module=__name__,
+)
+ProvidersData = msgspec.defstruct(
+    "ProvidersData",
+    [("items", tuple[ProviderData, ...]), ("next_cursor", str | None)],  # type: ignore[valid-type]
+    rename="camel",
+    frozen=True,
+    module=__name__,
+)
+
+
+class FindingData(msgspec.Struct, frozen=True):
+    """``level``: ``ok``, ``note`` or ``bad``."""
+
+    level: str
+    text: str
+
+
+class ExaminedData(msgspec.Struct, frozen=True):
+    works: bool
+    findings: tuple[FindingData, ...]
+
+
+def shown(ctx: RequestContext, client: str, provider: Provider) -> msgspec.Struct:
+    """The provider as :data:`ProviderData`, without secrets. ``client``: identifier of the provider's client."""
+    kind, settings = KINDS[provider.kind], kinds.settings_of(provider)
+    secrets = providers.open_secrets(ctx.services.sealer, provider)
+    return ProviderData(
+        id=provider.id,
+        name=provider.name,
+        display_name=provider.display_name,
+        kind_of=provider.kind,
+        enabled=provider.disabled_at is None,
+        reaches_admins=bool(provider.reaches_admins),
+        **msgspec.structs.asdict(settings),
+        has_client_secret=secrets.client_secret is not None,
+        signing_certificates=kind.certificates(settings.own),
+        service_provider=kind.ourselves(ctx, client, provider, secrets),
+        start_url=kinds.start_address(ctx, client, provider.kind, provider.name) or UNSET,
+        created_at=when(provider.created_at),
+        changed_at=when(provider.changed_at),
+    )

@@ -1,0 +1,196 @@
+"""How a provider is made and changed: a body is merged into what is stored, judged, and saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from manifest_auth import audit, providers, sessions
+from manifest_auth.audit import Event, Origin
+from manifest_auth.context import AdminCaller
+from manifest_auth.errors import Conflict, Forbidden, ValidationError
+from manifest_auth.providers import Provider, Secrets, Settings
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in.providers import kinds
+from manifest_auth.sign_in.providers.kinds import KINDS, settings_of
+from manifest_auth.store import TenantUnit
+from manifest_auth.tenants.claims import directories, domains
+from manifest_auth.text.canonical import check_name
+from manifest_auth.text.models import convert
+
+_KEPT_KEYS = 2  # the key in use and the one before it: providers need time to take the new certificate over
+
+#: Writes it, in a transaction of the client. Who does it; whether that ranks as an Admin. Raises ValidationError,
+#: Conflict.
+Make = Callable[[TenantUnit, RequestContext | Origin, bool], Provider]
+
+
+class Draft(NamedTuple):
+    """What a body gives: members to merge in, whether a client secret was among them, and whether what the provider
+    claims is vouched for."""
+
+    members: dict[str, Any]
+    has_secret: bool
+    secret: str | None
+    vouch: bool
+
+    @property
+    def is_about_people(self) -> bool:
+        """Whether it gives what decides who people are, or nothing at all, which confirms what is there: a new display
+        name or client secret alone says nothing of the rest."""
+        settles = any(value != {} for name, value in self.members.items() if name not in ("name", "displayName"))
+        return settles or not (self.members or self.has_secret)
+
+
+def draft_of(body: msgspec.Struct) -> Draft:
+    """Reads what the kinds have a reader for, such as metadata. Raises ValidationError."""
+    members: dict[str, Any] = msgspec.to_builtins(body)
+    vouch = members.pop("vouch", False)
+    secret, has_secret = None, False
+    for name in KINDS.keys() & members.keys():
+        has_secret = has_secret or "clientSecret" in members[name]
+        secret = members[name].pop("clientSecret", secret)
+        members[name] = KINDS[name].read(members[name])
+    return Draft(members, has_secret, secret, vouch)
+
+
+def merged(before: Provider | None, draft: Draft) -> Settings:
+    """The settings with what the draft gives. Raises ValidationError."""
+    members = {k: v for k, v in draft.members.items() if k not in ("name", "displayName")}
+    stored = kinds.settings_of(before) if before is not None else None
+    kept: dict[str, Any] = msgspec.to_builtins(stored) if stored is not None else {}
+    settings = convert(_merge(kept, members), kinds.Settings)
+    settings.check()
+    if stored is not None:
+        settings.own.check_change(stored.own)
+    return settings
+
+
+async def prepare(ctx: RequestContext, client: str, body: Any) -> Make:
+    """Judges a body, and makes the key that SAML needs, while nothing is open in the store. ``client``: its identifier.
+    Raises ValidationError."""
+    draft = draft_of(body)
+    settings = merged(None, draft)
+    kind = KINDS[settings.own.kind]
+    kind.check_here(ctx.services, settings.own)
+    name: str = body.name
+    display_name = check_name(draft.members.get("displayName") or name, "displayName")
+    pair = await kind.new_key(ctx, _key_name(client, name))
+    secrets = _with_key(Secrets(client_secret=draft.secret), pair) if pair else Secrets(client_secret=draft.secret)
+
+    def make(unit: TenantUnit, who: RequestContext | Origin, by_admin: bool) -> Provider:
+        sealer = ctx.services.sealer
+        made = providers.create(unit, sealer, name, display_name, settings, secrets, by_admin=by_admin, now=ctx.now)
+        detail = {"name": name, "settings": made.settings}
+        audit.record(unit, who, Event.PROVIDER_CREATED, f"provider:{made.id}", **detail)
+        _claim(unit, ctx.services, who, made, vouch=draft.vouch)
+        return made
+
+    return make
+
+
+def change(unit: TenantUnit, ctx: RequestContext, name: str, draft: Draft, *, by_admin: bool) -> Provider:
+    """``by_admin``: whether the one who does it ranks as an Admin. Raises NotFound, ValidationError, Conflict,
+    Forbidden."""
+    services = ctx.services
+    before = providers.get(unit, name, lock=True)
+    settings = merged(before, draft)
+    KINDS[before.kind].check_here(services, settings.own)
+    display_name = check_name(draft.members.get("displayName") or before.display_name, "displayName")
+    confirms = by_admin and draft.is_about_people
+    after = providers.change(unit, before, display_name, settings, by_admin=confirms, now=ctx.now)
+    secrets = providers.open_secrets(services.sealer, before)
+    elsewhere = settings.own.secret_for != settings_of(before).own.secret_for
+    if secrets.client_secret is not None and elsewhere and not draft.has_secret:
+        # Else whoever may change a provider, but not read its secret, points it to himself and is sent the secret.
+        raise ValidationError(details=[(f"{before.kind}.clientSecret", "Needed anew for another issuer")])
+    if draft.has_secret:
+        fresh = msgspec.structs.replace(secrets, client_secret=draft.secret)
+        after = providers.replace_secrets(unit, services.sealer, after, fresh)
+    detail = {
+        "before": [before.display_name, before.settings],
+        "after": [after.display_name, after.settings],
+        "secret_changed": draft.has_secret,
+    }
+    audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{after.id}", **detail)
+    _claim(unit, services, ctx, after, vouch=draft.vouch)
+    return after
+
+
+def switch(unit: TenantUnit, ctx: RequestContext, name: str, *, on: bool, by_admin: bool) -> Provider:
+    """Switches it on, or off, which ends its sessions. Raises NotFound, Conflict, Forbidden."""
+    provider = providers.get(unit, name, lock=True)
+    if (provider.disabled_at is None) == on:
+        raise Conflict(f"The provider is switched {'on' if on else 'off'} already")
+    after = providers.switch(unit, provider, on=on, by_admin=by_admin, now=ctx.now)
+    ended = 0 if on else sessions.end_provider(unit, provider.id, "provider_switched_off", ctx.now)
+    event = Event.PROVIDER_SWITCHED_ON if on else Event.PROVIDER_SWITCHED_OFF
+    detail = {"before": {"on": not on}, "after": {"on": on}, "sessions_ended": ended}
+    audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **detail)
+    return after
+
+
+async def prepare_key(ctx: RequestContext, client: str, provider: Provider) -> Callable[[TenantUnit], Provider]:
+    """A new key of ours, made while nothing is open in the store; what is handed back stores it. Raises Conflict for a
+    kind that has none."""
+    pair = await KINDS[provider.kind].new_key(ctx, _key_name(client, provider.name))
+    if pair is None:
+        raise Conflict("Only SAML providers have a key of ours")
+
+    def rotate(unit: TenantUnit) -> Provider:
+        now = providers.get(unit, provider.name, lock=True)
+        fresh = _with_key(providers.open_secrets(ctx.services.sealer, now), pair)
+        audit.record(unit, ctx, Event.PROVIDER_CHANGED, f"provider:{now.id}", key="rotated")
+        return providers.replace_secrets(unit, ctx.services.sealer, now, fresh)
+
+    return rotate
+
+
+def _key_name(client: str, provider: str) -> str:
+    return f"{client} {provider}"[:60]
+
+
+def _with_key(secrets: Secrets, pair: tuple[str, str]) -> Secrets:
+    key, certificate = pair
+    return msgspec.structs.replace(
+        secrets,
+        keys=(key, *secrets.keys)[:_KEPT_KEYS],
+        certificates=(certificate, *secrets.certificates)[:_KEPT_KEYS],
+    )
+
+
+def _claim(
+    unit: TenantUnit, services: Services, who: RequestContext | Origin, provider: Provider, *, vouch: bool
+) -> None:
+    """What a provider claims by being saved, for its client: the domains that it names, and the Microsoft directory
+    that it belongs to.
+
+    Claims prove nothing. A system admin, or the operator at the command line, may vouch for them in the same breath; no
+    save does so by itself. Raises ValidationError for what nobody can claim, Conflict for what cannot be vouched for,
+    and Forbidden where anybody but the operator would vouch."""
+    if vouch and isinstance(who, RequestContext) and not isinstance(who.caller, AdminCaller):
+        raise Forbidden("Only a system admin vouches")
+    named = list(dict.fromkeys(provider.rules.domains))
+    domains.claim_all(unit, who, named, services.random)
+    if vouch:
+        for number, domain in enumerate(named):
+            reason = f"saved with the provider {provider.name}"
+            domains.vouch(unit, who, domain, reason, services.random, f"domains[{number}]")
+    directory = settings_of(provider).own.microsoft_directory(services.microsoft.clouds)
+    if directory is not None:
+        directories.check(directory.id, f"{provider.kind}.directory")
+        if vouch:
+            why = "vouched for when its provider was saved"
+            directories.vouch(unit, who, directory.id, why, directory.cloud)
+        else:
+            directories.claim(unit, who, directory.id, directory.cloud)
+
+
+def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    both = dict(kept)
+    for name, value in given.items():
+        before = both.get(name)
+        both[name] = _merge(before, value) if isinstance(value, dict) and isinstance(before, dict) else value
+    return both

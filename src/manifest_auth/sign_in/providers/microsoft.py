@@ -1,0 +1,167 @@
+"""What Microsoft's kinds have in common: the settings of a directory, and from what Microsoft says of a user to a
+person: (tid, oid), never an address (security bar, part 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from msgspec import Meta
+
+from manifest_auth import providers
+from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.protocols.microsoft import GUID, Cloud, Clouds, Profile, diagnose
+from manifest_auth.protocols.oidc import Finding
+from manifest_auth.providers import Directory, KindSettings, Provider
+from manifest_auth.services import RequestContext, Services
+from manifest_auth.sign_in.providers import account_matching
+from manifest_auth.sign_in.providers.account_matching import Person
+from manifest_auth.sign_in.providers.kind import Kind, R
+from manifest_auth.text.canonical import EMAIL_SHAPE, email_key
+
+_GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+
+DirectoryId = Annotated[str, Meta(min_length=36, max_length=36, description="Directory (tenant) id, a GUID.")]
+Guid = Annotated[str, Meta(min_length=36, max_length=36)]
+CloudName = Annotated[
+    Literal["", "global", "us-gov", "us-dod", "china", "custom"],
+    Meta(description="Microsoft cloud; empty: the installation's."),
+]
+TrustEmail = Annotated[
+    bool,
+    Meta(description="An address of `domains` counts as verified though Entra does not say so (`xms_edov`)."),
+]
+
+
+class MicrosoftSettings(KindSettings, frozen=True, rename="camel"):
+    """A directory, and how this server is known there."""
+
+    directory: DirectoryId
+
+    if TYPE_CHECKING:  # members of both kinds, each in its own order
+
+        @property
+        def client_id(self) -> str: ...
+        @property
+        def cloud(self) -> str: ...
+        @property
+        def group_claim(self) -> str: ...
+        @property
+        def trust_email(self) -> bool: ...
+
+    @property
+    def identifier(self) -> str:
+        return self.directory
+
+    @property
+    def secret_for(self) -> tuple[str, ...]:
+        return (self.directory, self.cloud)
+
+    def microsoft_directory(self, clouds: Clouds) -> Directory | None:
+        return Directory(self.cloud, self.directory, self.client_id)
+
+    def check_guids(self, **named: str) -> None:
+        """Raises ValidationError."""
+        for name, value in named.items():
+            if not _GUID.match(value):
+                raise ValidationError(details=[(f"{self.kind}.{name}", "Must be a GUID in lower case")])
+
+
+M = TypeVar("M", bound=MicrosoftSettings)
+
+
+class MicrosoftKind(Kind[M, R]):
+    """A kind at Microsoft."""
+
+    def check_here(self, services: Services, own: M) -> None:
+        """Raises ValidationError."""
+        try:
+            cloud = services.microsoft.clouds.get(own.cloud)
+        except ValueError as error:
+            raise ValidationError(details=[(f"{self.name}.cloud", "This installation has no such cloud")]) from error
+        self.check_cloud(cloud, own)
+
+    def check_cloud(self, cloud: Cloud, own: M) -> None:
+        """Whether the settings fit their cloud. Raises ValidationError."""
+
+    async def diagnose(
+        self, ctx: RequestContext, client: str, provider: Provider, outgoing: object
+    ) -> AsyncIterator[Finding]:
+        """Where Microsoft's clouds are, the operator says: so all that ask are told the same of them."""
+        own = provider.own(self.settings)
+        try:
+            cloud = cloud_of(ctx, own)
+        except SsoFailed:
+            yield Finding("bad", f"This installation has no Microsoft cloud named {own.cloud!r}.")
+            return
+        name = ctx.services.microsoft.clouds.name_of(own.cloud)
+        yield Finding("ok", f"The cloud is {name}: login at {cloud.login}, Graph at {cloud.graph}.")
+        for found in await diagnose.directory(ctx.services.outgoing, cloud, own.directory, provider.tenant_id):
+            yield found
+        secret = providers.open_secrets(ctx.services.sealer, provider).client_secret
+        async for found in self.diagnose_at(ctx, provider, own, cloud, secret):
+            yield found
+
+    def diagnose_at(
+        self, ctx: RequestContext, provider: Provider, own: M, cloud: Cloud, secret: str | None
+    ) -> AsyncIterator[Finding]:
+        """What is peculiar to the kind."""
+        raise NotImplementedError
+
+
+def cloud_of(ctx: RequestContext, settings: MicrosoftSettings) -> Cloud:
+    """The cloud of a provider. Raises SsoFailed when the installation does not have it any more."""
+    try:
+        return ctx.services.microsoft.clouds.get(settings.cloud)
+    except ValueError as error:
+        raise SsoFailed(reason=str(error)) from error
+
+
+def subject_of(directory: str, person: str) -> str:
+    """The subject of an identity: the same at every provider of the client that is this directory's."""
+    return f"{directory}:{person}"
+
+
+def person_of(claims: Mapping[str, Any], settings: MicrosoftSettings, profile: Profile | None = None) -> Person:
+    """The person of claims that are known to be genuine. Raises SsoFailed when they name none.
+
+    ``email`` and the rest are for people to read, and for an account that is made. They link an account only where
+    Entra says that the domain's owner is verified (``xms_edov``, which is about the claim ``email`` and no other), or
+    the client said that its directory can be trusted.
+    """
+    person = claims.get("oid")
+    if not isinstance(person, str) or not GUID.match(person.lower()):
+        raise SsoFailed(reason="oid: missing; the app registration must ask for the scope profile")
+    email, told = _email(claims, profile), claims.get("email")
+    is_told = email is not None and isinstance(told, str) and email_key(told) == email_key(email)
+    verified = is_told and claims.get("xms_edov") in (True, 1, "1", "true")
+    names = (
+        [profile.first_name, profile.last_name]
+        if profile
+        else [_text(claims, "given_name"), _text(claims, "family_name")]
+    )
+    if not any(names):
+        first, _, last = _text(claims, "name").partition(" ")
+        names = [first, last]
+    return Person(
+        subject=subject_of(settings.directory, person.lower()),
+        email=email,
+        vouched=True if verified or settings.trust_email else None,
+        first_name=names[0],
+        last_name=names[1],
+        told=tuple(claims),
+        groups=account_matching.groups_of(claims, settings.group_claim),
+        directory=settings.directory,
+    )
+
+
+def _email(claims: Mapping[str, Any], profile: Profile | None) -> str | None:
+    found = [profile.email if profile else None]
+    found += [claims.get(name) for name in ("email", "preferred_username", "upn", "unique_name")]
+    return next((text for text in found if isinstance(text, str) and EMAIL_SHAPE.match(text)), None)
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,216 @@
+"""Responses of SAML providers (SAML 2.0 profiles, section 4.1; security bar, part 6).
+
+What a response says of itself only picks the provider whose pinned keys it is judged by: the request that it answers,
+else the client that was named, else the audience, or the Destination where the audience is encrypted. Everything after
+that is read from verified bytes alone, and every failure is one and the same answer.
+"""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from manifest_auth import providers, tenants
+from manifest_auth.audit import Event
+from manifest_auth.errors import SsoFailed, ValidationError
+from manifest_auth.providers import Provider, sign_in_flows
+from manifest_auth.providers.sign_in_flows import Flow
+from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import known_refusals, unverified_responses
+from manifest_auth.sign_in.completion import Browser
+from manifest_auth.sign_in.known_refusals import START_AGAIN, OfClient
+from manifest_auth.sign_in.providers import flow as provider_flow
+from manifest_auth.sign_in.providers import replays
+from manifest_auth.sign_in.providers.flow import Outcome
+from manifest_auth.sign_in.providers.kind import CookieOf
+from manifest_auth.sign_in.providers.saml_person import person_of
+from manifest_auth.sign_in.providers.saml_settings import SamlSettings, acs, entity_id
+from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.tenants import Tenant
+
+if TYPE_CHECKING:  # loaded when the first response arrives: it brings libraries that few installations need
+    from manifest_auth.protocols.saml import Assertion, Policy, Shown
+
+
+class Received(NamedTuple):
+    """A response as it came; ``client``: the client that was named beside it."""
+
+    response: str
+    relay_state: str
+    client: str | None
+
+
+class _Candidate(NamedTuple):
+    provider: Provider
+    client: str
+    flow: Flow | None
+
+
+async def judge(
+    ctx: RequestContext, received: Received, cookie_of: CookieOf, browser: Browser
+) -> tuple[Flow | None, Outcome]:
+    """Raises SsoFailed, AccountDisabled, RateLimited, Overloaded, ValidationError when there is none in it."""
+    with ctx.services.saml_thread.place():  # before it is counted: what was never tried is no attempt
+        return await _judge(ctx, received, cookie_of, browser)
+
+
+async def _judge(
+    ctx: RequestContext, received: Received, cookie_of: CookieOf, browser: Browser
+) -> tuple[Flow | None, Outcome]:
+    taken = await unverified_responses.take(ctx, received.relay_state, cookie_of)
+    await ctx.services.saml_thread.run(_load)
+    from manifest_auth.protocols import saml
+
+    try:
+        shown = await ctx.services.saml_thread.run(lambda: saml.read(received.response))
+        reading = ctx.services.store.read(lambda unit: _candidates(unit, ctx, received, shown, cookie_of))
+        found = await known_refusals.told(ctx, SamlSettings.kind, reading)
+    except saml.NotBase64 as error:
+        raise ValidationError(details=[("samlResponse", "Not base64")]) from error
+    except saml.Refused as error:
+        raise SsoFailed(reason=f"response: {error}") from error
+    candidate, assertion = await _verify(ctx, shown, found)
+    provider, flow = candidate.provider, candidate.flow
+    settings = provider.own(SamlSettings)
+    try:
+        person = person_of(assertion, settings)
+        return_to = flow.return_to if flow else await _unasked_return(ctx, provider, received.relay_state)
+    except SsoFailed as refusal:
+        raise await provider_flow.refuse(ctx, provider, refusal.reason) from refusal
+    if provider.disabled_at is not None:
+        raise await provider_flow.refuse(ctx, provider, "provider is switched off")
+
+    def use(unit: TenantUnit) -> None:
+        if flow is not None and not sign_in_flows.take(unit, flow):
+            raise SsoFailed(START_AGAIN, reason="the request was answered before", replay="saml_response")
+        if not replays.remember(unit, settings.entity_id, assertion.id, assertion.remember_until):
+            detail: dict[str, Any] = {"provider": provider.id, "assertion": assertion.id[:256]}
+            ctx.services.anonymous_limits.record(unit, ctx, Event.ASSERTION_REPLAYED, "", **detail)
+            raise SsoFailed(START_AGAIN, reason="replay: the assertion was used before", replay="saml_assertion")
+        taken.was_right(unit)
+
+    return flow, await provider_flow.complete(ctx, provider, person, browser, flow=flow, return_to=return_to, use=use)
+
+
+def _load() -> None:
+    """Reads the libraries in: hundreds of milliseconds, before the first response."""
+
+
+def _candidates(
+    unit: SystemUnit, ctx: RequestContext, received: Received, shown: Shown, cookie_of: CookieOf
+) -> list[_Candidate]:
+    """The providers that a response may be from, at least one; it is verified by the keys of each, and nothing here is
+    believed. Raises SsoFailed."""
+    named = None
+    if received.client is not None:
+        named = tenants.find(unit, received.client)
+        if named is None:
+            raise SsoFailed(reason="the client that was named does not exist")
+    if shown.in_response_to is not None:
+        flow = sign_in_flows.find_by_request(unit, shown.in_response_to, ctx.now)
+        if flow is None:
+            unknown = SsoFailed(START_AGAIN, reason="InResponseTo: no open request of ours")
+            raise _whose(unit, ctx, named, shown, unknown)
+        if refusal := _unfit(ctx, received, named, flow, cookie_of(flow.cookie)):
+            raise OfClient(flow.tenant_id, flow.provider_id, refusal)
+        provider = providers.get_by_id(unit.of(flow.tenant_id), flow.provider_id)
+        return [_Candidate(provider, tenants.get(unit, flow.tenant_id).identifier, flow)]
+    asked = sign_in_flows.find_by_state(unit, received.relay_state, ctx.now) if received.relay_state else None
+    if asked is not None and not asked.is_used:
+        refusal = SsoFailed(reason="InResponseTo is missing, though we asked")
+        raise OfClient(asked.tenant_id, asked.provider_id, refusal)
+    issuer = shown.issuer or ""
+    candidates = []
+    for identifier in [named.identifier] if named else _clients_said(ctx, shown):
+        tenant = tenants.find(unit, identifier)
+        fitting = (
+            providers.find_with_issuer(unit.of(tenant.id), SamlSettings.kind, issuer) if tenant is not None else None
+        )
+        if tenant is not None and fitting is not None:
+            candidates.append(_Candidate(fitting, tenant.identifier, None))
+    if not candidates:
+        raise _whose(unit, ctx, named, shown, SsoFailed(reason="response: no provider with this issuer and audience"))
+    return candidates
+
+
+def _clients_said(ctx: RequestContext, shown: Shown) -> list[str]:
+    """The clients that a response names by itself: by its audiences, or by its Destination where those are encrypted.
+    Raises ValidationError where it names none by that."""
+    if not shown.is_encrypted:
+        prefix = entity_id(ctx, "")
+        return [a.removeprefix(prefix) for a in shown.audiences if a.startswith(prefix)][:5]
+    prefix, destination = f"{acs(ctx)}?client=", shown.destination or ""
+    if not destination.startswith(prefix):
+        raise ValidationError(details=[("client", "Required: the response is encrypted, and we did not ask for it")])
+    return [destination.removeprefix(prefix)]
+
+
+def _whose(unit: SystemUnit, ctx: RequestContext, named: Tenant | None, shown: Shown, refusal: SsoFailed) -> Exception:
+    """The refusal, of the client that the request or an audience of the response names: enough to tell its trail."""
+    prefix = entity_id(ctx, "")
+    mine = [audience.removeprefix(prefix) for audience in shown.audiences[:1] if audience.startswith(prefix)]
+    client = named or next((found for one in mine if (found := tenants.find(unit, one)) is not None), None)
+    return refusal if client is None else OfClient(client.id, None, refusal)
+
+
+def _unfit(
+    ctx: RequestContext, received: Received, named: Tenant | None, flow: Flow, cookie: str | None
+) -> SsoFailed | None:
+    """Why a response is no answer to this request of ours."""
+    if flow.is_used:
+        reason = "InResponseTo: the request was answered before"
+        return SsoFailed(START_AGAIN, reason=reason, replay="saml_response")
+    if named is not None and named.id != flow.tenant_id:
+        return SsoFailed(reason="the request was another client's")
+    if received.relay_state and not sign_in_flows.has_state(flow, received.relay_state):
+        return SsoFailed(reason="RelayState: of another sign-in")
+    if not flow.is_from(cookie):
+        return SsoFailed(known_refusals.other_browser(ctx), reason="the request was another browser's")
+    return None
+
+
+async def _verify(ctx: RequestContext, shown: Shown, found: list[_Candidate]) -> tuple[_Candidate, Assertion]:
+    from manifest_auth.protocols import saml
+
+    reasons = []
+    for candidate in found:
+        try:
+            request_id = candidate.flow.request_id if candidate.flow else None
+            policy = policy_of(ctx, candidate.provider, candidate.client)
+            if candidate.flow is None and shown.destination == acs(ctx, candidate.client):
+                policy = policy._replace(acs=shown.destination)
+            verifying = partial(saml.verify, shown, policy, request_id, ctx.now)
+            return candidate, await ctx.services.saml_thread.run(verifying)
+        except saml.Refused as error:
+            reasons.append(str(error))
+    if len(found) == 1:
+        raise await provider_flow.refuse(ctx, found[0].provider, f"response: {reasons[0]}")
+    raise SsoFailed(reason="response: " + "; ".join(reasons))
+
+
+async def _unasked_return(ctx: RequestContext, provider: Provider, relay_state: str) -> str:
+    """Where a sign-in ends that began at the provider. Its RelayState may be a listed address; one that looks like an
+    address and is none of those is refused, any other text is no address and means nothing."""
+    is_plain = relay_state.isascii() and relay_state.isprintable()  # what is not might be read as something else
+    is_address = not is_plain or any(mark in relay_state for mark in ":/\\.%@")
+    asked = relay_state if is_address else ""
+    tenant = await ctx.services.store.read(lambda unit: tenants.get(unit, provider.tenant_id))
+    return provider_flow.unasked_address(ctx, tenant, provider, asked)
+
+
+def policy_of(ctx: RequestContext, provider: Provider, client: str) -> Policy:
+    """What a response of the provider is judged by."""
+    from manifest_auth.protocols import saml
+
+    settings = provider.own(SamlSettings)
+    secrets = providers.open_secrets(ctx.services.sealer, provider)
+    return saml.Policy(
+        issuer=settings.entity_id,
+        audience=entity_id(ctx, client),
+        acs=acs(ctx),
+        certificates=tuple(base64.b64decode(text) for text in settings.certificates),
+        accept_expired_certificates=settings.expired_certificates == "accept",
+        decryption_keys=tuple(key.encode() for key in secrets.keys),
+        allow_idp_initiated=settings.allow_idp_initiated,
+    )

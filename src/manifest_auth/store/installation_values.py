@@ -1,0 +1,45 @@
+"""Values of the whole installation, by name. All that read or write the table ``installation`` do it here, but for
+conditions inside other statements, and for stores whose schema is not today's."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, delete, select
+
+from manifest_auth.store.statements import unowned, upsert
+from manifest_auth.store.store import Store
+from manifest_auth.store.tables import installation
+from manifest_auth.store.unit import SystemUnit
+
+_I = installation.c
+_QUERY = select(_I.value).where(_I.name == bindparam("name"))
+_GET, _LOCK = unowned(_QUERY, str), unowned(_QUERY.with_for_update(), str)
+_WRITE = upsert(installation).values(name=bindparam("name"), value=bindparam("value"))
+_BEGIN = unowned(_WRITE.on_conflict_do_nothing(index_elements=["name"]))
+_PUT = unowned(_WRITE.on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")}))
+_TAKE = unowned(delete(installation).where(_I.name == bindparam("name")))
+
+
+def get(unit: SystemUnit, name: str) -> str | None:
+    """The value; None: there is none."""
+    return unit.first(_GET, name=name)
+
+
+async def look_up(store: Store, name: str) -> str | None:
+    """As :func:`get`, on the store's shortest way."""
+    return await store.look_up(_GET, name=name)
+
+
+def lock(unit: SystemUnit, name: str) -> str:
+    """The value, which nobody else changes until the transaction ends; empty where there was none."""
+    unit.change(_BEGIN, name=name, value="")
+    return unit.first(_LOCK, name=name) or ""
+
+
+def put(unit: SystemUnit, name: str, value: str) -> None:
+    """Writes it in place of any other."""
+    unit.change(_PUT, name=name, value=value)
+
+
+def take(unit: SystemUnit, name: str) -> bool:
+    """Takes the value away. Of those who do so at once, one is told that it did."""
+    return unit.change(_TAKE, name=name) > 0

@@ -1,0 +1,105 @@
+"""The one reader of JSON that others wrote: strict (RFC 8259 with the limits of I-JSON, RFC 7493), so that no two
+readers can take a text for different things.
+
+Python's own parser is used since it is the one that lets us see a member given twice. Refused: anything but one JSON
+text in UTF-8, a member given twice, NUL or a lone surrogate in a text, NaN and infinities, integers beyond 64 bits,
+nesting over 32 levels.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn
+
+MAX_DEPTH = 32
+_MAX_INTEGER = 2**63 - 1
+
+
+class Malformed(ValueError):
+    """The text is refused, and says why."""
+
+
+class GivenTwice(Malformed):
+    """``member``: its name, or nothing where that cannot be shown."""
+
+    def __init__(self, member: str) -> None:
+        super().__init__(f"The member {member} was given twice")
+        self.member = member
+
+
+def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False) -> Any:
+    """The value. ``what``: what it is called in a refusal; ``may_hold_nul``: NUL is let through, for a text that is
+    cleaned where it is stored. Raises Malformed."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed(f"{what} is not UTF-8") from None
+    try:
+        value = _DECODER.decode(text)
+    except Malformed:
+        raise
+    except ValueError:
+        raise Malformed(f"{what} is not valid JSON") from None
+    except RecursionError:
+        raise Malformed(f"{what} is nested too deeply") from None
+    # Most texts are flat and plain: the walk is only for those that might hide something.
+    if "\\u" in text or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        check(value, what, may_hold_nul=may_hold_nul)
+    return value
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members. Raises GivenTwice."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise GivenTwice(name if name.isprintable() and len(name) < 64 else "")
+            seen.add(name)
+    return found
+
+
+def check(value: Any, what: str, depth: int = 1, *, may_hold_nul: bool = False) -> None:
+    """Raises Malformed for texts that no store takes, and for what is nested too deeply."""
+    if depth > MAX_DEPTH:
+        raise Malformed(f"{what} is nested too deeply")
+    if isinstance(value, str):
+        _check_text(value, may_hold_nul)
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            _check_text(name, may_hold_nul)
+            check(member, what, depth + 1, may_hold_nul=may_hold_nul)
+    elif isinstance(value, list):
+        for member in value:
+            check(member, what, depth + 1, may_hold_nul=may_hold_nul)
+
+
+def _check_text(text: str, may_hold_nul: bool) -> None:
+    if not may_hold_nul and "\0" in text:
+        raise Malformed("A text holds a NUL character")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Malformed("A text holds a lone surrogate") from None
+
+
+def _no_constant(text: str) -> NoReturn:
+    raise ValueError(text)
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20 or abs(value := int(text)) > _MAX_INTEGER:
+        raise Malformed("A number is out of range")
+    return value
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise Malformed("A number is out of range")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=once, parse_constant=_no_constant, parse_int=_integer, parse_float=_float)

@@ -1,0 +1,192 @@
+"""No nested field and no loader leads into another client, not even from rows that point
+across."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from graphql import GraphQLObjectType, get_named_type
+from sqlalchemy import Column, bindparam, select, update
+
+from manifest_auth.api.graphql import cost
+from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store.tables import TENANT_OWNED, work
+from tests.store import rows
+from tests.support import jobs as j
+from tests.support.crew import Crew, new_crew
+from tests.support.house import App, Reply
+from tests.support.operations import ARGUMENTS, Things, document, operations, selection, things
+from tests.support.templates import bring
+
+# The executor drops what the neighbours of a failed field began.
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine", "ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(scope="module")
+async def theirs(app: App) -> Crew:
+    crew = await new_crew(app)
+    await things(crew)
+    return crew
+
+
+#: Ways into the graph, and how many levels of everything below fit into one document.
+WAYS = {"users": 3, "usersPage": 4, "user": 3, "templates": 3, "templatesPage": 4, "template": 4, "templateVersion": 4,
+        "jobs": 3, "jobsPage": 4, "job": 3}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def lived(app: App) -> tuple[Crew, Things]:
+    """A client in which everything has happened once, so that every nested field leads somewhere; its name is in its
+    people's addresses and in the names of its things."""
+    crew = await new_crew(app)
+    have = await things(crew)
+    mark = {"name": f"of {crew.client}"}
+    await crew.ask("Author", document("updateTemplate"), id=have.template, input=mark)
+    await crew.ask("Operator", document("updateJob"), id=have.job, input=mark)
+    await crew.ask("Operator", j.RECORDS, id=have.job, step=1, input={"fileId": have.file})
+    await crew.ask("Operator", j.STEP_DONE, id=have.job, step=1)
+    await crew.ask("Operator", j.RECORDS, id=have.job, step=2, input={"text": f"of {crew.client}"})
+    await bring(crew, have.version, "PUBLISHED")
+    return crew, have
+
+
+async def everything_below(lived: tuple[Crew, Things], way: str, monkeypatch: pytest.MonkeyPatch) -> Reply:
+    """What the way leads to, some levels deep; what it costs does not matter here."""
+    monkeypatch.setattr(cost, "MAX_COST", 10**6)
+    crew, have = lived
+    kind = get_named_type(operations()[way][1].type)
+    assert isinstance(kind, GraphQLObjectType)
+    return await crew.send("Admin", document(way, selection(kind, WAYS[way])), **ARGUMENTS[way](have))
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_everything_below_is_ones_own(
+    lived: tuple[Crew, Things], theirs: Crew, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = await everything_below(lived, way, monkeypatch)
+    assert "errors" not in reply.json, reply.text
+    assert set(re.findall(r"client-\d+", reply.text)) == {lived[0].client}
+
+
+def _pointers() -> dict[str, Column[Any]]:
+    """Columns of the work's tables that point at a row of a client."""
+    tables = [table for table in TENANT_OWNED if table.name in vars(work)]
+    return {
+        str(column): column
+        for table in sorted(tables, key=lambda table: table.name)
+        for column in table.c
+        if any(key.column.table in TENANT_OWNED for key in column.foreign_keys)
+    }
+
+
+Row = dict[str, Any]
+
+
+@contextlib.asynccontextmanager
+async def changed(
+    app: App, column: Column[Any], tenant_id: int, put: Callable[[SystemUnit], int]
+) -> AsyncIterator[None]:
+    """Meanwhile a client's rows have other values there, past all binding: for each value one that ``put`` makes."""
+    table, others = column.table, [key for key in column.table.primary_key.columns if key is not column]
+    rows_of = crossing(
+        select(column, *others).where(table.c.tenant_id == bindparam("of"), column.is_not(None)), because="a test"
+    )
+    there = [key == bindparam(f"at_{key.name}") for key in others]
+    change = crossing(
+        update(table).where(*there, column == bindparam("was")).values({column: bindparam("new")}), because="a test"
+    )
+
+    def move(unit: SystemUnit, found: list[tuple[Any, Any, Row]]) -> None:
+        for was, new, at in found:
+            assert unit.change(change, was=was, new=new, **at) == 1
+
+    def there_and(unit: SystemUnit) -> list[tuple[Any, Any, Row]]:
+        found = unit.all(rows_of, of=tenant_id)
+        made = {was: put(unit) for was in {was for was, *_ in found}}
+        steps = [
+            (was, made[was], {f"at_{key.name}": value for key, value in zip(others, values, strict=True)})
+            for was, *values in found
+        ]
+        move(unit, steps)
+        return steps
+
+    steps = await app.services.store.write(there_and)
+    assert steps
+    try:
+        yield
+    finally:
+        await app.services.store.write(lambda unit: move(unit, [(new, was, at) for was, new, at in steps]))
+
+
+async def id_of(crew: Crew) -> int:
+    return int((await crew.ask("Viewer", "{ me { client { id } } }"))["client"]["id"])
+
+
+@pytest.mark.parametrize("pointer", _pointers())
+async def test_a_row_that_points_across_leads_nowhere(
+    lived: tuple[Crew, Things], theirs: Crew, pointer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a row is a bug or somebody's handiwork; still nothing of the other side is shown."""
+    crew, column = lived[0], _pointers()[pointer]
+    [key] = column.foreign_keys
+    target, stranger = key.column.table, await id_of(theirs)
+    secrets: list[str] = []
+
+    def add(unit: SystemUnit) -> int:
+        number = rows.add(unit, target, stranger)
+        [found] = [row for row in rows.everything(unit, target, stranger) if row[0] == number]
+        secrets.extend(value for value in found if isinstance(value, str))
+        return number
+
+    async with changed(crew.app, column, await id_of(crew), add):
+        assert secrets
+        for way in WAYS:
+            reply = await everything_below(lived, way, monkeypatch)
+            assert not [secret for secret in secrets if f'"{secret}"' in reply.text], reply.text
+
+
+#: Where the rows of each table are seen, and what is seen when they are somebody else's.
+SEEN: dict[str, tuple[str, str, Any]] = {
+    "templates": ("template", "id", None),
+    "template_versions": ("template", "versions { id }", {"versions": []}),
+    "template_steps": ("templateVersion", "steps { title }", {"steps": []}),
+    "template_events": ("template", "history { move }", {"history": []}),
+    "jobs": ("job", "id", None),
+    "job_assignments": ("job", "assignedUsers { id }", {"assignedUsers": []}),
+    "job_steps": ("job", "steps { completedAt }", {"steps": [{"completedAt": None}] * 3}),
+    "job_events": ("job", "history { move }", {"history": []}),
+    "job_records": (
+        "job",
+        "records { kind } steps { records { kind } }",
+        {"records": [], "steps": [{"records": []}] * 3},
+    ),
+    "files": ("job", "records(first: 1) { kind file { id } }", {"records": [{"kind": "FILE", "file": None}]}),
+}
+
+
+def test_every_table_of_the_work_is_seen_somewhere() -> None:
+    assert set(SEEN) == {table.name for table in TENANT_OWNED if table.name in vars(work)}
+
+
+@pytest.mark.parametrize("table", SEEN)
+async def test_rows_of_another_client_below_ones_own_are_not_seen(
+    lived: tuple[Crew, Things], theirs: Crew, table: str
+) -> None:
+    crew, have = lived
+    operation, inner, expected = SEEN[table]
+    variables = ARGUMENTS[operation](have)
+    seen = await crew.ask("Viewer", document(operation, inner), **variables)
+    assert seen != expected
+    nobody = await id_of(await new_crew(crew.app))
+    column = vars(work)[table].c.tenant_id
+    async with changed(crew.app, column, await id_of(crew), lambda _unit: nobody):
+        reply = await crew.send("Viewer", document(operation, inner), **variables)
+        assert reply.json["data"] == {operation: expected}
+        assert [error["extensions"]["code"] for error in reply.json.get("errors", [])] == (
+            ["NOT_FOUND"] if expected is None else []
+        )
+    assert await crew.ask("Viewer", document(operation, inner), **variables) == seen

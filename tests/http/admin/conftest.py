@@ -1,0 +1,26 @@
+"""Fixtures: system admins who are signed in."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.admin_desk import Desk, another, desk
+from tests.support.house import App
+
+
+@pytest.fixture
+async def admin(app: App) -> str:
+    """An access token of the system admin."""
+    return await app.admin_token()
+
+
+@pytest.fixture
+async def root(app: App, another_day: None) -> Desk:
+    """The first system admin, on another day."""
+    return await desk(app)
+
+
+@pytest.fixture
+async def me(root: Desk) -> Desk:
+    """A system admin whom no other test knows."""
+    return await another(root)

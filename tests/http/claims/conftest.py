@@ -1,0 +1,42 @@
+"""Fixtures: name servers that are asked for records, and an Admin who proves a Microsoft directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.interop.microsoft.proving import GLOBAL, Prover, prover_of
+from tests.interop.microsoft.world import World
+from tests.support.background import domain_checks_stand_still
+from tests.support.claiming import asking
+from tests.support.dns import NameServer
+from tests.support.house import App
+
+
+@pytest.fixture(scope="module")
+def zone() -> Iterator[NameServer]:
+    """A name server that knows what a test publishes."""
+    with NameServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def no_own_checks() -> Iterator[None]:
+    """The server looks at no record by itself; the tests say when it does."""
+    with domain_checks_stand_still():
+        yield
+
+
+@pytest.fixture
+def asked(app: App, zone: NameServer) -> Iterator[None]:
+    """The name server that is asked for records is :func:`zone`."""
+    with asking(app, zone.address):
+        yield
+
+
+@pytest.fixture
+async def prover(world: World) -> Prover:
+    """Whose account at Microsoft has the role of a Global Administrator."""
+    world.microsoft.id_claims = {"wids": [GLOBAL]}
+    return await prover_of(world)

@@ -1,0 +1,59 @@
+"""Fixtures of the tests over HTTP: the application, with the settings that a module names, and those who talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.interop.microsoft.fixtures import shared_world, world
+from tests.support.house import App, running
+from tests.support.mail_server import MailServer
+from tests.support.oidc_op import Op, provider
+
+__all__ = ["shared_world", "world"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "settings(**variables): the application of the module has these settings")
+    config.addinivalue_line("markers", "mail: the application of the module sends its mail to `post`")
+
+
+@pytest.fixture(scope="module")
+async def app(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[App]:
+    """The application with the settings of the module's marks, shared by its tests."""
+    settings: dict[str, str] = {}
+    for mark in request.node.iter_markers("settings"):
+        settings |= mark.kwargs
+    if request.node.get_closest_marker("mail"):
+        post: MailServer = request.getfixturevalue("post")
+        settings |= post.settings
+    async with running(database_url, **settings) as application:
+        yield application
+
+
+@pytest.fixture(scope="module")
+async def secure(database_url: str, app: App) -> AsyncIterator[App]:
+    """The same installation behind https."""
+    async with running(database_url, MANIFEST_PUBLIC_URL="https://auth.example.com") as node:
+        yield node
+
+
+@pytest.fixture
+async def another_day(app: App) -> None:
+    """Two days later: what was throttled before is free again, and what lived for a day is over."""
+    app.clock.advance(2 * 86_400)
+
+
+@pytest.fixture(scope="module")
+def post() -> Iterator[MailServer]:
+    """The server that takes the application's mail."""
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def op(app: App) -> Iterator[Op]:
+    """An OpenID provider on a socket of its own."""
+    with provider(app.clock) as standing_in:
+        yield standing_in

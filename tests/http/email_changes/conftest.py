@@ -1,0 +1,30 @@
+"""Fixtures: an application whose mail queue waits for nothing, and a client whose mailbox is empty."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.addresses import quiet
+from tests.support.background import mail_queue_stands_still
+from tests.support.crew import Crew, new_crew
+from tests.support.house import App, running
+from tests.support.mail_server import MailServer
+
+
+@pytest.fixture(scope="module")
+async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
+    """E-mails leave with the act that they tell of, and none is tried again by itself."""
+    with mail_queue_stands_still():
+        async with running(database_url, **post.settings) as application:
+            yield application
+
+
+@pytest.fixture
+async def crew(app: App, post: MailServer, another_day: None) -> Crew:
+    """A client of the test alone, when all earlier e-mails are out."""
+    await quiet(app)
+    post.letters.clear()
+    post.refuses = ""
+    return await new_crew(app)

@@ -1,0 +1,31 @@
+"""Fixtures: those who may edit a client's providers, each with a client of their own, and a provider to talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.accounts import new_client
+from tests.support.editors import WHO, Editor, editor
+from tests.support.house import App
+from tests.support.oidc_op import Op, provider
+
+
+@pytest.fixture(params=WHO)
+async def desk(app: App, request: pytest.FixtureRequest) -> Editor:
+    """Each of those who may, in turn."""
+    return await editor(app, request.param, await new_client(app))
+
+
+@pytest.fixture
+async def admin(app: App) -> Editor:
+    """A system admin."""
+    return await editor(app, "system admin", await new_client(app))
+
+
+@pytest.fixture
+def op(app: App) -> Iterator[Op]:
+    """ES256, since its keys are made in no time."""
+    with provider(app.clock, alg="ES256") as standing_in:
+        yield standing_in

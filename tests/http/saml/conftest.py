@@ -1,0 +1,14 @@
+"""Fixtures: a client's SAML provider."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.house import App
+from tests.support.single_sign_on import SamlProvider, saml_provider
+
+
+@pytest.fixture(scope="module")
+async def okta(app: App) -> SamlProvider:
+    """The provider of ``acme``, shared by the tests of a module."""
+    return await saml_provider(app)

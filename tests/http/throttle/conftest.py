@@ -1,0 +1,29 @@
+"""Fixtures: an application to which requests come from many addresses, and a day of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.accounts import new_user
+from tests.support.guessing import PROXY
+from tests.support.house import PASSWORD, App, running
+
+
+@pytest.fixture(scope="module")
+async def app(database_url: str) -> AsyncIterator[App]:
+    """Behind a proxy, so that requests can come from many addresses."""
+    async with running(database_url, **PROXY) as application:
+        yield application
+
+
+@pytest.fixture(autouse=True)
+def a_day_of_its_own(another_day: None) -> None:
+    """Nothing is counted yet."""
+
+
+@pytest.fixture
+async def email(app: App) -> str:
+    """A user who never signed in from anywhere."""
+    return (await new_user(app, password=PASSWORD))[1]

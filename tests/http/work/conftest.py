@@ -1,0 +1,14 @@
+"""Fixtures: a client and its people."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.crew import Crew, new_crew
+from tests.support.house import App
+
+
+@pytest.fixture(scope="module")
+async def crew(app: App) -> Crew:
+    """A client and its people; the tests of a module share it and do not mind what others leave."""
+    return await new_crew(app)

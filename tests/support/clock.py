@@ -1,0 +1,8 @@
+"""The clock of this machine, for servers that run in processes of their own."""
+
+from __future__ import annotations
+
+from manifest_auth.runtime.clock import Clock
+
+#: What stand-ins of providers read, where the server reads it too.
+REAL = Clock()

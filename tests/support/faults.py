@@ -1,0 +1,120 @@
+"""What breaks, is full or is late inside the server, at the moment that a test wants."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from manifest_auth.api.client import sign_in_answer
+from manifest_auth.errors import Overloaded
+from manifest_auth.runtime.files import FilesUnavailable
+from manifest_auth.runtime.hashing import Proof
+from manifest_auth.runtime.hashing.pool import HashPool
+from manifest_auth.sign_in import password as password_sign_in
+from manifest_auth.store import StoreUnavailable
+from tests.support.house import App
+
+
+def hash_queue_is_full(patch: pytest.MonkeyPatch) -> None:
+    """No more hashes are taken."""
+    patch.setattr(HashPool, "is_full", True)
+
+
+def most_hashes(app: App) -> int:
+    """So many may be computed and wait at once."""
+    return app.services.settings.hash_queue + 2 * app.services.hasher.workers
+
+
+@contextlib.contextmanager
+def hashing_is_overloaded() -> Iterator[None]:
+    """Each hash is refused only when it was asked for."""
+    with mock.patch.object(HashPool, "tag", side_effect=Overloaded(retry_after=1)):
+        yield
+
+
+def store_is_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
+    """No unit of work that writes gets to the store; the driver says why."""
+    store_has_a_bug(patch, app, StoreUnavailable(why), "write", "write_quickly")
+
+
+def store_has_a_bug(patch: pytest.MonkeyPatch, app: App, error: Exception, *verbs: str) -> None:
+    """Units of work of these kinds fail with it."""
+
+    async def broken(work: Any) -> Any:
+        raise error
+
+    for verb in verbs:
+        patch.setattr(app.services.store, verb, broken)
+
+
+def files_are_gone(patch: pytest.MonkeyPatch, app: App, why: str) -> None:
+    """No file can be kept or opened; the place for files says why."""
+
+    async def broken(*_arguments: Any) -> Any:
+        raise FilesUnavailable(why)
+
+    for verb in ("keep", "open"):
+        patch.setattr(app.services.files, verb, broken)
+
+
+def sign_in_has_a_bug(patch: pytest.MonkeyPatch) -> None:
+    """The answer of a sign-in is never written."""
+    patch.setattr(sign_in_answer, "role_names", lambda _: 1 / 0)
+
+
+def new_client_has_a_bug(patch: pytest.MonkeyPatch) -> None:
+    """A new client is written, and then its unit of work fails."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("after the client was written")
+
+    patch.setattr("manifest_auth.audit.record_creation", broken)
+
+
+@contextlib.contextmanager
+def logging_to(app: App, log: object) -> Iterator[None]:
+    """The server logs there meanwhile."""
+    with mock.patch.object(app.services, "log", log):
+        yield
+
+
+@contextlib.contextmanager
+def meanwhile(app: App, act: Callable[[], Awaitable[object]]) -> Iterator[None]:
+    """Once the next password was found right or wrong, something happens before the server goes on."""
+    original, done = app.services.hasher.verify, False
+
+    async def verify(stored: str | None, password: str, decoy: str | None = None) -> Proof:
+        nonlocal done
+        proof = await original(stored, password, decoy)
+        if not done:
+            done = True
+            await act()
+        return proof
+
+    with mock.patch.object(app.services.hasher, "verify", verify):
+        yield
+
+
+@contextlib.contextmanager
+def before_hashes_are_kept(app: App, act: Callable[[str], Awaitable[object]]) -> Iterator[None]:
+    """Something happens each time when a password was hashed, before the server goes on."""
+    original = app.services.hasher.hash
+
+    async def hash_late(password: str) -> str:
+        made = await original(password)
+        await act(password)
+        return made
+
+    with mock.patch.object(app.services.hasher, "hash", hash_late):
+        yield
+
+
+@contextlib.contextmanager
+def old_hashes_stay() -> Iterator[None]:
+    """A sign-in replaces no outdated hash."""
+    with mock.patch.object(password_sign_in, "_rehash"):
+        yield

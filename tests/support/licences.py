@@ -1,0 +1,42 @@
+"""A vendor of licences: its key pair, what it grants, and installations that ask for it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from manifest_auth.licence.licence import Licence, Seats, generate, private_key, sign
+from tests.support.house import App, running
+
+LICENCE = "/api/admin/license-on-prem"
+DAY = 86_400
+PRIVATE, PUBLIC = generate()
+_KEY = private_key(PRIVATE)
+
+
+def another_vendor() -> str:
+    """The public key of somebody else."""
+    return generate()[1]
+
+
+def key(app: App, by: Ed25519PrivateKey = _KEY, full: int = 5, operate: int = 10, connect: int = 2, **more: Any) -> str:
+    """A licence key that was issued yesterday, for a hundred days; ``more``: members of it that are other ones."""
+    now = app.clock.now_ms() // 1000
+    whole = Licence("L-1", "Initech", now - DAY, now + 100 * DAY, Seats(full, operate, connect), ("sso",))
+    return sign(msgspec.structs.replace(whole, **more), by)
+
+
+@contextlib.asynccontextmanager
+async def on_premise(url: str, public: str = PUBLIC) -> AsyncIterator[App]:
+    """An installation that needs a licence of this vendor."""
+    async with running(url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=public) as app:
+        yield app
+
+
+async def note_time(app: App) -> None:
+    """The store remembers what time it is, as it does now and then."""
+    await app.services.licence.note_time()

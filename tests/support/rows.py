@@ -1,0 +1,57 @@
+"""Rows of the store as they lie there, past all rules: read and changed by the names of tables and columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Table, delete, select, update
+
+from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store.migrate import HEAD
+from manifest_auth.store.tables import metadata
+from tests.support.house import App
+
+TABLES = tuple(metadata.tables)
+#: The number of today's schema.
+NEWEST_SCHEMA = HEAD
+_WHY = "a test looks at the store from outside, as its thief or an older release would"
+
+
+async def rows(app: App, table: str, *columns: str, **where: Any) -> list[tuple[Any, ...]]:
+    """These columns of all rows that have these values, in the order of the primary key."""
+    which = metadata.tables[table]
+    wanted = select(*(which.c[name] for name in columns or which.c.keys()))
+    found = crossing(wanted.where(*_conditions(which, where)).order_by(*which.primary_key.columns), because=_WHY)
+    return await app.services.store.read(lambda unit: [tuple(row) for row in unit.all(found)])
+
+
+async def change_rows(app: App, table: str, where: dict[str, Any], **values: Any) -> int:
+    """Writes values into the rows that have others; how many those are."""
+    which = metadata.tables[table]
+    change = crossing(update(which).where(*_conditions(which, where)).values(**values), because=_WHY)
+    return await app.services.store.write(lambda unit: unit.change(change))
+
+
+async def delete_rows(app: App, table: str, **where: Any) -> int:
+    """Takes rows away; how many those are."""
+    which = metadata.tables[table]
+    drop = crossing(delete(which).where(*_conditions(which, where)), because=_WHY)
+    return await app.services.store.write(lambda unit: unit.change(drop))
+
+
+async def all_that_rests(app: App) -> list[tuple[str, Any]]:
+    """Every value of every row of every table, with the name of its column: what a thief of the store has."""
+
+    def work(unit: SystemUnit) -> list[tuple[str, Any]]:
+        found: list[tuple[str, Any]] = []
+        for table in metadata.tables.values():
+            columns = [f"{table.name}.{column.name}" for column in table.c]
+            for row in unit.all(crossing(select(*table.c), because=_WHY)):
+                found += zip(columns, row, strict=True)
+        return found
+
+    return await app.services.store.read(work)
+
+
+def _conditions(table: Table, where: dict[str, Any]) -> list[Any]:
+    return [table.c[name] == value for name, value in where.items()]
