@@ -1,12 +1,20 @@
-"""Fixtures: what is killed stands on a database that loses nothing of what it committed."""
+"""Fixtures: what is killed stands on a disk, and on a database that loses nothing of what it committed."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.postgres import Postgres
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="manifest-auth-kills-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

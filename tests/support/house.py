@@ -23,14 +23,17 @@ from manifest_auth.runtime.settings import Settings, load
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import TenantSettings
+from tests.support import run
 from tests.support.keys import SECRET_KEY
 from tests.support.stores import fresh_store
 
+MINUTE_MS = 60_000
 PASSWORD = "kestrel-harbor-21-violet"
 #: Small enough that hundreds of hashes cost nothing; every other setting is the default.
 FAST = {
     "MANIFEST_ARGON2_MEMORY": "64",
     "MANIFEST_ARGON2_PASSES": "1",
+    "MANIFEST_HASH_WORKERS": "1",
     "MANIFEST_LOG_LEVEL": "error",
     "MANIFEST_DNS_SERVERS": "127.0.0.1:9",  # where none is: no test asks the servers of this machine
     "MANIFEST_SECRET_KEY": SECRET_KEY,
@@ -87,6 +90,7 @@ class App:
     clock: FrozenClock
     client: httpx2.AsyncClient
     ids: dict[str, int] = field(default_factory=dict)
+    _admin: tuple[str, int] = ("", -MINUTE_MS)
 
     @property
     def public_url(self) -> str:
@@ -156,10 +160,14 @@ class App:
     async def me(self, token: str | None = None, **options: Any) -> Reply:
         return await self.get("/api/client/auth/me", token=token, **options)
 
-    async def admin_token(self) -> str:
-        """An access token of the system admin."""
-        body = {"username": "root", "password": PASSWORD}
-        return str((await self.post("/api/admin/auth/sign-in", body)).data["token"])
+    async def admin_token(self, *, fresh: bool = False) -> str:
+        """An access token of the system admin, who signed in less than a minute ago; ``fresh``: just now."""
+        token, at = self._admin
+        if fresh or not 0 <= self.clock.ms - at < MINUTE_MS:
+            body = {"username": "root", "password": PASSWORD}
+            token = str((await self.post("/api/admin/auth/sign-in", body)).data["token"])
+            self._admin = token, self.clock.ms
+        return token
 
     async def graphql(self, query: str, token: str | None = None, **options: Any) -> Reply:
         return await self.post("/api/client/graphql", {"query": query}, token=token, **options)
@@ -204,7 +212,7 @@ async def running(database_url: str, **environment: str) -> AsyncIterator[App]:
     path = Path(database_url.removeprefix("sqlite:///"))
     if database_url.startswith("sqlite:") and not path.exists():
         fresh_store(path)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=run.folder()) as folder:
         given = {**FAST, "MANIFEST_DATA_DIR": folder, "MANIFEST_DATABASE_URL": database_url, **environment}
         async with _running(load(given)) as app:
             yield app

