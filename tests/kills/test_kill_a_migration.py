@@ -146,7 +146,7 @@ async def test_an_upgrade_is_killed_again_and_again(kind: str, tmp_path: Path, p
     for old in used_stores.SCHEMAS:
         empty = postgres.empty_database() if kind == "postgresql" else f"sqlite:///{tmp_path / f'{old}.db'}"
         used[old] = await used_stores.make(old, empty)
-    chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
+    chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
     times: dict[str | None, Times] = {}
     stages: Counter[str] = Counter()
     for number in itertools.count():

@@ -55,7 +55,7 @@ async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_
     url = own_postgres.fresh_database()
     await filled(url)
     [node] = victims(tmp_path, url, 1)
-    chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
+    chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
     killed: Counter[str] = Counter()
     # A commit whose answer was lost may stand, so those who are told to come back are in doubt like those cut off.
     async with at_work(url, [node], chance, allowed=frozenset({"OVERLOADED"})) as crowd:

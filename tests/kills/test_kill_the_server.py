@@ -73,7 +73,7 @@ async def test_the_server_is_killed_again_and_again(kind: str, tmp_path: Path, p
     url = f"sqlite:///{tmp_path / 'm.db'}" if kind == "sqlite" else postgres.fresh_database()
     await filled(url)
     nodes = victims(tmp_path, url, 2)
-    chance = chance_of(os.environ.get("MANIFEST_TEST_SEED", os.urandom(4).hex()))
+    chance = chance_of(os.environ.get("TESTS_SEED", os.urandom(4).hex()))
     moments: Counter[str] = Counter()
     took = 0.5
     async with at_work(url, nodes, chance) as crowd:

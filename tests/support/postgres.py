@@ -24,7 +24,7 @@ from tests.support.run import locked
 from tests.support.stores import migrated
 
 #: The address of the server that all tests share which do not kill theirs.
-SHARED = "MANIFEST_TEST_POSTGRES"
+SHARED = "TESTS_POSTGRES"
 #: A machine that fails loses the shared server's databases, and nobody minds.
 _UNSAFE = """
 fsync = off

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_VARIABLE = "MANIFEST_TEST_RUN"
+_VARIABLE = "TESTS_RUN"
 
 
 def begin() -> None:
