@@ -14,7 +14,7 @@ from tests.support.programs import Program
 from tests.support.server import environment
 
 #: How often each victim is killed.
-KILLS = int(os.environ["MANIFEST_TEST_ROUNDS"])
+KILLS = int(os.environ["TEST_ROUNDS"])
 
 
 @dataclass

@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "rounds": "repeats itself --rounds times: a few in ./dev test, many in ./dev endurance",
     }.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
-    os.environ["MANIFEST_TEST_ROUNDS"] = str(config.getoption("--rounds"))
+    os.environ["TEST_ROUNDS"] = str(config.getoption("--rounds"))
     if not _is_worker(config):
         run.begin()
         config.pluginmanager.register(_Report(config), "manifest-auth-report")

@@ -6,7 +6,7 @@ provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`),
 provider: each is a module of ``sign_in/providers``.
 """
 
-from manifest_auth.providers.by_domain import find_by_domain
+from manifest_auth.providers.by_claim import Offered, find_by_directory, find_by_domain
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
@@ -67,6 +67,7 @@ __all__ = [
     "Identity",
     "IdentityRow",
     "KindSettings",
+    "Offered",
     "Provider",
     "Rules",
     "Secrets",
@@ -79,6 +80,7 @@ __all__ = [
     "create",
     "drop_tokens",
     "find",
+    "find_by_directory",
     "find_by_domain",
     "find_by_id",
     "find_identity",

@@ -28,10 +28,6 @@ class SessionRow(NamedTuple):
     user_agent: str
 
 
-class _Id(NamedTuple):
-    id: str
-
-
 _NEW = (
     "id", "user_id", "method", "provider_id", "created_at", "ends_at", "last_used_at", "address", "user_agent",
     "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at",
@@ -59,7 +55,7 @@ _END_USER = bound(
     .where(_S.user_id == bindparam("of_user"), _S.id != bindparam("but"), _S.ended_at.is_(None))
     .values(_ENDING)
     .returning(_S.id),
-    _Id,
+    str,
 )
 # A one-time code that was shown stays known, so that whoever shows it again is noticed.
 _TAKE_BACK = bound(

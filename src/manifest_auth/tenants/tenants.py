@@ -28,10 +28,6 @@ class Tenant(NamedTuple):
     delete_at: int | None = None  # when it goes for good, if nobody takes that back
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _C = tenants.c
 _ALL = select(*(_C[name] for name in Tenant._fields))
 _BY_IDENTIFIER = unowned(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
@@ -65,7 +61,7 @@ _ADD = unowned(
         created_at=bindparam("now"),
     )
     .returning(_C.id),
-    _Id,
+    int,
 )
 _CHANGE = unowned(
     update(tenants)
@@ -141,9 +137,8 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
     if unit.first(_BY_IDENTIFIER, identifier=identifier):
         raise Conflict("The identifier is taken")
     text = encode(settings)
-    added = unit.first(_ADD, identifier=identifier, name=name, settings=text, now=now)
-    assert added is not None
-    return Tenant(id=added.id, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
+    added = unit.one(_ADD, identifier=identifier, name=name, settings=text, now=now)
+    return Tenant(id=added, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
 
 
 def change(unit: SystemUnit, tenant: Tenant, name: str, settings: TenantSettings) -> Tenant:

@@ -51,21 +51,13 @@ class AdminSession(NamedTuple):
         return self.ended_at is None and self.ends_at > now and self.disabled_at is None
 
 
-class _Id(NamedTuple):
-    id: int
-
-
-class _Address(NamedTuple):
-    address: str
-
-
 _BY_NAME = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.username_key == bindparam("username_key")), Admin)
 _LOCKED = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.id == bindparam("id")).with_for_update(), Admin)
 _ADD = unowned(
     insert(system_admins)
     .values({n: bindparam(n) for n in ("username", "username_key", "password_hash", "created_at")})
     .returning(_A.id),
-    _Id,
+    int,
 )
 _SIGNED_IN = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(last_sign_in_at=bindparam("now")))
 _REHASH = unowned(
@@ -74,7 +66,7 @@ _REHASH = unowned(
     .values(password_hash=bindparam("new_hash"))
 )
 _ADDRESSES = unowned(
-    select(_S.address).where(_S.admin_id == bindparam("of_id")).order_by(_S.created_at.desc()).limit(100), _Address
+    select(_S.address).where(_S.admin_id == bindparam("of_id")).order_by(_S.created_at.desc()).limit(100), str
 )
 BY_SESSION = unowned(
     select(
@@ -112,13 +104,11 @@ def find(unit: SystemUnit, username: str) -> Admin | None:
 
 def addresses_of(unit: SystemUnit, admin_id: int) -> list[str]:
     """Where that admin signed in from lately, newest first."""
-    return [row.address for row in unit.all(_ADDRESSES, of_id=admin_id)]
+    return unit.all(_ADDRESSES, of_id=admin_id)
 
 
 def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
-    found = unit.first(_LOCKED, id=admin_id)
-    assert found is not None  # admins are never deleted
-    return found
+    return unit.one(_LOCKED, id=admin_id)  # admins are never deleted
 
 
 def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
@@ -128,11 +118,9 @@ def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int
     check_name(username, "username")
     if find(unit, username):
         raise Conflict("A system admin of this name exists")
-    added = unit.first(
+    return unit.one(
         _ADD, username=username, username_key=username.casefold(), password_hash=password_hash, created_at=now
     )
-    assert added is not None
-    return added.id
 
 
 def signed_in(unit: SystemUnit, admin_id: int, now: int) -> None:

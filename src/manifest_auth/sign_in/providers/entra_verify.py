@@ -25,7 +25,6 @@ from manifest_auth.errors import (
 from manifest_auth.protocols import microsoft
 from manifest_auth.protocols.microsoft import Accepted, Claims, Profile, Refused, Throttled
 from manifest_auth.providers import Provider
-from manifest_auth.providers import directories as provider_directories
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Foreign
@@ -180,7 +179,7 @@ def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> tuple[
     whether the token belongs elsewhere. And what shows whether the same claims count later on."""
     if not directory_id:
         return [], 0
-    counting = provider_directories.counting_providers(unit, METHOD, directory_id, MOST_PROVIDERS)
+    counting = providers.find_by_directory(unit, METHOD, directory_id, MOST_PROVIDERS)
     others = [(provider, named is None) for provider in counting]
     tenant = tenants.find(unit, named) if named is not None else None
     own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
@@ -245,7 +244,7 @@ async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: P
     if profile is not None and profile.is_disabled:
         why = "Graph says that the account is disabled"
         store = ctx.services.store.of(fitting.provider.tenant_id)
-        await store.write(lambda unit: flow.record_refusal(unit, ctx, fitting.provider, why))
+        await store.write(lambda unit: flow.record(unit, ctx, fitting.provider, AccountDisabled(reason=why)))
         raise AccountDisabled(reason=f"entra: {why}")
     return person_of(claims.everything, settings, profile)
 
@@ -261,7 +260,7 @@ async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadlin
     except Refused as error:
         refusal = SsoFailed(reason=f"entra: {error}")
         store = ctx.services.store.of(fitting.provider.tenant_id)
-        await store.write(lambda unit: flow.record_failure(unit, ctx, fitting.provider, refusal))
+        await store.write(lambda unit: flow.record(unit, ctx, fitting.provider, refusal))
         raise refusal from error
 
 
@@ -269,8 +268,9 @@ def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: P
     provider = fitting.provider
     bound = unit.of(provider.tenant_id)
     if tenants.get(unit, provider.tenant_id).suspended_at is not None:
-        flow.record_refusal(bound, ctx, provider, "the client is suspended")
-        raise AccountDisabled(reason="the client is suspended")
+        suspended = AccountDisabled(reason=flow.SUSPENDED)
+        flow.record(bound, ctx, provider, suspended)
+        raise suspended
     user = _match(bound, ctx, provider, person, Ticket())
     completion.check_in(unit, ctx, provider.tenant_id, user.id, METHOD)
     key = sessions.foreign_key(METHOD, provider.tenant_id, token)
@@ -294,5 +294,5 @@ def _match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Pe
     try:
         return account_matching.match(unit, ctx, provider, person, ticket)
     except SsoFailed as refusal:
-        flow.record_failure(unit, ctx, provider, refusal)
+        flow.record(unit, ctx, provider, refusal)
         raise
