@@ -13,7 +13,7 @@ SRC = Path("src/manifest_auth")
 #: Where a call has the reason: by keyword, or as which argument.
 CALLS: dict[str, int | str] = {
     "SsoFailed": "reason", "AccountDisabled": "reason", "NotFound": "reason",
-    "refuse": 2, "record_refusal": 3, "_refused": 0, "Refused": 0, "NoMember": 0, "refused_by_provider": 0,
+    "refuse": 2, "_refused": 0, "Refused": 0, "NoMember": 0, "refused_by_provider": 0,
 }  # fmt: skip
 #: Where a sign-in is refused, and what its reason is told after there.
 PLACES = {

@@ -27,6 +27,8 @@ from tests.support.oidc_op import provider
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD, Server, served
 
+pytestmark = pytest.mark.endurance
+
 
 class Site(NamedTuple):
     """Our server behind TLS, and a provider of another site. ``op``: address of its authorization endpoint."""

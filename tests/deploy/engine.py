@@ -18,6 +18,7 @@ from typing import Any
 from tests.architecture.links import ROOT
 from tests.support.processes import ending_with_us
 
+PROGRAMS = ("podman", "runc")
 BASE, IMAGE = "localhost/base", "localhost/manifest-auth"
 _MOUNTED = ("/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64", "/usr/include", "/usr/share")
 _LIMITS = (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC))

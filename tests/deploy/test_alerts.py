@@ -7,11 +7,13 @@ import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.architecture.links import ROOT
 from tests.deploy.prometheus import program
 
+pytestmark = pytest.mark.endurance
 RULES = ROOT / "deploy" / "alerts.yml"
 _DAY = 86_400
 

@@ -17,7 +17,10 @@ from tests.support.processes import free_port
 
 PASSWORD = "kestrel-harbor-21-violet"
 MIB = 2**20
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="such a build needs root")
+pytestmark = [
+    pytest.mark.endurance,
+    pytest.mark.skipif(os.getuid() != 0, reason="such a build needs root"),
+]
 
 
 @pytest.fixture(scope="module")

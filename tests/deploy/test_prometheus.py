@@ -25,6 +25,7 @@ from tests.support.processes import free_port
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.single_sign_on import authn_request
 
+pytestmark = pytest.mark.endurance
 DEPLOY = ROOT / "deploy"
 INVITE = 'mutation { inviteUser(input: {email: "new@acme.example", roles: ["Viewer"]}) { link } }'
 _VARIABLES = {"$job": JOB, "$instance": ".+", "$__rate_interval": "1m"}

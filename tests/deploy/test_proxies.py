@@ -17,7 +17,7 @@ from tests.processes.wire import AUTH, AUTHOR
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 LIMIT = 1024 * 1024
-pytestmark = pytest.mark.timeout(300)  # the first test may wait for a download
+pytestmark = [pytest.mark.endurance, pytest.mark.timeout(300)]  # the first test may wait for a download
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
-"""The providers: installed side by side when the first test needs one, each started once for the run.
+"""The providers: those that the chosen tests need are installed side by side, each is started once for a worker.
 
-A provider that cannot be installed fails its tests, and is named again at the end of the run.
+A provider that cannot be installed fails its tests, and is named again at the end of the run. One of OpenID Connect and
+one of SAML are part of ``./dev test``, the others of ``./dev endurance``.
 """
 
 from __future__ import annotations
@@ -34,6 +35,24 @@ INSTALLERS: dict[str, Callable[[], object]] = {
     "djangosaml2idp": djangosaml2idp.installed,
     "lemonldap": lemonldap.installed,
 }
+#: The provider behind each fixture.
+PEERS = {
+    "node_provider": "oidc-provider",
+    "talkative_provider": "oidc-provider",
+    "own_provider": "oidc-provider",
+    "glewlwyd_server": "glewlwyd",
+    "node_idp": "saml-idp",
+    "own_idp": "saml-idp",
+    "django_idp": "djangosaml2idp",
+    "strict_django_idp": "djangosaml2idp",
+    "lemonldap_server": "lemonldap",
+    "own_lemonldap": "lemonldap",
+    # What test_callback.py asks for by a parameter.
+    "sends_iss": "oidc-provider",
+    "sends_none": "lemonldap",
+    "of_glewlwyd": "glewlwyd",
+}
+_OFTEN = {"oidc-provider", "saml-idp"}
 PUBLIC = "https://sign-in.localhost"
 _MISSING: dict[str, PeerMissing] = {}
 P = TypeVar("P", bound=Process)
@@ -44,6 +63,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.timeout(600))
+            if not peers_of(item) <= _OFTEN:
+                item.add_marker(pytest.mark.endurance)
+
+
+def peers_of(item: pytest.Item) -> set[str]:
+    """The providers that a test needs."""
+    given = getattr(getattr(item, "callspec", None), "params", {})
+    fixtures = {*getattr(item, "fixturenames", ()), *map(str, given.values())}
+    if "way" in given:
+        fixtures.add({**WAYS, **OWN_WAYS}[given["way"]][0])
+    return {PEERS[name] for name in fixtures & PEERS.keys()}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -55,8 +85,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def installed() -> None:
-    """Installs every provider, all at once."""
+def installed(request: pytest.FixtureRequest) -> None:
+    """Installs every provider that the tests of this run need, all at once."""
+    needed = set[str]().union(*map(peers_of, request.session.items))
 
     def install(name: str) -> None:
         try:
@@ -65,7 +96,7 @@ def installed() -> None:
             _MISSING[name] = missing
 
     with ThreadPoolExecutor() as pool:
-        list(pool.map(install, INSTALLERS))
+        list(pool.map(install, needed))
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from tests.support.commands import environment, until
 from tests.support.house import PASSWORD
 from tests.support.processes import ending_with_us, free_port
 
+PROGRAMS = ("curl",)
 ALICE = replace(_ALICE, email="alice@acme.example")
 PUBLIC = "https://auth.example.com"
 READY = 'for _ in $(seq 200); do curl -sf "$BASE/readyz" > /dev/null && break; sleep 0.1; done'

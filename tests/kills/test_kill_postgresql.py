@@ -51,6 +51,7 @@ async def at_a_moment(crowd: Crowd) -> None:
     crowd.on_success = None
 
 
+@pytest.mark.rounds
 async def test_postgresql_is_killed_again_and_again(own_postgres: Postgres, tmp_path: Path) -> None:
     url = own_postgres.fresh_database()
     await filled(url)

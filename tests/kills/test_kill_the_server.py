@@ -68,6 +68,7 @@ def start_all(nodes: list[Victim]) -> None:
         node.start()
 
 
+@pytest.mark.rounds
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_the_server_is_killed_again_and_again(kind: str, tmp_path: Path, postgres: Databases) -> None:
     url = f"sqlite:///{tmp_path / 'm.db'}" if kind == "sqlite" else postgres.fresh_database()

@@ -15,6 +15,7 @@ import pytest
 from tests.processes.wire import AUTH, Node
 from tests.support.server import start, stop
 
+PROGRAMS = ("node",)
 CLIENT = Path(__file__).with_name("seed_client.mjs")
 ROUNDS = 10
 NODE_JS = shutil.which("node")

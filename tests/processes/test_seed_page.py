@@ -14,6 +14,7 @@ import pytest
 from tests.processes.wire import AUTH, Node, seconds_until
 from tests.support.server import DEMO_PASSWORD, start, stop
 
+PROGRAMS = ("curl",)
 EMAIL = "author@acme.example"
 CREDENTIALS = json.dumps({"email": EMAIL, "password": DEMO_PASSWORD})
 JSON = ("-H", "Content-Type: application/json")

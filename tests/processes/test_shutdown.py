@@ -27,6 +27,12 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
     stop(started)
 
 
+async def until_all_wait(http: httpx2.AsyncClient, count: int) -> None:
+    """So many hashes wait or run, and none is done. They are made by processes of lower priority."""
+    while f"\nmanifest_hash_waiting {count}.0\n" not in (await http.get("/metrics")).text:
+        await asyncio.sleep(0)
+
+
 def sign_in(http: httpx2.AsyncClient) -> Awaitable[httpx2.Response]:
     return http.post(f"{AUTH}/sign-in", json={"email": AUTHOR, "password": DEMO_PASSWORD})
 
@@ -34,8 +40,7 @@ def sign_in(http: httpx2.AsyncClient) -> Awaitable[httpx2.Response]:
 async def test_what_is_under_way_is_answered_and_the_exit_status_is_0(server: Server) -> None:
     async with httpx2.AsyncClient(base_url=server.base, timeout=30) as http:
         under_way = [asyncio.ensure_future(sign_in(http)) for _ in range(16)]
-        await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-        assert not all(task.done() for task in under_way), "too late to prove anything"
+        await until_all_wait(http, 16)
         server.process.send_signal(signal.SIGTERM)
         answers = await asyncio.gather(*under_way)
     assert [answer.status_code for answer in answers] == [200] * 16

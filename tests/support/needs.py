@@ -1,6 +1,6 @@
 """What a test file needs beside Python, by the modules of the tests that it imports, however far away.
 
-A module that starts programs which a machine may lack names them: ``NEEDS = ("chromium",)``. One that imports
+A module that starts programs which a machine may lack names them: ``PROGRAMS = ("chromium",)``. One that imports
 ``subprocess`` or ``multiprocessing`` starts some. Who uses PostgreSQL says so by a fixture or a parameter.
 """
 
@@ -66,7 +66,7 @@ def _read(file: str) -> tuple[frozenset[str], tuple[str, ...]]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NEEDS":
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PROGRAMS":
             needed.update(ast.literal_eval(node.value))
         if any(name.partition(".")[0] in _STARTING for name in names):
             needed.add(_STARTS)

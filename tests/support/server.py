@@ -60,7 +60,7 @@ def launch(folder: Path, database_url: str = "", *, port: int = 0, demo: bool = 
     return Server(process, port, output)
 
 
-def wait_for(server: Server, path: str = "/healthz", seconds: float = 30) -> Server:
+def wait_for(server: Server, path: str = "/healthz", seconds: float = 90) -> Server:
     """Waits until it answers 200 at ``path``."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

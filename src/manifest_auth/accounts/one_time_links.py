@@ -49,14 +49,10 @@ class Link(NamedTuple):
         return self.purpose == purpose.value and self.used_at is None and self.expires_at > now
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _C = invitations.c
 _OPEN = (_C.used_at.is_(None), _C.expires_at > bindparam("now"))
 _NEW = ("user_id", "purpose", "key", "invited_by", "emailed", "created_at", "expires_at")
-_ADD = bound(insert(invitations).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+_ADD = bound(insert(invitations).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 _CLOSING = update(invitations).where(_C.user_id == bindparam("of_user"), *_OPEN).values(expires_at=bindparam("now"))
 _CLOSE_ALL = bound(_CLOSING)
 _CLOSE = bound(_CLOSING.where(_C.purpose == bindparam("of_purpose")))

@@ -20,25 +20,21 @@ __all__ = ["INSTALLATION", "chain_after", "chain_named", "names_of"]
 _T = tenants_table.c
 
 
-class _Next(NamedTuple):
-    chain: int | None
-
-
 class _Named(NamedTuple):
     id: int
     identifier: str
 
 
-def _next(column: Column[int]) -> Crossing[_Next]:
+def _next(column: Column[int]) -> Crossing[int]:
     """The lowest number behind another; each look-up is one step into an index. Texts, which SQLite lets in, are above
     all numbers."""
     query = select(func.min(column)).where(column > bindparam("after"), column <= MOST)
-    return crossing(query, _Next, because="who proves the trail asks which chains there are")
+    return crossing(query, int, because="who proves the trail asks which chains there are")
 
 
 #: A chain whose head somebody deleted still has events, and the reverse; a client whose chain is gone is still there.
 _IN = tuple(_next(table.c.tenant_id) for table in (audit_heads, audit_events, audit_anchors))
-_CLIENTS = unowned(select(func.min(_T.id)).where(_T.id > bindparam("after")), _Next)
+_CLIENTS = unowned(select(func.min(_T.id)).where(_T.id > bindparam("after")), int)
 _BY_IDENTIFIER = unowned(select(_T.id, _T.identifier).where(_T.identifier == bindparam("identifier")), _Named)
 _NAMES = unowned(select(_T.id, _T.identifier).where(among(_T.id, "ids")), _Named)
 
@@ -46,7 +42,7 @@ _NAMES = unowned(select(_T.id, _T.identifier).where(among(_T.id, "ids")), _Named
 def chain_after(unit: SystemUnit, chain: int) -> int | None:
     """The next chain behind that one, of which something is in the store, or should be; None: it was the last."""
     rows = (*(unit.first(behind, after=chain) for behind in _IN), unit.first(_CLIENTS, after=chain))
-    return min((row.chain for row in rows if row is not None and row.chain is not None), default=None)
+    return min((row for row in rows if row is not None), default=None)
 
 
 def chain_named(unit: SystemUnit, name: str) -> int:

@@ -92,9 +92,7 @@ async def export(store: Store, chains: Sequence[int], span: Span = Span()) -> As
 def _ends(unit: SystemUnit, chain: int, span: Span) -> _Ends:
     since = BEFORE_ALL if span.since is None else span.since
     until = MOST if span.until is None else span.until
-    found = unit.of(chain).first(_ENDS, since=since, until=until)
-    assert found is not None
-    return found
+    return unit.of(chain).one(_ENDS, since=since, until=until)
 
 
 def _read(unit: SystemUnit, chain: int, after: int) -> tuple[str | None, list[Link], bool]:

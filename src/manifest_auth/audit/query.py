@@ -72,10 +72,6 @@ class Found(NamedTuple):
         return Place(self.link.at, self.chain, self.link.sequence)
 
 
-class _Count(NamedTuple):
-    events: int
-
-
 _E = audit_events.c
 _KEY = (_E.at, _E.tenant_id, _E.sequence)
 _ROW = (_E.tenant_id, *(_E[name] for name in Link._fields))
@@ -119,7 +115,7 @@ _ALL_NEWEST, _ALL_OLDEST = (crossing(_page(newest_first=newest), because=_WHY) f
 _ALL_FAR_NEWEST, _ALL_FAR_OLDEST = (
     crossing(_horizon(newest_first=newest), Place, because=_WHY) for newest in (True, False)
 )
-_COUNT = bound(select(func.count()).select_from(audit_events).where(_inside(), *_MATCHES), _Count)
+_COUNT = bound(select(func.count()).select_from(audit_events).where(_inside(), *_MATCHES), int)
 _PLACE = bound(select(*_KEY).where(_E.sequence == bindparam("number")), Place)
 
 
@@ -221,8 +217,7 @@ def _step(unit: Any, asked: _Asked, whole: _Range, limit: int) -> tuple[list[Fou
 
 def _count(unit: TenantUnit, asked: _Asked, whole: _Range) -> tuple[int, _Range | None]:
     here, left = _split(unit, asked, whole)
-    counted = unit.first(_COUNT, **here.values, **asked.wanted.texts)
-    return counted.events if counted else 0, left
+    return unit.first(_COUNT, **here.values, **asked.wanted.texts) or 0, left
 
 
 def _split(unit: Any, asked: _Asked, whole: _Range) -> tuple[_Range, _Range | None]:

@@ -34,15 +34,11 @@ _SIGN_ANCHOR = bound(
 )
 
 
-class _Chain(NamedTuple):
-    id: int
-
-
 class Signed(NamedTuple):
     """Rows that carry a MAC. ``renew``: True when one was made anew, None when none of the keys made what is there."""
 
     name: str
-    next: Crossing[_Chain]
+    next: Crossing[int]
     renew: Callable[[TenantUnit], bool | None]
 
 
@@ -58,7 +54,7 @@ async def sign_some(store: Store, table: Signed, after: int) -> Step:
     """The next rows, behind that chain. Each in a unit of its own: whoever holds two heads might wait for one who holds
     the other."""
     found = await store.read(lambda unit: unit.all(table.next, after=after))
-    chains = [row.id for row in found if isinstance(row.id, int)]
+    chains = [chain for chain in found if isinstance(chain, int)]
     done = {chain: await store.of(chain).write(table.renew) for chain in chains}
     lost = [f"{table.name.partition('.')[0]}/{chain}" for chain, renewed in done.items() if renewed is None]
     return Step(chains, sum(renewed is True for renewed in done.values()), lost)
@@ -88,11 +84,11 @@ def _anchor(unit: TenantUnit) -> bool | None:
     return unit.change(_SIGN_ANCHOR, before=row[2], mac=mac) > 0
 
 
-def _next(table: Table) -> Crossing[_Chain]:
+def _next(table: Table) -> Crossing[int]:
     query = select(table.c.tenant_id).where(table.c.tenant_id > bindparam("after"))
     return crossing(
         query.order_by(table.c.tenant_id).limit(STEP),
-        _Chain,
+        int,
         because="all chains are signed with the newest key in turn",
     )
 

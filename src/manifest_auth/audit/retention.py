@@ -31,10 +31,6 @@ class _Old(NamedTuple):
     hash: str
 
 
-class _Chain(NamedTuple):
-    id: int
-
-
 _OLDEST = bound(
     select(_E.sequence, _E.at, _E.event, _E.hash).order_by(_E.sequence).limit(bindparam("limit")),
     _Old,
@@ -47,7 +43,7 @@ _CHAINS = crossing(
     .where(audit_heads.c.tenant_id > bindparam("after"))
     .order_by(audit_heads.c.tenant_id)
     .limit(CHAINS),
-    _Chain,
+    int,
     because="retention looks at all chains in turn",
 )
 
@@ -74,7 +70,7 @@ async def cut(store: Store, chain: int, before: int, now: int) -> int:
 
 def _look(unit: SystemUnit, after: int, before: int) -> tuple[list[int], list[int]]:
     """The next chains, and those of them that begin with an old event."""
-    chains = [row.id for row in unit.all(_CHAINS, after=after)]
+    chains = unit.all(_CHAINS, after=after)
     return chains, [chain for chain in chains if any(old.at < before for old in unit.of(chain).all(_OLDEST, limit=1))]
 
 

@@ -10,6 +10,7 @@ from manifest_auth.app import build_services, opened
 from manifest_auth.audit import Event
 from manifest_auth.cli.commands import Refused, origin_of
 from manifest_auth.cli.progress import Progress
+from manifest_auth.operations import signing_keys
 from manifest_auth.operations.reencrypt import Report, reencrypt
 from manifest_auth.runtime import settings
 from manifest_auth.runtime.clock import Random
@@ -37,12 +38,7 @@ def add_to(groups: Any) -> None:
 async def rotate(_given: argparse.Namespace) -> None:
     """New signing keys for all purposes."""
     async with opened(build_services(settings.load()), hashing=False) as services:
-
-        def work(unit: SystemUnit) -> None:
-            keys = services.keys.rotate(unit)
-            audit.record_installation(unit, origin_of(services), Event.KEYS_ROTATED, purposes=list(keys), keys=keys)
-
-        await services.store.write(work)
+        await services.store.write(lambda unit: signing_keys.rotate(unit, origin_of(services), services.keys))
     print("New keys sign from now on; the old ones verify until all that they signed has expired.")
 
 

@@ -38,10 +38,6 @@ class _Row(NamedTuple):
     latest_seen_at: int
 
 
-class _Value(NamedTuple):
-    value: str
-
-
 _L = licences.c
 _IN_FORCE = select(_L.license_key, _L.installed_at, _L.latest_seen_at).where(_L.id == 1)
 _FIND = unowned(_IN_FORCE, _Row)
@@ -64,7 +60,7 @@ _SEEN = unowned(
     update(licences).where(_L.id == 1, _L.latest_seen_at < bindparam("now")).values(latest_seen_at=bindparam("now"))
 )
 _R = revoked_licences.c
-_IS_REVOKED = unowned(select(_R.revoked_by).where(_R.license_id == bindparam("license_id")), _Value)
+_IS_REVOKED = unowned(select(_R.revoked_by).where(_R.license_id == bindparam("license_id")), str)
 _REVOKE = unowned(
     upsert(revoked_licences)
     .values(license_id=bindparam("license_id"), revoked_by=bindparam("revoked_by"), revoked_at=bindparam("now"))
@@ -188,7 +184,7 @@ class Gate:
             raise LicenseInvalid(reason="bound to another installation")
         revoked_by = unit.first(_IS_REVOKED, license_id=licence.id)
         if licence.id in licence.revokes or revoked_by is not None:
-            used = licence.resets_clock and revoked_by is not None and revoked_by.value == licence.id
+            used = licence.resets_clock and revoked_by == licence.id
             raise LicenseInvalid(reason="it reset the clock before, and works once" if used else "revoked")
         for revoked in licence.revokes:
             unit.change(_REVOKE, license_id=revoked, revoked_by=licence.id, now=now)

@@ -1,4 +1,5 @@
-"""What system admins do with a client as a whole: create, change, suspend, let in again, mark for deletion. Each stands
+"""What system admins do with a client as a whole: create, change, suspend, let in again, mark for deletion,
+sign everyone out. Each stands
 in the client's audit trail; what begins or takes back its end stands in the installation's as well."""
 
 from __future__ import annotations
@@ -6,8 +7,8 @@ from __future__ import annotations
 from manifest_auth import audit, sessions, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Acting
-from manifest_auth.errors import Conflict
-from manifest_auth.store import SystemUnit
+from manifest_auth.errors import Conflict, NotFound
+from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
 from manifest_auth.text.canonical import check_line, when
 
@@ -69,6 +70,22 @@ def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_a
     ended = sessions.end_tenant(unit.of(tenant.id), "client_deleted", now)
     _record(unit, acting, Event.CLIENT_DELETION_STARTED, tenant, marked, sessions_ended=ended)
     return marked
+
+
+def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:
+    """Signs everyone of the client out; how many sessions there were. ``tenant``: locked."""
+    bound = unit.of(tenant.id)
+    ended = sessions.end_tenant(bound, "ended_by_admin", acting.origin.at)
+    audit.record(bound, acting, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
+    return ended
+
+
+def end_session(unit: TenantUnit, acting: Acting, session_id: str) -> None:
+    """Ends one session of the client. Raises NotFound."""
+    found = sessions.find_seen(unit, session_id)
+    if found is None or not sessions.end(unit, session_id, "ended_by_admin", acting.origin.at):
+        raise NotFound()
+    audit.record(unit, acting, Event.SESSION_ENDED, f"user:{found.user_id}", session=session_id)
 
 
 def _record(unit: SystemUnit, acting: Acting, event: Event, before: Tenant, after: Tenant, **more: int) -> None:

@@ -81,17 +81,13 @@ async def sweep_clients(services: Services) -> None:
         await services.store.write(lambda unit: _drop(unit, services, tenant))  # noqa: B023 - awaited at once
 
 
-class _Event(NamedTuple):
-    event: str
-
-
 _E = audit_events.c
 _OF_DELETION = (_E.event == Event.CLIENT_DELETION_STARTED.value) | (_E.event == Event.CLIENT_RESTORED.value)
 _ORDER = bound(
     select(_E.event).where(_E.subject == bindparam("subject"), _OF_DELETION).order_by(_E.sequence.desc()).limit(1),
-    _Event,
+    str,
 )
-_BEGINS_LATER = bound(select(audit_anchors.c.hash), _Event)
+_BEGINS_LATER = bound(select(audit_anchors.c.hash), str)
 
 
 async def _was_ordered(services: Services, tenant: Tenant) -> bool:
@@ -102,7 +98,7 @@ async def _was_ordered(services: Services, tenant: Tenant) -> bool:
         found = unit.first(_ORDER, subject=f"client:{tenant.id}")
         if found is None:
             return unit.first(_BEGINS_LATER) is not None
-        return found.event == Event.CLIENT_DELETION_STARTED.value
+        return found == Event.CLIENT_DELETION_STARTED.value
 
     return await services.store.of(audit.INSTALLATION).read(work)
 

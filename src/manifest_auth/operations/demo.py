@@ -6,8 +6,6 @@ once, or one for all is taken from ``MANIFEST_DEMO_PASSWORD``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import func, select
 
 from manifest_auth import audit
@@ -43,12 +41,8 @@ class NotEmpty(Exception):
     """The store holds something that the demo did not put there."""
 
 
-class _Count(NamedTuple):
-    number: int
-
-
-_CLIENTS = unowned(select(func.count()).select_from(tenants_table), _Count)
-_ADMINS = unowned(select(func.count()).select_from(system_admins), _Count)
+_CLIENTS = unowned(select(func.count()).select_from(tenants_table), int)
+_ADMINS = unowned(select(func.count()).select_from(system_admins), int)
 
 
 def check_allowed(settings: Settings) -> None:
@@ -90,8 +84,7 @@ async def fill(services: Services) -> dict[str, str] | None:
 def _is_filled(unit: SystemUnit) -> bool:
     if installation_values.get(unit, "demo"):
         return True
-    counts = [unit.first(_CLIENTS), unit.first(_ADMINS)]
-    if any(row is not None and row.number for row in counts):
+    if unit.first(_CLIENTS) or unit.first(_ADMINS):
         raise NotEmpty("--demo: the store is not empty and was not filled by --demo")
     return False
 

@@ -6,7 +6,7 @@ provider is told to be (:class:`Provider`, :class:`Settings`, :class:`Secrets`),
 provider: each is a module of ``sign_in/providers``.
 """
 
-from manifest_auth.providers.by_domain import find_by_domain
+from manifest_auth.providers.by_claim import Offered, find_by_directory, find_by_domain
 from manifest_auth.providers.identities import (
     ALIAS,
     IDENTITIES,
@@ -14,7 +14,6 @@ from manifest_auth.providers.identities import (
     Given,
     How,
     Identity,
-    IdentityRow,
     Unlinked,
     claims_unvouched,
     find_identity,
@@ -49,7 +48,6 @@ from manifest_auth.providers.providers import (
 from manifest_auth.providers.settings import (
     Directory,
     KindSettings,
-    Rules,
     Secrets,
     Settings,
     check_provider_name,
@@ -65,10 +63,9 @@ __all__ = [
     "Given",
     "How",
     "Identity",
-    "IdentityRow",
     "KindSettings",
+    "Offered",
     "Provider",
-    "Rules",
     "Secrets",
     "Settings",
     "Unlinked",
@@ -79,6 +76,7 @@ __all__ = [
     "create",
     "drop_tokens",
     "find",
+    "find_by_directory",
     "find_by_domain",
     "find_by_id",
     "find_identity",

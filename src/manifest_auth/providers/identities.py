@@ -70,10 +70,6 @@ class Unlinked(NamedTuple):
         return self.how == How.CREATED_UNVOUCHED.value
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 class Elsewhere(NamedTuple):
     """Whom another provider knows by a subject."""
 
@@ -86,10 +82,6 @@ class Given(NamedTuple):
 
     id: int
     user_id: int
-    granted: int
-
-
-class _Mask(NamedTuple):
     granted: int
 
 
@@ -108,7 +100,7 @@ _FIND = bound(
     Identity,
 )
 _IS_LINKED = bound(
-    select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), _Id
+    select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), int
 )
 _IN_DIRECTORY = bound(
     select(_C.provider_id, _C.user_id)
@@ -123,7 +115,7 @@ _IN_DIRECTORY = bound(
     Elsewhere,
 )
 _NEW = ("provider_id", "subject", "user_id", "how", "email", "vouched", "granted", "created_at", "last_sign_in_at")
-_ADD = bound(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+_ADD = bound(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 _SEEN = bound(
     update(identities)
     .where(_C.id == bindparam("id"))
@@ -138,16 +130,16 @@ _HAS_SUBJECT = bound(
     select(_C.id)
     .where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .limit(1),
-    _Id,
+    int,
 )
 _DOUBT = bound(
     update(identities)
     .where(_C.provider_id == bindparam("of_provider"))
     .values(vouched=0, confirmed_at=None, confirmed_by=None)
 )
-_OTHERS = bound(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), _Mask)
+_OTHERS = bound(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
 _UNVOUCHED = bound(
-    select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == How.CREATED_UNVOUCHED.value), _Id
+    select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == How.CREATED_UNVOUCHED.value), int
 )
 _OF_USER = (
     select(
@@ -226,12 +218,11 @@ def link(
 ) -> Identity:
     """From now on this subject is that user. ``granted``: mask of the roles that the provider's groups gave already.
     Raises Conflict when somebody else was faster."""
-    added = unit.first(
+    added = unit.one(
         _ADD, provider_id=provider_id, subject=subject, user_id=user_id, how=how.value, email=address.email,
         vouched=int(address.vouched), granted=granted, created_at=now, last_sign_in_at=now,
     )  # fmt: skip
-    assert added is not None
-    return Identity(added.id, provider_id, subject, user_id, granted)
+    return Identity(added, provider_id, subject, user_id, granted)
 
 
 def seen(unit: TenantUnit, identity: Identity, address: Address, granted: int, now: int) -> None:
@@ -248,8 +239,8 @@ def granted_by_others(unit: TenantUnit, identity: Identity) -> int:
 def granted_to(unit: TenantUnit, user_id: int, *, but: int = 0) -> int:
     """Mask of the roles that the user's identities added, ``but`` one."""
     mask = 0
-    for row in unit.all(_OTHERS, of_user=user_id, but=but):
-        mask |= row.granted
+    for granted in unit.all(_OTHERS, of_user=user_id, but=but):
+        mask |= granted
     return mask
 
 
@@ -266,8 +257,7 @@ def doubt_all(unit: TenantUnit, provider_id: int) -> None:
 
 def claims_unvouched(unit: TenantUnit, user_id: int) -> bool:
     """Whether the account was made with an address that nobody vouched for: its owner may be somebody else."""
-    row = unit.first(_UNVOUCHED, of_user=user_id)
-    return row is not None and row.id > 0
+    return unit.one(_UNVOUCHED, of_user=user_id) > 0
 
 
 def list_identities(unit: TenantUnit, user_id: int) -> list[IdentityRow]:

@@ -36,10 +36,6 @@ class _Known(NamedTuple):
     settings: str
 
 
-class _Gone(NamedTuple):
-    provider_id: int
-
-
 class Sifted(NamedTuple):
     """What became of a user's identities: ids of those that stay, how many went, and the mask of the roles that only
     groups of these had added."""
@@ -61,7 +57,7 @@ _UNLINK = bound(
     delete(identities)
     .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .returning(_C.provider_id),
-    _Gone,
+    int,
 )
 _CONFIRM = bound(
     update(identities)
@@ -91,9 +87,9 @@ def unlink_unproved(unit: TenantUnit, user_id: int, present: str, counts: Counts
         if known.id == but or _is_proved(unit, known, present, counts):
             kept.append(known.id)
             stay |= known.granted
-        elif row := unit.first(_UNLINK, id=known.id, of_user=user_id):
-            forget_aliases(unit, row.provider_id, user_id)
-            drop_tokens(unit, user_id, row.provider_id)
+        elif provider_id := unit.first(_UNLINK, id=known.id, of_user=user_id):
+            forget_aliases(unit, provider_id, user_id)
+            drop_tokens(unit, user_id, provider_id)
             gone, go = gone + 1, go | known.granted
     return Sifted(kept, gone, go & ~stay)
 

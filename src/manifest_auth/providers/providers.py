@@ -59,10 +59,6 @@ class Provider(NamedTuple):
         return own_settings_of(self.settings, self.kind, model)
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _C, _D = providers.c, provider_domains.c
 _ALL = select(*(_C[name] for name in Provider._fields))
 _BY_NAME = bound(_ALL.where(_C.name == bindparam("name")), Provider)
@@ -88,7 +84,7 @@ LISTING = Listing(
 )
 _SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
 _NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
-_ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+_ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 _SET_SECRETS = bound(update(providers).where(_C.id == bindparam("id")).values(secrets=bindparam("new_secrets")))
 _CHANGED = ("display_name", "issuer", "settings", "reaches_admins", "changed_at")
 _CHANGE = bound(
@@ -99,7 +95,7 @@ _SWITCH = bound(
     .where(_C.id == bindparam("id"))
     .values(disabled_at=bindparam("at"), disabled_by_admin=bindparam("by"))
 )
-_COUNT = bound(select(sql.count()).select_from(providers), _Id)
+_COUNT = bound(select(sql.count()).select_from(providers), int)
 _ADD_DOMAIN = bound(insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain")))
 _CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
 _CLEAR_FLOWS = bound(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider")))
@@ -161,20 +157,18 @@ def create(
     own = settings.own
     own.check_rank(None, by_admin)
     _one_by_one(unit)
-    count = unit.first(_COUNT)
-    if count is not None and count.id >= MOST:
+    if unit.one(_COUNT) >= MOST:
         raise Conflict(f"A client has at most {MOST} providers")
     if find(unit, name):
         raise Conflict("The name is taken")
     _check_unique(unit, own, None)
     text = msgspec.json.encode(settings).decode()
-    added = unit.first(
+    added = unit.one(
         _ADD, name=name, display_name=display_name, kind=own.kind, issuer=own.identifier, settings=text,
         reaches_admins=int(by_admin), created_at=now, changed_at=now,
     )  # fmt: skip
-    assert added is not None
-    _set_domains(unit, added.id, settings)
-    return replace_secrets(unit, sealer, get_by_id(unit, added.id), secrets)
+    _set_domains(unit, added, settings)
+    return replace_secrets(unit, sealer, get_by_id(unit, added), secrets)
 
 
 def change(

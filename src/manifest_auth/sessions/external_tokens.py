@@ -36,16 +36,8 @@ class Foreign(NamedTuple):
     claims: int | None
 
 
-class _Refused(NamedTuple):
-    refused_at: int
-
-
 def _text(name: str) -> Any:
     return cast(bindparam(name), Text)
-
-
-class _Stamp(NamedTuple):
-    stamp: int
 
 
 def _stamp(directory: Any) -> Any:
@@ -57,7 +49,7 @@ def _stamp(directory: Any) -> Any:
 
 _CLAIMS = crossing(
     _stamp(bindparam("directory")),
-    _Stamp,
+    int,
     because="a bearer token that names no client is anybody's whose claim on its directory counts",
 )
 _REFUSED = select(_R.refused_at).where(_R.key == bindparam("key")).scalar_subquery()
@@ -103,13 +95,12 @@ _REFUSE = bound(
 )
 
 
-_IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), _Refused)
+_IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), int)
 
 
 def claims_stamp(unit: SystemUnit, directory: str) -> int:
     """What tells whether the claims on a directory that count are still the same ones."""
-    found = unit.first(_CLAIMS, directory=directory)
-    return found.stamp if found else 0
+    return unit.first(_CLAIMS, directory=directory) or 0
 
 
 def foreign_key(method: str, tenant_id: int, token: str) -> str:

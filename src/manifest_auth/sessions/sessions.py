@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import Table, Update, bindparam, delete, insert, select, update
 
 from manifest_auth.context import Request
 from manifest_auth.runtime.clock import Random
@@ -28,38 +28,43 @@ class SessionRow(NamedTuple):
     user_agent: str
 
 
-class _Id(NamedTuple):
-    id: str
-
-
 _NEW = (
     "id", "user_id", "method", "provider_id", "created_at", "ends_at", "last_used_at", "address", "user_agent",
     "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at",
 )  # fmt: skip
 _OPEN = bound(insert(sessions).values({name: bindparam(name) for name in _NEW}))
-_ADVANCE = bound(
-    update(sessions)
-    .where(_S.id == bindparam("sid"), _S.refresh_current == bindparam("before"), _S.ended_at.is_(None))
-    .values(
-        refresh_previous=bindparam("before"),
-        refresh_current=bindparam("after"),
-        refresh_changed_at=bindparam("now"),
-        last_used_at=bindparam("now"),
-    )
-)
-_END = bound(
-    update(sessions)
-    .where(_S.id == bindparam("sid"), _S.ended_at.is_(None))
-    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
-)
 _ENDING: dict[str, Any] = {"ended_at": bindparam("now"), "end_reason": bindparam("reason")}
+
+
+def advancing(table: Table) -> Update:
+    """The next refresh token of a session of users or of system admins. Of two who show the same one, one gets it."""
+    session = table.c
+    return (
+        update(table)
+        .where(session.id == bindparam("sid"), session.refresh_current == bindparam("before"))
+        .where(session.ended_at.is_(None))
+        .values(
+            refresh_previous=bindparam("before"),
+            refresh_current=bindparam("after"),
+            refresh_changed_at=bindparam("now"),
+            last_used_at=bindparam("now"),
+        )
+    )
+
+
+def ending(table: Table) -> Update:
+    """The end of one, unless it was over before."""
+    return update(table).where(table.c.id == bindparam("sid"), table.c.ended_at.is_(None)).values(_ENDING)
+
+
+_ADVANCE, _END = bound(advancing(sessions)), bound(ending(sessions))
 _OPEN_ONES = (_S.ended_at.is_(None), _S.ends_at > bindparam("now"))
 _END_USER = bound(
     update(sessions)
     .where(_S.user_id == bindparam("of_user"), _S.id != bindparam("but"), _S.ended_at.is_(None))
     .values(_ENDING)
     .returning(_S.id),
-    _Id,
+    str,
 )
 # A one-time code that was shown stays known, so that whoever shows it again is noticed.
 _TAKE_BACK = bound(

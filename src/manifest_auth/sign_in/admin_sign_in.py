@@ -15,7 +15,7 @@ from manifest_auth.sessions.tokens import Pair, Shown
 from manifest_auth.sign_in import admin_challenge
 from manifest_auth.sign_in.admin_own_account import check_code
 from manifest_auth.sign_in.completion import Replaced
-from manifest_auth.sign_in.sign_in_metrics import counted, refresh_counted
+from manifest_auth.sign_in.sign_in_metrics import counts, counts_refreshes
 from manifest_auth.store import SystemUnit
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.throttle import Counters, Wait
@@ -28,23 +28,12 @@ class SignedIn(NamedTuple):
     pair: Pair
 
 
-async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
-    """``otp``: a code of the second factor, where the admin has one.
-
-    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
-    """
-    return await counted(ctx, METHOD, _sign_in(ctx, username, password, otp))
-
-
+@counts(METHOD)
 async def go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
     """Finishes a sign-in by the challenge that it was given and a code. An attempt like any other for the throttle.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
     """
-    return await counted(ctx, METHOD, _go_on(ctx, text, otp))
-
-
-async def _go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
     shown = admin_challenge.take(ctx, text)
     found, counters = await _counted(ctx, shown.username)
     if found is None:
@@ -83,7 +72,12 @@ async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Co
     return admin, counters
 
 
-async def _sign_in(ctx: RequestContext, username: str, password: str, otp: str | None) -> SignedIn:
+@counts(METHOD)
+async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | None = None) -> SignedIn:
+    """``otp``: a code of the second factor, where the admin has one.
+
+    Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
+    """
     ctx.services.hasher.check_room()
     admin, counters = await _counted(ctx, username)
     while True:
@@ -162,12 +156,9 @@ async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
     await ctx.services.store.write(work)
 
 
+@counts_refreshes
 async def refresh(ctx: RequestContext, text: str) -> Pair:
     """As the users' refresh. Raises InvalidToken, TokenExpired."""
-    return await refresh_counted(ctx, _refresh(ctx, text))
-
-
-async def _refresh(ctx: RequestContext, text: str) -> Pair:
     services, now = ctx.services, ctx.now
     kind = tokens.admins_kind(services.tokens)
     shown = await tokens.read_refresh(services.tokens, kind, text, now)

@@ -21,22 +21,14 @@ class _Span(NamedTuple):
     last: int
 
 
-class _Id(NamedTuple):
-    id: int
-
-
-class _Hash(NamedTuple):
-    password_hash: str | None
-
-
 _U, _T = users.c, tenants.c
 _LAST_USER = select(func.max(_U.id)).where(mine(users)).correlate(None).scalar_subquery()
 _USERS = bound(select(_U.id, _LAST_USER).order_by(_U.id).limit(1), _Span)
 #: Some, since accounts that get in through a provider alone have no password.
-_FROM_USER = bound(select(_U.password_hash).where(_U.id >= bindparam("id")).order_by(_U.id).limit(32), _Hash)
+_FROM_USER = bound(select(_U.password_hash).where(_U.id >= bindparam("id")).order_by(_U.id).limit(32), str)
 _LAST_TENANT = select(func.max(_T.id)).correlate(None).scalar_subquery()
 _TENANTS = unowned(select(_T.id, _LAST_TENANT).order_by(_T.id).limit(1), _Span)
-_FROM_TENANT = unowned(select(_T.id).where(_T.id >= bindparam("id")).order_by(_T.id).limit(1), _Id)
+_FROM_TENANT = unowned(select(_T.id).where(_T.id >= bindparam("id")).order_by(_T.id).limit(1), int)
 
 
 def pick(unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: str) -> str | None:
@@ -48,7 +40,7 @@ def pick(unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: 
     if tenant_id is None:
         span = unit.first(_TENANTS)
         found = unit.first(_FROM_TENANT, id=spread(number, span)) if span is not None else None
-        return None if found is None else _pick(unit.of(found.id), number)
+        return None if found is None else _pick(unit.of(found), number)
     return _pick(unit.of(tenant_id), number)
 
 
@@ -57,9 +49,9 @@ def _pick(unit: TenantUnit, number: int) -> str | None:
     if span is None:
         return None
     for begin in (spread(number, span), span.first):  # who comes last goes on with the first
-        for row in unit.all(_FROM_USER, id=begin):
-            if row.password_hash is not None:
-                return row.password_hash
+        for hashed in unit.all(_FROM_USER, id=begin):
+            if hashed is not None:
+                return hashed
     return None
 
 

@@ -24,7 +24,7 @@ from manifest_auth.permissions import Role
 from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion
-from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
 from manifest_auth.store.tables import sign_in_codes
 from manifest_auth.text import base64url
@@ -86,10 +86,10 @@ def issue(unit: TenantUnit, ctx: RequestContext, identity: completion.Identity, 
     return code
 
 
+@counts(METHOD)
 async def exchange(ctx: RequestContext, code: str, verifier: str, browser: completion.Browser) -> completion.SignedIn:
     """The session that the code stands for begins. Raises SsoFailed, AccountDisabled, Forbidden."""
-    exchanging = completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, code, verifier, browser))
-    return await counted(ctx, METHOD, exchanging)
+    return await completion.run(ctx, METHOD, lambda unit: _exchange(unit, ctx, code, verifier, browser))
 
 
 def _exchange(

@@ -16,7 +16,7 @@ from manifest_auth.errors import InvalidCredentials, Overloaded
 from manifest_auth.runtime.metrics import EntryPoint, Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, decoys
-from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.text.canonical import email_key
@@ -54,12 +54,9 @@ class Attempt(NamedTuple):
     wait: Wait | None
 
 
+@counts(METHOD)
 async def sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
     """Raises InvalidCredentials, AccountDisabled, RateLimited, Overloaded."""
-    return await counted(ctx, METHOD, _sign_in(ctx, credentials))
-
-
-async def _sign_in(ctx: RequestContext, credentials: Credentials) -> completion.SignedIn:
     services = ctx.services
     services.hasher.check_room()  # before the attempt is counted: an attempt that was never tried is none
     attempt = await services.store.write_quickly(lambda unit: find_and_count(unit, ctx, credentials.claim, ENTRY_POINT))

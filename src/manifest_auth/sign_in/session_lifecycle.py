@@ -14,22 +14,19 @@ from manifest_auth.sessions.tokens import Pair, Shown
 from manifest_auth.sessions.tokens.refresh import Verdict, judge
 from manifest_auth.sign_in import current_password, new_password
 from manifest_auth.sign_in.providers import entra_bearer
-from manifest_auth.sign_in.sign_in_metrics import refresh_counted
+from manifest_auth.sign_in.sign_in_metrics import counts_refreshes
 from manifest_auth.store import SystemUnit, TenantUnit
 
 LIST_LIMIT = 100
 
 
+@counts_refreshes
 async def refresh(ctx: RequestContext, text: str) -> Pair:
     """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
 
     User, tenant and session are looked at anew. The token in force costs no write; the rest is decided inside one unit
     of work, and a reuse ends the session there.
     """
-    return await refresh_counted(ctx, _refresh(ctx, text))
-
-
-async def _refresh(ctx: RequestContext, text: str) -> Pair:
     services, now = ctx.services, ctx.now
     kind = tokens.users_kind(services.tokens)
     shown = await tokens.read_refresh(services.tokens, kind, text, now)

@@ -21,7 +21,7 @@ from manifest_auth.providers import Provider
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, new_password
 from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
-from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.throttle import throttle
@@ -109,15 +109,12 @@ def ways(unit: SystemUnit, found: Found) -> list[Provider]:
     return [provider for provider in listed if provider.disabled_at is None]
 
 
+@counts(METHOD)
 async def choose_password(ctx: RequestContext, credentials: Credentials, browser: Browser) -> SignedIn:
     """Sets the password, ends all sessions, opens one.
 
     Raises InvalidToken, Forbidden, Conflict, ValidationError by the client's rules, RateLimited, Overloaded.
     """
-    return await counted(ctx, METHOD, _choose_password(ctx, credentials, browser))
-
-
-async def _choose_password(ctx: RequestContext, credentials: Credentials, browser: Browser) -> SignedIn:
     services = ctx.services
     services.hasher.check_room()
     found = await _refusals_recorded(

@@ -5,8 +5,9 @@ What was asked wrongly is no attempt: a body or an address that does not fit, a 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from manifest_auth.errors import (
     AccountDisabled,
@@ -25,6 +26,9 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import StoreUnavailable
 
 T = TypeVar("T")
+P = ParamSpec("P")
+_Step = Callable[Concatenate[RequestContext, P], Awaitable[T]]
+_Counted = Callable[Concatenate[RequestContext, P], Coroutine[Any, Any, T]]
 
 #: The reason of a refusal that asks for the second factor: the password was right.
 NO_CODE = "no code"
@@ -52,15 +56,33 @@ async def counted(
     return done
 
 
-async def refresh_counted(ctx: RequestContext, work: Awaitable[T]) -> T:
-    """As :func:`counted`, for a refresh."""
-    try:
-        done = await work
-    except (InvalidToken, TokenExpired, Forbidden) as error:
-        ctx.services.metrics.refreshed("reused" if error.replay else "refused")
-        raise
-    ctx.services.metrics.refreshed("ok")
-    return done
+def counts(method: str, success: Result = "ok") -> Callable[[_Step[P, T]], _Counted[P, T]]:
+    """Marks a function whose calls are :func:`counted`."""
+
+    def of(step: _Step[P, T]) -> _Counted[P, T]:
+        @wraps(step)
+        async def one(ctx: RequestContext, /, *given: P.args, **named: P.kwargs) -> T:
+            return await counted(ctx, method, step(ctx, *given, **named), lambda _: success)
+
+        return one
+
+    return of
+
+
+def counts_refreshes(step: _Step[P, T]) -> _Counted[P, T]:
+    """As :func:`counts`, for a refresh."""
+
+    @wraps(step)
+    async def one(ctx: RequestContext, /, *given: P.args, **named: P.kwargs) -> T:
+        try:
+            done = await step(ctx, *given, **named)
+        except (InvalidToken, TokenExpired, Forbidden) as error:
+            ctx.services.metrics.refreshed("reused" if error.replay else "refused")
+            raise
+        ctx.services.metrics.refreshed("ok")
+        return done
+
+    return one
 
 
 def begun(_: object) -> None:

@@ -3,8 +3,6 @@ conditions inside other statements, and for stores whose schema is not today's."
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import bindparam, delete, select
 
 from manifest_auth.store.statements import unowned, upsert
@@ -12,14 +10,9 @@ from manifest_auth.store.store import Store
 from manifest_auth.store.tables import installation
 from manifest_auth.store.unit import SystemUnit
 
-
-class _Value(NamedTuple):
-    value: str
-
-
 _I = installation.c
 _QUERY = select(_I.value).where(_I.name == bindparam("name"))
-_GET, _LOCK = unowned(_QUERY, _Value), unowned(_QUERY.with_for_update(), _Value)
+_GET, _LOCK = unowned(_QUERY, str), unowned(_QUERY.with_for_update(), str)
 _WRITE = upsert(installation).values(name=bindparam("name"), value=bindparam("value"))
 _BEGIN = unowned(_WRITE.on_conflict_do_nothing(index_elements=["name"]))
 _PUT = unowned(_WRITE.on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")}))
@@ -28,21 +21,18 @@ _TAKE = unowned(delete(installation).where(_I.name == bindparam("name")))
 
 def get(unit: SystemUnit, name: str) -> str | None:
     """The value; None: there is none."""
-    found = unit.first(_GET, name=name)
-    return found.value if found is not None else None
+    return unit.first(_GET, name=name)
 
 
 async def look_up(store: Store, name: str) -> str | None:
     """As :func:`get`, on the store's shortest way."""
-    found = await store.look_up(_GET, name=name)
-    return found.value if found is not None else None
+    return await store.look_up(_GET, name=name)
 
 
 def lock(unit: SystemUnit, name: str) -> str:
     """The value, which nobody else changes until the transaction ends; empty where there was none."""
     unit.change(_BEGIN, name=name, value="")
-    found = unit.first(_LOCK, name=name)
-    return found.value if found is not None else ""
+    return unit.first(_LOCK, name=name) or ""
 
 
 def put(unit: SystemUnit, name: str, value: str) -> None:

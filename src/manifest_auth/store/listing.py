@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Integer, Select, Text, bindparam, func, select, tuple_
 from sqlalchemy.ext.compiler import compiles
@@ -25,10 +25,6 @@ from manifest_auth.store.unit import SystemUnit, TenantUnit
 from manifest_auth.text.canonical import like
 
 R = TypeVar("R")
-
-
-class _Count(NamedTuple):
-    rows: int
 
 
 class Filters:
@@ -65,7 +61,7 @@ class Listing(Generic[R]):
         self._rows, self._row, self._key, self.name = rows, row, key, key.table.name
         self.sorts, self.filters, self._narrow = dict(sorts), dict(filters), frozenset(narrow)
         self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], Bound[R] | Unowned[R]] = {}
-        self._counts: dict[tuple[str, ...], Bound[_Count] | Unowned[_Count]] = {}
+        self._counts: dict[tuple[str, ...], Bound[int] | Unowned[int]] = {}
 
     def page(
         self,
@@ -119,8 +115,7 @@ class Listing(Generic[R]):
 
     def total(self, unit: TenantUnit | SystemUnit, filters: Filters) -> int:
         """How many rows there are on all pages: reads all of them."""
-        found = self._mine(unit).first(self._count(tuple(sorted(filters.names))), **filters.values)
-        return found.rows if found else 0
+        return self._mine(unit).one(self._count(tuple(sorted(filters.names))), **filters.values)
 
     def _mine(self, unit: TenantUnit | SystemUnit) -> TenantUnit:
         """A unit that runs the statements of this list: of what no tenant owns, any does."""
@@ -158,12 +153,12 @@ class Listing(Generic[R]):
         self._pages[(sort, descending, goes_on, names)] = made
         return made
 
-    def _count(self, names: tuple[str, ...]) -> Bound[_Count] | Unowned[_Count]:
+    def _count(self, names: tuple[str, ...]) -> Bound[int] | Unowned[int]:
         known = self._counts.get(names)
         if known is None:
             query = select(func.count()).select_from(self._key.table)
             query = query.where(*(self.filters[name] for name in names))
-            known = bound(query, _Count) if self._owned else unowned(query, _Count)
+            known = bound(query, int) if self._owned else unowned(query, int)
             self._counts[names] = known
         return known
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar, overload
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Delete, Insert, Select, Table, Update, and_, bindparam, true
@@ -115,9 +116,11 @@ class Crossing(Statement[R]):
         self.because = because
 
 
-def _row(row: type[R] | None) -> Callable[[Iterable[Any]], Any]:
-    """``row`` is a NamedTuple class; without one, rows are plain tuples."""
-    return tuple if row is None else row._make  # type: ignore[attr-defined]
+def _row(row: type[R] | None) -> Callable[[Any], Any]:
+    """``row`` is a NamedTuple class, or that of the one column that a row has; without one, rows are plain tuples."""
+    if row is None:
+        return tuple
+    return row._make if issubclass(row, tuple) else itemgetter(0)  # type: ignore[attr-defined]
 
 
 @overload

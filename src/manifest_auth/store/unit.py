@@ -65,6 +65,10 @@ class _Unit:
         rows = self._connection.fetch(statement, self._values(statement, values))
         return statement.make(rows[0]) if rows else None
 
+    def _one(self, statement: Statement[R], values: dict[str, Any]) -> R:
+        [row] = self._all(statement, values)
+        return row
+
     def _change(self, statement: Statement[Any], values: dict[str, Any]) -> int:
         return self._connection.change(statement, self._values(statement, values))
 
@@ -98,6 +102,10 @@ class TenantUnit(_Unit):
         """The first row, or None."""
         return self._first(statement, values)
 
+    def one(self, statement: Bound[R] | Unowned[R], **values: Any) -> R:
+        """The one row that there is, as of an insert or a count."""
+        return self._one(statement, values)
+
     def all(self, statement: Bound[R] | Unowned[R], **values: Any) -> list[R]:
         """All rows."""
         return self._all(statement, values)
@@ -120,6 +128,10 @@ class SystemUnit(_Unit):
     def first(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
         """The first row, or None."""
         return self._first(statement, values)
+
+    def one(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R:
+        """The one row that there is, as of an insert or a count."""
+        return self._one(statement, values)
 
     def all(self, statement: Crossing[R] | Unowned[R], **values: Any) -> list[R]:
         """All rows."""

@@ -28,10 +28,6 @@ class Tenant(NamedTuple):
     delete_at: int | None = None  # when it goes for good, if nobody takes that back
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _C = tenants.c
 _ALL = select(*(_C[name] for name in Tenant._fields))
 _BY_IDENTIFIER = unowned(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
@@ -65,7 +61,7 @@ _ADD = unowned(
         created_at=bindparam("now"),
     )
     .returning(_C.id),
-    _Id,
+    int,
 )
 _CHANGE = unowned(
     update(tenants)
@@ -105,6 +101,14 @@ def find(unit: SystemUnit, name: str) -> Tenant | None:
     return unit.first(_BY_IDENTIFIER, identifier=name) if _IDENTIFIER.match(name) else None
 
 
+def get_named(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
+    """As :func:`find`; ``lock`` as in :func:`get`. Raises NotFound."""
+    found = find(unit, name)
+    if found is None:
+        raise NotFound()
+    return get(unit, found.id, lock=True) if lock else found
+
+
 def get(unit: SystemUnit | TenantUnit, tenant_id: int, *, lock: bool = False) -> Tenant:
     """``lock``: nobody else changes the row until the transaction ends. Raises NotFound."""
     found = unit.first(_LOCKED if lock else _BY_ID, id=tenant_id)
@@ -133,9 +137,8 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
     if unit.first(_BY_IDENTIFIER, identifier=identifier):
         raise Conflict("The identifier is taken")
     text = encode(settings)
-    added = unit.first(_ADD, identifier=identifier, name=name, settings=text, now=now)
-    assert added is not None
-    return Tenant(id=added.id, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
+    added = unit.one(_ADD, identifier=identifier, name=name, settings=text, now=now)
+    return Tenant(id=added, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
 
 
 def change(unit: SystemUnit, tenant: Tenant, name: str, settings: TenantSettings) -> Tenant:

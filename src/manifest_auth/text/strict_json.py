@@ -28,8 +28,9 @@ class GivenTwice(Malformed):
         self.member = member
 
 
-def read(raw: bytes, what: str = "The text") -> Any:
-    """The value. ``what``: what it is called in a refusal. Raises Malformed."""
+def read(raw: bytes, what: str = "The text", *, may_hold_nul: bool = False) -> Any:
+    """The value. ``what``: what it is called in a refusal; ``may_hold_nul``: NUL is let through, for a text that is
+    cleaned where it is stored. Raises Malformed."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -44,7 +45,7 @@ def read(raw: bytes, what: str = "The text") -> Any:
         raise Malformed(f"{what} is nested too deeply") from None
     # Most texts are flat and plain: the walk is only for those that might hide something.
     if "\\u" in text or raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
-        check(value, what)
+        check(value, what, may_hold_nul=may_hold_nul)
     return value
 
 
@@ -60,23 +61,23 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def check(value: Any, what: str, depth: int = 1) -> None:
+def check(value: Any, what: str, depth: int = 1, *, may_hold_nul: bool = False) -> None:
     """Raises Malformed for texts that no store takes, and for what is nested too deeply."""
     if depth > MAX_DEPTH:
         raise Malformed(f"{what} is nested too deeply")
     if isinstance(value, str):
-        _check_text(value)
+        _check_text(value, may_hold_nul)
     elif isinstance(value, dict):
         for name, member in value.items():
-            _check_text(name)
-            check(member, what, depth + 1)
+            _check_text(name, may_hold_nul)
+            check(member, what, depth + 1, may_hold_nul=may_hold_nul)
     elif isinstance(value, list):
         for member in value:
-            check(member, what, depth + 1)
+            check(member, what, depth + 1, may_hold_nul=may_hold_nul)
 
 
-def _check_text(text: str) -> None:
-    if "\0" in text:
+def _check_text(text: str, may_hold_nul: bool) -> None:
+    if not may_hold_nul and "\0" in text:
         raise Malformed("A text holds a NUL character")
     try:
         text.encode("utf-8")

@@ -28,10 +28,6 @@ class Held(NamedTuple):
     updated_at: int
 
 
-class _Origin(NamedTuple):
-    origin: str
-
-
 _ALL = select(_T.key, _T.failures, _T.allowed_at, _T.updated_at)
 #: Those that hold somebody back; ``now`` is to be given.
 LISTING = Listing(
@@ -44,7 +40,7 @@ LISTING = Listing(
 )
 _CLEAR_ALL = unowned(delete(throttles))
 _CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
-_ORIGINS = bound(select(_O.origin).where(_O.user_id == bindparam("user_id")), _Origin)
+_ORIGINS = bound(select(_O.origin).where(_O.user_id == bindparam("user_id")), str)
 
 
 def clear_all(unit: SystemUnit) -> int:
@@ -73,7 +69,7 @@ def clear_address(unit: SystemUnit, address: str) -> int:
 
 def origins_of(unit: TenantUnit, user_id: int) -> list[str]:
     """Where the user signed in from before."""
-    return [row.origin for row in unit.all(_ORIGINS, user_id=user_id)]
+    return unit.all(_ORIGINS, user_id=user_id)
 
 
 def _clear_names(

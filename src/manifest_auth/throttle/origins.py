@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import bindparam, delete, select
 
 from manifest_auth.store import TenantUnit, bound, upsert
 from manifest_auth.store.tables import known_origins
 from manifest_auth.throttle import throttle
 
-
-class _Known(NamedTuple):
-    origin: str
-
-
 _O = known_origins.c
 _KNOWN = bound(
     select(_O.origin).where(
         _O.user_id == bindparam("user_id"), _O.origin.in_([bindparam("device"), bindparam("address")])
     ),
-    _Known,
+    str,
 )
-_KNOWN_DEVICE = bound(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), _Known)
+_KNOWN_DEVICE = bound(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), str)
 _REMEMBER = bound(
     upsert(known_origins)
     .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))

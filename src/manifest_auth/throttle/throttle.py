@@ -238,8 +238,7 @@ def held(unit: SystemUnit | TenantUnit, counter: Counter, now: int) -> Held | No
 
 def tally(unit: SystemUnit | TenantUnit, key: str, now: int, *, forget_before: int = 0) -> int:
     """Counts one more, and asks for no pause. How many there are now."""
-    row = unit.first(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
-    assert row is not None
+    row = unit.one(_COUNT, key=key, first_allowed=0, now=now, forget_before=forget_before)
     return row.failures
 
 

@@ -43,28 +43,20 @@ class Unused(NamedTuple):
     key: str
 
 
-class _Id(NamedTuple):
-    id: int
-
-
-class _Bytes(NamedTuple):
-    bytes: int
-
-
 _C = files.c
 _ALL = select(*(_C[name] for name in File._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), File)
 _MANY = bound(_ALL.where(among(_C.id, "ids")), File)
 _NEW = ("key", "name", "media_type", "size", "sha256", "uploaded_by", "uploaded_at")
-_ADD = bound(insert(files).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+_ADD = bound(insert(files).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 _UNUSED = crossing(
     select(_C.id, _C.tenant_id, _C.key).where(_C.used_at.is_(None), _C.uploaded_at < bindparam("before")).limit(100),
     Unused,
     because="files that nobody used are dropped whatever tenant they belong to",
 )
-_DROP = bound(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), _Bytes)
+_DROP = bound(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), int)
 _T = file_totals.c
-_TOTAL = bound(select(_T.bytes), _Bytes)
+_TOTAL = bound(select(_T.bytes), int)
 _more = upsert(file_totals).values(bytes=bindparam("size"))
 _grown = _T.bytes + _more.excluded.bytes
 _COUNT = bound(
@@ -78,8 +70,7 @@ _USE = bound(update(files).where(_C.id == bindparam("of"), _C.used_at.is_(None))
 
 def bytes_left(unit: TenantUnit, quota: int) -> int:
     """How many bytes the tenant's files may still grow by."""
-    total = unit.first(_TOTAL)
-    return max(quota - (total.bytes if total is not None else 0), 0)
+    return max(quota - (unit.first(_TOTAL) or 0), 0)
 
 
 def add(
@@ -88,12 +79,11 @@ def add(
     """The row of a file whose bytes are kept already, counted in the tenant's total. Raises PayloadTooLarge."""
     if size > quota or not unit.change(_COUNT, size=size, quota=quota):
         raise PayloadTooLarge(NO_ROOM)
-    added = unit.first(
+    added = unit.one(
         _ADD, key=key, name=name, media_type=media_type, size=size, sha256=sha256, uploaded_by=by.user_id,
         uploaded_at=by.at,
     )  # fmt: skip
-    assert added is not None
-    return get(unit, added.id)
+    return get(unit, added)
 
 
 def unused(unit: SystemUnit, before: int) -> list[Unused]:
@@ -106,7 +96,7 @@ def drop_unused(unit: TenantUnit, file_id: int) -> bool:
     dropped = unit.first(_DROP, id=file_id)
     if dropped is None:
         return False
-    unit.change(_FREE, size=dropped.bytes)
+    unit.change(_FREE, size=dropped)
     return True
 
 

@@ -25,10 +25,6 @@ class Completion(NamedTuple):
     completed_at: int
 
 
-class _Rule(NamedTuple):
-    requires_evidence: int
-
-
 _C, _S = job_steps.c, template_steps.c
 _ADD = bound(insert(job_steps).values({name: bindparam(name) for name in Completion._fields}))
 _OF = bound(
@@ -39,15 +35,15 @@ _OF = bound(
     Completion,
 )
 _RULE = bound(
-    select(_S.requires_evidence).where(_S.version_id == bindparam("version"), _S.number == bindparam("number")), _Rule
+    select(_S.requires_evidence).where(_S.version_id == bindparam("version"), _S.number == bindparam("number")), int
 )
 
 
 def complete(unit: TenantUnit, by: Actor, job_id: int, number: int) -> Job:
     """Raises NotFound for job or step, Conflict: not in progress, another step is next, or evidence is missing."""
     job = jobs.get(unit, job_id, lock=True)
-    rule = unit.first(_RULE, version=job.version_id, number=number)
-    is_evident = rule is None or not rule.requires_evidence or records.count(unit, job.id, number) > 0
+    needs_evidence = unit.first(_RULE, version=job.version_id, number=number)
+    is_evident = not needs_evidence or records.count(unit, job.id, number) > 0
     state = job_rules.step_completed(jobs.state_of(job), number, is_evident=is_evident)
     unit.change(_ADD, job_id=job.id, number=number, completed_by=by.user_id, completed_at=by.at)
     return jobs.move(unit, by, job, JobMove.STEP_COMPLETED, state, Note(step=number))

@@ -45,10 +45,6 @@ class Job(NamedTuple):
         return self.name.lower()
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _C, _A = jobs.c, job_assignments.c
 _ALL = select(*(_C[name] for name in Job._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Job)
@@ -74,7 +70,7 @@ LISTING = Listing(
     narrow=("template", "asset", "assigned"),
 )
 _INSERTED = ("name_key", *(name for name in Job._fields if name != "id"))
-_ADD = bound(insert(jobs).values({name: bindparam(name) for name in _INSERTED}).returning(_C.id), _Id)
+_ADD = bound(insert(jobs).values({name: bindparam(name) for name in _INSERTED}).returning(_C.id), int)
 #: What was read and judged; whoever changed it meanwhile is not overwritten.
 _JUDGED = ("status", "done", "records", "events")
 _CHANGED = (
@@ -102,9 +98,8 @@ def get_many(unit: TenantUnit, ids: Sequence[int]) -> list[Job]:
 
 def insert_new(unit: TenantUnit, by: Actor, job: Job) -> Job:
     """A new row, and the first entry of its log. Its id is the database's."""
-    added = unit.first(_ADD, name_key=job.name.lower(), **job._asdict())
-    assert added is not None
-    made = job._replace(id=added.id)
+    added = unit.one(_ADD, name_key=job.name.lower(), **job._asdict())
+    made = job._replace(id=added)
     job_log.append(unit, by, made.id, made.events, JobMove.CREATED, PLAIN)
     return made
 

@@ -29,16 +29,12 @@ class Record(NamedTuple):
     recorded_at: int
 
 
-class _Count(NamedTuple):
-    records: int
-
-
 _C = job_records.c
 _ALL = select(*(_C[name] for name in Record._fields))
 _ADD = bound(insert(job_records).values({name: bindparam(name) for name in Record._fields}))
 _COUNT = bound(
     select(func.count()).select_from(job_records).where(_C.job_id == bindparam("job"), _C.step == bindparam("step")),
-    _Count,
+    int,
 )
 _NUMBERED = bound(
     _ALL.where(
@@ -80,8 +76,7 @@ def add(unit: TenantUnit, by: Actor, job_id: int, step: int, value: Value) -> Re
 
 def count(unit: TenantUnit, job_id: int, step: int) -> int:
     """How many there are for a step."""
-    found = unit.first(_COUNT, job=job_id, step=step)
-    return found.records if found else 0
+    return unit.one(_COUNT, job=job_id, step=step)
 
 
 def numbered(unit: TenantUnit, job_ids: Sequence[int], after: int, first: int) -> list[Record]:

@@ -37,10 +37,6 @@ class Step(NamedTuple):
     requires_evidence: int
 
 
-class _Count(NamedTuple):
-    steps: int
-
-
 _C = template_steps.c
 _OF = bound(
     select(*(_C[name] for name in Step._fields))
@@ -67,7 +63,7 @@ _PUT = bound(
         ),
     )
 )
-_COUNT = bound(select(func.count()).select_from(template_steps).where(_C.version_id == bindparam("id")), _Count)
+_COUNT = bound(select(func.count()).select_from(template_steps).where(_C.version_id == bindparam("id")), int)
 
 
 def of_versions(unit: TenantUnit, version_ids: Sequence[int]) -> list[Step]:
@@ -77,8 +73,7 @@ def of_versions(unit: TenantUnit, version_ids: Sequence[int]) -> list[Step]:
 
 def count(unit: TenantUnit, version_id: int) -> int:
     """How many steps a version has."""
-    found = unit.first(_COUNT, id=version_id)
-    return found.steps if found else 0
+    return unit.one(_COUNT, id=version_id)
 
 
 def check(steps: Sequence[NewStep], field: str = "steps") -> Sequence[NewStep]:

@@ -36,10 +36,6 @@ class Template(NamedTuple):
         return self.name.lower()
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _MOVED_ON = "Somebody else has just changed this template: look at it again"
 _C, _V = templates.c, template_versions.c
 _ALL = select(*(_C[name] for name in Template._fields))
@@ -66,7 +62,7 @@ _ADD = bound(
     insert(templates)
     .values({name: bindparam(name) for name in (*_CHANGED, "created_by", "created_at")})
     .returning(_C.id),
-    _Id,
+    int,
 )
 # The count of what happened is the template's revision: whoever acts on what has moved meanwhile changes no row.
 _MOVE = bound(
@@ -103,10 +99,9 @@ def add(unit: TenantUnit, by: Actor, name: str, description: str, *entries: Entr
         changed_at=by.at,
         archived_at=None,
     )
-    added = unit.first(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
-    assert added is not None
-    template_log.append(unit, by, added.id, 0, entries)
-    return made._replace(id=added.id)
+    added = unit.one(_ADD, **_stored(made), created_by=by.user_id, created_at=by.at)
+    template_log.append(unit, by, added, 0, entries)
+    return made._replace(id=added)
 
 
 def move(unit: TenantUnit, by: Actor, seen: Template, changed: Template, *entries: Entry) -> Template:

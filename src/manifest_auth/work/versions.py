@@ -27,10 +27,6 @@ class Version(NamedTuple):
     published_at: int | None
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _C, _T = template_versions.c, templates.c
 _ALL = select(*(_C[name] for name in Version._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Version)
@@ -49,7 +45,7 @@ _NUMBERED = bound(
     Version,
 )
 _NEW = ("template_id", "number", "status", "revision", "created_by", "created_at", "published_at")
-_ADD = bound(insert(template_versions).values({name: bindparam(name) for name in _NEW}).returning(_C.id), _Id)
+_ADD = bound(insert(template_versions).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 # What was published never changes, whatever the caller believes: no statement but _RETIRE reaches it.
 _CHANGE = bound(
     update(template_versions)
@@ -118,9 +114,8 @@ def add(unit: TenantUnit, by: Actor, template_id: int, number: int) -> Version:
         created_at=by.at,
         published_at=None,
     )
-    added = unit.first(_ADD, **{name: getattr(made, name) for name in _NEW})
-    assert added is not None
-    return made._replace(id=added.id)
+    added = unit.one(_ADD, **{name: getattr(made, name) for name in _NEW})
+    return made._replace(id=added)
 
 
 def change(unit: TenantUnit, seen: Version, changed: Version) -> Version:

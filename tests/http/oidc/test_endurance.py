@@ -13,6 +13,7 @@ from tests.support.house import App
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import add_oidc, begun, check_nobody_got_in
 
+pytestmark = pytest.mark.endurance
 PEOPLE = 10
 
 

@@ -10,6 +10,8 @@ from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.house import App
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
 
+pytestmark = pytest.mark.endurance
+
 
 async def sign_in_by_every_way(okta: SamlProvider, rounds: int) -> None:
     """Five sign-ins a round, one of which nobody finishes and one of which is refused."""

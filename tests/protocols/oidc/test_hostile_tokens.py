@@ -37,7 +37,7 @@ WRONG_CLAIMS = [
 ]
 
 #: What the reader of JSON refuses, before any claim is looked at.
-UNREADABLE = {repr("a\x00b"): "claims: A text holds a NUL character", repr(10**30): "claims: A number is out of range"}
+UNREADABLE = {repr(10**30): "claims: A number is out of range"}
 
 
 @pytest.mark.parametrize(("claim", "claims"), WRONG_CLAIMS, ids=lambda value: repr(value)[:60])
@@ -124,7 +124,7 @@ KIDS = ["../../etc/passwd", "' OR 1=1 --", "http://evil.example/keys", "", "\x00
 @pytest.mark.parametrize("kid", KIDS, ids=lambda kid: repr(kid[:20]))
 async def test_a_kid_is_a_name_and_nothing_else(desk: Desk, kid: str) -> None:
     reason = await desk.refused(lambda nonce: desk.token(desk.good(nonce), desk.header(kid=kid)))
-    assert ("a NUL" if kid == "\x00" else "not among") in reason
+    assert "not among" in reason
     assert [asked.path for asked in desk.op.asked if asked.endpoint == "unknown"] == []
 
 

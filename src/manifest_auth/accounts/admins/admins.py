@@ -1,5 +1,5 @@
 """System admins and their sessions. They run the installation and are users of no tenant; their tokens have keys,
-audience and table of their own, so nothing of theirs opens a client's door, nor the reverse."""
+audience and table of their own, so nothing of theirs opens the client plane, nor the reverse."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from manifest_auth.context import Request
 from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import Chain
+from manifest_auth.sessions.sessions import advancing, ending
 from manifest_auth.store import SystemUnit, unowned
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name
@@ -51,21 +52,13 @@ class AdminSession(NamedTuple):
         return self.ended_at is None and self.ends_at > now and self.disabled_at is None
 
 
-class _Id(NamedTuple):
-    id: int
-
-
-class _Address(NamedTuple):
-    address: str
-
-
 _BY_NAME = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.username_key == bindparam("username_key")), Admin)
 _LOCKED = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.id == bindparam("id")).with_for_update(), Admin)
 _ADD = unowned(
     insert(system_admins)
     .values({n: bindparam(n) for n in ("username", "username_key", "password_hash", "created_at")})
     .returning(_A.id),
-    _Id,
+    int,
 )
 _SIGNED_IN = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(last_sign_in_at=bindparam("now")))
 _REHASH = unowned(
@@ -74,7 +67,7 @@ _REHASH = unowned(
     .values(password_hash=bindparam("new_hash"))
 )
 _ADDRESSES = unowned(
-    select(_S.address).where(_S.admin_id == bindparam("of_id")).order_by(_S.created_at.desc()).limit(100), _Address
+    select(_S.address).where(_S.admin_id == bindparam("of_id")).order_by(_S.created_at.desc()).limit(100), str
 )
 BY_SESSION = unowned(
     select(
@@ -89,21 +82,7 @@ BY_SESSION = unowned(
 _NEW = ("id", "admin_id", "created_at", "ends_at", "last_used_at", "address", "user_agent", "refresh_current",
         "refresh_changed_at")  # fmt: skip
 _OPEN = unowned(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
-_ADVANCE = unowned(
-    update(admin_sessions)
-    .where(_S.id == bindparam("sid"), _S.refresh_current == bindparam("before"), _S.ended_at.is_(None))
-    .values(
-        refresh_previous=bindparam("before"),
-        refresh_current=bindparam("after"),
-        refresh_changed_at=bindparam("now"),
-        last_used_at=bindparam("now"),
-    )
-)
-_END = unowned(
-    update(admin_sessions)
-    .where(_S.id == bindparam("sid"), _S.ended_at.is_(None))
-    .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))
-)
+_ADVANCE, _END = unowned(advancing(admin_sessions)), unowned(ending(admin_sessions))
 
 
 def find(unit: SystemUnit, username: str) -> Admin | None:
@@ -112,13 +91,11 @@ def find(unit: SystemUnit, username: str) -> Admin | None:
 
 def addresses_of(unit: SystemUnit, admin_id: int) -> list[str]:
     """Where that admin signed in from lately, newest first."""
-    return [row.address for row in unit.all(_ADDRESSES, of_id=admin_id)]
+    return unit.all(_ADDRESSES, of_id=admin_id)
 
 
 def get_locked(unit: SystemUnit, admin_id: int) -> Admin:
-    found = unit.first(_LOCKED, id=admin_id)
-    assert found is not None  # admins are never deleted
-    return found
+    return unit.one(_LOCKED, id=admin_id)  # admins are never deleted
 
 
 def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int:
@@ -128,11 +105,9 @@ def create(unit: SystemUnit, username: str, password_hash: str, now: int) -> int
     check_name(username, "username")
     if find(unit, username):
         raise Conflict("A system admin of this name exists")
-    added = unit.first(
+    return unit.one(
         _ADD, username=username, username_key=username.casefold(), password_hash=password_hash, created_at=now
     )
-    assert added is not None
-    return added.id
 
 
 def signed_in(unit: SystemUnit, admin_id: int, now: int) -> None:

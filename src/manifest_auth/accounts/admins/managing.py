@@ -39,10 +39,6 @@ class Listed(NamedTuple):
         return self.username.casefold()
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _SEEN = select(
     _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("second_factor")
 )
@@ -60,7 +56,7 @@ LISTING = Listing(
     },
     owned=False,
 )
-_ACTIVE = unowned(select(_A.id).where(_A.disabled_at.is_(None)).order_by(_A.id).with_for_update(), _Id)
+_ACTIVE = unowned(select(_A.id).where(_A.disabled_at.is_(None)).order_by(_A.id).with_for_update(), int)
 _SET_DISABLED = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(disabled_at=bindparam("at")))
 _SET_PASSWORD = unowned(
     update(system_admins).where(_A.id == bindparam("of_id")).values(password_hash=bindparam("new_hash"))
@@ -82,7 +78,7 @@ def get_listed(unit: SystemUnit, admin_id: int) -> Listed:
 
 def acting(unit: SystemUnit, ctx: Request) -> list[int]:
     """The ids of all active admins, locked. Raises InvalidToken when the one who acts is none of them any more."""
-    active = [row.id for row in unit.all(_ACTIVE)]
+    active = unit.all(_ACTIVE)
     if isinstance(ctx.caller, AdminCaller):
         session = read(unit, ctx.admin.session_id)
         if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):

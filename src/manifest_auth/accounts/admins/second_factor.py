@@ -43,14 +43,6 @@ class Used(NamedTuple):
     replay: Replay | None = None
 
 
-class _Count(NamedTuple):
-    rows: int
-
-
-class _Value(NamedTuple):
-    value: str
-
-
 _FIND = unowned(
     select(*(_F[name] for name in Factor._fields)).where(_F.admin_id == bindparam("admin_id")).with_for_update(), Factor
 )
@@ -58,7 +50,7 @@ _ENROLLED = unowned(
     select(func.count())
     .select_from(admin_second_factors)
     .where(_F.admin_id == bindparam("of"), _F.confirmed_at.is_not(None)),
-    _Count,
+    int,
 )
 _ADD = unowned(
     insert(admin_second_factors).values(
@@ -80,11 +72,11 @@ _USE_CODE = unowned(
     .where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key"), _R.used_at.is_(None))
     .values(used_at=bindparam("now"))
 )
-_CODE = unowned(select(_R.key).where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key")), _Value)
+_CODE = unowned(select(_R.key).where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key")), str)
 _DROP_CODES = unowned(delete(admin_recovery_codes).where(_R.admin_id == bindparam("of")))
 _CODES_LEFT = unowned(
     select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
-    _Count,
+    int,
 )
 #: Conditions for statements on admins: whether one has a factor, and whether all must.
 HAS_ONE = select(_F.admin_id).where(_F.confirmed_at.is_not(None))
@@ -139,8 +131,7 @@ def has_one(unit: SystemUnit, admin_id: int) -> bool:
 
 def is_enrolled(unit: SystemUnit, admin_id: int) -> bool:
     """As :func:`has_one`, for who only looks."""
-    found = unit.first(_ENROLLED, of=admin_id)
-    return found is not None and found.rows == 1
+    return unit.first(_ENROLLED, of=admin_id) == 1
 
 
 def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...]:
@@ -153,8 +144,7 @@ def new_codes(unit: SystemUnit, random: Random, admin_id: int) -> tuple[str, ...
 
 
 def codes_left(unit: SystemUnit, admin_id: int) -> int:
-    found = unit.first(_CODES_LEFT, of=admin_id)
-    return found.rows if found else 0
+    return unit.one(_CODES_LEFT, of=admin_id)
 
 
 def remove(unit: SystemUnit, admin_id: int) -> bool:

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from manifest_auth.accounts.users.users import User, change
 from manifest_auth.store import TenantUnit, bound
 from manifest_auth.store.tables import password_history, users
-
-
-class _Hash(NamedTuple):
-    password_hash: str
-
 
 _C = users.c
 _SET_PASSWORD = bound(
@@ -40,7 +33,7 @@ _H = password_history.c
 _DROP_FORMER = bound(delete(password_history).where(_H.user_id == bindparam("user_id")))
 _FORMER = bound(
     select(_H.password_hash).where(_H.user_id == bindparam("user_id")).order_by(_H.id.desc()).limit(bindparam("limit")),
-    _Hash,
+    str,
 )
 
 
@@ -99,7 +92,7 @@ def _keep_former(unit: TenantUnit, user: User, now: int) -> None:
 
 def former_hashes(unit: TenantUnit, user: User, count: int) -> list[str]:
     """The current hash and the ``count - 1`` before it, newest first."""
-    former = [row.password_hash for row in unit.all(_FORMER, user_id=user.id, limit=count)]
+    former = unit.all(_FORMER, user_id=user.id, limit=count)
     return ([user.password_hash] if user.password_hash else [])[:count] + former[: max(0, count - 1)]
 
 

@@ -79,7 +79,7 @@ def _written(unit: TenantUnit, statement: Bound[Any], user: User, after: User, v
 
 def is_last_admin(unit: TenantUnit, user: User) -> bool:
     """Whether no other active Admin is left beside this one. Locks them; ask for the user with ``admins`` before."""
-    return not [row for row in unit.all(ACTIVE_ADMINS) if row.id != user.id]
+    return not set(unit.all(ACTIVE_ADMINS)) - {user.id}
 
 
 def _keep_an_admin(unit: TenantUnit, user: User) -> None:

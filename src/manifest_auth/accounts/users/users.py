@@ -45,10 +45,6 @@ class User(NamedTuple):
         return email_key(self.email)
 
 
-class _Id(NamedTuple):
-    id: int
-
-
 _C, _O = users.c, known_origins.c
 _ALL = select(*(_C[name] for name in User._fields))
 _BY_ID = bound(_ALL.where(_C.id == bindparam("id")), User)
@@ -92,7 +88,7 @@ _NEW = (
     "email", "email_key", "first_name", "last_name", "title", "description", "roles", "password_hash",
     "password_changed_at",
 )  # fmt: skip
-_ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), _Id)
+_ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), int)
 _CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description", "email_proved_at")
 _CHANGE = bound(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
@@ -104,7 +100,7 @@ ACTIVE_ADMINS = bound(
     .where(_C.roles.bitwise_and(Role.ADMIN.bit) != 0, _C.deactivated_at.is_(None))
     .order_by(_C.id)
     .with_for_update(),
-    _Id,
+    int,
 )
 
 
@@ -169,7 +165,7 @@ def create(
     if find_by_email(unit, email):
         raise Conflict("A user with this e-mail exists")
     changed_at = now if password_hash else None
-    added = unit.first(
+    added = unit.one(
         _ADD,
         email=email,
         email_key=email_key(email),
@@ -182,8 +178,7 @@ def create(
         password_changed_at=changed_at,
         created_at=now,
     )
-    assert added is not None
-    return get(unit, added.id)
+    return get(unit, added)
 
 
 def change(

@@ -4,33 +4,24 @@ admins, who name a client in the path, and for a client's own Admin and User Adm
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from manifest_auth import tenants
 from manifest_auth.context import AdminCaller
-from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Call, Route
 from manifest_auth.permissions import Permission, Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant
 
 T = TypeVar("T")
 OF_CLIENT = "/api/admin/clients/{client}"
 
 
-def by_name(unit: SystemUnit, name: str, *, lock: bool = False) -> Tenant:
-    """A client of the path, by number or identifier; ``lock`` as in :func:`tenants.get`. Raises NotFound."""
-    found = tenants.find(unit, name)
-    if found is None:
-        raise NotFound()
-    return tenants.get(unit, found.id, lock=True) if lock else found
-
-
 def client_of(unit: SystemUnit, ctx: RequestContext, call: Call[Any]) -> tuple[TenantUnit, str]:
     """The client's unit of work and its identifier. Raises NotFound."""
     if isinstance(ctx.caller, AdminCaller):
-        tenant = by_name(unit, call.path["client"])
+        tenant = tenants.get_named(unit, call.path["client"])
         return unit.of(tenant.id), tenant.identifier
     return unit.of(ctx.user.tenant_id), ctx.user.client
 
@@ -50,8 +41,7 @@ def is_admin(ctx: RequestContext) -> bool:
     return isinstance(ctx.caller, AdminCaller) or bool(ctx.user.roles & Role.ADMIN.bit)
 
 
-def both(
-    routes: Callable[[str, Access, Permission | None], tuple[Route, ...]], path: str, permission: Permission
-) -> tuple[Route, ...]:
+def both(routes: Callable[[str, Access], tuple[Route, ...]], path: str, permission: Permission) -> tuple[Route, ...]:
     """The routes below ``path`` for system admins, and for those of the client's users who have the permission."""
-    return *routes(OF_CLIENT + path, Access.ADMIN, None), *routes(f"/api/client{path}", Access.CLIENT, permission)
+    of_users = routes(f"/api/client{path}", Access.CLIENT)
+    return *routes(OF_CLIENT + path, Access.ADMIN), *(replace(route, permission=permission) for route in of_users)

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from manifest_auth import audit, sessions
+from manifest_auth import sessions, tenants
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
-from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
-from manifest_auth.audit import Event
+from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import NotFound
 from manifest_auth.http import Access, Call, Items, Paging, Route, Time, Wire
+from manifest_auth.operations import client_lifecycle
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit, TenantUnit
 
@@ -71,25 +71,14 @@ async def _list_users(ctx: RequestContext, call: Call[None]) -> ClientSessionsDa
 
 async def _end_all(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
     def work(unit: SystemUnit) -> int:
-        tenant = by_name(unit, call.path["client"], lock=True)
-        bound = unit.of(tenant.id)
-        ended = sessions.end_tenant(bound, "ended_by_admin", ctx.now)
-        audit.record(bound, ctx, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
-        return ended
+        return client_lifecycle.end_sessions(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
 
     return ClientSessionsEnded(await ctx.services.store.write(work))
 
 
 async def _end(ctx: RequestContext, call: Call[None]) -> ClientSessionsEnded:
     session_id = call.path["session"]
-
-    def work(unit: TenantUnit) -> None:
-        found = sessions.find_seen(unit, session_id)
-        if found is None or not sessions.end(unit, session_id, "ended_by_admin", ctx.now):
-            raise NotFound()
-        audit.record(unit, ctx, Event.SESSION_ENDED, f"user:{found.user_id}", session=session_id)
-
-    await client_scope.write(ctx, call, work)
+    await client_scope.write(ctx, call, lambda unit: client_lifecycle.end_session(unit, ctx, session_id))
     return ClientSessionsEnded(1)
 
 

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import tenants
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
+from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
 from manifest_auth.operations import client_lifecycle
@@ -83,7 +83,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> ClientsData:
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> ClientData:
-    return _shown(await ctx.services.store.read(lambda unit: by_name(unit, call.path["client"])))
+    return _shown(await ctx.services.store.read(lambda unit: tenants.get_named(unit, call.path["client"])))
 
 
 async def _write(
@@ -91,7 +91,9 @@ async def _write(
 ) -> ClientData:
     """Runs ``work`` with the client of the path, locked; the client as it is afterwards."""
     return _shown(
-        await ctx.services.store.write(lambda unit: work(unit, ctx, by_name(unit, call.path["client"], lock=True)))
+        await ctx.services.store.write(
+            lambda unit: work(unit, ctx, tenants.get_named(unit, call.path["client"], lock=True))
+        )
     )
 
 

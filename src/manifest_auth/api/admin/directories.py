@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from manifest_auth import tenants
 from manifest_auth.api.admin import client_scope, lists
-from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
+from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.permissions import Permission
@@ -114,7 +115,9 @@ async def _grant(ctx: RequestContext, call: Call[ReasonBody]) -> DirectoryData:
     def work(unit: SystemUnit) -> directories.Claim:
         held_by = directories.owner(unit, directory)
         cloud = directories.get(unit.of(held_by), directory).cloud if held_by is not None else ""
-        return directories.grant(unit.of(by_name(unit, call.path["client"]).id), ctx, directory, reason, cloud)
+        return directories.grant(
+            unit.of(tenants.get_named(unit, call.path["client"]).id), ctx, directory, reason, cloud
+        )
 
     return _shown(await ctx.services.store.write(work))
 
@@ -124,16 +127,15 @@ async def _revoke(ctx: RequestContext, call: Call[None]) -> DirectoryNothing:
     return DirectoryNothing()
 
 
-def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access) -> tuple[Route, ...]:
     one = f"{base}/{{directory}}"
-    may: dict[str, Any] = {"permission": permission}
     return (
         Route("POST", base, _claim, access, "Claim a Microsoft directory", status=201,
-              refusals=(ValidationError, NotFound, Conflict), **may),
+              refusals=(ValidationError, NotFound, Conflict)),
         Route("GET", base, _list, access, "A client's Microsoft directories", query=DirectoriesQuery,
-              refusals=(NotFound,), **may),
-        Route("GET", one, _get, access, "One Microsoft directory", refusals=(NotFound,), **may),
-        Route("DELETE", one, _release, access, "Claim a Microsoft directory no more", refusals=(NotFound,), **may),
+              refusals=(NotFound,)),
+        Route("GET", one, _get, access, "One Microsoft directory", refusals=(NotFound,)),
+        Route("DELETE", one, _release, access, "Claim a Microsoft directory no more", refusals=(NotFound,)),
     )  # fmt: skip
 
 

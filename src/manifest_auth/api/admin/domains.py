@@ -3,7 +3,7 @@ Admin and User Admin under ``/api/client/domains``. System admins may also vouch
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -107,20 +107,16 @@ async def _vouch(ctx: RequestContext, call: Call[VouchBody]) -> DomainData:
     return wire(await client_scope.write(ctx, call, lambda own: domains.vouch(own, ctx, domain, reason, random)))
 
 
-def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access) -> tuple[Route, ...]:
     one = f"{base}/{{domain}}"
-    may: dict[str, Any] = {"permission": permission}
     return (
         Route("POST", base, _claim, access, "Claim an e-mail domain; a DNS record proves it", status=201,
-              refusals=(NotFound, Conflict), **may),
-        Route("GET", base, _list, access, "Domains that a client claims", query=DomainsQuery, refusals=(NotFound,),
-              **may),
-        Route("GET", one, _get, access, "One claimed domain, with the record that proves it", refusals=(NotFound,),
-              **may),
-        Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,),
-              **may),
+              refusals=(NotFound, Conflict)),
+        Route("GET", base, _list, access, "Domains that a client claims", query=DomainsQuery, refusals=(NotFound,)),
+        Route("GET", one, _get, access, "One claimed domain, with the record that proves it", refusals=(NotFound,)),
+        Route("DELETE", one, _delete, access, "Release a domain; it proves nothing from then on", refusals=(NotFound,)),
         Route("POST", f"{one}/check", _check, access, "Look at the record now, once in ten seconds",
-              refusals=(NotFound, Conflict, RateLimited), **may),
+              refusals=(NotFound, Conflict, RateLimited)),
     )  # fmt: skip
 
 

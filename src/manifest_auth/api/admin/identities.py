@@ -5,20 +5,19 @@ Both open or close a way into the account, so only an Admin (or a system admin) 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from manifest_auth import accounts, audit, providers, sessions
+from manifest_auth import accounts, providers
 from manifest_auth.accounts import users
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.client.identities import IdentityData, Unlinked
-from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound, RateLimited
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire
 from manifest_auth.permissions import Permission
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import group_roles
+from manifest_auth.sign_in import identities
 from manifest_auth.store import Filters, TenantUnit
 
 
@@ -61,26 +60,14 @@ async def _list(ctx: RequestContext, call: Call[None]) -> UserIdentitiesData:
 
 
 async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
-    def work(unit: TenantUnit) -> None:
-        user = accounts.managed(unit, ctx, call.id("user"))
-        group_roles.unlink(unit, ctx, user.id, call.id("identity"))
-        providers.drop_tokens(unit, user.id)
-        ended = sessions.end_all(unit, user.id, "identity_unlinked", ctx.now)
-        detail = {"identity": call.id("identity"), "sessions_ended": ended}
-        audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.id}", **detail)
-
-    await client_scope.write(ctx, call, work)
+    await client_scope.write(ctx, call, lambda unit: identities.unlink(unit, ctx, call.id("user"), call.id("identity")))
     return Unlinked()
 
 
 async def _confirm(ctx: RequestContext, call: Call[None]) -> Confirmed:
-    def work(unit: TenantUnit) -> None:
-        user = accounts.managed(unit, ctx, call.id("user"), own="Nobody confirms an identity of their own")
-        accounts.check_is_admin(unit, ctx, "Only an Admin confirms an identity")
-        providers.confirm(unit, user.id, call.id("identity"), ctx.caller.actor, ctx.now)
-        audit.record(unit, ctx, Event.IDENTITY_CONFIRMED, f"user:{user.id}", identity=call.id("identity"))
-
-    await client_scope.write(ctx, call, work)
+    await client_scope.write(
+        ctx, call, lambda unit: identities.confirm(unit, ctx, call.id("user"), call.id("identity"))
+    )
     return Confirmed()
 
 
@@ -90,19 +77,18 @@ async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
     return InvitationData.of(await accounts.hand_over(ctx, tools, made))
 
 
-def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
-    may: dict[str, Any] = {"permission": permission}
+def _routes(base: str, access: Access) -> tuple[Route, ...]:
     return (
         Route("GET", f"{base}/identities", _list, access, "A user's identities at providers", query=IdentitiesQuery,
-              refusals=(NotFound,), **may),
+              refusals=(NotFound,)),
         Route("DELETE", f"{base}/identities/{{identity}}", _unlink, access,
-              "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,), **may),
+              "Unlink an identity from a user; ends the user's sessions", refusals=(NotFound,)),
         Route("POST", f"{base}/identities/{{identity}}/confirm", _confirm, access,
               "Say as an Admin that an identity is the user's: it stays when the user becomes an Admin, and its groups "
-              "may give that role", refusals=(NotFound,), **may),
+              "may give that role", refusals=(NotFound,)),
         Route("POST", f"{base}/invitation", _invite, access,
               "Invite somebody to come into the account, by a first password or a provider", status=201,
-              refusals=(NotFound, Conflict, RateLimited), **may),
+              refusals=(NotFound, Conflict, RateLimited)),
     )  # fmt: skip
 
 

@@ -7,15 +7,14 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import audit
 from manifest_auth.api.admin import lists
-from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire, given
+from manifest_auth.operations import signing_keys
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import KeySeen, Purpose
-from manifest_auth.store import Filters, SystemUnit
+from manifest_auth.store import Filters
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh"]
 
@@ -75,37 +74,19 @@ async def _list(ctx: RequestContext, call: Call[None]) -> KeysData:
 
 
 async def _rotate(ctx: RequestContext, call: Call[RotateBody]) -> KeysRotated:
-    purpose = given(call.body.purpose)
+    purpose, ring = given(call.body.purpose), ctx.services.keys
     purposes: tuple[PurposeName, ...] = get_args(PurposeName) if purpose is None else (purpose,)
-
-    def work(unit: SystemUnit) -> None:
-        keys = ctx.services.keys.rotate(unit, tuple(Purpose(name) for name in purposes))
-        audit.record_installation(unit, ctx, Event.KEYS_ROTATED, purposes=purposes, keys=keys)
-
-    await ctx.services.store.write(work)
-    await ctx.services.keys.refresh()
+    wanted = [Purpose(name) for name in purposes]
+    await ctx.services.store.write(lambda unit: signing_keys.rotate(unit, ctx, ring, wanted))
+    await ring.refresh()
     return KeysRotated(purposes)
 
 
 async def _retire(ctx: RequestContext, call: Call[RetireBody]) -> KeyData:
-    key_id, at_once = call.path["key"], call.body.at_once
-
-    def work(unit: SystemUnit) -> KeySeen:
-        before = tokens.find_key(unit, key_id)
-        if before is None:
-            raise NotFound()
-        if not ctx.services.keys.retire(unit, before, at_once=at_once):
-            raise Conflict("The key has expired" if at_once else "The key is retired already")
-        after = tokens.seen_key(unit, key_id)
-        assert after is not None  # what was retired just now is not swept yet
-        times = ("retired_at", "expires_at")
-        detail = {"before": {t: getattr(before, t) for t in times}, "after": {t: getattr(after, t) for t in times}}
-        audit.record_installation(unit, ctx, Event.KEY_RETIRED, f"key:{key_id}", purpose=before.purpose, **detail)
-        return after
-
-    done = await ctx.services.store.write(work)
-    await ctx.services.keys.refresh()
-    return _shown(ctx, done)
+    key_id, at_once, ring = call.path["key"], call.body.at_once, ctx.services.keys
+    retired = await ctx.services.store.write(lambda unit: signing_keys.retire(unit, ctx, ring, key_id, at_once=at_once))
+    await ring.refresh()
+    return _shown(ctx, retired)
 
 
 _BASE = "/api/admin/keys"

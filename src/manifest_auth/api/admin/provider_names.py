@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from manifest_auth import tenants
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.client_scope import by_name
 from manifest_auth.errors import NotFound, ValidationError
 from manifest_auth.http import Access, Call, Items, Page, Route, Wire
 from manifest_auth.services import RequestContext
@@ -47,7 +47,7 @@ async def _list(ctx: RequestContext, call: Call[None]) -> PinsData:
 
 async def _pin(ctx: RequestContext, call: Call[PinBody]) -> PinData:
     def work(unit: SystemUnit) -> names.Pin:
-        return names.pin(unit, ctx, call.path["name"], by_name(unit, call.body.client))
+        return names.pin(unit, ctx, call.path["name"], tenants.get_named(unit, call.body.client))
 
     return PinData.of(await ctx.services.store.write(work))
 

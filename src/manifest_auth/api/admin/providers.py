@@ -114,28 +114,26 @@ async def _test(ctx: RequestContext, call: Call[None]) -> ExaminedData:
     return ExaminedData(works, tuple(FindingData(found.level, found.text) for found in findings))
 
 
-def _routes(base: str, access: Access, permission: Permission | None) -> tuple[Route, ...]:
+def _routes(base: str, access: Access) -> tuple[Route, ...]:
     one = f"{base}/{{provider}}"
-    shows: dict[str, Any] = {"permission": permission, "data": ProviderData}
     found, conflict = (NotFound,), (NotFound, Conflict)
     return (
         Route("POST", base, _create, access, "Create an identity provider", body=ProviderBody, status=201,
-              refusals=conflict, **shows),
+              refusals=conflict, data=ProviderData),
         Route("GET", base, _list, access, "A client's identity providers", data=ProvidersData, query=ProvidersQuery,
-              refusals=found, permission=permission),
-        Route("GET", one, _get, access, "One identity provider", refusals=found, **shows),
+              refusals=found),
+        Route("GET", one, _get, access, "One identity provider", refusals=found, data=ProviderData),
         Route("PATCH", one, _change, access, "Change an identity provider; what is left out stays",
-              body=ProviderChange, refusals=conflict, **shows),
+              body=ProviderChange, refusals=conflict, data=ProviderData),
         Route("POST", f"{one}/switch-off", _switch_off, access, "Switch an identity provider off; ends its sessions",
-              refusals=conflict, **shows),
+              refusals=conflict, data=ProviderData),
         Route("POST", f"{one}/switch-on", _switch_on, access, "Switch an identity provider on again",
-              refusals=conflict, **shows),
+              refusals=conflict, data=ProviderData),
         Route("POST", f"{one}/rotate-key", _rotate_key, access, "A new key of ours for a SAML provider; the last one "
-              "still opens what was encrypted for it", refusals=conflict, **shows),
-        Route("POST", f"{one}/test", _test, access, "Talk to the provider and say what is wrong", refusals=found,
-              permission=permission),
+              "still opens what was encrypted for it", refusals=conflict, data=ProviderData),
+        Route("POST", f"{one}/test", _test, access, "Talk to the provider and say what is wrong", refusals=found),
         Route("DELETE", one, _delete, access, "Delete an identity provider, its links and the roles that its "
-              "groups gave; ends its sessions", refusals=found, permission=permission),
+              "groups gave; ends its sessions", refusals=found),
     )  # fmt: skip
 
 

@@ -7,17 +7,12 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from manifest_auth import audit
-from manifest_auth.accounts import admins, users
 from manifest_auth.api.admin import lists
-from manifest_auth.api.admin.client_scope import by_name
-from manifest_auth.audit import Event
-from manifest_auth.errors import NotFound, ValidationError
+from manifest_auth.errors import NotFound
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, Time, Wire
-from manifest_auth.runtime.settings import plain_address
+from manifest_auth.operations import clear_throttles
 from manifest_auth.services import RequestContext
-from manifest_auth.store import Filters, SystemUnit
-from manifest_auth.text.canonical import email_key
+from manifest_auth.store import Filters
 from manifest_auth.throttle import blocked
 
 
@@ -64,51 +59,13 @@ async def _list(ctx: RequestContext, call: Call[None]) -> ThrottlesData:
 
 
 async def _clear_all(ctx: RequestContext, call: Call[None]) -> Cleared:
-    def work(unit: SystemUnit) -> int:
-        cleared = blocked.clear_all(unit)
-        audit.record_installation(unit, ctx, Event.THROTTLES_CLEARED, cleared=cleared, all=True)
-        return cleared
-
-    return Cleared(await ctx.services.store.write(work))
+    return Cleared(await ctx.services.store.write(lambda unit: clear_throttles.clear_all(unit, ctx)))
 
 
 async def _clear(ctx: RequestContext, call: Call[ClearBody]) -> Cleared:
-    given = {f: str(v) for f in call.body.__struct_fields__ if (v := getattr(call.body, f)) is not UNSET}
-    _check(given)
-    return Cleared(await ctx.services.store.write(lambda unit: _let_go(unit, ctx, given)))
-
-
-def _check(given: dict[str, str]) -> None:
-    if ("client" in given) != ("email" in given) or ("email" in given and "username" in given):
-        raise ValidationError(details=[("email", "An account is named by client and email, or by username")])
-    if not given:
-        raise ValidationError(details=[("address", "Name an account or an address; DELETE lets all go")])
-    if address := given.get("address"):
-        plain = plain_address(address)
-        if plain is None:
-            raise ValidationError(details=[("address", "Not an IP address")])
-        given["address"] = plain
-
-
-def _let_go(unit: SystemUnit, ctx: RequestContext, given: dict[str, str]) -> int:
-    address = given.get("address")
-    if "username" in given:
-        admin = admins.find(unit, given["username"])
-        known = admins.addresses_of(unit, admin.id) if admin else []
-        cleared = blocked.clear_admin(unit, given["username"], known, address)
-        audit.record_installation(unit, ctx, Event.THROTTLES_CLEARED, cleared=cleared, **given)
-    elif "email" in given:
-        tenant = by_name(unit, given["client"])
-        bound = unit.of(tenant.id)
-        user = users.find_by_email(bound, given["email"])
-        known = blocked.origins_of(bound, user.id) if user else []
-        cleared = blocked.clear_account(unit, tenant.id, email_key(given["email"]), known, address)
-        subject = f"user:{user.id}" if user else ""
-        audit.record(bound, ctx, Event.THROTTLES_CLEARED, subject, cleared=cleared, **given)
-    else:
-        cleared = blocked.clear_address(unit, given["address"])
-        audit.record_installation(unit, ctx, Event.THROTTLES_CLEARED, cleared=cleared, **given)
-    return cleared
+    named = {f: str(v) for f in call.body.__struct_fields__ if (v := getattr(call.body, f)) is not UNSET}
+    clear_throttles.check(named)
+    return Cleared(await ctx.services.store.write(lambda unit: clear_throttles.clear(unit, ctx, named)))
 
 
 _BASE = "/api/admin/throttles"

@@ -16,7 +16,7 @@ from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Admitted, Draft, password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
-from manifest_auth.api.admin.client_scope import OF_CLIENT, by_name
+from manifest_auth.api.admin.client_scope import OF_CLIENT
 from manifest_auth.errors import Conflict, LicenseExpired, LicenseRequired, NotFound, Overloaded, RateLimited
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
 from manifest_auth.permissions import Role, mask_of, role_names
@@ -127,7 +127,7 @@ def _user(user: User, pending: str | None) -> UserData:
 
 async def _create(ctx: RequestContext, call: Call[UserBody]) -> UserData:
     body, services = call.body, ctx.services
-    tenant = await services.store.read(lambda unit: by_name(unit, call.path["client"]))
+    tenant = await services.store.read(lambda unit: tenants.get_named(unit, call.path["client"]))
     stored = await password_rules.first_hash(
         services.hasher,
         given(body.password),
@@ -209,7 +209,7 @@ async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
     user_id, tools = call.id("user"), ctx.services.account_tools
 
     def work(unit: SystemUnit) -> accounts.Made:
-        tenant = by_name(unit, call.path["client"])
+        tenant = tenants.get_named(unit, call.path["client"])
         by_password = tenants.settings_of(tenant.settings).password_sign_in
         return accounts.start_reset(unit.of(tenant.id), ctx, tools, user_id, by_password=by_password)
 

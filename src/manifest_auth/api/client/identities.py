@@ -11,9 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import audit, providers, sessions, tenants
+from manifest_auth import providers, tenants
 from manifest_auth.api.client.single_sign_on import bind
-from manifest_auth.audit import Event
 from manifest_auth.errors import (
     AccountDisabled,
     Conflict,
@@ -25,10 +24,11 @@ from manifest_auth.errors import (
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
 from manifest_auth.providers.sign_in_flows import Wish
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in.providers import entra_verify, group_roles
+from manifest_auth.sign_in import identities
+from manifest_auth.sign_in.providers import entra_verify
 from manifest_auth.sign_in.providers.flow import Chosen, return_address
 from manifest_auth.sign_in.providers.kinds import KINDS
-from manifest_auth.store import SystemUnit, TenantUnit
+from manifest_auth.store import SystemUnit
 
 
 class LinkBody(msgspec.Struct, frozen=True, rename="camel"):
@@ -105,19 +105,7 @@ async def _link_by_token(ctx: RequestContext, call: Call[TokenBody]) -> Linked:
 
 
 async def _unlink(ctx: RequestContext, call: Call[None]) -> Unlinked:
-    identity, user = call.id(), ctx.user
-
-    def work(unit: TenantUnit) -> None:
-        gone = group_roles.unlink(unit, ctx, user.user_id, identity)
-        if gone.made_the_account:
-            raise Conflict("The account was made through this identity: only an administrator unlinks it")
-        providers.drop_tokens(unit, user.user_id)
-        reason = "identity_unlinked"
-        ended = sessions.end_users_at(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
-        detail = {"identity": identity, "sessions_ended": ended}
-        audit.record(unit, ctx, Event.IDENTITY_UNLINKED, f"user:{user.user_id}", **detail)
-
-    await ctx.store.write(work)
+    await ctx.store.write(lambda unit: identities.unlink_own(unit, ctx, call.id()))
     return Unlinked()
 
 

@@ -9,12 +9,12 @@ from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Admitted, Draft, Made
 from manifest_auth.accounts.invitations import Handed
 from manifest_auth.accounts.users import User
-from manifest_auth.api.graphql import arguments
 from manifest_auth.api.graphql.people import WithLink, role_named
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
+from manifest_auth.text.canonical import check_line, check_prose
 
 EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
 #: Wire name of an input's member, the verb's name for it, and its limit.
@@ -34,9 +34,9 @@ def _given(members: dict[str, Any]) -> dict[str, str]:
         found["email"] = members["email"]
     for wire, name, most in _LINES:
         if members.get(wire) is not None:
-            found[name] = arguments.name(members[wire], wire, most, empty=True)
+            found[name] = check_line(members[wire], wire, most, empty=True)
     if members.get("description") is not None:
-        found["description"] = arguments.prose(members["description"], "description", DESCRIPTION_LIMIT)
+        found["description"] = check_prose(members["description"], "description", DESCRIPTION_LIMIT)
     return found
 
 

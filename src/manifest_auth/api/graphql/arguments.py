@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 from manifest_auth.errors import ValidationError
-from manifest_auth.text.canonical import check_line, check_prose
 
 FIRST = 50
 MOST = 100
@@ -41,16 +40,6 @@ def search(given: dict[str, Any]) -> str:
     if len(text) > SEARCH_LIMIT or "\0" in text:
         raise ValidationError(details=[("search", f"At most {SEARCH_LIMIT} characters, without NUL")])
     return text
-
-
-def name(text: str | None, field: str, most: int, *, empty: bool = False) -> str:
-    """See :func:`manifest_auth.text.canonical.check_line`."""
-    return check_line(text or "", field, most, empty=empty)
-
-
-def prose(text: str | None, field: str, most: int) -> str:
-    """See :func:`manifest_auth.text.canonical.check_prose`."""
-    return check_prose(text or "", field, most)
 
 
 def number(value: int, field: str) -> int:

@@ -12,12 +12,11 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.context import AdminCaller
 from manifest_auth.errors import Conflict, Forbidden, ValidationError
 from manifest_auth.providers import Provider, Secrets, Settings
-from manifest_auth.providers import directories as provider_directories
 from manifest_auth.services import RequestContext, Services
 from manifest_auth.sign_in.providers import kinds
 from manifest_auth.sign_in.providers.kinds import KINDS, settings_of
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants.claims import domains
+from manifest_auth.tenants.claims import directories, domains
 from manifest_auth.text.canonical import check_name
 from manifest_auth.text.models import convert
 
@@ -179,8 +178,14 @@ def _claim(
         for number, domain in enumerate(named):
             reason = f"saved with the provider {provider.name}"
             domains.vouch(unit, who, domain, reason, services.random, f"domains[{number}]")
-    own = settings_of(provider).own
-    provider_directories.saved(unit, who, services.microsoft.clouds, own, vouched=vouch)
+    directory = settings_of(provider).own.microsoft_directory(services.microsoft.clouds)
+    if directory is not None:
+        directories.check(directory.id, f"{provider.kind}.directory")
+        if vouch:
+            why = "vouched for when its provider was saved"
+            directories.vouch(unit, who, directory.id, why, directory.cloud)
+        else:
+            directories.claim(unit, who, directory.id, directory.cloud)
 
 
 def _merge(kept: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
 ENVELOPED: Final = f"{DS}enveloped-signature"
 XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
 XSLT: Final = "http://www.w3.org/1999/XSL/Transform"
-XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 
 HTTP_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 HTTP_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"

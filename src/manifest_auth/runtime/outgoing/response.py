@@ -36,8 +36,9 @@ class Reply(NamedTuple):
 
 
 def parse(raw: bytes) -> dict[str, Any] | list[Any]:
-    """An object or a list, read by :mod:`...text.strict_json`. Raises ValueError."""
-    found = strict_json.read(raw)
+    """An object or a list, read by :mod:`...text.strict_json`; NUL may stand in its texts, which are
+    cleaned before they are stored. Raises ValueError."""
+    found = strict_json.read(raw, may_hold_nul=True)
     if not isinstance(found, dict | list):
         raise ValueError("neither an object nor a list")
     return found

@@ -8,17 +8,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import providers, tenants
+from manifest_auth.providers import Offered
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
 from manifest_auth.text.canonical import email_key
-
-
-class WayIn(NamedTuple):
-    client: str
-    name: str
-    display_name: str
-    kind: str
 
 
 class WaysIn(NamedTuple):
@@ -26,7 +20,7 @@ class WaysIn(NamedTuple):
 
     client: str
     password: bool
-    providers: list[WayIn]
+    providers: list[Offered]
 
 
 async def discover(ctx: RequestContext, email: str, client: str | None) -> WaysIn:
@@ -37,11 +31,7 @@ async def discover(ctx: RequestContext, email: str, client: str | None) -> WaysI
 
 
 def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
-    owning = [
-        WayIn(o.client, o.name, o.display_name, o.kind)
-        for o in providers.find_by_domain(unit, domain)
-        if KINDS[o.kind].start
-    ]
+    owning = [way for way in providers.find_by_domain(unit, domain) if KINDS[way.kind].start]
     if client is None:
         if not owning:
             return WaysIn("", True, [])
@@ -52,10 +42,6 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
     client, password = tenant.identifier, tenants.settings_of(tenant.settings).password_sign_in
     own = [way for way in owning if way.client == client]
     if not own:
-        listed = providers.list_all(unit.of(tenant.id))
-        own = [
-            WayIn(client, p.name, p.display_name, p.kind)
-            for p in listed
-            if p.disabled_at is None and KINDS[p.kind].start
-        ]
+        listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.disabled_at is None and KINDS[p.kind].start]
+        own = [Offered(client, p.name, p.display_name, p.kind) for p in listed]
     return WaysIn(client, password, own)

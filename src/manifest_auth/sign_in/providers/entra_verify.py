@@ -25,7 +25,6 @@ from manifest_auth.errors import (
 from manifest_auth.protocols import microsoft
 from manifest_auth.protocols.microsoft import Accepted, Claims, Profile, Refused, Throttled
 from manifest_auth.providers import Provider
-from manifest_auth.providers import directories as provider_directories
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import Foreign
@@ -34,7 +33,7 @@ from manifest_auth.sign_in.providers import account_matching, flow
 from manifest_auth.sign_in.providers.account_matching import Person, Ticket
 from manifest_auth.sign_in.providers.entra import EntraSettings, accepted_by
 from manifest_auth.sign_in.providers.microsoft import person_of
-from manifest_auth.sign_in.sign_in_metrics import counted
+from manifest_auth.sign_in.sign_in_metrics import counts
 from manifest_auth.store import SystemUnit, TenantUnit
 
 T = TypeVar("T")
@@ -102,16 +101,13 @@ async def judge(ctx: RequestContext, token: str, named: str | None, until: float
     return Verdict(foreign, int(fitting.claims.expires_at * 1000))
 
 
+@counts(METHOD, "linked")
 async def link(ctx: RequestContext, name: str, token: str) -> None:
     """Links the person of a token to the caller, who is signed in by a session and shows the token: that is consent
     (contract, section 5). ``name``: of the provider.
 
     Raises NotFound, Conflict for a provider of another kind, SsoFailed, AccountDisabled, ProviderUnavailable.
     """
-    await counted(ctx, METHOD, _link(ctx, name, token), lambda _: "linked")
-
-
-async def _link(ctx: RequestContext, name: str, token: str) -> None:
     session_id = ctx.user.session_id
     provider = await ctx.store.read(lambda unit: providers.get(unit, name))
     if provider.kind != METHOD:
@@ -183,7 +179,7 @@ def _providers(unit: SystemUnit, directory_id: str, named: str | None) -> tuple[
     whether the token belongs elsewhere. And what shows whether the same claims count later on."""
     if not directory_id:
         return [], 0
-    counting = provider_directories.counting_providers(unit, METHOD, directory_id, MOST_PROVIDERS)
+    counting = providers.find_by_directory(unit, METHOD, directory_id, MOST_PROVIDERS)
     others = [(provider, named is None) for provider in counting]
     tenant = tenants.find(unit, named) if named is not None else None
     own = providers.list_all(unit.of(tenant.id)) if tenant is not None else []
@@ -248,7 +244,7 @@ async def _person(ctx: RequestContext, token: str, fitting: _Fitting, profile: P
     if profile is not None and profile.is_disabled:
         why = "Graph says that the account is disabled"
         store = ctx.services.store.of(fitting.provider.tenant_id)
-        await store.write(lambda unit: flow.record_refusal(unit, ctx, fitting.provider, why))
+        await store.write(lambda unit: flow.record(unit, ctx, fitting.provider, AccountDisabled(reason=why)))
         raise AccountDisabled(reason=f"entra: {why}")
     return person_of(claims.everything, settings, profile)
 
@@ -264,7 +260,7 @@ async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadlin
     except Refused as error:
         refusal = SsoFailed(reason=f"entra: {error}")
         store = ctx.services.store.of(fitting.provider.tenant_id)
-        await store.write(lambda unit: flow.record_failure(unit, ctx, fitting.provider, refusal))
+        await store.write(lambda unit: flow.record(unit, ctx, fitting.provider, refusal))
         raise refusal from error
 
 
@@ -272,8 +268,9 @@ def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: P
     provider = fitting.provider
     bound = unit.of(provider.tenant_id)
     if tenants.get(unit, provider.tenant_id).suspended_at is not None:
-        flow.record_refusal(bound, ctx, provider, "the client is suspended")
-        raise AccountDisabled(reason="the client is suspended")
+        suspended = AccountDisabled(reason=flow.SUSPENDED)
+        flow.record(bound, ctx, provider, suspended)
+        raise suspended
     user = _match(bound, ctx, provider, person, Ticket())
     completion.check_in(unit, ctx, provider.tenant_id, user.id, METHOD)
     key = sessions.foreign_key(METHOD, provider.tenant_id, token)
@@ -297,5 +294,5 @@ def _match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Pe
     try:
         return account_matching.match(unit, ctx, provider, person, ticket)
     except SsoFailed as refusal:
-        flow.record_failure(unit, ctx, provider, refusal)
+        flow.record(unit, ctx, provider, refusal)
         raise

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth import sessions, tenants
 from manifest_auth.audit import Event
-from manifest_auth.errors import AccountDisabled, Conflict, SsoFailed, ValidationError
+from manifest_auth.errors import AccountDisabled, Conflict, Refusal, SsoFailed, ValidationError
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
@@ -133,13 +133,14 @@ async def complete(
                 use(bound)
             tenant = tenants.get(unit, provider.tenant_id)
             if tenant.suspended_at is not None:  # before anybody is made or changed there
-                record_refusal(bound, ctx, provider, SUSPENDED)
-                raise AccountDisabled(reason=SUSPENDED)
+                suspended = AccountDisabled(reason=SUSPENDED)
+                record(bound, ctx, provider, suspended)
+                raise suspended
             if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = account_matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
         except SsoFailed as refusal:
-            record_failure(bound, ctx, provider, refusal, proved=True)
+            record(bound, ctx, provider, refusal, proved=True)
             raise
         return user.id
 
@@ -201,23 +202,18 @@ def _code(unit: SystemUnit, ctx: RequestContext, provider: Provider, user_id: in
     return exchange_codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
 
 
-def record_failure(
-    unit: TenantUnit, ctx: RequestContext, provider: Provider, refusal: SsoFailed, *, proved: bool = False
+def record(
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, refusal: Refusal, *, proved: bool = False
 ) -> None:
-    """Writes down why somebody did not get in. ``proved``: though the provider said who it is."""
+    """Writes down why a person did not get in. ``proved``: though the provider said who it is."""
+    event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
-    ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_FAILED, "", proved=proved, **detail)
-
-
-def record_refusal(unit: TenantUnit, ctx: RequestContext, provider: Provider, why: str) -> None:
-    """Writes down why somebody who proved to be there did not get in."""
-    detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": why}
-    ctx.services.anonymous_limits.record(unit, ctx, Event.SIGN_IN_REFUSED, "", **detail)
+    ctx.services.anonymous_limits.record(unit, ctx, event, "", proved=proved, **detail)
 
 
 async def refuse(ctx: RequestContext, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
     """Records a refusal outside the tail; hands it back to be raised."""
     refusal = SsoFailed(sentence, reason=reason)
     bound = ctx.services.store.of(provider.tenant_id)
-    await bound.write(lambda unit: record_failure(unit, ctx, provider, refusal))
+    await bound.write(lambda unit: record(unit, ctx, provider, refusal))
     return refusal

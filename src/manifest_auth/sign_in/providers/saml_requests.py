@@ -31,7 +31,10 @@ async def begin(ctx: RequestContext, chosen: Chosen) -> Beginning:
     started = await provider_flow.begin(ctx, chosen, None)
     client, request_id, state = chosen.tenant.identifier, started.request_id, started.state
     if own.binding != "post" or is_link:
-        return Beginning(started, _address(ctx, chosen.provider, client, request_id, state))
+        from manifest_auth.protocols import saml
+
+        request, key, _ = _request(ctx, chosen.provider, client, request_id, own.redirect_url)
+        return Beginning(started, saml.redirect_address(own.redirect_url, request, state, key))
     form = f"{ctx.services.settings.public_url.rstrip('/')}{FORM}?state={state}"
     return Beginning(started, form, _page(ctx, chosen.provider, client, request_id, state))
 
@@ -53,26 +56,22 @@ async def page_of(ctx: RequestContext, state: str, cookie_of: CookieOf) -> tuple
     return _page(ctx, provider, client, flow.request_id, state)
 
 
-def _address(ctx: RequestContext, provider: Provider, client: str, request_id: str, state: str) -> str:
-    from manifest_auth.protocols import saml
-
-    destination = provider.own(SamlSettings).redirect_url
-    request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx))
-    key, _ = _pair(ctx, provider)
-    return saml.redirect_address(destination, request, state, key)
-
-
 def _page(ctx: RequestContext, provider: Provider, client: str, request_id: str, state: str) -> tuple[bytes, str]:
     from manifest_auth.protocols import saml
 
     destination = provider.own(SamlSettings).post_url
+    request, key, certificate = _request(ctx, provider, client, request_id, destination)
+    return saml.post_page(destination, request, state, key, certificate)
+
+
+def _request(
+    ctx: RequestContext, provider: Provider, client: str, request_id: str, destination: str
+) -> tuple[bytes, bytes | None, bytes | None]:
+    """And our key and certificate, where requests are signed."""
+    from manifest_auth.protocols import saml
+
     request = saml.authn_request(request_id, ctx.now, destination, entity_id(ctx, client), acs(ctx))
-    return saml.post_page(destination, request, state, *_pair(ctx, provider))
-
-
-def _pair(ctx: RequestContext, provider: Provider) -> tuple[bytes | None, bytes | None]:
-    """Our key and certificate, where the provider wants signed requests."""
     if not provider.own(SamlSettings).sign_requests:
-        return None, None
+        return request, None, None
     secrets = providers.open_secrets(ctx.services.sealer, provider)
-    return secrets.keys[0].encode(), base64.b64decode(secrets.certificates[0])
+    return request, secrets.keys[0].encode(), base64.b64decode(secrets.certificates[0])

@@ -48,10 +48,6 @@ class Claim(NamedTuple):
         return self.directory
 
 
-class _Number(NamedTuple):
-    number: int
-
-
 _C, _O = directory_claims.c, directory_owners.c
 _ALL = select(*(_C[name] for name in Claim._fields))
 _FIND = bound(_ALL.where(_C.directory == bindparam("directory")), Claim)
@@ -66,7 +62,7 @@ LISTING = Listing(
         "state": _C.state == bindparam("of_state"),
     },
 )
-_COUNT = bound(select(sql.count()).select_from(directory_claims), _Number)
+_COUNT = bound(select(sql.count()).select_from(directory_claims), int)
 _ADD = bound(
     upsert(directory_claims)
     .values({name: bindparam(name) for name in ("directory", "cloud", "claimed_by", "claimed_at")})
@@ -80,7 +76,7 @@ _SET = bound(
     .values({name: bindparam("new_" + name) for name in _STATE})
 )
 _DELETE = bound(delete(directory_claims).where(_C.directory == bindparam("of_directory")))
-_OWNER = unowned(select(_O.tenant_id).where(_O.directory == bindparam("directory")), _Number)
+_OWNER = unowned(select(_O.tenant_id).where(_O.directory == bindparam("directory")), int)
 _OWN = unowned(  # of two clients that prove at once, the second waits for the first, and is not the owner
     upsert(directory_owners)
     .values(directory=bindparam("directory"), tenant_id=bindparam("owner"))
@@ -102,8 +98,7 @@ def get(unit: TenantUnit, directory: str, *, lock: bool = False) -> Claim:
 
 def owner(unit: SystemUnit | TenantUnit, directory: str) -> int | None:
     """The client whose own claim counts."""
-    found = unit.first(_OWNER, directory=directory)
-    return found.number if found else None
+    return unit.first(_OWNER, directory=directory)
 
 
 def check(directory: str, field: str = "directory") -> str:
@@ -123,8 +118,7 @@ def claim(unit: TenantUnit, who: Acting, directory: str, cloud: str) -> bool:
     if find(unit, directory) is not None:
         return False
     tenants.get(unit, unit.tenant_id, lock=True)  # one by one: how many there may be depends on how many there are
-    counted = unit.first(_COUNT)
-    if counted is not None and counted.number >= MOST:
+    if unit.one(_COUNT) >= MOST:
         raise Conflict(f"A client claims at most {MOST} directories")
     if not unit.change(_ADD, directory=directory, cloud=cloud, claimed_by=origin.actor, claimed_at=origin.at):
         return False

@@ -50,20 +50,12 @@ class Claim(NamedTuple):
         return self.domain
 
 
-class _Owner(NamedTuple):
-    tenant_id: int
-
-
-class _Count(NamedTuple):
-    rows: int
-
-
 _C, _O = domain_claims.c, domain_owners.c
 ALL = select(*(_C[name] for name in Claim._fields))
 _OF_DOMAIN = _C.domain == bindparam("domain")
 _FIND = bound(ALL.where(_OF_DOMAIN), Claim)
 _LOCK = bound(ALL.where(_OF_DOMAIN).with_for_update(), Claim)
-_COUNT = bound(select(func.count()).select_from(domain_claims), _Count)
+_COUNT = bound(select(func.count()).select_from(domain_claims), int)
 _ADD = bound(
     upsert(domain_claims)
     .values({name: bindparam(name) for name in Claim._fields if name != "tenant_id"})
@@ -91,8 +83,8 @@ LISTING = Listing(
         "state": _C.state == bindparam("in_state"),
     },
 )
-_OWNER = unowned(select(_O.tenant_id).where(_O.domain == bindparam("domain")), _Owner)
-_LOCK_OWNER = unowned(select(_O.tenant_id).where(_O.domain == bindparam("domain")).with_for_update(), _Owner)
+_OWNER = unowned(select(_O.tenant_id).where(_O.domain == bindparam("domain")), int)
+_LOCK_OWNER = unowned(select(_O.tenant_id).where(_O.domain == bindparam("domain")).with_for_update(), int)
 _OWN = unowned(
     upsert(domain_owners)
     .values(domain=bindparam("domain"), tenant_id=bindparam("owner"))
@@ -104,9 +96,7 @@ _DISOWN = unowned(delete(domain_owners).where(_O.domain == bindparam("domain"), 
 def owner_of(unit: SystemUnit | TenantUnit, domain: str, *, lock: bool = False) -> int | None:
     """The client whose claim on the domain counts. ``lock``: it stays the owner until the transaction ends. It is
     locked before any claim on the domain."""
-    statement = _LOCK_OWNER if lock else _OWNER
-    found = unit.first(statement, domain=domain)
-    return found.tenant_id if found is not None else None
+    return unit.first(_LOCK_OWNER if lock else _OWNER, domain=domain)
 
 
 def domain_counts(unit: TenantUnit, domain: str) -> bool:
@@ -132,8 +122,7 @@ def find(unit: TenantUnit, domain: str, *, lock: bool = False) -> Claim | None:
 
 
 def count(unit: TenantUnit) -> int:
-    found = unit.first(_COUNT)
-    return found.rows if found is not None else 0
+    return unit.one(_COUNT)
 
 
 def add(unit: TenantUnit, claim: Claim) -> bool:

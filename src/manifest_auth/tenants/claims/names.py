@@ -36,10 +36,6 @@ class Pin(NamedTuple):
         return self.name
 
 
-class _Owner(NamedTuple):
-    tenant_id: int
-
-
 _C, _T = provider_names.c, tenants_table.c
 LISTING = Listing(
     select(_C.name, _T.identifier).select_from(provider_names.join(tenants_table, _T.id == _C.tenant_id)),
@@ -49,7 +45,7 @@ LISTING = Listing(
     filters={"search": _C.name.like(bindparam("like"), escape="\\")},
     owned=False,
 )
-_FIND = unowned(select(_C.tenant_id).where(_C.name == bindparam("name")), _Owner)
+_FIND = unowned(select(_C.tenant_id).where(_C.name == bindparam("name")), int)
 _PIN = unowned(
     upsert(provider_names)
     .values(name=bindparam("name"), tenant_id=bindparam("client"))
@@ -61,7 +57,7 @@ _UNPIN = unowned(delete(provider_names).where(_C.name == bindparam("of_name")))
 def client_of(unit: SystemUnit, name: str) -> Tenant | None:
     """Whose provider a name means where no client is named."""
     found = unit.first(_FIND, name=name)
-    return tenants.get(unit, found.tenant_id) if found is not None else tenants.find_only(unit)
+    return tenants.get(unit, found) if found is not None else tenants.find_only(unit)
 
 
 def pin(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
@@ -82,6 +78,6 @@ def unpin(unit: SystemUnit, who: Acting, name: str) -> None:
     _record(unit, who, name, before, None)
 
 
-def _record(unit: SystemUnit, who: Acting, name: str, before: _Owner | None, after: int | None) -> None:
-    change = {"before": before.tenant_id if before else None, "after": after}
+def _record(unit: SystemUnit, who: Acting, name: str, before: int | None, after: int | None) -> None:
+    change = {"before": before, "after": after}
     audit.record_installation(unit, who, Event.PROVIDER_NAME_PINNED, f"provider-name:{name}", **change)

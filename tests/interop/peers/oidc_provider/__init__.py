@@ -15,6 +15,7 @@ from tests.interop.peers import install
 from tests.interop.peers.peer import OidcPeer
 from tests.interop.peers.people import PEOPLE, Person
 
+PROGRAMS = ("node", "npm")
 HERE = Path(__file__).parent
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA", "RS512")
 SECRET = "a secret: 100% of signs & that+oidc-provider/knows="

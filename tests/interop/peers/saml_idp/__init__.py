@@ -18,6 +18,7 @@ from tests.interop.peers import certificates, install
 from tests.interop.peers.peer import SamlPeer
 from tests.interop.peers.people import Person
 
+PROGRAMS = ("node", "npm")
 HERE = Path(__file__).parent
 #: Its own pin of ``samlp`` is an address of a source repository.
 _PINS = {"dependencies": {"saml-idp": "1.2.1"}, "overrides": {"saml-idp": {"samlp": "7.0.2"}}}

@@ -1,0 +1,54 @@
+"""System admins let go whom the throttle holds back: everyone, an account, or an address; the audit trail has it."""
+
+from __future__ import annotations
+
+from manifest_auth import audit, tenants
+from manifest_auth.accounts import admins, users
+from manifest_auth.audit import Event
+from manifest_auth.context import Acting
+from manifest_auth.errors import ValidationError
+from manifest_auth.runtime.settings import plain_address
+from manifest_auth.store import SystemUnit
+from manifest_auth.text.canonical import email_key
+from manifest_auth.throttle import blocked
+
+
+def clear_all(unit: SystemUnit, by: Acting) -> int:
+    """How many counters there were."""
+    cleared = blocked.clear_all(unit)
+    audit.record_installation(unit, by, Event.THROTTLES_CLEARED, cleared=cleared, all=True)
+    return cleared
+
+
+def check(named: dict[str, str]) -> None:
+    """``named``: an account by ``client`` and ``email``, a system admin by ``username``, and an ``address``, which gets
+    its plain form. Raises ValidationError."""
+    if ("client" in named) != ("email" in named) or ("email" in named and "username" in named):
+        raise ValidationError(details=[("email", "An account is named by client and email, or by username")])
+    if not named:
+        raise ValidationError(details=[("address", "Name an account or an address; DELETE lets all go")])
+    if address := named.get("address"):
+        plain = plain_address(address)
+        if plain is None:
+            raise ValidationError(details=[("address", "Not an IP address")])
+        named["address"] = plain
+
+
+def clear(unit: SystemUnit, by: Acting, named: dict[str, str]) -> int:
+    """Lets go who is named, see :func:`check`. How many counters there were. Raises NotFound for the client."""
+    address, chain, subject = named.get("address"), unit.of(audit.INSTALLATION), ""
+    if "username" in named:
+        admin = admins.find(unit, named["username"])
+        known = admins.addresses_of(unit, admin.id) if admin else []
+        cleared = blocked.clear_admin(unit, named["username"], known, address)
+    elif "email" in named:
+        tenant = tenants.get_named(unit, named["client"])
+        chain = unit.of(tenant.id)
+        user = users.find_by_email(chain, named["email"])
+        known = blocked.origins_of(chain, user.id) if user else []
+        cleared = blocked.clear_account(unit, tenant.id, email_key(named["email"]), known, address)
+        subject = f"user:{user.id}" if user else ""
+    else:
+        cleared = blocked.clear_address(unit, named["address"])
+    audit.record(chain, by, Event.THROTTLES_CLEARED, subject, cleared=cleared, **named)
+    return cleared

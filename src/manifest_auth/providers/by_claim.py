@@ -1,0 +1,60 @@
+"""Which providers an e-mail domain or a Microsoft directory leads to: those of clients whose claim on it counts."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import and_, bindparam, select
+
+from manifest_auth.providers.providers import Provider
+from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store.tables import directory_claims, domain_owners, provider_domains, providers, tenants
+from manifest_auth.tenants.claims.directories import PROVED
+
+MOST = 50
+
+
+class Offered(NamedTuple):
+    """A provider as the way in of a domain that its client owns."""
+
+    client: str
+    name: str
+    display_name: str
+    kind: str
+
+
+_C, _D, _K, _O, _T = providers.c, provider_domains.c, directory_claims.c, domain_owners.c, tenants.c
+_BY_DOMAIN = crossing(
+    select(_T.identifier, _C.name, _C.display_name, _C.kind)
+    .select_from(
+        domain_owners.join(provider_domains, and_(_D.domain == _O.domain, _D.tenant_id == _O.tenant_id))
+        .join(providers, _C.id == _D.provider_id)
+        .join(tenants, _T.id == _C.tenant_id)
+    )
+    .where(_O.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
+    .order_by(_C.name)
+    .limit(MOST),
+    Offered,
+    because="an address is typed in before any client is known; its domain names the one client that owns it",
+)
+_BY_DIRECTORY = crossing(
+    select(*(_C[name] for name in Provider._fields))
+    .select_from(providers.join(directory_claims, (_K.tenant_id == _C.tenant_id) & (_K.directory == _C.issuer)))
+    .where(
+        _C.issuer == bindparam("directory"), _C.kind == bindparam("kind"), _C.disabled_at.is_(None), _K.state == PROVED
+    )
+    .order_by(_C.id)
+    .limit(bindparam("limit")),
+    Provider,
+    because="a bearer token names its directory, and the clients whose claim on the directory counts may be meant",
+)
+
+
+def find_by_domain(unit: SystemUnit, domain: str) -> list[Offered]:
+    """The switched-on providers that list a domain, of the one client whose claim on it counts."""
+    return unit.all(_BY_DOMAIN, domain=domain)
+
+
+def find_by_directory(unit: SystemUnit, kind: str, directory: str, limit: int) -> list[Provider]:
+    """The providers of a directory's bearer tokens, of clients whose claim counts; those that are switched on."""
+    return unit.all(_BY_DIRECTORY, kind=kind, directory=directory, limit=limit)
