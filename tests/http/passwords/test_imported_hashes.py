@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("another_day")
 
 
 async def stored_hash(app: App, email: str) -> str:
-    [(found,)] = await rows(app, "users", "password_hash", tenant_id=app.ids["acme"], email=email)
+    [(found,)] = await rows(app, "users", "password_hash", email=email)
     return str(found)
 
 
