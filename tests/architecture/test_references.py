@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.architecture.test_code import FILES, SOURCE
@@ -28,7 +29,11 @@ def _module(path: Path) -> str:
     return "." + ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
-_MODULES = {_module(path): set(_names(ast.parse(path.read_text("utf-8")))) for path in FILES}
+@cache
+def _modules() -> dict[str, set[str]]:
+    return {_module(path): set(_names(ast.parse(path.read_text("utf-8")))) for path in FILES}
+
+
 _PATHS = {path.relative_to(SOURCE.parent.parent).as_posix() for path in FILES}
 
 
@@ -41,8 +46,8 @@ def stale(source: str, module: str) -> set[str]:
         homes = [(module, parts)] if not target.startswith(".") else []
         for count in range(1, len(parts) + 1):
             end = "." + ".".join(parts[:count])
-            homes += [(name, parts[count:]) for name in _MODULES if name.endswith(end)]
-        if not any(set(rest) <= _MODULES[name] for name, rest in homes):
+            homes += [(name, parts[count:]) for name in _modules() if name.endswith(end)]
+        if not any(set(rest) <= _modules()[name] for name, rest in homes):
             found.add(target)
     beside = "/".join(module.split(".")[1:-1])
     for name in _FILE.findall(source):

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+PROGRAMS = ("chromium",)
 _OPTIONS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe",
@@ -20,8 +21,6 @@ _OPTIONS = (
 #: The browser looks for its pipes at the numbers 3 and 4; whoever starts it has others there.
 _LAUNCH = """
 import fcntl, os, sys
-
-PROGRAMS = ("chromium",)
 pipes = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
 for number, pipe in zip((3, 4), pipes):
     os.dup2(pipe, number)
