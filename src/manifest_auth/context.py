@@ -63,7 +63,7 @@ class Principal(NamedTuple):
     tenant_settings: str
     suspended_at: int | None
     keys: str | None  # the stamp of the signing keys, as of this read
-    claims: int  # on whose standing the judgement of a foreign token rests, see external_tokens.py; 0 for all others
+    claims: int  # on whose standing the judgement of an external token rests; 0 for all others
 
     def is_alive(self, now: int) -> bool:
         """Whether session, user and tenant all let it in."""

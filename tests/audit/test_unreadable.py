@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from manifest_auth import audit
@@ -40,7 +41,7 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
     after = None
     while True:
         some, after = await audit.page(store.of(chain), Wanted(order=order), 3, after)
-        found += json.loads(json.dumps(audit.wire(some, after, order)))["items"]
+        found += json.loads(msgspec.json.encode(audit.wire(some, after, order)))["items"]
         if after is None:
             return found
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from tests.interop.microsoft.fixtures import shared_world, world
+from tests.support.background import nothing_by_itself
 from tests.support.house import App, running
 from tests.support.mail_server import MailServer
 from tests.support.oidc_op import Op, provider
@@ -16,6 +18,7 @@ __all__ = ["shared_world", "world"]
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(**variables): the application of the module has these settings")
+    config.addinivalue_line("markers", "still: the application of the module runs nothing in the background")
     config.addinivalue_line("markers", "mail: the application of the module sends its mail to `post`")
 
 
@@ -28,8 +31,9 @@ async def app(request: pytest.FixtureRequest, database_url: str) -> AsyncIterato
     if request.node.get_closest_marker("mail"):
         post: MailServer = request.getfixturevalue("post")
         settings |= post.settings
-    async with running(database_url, **settings) as application:
-        yield application
+    with nothing_by_itself() if request.node.get_closest_marker("still") else contextlib.nullcontext():
+        async with running(database_url, **settings) as application:
+            yield application
 
 
 @pytest.fixture(scope="module")

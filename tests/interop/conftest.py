@@ -87,7 +87,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def installed(request: pytest.FixtureRequest) -> None:
     """Installs every provider that the tests of this run need, all at once."""
-    needed = set[str]().union(*map(peers_of, request.session.items))
+    here = [item for item in request.session.items if Path(__file__).parent in item.path.parents]
+    needed = set[str]().union(*map(peers_of, here))
 
     def install(name: str) -> None:
         try:

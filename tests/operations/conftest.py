@@ -21,3 +21,15 @@ def saved(made: Path) -> Path:
     """A backup of it."""
     back_up(settings_of(made), made / "saved.tar", quiet)
     return made / "saved.tar"
+
+
+@pytest.fixture
+def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that tests make up in every table are no e-mails: no background job takes them away."""
+    monkeypatch.setattr("manifest_auth.mail_queue.rows.due", lambda *_: [])
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The present folder is the test's own."""
+    monkeypatch.chdir(tmp_path)

@@ -21,6 +21,8 @@ from tests.operations.made import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import done, run
 from tests.support.keys import SECRET_KEY
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
@@ -184,8 +186,3 @@ def test_files_in_a_bucket_are_said_not_to_be_in_it(folder: Path) -> None:
     out = done(folder, "backup", "saved.tar", MANIFEST_FILES="s3://bucket/prefix")
     assert "Uploaded files are in s3://bucket/prefix and NOT in this backup" in out
     assert [name for name in manifest_of(folder / "saved.tar")["members"] if name.startswith("files/")] == []
-
-
-@pytest.fixture(autouse=True)
-def _out_of_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)

@@ -21,6 +21,8 @@ from manifest_auth.operations.restore import restore
 from manifest_auth.store import migrate
 from tests.operations.made import KEYS, quiet, settings_of
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 
 def change(archive: Path, alter: Callable[[dict[str, bytes]], Any]) -> None:
     """Writes the archive again with other members."""
@@ -155,8 +157,3 @@ def test_what_was_cut_off_is_refused(share: float, saved: Path, tmp_path: Path) 
     with pytest.raises(NotPossible, match="cut off"):
         restore(settings_of(tmp_path), archive, quiet)
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
-
-
-@pytest.fixture(autouse=True)
-def _out_of_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)

@@ -28,12 +28,7 @@ GOOD = "granite-otter-47-lantern"
 _numbers = itertools.count(1)
 _FILLED = sorted((t for t in TENANT_OWNED if not t.name.startswith("audit_")), key=lambda table: table.name)
 _OF_MANY = [table for table in _FILLED if [column.name for column in table.primary_key] != ["tenant_id"]]
-
-
-@pytest.fixture(autouse=True)
-def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
-    monkeypatch.setattr("manifest_auth.mail_queue.rows.due", lambda *_: [])
+pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
 
 
 @pytest.fixture

@@ -28,12 +28,7 @@ from tests.support.single_sign_on import add_provider
 _WHY = "the test breaks what it likes"
 BROKEN = b"\x01" + bytes(40)
 OIDC = {"issuer": "https://idp.example", "clientId": "x", "clientSecret": "s3cret"}
-
-
-@pytest.fixture(autouse=True)
-def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
-    monkeypatch.setattr("manifest_auth.mail_queue.rows.due", lambda *_: [])
+pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
 
 
 def unseen(_what: str, _done: int) -> None:

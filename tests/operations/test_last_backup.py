@@ -168,7 +168,7 @@ async def test_the_status_and_the_metrics_say_when_it_was(app: App) -> None:
 def test_on_postgresql_it_is_noted_by_hand_and_not_on_a_standby(
     command: Command, monkeypatch: pytest.MonkeyPatch, postgres: Databases
 ) -> None:
-    url = postgres.fresh_database()
+    url = postgres.empty_database()
     monkeypatch.setenv("MANIFEST_DATABASE_URL", url)
     assert command("backup", "--note")[0] == 1  # there is nothing yet
     command.done("db", "upgrade")

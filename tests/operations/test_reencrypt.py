@@ -29,12 +29,7 @@ _numbers = itertools.count(1)
 OLD = bytes.fromhex(SECRET_KEY)
 NEW, NEWER = bytes(range(32)), bytes(range(32, 64))
 _WHY = "the test looks at all that is sealed"
-
-
-@pytest.fixture(autouse=True)
-def no_e_mail_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows that these tests make up in every table are no e-mails: no background job takes them away."""
-    monkeypatch.setattr("manifest_auth.mail_queue.rows.due", lambda *_: [])
+pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
 
 
 def one(*keys: bytes) -> Sealer:

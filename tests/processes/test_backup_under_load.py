@@ -82,7 +82,7 @@ async def test_postgresql_by_the_commands_of_the_page(tmp_path: Path, postgres: 
     """They are typed as ``docs/operations.md`` has them."""
     blocks = [block for page, block in pages.blocks("sh") if page == "operations.md" and "pg_" in block]
     [dump], [restore] = ([b for b in blocks if b.startswith(name)] for name in ("pg_dump", "pg_restore"))
-    url, other = postgres.fresh_database(), postgres.fresh_database()
+    url, other = postgres.fresh_database(), postgres.empty_database()
     files, new = str(tmp_path / "data" / "files"), str(tmp_path / "new")
 
     def type_in(block: str, database: str, folder: str) -> None:

@@ -16,18 +16,17 @@ CROSSING = {
     "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
     "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
     "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
-    "api/admin/installation.py": 2,  # a system admin is told how many users and sessions there are
     "audit/chain_links.py": 1,  # what the installation's chain says of the ends of all others
     "audit/chains.py": 1,  # which chains there are, for who proves them
     "audit/query.py": 2,  # system admins read the trail of all clients
     "audit/resign.py": 1,  # the installation's key signs the ends of all chains
     "audit/retention.py": 1,  # retention looks at all chains in turn
     "mail_queue/rows.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
+    "operations/counts.py": 2,  # a system admin is told how many users and sessions there are
     "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
     "operations/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
-    "providers/by_domain.py": 1,  # by e-mail domain: who types an address has no tenant yet
-    "providers/directories.py": 1,  # whose claim on a bearer's directory counts
+    "providers/by_claim.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
     "sessions/principal.py": 2,  # by session id, by cookie: the credential names the session, the session the tenant

@@ -61,3 +61,14 @@ def domain_checks_stand_still() -> Iterator[None]:
     """Applications that start meanwhile look at no domain's record by themselves."""
     with mock.patch.object(watch, "EVERY_S", 3600.0):
         yield
+
+
+@contextlib.contextmanager
+def nothing_by_itself() -> Iterator[None]:
+    """Applications that start meanwhile run nothing in the background: what is counted is a test's own."""
+    with contextlib.ExitStack() as still:
+        still.enter_context(mail_queue_stands_still())
+        still.enter_context(domain_checks_stand_still())
+        for pause in ("EVERY_S", "GO_ON_S"):
+            still.enter_context(mock.patch.object(background_jobs, pause, 3600.0))
+        yield

@@ -7,7 +7,6 @@ as an :class:`Origin`.
 from manifest_auth.audit.chain_links import all_chains
 from manifest_auth.audit.chains import chain_named
 from manifest_auth.audit.events import (
-    BEGINNING,
     COLUMNS,
     INSTALLATION,
     MOST_SKEW_MS,
@@ -49,7 +48,6 @@ from manifest_auth.audit.wire import (
 from manifest_auth.context import Origin
 
 __all__ = [
-    "BEGINNING",
     "COLUMNS",
     "INSTALLATION",
     "MOST_SKEW_MS",

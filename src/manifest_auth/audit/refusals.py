@@ -1,5 +1,5 @@
-"""Refusals of somebody who is known, in the audit trail: a permission that is missing, a credential shown at the wrong
-door, a seat that is not there. The act was rolled back, so each is a unit of work of its own.
+"""Refusals of known callers, in the audit trail: a permission that is missing, a credential shown on the wrong plane, a
+seat that is not there. The act was rolled back, so each is a unit of work of its own.
 
 Bounded, since whoever is refused can ask again: of one caller and one kind there is one event in a minute, which tells
 how many there were since the one before. Never asked by a request that succeeds.

@@ -49,9 +49,8 @@ def ok(
     data: D, *, status: int = 200, headers: Sequence[Header] = (), beside: msgspec.Struct | None = None
 ) -> Answer[D]:
     """``{"success": true, "data": …}``; ``beside`` has members next to ``data`` (refresh has two, section 3)."""
-    body = b'{"success":true,"data":%b}' % _encode(data)
-    if beside is not None:
-        body = body[:-1] + b"," + _encode(beside)[1:]
+    end = b"}" if beside is None else b"," + _encode(beside)[1:]
+    body = b'{"success":true,"data":' + _encode(data) + end
     return Answer(status, body, (JSON, NO_STORE, *headers) if headers else _USUAL)
 
 

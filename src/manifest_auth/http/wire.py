@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, Generic, Self, TypeVar, get_args, get_type_hints
 
 import msgspec
@@ -29,10 +30,11 @@ class Wire(msgspec.Struct, frozen=True, rename="camel"):
     def of(cls, row: object, **others: Any) -> Self:
         """Filled from a row by name, times and flags in the form of the wire. ``others``: members that the row does not
         have, or has in another form; those with a default are never looked for in the row."""
-        for name, shown in _read_from_rows(cls):
-            if name not in others:
-                value = getattr(row, name)
-                others[name] = value if shown is None or value is None else shown(value)
+        names, read, shown = _reader(cls, tuple(others))
+        others.update(zip(names, read(row), strict=True))
+        for name, show in shown:
+            if others[name] is not None:
+                others[name] = show(others[name])
         return cls(**others)
 
 
@@ -52,12 +54,16 @@ class Items(Wire, Generic[D], frozen=True):
 
 
 @cache
-def _read_from_rows(model: type[Wire]) -> tuple[tuple[str, Callable[[Any], Any] | None], ...]:
-    """The members without a default, and what brings a row's value into the form of the wire: SQLite has numbers for
-    flags."""
+def _reader(
+    model: type[Wire], given: tuple[str, ...]
+) -> tuple[list[str], Callable[[object], tuple[Any, ...]], list[tuple[str, Callable[[Any], Any]]]]:
+    """The members that come from a row, what reads them, and what brings some of them into the form of the wire: SQLite
+    has numbers for flags."""
     hints = get_type_hints(model, include_extras=True)
     required = model.__struct_fields__[: len(model.__struct_fields__) - len(model.__struct_defaults__)]
-    return tuple((name, _shown(hints[name])) for name in required)
+    names = [name for name in required if name not in given]
+    read = attrgetter(*names) if len(names) > 1 else lambda row: tuple(getattr(row, name) for name in names)
+    return names, read, [(name, show) for name in names if (show := _shown(hints[name]))]
 
 
 def _shown(kind: Any) -> Callable[[Any], Any] | None:

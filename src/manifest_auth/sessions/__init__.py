@@ -10,7 +10,7 @@ from manifest_auth.sessions.external_tokens import (
     is_refused,
     refuse_foreign,
 )
-from manifest_auth.sessions.last_seen import LISTING, SessionSeen, find_seen
+from manifest_auth.sessions.last_seen import LISTING, find_seen
 from manifest_auth.sessions.principal import Chain, chain_of, look_up, read
 from manifest_auth.sessions.principals import Principals
 from manifest_auth.sessions.sessions import (
@@ -37,7 +37,6 @@ __all__ = [
     "Foreign",
     "Principals",
     "SessionRow",
-    "SessionSeen",
     "advance",
     "advance_at_once",
     "chain_of",

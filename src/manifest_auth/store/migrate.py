@@ -19,8 +19,9 @@ from sqlalchemy.pool import NullPool
 from manifest_auth.runtime.sealing import SecretKeys
 from manifest_auth.store.store import StoreUnavailable
 
-#: The revisions in ``migrations/versions``; a test holds the two together.
-SCHEMAS = ("0005", "0006")
+_MIGRATIONS = Path(__file__).parent / "migrations"
+#: The revisions, by the names of their files.
+SCHEMAS = tuple(sorted(path.name[1:5] for path in (_MIGRATIONS / "versions").glob("v????_*.py")))
 HEAD = SCHEMAS[-1]
 LOCK = 0x6D616E69  # any number, the same in every process
 #: The row of ``installation`` that tells of an upgrade until it stands in the audit trail.
@@ -156,7 +157,7 @@ def _run(connection: Connection, keys: Callable[[], SecretKeys]) -> bool:
     from alembic.runtime.migration import MigrationContext
 
     config = Config(attributes={"connection": connection, "keys": keys})
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     found = MigrationContext.configure(connection).get_current_revision()
     if found == HEAD:
         return False

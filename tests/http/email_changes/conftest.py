@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.addresses import quiet
-from tests.support.background import mail_queue_stands_still
+from tests.support.background import nothing_by_itself
 from tests.support.crew import Crew, new_crew
 from tests.support.house import App, running
 from tests.support.mail_server import MailServer
@@ -16,7 +16,7 @@ from tests.support.mail_server import MailServer
 @pytest.fixture(scope="module")
 async def app(database_url: str, post: MailServer) -> AsyncIterator[App]:
     """E-mails leave with the act that they tell of, and none is tried again by itself."""
-    with mail_queue_stands_still():
+    with nothing_by_itself():
         async with running(database_url, **post.settings) as application:
             yield application
 

@@ -89,8 +89,10 @@ async def test_people_who_are_many_are_not_held_up(world: World) -> None:
     """Tokens that are good are no failures, however many come from one address."""
     await world.entra()
     tokens = [world.microsoft.mint("graph", claims={"uti": str(number)}) for number in range(80)]
-    replies = await asyncio.gather(*[world.app.me(token) for token in tokens])
-    assert outcomes(list(replies)) == {"OK": 80}
+    replies = []
+    for some in range(0, len(tokens), 16):  # few at once: a request waits for Graph for some seconds only
+        replies += await asyncio.gather(*[world.app.me(token) for token in tokens[some : some + 16]])
+    assert outcomes(replies) == {"OK": 80}
 
 
 @pytest.mark.usefixtures("world")  # no other client has the directory

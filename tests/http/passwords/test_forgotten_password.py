@@ -17,7 +17,7 @@ from tests.support.managing import FORGOT, NEW, reset
 from tests.support.people import set_roles
 from tests.support.statements import counted_statements
 
-pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail]
+pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail, pytest.mark.still]
 
 
 @pytest.fixture(autouse=True)

@@ -93,6 +93,7 @@ ADDRESSES: dict[tuple[str, str], Any] = {
     ("DELETE", "/api/client/auth/sessions/{id}"): None,
     ("DELETE", "/api/client/auth/identities/{id}"): None,
 }
+pytestmark = pytest.mark.still
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ KEYS: dict[str, Any] = {
     "PRIORITY": lambda item: (RANK.index(item["priority"]), item["id"]),
     "CHANGED_AT": lambda item: (item["changedAt"], item["id"]),
 }
+pytestmark = pytest.mark.still
 
 
 @pytest.fixture(scope="module")

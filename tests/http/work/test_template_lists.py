@@ -21,6 +21,7 @@ PAGE = """query($first: Int, $after: String, $filter: TemplateFilter, $sort: Tem
 PLAIN = """query($first: Int, $after: String, $filter: TemplateFilter, $sort: TemplateSort) {
     templates(first: $first, after: $after, filter: $filter, sort: $sort) { id name changedAt } }"""
 SORTS = ["ID", "ID_DESC", "NAME", "NAME_DESC", "CHANGED_AT", "CHANGED_AT_DESC"]
+pytestmark = pytest.mark.still
 
 
 @pytest.fixture(scope="module")

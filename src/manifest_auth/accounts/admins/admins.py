@@ -1,5 +1,5 @@
 """System admins and their sessions. They run the installation and are users of no tenant; their tokens have keys,
-audience and table of their own, so nothing of theirs opens a client's door, nor the reverse."""
+audience and table of their own, so nothing of theirs opens the client plane, nor the reverse."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from manifest_auth.sessions.tokens.refresh import Shown, Verdict
 
 
 class Kind(NamedTuple):
-    """Purposes and lives (seconds) of one door's tokens."""
+    """Purposes and lives (seconds) of one plane's tokens."""
 
     access: Purpose
     refresh: Purpose

@@ -8,7 +8,7 @@ and no other client's claim counts. Never says what a provider may do with a cla
 from manifest_auth.tenants.claims import administrators, directories, domains, names
 from manifest_auth.tenants.claims.domain_names import record_of
 from manifest_auth.tenants.claims.domain_records import DomainRecords
-from manifest_auth.tenants.claims.domain_rows import PENDING, UPGRADE, Claim, domain_counts, owner_of
+from manifest_auth.tenants.claims.domain_rows import PENDING, UPGRADE, Claim, domain_counts
 from manifest_auth.tenants.claims.every_claim import EveryClaim, every_claim
 
 __all__ = [
@@ -23,6 +23,5 @@ __all__ = [
     "domains",
     "every_claim",
     "names",
-    "owner_of",
     "record_of",
 ]
