@@ -32,6 +32,13 @@ async def directory_released(app: App, client: str, directory: str) -> None:
     await app.send("DELETE", path, token=await app.admin_token())
 
 
+async def directories_released(app: App, client: str) -> None:
+    """The client claims no directory any more."""
+    path = f"/api/admin/clients/{client}/directories?first=100"
+    for claim in (await app.get(path, token=await app.admin_token())).data["items"]:
+        await directory_released(app, client, claim["directory"])
+
+
 async def pin(app: App, name: str, client: str) -> None:
     """A system admin says that a provider's name means this client's for those who name no client."""
     path = f"/api/admin/provider-names/{name}"

@@ -15,7 +15,7 @@ from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER
 from tests.interop.microsoft.standin import Standin, standin
 from tests.support.accounts import new_client
 from tests.support.claiming import release_all, vouch_for
-from tests.support.claims import directory_counts, directory_released
+from tests.support.claims import directories_released, directory_counts
 from tests.support.envelope import check_refusal
 from tests.support.house import App, Reply, running
 from tests.support.single_sign_on import Browser, add_provider
@@ -87,8 +87,7 @@ class World:
         for provider in self.providers:
             await provider.send("DELETE")
             await release_all(self.app, provider.client)
-            for directory in self.microsoft.directories:
-                await directory_released(self.app, provider.client, directory.id)
+            await directories_released(self.app, provider.client)
         self.providers.clear()
         await self.forgive()
 
