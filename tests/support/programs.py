@@ -104,10 +104,10 @@ def start(
     own; ``given``: its standard input; ``folder``: where it is; ``ends_by``: the signal it gets when this run ends,
     however it ends; ``first`` runs in a fork before the program; ``is_whole``: no fork, but a new Python and all."""
     number = next(_numbers)
-    own = [run.folder() / f"{os.getpid()}-{number}.{name}" for name in ("out", "err")]
-    paths = (output, output) if output is not None else (own[0], own[1])
+    paths = (output, output) if output is not None else _own(number)
     several = "MANIFEST_WORKERS" in environment or "--workers" in arguments
-    if is_whole or several or (first is None and number % 10 == 0):
+    is_whole = is_whole or several or not run.is_under_way()
+    if is_whole or (first is None and number % 10 == 0):
         command = ending_with_us([*COMMAND, *arguments], ends_by)
         with _read(given) as read, paths[0].open("ab") as out, paths[1].open("ab") as err:
             popen = subprocess.Popen(command, env=environment, cwd=folder, stdin=read, stdout=out, stderr=err)
@@ -116,6 +116,12 @@ def start(
     fork = _FORKS.Process(target=_fork, args=(arguments, dict(environment), paths, given, folder, ends, first))
     fork.start()
     return Program(fork, *paths)
+
+
+def _own(number: int) -> tuple[Path, Path]:
+    """Two files that no other program writes to."""
+    out, err = (run.folder() / f"{os.getpid()}-{number}.{name}" for name in ("out", "err"))
+    return out, err
 
 
 def _read(given: str) -> IO[bytes]:

@@ -29,6 +29,11 @@ def end() -> None:
     shutil.rmtree(os.environ.pop(_VARIABLE), ignore_errors=True)
 
 
+def is_under_way() -> bool:
+    """Whether these are the tests, and no measurement that uses their helpers."""
+    return _VARIABLE in os.environ
+
+
 def folder() -> Path:
     return Path(os.environ[_VARIABLE])
 
