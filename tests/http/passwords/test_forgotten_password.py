@@ -71,9 +71,11 @@ async def test_the_answer_is_the_same_whatever_is_found(app: App, post: MailServ
     replies: dict[str, Reply] = {}
     work: dict[str, int] = {}
     for number, (name, (email, client)) in enumerate(cases.items()):
+        post.is_holding = True  # what is done once a letter was taken is no part of the answer
         with counted_statements() as seen:
             replies[name] = await forgot(app, email, client, f"203.0.113.{number}")
-            work[name] = len(seen)  # before the event loop turned: what the answer had to wait for
+            work[name] = len(seen)
+        post.is_holding = False
         await quiet(app)
     for reply in replies.values():
         check_success(reply)
