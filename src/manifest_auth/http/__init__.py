@@ -22,6 +22,9 @@ from manifest_auth.http.cookies import (
     check_same_site,
     device_cookie,
     flow_cookie,
+    host_cookie,
+    host_name,
+    public_origin,
     session_cookie,
 )
 from manifest_auth.http.head import Head
@@ -63,10 +66,13 @@ __all__ = [
     "device_cookie",
     "flow_cookie",
     "given",
+    "host_cookie",
+    "host_name",
     "ok",
     "page",
     "parse",
     "parse_form",
+    "public_origin",
     "redirect",
     "refusal_headers",
     "refuse",
