@@ -20,6 +20,7 @@ LANGUAGES = {
     "fr": "Français",
     "ja": "日本語",
 }
+Words = gettext.NullTranslations
 FOLDER = Path(__file__).parent / "catalogues"
 _COOKIE = "lang"
 _COOKIE_S = 365 * 86_400
@@ -41,7 +42,7 @@ def cookie_line(language: str, settings: Settings) -> Header:
 
 
 @cache
-def catalogue(language: str) -> gettext.NullTranslations:
+def catalogue(language: str) -> Words:
     """The words; those of English are the code's own."""
     if language == "en":
         return gettext.NullTranslations()

@@ -17,7 +17,7 @@ from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
 from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import completion, exchange_codes
+from manifest_auth.sign_in import completion, exchange_codes, return_addresses
 from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
 from manifest_auth.sign_in.known_refusals import LONGEST_WHY
 from manifest_auth.sign_in.providers import account_matching
@@ -70,20 +70,9 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
     raise ctx.services.throttle.refusal(anonymous_limits.ENTRY_POINT, started)
 
 
-def return_address(
-    ctx: RequestContext, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
-) -> str:
-    """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
-    is listed, else the page that says who one is. Raises ValidationError."""
-    listed = _listed(tenant, provider)
-    if asked and asked not in listed:
-        raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
-    if asked and response == "cookie" and not is_web(asked):
-        raise ValidationError(details=[("response", "An app's own address needs response=code")])
-    address = asked or next((a for a in listed if response == "code" or is_web(a)), "")
-    if response == "code" and not address:
-        raise ValidationError(details=[("returnTo", "Required: no return address is listed")])
-    return address or _who_am_i(ctx)
+def return_address(tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie") -> str:
+    """Where the browser ends, see :func:`.return_addresses.choose`. Raises ValidationError."""
+    return return_addresses.choose(_listed(tenant, provider), asked, response)
 
 
 def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
@@ -91,18 +80,10 @@ def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
     return (*of_provider, *tenants.settings_of(tenant.settings).return_addresses)
 
 
-def _who_am_i(ctx: RequestContext) -> str:
-    return f"{ctx.services.settings.public_url.rstrip('/')}/api/client/auth/me"
-
-
-def is_web(address: str) -> bool:
-    return address.startswith(("https://", "http://"))
-
-
-def unasked_address(ctx: RequestContext, tenant: Tenant, provider: Provider, asked: str) -> str:
+def unasked_address(tenant: Tenant, provider: Provider, asked: str) -> str:
     """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
     try:
-        return return_address(ctx, tenant, provider, asked)
+        return return_address(tenant, provider, asked)
     except ValidationError as error:
         raise SsoFailed(reason=f"RelayState: {asked[:200]!r} is not a listed return address") from error
 
@@ -136,7 +117,7 @@ async def complete(
                 suspended = AccountDisabled(reason=SUSPENDED)
                 record(bound, ctx, provider, suspended)
                 raise suspended
-            if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
+            if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider), flow.return_to):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = account_matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
         except SsoFailed as refusal:
