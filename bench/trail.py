@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, insert, select, update
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin, Point
 from manifest_auth.audit.chain_macs import Head, made
-from manifest_auth.store import Store, SystemUnit, cell, crossing, open_store, row_list, rows
+from manifest_auth.store import Store, SystemUnit, cell, cross_tenant, open_store, row_list, rows
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import audit_events, audit_heads
 from tests.support.keys import MACS, SECRET_KEY, the_keys
@@ -29,13 +29,13 @@ CHAIN = 1
 BATCH = 5000
 _COLUMNS = ("tenant_id", *audit.COLUMNS)
 _GIVEN = row_list("rows")
-_FILL = crossing(
+_FILL = cross_tenant(
     insert(audit_events).from_select(
         _COLUMNS, select(*(cell(_GIVEN, n, audit_events.c[name]) for n, name in enumerate(_COLUMNS)))
     ),
     because="the bench fills a chain faster than requests would",
 )
-_HEAD = crossing(
+_HEAD = cross_tenant(
     update(audit_heads)
     .where(audit_heads.c.tenant_id == CHAIN)
     .values({name: bindparam(name) for name in Head._fields}),

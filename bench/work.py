@@ -30,10 +30,10 @@ from bench.readings import Broken, say
 from bench.work_rows import Client, Size
 from manifest_auth.app import Application, build_services
 from manifest_auth.runtime import settings
-from manifest_auth.store import After, crossing, cursors
+from manifest_auth.store import After, cross_tenant, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
-from tests.support.house import PASSWORD
+from tests.support.application import PASSWORD
 from tests.support.keys import SECRET_KEY, the_keys
 from tests.support.postgres import Postgres
 
@@ -41,7 +41,7 @@ LARGE = Size(users=100_000, templates=20_000, jobs=50_000, records=20)
 OTHER = Size(users=20, templates=5, jobs=10, records=10)
 OTHERS = 1000
 PATH = "/api/client/graphql"
-_SET_PASSWORD = crossing(
+_SET_PASSWORD = cross_tenant(
     update(users).where(users.c.id == bindparam("who")).values(password_hash=bindparam("hash")),
     because="the bench gives one user of one client a password",
 )

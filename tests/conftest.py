@@ -8,7 +8,7 @@ from os import environ
 import pytest
 
 from tests.support import many
-from tests.support.house import App, running
+from tests.support.application import App, running
 from tests.support.postgres import SHARED, Databases, Postgres, drop_all
 from tests.support.stores import fresh_store
 

@@ -17,8 +17,8 @@ from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import act_on, new_client, new_user
+from tests.support.application import App
 from tests.support.callers import principal
-from tests.support.house import App
 from tests.support.people import set_roles
 
 VIEWER = Role.VIEWER.bit

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.support.accounts import new_client, new_user, trail
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
-from tests.support.house import App
 from tests.support.managing import NEW, accept, invited, reset, started_reset
 
 GOOD = "granite-otter-47-lantern"

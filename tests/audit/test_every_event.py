@@ -37,8 +37,8 @@ from tests.operations import test_last_backup as backups
 from tests.operations import test_upgrade_event as upgrades
 from tests.support.accounts import keys_of, new_user
 from tests.support.admin_desk import ADMINS, AUTH, Desk, another, desk, enrolled, events
+from tests.support.application import FAST, PASSWORD, App
 from tests.support.crew import Crew, new_crew
-from tests.support.house import FAST, PASSWORD, App
 from tests.support.managing import NEW, accept, invited, reset, started_reset
 
 GOOD = "granite-otter-47-lantern"

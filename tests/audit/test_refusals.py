@@ -10,7 +10,7 @@ from manifest_auth.audit.refusals import EVERY_MS, Refusals
 from manifest_auth.store import Store
 from tests.support.accounts import Recorded, act_on, keys_of, new_client, new_user, trail
 from tests.support.admin_desk import Desk, another, desk, enrolled, events, sign_in
-from tests.support.house import App, FrozenClock
+from tests.support.application import App, FrozenClock
 
 GOOD = "granite-otter-47-lantern"
 ME = "/api/client/auth/me"

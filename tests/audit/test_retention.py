@@ -11,7 +11,7 @@ from manifest_auth.store import Store
 from tests.audit.conftest import Chain, begun
 from tests.support.accounts import new_client, new_user
 from tests.support.accounts import trail as events_of
-from tests.support.house import running
+from tests.support.application import running
 
 DAY = 86_400
 

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select
 from manifest_auth import audit
 from manifest_auth import audit as trail
 from manifest_auth.audit import chain_rows
-from manifest_auth.store import Store, crossing
+from manifest_auth.store import Store, cross_tenant
 from manifest_auth.store.tables import audit_events
 from tests.audit.conftest import Chain, begun
 
@@ -250,7 +250,7 @@ async def test_a_chain_is_proved_while_others_record(chain: Chain, monkeypatch: 
     assert (await chain.verdict()).events == 29
 
 
-_ONE = crossing(
+_ONE = cross_tenant(
     select(audit_events).where(
         audit_events.c.tenant_id == bindparam("t"), audit_events.c.sequence == bindparam("sequence")
     ),

@@ -12,7 +12,7 @@ from manifest_auth import audit
 from manifest_auth.audit import Wanted
 from manifest_auth.store import Store
 from tests.audit.conftest import Chain, begun
-from tests.support.house import App
+from tests.support.application import App
 
 _AT = "WHERE tenant_id = {c} AND sequence = 5"
 #: By what a row holds: the SQL, and the members that are marked.

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.hostile.scene import Party, Scene, attack, guard
 from tests.interop.microsoft.people import CONSUMERS, POWER_APP
-from tests.support.house import Reply
+from tests.support.application import Reply
 
 MANY = 60
 SLOTS = 64  # calls to one host that one process has under way at most

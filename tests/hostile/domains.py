@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.hostile.scene import PASSWORD, Browser, Scene, attack, guard
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.people import last_reason
 
 

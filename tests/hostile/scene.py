@@ -15,8 +15,8 @@ from typing import Any
 from tests.interop.microsoft.world import World
 from tests.support.accounts import new_user
 from tests.support.addresses import quiet
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.crew import Crew
-from tests.support.house import PASSWORD, App, Reply
 from tests.support.mail_server import MailServer, Received
 from tests.support.oidc_op import Op, provider
 from tests.support.people import Member, OidcProvider, member

@@ -21,8 +21,8 @@ from tests.interop.browser import Browser, Step
 from tests.interop.peers.oidc_provider import SECRET, OidcProvider
 from tests.interop.peers.people import ALICE as _ALICE
 from tests.interop.service import AUTH, OIDC
+from tests.support.application import PASSWORD
 from tests.support.commands import environment, until
-from tests.support.house import PASSWORD
 from tests.support.processes import ending_with_us, free_port
 
 PROGRAMS = ("curl",)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.licence.desk import on_premise
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.postgres import Databases
 
 

@@ -11,7 +11,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from manifest_auth.licence import Licence, Seats, sign
-from tests.support.house import App, Reply, running
+from tests.support.application import App, Reply, running
 
 PATH = "/api/admin/license-on-prem"
 DAY = 86_400

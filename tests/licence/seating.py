@@ -13,7 +13,7 @@ from tests.interop.microsoft.people import Person
 from tests.interop.microsoft.world import World, world_on
 from tests.licence.desk import PATH, PUBLIC, install, key
 from tests.support.accounts import new_user
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import saml_provider
 

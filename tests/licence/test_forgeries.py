@@ -14,7 +14,7 @@ from manifest_auth.licence import Seats
 from manifest_auth.licence.licence import VERSION
 from manifest_auth.text.base64url import encode
 from tests.licence.desk import DAY, STRANGER, VENDOR, install, key, licence, state
-from tests.support.house import App
+from tests.support.application import App
 
 
 def altered(text: str, **members: Any) -> str:

@@ -7,7 +7,7 @@ import pytest
 from manifest_auth.app import ROUTES
 from manifest_auth.licence import Licence
 from tests.licence.desk import DAY, PATH, install, key, state
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.routes import filled
 
 CLIENT = [route for route in ROUTES if route.path.startswith("/api/client/")]

@@ -9,7 +9,7 @@ from tests.licence.desk import DAY, install, key, on_premise
 from tests.licence.seating import fit
 from tests.support.accounts import trail
 from tests.support.admin_desk import desk, events
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.managing import ADD
 
 

@@ -14,11 +14,11 @@ from manifest_auth.audit import INSTALLATION
 from manifest_auth.licence import Seats, State
 from manifest_auth.operations import demo
 from manifest_auth.runtime.settings import load
-from manifest_auth.store import bound
+from manifest_auth.store import tenant_scoped
 from manifest_auth.store.tables import audit_events
 from tests.licence.desk import DAY, PUBLIC, install, key, on_premise
 from tests.licence.seating import outcome, shown
-from tests.support.house import FAST, App
+from tests.support.application import FAST, App
 
 
 async def test_a_licence_that_a_newer_one_revokes_does_not_come_back(premise: App) -> None:
@@ -74,7 +74,7 @@ async def test_every_install_is_in_the_trail_with_what_it_grants(premise: App) -
     await install(premise, key(premise, id="L-6"))
     rows: list[Any] = await premise.services.store.of(INSTALLATION).read(
         lambda unit: unit.all(
-            bound(select(audit_events.c.event, audit_events.c.detail).order_by(audit_events.c.sequence))
+            tenant_scoped(select(audit_events.c.event, audit_events.c.detail).order_by(audit_events.c.sequence))
         )
     )
     events = [(event, json.loads(detail)) for event, detail in rows if event.startswith("license")]

@@ -21,8 +21,8 @@ from tests.interop.microsoft.world import World
 from tests.licence.desk import PUBLIC, install, key
 from tests.licence.seating import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
 from tests.support.accounts import act_on, new_client, new_user, trail
+from tests.support.application import App
 from tests.support.commands import run
-from tests.support.house import App
 from tests.support.keys import SECRET_KEY
 from tests.support.people import member, oidc_provider, roles_line, session_of, user_of, users_of
 from tests.support.single_sign_on import failures, saml_provider

@@ -8,7 +8,7 @@ from manifest_auth.licence import Seats
 from manifest_auth.operations.licence_watch import watch
 from tests.licence.desk import DAY, PATH, install, key
 from tests.licence.seating import shown
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.statements import counted_statements
 
 HEADER = "x-license-warning"

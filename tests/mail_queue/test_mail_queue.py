@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import select, update
 
 from manifest_auth.mail_queue import rows
-from manifest_auth.store import crossing
+from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import queued_mails
 from tests.support.accounts import act_on, trail
 from tests.support.addresses import quiet
+from tests.support.application import App, running
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
-from tests.support.house import App, running
 from tests.support.mail_server import MailServer
 from tests.support.managing import INVITE, RENEW, RESET, accept
 
@@ -32,7 +32,7 @@ class Waiting(NamedTuple):
     tries: int
 
 
-_ROWS = crossing(
+_ROWS = cross_tenant(
     select(*(queued_mails.c[name] for name in Waiting._fields)).order_by(queued_mails.c.created_at),
     Waiting,
     because="the test counts the e-mails of all clients",
@@ -140,7 +140,7 @@ async def test_what_no_key_opens_keeps_no_other_waiting(crew: Crew, post: MailSe
     for name in ("lost", "kept"):
         await invite(crew, f"{name}@engines.example")
     [first, _] = sorted(await waiting(crew.app), key=lambda row: row.id)
-    junk = crossing(
+    junk = cross_tenant(
         update(queued_mails).where(queued_mails.c.id == first.id).values(mail=b"junk"), because="a key that was lost"
     )
     await crew.app.services.store.write(lambda unit: unit.change(junk))

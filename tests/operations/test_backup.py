@@ -155,7 +155,7 @@ def test_a_damaged_store_is_told_and_no_backup_is_made(folder: Path) -> None:
 
 
 def test_a_full_disk_is_told_beforehand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))  # type: ignore[attr-defined]
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
     with pytest.raises(NotPossible, match="MiB are needed, 0 MiB are free"):
         back_up(settings_of(folder), folder / "saved.tar", quiet)
 

@@ -15,12 +15,12 @@ from manifest_auth import audit
 from manifest_auth.audit import retention
 from manifest_auth.operations import delete_clients
 from manifest_auth.operations.delete_clients import sweep_clients
-from manifest_auth.store import SystemUnit, crossing, unowned
+from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files, tenants
 from tests.store.rows import add, everything
 from tests.support.admin_desk import Desk, desk, events
+from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App, running
 
 BASE = "/api/admin/clients"
 DAYS = 30
@@ -46,7 +46,7 @@ async def client(by: Desk, name: str = "") -> dict[str, Any]:
     return made
 
 
-_HEADS = crossing(
+_HEADS = cross_tenant(
     select(audit_heads.c.gone_at).where(audit_heads.c.tenant_id == bindparam("of")),
     because="the test looks for what is left",
 )
@@ -169,7 +169,7 @@ async def test_a_mark_that_somebody_made_by_hand_takes_no_client_away(root: Desk
     check_success(await root.send("DELETE", path))
     check_success(await root.post(f"{path}/restore"))
     change = {"delete_at": 1, "suspended_at": 1}
-    by_hand = unowned(update(tenants).where(tenants.c.id >= made["id"]).values(**change))
+    by_hand = global_(update(tenants).where(tenants.c.id >= made["id"]).values(**change))
     await root.app.services.store.write(lambda unit: unit.change(by_hand))
     await sweep_clients(root.app.services)
     for identifier in (made["identifier"], marked["identifier"]):

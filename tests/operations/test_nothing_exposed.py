@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth import __version__
-from tests.support.house import App, running
+from tests.support.application import App, running
 
 
 @pytest.mark.parametrize(

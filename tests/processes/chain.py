@@ -9,16 +9,16 @@ from typing import Any
 from sqlalchemy import select
 
 from manifest_auth import audit
-from manifest_auth.store import crossing, open_store
+from manifest_auth.store import cross_tenant, open_store
 from manifest_auth.store.tables import audit_events, audit_heads
 from tests.processes.storm import Storm
 
-_EVENTS = crossing(
+_EVENTS = cross_tenant(
     select(audit_events).order_by(audit_events.c.tenant_id, audit_events.c.sequence),
     because="the test reads all chains",
 )
 _H = audit_heads.c
-_HEADS = crossing(select(_H.tenant_id, _H.sequence, _H.hash), because="the test reads all chains")
+_HEADS = cross_tenant(select(_H.tenant_id, _H.sequence, _H.hash), because="the test reads all chains")
 
 
 async def is_whole_and_holds(told: Storm, url: str) -> None:

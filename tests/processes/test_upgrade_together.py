@@ -20,7 +20,7 @@ from manifest_auth.runtime.sealing import KEY_FILE, secret_keys
 from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
 from tests.processes.wire import NODE, Node
-from tests.support.house import FAST
+from tests.support.application import FAST
 from tests.support.keys import the_keys
 from tests.support.postgres import Databases
 from tests.support.processes import free_port

@@ -10,8 +10,8 @@ import pytest
 from manifest_auth import sessions
 from manifest_auth.sessions import principals
 from tests.support.accounts import keys_of
+from tests.support.application import App
 from tests.support.forging import claims_of
-from tests.support.house import App
 
 
 def _looks(app: App) -> float:

@@ -9,8 +9,8 @@ import pytest
 
 from manifest_auth import sessions
 from tests.support.accounts import keys_of
+from tests.support.application import App
 from tests.support.forging import claims_of
-from tests.support.house import App
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ SOURCE = Path(manifest_auth.__file__).parent
 STORE = SOURCE / "store"
 
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
-CROSSING = {
+CROSS_TENANT = {
     "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
     "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
     "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
@@ -52,19 +52,19 @@ def _outside_the_store(name: str) -> dict[str, int]:
 
 
 def test_the_list_of_statements_that_cross_tenants_is_complete() -> None:
-    assert _outside_the_store("crossing") == CROSSING
+    assert _outside_the_store("cross_tenant") == CROSS_TENANT
 
 
-def test_crossing_is_called_by_its_own_name() -> None:
+def test_cross_tenant_is_called_by_its_own_name() -> None:
     """An import under another name would hide it from the list above."""
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom):
-                assert not [a for a in node.names if a.name in ("crossing", "Crossing") and a.asname], path
+                assert not [a for a in node.names if a.name in ("cross_tenant", "CrossTenant") and a.asname], path
 
 
 def test_nobody_makes_a_statement_past_the_three_ways() -> None:
-    for name in ("Bound", "Unowned", "Crossing", "exec_driver_sql"):
+    for name in ("TenantScoped", "Global", "CrossTenant", "exec_driver_sql"):
         assert _outside_the_store(name) == {}, name
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from manifest_auth.permissions import Role, permission_names, role_names
 from tests.store import old_stores
-from tests.support.house import running
+from tests.support.application import running
 from tests.support.postgres import Databases
 
 #: As they stand in stores that people have. A role that comes later takes the next number; none is ever used again.

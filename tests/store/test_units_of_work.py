@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from manifest_auth.errors import Conflict, InvalidCredentials, NotFound
-from manifest_auth.store import Store, SystemUnit, open_store, unowned
+from manifest_auth.store import Store, SystemUnit, global_, open_store
 from manifest_auth.store.tables import installation
 
 
@@ -19,11 +19,11 @@ class Value(NamedTuple):
 
 
 _C = installation.c
-ADD = unowned(insert(installation).values(name=bindparam("name"), value=bindparam("value")))
-FIND = unowned(select(_C.value).where(_C.name == bindparam("name")), Value)
-LIKE = unowned(select(_C.value).where(_C.name.like(bindparam("pattern"))), Value)
-SET = unowned(update(installation).where(_C.name == bindparam("of")).values(value=bindparam("new")))
-CLEAR = unowned(delete(installation).where(_C.name != "id"))
+ADD = global_(insert(installation).values(name=bindparam("name"), value=bindparam("value")))
+FIND = global_(select(_C.value).where(_C.name == bindparam("name")), Value)
+LIKE = global_(select(_C.value).where(_C.name.like(bindparam("pattern"))), Value)
+SET = global_(update(installation).where(_C.name == bindparam("of")).values(value=bindparam("new")))
+CLEAR = global_(delete(installation).where(_C.name != "id"))
 Write = Callable[[Callable[[SystemUnit], Any]], Awaitable[Any]]
 
 

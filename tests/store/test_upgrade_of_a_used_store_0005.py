@@ -23,7 +23,7 @@ from tests.interop.microsoft.standin import Standin, standin
 from tests.interop.microsoft.world import Provider, World
 from tests.store import old_stores
 from tests.store.old_stores import OldStore, Rows
-from tests.support.house import App, running
+from tests.support.application import App, running
 from tests.support.keys import the_keys
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp

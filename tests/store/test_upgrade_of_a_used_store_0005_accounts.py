@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import bindparam, select
 
 from manifest_auth import audit
-from manifest_auth.store import crossing, migrate
+from manifest_auth.store import cross_tenant, migrate
 from manifest_auth.store.tables import audit_events, audit_heads
 from tests.store import old_stores
 from tests.store.old_stores import Rows
-from tests.support.house import App, running
+from tests.support.application import App, running
 from tests.support.keys import the_keys
 
 OLD = old_stores.read("0005_accounts")
@@ -99,8 +99,8 @@ async def test_its_clients_can_have_providers(app: App) -> None:
 async def test_the_chains_of_the_audit_trail_are_whole_and_go_on(app: App) -> None:
     await app.sign_in("author@acme.example")
     columns = audit_events.c.keys()
-    events = crossing(select(audit_events).order_by(audit_events.c.sequence), because="the test reads all chains")
-    heads = crossing(
+    events = cross_tenant(select(audit_events).order_by(audit_events.c.sequence), because="the test reads all chains")
+    heads = cross_tenant(
         select(audit_heads.c.sequence, audit_heads.c.hash).where(audit_heads.c.tenant_id == bindparam("t")),
         because="the test reads all chains",
     )

@@ -15,12 +15,12 @@ from sqlalchemy import select
 
 from manifest_auth import audit
 from manifest_auth.operations.reencrypt import SEALED
-from manifest_auth.store import crossing, migrate
+from manifest_auth.store import cross_tenant, migrate
 from manifest_auth.store.tables import sealed_for
 from tests.store import old_stores
 from tests.store.old_stores import Rows
+from tests.support.application import App, running
 from tests.support.envelope import check_success
-from tests.support.house import App, running
 from tests.support.keys import the_keys
 from tests.support.managing import NEW
 from tests.support.saml_idp import Idp
@@ -61,7 +61,7 @@ def test_the_store_was_used() -> None:
 async def test_everything_sealed_opens(app: App) -> None:
     seen = set()
     for part in SEALED:
-        statement = crossing(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
+        statement = cross_tenant(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
         for row in await app.services.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
             values = dict(zip(part.shown, row, strict=True))
             if values[part.column.name] is not None:

@@ -18,7 +18,7 @@ from tests.audit.conftest import Chain
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.admin_desk import Phone, sign_in
-from tests.support.house import App, running
+from tests.support.application import App, running
 from tests.support.keys import MACS, the_keys
 
 OLD = old_stores.read("0005_trail")

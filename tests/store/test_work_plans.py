@@ -15,7 +15,7 @@ from sqlalchemy import Select, Table
 
 from manifest_auth.accounts import users
 from manifest_auth.operations.sweep_expired import EXPIRING, Expiring
-from manifest_auth.store import Bound, Listing, Store
+from manifest_auth.store import Listing, Store, TenantScoped
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import Statement
 from manifest_auth.store.tables import work
@@ -45,7 +45,7 @@ LOOK_UPS: dict[str, Statement[Any]] = {
     for module in (assignments, template_operations, files, job_log, job_operations, job_steps, jobs, records, steps,
                    template_log, templates, versions)
     for name, statement in vars(module).items()
-    if isinstance(statement, Bound) and isinstance(statement.source, Select)
+    if isinstance(statement, TenantScoped) and isinstance(statement.source, Select)
 } | {f"users.{name}": getattr(users.users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip
 
 

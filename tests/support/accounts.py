@@ -14,9 +14,9 @@ from sqlalchemy import select
 from manifest_auth import tenants
 from manifest_auth.runtime.hashing import imported_hashes
 from manifest_auth.runtime.hashing.pool import HashPool
-from manifest_auth.store import SystemUnit, bound
+from manifest_auth.store import SystemUnit, tenant_scoped
 from manifest_auth.store.tables import audit_events
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 
 _numbers = itertools.count(1)
 _A = audit_events.c
@@ -37,7 +37,7 @@ class Recorded(NamedTuple):
         return found
 
 
-TRAIL = bound(select(*(_A[name] for name in Recorded._fields)).order_by(_A.sequence), Recorded)
+TRAIL = tenant_scoped(select(*(_A[name] for name in Recorded._fields)).order_by(_A.sequence), Recorded)
 
 
 async def trail(app: App, client: str) -> list[Recorded]:

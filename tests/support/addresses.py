@@ -9,9 +9,9 @@ from manifest_auth import tenants
 from manifest_auth.accounts import users
 from manifest_auth.accounts.users import User
 from tests.support.accounts import keys_of, new_user
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.crew import Crew
 from tests.support.envelope import check_success
-from tests.support.house import PASSWORD, App, Reply
 from tests.support.mail_server import MailServer, Received
 
 ADDRESS, CONFIRM, UNDO, LOOK = (f"/api/client/auth/{path}" for path in ("email", "email/confirm", "email/undo", "link"))

@@ -11,14 +11,14 @@ import pyotp
 from sqlalchemy import select
 
 from manifest_auth.accounts.admins import networks
-from manifest_auth.store import bound
+from manifest_auth.store import tenant_scoped
 from manifest_auth.store.tables import audit_events
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_success
-from tests.support.house import PASSWORD, App, Reply
 
 ADMINS, AUTH = "/api/admin/admins", "/api/admin/auth"
 _numbers = itertools.count(1)
-_EVENTS = bound(
+_EVENTS = tenant_scoped(
     select(audit_events.c.event, audit_events.c.actor, audit_events.c.subject, audit_events.c.detail).order_by(
         audit_events.c.sequence
     )

@@ -10,7 +10,7 @@ from manifest_auth.mail_queue import mail_queue
 from manifest_auth.operations import background_jobs, delete_clients
 from manifest_auth.operations import sweep_expired as expired
 from manifest_auth.operations.domains import watch
-from tests.support.house import App
+from tests.support.application import App
 
 
 async def sweep_expired(app: App) -> None:

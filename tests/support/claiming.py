@@ -14,8 +14,8 @@ from manifest_auth import tenants
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import DomainRecords, domain_rows
 from tests.support.accounts import new_client, trail
+from tests.support.application import App, Reply
 from tests.support.dns import NameServer, txt
-from tests.support.house import App, Reply
 
 HELD = "Another client of this installation holds this domain"
 LABEL = "_manifest-auth-challenge"

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from tests.support.accounts import new_client, trail
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 from tests.support.people import member
 
 _numbers: Iterator[int] = count(1)

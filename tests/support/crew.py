@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.accounts import new_client
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 from tests.support.people import Member, member
 
 

@@ -8,17 +8,17 @@ from typing import Any
 from sqlalchemy import bindparam
 
 from manifest_auth import tenants
-from manifest_auth.store import SystemUnit, TenantUnit, bound, unowned, upsert
+from manifest_auth.store import SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import domain_claims, domain_owners
-from tests.support.house import App
+from tests.support.application import App
 
-_CLAIM = bound(
+_CLAIM = tenant_scoped(
     upsert(domain_claims)
     .values(domain=bindparam("domain"), token="", state="proved", proof="vouched", contested=0, claimed_by="admin:1",
             reason="a test of many words", claimed_at=1, proved_at=1, notices=0)
     .on_conflict_do_nothing(index_elements=["tenant_id", "domain"])
 )  # fmt: skip
-_OWNER = unowned(
+_OWNER = global_(
     upsert(domain_owners)
     .values(domain=bindparam("domain"), tenant_id=bindparam("of_tenant"))
     .on_conflict_do_update(index_elements=["domain"], set_={"tenant_id": bindparam("of_tenant")})

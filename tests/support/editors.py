@@ -6,8 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
+from tests.support.application import App, Reply
 from tests.support.envelope import check_success
-from tests.support.house import App, Reply
 from tests.support.people import member
 from tests.support.saml_idp import Idp
 

@@ -6,7 +6,7 @@ import pytest
 
 from manifest_auth.sign_in.providers import entra_failures
 from manifest_auth.sign_in.providers.entra_bearer import EntraTokens
-from tests.support.house import App
+from tests.support.application import App
 
 
 def _failures(app: App) -> entra_failures.Failures:

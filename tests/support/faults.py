@@ -16,7 +16,7 @@ from manifest_auth.runtime.hashing import Proof
 from manifest_auth.runtime.hashing.pool import HashPool
 from manifest_auth.sign_in import password as password_sign_in
 from manifest_auth.store import StoreUnavailable
-from tests.support.house import App
+from tests.support.application import App
 
 
 def hash_queue_is_full(patch: pytest.MonkeyPatch) -> None:

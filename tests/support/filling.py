@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import insert, select
 
-from manifest_auth.store import Bound, TenantUnit, bound, cell, row_list
+from manifest_auth.store import TenantScoped, TenantUnit, cell, row_list, tenant_scoped
 from manifest_auth.store import rows as list_of
 from manifest_auth.store.tables import job_events, job_records
 from manifest_auth.work import Actor, assignments, job_operations, job_steps, jobs, records, template_operations
@@ -74,14 +74,14 @@ async def lengthen(crew: Crew, field: str, have: int, to: int = 100) -> None:
     await within(crew, work_of)
 
 
-def _copies(table: Any) -> Bound[Any]:
+def _copies(table: Any) -> TenantScoped[Any]:
     """Inserts rows like the first one of each job, with other numbers."""
     given_rows = row_list("copies")
     first = [c for c in table.c if c.name not in ("tenant_id", "number")]
     wanted = table.c.job_id == cell(given_rows, 0, table.c.job_id)
     number = cell(given_rows, 1, table.c.number)
     found = select(number, *first).where(wanted, table.c.number == 1)
-    return bound(insert(table).from_select(["number", *(c.name for c in first)], found))
+    return tenant_scoped(insert(table).from_select(["number", *(c.name for c in first)], found))
 
 
 async def many_records(crew: Crew, job_id: int, count: int) -> None:

@@ -15,7 +15,7 @@ from manifest_auth.sessions import look_up
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sessions.tokens import refresh as refresh_tokens
 from manifest_auth.sessions.tokens.access import mint
-from tests.support.house import App
+from tests.support.application import App
 
 __all__ = ["HEADER", "Purpose"]  # and every function
 

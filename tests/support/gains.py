@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select
 
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import email_changes, known_origins
 from tests.support import commands
 from tests.support.accounts import Keys, act_on, new_user, opened_by
+from tests.support.application import App, Reply
 from tests.support.crew import Crew
 from tests.support.domains import within
-from tests.support.house import App, Reply
 from tests.support.keys import SECRET_KEY
 from tests.support.managing import RENEW, RESET, RESTORE, SET_ROLES, accept, reset, token_in
 from tests.support.people import OidcProvider, set_roles
@@ -27,12 +27,12 @@ CHOSEN = "granite-otter-47-lantern"  # by whoever planted it
 
 _CHANGING = {"key": "k", "user_id": 1, "old_email": "", "new_email": "", "started_by": "", "created_at": 1,
              "expires_at": 1}  # fmt: skip
-_CHANGE = bound(insert(email_changes).values({name: bindparam(name) for name in _CHANGING}))
+_CHANGE = tenant_scoped(insert(email_changes).values({name: bindparam(name) for name in _CHANGING}))
 _E, _O = email_changes.c, known_origins.c
-_OPEN_CHANGES = bound(
+_OPEN_CHANGES = tenant_scoped(
     select(func.count()).select_from(email_changes).where(_E.user_id == bindparam("of_user"), _E.closed_at.is_(None))
 )
-_DEVICES = bound(select(func.count()).select_from(known_origins).where(_O.user_id == bindparam("of_user")))
+_DEVICES = tenant_scoped(select(func.count()).select_from(known_origins).where(_O.user_id == bindparam("of_user")))
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from manifest_auth.throttle import origins, throttle
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 from tests.support.limits import ACCOUNT
 
 WRONG = "not-the-kestrel-harbor-9"

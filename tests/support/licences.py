@@ -10,7 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from manifest_auth.licence.licence import Licence, Seats, generate, private_key, sign
-from tests.support.house import App, running
+from tests.support.application import App, running
 
 LICENCE = "/api/admin/license-on-prem"
 DAY = 86_400

@@ -13,8 +13,8 @@ from manifest_auth import tenants
 from manifest_auth.accounts import one_time_links, users
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.store import SystemUnit
+from tests.support.application import App
 from tests.support.crew import Crew
-from tests.support.house import App
 
 
 def links_made(patch: pytest.MonkeyPatch) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.accounts import Recorded, trail
+from tests.support.application import App, Reply
 from tests.support.crew import Crew
-from tests.support.house import App, Reply
 
 USER = "{ id email firstName lastName title description isActive roles { name } }"
 _LINK = f"{{ user {USER} link sent expiresAt }}"

@@ -12,13 +12,13 @@ from graphql import GraphQLField, GraphQLObjectType, get_named_type, is_leaf_typ
 
 from manifest_auth.api.graphql.schema import SCHEMA as SCHEMA
 from manifest_auth.audit import Event
-from manifest_auth.store import crossing
+from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import TENANT_OWNED, audit_events, audit_heads
 from tests.support import jobs as j
 from tests.support import templates as t
 from tests.support.accounts import new_user
+from tests.support.application import App
 from tests.support.crew import Crew
-from tests.support.house import App
 
 _numbers = itertools.count(1)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
@@ -142,7 +142,9 @@ def selection(kind: GraphQLObjectType, levels: int, most: int = 2) -> str:
 _REFUSALS = (Event.ACCESS_REFUSED.value, Event.SEAT_REFUSED.value)
 _EVENT = audit_events.c.keys().index("event")
 _TABLES = {
-    table.name: crossing(table.select().order_by(*table.primary_key.columns), because="a test looks at all of a store")
+    table.name: cross_tenant(
+        table.select().order_by(*table.primary_key.columns), because="a test looks at all of a store"
+    )
     for table in TENANT_OWNED
     if table is not audit_heads
 }

@@ -14,8 +14,8 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, job_operations, template_operations, templates
 from manifest_auth.work.job_rules import Priority
 from tests.support import work
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
-from tests.support.house import App
 from tests.support.jobs import within
 from tests.support.operations import document, operations
 

@@ -10,8 +10,8 @@ from manifest_auth.providers import Address, How, Provider, Secrets
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import TenantUnit
+from tests.support.application import App
 from tests.support.crew import Crew
-from tests.support.house import App
 from tests.support.jobs import within
 
 

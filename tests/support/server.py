@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import programs
-from tests.support.house import FAST
+from tests.support.application import FAST
 from tests.support.processes import free_port
 from tests.support.programs import Program
 

@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from lxml import etree
 
 from tests.support.accounts import trail
+from tests.support.application import App, Reply
 from tests.support.claiming import vouch_for
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
 from tests.support.oidc_op import Op
 from tests.support.saml_idp import Idp
 

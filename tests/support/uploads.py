@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from manifest_auth.runtime.files import KINDS
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.rows import rows
 
 #: Media types that are taken.

@@ -18,23 +18,3 @@ from manifest_auth.accounts.accounts import (
 from manifest_auth.accounts.invitations import Made, hand_over, invite, make_link, start_reset
 from manifest_auth.accounts.rank import check_is_admin, managed
 from manifest_auth.accounts.tools import AccountTools
-
-__all__ = [
-    "AccountTools",
-    "Admitted",
-    "Changed",
-    "Draft",
-    "Made",
-    "add",
-    "change",
-    "check_is_admin",
-    "deactivate",
-    "end_sessions",
-    "hand_over",
-    "invite",
-    "make_link",
-    "managed",
-    "restore",
-    "set_roles",
-    "start_reset",
-]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, func, or_, select
 
-from manifest_auth.store import Listing, TenantUnit, bound
+from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import sessions
 
 _S = sessions.c
@@ -28,7 +28,7 @@ class SessionSeen(NamedTuple):
 
 
 _ALL_SEEN = select(*(_S[name] for name in SessionSeen._fields))
-_SEEN = bound(_ALL_SEEN.where(_S.id == bindparam("id")), SessionSeen)
+_SEEN = tenant_scoped(_ALL_SEEN.where(_S.id == bindparam("id")), SessionSeen)
 _NOW = bindparam("now", type_=BigInteger())
 #: Filters take ``now``, ``of_user``, ``of_method`` and ``like`` (see :func:`manifest_auth.text.canonical.like`).
 LISTING = Listing(

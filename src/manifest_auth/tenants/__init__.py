@@ -26,25 +26,3 @@ from manifest_auth.tenants.tenants import (
     restore,
     suspend,
 )
-
-__all__ = [
-    "LISTING",
-    "PasswordRules",
-    "Tenant",
-    "TenantSettings",
-    "TenantSettingsChange",
-    "change",
-    "create",
-    "drop",
-    "due",
-    "find",
-    "find_only",
-    "get",
-    "get_named",
-    "list_page",
-    "mark",
-    "merge",
-    "restore",
-    "settings_of",
-    "suspend",
-]

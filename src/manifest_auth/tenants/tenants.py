@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, unowned
+from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
 from manifest_auth.tenants.rules import TenantSettings
 from manifest_auth.text.canonical import check_return_address, like
@@ -30,11 +30,11 @@ class Tenant(NamedTuple):
 
 _C = tenants.c
 _ALL = select(*(_C[name] for name in Tenant._fields))
-_BY_IDENTIFIER = unowned(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
-_BY_ID = unowned(_ALL.where(_C.id == bindparam("id")), Tenant)
-_ONLY = unowned(_ALL.order_by(_C.id).limit(2), Tenant)
+_BY_IDENTIFIER = global_(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
+_BY_ID = global_(_ALL.where(_C.id == bindparam("id")), Tenant)
+_ONLY = global_(_ALL.order_by(_C.id).limit(2), Tenant)
 # key_share: as strong as the update that follows, so that sign-ins, whose rows refer to the tenant's, need not wait.
-_LOCKED = unowned(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
+_LOCKED = global_(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
 #: The clients. ``search`` takes ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _ALL,
@@ -52,7 +52,7 @@ LISTING = Listing(
     },
     owned=False,
 )
-_ADD = unowned(
+_ADD = global_(
     insert(tenants)
     .values(
         identifier=bindparam("identifier"),
@@ -63,16 +63,16 @@ _ADD = unowned(
     .returning(_C.id),
     int,
 )
-_CHANGE = unowned(
+_CHANGE = global_(
     update(tenants)
     .where(_C.id == bindparam("id"))
     .values(name=bindparam("new_name"), settings=bindparam("new_settings"))
 )
-_SUSPEND = unowned(
+_SUSPEND = global_(
     update(tenants).where(_C.id == bindparam("id"), _C.suspended_at.is_(None)).values(suspended_at=bindparam("now"))
 )
-_RESTORE = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
-_TAKE_BACK = unowned(
+_RESTORE = global_(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
+_TAKE_BACK = global_(
     update(tenants)
     .where(_C.id == bindparam("id"))
     .values(
@@ -81,7 +81,7 @@ _TAKE_BACK = unowned(
         suspended_by_deletion=None,
     )
 )
-_MARK = unowned(
+_MARK = global_(
     update(tenants)
     .where(_C.id == bindparam("id"))
     .values(
@@ -90,8 +90,8 @@ _MARK = unowned(
         suspended_by_deletion=case((_C.suspended_at.is_(None), 1), else_=0),
     )
 )
-_DUE = unowned(_ALL.where(_C.delete_at <= bindparam("now")).order_by(_C.delete_at, _C.id).limit(10), Tenant)
-_DROP = unowned(delete(tenants).where(_C.id == bindparam("id"), _C.delete_at <= bindparam("now")))
+_DUE = global_(_ALL.where(_C.delete_at <= bindparam("now")).order_by(_C.delete_at, _C.id).limit(10), Tenant)
+_DROP = global_(delete(tenants).where(_C.id == bindparam("id"), _C.delete_at <= bindparam("now")))
 
 
 def find(unit: SystemUnit, name: str) -> Tenant | None:

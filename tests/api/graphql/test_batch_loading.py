@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from manifest_auth.api.graphql.batch_loading import Loader
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
-from tests.support.house import App
 from tests.support.templates import add_template
 
 

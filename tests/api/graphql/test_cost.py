@@ -9,7 +9,7 @@ from graphql import GraphQLError, parse
 
 from manifest_auth.api.graphql import cost, execution, wire
 from manifest_auth.api.graphql.schema import SCHEMA
-from tests.support.house import App
+from tests.support.application import App
 
 COSTS = [
     ("{ me { id } }", {}, 2),

@@ -12,7 +12,7 @@ from manifest_auth.api.graphql import execution
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.permissions import HOLDERS, Permission, permissions_of
 from manifest_auth.store import StoreUnavailable
-from tests.support.house import App
+from tests.support.application import App
 
 QUERY = "{ me { id } users { id email } }"
 

@@ -13,12 +13,12 @@ from graphql import GraphQLObjectType, get_named_type
 from sqlalchemy import Column, bindparam, select, update
 
 from manifest_auth.api.graphql import cost
-from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store import SystemUnit, cross_tenant
 from manifest_auth.store.tables import TENANT_OWNED, work
 from tests.store import rows
 from tests.support import jobs as j
+from tests.support.application import App, Reply
 from tests.support.crew import Crew, new_crew
-from tests.support.house import App, Reply
 from tests.support.operations import ARGUMENTS, Things, document, operations, selection, things
 from tests.support.templates import bring
 
@@ -92,11 +92,11 @@ async def changed(
 ) -> AsyncIterator[None]:
     """Meanwhile a client's rows have other values there, past all binding: for each value one that ``put`` makes."""
     table, others = column.table, [key for key in column.table.primary_key.columns if key is not column]
-    rows_of = crossing(
+    rows_of = cross_tenant(
         select(column, *others).where(table.c.tenant_id == bindparam("of"), column.is_not(None)), because="a test"
     )
     there = [key == bindparam(f"at_{key.name}") for key in others]
-    change = crossing(
+    change = cross_tenant(
         update(table).where(*there, column == bindparam("was")).values({column: bindparam("new")}), because="a test"
     )
 

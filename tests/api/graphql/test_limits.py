@@ -8,7 +8,7 @@ import pytest
 from graphql import execute, validate
 
 from manifest_auth.api.graphql import documents, execution, limits, plan
-from tests.support.house import App
+from tests.support.application import App
 
 
 class Calls:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from manifest_auth.api.graphql import limits
 from manifest_auth.api.graphql.documents import Documents
 from manifest_auth.errors import ValidationError
-from tests.support.house import App
+from tests.support.application import App
 
 
 def lexed(text: str) -> int | None:

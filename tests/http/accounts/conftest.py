@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
-from tests.support.house import App
 
 
 @pytest.fixture

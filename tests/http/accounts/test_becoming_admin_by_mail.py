@@ -10,10 +10,10 @@ import pytest
 from tests.support import commands
 from tests.support.accounts import new_client, new_user
 from tests.support.addresses import quiet
+from tests.support.application import App
 from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.gains import CHOSEN, PATHS, Planted, somebody
-from tests.support.house import App
 from tests.support.keys import SECRET_KEY
 from tests.support.mail_server import MailServer
 from tests.support.managing import reset

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, new_user, number_of
+from tests.support.application import App
 from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.gains import BOSSES, PATHS, Planted, somebody
-from tests.support.house import App
 from tests.support.managing import events
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
 from tests.support.rows import change_rows, delete_rows

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.support.accounts import act_on, trail
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.house import App
 from tests.support.links import become_admin_past_the_server
 from tests.support.managing import accept, invited, reset, started_reset
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of, set_roles

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_user
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.house import App
 from tests.support.managing import (
     ADD,
     DEACTIVATE,

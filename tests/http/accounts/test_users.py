@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import keys_of, new_user, opened_by, settle, trail
+from tests.support.application import PASSWORD, App
 from tests.support.crew import Crew, new_crew
-from tests.support.house import PASSWORD, App
 from tests.support.managing import (
     ADD,
     DEACTIVATE,

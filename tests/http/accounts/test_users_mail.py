@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, new_user
+from tests.support.application import App, running
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
-from tests.support.house import App, running
 from tests.support.links import links_made
 from tests.support.mail_server import MailServer
 from tests.support.managing import INVITE, RENEW, RESET, accept, directory, invited, reset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.admin_desk import Desk, another, desk
-from tests.support.house import App
+from tests.support.application import App
 
 
 @pytest.fixture

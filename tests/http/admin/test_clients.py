@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 
 BASE = "/api/admin/clients"
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.admin_desk import AUTH, desk, sign_in
+from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App, running
 from tests.support.rows import NEWEST_SCHEMA
 
 STATUS = "/api/admin/status"

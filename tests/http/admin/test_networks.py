@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support.admin_desk import events, sign_in, store_networks
+from tests.support.application import App, Reply, running
 from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App, Reply, running
 from tests.support.keys import SECRET_KEY
 from tests.support.statements import look_ups
 

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from tests.support.admin_desk import Desk, desk, events
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.forging import b64, every_secret
-from tests.support.house import App
 
 KEYS = "/api/admin/keys"
 MEMBERS = {"id", "purpose", "algorithm", "state", "createdAt", "retiredAt", "expiresAt"}

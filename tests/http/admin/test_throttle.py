@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.application import PASSWORD, App, Reply, running
 
 HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.admin_desk import sign_in
+from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import PASSWORD, App, running
 from tests.support.limits import ACCOUNT, ORIGIN
 
 OUT = "203.0.113.9"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App
 
 BASE = "/api/admin/clients/acme/users"
 GOOD = "granite-otter-47-lantern"

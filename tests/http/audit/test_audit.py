@@ -8,9 +8,9 @@ import pytest
 
 from tests.support import steps
 from tests.support.accounts import new_client, new_user
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 
 MINE, ALL = "/api/client/audit", "/api/admin/audit"
 MEMBERS = {"client", "sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash"}

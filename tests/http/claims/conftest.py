@@ -8,10 +8,10 @@ import pytest
 
 from tests.interop.microsoft.proving import GLOBAL, Prover, prover_of
 from tests.interop.microsoft.world import World
+from tests.support.application import App
 from tests.support.background import domain_checks_stand_still
 from tests.support.claiming import asking
 from tests.support.dns import NameServer
-from tests.support.house import App
 
 
 @pytest.fixture(scope="module")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.application import App
 from tests.support.claims import REASON, client_of, directory
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.people import member
 
 CONSUMERS = "9188040d-6c67-4c5b-b112-36a304b66dad"

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.application import App
 from tests.support.background import check_domains
 from tests.support.claiming import LABEL, Claimed, asking, claimed
 from tests.support.dns import SIGNED, NameServer, Resolver, txt
-from tests.support.house import App
 from tests.support.processes import free_port
 
 

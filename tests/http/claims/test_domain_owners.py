@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import new_user
+from tests.support.application import App
 from tests.support.background import days_later
 from tests.support.claiming import HELD, claimed, proved, upgraded
 from tests.support.dns import NameServer, txt
-from tests.support.house import App
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import check_nobody_got_in
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.accounts import new_client, trail
+from tests.support.application import App
 from tests.support.background import sweep_clients
 from tests.support.claiming import HELD, Claimed, asking, claimed, vouch_for
 from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.processes import free_port
 from tests.support.rows import rows
 from tests.support.single_sign_on import add_provider

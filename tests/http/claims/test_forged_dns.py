@@ -14,8 +14,8 @@ import dns.rrset
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App
 from tests.support.claiming import asking, claimed
-from tests.support.house import App
 from tests.support.processes import free_port
 
 Answer = Callable[[dns.message.Message], dns.message.Message]

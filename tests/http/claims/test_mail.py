@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.addresses import quiet
+from tests.support.application import App, running
 from tests.support.background import check_domains, domain_checks_stand_still
 from tests.support.claiming import Claimed, claimed
 from tests.support.dns import NameServer, txt
-from tests.support.house import App, running
 from tests.support.mail_server import MailServer
 
 DAY = 86400

@@ -11,10 +11,10 @@ from tests.interop.microsoft.people import OURS
 from tests.interop.microsoft.world import World
 from tests.support.accounts import new_client
 from tests.support.admin_desk import events
+from tests.support.application import App, Reply, running
 from tests.support.background import sweep_clients
 from tests.support.claims import pin
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App, Reply, running
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import add_oidc, add_provider, add_saml, query_of

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import keys_of, settle
-from tests.support.house import App, Reply, running
+from tests.support.application import App, Reply, running
 
 OWN = "https://auth.example.com"
 TENANT = "https://acme.auth.example.com"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import Keys, keys_of, opened_by
+from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.forging import claims_of, unb64
-from tests.support.house import PASSWORD, App, Reply, running
 
 DAY = 86_400
 WEEK = 7 * DAY

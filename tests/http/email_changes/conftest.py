@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.addresses import quiet
+from tests.support.application import App, running
 from tests.support.background import nothing_by_itself
 from tests.support.crew import Crew, new_crew
-from tests.support.house import App, running
 from tests.support.mail_server import MailServer
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tests.support.accounts import new_user, trail
 from tests.support.addresses import DAY, ask_own, changed, confirm, person, quiet, stored, told, undo
+from tests.support.application import PASSWORD, App, running
 from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import PASSWORD, App, running
 from tests.support.links import random_texts
 from tests.support.mail_server import MailServer
 from tests.support.managing import RESET, SET_ROLES, UPDATE, events, reset

@@ -8,10 +8,10 @@ import pytest
 
 from tests.support.accounts import act_on, new_user, settle
 from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
+from tests.support.application import PASSWORD
 from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
 from tests.support.faults import meanwhile
-from tests.support.house import PASSWORD
 from tests.support.mail_server import MailServer
 from tests.support.managing import NEW, UPDATE, accept, events, reset
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from graphql import parse
 
+from tests.support.application import App
 from tests.support.cost import times_as_dear
-from tests.support.house import App
 
 #: A refusal costs less than to parse twice the longest document that may be sent, and nothing is done with it.
 MOST, LONGEST = 2.0, "{ " + "id " * 1998 + "}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.house import App, Reply, running
+from tests.support.application import App, Reply, running
 
 QUERY = {"query": "{ me { id } }"}
 PATH = "/api/client/graphql"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType
 
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.jobs import within
 from tests.support.operations import document, operations
 from tests.support.pages import KINDS, NAMES, Hall, argument_type, new_hall, orders

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import token_of
-from tests.support.house import SLUGS, App
+from tests.support.application import SLUGS, App
 from tests.support.roles import HOLDERS, ROLES, Role
 
 SEED = "query { users { id email } }"

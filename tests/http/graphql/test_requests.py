@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 
 PATH = "/api/client/graphql"
 QUERY = "{ me { id } }"

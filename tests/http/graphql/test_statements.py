@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type, parse
 
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
 from tests.support.filling import busy_people
-from tests.support.house import App
 from tests.support.operations import SCHEMA, document, operations, selection
 from tests.support.statements import counted_statements
 from tests.support.steps import graphql_without_limits

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.licences import DAY, LICENCE, PUBLIC, another_vendor, key, note_time, on_premise
 from tests.support.postgres import Databases
 from tests.support.routes import ROUTES, filled

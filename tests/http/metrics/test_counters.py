@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.admin_desk import another, desk, enrolled, sign_in
+from tests.support.application import App, running
 from tests.support.crew import new_crew
 from tests.support.faults import hash_queue_is_full, most_hashes
-from tests.support.house import App, running
 from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
 from tests.support.managing import accept, invited
 from tests.support.single_sign_on import sign_ins

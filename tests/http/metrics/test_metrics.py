@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import App, running
+from tests.support.application import App, running
 
 NAMES = {
     "manifest_request_seconds": "histogram",

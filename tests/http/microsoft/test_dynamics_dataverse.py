@@ -10,7 +10,7 @@ import pytest
 from tests.interop.microsoft import bodies
 from tests.interop.microsoft.people import ORGANIZATION
 from tests.interop.microsoft.world import World
-from tests.support.house import Reply
+from tests.support.application import Reply
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import SLEEP, Browser, check_nobody_got_in, in_time, sign_ins

@@ -18,7 +18,7 @@ from tests.http.microsoft.test_dynamics_person import (
 )
 from tests.interop.microsoft.world import World
 from tests.support.accounts import new_user
-from tests.support.house import PASSWORD
+from tests.support.application import PASSWORD
 from tests.support.people import last_reason, member, session_of, users_of
 from tests.support.single_sign_on import Browser, check_nobody_got_in
 

@@ -10,8 +10,8 @@ import pytest
 from tests.http.single_sign_on.test_return_addresses import HOSTILE, start
 from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import act_on, settle
+from tests.support.application import Reply
 from tests.support.envelope import check_refusal
-from tests.support.house import Reply
 from tests.support.oidc_op import provider as openid_provider
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import (

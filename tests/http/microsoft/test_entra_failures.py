@@ -10,9 +10,9 @@ import pytest
 
 from tests.interop.microsoft.people import OTHER_APP
 from tests.interop.microsoft.world import World, world_on
+from tests.support.application import Reply
 from tests.support.entra import addresses_remembered, few_refusals_remembered, refusals_remembered
 from tests.support.envelope import check_refusal
-from tests.support.house import Reply
 
 
 def junk(world: World, number: int, kind: str = "graph") -> str:

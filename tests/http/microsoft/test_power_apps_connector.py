@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
 from tests.interop.microsoft.world import World
-from tests.support.house import App, running
+from tests.support.application import App, running
 from tests.support.routes import ROUTES, connector_of_everything, filled
 
 #: What OpenAPI 2.0 does not know (the first row), or the importer of Power Apps refuses (the second).

@@ -12,8 +12,8 @@ from tests.interop.microsoft import bodies
 from tests.interop.microsoft.people import OTHER_APP
 from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import new_client, trail
+from tests.support.application import Reply
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import Reply
 from tests.support.people import Member, member, roles_line, users_of
 
 LINK = "/api/client/auth/identities/token"

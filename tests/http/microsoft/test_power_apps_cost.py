@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.interop.microsoft.world import GRAPHQL, World
+from tests.support.application import App
 from tests.support.cost import times_as_dear
-from tests.support.house import App
 from tests.support.people import member
 
 LIMIT = 1.5

@@ -12,8 +12,8 @@ import pytest
 
 from tests.interop.microsoft import bodies
 from tests.interop.microsoft.world import GRAPHQL, ME, World, world_on
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of
 from tests.support.processes import free_port

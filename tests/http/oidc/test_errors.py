@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from tests.support.accounts import new_client
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.oidc_op import Op, provider
 from tests.support.oidc_socket import Answer
 from tests.support.single_sign_on import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import add_oidc, begun, check_nobody_got_in, failures, with_query
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.oidc_op import Op, b64, new_key, signed
 from tests.support.oidc_socket import Answer
 from tests.support.single_sign_on import Browser, add_oidc, begun, check_nobody_got_in, failures

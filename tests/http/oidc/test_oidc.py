@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.oidc_op import provider
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.accounts import new_client
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 from tests.support.oidc_op import Op
 from tests.support.single_sign_on import (
     RETURN_TO,

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.addresses import quiet
+from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.guessing import PROXY
-from tests.support.house import PASSWORD, App, Reply, running
 from tests.support.limits import ACCOUNT, ORIGIN
 from tests.support.mail_server import MailServer
 from tests.support.managing import FORGOT, NEW, reset

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from tests.support.accounts import keys_of
+from tests.support.application import PASSWORD, SLUGS, App, running
 from tests.support.faults import hashing_is_overloaded
-from tests.support.house import PASSWORD, SLUGS, App, running
 
 SLOW = {
     "MANIFEST_ARGON2_MEMORY": "32768",

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import Keys, hashes_counted, keys_of, new_user, opened_by, settle
+from tests.support.application import PASSWORD, App
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import PASSWORD, App
 from tests.support.managing import (
     NEW,
     RENEW,

@@ -7,9 +7,9 @@ import hashlib
 import re
 
 from tests.support.accounts import settle
+from tests.support.application import App, Reply
 from tests.support.crew import new_crew
 from tests.support.envelope import check_success
-from tests.support.house import App, Reply
 from tests.support.managing import invited, started_reset
 
 LOOK = "/api/client/auth/link"

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.support.accounts import act_on, trail
+from tests.support.application import App, Reply
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.house import App, Reply
 from tests.support.managing import (
     ACCEPT,
     DEACTIVATE,

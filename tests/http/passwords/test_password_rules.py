@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import hashes_counted, new_client, new_user, settle, trail
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 
 GOOD = "walrus-copper-lagoon-73"
 DAY = 86_400

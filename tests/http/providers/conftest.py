@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App
 from tests.support.editors import WHO, Editor, editor
-from tests.support.house import App
 from tests.support.oidc_op import Op, provider
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, new_user, trail
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.people import (
     last_reason,
     oidc_provider,

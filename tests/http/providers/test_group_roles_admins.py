@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tests.support.accounts import act_on, new_client, new_user
+from tests.support.application import App
 from tests.support.domains import domain_counts
-from tests.support.house import App
 from tests.support.people import (
     OidcProvider,
     member,

@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import trail
+from tests.support.application import App
 from tests.support.envelope import check_refusal
-from tests.support.house import App
 from tests.support.people import OidcProvider, member, oidc_provider, roles_line, set_roles, users_of
 from tests.support.single_sign_on import Browser, check_nobody_got_in
 from tests.support.steps import provider_deletion, provider_deletion_breaks

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, new_user
+from tests.support.application import App
 from tests.support.claiming import vouch_for
-from tests.support.house import App
 from tests.support.oidc_op import provider
 from tests.support.people import (
     OidcProvider,

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App
 from tests.support.editors import Editor, editor, saml_settings
 from tests.support.envelope import check_success
-from tests.support.house import App
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port

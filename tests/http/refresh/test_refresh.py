@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import Keys, act_on, child_of, keys_of, new_client, new_user, opened_by, settle
-from tests.support.house import PASSWORD, App
+from tests.support.application import PASSWORD, App
 
 DAY = 86_400
 pytestmark = pytest.mark.usefixtures("another_day")

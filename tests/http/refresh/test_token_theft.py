@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import Keys, child_of, keys_of, new_user, opened_by, trail
+from tests.support.application import PASSWORD, App, running
 from tests.support.forging import chain_of, claims_of, opened
-from tests.support.house import PASSWORD, App, running
 
 DAY = 86_400
 pytestmark = pytest.mark.usefixtures("another_day")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import PASSWORD, App, Reply
 from tests.support.routes import ROUTES
 
 KIB = 1024

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.support.admin_desk import another, desk, enrolled, sign_in
+from tests.support.application import App, running
 from tests.support.envelope import REFUSALS, check_refusal, check_success
 from tests.support.faults import sign_in_has_a_bug
-from tests.support.house import App, running
 from tests.support.processes import free_port
 
 Test = Callable[[App], Awaitable[None]]

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.envelope import check_refusal, check_success
 from tests.support.faults import hash_queue_is_full
-from tests.support.house import PASSWORD, App, Reply, running
 
 SLOW = {  # some 50 ms a hash, one at a time, one waiting
     "MANIFEST_ARGON2_MEMORY": "32768",

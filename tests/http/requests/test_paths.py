@@ -8,8 +8,8 @@ from urllib.parse import quote, unquote
 import orjson
 import pytest
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 
 LIST = "/api/admin/clients"
 

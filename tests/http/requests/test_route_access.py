@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal
-from tests.support.house import PASSWORD, App, Reply
 from tests.support.routes import ROUTES, Route, filled
 
 #: What anybody may ask for; a route that is added to this list was thought about.

@@ -1,4 +1,4 @@
-from tests.support.house import App
+from tests.support.application import App
 
 
 async def test_sign_in_me_refresh_sign_out(app: App) -> None:

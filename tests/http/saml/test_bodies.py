@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.house import App, Reply
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in
 
 PATH = "/api/client/auth/okta-saml"

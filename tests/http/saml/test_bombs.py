@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App
 from tests.support.cost import times_as_dear
-from tests.support.house import App
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp, decode, encode
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider

@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.house import App, Reply
 from tests.support.saml_idp import Idp, Signing
 from tests.support.single_sign_on import SamlProvider, check_nobody_got_in, saml_provider
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import Keys, new_client, opened_by
-from tests.support.house import App, Reply, running
+from tests.support.application import App, Reply, running
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, flow_cookies, saml_provider
 
 WEEK, TEN_MINUTES = 7 * 86_400, 600

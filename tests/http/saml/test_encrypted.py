@@ -8,8 +8,8 @@ import pytest
 from lxml import etree
 
 from tests.support.accounts import new_client, trail
+from tests.support.application import App
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.house import App
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import Idp
 from tests.support.saml_signing import DS

@@ -8,8 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 
+from tests.support.application import App, Reply
 from tests.support.envelope import check_success
-from tests.support.house import App, Reply
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
     RETURN_TO,

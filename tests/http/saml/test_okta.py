@@ -16,7 +16,7 @@ import pytest
 from lxml import etree
 
 from tests.support.accounts import new_client
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.people import roles_line
 from tests.support.saml_encrypting import Encryption
 from tests.support.saml_idp import ASSERTION, Idp, Signing

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from tests.support.accounts import new_client, new_user
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.single_sign_on import SamlProvider, check_nobody_got_in, failures, saml_provider
 
 CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import Keys, act_on, new_client, opened_by, settle, trail
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App
 from tests.support.licences import LICENCE, key, on_premise
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (

@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from lxml import etree
 
 from tests.support.accounts import new_client, new_user
+from tests.support.application import App
 from tests.support.envelope import same_but_request_id
 from tests.support.faults import logging_to
-from tests.support.house import App
 from tests.support.saml_idp import ASSERTION, PROTOCOL, Idp, Signing, decode, encode, time_text
 from tests.support.saml_signing import DS
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, failures, saml_provider, sign_ins

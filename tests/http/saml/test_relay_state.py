@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
 
 FIRST, SECOND, CLIENTS = (

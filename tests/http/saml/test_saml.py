@@ -5,8 +5,8 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.accounts import Keys, new_client, new_user, opened_by
+from tests.support.application import App
 from tests.support.envelope import check_success
-from tests.support.house import App
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (
     ACS,

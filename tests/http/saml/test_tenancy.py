@@ -9,8 +9,8 @@ import pytest
 from lxml import etree
 
 from tests.support.accounts import new_client, trail
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.house import App, Reply
 from tests.support.saml_idp import Encryption, Idp
 from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, saml_provider
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import new_client, new_user, trail
+from tests.support.application import App, Reply
 from tests.support.domains import domain_counts
 from tests.support.guessing import DAY, PROXY, guess
-from tests.support.house import App, Reply
 from tests.support.rows import change_rows
 
 #: The person's own password, and the one that a hostile client chose for the account that it made.

@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.addresses import is_proved
+from tests.support.application import PASSWORD, App, running
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
-from tests.support.house import PASSWORD, App, running
 from tests.support.mail_server import MailServer
 from tests.support.managing import INVITE, NEW, RESET, UPDATE, accept, invited, reset, started_reset
 from tests.support.people import oidc_provider

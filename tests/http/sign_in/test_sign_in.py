@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.support.accounts import act_on, hashes_counted, new_client, new_user, settle, trail
-from tests.support.house import PASSWORD, App, Reply
+from tests.support.application import PASSWORD, App, Reply
 
 WRONG = "not-the-kestrel-harbor-9"
 FAILURES = (

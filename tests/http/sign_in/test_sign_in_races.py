@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from tests.support.accounts import act_on, keys_of, new_client, new_user, opened_by
+from tests.support.application import PASSWORD, App, running
 from tests.support.faults import before_hashes_are_kept, meanwhile, old_hashes_stay
 from tests.support.foreign_hashes import argon2, bcrypt_hash
-from tests.support.house import PASSWORD, App, running
 
 NEW = "ember-quartz-mosaic-19"
 pytestmark = pytest.mark.usefixtures("another_day")

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import hashes_counted, new_user
-from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.application import PASSWORD, App, Reply, running
 
 BOTH = "both@shared.example"
 #: The same person has another password at each client, so that an answer also says whose hash was asked.

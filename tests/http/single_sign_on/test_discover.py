@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import act_on, hashes_counted, new_client, new_user
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App, Reply
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import BASE, act_on_provider, add_provider
 from tests.support.statements import statements_of_units

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from tests.support.accounts import act_on
+from tests.support.application import App, Reply
 from tests.support.envelope import check_success
-from tests.support.house import App, Reply
 from tests.support.people import OidcProvider, oidc_provider
 from tests.support.single_sign_on import check_nobody_got_in, query_of
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tests.support.accounts import keys_of, new_client, new_user, opened_by
+from tests.support.application import PASSWORD, App
 from tests.support.crew import Crew
 from tests.support.domains import domain_counts
 from tests.support.gains import CHOSEN, Planted
-from tests.support.house import PASSWORD, App
 from tests.support.managing import NEW, RENEW, RESET, accept, events, reset
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, user_of
 from tests.support.rows import change_rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.accounts import new_user, trail
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.people import (
     OidcProvider,
     member,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import act_on, new_user, trail
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import (

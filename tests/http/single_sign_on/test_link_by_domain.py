@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, new_user, trail
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.people import member, oidc_provider, session_of
 from tests.support.single_sign_on import saml_provider
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import act_on, new_client, trail
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
 from tests.support.people import Member, OidcProvider, last_reason, member, oidc_provider, roles_line, session_of
 from tests.support.single_sign_on import (
     RETURN_TO,

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from tests.support.accounts import act_on, new_client, new_user
+from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App, running
 from tests.support.managing import NEW, accept
 from tests.support.people import oidc_provider, session_of
 from tests.support.single_sign_on import Browser, act_on_provider, authn_request, flow_cookies, saml_provider

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_user, trail
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.people import oidc_provider, roles_line, session_of, user_of, users_of
 from tests.support.single_sign_on import begun, check_nobody_got_in, saml_provider
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import new_client, new_user
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, member, oidc_provider, session_of, user_of, users_of
 from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in, saml_provider

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.oidc_op import provider
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc, begun, query_of, saml_provider
 

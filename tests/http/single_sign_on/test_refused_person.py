@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import Keys, act_on, new_client, opened_by, trail
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, users_of
 from tests.support.saml_idp import Idp

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.accounts import new_client, settle
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
 from tests.support.oidc_op import Op
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, add_oidc, begun, query_of
 

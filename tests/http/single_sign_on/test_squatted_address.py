@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.accounts import new_client
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.people import OidcProvider, oidc_provider, session_of, users_of
 from tests.support.single_sign_on import Browser, act_on_provider
 

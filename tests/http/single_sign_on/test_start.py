@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App, Reply, running
 from tests.support.envelope import check_headers, check_refusal
-from tests.support.house import App, Reply, running
 from tests.support.licences import on_premise
 from tests.support.oidc_op import Op
 from tests.support.single_sign_on import Browser, add_oidc, begun, callback, check_nobody_got_in, failures, query_of

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from tests.support.accounts import act_on, new_client
+from tests.support.application import App, Reply
 from tests.support.claims import pin
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.house import App, Reply
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import Browser, act_on_provider, add_oidc, add_saml, query_of

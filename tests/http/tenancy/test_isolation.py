@@ -11,10 +11,10 @@ import pytest
 from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 from tests.support import jobs as j
+from tests.support.application import App, Reply
 from tests.support.claiming import claimed
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
 from tests.support.operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
 from tests.support.provider_rows import link
 from tests.support.routes import ROUTES, filled

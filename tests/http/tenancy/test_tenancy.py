@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App, Reply
 
 ME = "/api/client/auth/me"
 ODD = [

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import new_user
+from tests.support.application import PASSWORD, App, running
 from tests.support.guessing import PROXY
-from tests.support.house import PASSWORD, App, running
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from tests.support.accounts import hashes_counted, new_user
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.guessing import DAY, WRONG, besiege, guess
-from tests.support.house import PASSWORD, App, Reply
 from tests.support.limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import new_client, new_user
+from tests.support.application import PASSWORD, App
 from tests.support.guessing import besiege, guess, remember_device
-from tests.support.house import PASSWORD, App
 
 MADE_UP = "A" * 22
 STRANGE = "198.51.100.77"

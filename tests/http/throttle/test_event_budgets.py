@@ -6,10 +6,10 @@ import pytest
 
 from tests.support.accounts import act_on, new_client, new_user, trail
 from tests.support.admin_desk import events
+from tests.support.application import PASSWORD, App
 from tests.support.budgets import EVENTS_S, few_events
 from tests.support.envelope import check_refusal
 from tests.support.guessing import DAY, WRONG, guess
-from tests.support.house import PASSWORD, App
 from tests.support.single_sign_on import SamlProvider, saml_provider
 
 FROM_ADDRESS, IN_CLIENT = 20, 50

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import hashes_counted, new_user, trail
+from tests.support.application import PASSWORD, App, Reply, running
 from tests.support.guessing import DAY, PROXY, WRONG, addresses, besiege, guess
-from tests.support.house import PASSWORD, App, Reply, running
 from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import keys_of
+from tests.support.application import App
 from tests.support.forging import HEADER, b64, claims_of, hs256, minted, unb64
-from tests.support.house import App
 
 DAY = 86_400
 FAR = 10 * 365 * DAY

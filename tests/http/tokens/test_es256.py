@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey, KeySet
 
 from tests.http.tokens.test_signing_keys import DAY, admin_pair, all_open, jwks
 from tests.support.accounts import Keys, keys_of
+from tests.support.application import App, running
 from tests.support.forging import HEADER, b64, claims_of, hs256, key_pair, rotate, unb64
-from tests.support.house import App, running
 
 
 @pytest.fixture(scope="module")

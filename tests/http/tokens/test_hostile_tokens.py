@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import keys_of
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.forging import Purpose, b64, claims_of, minted
-from tests.support.house import PASSWORD, App, Reply
 
 Forge = Callable[[App, dict[str, Any], str], str]
 pytestmark = pytest.mark.usefixtures("another_day")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import token_of
+from tests.support.application import SLUGS, App, Reply
 from tests.support.background import sweep_broken_uploads, sweep_files
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone
-from tests.support.house import SLUGS, App, Reply
 from tests.support.roles import HOLDERS, Permission, Role
 from tests.support.uploads import FILE_KINDS, data_folder, kept, narrow_files
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support import jobs as j
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
-from tests.support.house import App
 from tests.support.jobs import a_file, a_template, do_step, job_at, log, moves, new_job, read
 from tests.support.roles import HOLDERS, Permission, Role
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support import jobs as j
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
 from tests.support.filling import lengthen, many_jobs
-from tests.support.house import App
 from tests.support.jobs import a_template, new_job
 from tests.support.statements import counted_statements
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support import jobs as j
+from tests.support.application import App
 from tests.support.crew import Crew
 from tests.support.filling import many_records
-from tests.support.house import App
 from tests.support.jobs import a_file, job_at, read
 from tests.support.people import member
 from tests.support.rows import rows

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from graphql import GraphQLObjectType, is_introspection_type, print_ast
 
+from tests.support.application import App, Reply
 from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
 from tests.support.operations import (
     ARGUMENTS,
     FILES,

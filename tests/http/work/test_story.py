@@ -8,8 +8,8 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support import templates as t
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
-from tests.support.house import App
 from tests.support.roles import ROLES
 
 FIRST: list[dict[str, Any]] = [

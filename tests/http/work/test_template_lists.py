@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.support import templates as t
+from tests.support.application import App
 from tests.support.crew import Crew, new_crew
 from tests.support.filling import long_templates, many_templates
-from tests.support.house import App
 from tests.support.statements import counted_statements
 from tests.support.templates import add_template, bring, template_at
 

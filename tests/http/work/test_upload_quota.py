@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import token_of
+from tests.support.application import App, Reply
 from tests.support.background import sweep_files
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
 from tests.support.uploads import Sum, held, kept, narrow_quota
 
 SIZE = 4096

@@ -8,8 +8,8 @@ from typing import Any
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS
 from tests.interop.microsoft.world import World
 from tests.support.accounts import new_client, trail
+from tests.support.application import App, Reply
 from tests.support.envelope import check_success
-from tests.support.house import App, Reply
 from tests.support.people import Member, member
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, check_nobody_got_in, query_of
 

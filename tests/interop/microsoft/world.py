@@ -9,18 +9,18 @@ from typing import Any
 
 from sqlalchemy import delete
 
-from manifest_auth.store import unowned
+from manifest_auth.store import global_
 from manifest_auth.store.tables import throttles
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.standin import Standin, standin
 from tests.support.accounts import new_client
+from tests.support.application import App, Reply, running
 from tests.support.claiming import release_all, vouch_for
 from tests.support.claims import directories_released, directory_counts
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply, running
 from tests.support.single_sign_on import Browser, add_provider
 
-_NO_THROTTLES = unowned(delete(throttles))
+_NO_THROTTLES = global_(delete(throttles))
 GRAPHQL = "/api/client/graphql"
 ME = {"query": "{ me { id email roles { name } client { identifier } } users { id email } }"}
 

@@ -27,7 +27,7 @@ from tests.interop.microsoft import bodies, tokens
 from tests.interop.microsoft.people import ORGANIZATION, ORGANIZATION_ID, OUR_SECRET, OURS, POWER_APP
 from tests.interop.microsoft.standin import Standin, standin
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
-from tests.support.house import FrozenClock
+from tests.support.application import FrozenClock
 from tests.support.oidc_socket import Answer
 from tests.support.outgoing import TENANT
 

@@ -10,7 +10,7 @@ from manifest_auth.protocols.oidc import Client
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.settings import load
 from tests.protocols.oidc.desk import Desk
-from tests.support.house import FrozenClock
+from tests.support.application import FrozenClock
 from tests.support.oidc_op import provider
 
 

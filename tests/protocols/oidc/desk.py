@@ -13,7 +13,7 @@ import pytest
 from manifest_auth.protocols.oidc import Answer, Authorization, Client, Refused, Registration
 from manifest_auth.protocols.oidc.messages import Discovered
 from manifest_auth.runtime.outgoing import Outgoing
-from tests.support.house import FrozenClock
+from tests.support.application import FrozenClock
 from tests.support.oidc_op import Op, b64, half_hash, signed
 from tests.support.outgoing import TENANT
 

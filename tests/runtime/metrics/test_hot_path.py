@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest, val
 
 from manifest_auth.runtime.metrics import Cache, CacheResult, Metrics, Unit, hot_path
 from tests.architecture.test_code import FILES, SOURCE
-from tests.support.house import App
+from tests.support.application import App
 
 SCRAPED = ("manifest_request_seconds", "manifest_cache", "manifest_refreshes", "manifest_store_seconds",
            "manifest_store_wait_seconds")  # fmt: skip

@@ -11,9 +11,9 @@ from manifest_auth.errors import InvalidToken
 from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
 from tests.support.admin_desk import another, desk
+from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.forging import claims_of, minted
-from tests.support.house import App
 from tests.support.limits import token_of_length
 
 MOST = 20_000

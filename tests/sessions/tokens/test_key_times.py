@@ -6,7 +6,7 @@ import pytest
 
 from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
-from tests.support.house import App
+from tests.support.application import App
 
 #: Seconds that what a key of each purpose signs may live, by default.
 LIVES = {

@@ -8,9 +8,9 @@ from manifest_auth import sessions
 from manifest_auth.sessions.tokens import Purpose
 from manifest_auth.sessions.tokens.refresh import mint, verify
 from tests.support.accounts import keys_of
+from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal
 from tests.support.forging import claims_of
-from tests.support.house import PASSWORD, App
 
 ADMIN, USER = "/api/admin/auth", "/api/client/auth"
 

@@ -20,7 +20,7 @@ from manifest_auth.runtime.settings import load
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.tokens import Rotation, Shown, rotate
 from manifest_auth.sessions.tokens.refresh import Verdict, judge
-from tests.support.house import FAST
+from tests.support.application import FAST
 
 GRACE = 10_000
 TOOLS = build_services(load({**FAST, "MANIFEST_DATABASE_URL": "sqlite:////nonexistent/never-opened.db"})).tokens
