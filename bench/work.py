@@ -34,8 +34,8 @@ from manifest_auth.store import After, cross_tenant, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
 from tests.support.application import PASSWORD
-from tests.support.keys import SECRET_KEY, the_keys
 from tests.support.postgres import Postgres
+from tests.support.secret_keys import SECRET_KEY, the_keys
 
 LARGE = Size(users=100_000, templates=20_000, jobs=50_000, records=20)
 OTHER = Size(users=20, templates=5, jobs=10, records=10)

@@ -18,8 +18,8 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
-from tests.support.callers import principal
 from tests.support.people import set_roles
+from tests.support.principals import principal
 
 VIEWER = Role.VIEWER.bit
 #: Every verb, done to the user of that number.

@@ -29,17 +29,17 @@ from tests.http.single_sign_on import test_exchange_codes as codes
 from tests.http.single_sign_on import test_first_link_by_domain as first_links
 from tests.http.single_sign_on import test_identities as unlinking
 from tests.http.single_sign_on import test_link_consent as linking
-from tests.http.throttle import test_anonymous_limits as strangers
+from tests.http.throttle import test_anonymous_limits as anonymous_limits
 from tests.licence import test_licence_events as told
-from tests.licence import test_replaced as licences
+from tests.licence import test_replaced_licences as licences
 from tests.mail_queue import test_mail_queue as mails
 from tests.operations import test_last_backup as backups
 from tests.operations import test_upgrade_event as upgrades
 from tests.support.accounts import keys_of, new_user
-from tests.support.admin_desk import ADMINS, AUTH, Desk, another, desk, enrolled, events
 from tests.support.application import FAST, PASSWORD, App
-from tests.support.crew import Crew, new_crew
-from tests.support.managing import NEW, accept, invited, reset, started_reset
+from tests.support.system_admins import ADMINS, AUTH, Desk, another, desk, enrolled, events
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import NEW, accept, invited, reset, started_reset
 
 GOOD = "granite-otter-47-lantern"
 CLIENTS, FACTOR = "/api/admin/clients", f"{AUTH}/second-factor"
@@ -60,7 +60,7 @@ ELSEWHERE: dict[Event, Callable[..., Any]] = {
     Event.LICENSE_INSTALLED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_REFUSED: licences.test_every_install_is_in_the_trail_with_what_it_grants,
     Event.LICENSE_STATE_CHANGED: told.test_the_grace_time_and_the_end_are_told_once_for_all_nodes,
-    Event.EVENTS_LEFT_OUT: strangers.test_junk_from_one_address_leaves_a_few_events_and_then_their_number,
+    Event.EVENTS_LEFT_OUT: anonymous_limits.test_junk_from_one_address_leaves_a_few_events_and_then_their_number,
     Event.SECOND_FACTOR_BEGUN: factors.test_enrolling_is_counted_and_recorded_like_a_password,
     Event.RESTORED: backups.test_of_processes_that_start_together_one_records_a_restore,
     Event.SCHEMA_UPGRADED: upgrades.test_an_upgrade_stands_in_the_trail_and_no_proof_makes_one,

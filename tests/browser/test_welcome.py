@@ -12,9 +12,9 @@ import pytest
 
 from manifest_auth.runtime.clock import Clock
 from tests.browser.driver import Chromium
-from tests.support.managing import INVITE, NEW, RESET
 from tests.support.oidc_op import provider
 from tests.support.server import DEMO_PASSWORD, Server, served
+from tests.support.user_management import INVITE, NEW, RESET
 
 OVER = "This link does not work any more"
 MARKUP = "<img src=x onerror=alert(1)> & Söhne"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.architecture.links import ROOT
-from tests.interop.peers import certificates, install
+from tests.interop.providers import certificates, install
 from tests.support.commands import until
 from tests.support.processes import ending_with_us, free_port
 

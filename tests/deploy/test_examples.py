@@ -17,7 +17,7 @@ from manifest_auth.cli.main import parser
 from manifest_auth.runtime.metrics import Call, CallResult, Metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture.links import ROOT
-from tests.interop.peers import install
+from tests.interop.providers import install
 
 DEPLOY = ROOT / "deploy"
 

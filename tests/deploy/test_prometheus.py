@@ -16,12 +16,12 @@ import pytest
 from manifest_auth.licence import sign
 from tests.architecture.links import ROOT
 from tests.deploy.prometheus import JOB, Prometheus, scraping
-from tests.licence.desk import PUBLIC, VENDOR, licence
+from tests.licence.vendor import PUBLIC, VENDOR, licence
+from tests.processes.node_client import AUTH, AUTHOR, NODE, Node, bearer
 from tests.processes.test_single_sign_on_nodes import RETURN_TO, Desk, by_address, by_form, by_json, furnished
-from tests.processes.wire import AUTH, AUTHOR, NODE, Node, bearer
 from tests.support.commands import done
-from tests.support.keys import SECRET_KEY
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, served
 from tests.support.single_sign_on import authn_request
 

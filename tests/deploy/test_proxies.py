@@ -13,7 +13,7 @@ import pytest
 
 from tests.deploy import caddy, nginx
 from tests.deploy.nginx import NAME, Proxy
-from tests.processes.wire import AUTH, AUTHOR
+from tests.processes.node_client import AUTH, AUTHOR
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 LIMIT = 1024 * 1024

@@ -8,12 +8,19 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from manifest_auth.runtime.settings import Settings
-from tests.hostile import callbacks, directories, domains, people, planted, trusted
-from tests.hostile.scene import ATTACKS, scene_in
-from tests.interop.microsoft.world import World, world_on
+from tests.hostile import (
+    account_attacks,
+    callback_attacks,
+    directory_attacks,
+    domain_attacks,
+    planted_attacks,
+    trust_attacks,
+)
+from tests.hostile.scenario import ATTACKS, scene_in
+from tests.interop.microsoft.microsoft_setup import World, world_on
 from tests.support.mail_server import MailServer
 
-MODULES = (callbacks, directories, domains, people, planted, trusted)
+MODULES = (callback_attacks, directory_attacks, domain_attacks, account_attacks, planted_attacks, trust_attacks)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 
 from tests.interop.microsoft.fixtures import shared_world, world
 from tests.support.application import App, running
-from tests.support.background import nothing_by_itself
+from tests.support.background_jobs import nothing_by_itself
 from tests.support.mail_server import MailServer
 from tests.support.oidc_op import Op, provider
 

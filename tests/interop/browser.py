@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
 import httpx2
 
-from tests.interop import http
+from tests.interop import http_client
 from tests.interop.cookies import Jar, origin_of, site_of
-from tests.interop.page import Form, Page
+from tests.interop.html_page import Form, Page
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _STEPS = 30
@@ -99,7 +99,7 @@ class Browser:
         self.jar = Jar()
         self._proxies = proxies or {}
         self.trail: list[str] = []
-        self._http = http.client()
+        self._http = http_client.client()
 
     def __enter__(self) -> Self:
         return self

@@ -15,16 +15,16 @@ from typing import TypeVar
 import pytest
 
 from tests.interop.browser import Browser
-from tests.interop.peers import djangosaml2idp, glewlwyd, lemonldap, oidc_provider, saml_idp
-from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
-from tests.interop.peers.glewlwyd import Glewlwyd
-from tests.interop.peers.install import PeerMissing
-from tests.interop.peers.lemonldap import LemonLdap
-from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.process import Process
-from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.providers import djangosaml2idp, glewlwyd, lemonldap, oidc_provider, saml_idp
+from tests.interop.providers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.providers.glewlwyd import Glewlwyd
+from tests.interop.providers.install import PeerMissing
+from tests.interop.providers.lemonldap import LemonLdap
+from tests.interop.providers.oidc_provider import OidcProvider
+from tests.interop.providers.process import Process
+from tests.interop.providers.saml_idp import SamlIdp
 from tests.interop.service import OIDC, Client, Service
-from tests.interop.ways import OWN_WAYS, WAYS, Way
+from tests.interop.sign_in_methods import OWN_WAYS, WAYS, Way
 from tests.support.processes import free_port
 from tests.support.server import served, start, stop
 

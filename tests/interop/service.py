@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import httpx2
 
-from tests.interop import http
+from tests.interop import http_client
 from tests.interop.browser import Browser, Shown, Step
 from tests.support.server import DEMO_PASSWORD, Server
 
@@ -53,7 +53,7 @@ class Service:
     def send(self, method: str, path: str, body: Any = None, token: str = "") -> httpx2.Response:
         """One request that no browser makes."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return http.send(method, f"{self.server.base}{path}", json=body, headers=headers)
+        return http_client.send(method, f"{self.server.base}{path}", json=body, headers=headers)
 
     def administer(self, method: str, path: str, body: Any = None) -> Any:
         """One act of a system admin; its ``data``."""

@@ -13,14 +13,14 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.interop import http, ways
+from tests.interop import http_client, sign_in_methods
 from tests.interop.browser import Browser, Step
-from tests.interop.peers.glewlwyd import Glewlwyd
-from tests.interop.peers.lemonldap import LemonLdap
-from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.people import ALICE
+from tests.interop.providers.glewlwyd import Glewlwyd
+from tests.interop.providers.lemonldap import LemonLdap
+from tests.interop.providers.oidc_provider import OidcProvider
+from tests.interop.providers.people import ALICE
 from tests.interop.service import OIDC, Client, Service, arrived, me, refused
-from tests.interop.ways import OidcWay, node, of_lemonldap
+from tests.interop.sign_in_methods import OidcWay, node, of_lemonldap
 
 MARKED = {"oidc": {"sharedCallback": True}}
 ELSEWHERE = "the answer came to another callback address"
@@ -42,14 +42,14 @@ def sends_none(lemonldap_server: LemonLdap) -> OidcWay:
 
 @pytest.fixture
 def of_glewlwyd(glewlwyd_server: Glewlwyd) -> OidcWay:
-    way = ways.of_glewlwyd(glewlwyd_server)
+    way = sign_in_methods.of_glewlwyd(glewlwyd_server)
     assert isinstance(way, OidcWay)
     return way
 
 
 def codes_shown(service: Service) -> float:
     """How many calls to token endpoints our server has made."""
-    text = http.send("GET", f"{service.metrics}/metrics").text
+    text = http_client.send("GET", f"{service.metrics}/metrics").text
     found = re.findall(r'^manifest_provider_seconds_count\{[^}]*call="token"[^}]*\} (\S+)$', text, re.MULTILINE)
     return sum(float(number) for number in found)
 
@@ -57,7 +57,7 @@ def codes_shown(service: Service) -> float:
 def sent_on(browser: Browser, service: Service, evil: Client, honest: OidcWay, callback: str) -> Step:
     """The attacker's provider hands the browser on; the step with which the honest answer comes to us."""
     theirs = browser.onward_from(evil.start(OIDC)).query
-    document = http.send("GET", f"{honest.peer.issuer.rstrip('/')}/.well-known/openid-configuration").json()
+    document = http_client.send("GET", f"{honest.peer.issuer.rstrip('/')}/.well-known/openid-configuration").json()
     asked = {
         **{name: theirs[name] for name in ("response_type", "scope", "state", "nonce", "code_challenge")},
         "code_challenge_method": "S256",

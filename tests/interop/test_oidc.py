@@ -7,11 +7,11 @@ import time
 import pytest
 
 from tests.interop.browser import Browser
-from tests.interop.peers.glewlwyd import Glewlwyd
-from tests.interop.peers.oidc_provider import OidcProvider
-from tests.interop.peers.people import ALICE, BOB, ZOE
+from tests.interop.providers.glewlwyd import Glewlwyd
+from tests.interop.providers.oidc_provider import OidcProvider
+from tests.interop.providers.people import ALICE, BOB, ZOE
 from tests.interop.service import OIDC, PATIENCE, RETURN_TO, Client, Service, arrived, me, refused
-from tests.interop.ways import OidcWay, Way, node, of_glewlwyd, on
+from tests.interop.sign_in_methods import OidcWay, Way, node, of_glewlwyd, on
 
 on_both_peers = on("oidc-provider ES256", "glewlwyd")
 

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.architecture import pages
+from tests.architecture import docs_pages
 from tests.architecture.links import ROOT
 from tests.interop.browser import Browser, Step
-from tests.interop.peers.oidc_provider import SECRET, OidcProvider
-from tests.interop.peers.people import ALICE as _ALICE
+from tests.interop.providers.oidc_provider import SECRET, OidcProvider
+from tests.interop.providers.people import ALICE as _ALICE
 from tests.interop.service import AUTH, OIDC
 from tests.support.application import PASSWORD
 from tests.support.commands import environment, until
@@ -35,7 +35,7 @@ BROWSE = "touch now; until [ -e done ]; do sleep 0.1; done"
 def _script(issuer: str, port: int) -> str:
     """The commands of the first part. What differs: passwords are not typed, the provider is one of this machine, the
     port is free, the other terminal is this one, and the proxy is in the browser."""
-    tutorial = pages.text_of("on-premise.md").partition("## What a licence does")[0]
+    tutorial = docs_pages.text_of("on-premise.md").partition("## What a licence does")[0]
     lines = "".join(re.findall(r"^```sh\n(.*?)^```", tutorial, re.MULTILINE | re.DOTALL))
     for told, here in (
         ("pip install", "pip install --quiet --disable-pip-version-check"),

@@ -10,9 +10,9 @@ import pytest
 
 from tests.interop.browser import Browser, Shown, Stuck
 from tests.interop.cookies import origin_of
-from tests.interop.peers.people import ALICE, BARRED, BOB, Person
+from tests.interop.providers.people import ALICE, BARRED, BOB, Person
 from tests.interop.service import PATIENCE, RETURN_TO, Client, Service, arrived, me, refused
-from tests.interop.ways import OidcWay, Way, on, on_every_peer
+from tests.interop.sign_in_methods import OidcWay, Way, on, on_every_peer
 
 CAROL = Person("carol", "Carol", "Lewis", "carol@looking-glass.example", ("Operators",))
 MISTYPED = replace(ALICE, password="not the one that the provider knows")

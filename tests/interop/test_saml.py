@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from tests.interop.browser import Browser, Step
-from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
-from tests.interop.peers.lemonldap import LemonLdap
-from tests.interop.peers.people import ALICE, BOB
-from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.providers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.providers.lemonldap import LemonLdap
+from tests.interop.providers.people import ALICE, BOB
+from tests.interop.providers.saml_idp import SamlIdp
 from tests.interop.service import AUTH, RETURN_TO, SAML, Client, Service, arrived, me, refused
-from tests.interop.ways import SamlWay, on_every_saml_peer
+from tests.interop.sign_in_methods import SamlWay, on_every_saml_peer
 
 OTHER_ADDRESS = "https://app.customer.example/elsewhere"
 

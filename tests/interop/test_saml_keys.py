@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from lxml import etree
 
 from tests.interop.browser import Browser, Step
-from tests.interop.peers.djangosaml2idp import DjangoSaml2Idp
-from tests.interop.peers.lemonldap import LemonLdap
-from tests.interop.peers.people import ALICE
-from tests.interop.peers.saml_idp import SamlIdp
+from tests.interop.providers.djangosaml2idp import DjangoSaml2Idp
+from tests.interop.providers.lemonldap import LemonLdap
+from tests.interop.providers.people import ALICE
+from tests.interop.providers.saml_idp import SamlIdp
 from tests.interop.service import RETURN_TO, SAML, Client, Service, arrived, me, refused
-from tests.interop.ways import SamlWay, on_every_saml_peer, pem
+from tests.interop.sign_in_methods import SamlWay, on_every_saml_peer, pem
 
 
 def test_the_key_of_another_provider_signs_nobody_in(

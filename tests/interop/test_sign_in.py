@@ -5,9 +5,9 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 from tests.interop.browser import Browser, Shown
-from tests.interop.peers.people import ALICE, BOB
+from tests.interop.providers.people import ALICE, BOB
 from tests.interop.service import AUTH, RETURN_TO, Client, Service, arrived, me, refused
-from tests.interop.ways import Way, on_every_peer, on_every_way
+from tests.interop.sign_in_methods import Way, on_every_peer, on_every_way
 
 
 @on_every_way

@@ -10,10 +10,10 @@ from typing import Any
 
 from manifest_auth.permissions import Role, mask_of
 from tests.kills.crowd import Crowd, Cut
-from tests.processes.wire import AUTH
+from tests.processes.node_client import AUTH
 from tests.support import jobs as j
-from tests.support import managing as m
 from tests.support import templates as t
+from tests.support import user_management as m
 from tests.support.server import DEMO_PASSWORD
 
 _ROLES = [[Role.VIEWER], [Role.OPERATOR], [Role.AUTHOR, Role.VIEWER], [Role.PUBLISHER]]

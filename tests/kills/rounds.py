@@ -19,7 +19,7 @@ from tests.kills import actors
 from tests.kills.crowd import Crowd
 from tests.kills.ledger import Ledger, Lost
 from tests.kills.victim import Victim
-from tests.processes.wire import AUTH, NODE, bearer
+from tests.processes.node_client import AUTH, NODE, bearer
 from tests.support.application import FAST
 from tests.support.processes import free_port
 from tests.support.server import DEMO_PASSWORD, command

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, MetaData, insert, text
 from manifest_auth import audit
 from manifest_auth.audit.chain_macs import Head, made
 from tests.store import old_stores
-from tests.support.keys import MACS
 from tests.support.postgres import Databases, database_of
+from tests.support.secret_keys import MACS
 
 #: Each is made of rows that a build of that schema wrote (``store_SCHEMA.json``).
 SCHEMAS = tuple(name for name in old_stores.STORES if "_" not in name)

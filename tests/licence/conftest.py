@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.licence.desk import on_premise
+from tests.licence.vendor import on_premise
 from tests.support.application import App
 from tests.support.postgres import Databases
 

@@ -13,7 +13,7 @@ import pytest
 from manifest_auth.licence import Seats
 from manifest_auth.licence.licence import VERSION
 from manifest_auth.text.base64url import encode
-from tests.licence.desk import DAY, STRANGER, VENDOR, install, key, licence, state
+from tests.licence.vendor import DAY, STRANGER, VENDOR, install, key, licence, state
 from tests.support.application import App
 
 

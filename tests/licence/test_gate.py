@@ -6,7 +6,7 @@ import pytest
 
 from manifest_auth.app import ROUTES
 from manifest_auth.licence import Licence
-from tests.licence.desk import DAY, PATH, install, key, state
+from tests.licence.vendor import DAY, PATH, install, key, state
 from tests.support.application import App
 from tests.support.routes import filled
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from manifest_auth.operations.licence_watch import watch
-from tests.licence.desk import DAY, install, key, on_premise
-from tests.licence.seating import fit
+from tests.licence.seat_attempts import fit
+from tests.licence.vendor import DAY, install, key, on_premise
 from tests.support.accounts import trail
-from tests.support.admin_desk import desk, events
 from tests.support.application import App
-from tests.support.managing import ADD
+from tests.support.system_admins import desk, events
+from tests.support.user_management import ADD
 
 
 async def _told(app: App) -> list[dict[str, Any]]:

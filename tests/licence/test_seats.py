@@ -17,14 +17,14 @@ from manifest_auth.licence import ALLOWED, Gate, Seats, free, seats
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store import open_store
-from tests.interop.microsoft.world import World
-from tests.licence.desk import PUBLIC, install, key
-from tests.licence.seating import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
+from tests.interop.microsoft.microsoft_setup import World
+from tests.licence.seat_attempts import FULL_SENTENCE, WAYS, fit, grant, outcome, premises, shown
+from tests.licence.vendor import PUBLIC, install, key
 from tests.support.accounts import act_on, new_client, new_user, trail
 from tests.support.application import App
 from tests.support.commands import run
-from tests.support.keys import SECRET_KEY
 from tests.support.people import member, oidc_provider, roles_line, session_of, user_of, users_of
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import failures, saml_provider
 
 SSO = ("by SAML", "by OpenID", "by Dynamics", "by Entra ID")

@@ -14,12 +14,12 @@ from manifest_auth.mail_queue import rows
 from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import queued_mails
 from tests.support.accounts import act_on, trail
-from tests.support.addresses import quiet
 from tests.support.application import App, running
-from tests.support.crew import Crew, new_crew
+from tests.support.email_changes import quiet
 from tests.support.envelope import check_success
 from tests.support.mail_server import MailServer
-from tests.support.managing import INVITE, RENEW, RESET, accept
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import INVITE, RENEW, RESET, accept
 
 MINUTE, HOUR = 60, 3600
 

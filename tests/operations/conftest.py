@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from manifest_auth.operations.backup import back_up
-from tests.operations.made import make, quiet, settings_of
+from tests.operations.used_installation import make, quiet, settings_of
 
 
 @pytest.fixture(scope="module")

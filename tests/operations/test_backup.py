@@ -17,9 +17,9 @@ from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
 from manifest_auth.runtime.files import path_of
 from manifest_auth.store import copying
-from tests.operations.made import BYTES, KEYS, quiet, settings_of
+from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import done, run
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 

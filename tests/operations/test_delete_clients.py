@@ -18,9 +18,9 @@ from manifest_auth.operations.delete_clients import sweep_clients
 from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import TENANT_OWNED, audit_heads, files, tenants
 from tests.store.rows import add, everything
-from tests.support.admin_desk import Desk, desk, events
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success
+from tests.support.system_admins import Desk, desk, events
 
 BASE = "/api/admin/clients"
 DAYS = 30

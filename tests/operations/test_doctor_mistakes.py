@@ -22,10 +22,10 @@ from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import load
 from tests.runtime.outgoing.test_dns import certificate
 from tests.support.commands import done, environment, run
-from tests.support.keys import SECRET_KEY
 from tests.support.oidc_socket import Answer, Asked, Socket
 from tests.support.postgres import Databases
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 
 NOBODY = 65534
 ALIVE = b'{"success":true,"data":{"status":"alive"}}'

@@ -23,7 +23,7 @@ from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 from tests.store import rows
 from tests.support.accounts import Keys, keys_of, new_client, opened_by
 from tests.support.application import App
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 _numbers = itertools.count(1)
 OLD = bytes.fromhex(SECRET_KEY)

@@ -9,7 +9,7 @@ import pytest
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Sealer, put_new_key_first, secret_keys
 from manifest_auth.runtime.settings import SettingsError, load
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 OLD, NEW = bytes.fromhex(SECRET_KEY), bytes(range(32))
 

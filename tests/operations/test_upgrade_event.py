@@ -10,7 +10,7 @@ from pathlib import Path
 from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.support.commands import done, run
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 KEY = {"MANIFEST_SECRET_KEY": SECRET_KEY}
 

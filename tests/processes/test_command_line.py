@@ -15,9 +15,9 @@ from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import load
 from tests.support.commands import done, environment, run, until
-from tests.support.keys import SECRET_KEY
 from tests.support.processes import free_port
 from tests.support.programs import COMMAND
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 COMMANDS: list[tuple[str, ...]] = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.wire import NODE, Node
+from tests.processes.node_client import NODE, Node
 from tests.support.server import Server, served
 
 SIZE = 8 * 1024 * 1024

@@ -16,8 +16,8 @@ import pytest
 
 from tests.interop.microsoft import tokens
 from tests.interop.microsoft.people import OTHER_APP, OUR_SECRET, OURS, POWER_APP
-from tests.interop.microsoft.standin import Standin, standin
-from tests.processes.wire import AUTH, NODE, Node, bearer, seconds_until
+from tests.interop.microsoft.stand_in import Standin, standin
+from tests.processes.node_client import AUTH, NODE, Node, bearer, seconds_until
 from tests.support.server import DEMO_PASSWORD, served, start, stop
 
 _numbers = itertools.count(1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node, bearer
+from tests.processes.node_client import AUTH, NODE, Node, bearer
 from tests.support.server import DEMO_PASSWORD, start, stop
 
 PEOPLE = [f"{name}@acme.example" for name in ("author", "viewer", "operator", "publisher", "approver")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node
+from tests.processes.node_client import AUTH, NODE, Node
 from tests.support.server import command, start, stop
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node, seconds_until
+from tests.processes.node_client import AUTH, NODE, Node, seconds_until
 from tests.support.postgres import Postgres
 from tests.support.server import start, stop
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from tests.support.commands import done, until
-from tests.support.keys import SECRET_KEY
 from tests.support.postgres import Postgres
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 WRONG = "wrong-password-81723"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.interop.microsoft.people import OUR_SECRET, OURS, POWER_APP
-from tests.interop.microsoft.standin import Standin, standin
+from tests.interop.microsoft.stand_in import Standin, standin
 from tests.support.commands import Result, done, run
 from tests.support.oidc_socket import Answer
 from tests.support.saml_idp import Idp

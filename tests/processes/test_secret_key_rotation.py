@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node, bearer
+from tests.processes.node_client import AUTH, NODE, Node, bearer
 from tests.support.commands import until
-from tests.support.keys import SECRET_KEY
 from tests.support.oidc_op import Op, provider
 from tests.support.postgres import Databases
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.server import DEMO_PASSWORD, command, start, stop
 
 NEW_KEY = SECRET_KEY[::-1]

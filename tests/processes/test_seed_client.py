@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, Node
+from tests.processes.node_client import AUTH, Node
 from tests.support.server import start, stop
 
 PROGRAMS = ("node",)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.processes.wire import AUTH, Node, seconds_until
+from tests.processes.node_client import AUTH, Node, seconds_until
 from tests.support.server import DEMO_PASSWORD, start, stop
 
 PROGRAMS = ("curl",)

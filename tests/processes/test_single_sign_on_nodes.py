@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from manifest_auth.runtime.clock import Clock
-from tests.processes.wire import AUTH, NODE, Node, seconds_until
+from tests.processes.node_client import AUTH, NODE, Node, seconds_until
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.server import DEMO_PASSWORD

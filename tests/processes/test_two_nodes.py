@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, Node, seconds_until
+from tests.processes.node_client import AUTH, Node, seconds_until
 
 Nodes = tuple[Node, Node]
 VIEWER = "viewer@acme.example"

@@ -11,7 +11,7 @@ from manifest_auth import sessions
 from manifest_auth.sessions import principals
 from tests.support.accounts import keys_of
 from tests.support.application import App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 
 
 def _looks(app: App) -> float:

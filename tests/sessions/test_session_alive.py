@@ -10,7 +10,7 @@ import pytest
 from manifest_auth import sessions
 from tests.support.accounts import keys_of
 from tests.support.application import App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.sign_in.providers import entra_bearer
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.microsoft_setup import World
 
 
 def test_how_many_are_remembered() -> None:

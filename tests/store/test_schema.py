@@ -23,7 +23,7 @@ from manifest_auth.store.sqlite import BUSY_MS, connect
 from manifest_auth.store.tables import metadata
 from manifest_auth.store.tables import tenants as tenants_table
 from tests.store import old_stores
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 
 def _versions() -> ScriptDirectory:

@@ -19,14 +19,14 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from manifest_auth.store import migrate
-from tests.interop.microsoft.standin import Standin, standin
-from tests.interop.microsoft.world import Provider, World
+from tests.interop.microsoft.microsoft_setup import Provider, World
+from tests.interop.microsoft.stand_in import Standin, standin
 from tests.store import old_stores
 from tests.store.old_stores import OldStore, Rows
 from tests.support.application import App, running
-from tests.support.keys import the_keys
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
+from tests.support.secret_keys import the_keys
 from tests.support.single_sign_on import ACS, BASE, Browser, entity_id
 
 OLD = old_stores.read("0005")

@@ -18,7 +18,7 @@ from manifest_auth.store.tables import audit_events, audit_heads
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 OLD = old_stores.read("0005_accounts")
 KEYS = OLD.keys

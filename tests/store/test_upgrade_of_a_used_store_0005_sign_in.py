@@ -21,10 +21,10 @@ from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
 from tests.support.envelope import check_success
-from tests.support.keys import the_keys
-from tests.support.managing import NEW
 from tests.support.saml_idp import Idp
+from tests.support.secret_keys import the_keys
 from tests.support.single_sign_on import Browser, SamlProvider
+from tests.support.user_management import NEW
 
 OLD = old_stores.read("0005_sign_in")
 KEYS = OLD.keys

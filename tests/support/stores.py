@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from manifest_auth.store import migrate
-from tests.support.keys import the_keys
-from tests.support.run import folder, locked
+from tests.support.run_folder import folder, locked
+from tests.support.secret_keys import the_keys
 
 
 def migrated(address: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.support.crew import Crew
+from tests.support.team import Crew
 
 VERSION = """id number status revision createdAt publishedAt createdBy { id } template { id }
     steps { number title instructions requiresEvidence }"""

@@ -11,10 +11,10 @@ import pytest
 from manifest_auth.store import Store, open_store
 from manifest_auth.work import Actor
 from tests.store.conftest import Pair, pair, store
-from tests.support import work
-from tests.support.shop import Shop
+from tests.support import work_items
 from tests.support.stores import fresh_store
-from tests.support.world import World
+from tests.support.sync_store import World
+from tests.support.work_race import Shop
 
 __all__ = ["pair", "store", "world"]
 
@@ -40,5 +40,5 @@ async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def shop(store: Store, other: Store, pair: Pair) -> Shop:
-    workers = await store.of(pair[0]).write(lambda unit: [work.user(unit) for _ in range(2)])
+    workers = await store.of(pair[0]).write(lambda unit: [work_items.user(unit) for _ in range(2)])
     return Shop((store, other), pair[0], *(Actor(worker, 5) for worker in workers))

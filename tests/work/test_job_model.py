@@ -31,13 +31,13 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import TenantSettings
 from manifest_auth.work import Actor, assignments, job_log, job_operations, job_steps, jobs, records
 from manifest_auth.work.job_rules import Priority, value_of
-from tests.support import work
-from tests.support.world import World
+from tests.support import work_items
+from tests.support.sync_store import World
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
-STEPS = len(work.STEPS)
-EVIDENCE = {number for number, step in enumerate(work.STEPS, 1) if step.requires_evidence}
+STEPS = len(work_items.STEPS)
+EVIDENCE = {number for number, step in enumerate(work_items.STEPS, 1) if step.requires_evidence}
 
 
 @dataclass
@@ -90,10 +90,10 @@ class Story(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         def fill(unit: TenantUnit) -> None:
-            self.workers = [work.user(unit) for _ in range(3)]
-            self.others = [work.user(unit, Role.VIEWER), work.user(unit)]
+            self.workers = [work_items.user(unit) for _ in range(3)]
+            self.others = [work_items.user(unit, Role.VIEWER), work_items.user(unit)]
             users.deactivate(unit, users.get(unit, self.others[1]), 1)
-            self.template = work.published(unit, Actor(self.workers[0], 1)).id
+            self.template = work_items.published(unit, Actor(self.workers[0], 1)).id
 
         number = next(_numbers)
         create = self.world.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))

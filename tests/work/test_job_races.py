@@ -8,7 +8,7 @@ from manifest_auth.errors import Conflict
 from manifest_auth.work import assignments, job_operations, job_steps, jobs, records
 from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
-from tests.support.shop import VALUE, Shop, conflicts, does
+from tests.support.work_race import VALUE, Shop, conflicts, does
 
 ROUNDS = 5
 

@@ -12,8 +12,8 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.work import Actor, job_operations, template_operations, templates, versions
 from manifest_auth.work.jobs import Job
 from manifest_auth.work.versions import Version
-from tests.support import work
-from tests.support.shop import Shop, does
+from tests.support import work_items
+from tests.support.work_race import Shop, does
 
 ROUNDS = 5
 
@@ -28,7 +28,7 @@ def publish(unit: TenantUnit, by: Actor, template_id: int) -> Version:
 
 async def test_no_template_is_archived_while_a_job_is_made_of_it(shop: Shop) -> None:
     """Whoever reads that it is archived has seen its last job."""
-    template = await shop.write(does(work.published, shop.one))
+    template = await shop.write(does(work_items.published, shop.one))
     one, two = (store.of(shop.tenant_id) for store in shop.stores)
     begun = asyncio.Event()
 
@@ -55,7 +55,7 @@ async def test_no_template_is_archived_while_a_job_is_made_of_it(shop: Shop) -> 
 
 async def test_a_job_is_made_of_one_version_while_the_next_is_published(shop: Shop) -> None:
     def prepare(unit: TenantUnit) -> int:
-        template = work.published(unit, shop.one)
+        template = work_items.published(unit, shop.one)
         template_operations.add_version(unit, shop.one, template_operations.see_latest(unit, template.id))
         for move in (template_operations.submit, template_operations.approve):
             move(unit, shop.one, template_operations.see_latest(unit, template.id))

@@ -14,7 +14,7 @@ from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import Seen
 from manifest_auth.work.template_rules import VersionStatus
 from tests.store.conftest import Pair
-from tests.support import work
+from tests.support import work_items
 
 Everything = tuple[Seen, list[steps.Step], list[versions.Version], list[template_log.Event]]
 
@@ -35,11 +35,11 @@ async def version_at(store: Store, pair: Pair, state: str) -> Seen:
     """A version that is published, or that another one has retired."""
 
     def make(unit: TenantUnit) -> Seen:
-        by = Actor(work.user(unit), 5)
-        template = work.published(unit, by)
+        by = Actor(work_items.user(unit), 5)
+        template = work_items.published(unit, by)
         seen = template_operations.see_latest(unit, template.id)
         if state == "retired":
-            work.next_version(unit, by, template.id)
+            work_items.next_version(unit, by, template.id)
         return template_operations.see(unit, seen.version.id)
 
     return await store.of(pair[0]).write(make)

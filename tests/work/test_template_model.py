@@ -22,8 +22,8 @@ from manifest_auth.text import invisible
 from manifest_auth.work import Actor, steps, template_log, template_operations, templates, versions
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import Seen
-from tests.support import work
-from tests.support.world import World
+from tests.support import work_items
+from tests.support.sync_store import World
 
 _numbers = itertools.count(1)
 WHO = st.integers(0, 1)
@@ -99,7 +99,7 @@ class Story(RuleBasedStateMachine):
         number = next(_numbers)
         create = self.world.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
         self.tenant = self.world.loop.run_until_complete(create).id
-        self.people = self.world.write(self.tenant, lambda unit: [work.user(unit) for _ in range(2)])
+        self.people = self.world.write(self.tenant, lambda unit: [work_items.user(unit) for _ in range(2)])
         self.now = 10
         self.models: list[Model] = []
         return self.make(0, "First", given)

@@ -16,7 +16,7 @@ from manifest_auth.work import Actor, steps, template_log, template_operations, 
 from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import Seen
 from tests.store.conftest import Pair
-from tests.support import work
+from tests.support import work_items
 
 ROUNDS = 3
 Verb = Callable[[TenantUnit, Actor, Seen], Any]
@@ -39,7 +39,7 @@ class Desk(NamedTuple):
 
         def make(unit: TenantUnit) -> Seen:
             by = Actor(self.people[0], 5)
-            template = template_operations.add(unit, by, "Valve check", "", work.STEPS)
+            template = template_operations.add(unit, by, "Valve check", "", work_items.STEPS)
             for reached, move in WAY.items():
                 if status == "DRAFT":
                     break
@@ -104,7 +104,7 @@ async def other(store: Store, database_url: str) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def desk(store: Store, other: Store, pair: Pair) -> Desk:
-    people = await store.of(pair[0]).write(lambda unit: tuple(work.user(unit) for _ in range(6)))
+    people = await store.of(pair[0]).write(lambda unit: tuple(work_items.user(unit) for _ in range(6)))
     return Desk((store, other), pair[0], people)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from manifest_auth.api.graphql.batch_loading import Loader
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
+from tests.support.team import Crew, new_crew
 from tests.support.templates import add_template
 
 

@@ -18,8 +18,8 @@ from manifest_auth.store.tables import TENANT_OWNED, work
 from tests.store import rows
 from tests.support import jobs as j
 from tests.support.application import App, Reply
-from tests.support.crew import Crew, new_crew
-from tests.support.operations import ARGUMENTS, Things, document, operations, selection, things
+from tests.support.graphql_operations import ARGUMENTS, Things, document, operations, selection, things
+from tests.support.team import Crew, new_crew
 from tests.support.templates import bring
 
 # The executor drops what the neighbours of a failed field began.

@@ -14,12 +14,12 @@ from tests.http.providers.test_group_roles_rank import own_provider
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App, Reply
 from tests.support.clock import REAL
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
-from tests.support.gains import BOSSES, CHOSEN, PATHS, Planted, plant_all, somebody
-from tests.support.managing import RENEW, RESET, accept, events, reset
 from tests.support.oidc_op import provider
 from tests.support.people import OidcProvider, oidc_provider, user_of
+from tests.support.planted_accounts import BOSSES, CHOSEN, PATHS, Planted, plant_all, somebody
+from tests.support.team import Crew
+from tests.support.user_management import RENEW, RESET, accept, events, reset
+from tests.support.vouched_domains import domain_counts
 
 EVERY_PATH = pytest.mark.parametrize("path", PATHS)
 WITHOUT_GROUPS = pytest.mark.parametrize("path", [path for path in PATHS if path != "groups"])

@@ -9,15 +9,15 @@ import pytest
 
 from tests.support import commands
 from tests.support.accounts import new_client, new_user
-from tests.support.addresses import quiet
 from tests.support.application import App
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
-from tests.support.gains import CHOSEN, PATHS, Planted, somebody
-from tests.support.keys import SECRET_KEY
+from tests.support.email_changes import quiet
 from tests.support.mail_server import MailServer
-from tests.support.managing import reset
 from tests.support.people import oidc_provider, user_of
+from tests.support.planted_accounts import CHOSEN, PATHS, Planted, somebody
+from tests.support.secret_keys import SECRET_KEY
+from tests.support.team import Crew
+from tests.support.user_management import reset
+from tests.support.vouched_domains import domain_counts
 
 pytestmark = pytest.mark.mail
 

@@ -11,14 +11,14 @@ import pytest
 
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.application import App
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
 from tests.support.envelope import check_refusal, check_success
-from tests.support.gains import BOSSES, PATHS, Planted, somebody
-from tests.support.managing import events
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
+from tests.support.planted_accounts import BOSSES, PATHS, Planted, somebody
 from tests.support.rows import change_rows, delete_rows
 from tests.support.single_sign_on import act_on_provider, check_nobody_got_in
+from tests.support.team import Crew
+from tests.support.user_management import events
+from tests.support.vouched_domains import domain_counts
 
 TABLE = [*BOSSES, {"group": "ops", "roles": ["Operator"]}]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.http.microsoft.test_dynamics_tokens import KEPT, given_by, rows
-from tests.interop.microsoft.world import Provider, World
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.support.accounts import new_client, new_user
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
-from tests.support.gains import CHOSEN
-from tests.support.managing import RENEW, RESET, reset, token_in
 from tests.support.people import set_roles
+from tests.support.planted_accounts import CHOSEN
+from tests.support.team import Crew
+from tests.support.user_management import RENEW, RESET, reset, token_in
+from tests.support.vouched_domains import domain_counts
 
 ALICE = "alice@contoso.example"
 

@@ -8,12 +8,12 @@ import pytest
 
 from tests.support.accounts import act_on, trail
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.links import become_admin_past_the_server
-from tests.support.managing import accept, invited, reset, started_reset
+from tests.support.one_time_links import become_admin_past_the_server
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of, set_roles
 from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import accept, invited, reset, started_reset
 
 LOOK = "/api/client/auth/link"
 WHY = "link: an Admin's account by now, and a User Admin made the link"

@@ -10,9 +10,11 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.managing import (
+from tests.support.people import Member, member, set_roles, user_of
+from tests.support.roles import ROLES
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import (
     ADD,
     DEACTIVATE,
     END,
@@ -31,8 +33,6 @@ from tests.support.managing import (
     started_reset,
     token_in,
 )
-from tests.support.people import Member, member, set_roles, user_of
-from tests.support.roles import ROLES
 
 ADMINS = "Only an Admin manages an Admin's account"
 GRANTS = "Only an Admin grants or takes the role Admin"

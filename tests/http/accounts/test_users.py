@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.accounts import keys_of, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App
-from tests.support.crew import Crew, new_crew
-from tests.support.managing import (
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import (
     ADD,
     DEACTIVATE,
     END,

@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App, running
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_success
-from tests.support.links import links_made
 from tests.support.mail_server import MailServer
-from tests.support.managing import INVITE, RENEW, RESET, accept, directory, invited, reset
+from tests.support.one_time_links import links_made
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import INVITE, RENEW, RESET, accept, directory, invited, reset
 
 BUDGET_S = 3.0
 CHOOSE = "choose a new password"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.admin_desk import Desk, another, desk
 from tests.support.application import App
+from tests.support.system_admins import Desk, another, desk
 
 
 @pytest.fixture

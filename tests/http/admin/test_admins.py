@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.admin_desk import ADMINS, AUTH, Desk, another, desk, events, sign_in
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.system_admins import ADMINS, AUTH, Desk, another, desk, events, sign_in
 
 NEW = "granite-otter-47-lantern"
 

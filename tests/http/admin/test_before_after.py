@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.support.admin_desk import Desk, events
-from tests.support.editors import OIDC
 from tests.support.envelope import check_refusal, check_success
+from tests.support.provider_editors import OIDC
+from tests.support.system_admins import Desk, events
 
 CLIENTS = "/api/admin/clients"
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.admin_desk import Desk, desk, events, sign_in
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
+from tests.support.system_admins import Desk, desk, events, sign_in
 
 BASE = "/api/admin/throttles"
 WHO = {"client": "acme", "email": "Viewer@acme.example"}

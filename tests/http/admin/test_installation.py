@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.admin_desk import AUTH, desk, sign_in
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.rows import NEWEST_SCHEMA
+from tests.support.system_admins import AUTH, desk, sign_in
 
 STATUS = "/api/admin/status"
 INSIDE, OUTSIDE = "203.0.113.9", "198.51.100.7"

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from tests.support.admin_desk import Desk
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.system_admins import Desk
 
 CLIENTS = "/api/admin/clients"
 _numbers = itertools.count(1)

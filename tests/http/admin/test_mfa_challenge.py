@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.admin_desk import AUTH, Desk, Phone, another, desk, enrolled, events, sign_in
 from tests.support.application import PASSWORD, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.system_admins import AUTH, Desk, Phone, another, desk, enrolled, events, sign_in
 
 FACTOR = f"{AUTH}/second-factor"
 PROOF = {"password": PASSWORD}

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.admin_desk import events, sign_in, store_networks
 from tests.support.application import App, Reply, running
 from tests.support.commands import CommandRefused, in_this_process
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 from tests.support.statements import look_ups
+from tests.support.system_admins import events, sign_in, store_networks
 
 SETTINGS = "/api/admin/settings"
 HOME, NEAR, FAR = "203.0.113.9", "203.0.113.200", "198.51.100.7"

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.admin_desk import ADMINS, AUTH, Desk, Phone, another, enrolled, events, sign_in
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
 from tests.support.rows import change_rows, rows
+from tests.support.system_admins import ADMINS, AUTH, Desk, Phone, another, enrolled, events, sign_in
 
 FACTOR = f"{AUTH}/second-factor"
 SETTINGS = "/api/admin/settings"

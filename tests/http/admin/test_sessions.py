@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.admin_desk import Desk, desk, events
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
+from tests.support.system_admins import Desk, desk, events
 
 ACME, GLOBEX = "/api/admin/clients/acme", "/api/admin/clients/globex"
 MEMBERS = {"id", "userId", "email", "method", "createdAt", "endsAt", "lastUsedAt", "endedAt", "endReason", "address",

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.support.admin_desk import Desk, desk, events
 from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forging import b64, every_secret
+from tests.support.forged_tokens import b64, every_secret
+from tests.support.system_admins import Desk, desk, events
 
 KEYS = "/api/admin/keys"
 MEMBERS = {"id", "purpose", "algorithm", "state", "createdAt", "retiredAt", "expiresAt"}

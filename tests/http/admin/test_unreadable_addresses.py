@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.admin_desk import sign_in
 from tests.support.application import PASSWORD, App, running
+from tests.support.attempt_limits import ACCOUNT, ORIGIN
 from tests.support.envelope import check_refusal, check_success
-from tests.support.limits import ACCOUNT, ORIGIN
+from tests.support.system_admins import sign_in
 
 OUT = "203.0.113.9"
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.support import steps
+from tests.support import small_steps
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success
+from tests.support.team import Crew, new_crew
 
 MINE, ALL = "/api/client/audit", "/api/admin/audit"
 MEMBERS = {"client", "sequence", "at", "event", "actor", "subject", "address", "requestId", "detail", "hash"}
@@ -81,7 +81,7 @@ async def test_pages_are_complete_and_in_order(app: App, crew: Crew, order: str,
 async def test_filters_narrow_and_add_up(
     app: App, crew: Crew, monkeypatch: pytest.MonkeyPatch, step: int, order: str
 ) -> None:
-    steps.audit_search(monkeypatch, step)
+    small_steps.audit_search(monkeypatch, step)
     viewer = await crew.member("Viewer")
     admin = (await crew.member("Admin")).token
     everything = await read(app, MINE, admin, order=order)
@@ -117,7 +117,7 @@ async def test_filters_narrow_and_add_up(
 async def test_a_search_that_finds_nothing_ends_after_so_many_steps_and_goes_on(
     app: App, crew: Crew, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps.audit_search(monkeypatch, 1, most=3)
+    small_steps.audit_search(monkeypatch, 1, most=3)
     token = (await crew.member("Admin")).token
     answer = check_success(await app.get(f"{MINE}?event=client_created", token=token))
     assert answer["items"] == []
@@ -130,10 +130,10 @@ async def test_a_total_is_counted_over_many_steps_and_not_without_end(
 ) -> None:
     await crew.member("Admin")
     events = len(await read(app, MINE, (await crew.member("Admin")).token))
-    steps.audit_search(monkeypatch, 2, most=-(-events // 2))
+    small_steps.audit_search(monkeypatch, 2, most=-(-events // 2))
     assert (await crew.ask("Admin", PAGE, first=1))["total"] == events
     since = (await crew.ask("Admin", PAGE, first=6, order="OLDEST"))["items"][5]["at"]
-    steps.audit_search(monkeypatch, 2, most=-(-events // 2) - 1)
+    small_steps.audit_search(monkeypatch, 2, most=-(-events // 2) - 1)
     assert (await crew.ask("Admin", PAGE, first=1))["total"] is None
     later = await read(app, MINE, (await crew.member("Admin")).token, **{"from": since})
     assert len(later) <= events - 2

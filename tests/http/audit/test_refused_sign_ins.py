@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import act_on, new_client, trail
+from tests.support.anonymous_budgets import few_events
 from tests.support.application import App
-from tests.support.budgets import few_events
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import BASE, Browser, act_on_provider, begun, check_nobody_got_in, saml_provider
 

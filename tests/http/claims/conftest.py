@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.interop.microsoft.proving import GLOBAL, Prover, prover_of
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.directory_prover import GLOBAL, Prover, prover_of
+from tests.interop.microsoft.microsoft_setup import World
 from tests.support.application import App
-from tests.support.background import domain_checks_stand_still
-from tests.support.claiming import asking
-from tests.support.dns import NameServer
+from tests.support.background_jobs import domain_checks_stand_still
+from tests.support.domain_claims import asking
+from tests.support.name_servers import NameServer
 
 
 @pytest.fixture(scope="module")

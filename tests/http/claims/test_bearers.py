@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.interop.microsoft.people import OTHER_APP, POWER_APP
-from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import act_on, new_client
 from tests.support.application import Reply
-from tests.support.claims import REASON, directory_counts, directory_released
+from tests.support.directory_claims import REASON, directory_counts, directory_released
 from tests.support.people import users_of
 
 KINDS = pytest.mark.parametrize("kind", ["graph", "api"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
-from tests.support.claims import REASON, client_of, directory
+from tests.support.directory_claims import REASON, client_of, directory
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member
 

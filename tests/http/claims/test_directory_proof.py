@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.interop.microsoft.directory_prover import CALLBACK, GLOBAL, OPERATORS, READER, ROLES, Prover, prover_of
 from tests.interop.microsoft.login import Registration
+from tests.interop.microsoft.microsoft_setup import World, world_on
 from tests.interop.microsoft.people import OUR_SECRET, OURS
-from tests.interop.microsoft.proving import CALLBACK, GLOBAL, OPERATORS, READER, ROLES, Prover, prover_of
-from tests.interop.microsoft.world import World, world_on
-from tests.support.claims import directory_counts
+from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.single_sign_on import RETURN_TO, check_nobody_got_in, query_of
 

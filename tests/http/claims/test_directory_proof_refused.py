@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.directory_prover import CALLBACK, GLOBAL, OPERATORS, PRIVILEGED, READER, Prover
 from tests.interop.microsoft.people import OURS
-from tests.interop.microsoft.proving import CALLBACK, GLOBAL, OPERATORS, PRIVILEGED, READER, Prover
 from tests.support.accounts import act_on
 from tests.support.envelope import check_success
 from tests.support.people import member, set_roles

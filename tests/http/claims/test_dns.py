@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.support.application import App
-from tests.support.background import check_domains
-from tests.support.claiming import LABEL, Claimed, asking, claimed
-from tests.support.dns import SIGNED, NameServer, Resolver, txt
+from tests.support.background_jobs import check_domains
+from tests.support.domain_claims import LABEL, Claimed, asking, claimed
+from tests.support.name_servers import SIGNED, NameServer, Resolver, txt
 from tests.support.processes import free_port
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
-from tests.support.claiming import Claimed, vouch_for
+from tests.support.domain_claims import Claimed, vouch_for
 from tests.support.envelope import check_success
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import add_provider, check_nobody_got_in

@@ -6,9 +6,9 @@ import pytest
 
 from tests.support.accounts import new_user
 from tests.support.application import App
-from tests.support.background import days_later
-from tests.support.claiming import HELD, claimed, proved, upgraded
-from tests.support.dns import NameServer, txt
+from tests.support.background_jobs import days_later
+from tests.support.domain_claims import HELD, claimed, proved, upgraded
+from tests.support.name_servers import NameServer, txt
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import check_nobody_got_in
 

@@ -8,9 +8,9 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
-from tests.support.background import check_domains, days_later, drop_old_domains
-from tests.support.claiming import Claimed, after_each_look, claimed, offered, proved
-from tests.support.dns import NameServer, txt
+from tests.support.background_jobs import check_domains, days_later, drop_old_domains
+from tests.support.domain_claims import Claimed, after_each_look, claimed, offered, proved
+from tests.support.name_servers import NameServer, txt
 from tests.support.people import oidc_provider, session_of
 
 DAY = 86400

@@ -11,13 +11,13 @@ import pytest
 
 from tests.support.accounts import new_client, trail
 from tests.support.application import App
-from tests.support.background import sweep_clients
-from tests.support.claiming import HELD, Claimed, asking, claimed, vouch_for
-from tests.support.crew import Crew
+from tests.support.background_jobs import sweep_clients
+from tests.support.domain_claims import HELD, Claimed, asking, claimed, vouch_for
 from tests.support.envelope import check_refusal, check_success
 from tests.support.processes import free_port
 from tests.support.rows import rows
 from tests.support.single_sign_on import add_provider
+from tests.support.team import Crew
 
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
 OWN = "/api/client/domains"

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import act_on, new_client, new_user
-from tests.support.addresses import quiet
 from tests.support.application import App, running
-from tests.support.background import check_domains, domain_checks_stand_still
-from tests.support.claiming import Claimed, claimed
-from tests.support.dns import NameServer, txt
+from tests.support.background_jobs import check_domains, domain_checks_stand_still
+from tests.support.domain_claims import Claimed, claimed
+from tests.support.email_changes import quiet
 from tests.support.mail_server import MailServer
+from tests.support.name_servers import NameServer, txt
 
 DAY = 86400
 OPERATOR = "operator@manifest.example"

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import World
 from tests.interop.microsoft.people import OURS
-from tests.interop.microsoft.world import World
 from tests.support.accounts import new_client
-from tests.support.admin_desk import events
 from tests.support.application import App, Reply, running
-from tests.support.background import sweep_clients
-from tests.support.claims import pin
+from tests.support.background_jobs import sweep_clients
+from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import add_oidc, add_provider, add_saml, query_of
+from tests.support.system_admins import events
 
 NAMES = "/api/admin/provider-names"
 AUTH = "/api/client/auth"

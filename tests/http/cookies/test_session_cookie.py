@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.accounts import Keys, keys_of, opened_by
 from tests.support.application import PASSWORD, App, Reply, running
-from tests.support.forging import claims_of, unb64
+from tests.support.forged_tokens import claims_of, unb64
 
 DAY = 86_400
 WEEK = 7 * DAY

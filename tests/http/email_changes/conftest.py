@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.addresses import quiet
 from tests.support.application import App, running
-from tests.support.background import nothing_by_itself
-from tests.support.crew import Crew, new_crew
+from tests.support.background_jobs import nothing_by_itself
+from tests.support.email_changes import quiet
 from tests.support.mail_server import MailServer
+from tests.support.team import Crew, new_crew
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.support.accounts import new_user, trail
-from tests.support.addresses import DAY, ask_own, changed, confirm, person, quiet, stored, told, undo
 from tests.support.application import PASSWORD, App, running
-from tests.support.crew import Crew
+from tests.support.email_changes import DAY, ask_own, changed, confirm, person, quiet, stored, told, undo
 from tests.support.envelope import check_refusal, check_success
-from tests.support.links import random_texts
 from tests.support.mail_server import MailServer
-from tests.support.managing import RESET, SET_ROLES, UPDATE, events, reset
+from tests.support.one_time_links import random_texts
+from tests.support.team import Crew
+from tests.support.user_management import RESET, SET_ROLES, UPDATE, events, reset
 
 
 async def test_those_who_manage_a_user_ask_for_it_too(crew: Crew, post: MailServer) -> None:

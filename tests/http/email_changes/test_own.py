@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.accounts import keys_of, new_user, opened_by
-from tests.support.addresses import (
+from tests.support.email_changes import (
     DAY,
     LOOK,
     PENDING,
@@ -17,11 +17,11 @@ from tests.support.addresses import (
     told,
     undo,
 )
-from tests.support.crew import Crew
 from tests.support.envelope import check_refusal, check_success
 from tests.support.mail_server import MailServer
-from tests.support.managing import NEW, events, reset
 from tests.support.statements import counted_statements
+from tests.support.team import Crew
+from tests.support.user_management import NEW, events, reset
 
 
 async def test_it_takes_effect_when_the_new_mailbox_confirms(crew: Crew, post: MailServer) -> None:

@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from tests.support.accounts import act_on, new_user, settle
-from tests.support.addresses import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
 from tests.support.application import PASSWORD
-from tests.support.crew import Crew
+from tests.support.email_changes import DAY, LOOK, PENDING, ask_own, changed, confirm, person, quiet, stored, told, undo
 from tests.support.envelope import check_refusal, check_success
 from tests.support.faults import meanwhile
 from tests.support.mail_server import MailServer
-from tests.support.managing import NEW, UPDATE, accept, events, reset
+from tests.support.team import Crew
+from tests.support.user_management import NEW, UPDATE, accept, events, reset
 
 
 async def test_the_current_password_is_asked_for_and_throttled(crew: Crew, post: MailServer) -> None:

@@ -11,9 +11,9 @@ import pytest
 from graphql import GraphQLInputObjectType
 
 from tests.support.application import App
+from tests.support.graphql_operations import document, operations
 from tests.support.jobs import within
-from tests.support.operations import document, operations
-from tests.support.pages import KINDS, NAMES, Hall, argument_type, new_hall, orders
+from tests.support.list_pages import KINDS, NAMES, Hall, argument_type, new_hall, orders
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import pytest
 from graphql import FieldNode, GraphQLObjectType, SelectionSetNode, get_named_type, parse
 
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
-from tests.support.filling import busy_people
-from tests.support.operations import SCHEMA, document, operations, selection
+from tests.support.graphql_operations import SCHEMA, document, operations, selection
+from tests.support.large_clients import busy_people
+from tests.support.small_steps import graphql_without_limits
 from tests.support.statements import counted_statements
-from tests.support.steps import graphql_without_limits
+from tests.support.team import Crew, new_crew
 
 COUNT = 100
 #: Lists, and how many levels of everything below them are asked for in one document.

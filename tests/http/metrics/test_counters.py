@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.application import App, running
-from tests.support.crew import new_crew
+from tests.support.attempt_limits import ACCOUNT, ADDRESS, ORIGIN
 from tests.support.faults import hash_queue_is_full, most_hashes
-from tests.support.limits import ACCOUNT, ADDRESS, ORIGIN
-from tests.support.managing import accept, invited
 from tests.support.single_sign_on import sign_ins
+from tests.support.system_admins import another, desk, enrolled, sign_in
+from tests.support.team import new_crew
+from tests.support.user_management import accept, invited
 
 
 def value(app: App, name: str, **labels: str) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 
+from tests.interop.microsoft.microsoft_setup import World
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS
-from tests.interop.microsoft.world import World
 from tests.support.accounts import Keys, opened_by, trail
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.single_sign_on import BASE, RETURN_TO, Browser, flow_cookies, query_of, sign_ins

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import World
 from tests.interop.microsoft.people import ORGANIZATION
-from tests.interop.microsoft.world import World
 from tests.support.application import Reply
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason, users_of
@@ -35,21 +35,25 @@ async def test_somebody_of_the_directory_who_is_no_user_of_the_environment_does_
 async def test_somebody_who_was_taken_out_of_the_environment_does_not_get_in_again(world: World) -> None:
     provider = await world.dynamics()
     assert (await provider.sign_in("alice"))[1].status == 302
-    world.microsoft.answers["dataverse"] = bodies.dataverse("0x80040225", "The specified user is disabled.")
+    world.microsoft.answers["dataverse"] = error_bodies.dataverse("0x80040225", "The specified user is disabled.")
     assert check_nobody_got_in((await provider.sign_in("alice"))[1]) == NO_MEMBER
 
 
 #: What Dataverse answers: the sentence, and the reason in the trail. A token that it does not take, or an address where
 #: it is not, is nobody's membership: the provider is set up wrongly.
 REFUSALS: dict[str, tuple[Answer, str, str]] = {
-    "401": (bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
+    "401": (error_bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
     "403 in words": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),
     "404": (
-        bodies.dataverse("0x80060888", "Resource not found for the segment 'WhoAmI'.", 404),
+        error_bodies.dataverse("0x80060888", "Resource not found for the segment 'WhoAmI'.", 404),
         SET_UP,
         "dataverse answered 404: 0x80060888",
     ),
-    "400": (bodies.dataverse("0x80048d19", "Error identified in Payload.", 400), SET_UP, "answered 400: 0x80048d19"),
+    "400": (
+        error_bodies.dataverse("0x80048d19", "Error identified in Payload.", 400),
+        SET_UP,
+        "answered 400: 0x80048d19",
+    ),
     "somebody without an id": (Answer.json({"OrganizationId": GOOD["OrganizationId"]}), SET_UP, "names no user"),
     "an id that is none": (Answer.json({**GOOD, "UserId": "alice"}), SET_UP, "names no user"),
     "an id that is a number": (Answer.json({**GOOD, "UserId": 7}), SET_UP, "names no user"),
@@ -72,12 +76,15 @@ async def test_what_dataverse_refuses(world: World, case: str) -> None:
 
 #: What is no refusal: Dataverse cannot say. The last one: what we tell of when to come again.
 FAULTS: dict[str, tuple[Answer, str | None]] = {
-    "429": (bodies.dataverse("0x80072322", "Number of requests exceeded the limit", 429, **{"Retry-After": "7"}), "7"),
+    "429": (
+        error_bodies.dataverse("0x80072322", "Number of requests exceeded the limit", 429, **{"Retry-After": "7"}),
+        "7",
+    ),
     "429 for an hour": (Answer(429, {"Retry-After": "3600"}), "300"),
     "429 without a time": (Answer(429), "1"),
     "429 with a date": (Answer(429, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}), "1"),
-    "503": (bodies.dataverse("0x80040216", "An unexpected error occurred.", 503, **{"Retry-After": "30"}), "30"),
-    "500": (bodies.dataverse("0x80040216", "An unexpected error occurred.", 500), None),
+    "503": (error_bodies.dataverse("0x80040216", "An unexpected error occurred.", 503, **{"Retry-After": "30"}), "30"),
+    "500": (error_bodies.dataverse("0x80040216", "An unexpected error occurred.", 500), None),
     "502": (Answer(502, {}, b"<h1>Bad Gateway</h1>"), None),
     "a page": (Answer(200, {"Content-Type": "text/html"}, b"<html>Sign in</html>"), None),
     "a list": (Answer.json([GOOD]), None),

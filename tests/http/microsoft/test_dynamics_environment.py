@@ -16,7 +16,7 @@ from tests.http.microsoft.test_dynamics_person import (
     kept,
     signed_in,
 )
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.microsoft_setup import World
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD
 from tests.support.people import last_reason, member, session_of, users_of

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import World
 from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason
@@ -79,12 +79,12 @@ REFUSALS = {
 @pytest.mark.parametrize("number", REFUSALS)
 async def test_a_code_that_microsoft_does_not_redeem(world: World, number: int) -> None:
     provider = await world.dynamics()
-    world.microsoft.answers["token"] = bodies.aadsts(number, world.app.clock.now_ms())
+    world.microsoft.answers["token"] = error_bodies.aadsts(number, world.app.clock.now_ms())
     before = sign_ins(world.app, "dynamics", "failed")
     _, reply = await provider.sign_in()
     assert REFUSALS[number] in check_nobody_got_in(reply)
     assert "AADSTS" not in reply.text
-    error, status, _ = bodies.AADSTS[number]
+    error, status, _ = error_bodies.AADSTS[number]
     [failed] = await failures(world.app, provider.client)
     assert failed["why"] == f"token endpoint answered {status}: {error} AADSTS{number}"
     assert sign_ins(world.app, "dynamics", "failed") == before + 1

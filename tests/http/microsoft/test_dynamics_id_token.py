@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.interop.microsoft.people import CONSUMERS, POWER_APP
 from tests.interop.microsoft.tokens import ISSUER, STS
-from tests.interop.microsoft.world import Provider, World
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import Browser, check_nobody_got_in
 

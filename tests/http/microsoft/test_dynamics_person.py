@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.interop.microsoft.people import ORGANIZATION_ID
-from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.people import member, session_of, user_of, users_of
 from tests.support.rows import rows

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from tests.http.single_sign_on.test_return_addresses import HOSTILE, start
-from tests.interop.microsoft.world import Provider, World
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.support.accounts import act_on, settle
 from tests.support.application import Reply
 from tests.support.envelope import check_refusal

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.interop.microsoft.people import OUR_SECRET
-from tests.interop.microsoft.world import Provider, World
 from tests.support import rows as rest
 from tests.support.accounts import act_on
 from tests.support.people import member, session_of

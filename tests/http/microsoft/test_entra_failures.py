@@ -8,10 +8,10 @@ from collections import Counter
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import World, world_on
 from tests.interop.microsoft.people import OTHER_APP
-from tests.interop.microsoft.world import World, world_on
 from tests.support.application import Reply
-from tests.support.entra import addresses_remembered, few_refusals_remembered, refusals_remembered
+from tests.support.entra_refusals import addresses_remembered, few_refusals_remembered, refusals_remembered
 from tests.support.envelope import check_refusal
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import World
 from tests.interop.microsoft.people import GRAPH, OTHER_APP, OUR_URI, OURS, POWER_APP
 from tests.interop.microsoft.tokens import parts
-from tests.interop.microsoft.world import World
 from tests.support.accounts import trail
 from tests.support.envelope import check_success
 from tests.support.single_sign_on import sign_ins

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import GRAPHQL, ME, Provider, World
 from tests.interop.microsoft.people import OTHER_APP
-from tests.interop.microsoft.world import GRAPHQL, ME, Provider, World
 from tests.support.accounts import act_on, trail
 from tests.support.people import set_roles
 from tests.support.single_sign_on import sign_ins
@@ -219,7 +219,7 @@ async def test_that_somebody_was_refused_is_not_remembered(world: World, kind: s
     await world.refused(token, code="SSO_FAILED")
     await provider.change(createUsers=True)
     if kind == "api":  # genuine by its signature; that Graph refuses what it was exchanged for may be mended
-        world.microsoft.answers["graph"] = bodies.graph("InvalidAuthenticationToken", "no", 0)
+        world.microsoft.answers["graph"] = error_bodies.graph("InvalidAuthenticationToken", "no", 0)
         await world.refused(token, code="SSO_FAILED")
         del world.microsoft.answers["graph"]
     await world.me(token)
@@ -229,7 +229,7 @@ async def test_that_a_token_is_not_genuine_is_remembered_for_a_minute(world: Wor
     """Nothing that a client settles makes it genuine, so it is asked about once."""
     await world.entra()
     token = world.microsoft.mint("graph")
-    world.microsoft.answers["graph"] = bodies.graph("InvalidAuthenticationToken", "no", 0)
+    world.microsoft.answers["graph"] = error_bodies.graph("InvalidAuthenticationToken", "no", 0)
     await world.refused(token)
     del world.microsoft.answers["graph"]
     await world.refused(token)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import GRAPHQL, Provider, World, world_on
 from tests.interop.microsoft.people import OTHER_APP, POWER_APP
-from tests.interop.microsoft.world import GRAPHQL, Provider, World, world_on
 from tests.support.accounts import act_on, new_client, trail
-from tests.support.claims import directory_counts
+from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member, users_of
 

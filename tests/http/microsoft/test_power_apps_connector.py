@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV2SpecValidator
 
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.microsoft_setup import World
 from tests.support.application import App, running
 from tests.support.routes import ROUTES, connector_of_everything, filled
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.interop.microsoft.people import OTHER_APP
-from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import new_client, trail
 from tests.support.application import Reply
 from tests.support.envelope import check_refusal, check_success
@@ -122,7 +122,7 @@ async def test_a_session_that_ends_while_microsoft_answers_links_nobody(world: W
 
 async def test_microsoft_in_trouble(world: World) -> None:
     provider, owner = await both(world)
-    world.microsoft.answers["graph"] = bodies.throttled(7)
+    world.microsoft.answers["graph"] = error_bodies.throttled(7)
     reply = await link(world, provider, owner, world.microsoft.mint("graph"))
     check_refusal(reply, 502, "PROVIDER_UNAVAILABLE")
     assert reply.headers["retry-after"] == "7"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft.world import GRAPHQL, World
+from tests.interop.microsoft.microsoft_setup import GRAPHQL, World
 from tests.support.application import App
 from tests.support.cost import times_as_dear
 from tests.support.people import member

@@ -11,8 +11,8 @@ from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
 from tests.interop.microsoft import tokens
+from tests.interop.microsoft.microsoft_setup import World
 from tests.interop.microsoft.people import OUR_URI
-from tests.interop.microsoft.world import World
 from tests.support.application import App
 from tests.support.oidc_socket import Answer
 from tests.support.people import users_of

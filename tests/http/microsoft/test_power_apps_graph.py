@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
-from tests.interop.microsoft.world import GRAPHQL, ME, World, world_on
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import GRAPHQL, ME, World, world_on
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Answer
@@ -47,7 +47,7 @@ async def unavailable(world: World, token: str, **options: Any) -> Reply:
 )  # fmt: skip
 async def test_busy_and_when_to_come_again(world: World, status: int, told: str, passed_on: str) -> None:
     await world.entra()
-    answer = bodies.throttled(told) if status == 429 else bodies.unavailable(0, **{"Retry-After": told})
+    answer = error_bodies.throttled(told) if status == 429 else error_bodies.unavailable(0, **{"Retry-After": told})
     world.microsoft.answers["graph"] = answer
     reply = await unavailable(world, world.microsoft.mint("graph"))
     assert reply.headers["retry-after"] == passed_on
@@ -56,7 +56,7 @@ async def test_busy_and_when_to_come_again(world: World, status: int, told: str,
 @pytest.mark.parametrize("status", [500, 501, 502, 504, 509, 599])
 async def test_an_error_of_its_own(world: World, status: int) -> None:
     provider = await world.entra_of_ours(entra=ASK_GRAPH)
-    world.microsoft.answers["graph"] = bodies.graph("generalException", "General exception", 0, status)
+    world.microsoft.answers["graph"] = error_bodies.graph("generalException", "General exception", 0, status)
     for kind in ("graph", "api"):
         reply = await unavailable(world, world.microsoft.mint(kind))
         assert "retry-after" not in reply.headers
@@ -118,7 +118,9 @@ async def test_keys_that_cannot_be_read(world: World, answer: Answer) -> None:
     await world.me(token)
 
 
-@pytest.mark.parametrize("answer", [bodies.throttled(9), bodies.unavailable(), Answer(500), Answer(200, {}, b"no")])
+@pytest.mark.parametrize(
+    "answer", [error_bodies.throttled(9), error_bodies.unavailable(), Answer(500), Answer(200, {}, b"no")]
+)
 async def test_the_token_endpoint_in_trouble(world: World, answer: Answer) -> None:
     await world.entra_of_ours(entra=ASK_GRAPH)
     token = world.microsoft.mint("api")
@@ -132,7 +134,7 @@ async def test_the_token_endpoint_in_trouble(world: World, answer: Answer) -> No
 async def test_a_failure_is_not_a_verdict(world: World) -> None:
     await world.entra()
     token = world.microsoft.mint("graph")
-    for answer in (bodies.throttled(300), bodies.unavailable(), Answer(500), Answer(200, {}, b"no")):
+    for answer in (error_bodies.throttled(300), error_bodies.unavailable(), Answer(500), Answer(200, {}, b"no")):
         world.microsoft.answers["graph"] = answer
         await unavailable(world, token)
         del world.microsoft.answers["graph"]
@@ -140,7 +142,7 @@ async def test_a_failure_is_not_a_verdict(world: World) -> None:
         world.app.clock.advance(301)
         world.microsoft.asked.clear()
     # Nor does one that was let in stay in beyond his five minutes because nobody can be asked.
-    world.microsoft.answers["graph"] = bodies.unavailable()
+    world.microsoft.answers["graph"] = error_bodies.unavailable()
     await unavailable(world, token)
 
 
@@ -148,7 +150,7 @@ async def test_a_token_that_is_remembered_needs_no_graph(world: World) -> None:
     await world.entra()
     token = world.microsoft.mint("graph")
     await world.me(token)
-    world.microsoft.answers["graph"] = bodies.unavailable()
+    world.microsoft.answers["graph"] = error_bodies.unavailable()
     await world.me(token)
 
 

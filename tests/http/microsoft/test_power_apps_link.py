@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft.world import Provider, World
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.support.accounts import act_on, new_client, trail
 from tests.support.envelope import check_refusal, check_success
-from tests.support.managing import reset
 from tests.support.people import Member, last_reason, member, set_roles, users_of
 from tests.support.single_sign_on import RETURN_TO, Browser
+from tests.support.user_management import reset
 
 ALICE = "alice@contoso.example"
 IDENTITIES = "/api/client/auth/identities"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.interop.microsoft.people import OTHER_APP, Person
-from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import act_on, new_user, trail
 from tests.support.people import last_reason, users_of
 from tests.support.single_sign_on import sign_ins
@@ -201,7 +201,7 @@ class TestOnBehalf:
         await world.refused(world.microsoft.mint("api"), code="SSO_FAILED")
 
     async def test_graph_refuses_what_was_given(self, world: World, provider: Provider) -> None:
-        world.microsoft.answers["graph"] = bodies.graph("Authorization_RequestDenied", "Insufficient", 0, 403)
+        world.microsoft.answers["graph"] = error_bodies.graph("Authorization_RequestDenied", "Insufficient", 0, 403)
         await world.refused(world.microsoft.mint("api"), code="SSO_FAILED")
         assert "Authorization_RequestDenied" in await last_reason(world.app, provider.client)
 

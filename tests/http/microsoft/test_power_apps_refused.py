@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import World
 from tests.interop.microsoft.people import CONSUMERS, ORGANIZATION, OTHER_APP, OURS, POWER_APP
-from tests.interop.microsoft.world import World
 from tests.support.accounts import trail
 from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Asked

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.microsoft_setup import World
 from tests.support.accounts import new_client, trail
 from tests.support.envelope import check_success
 from tests.support.people import last_reason, member, roles_line, set_roles, users_of

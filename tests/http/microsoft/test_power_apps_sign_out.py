@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from tests.interop.microsoft import tokens
-from tests.interop.microsoft.world import World
+from tests.interop.microsoft.microsoft_setup import World
 from tests.support.accounts import keys_of, opened_by, trail
 from tests.support.application import PASSWORD, Reply
-from tests.support.background import sweep_expired
+from tests.support.background_jobs import sweep_expired
 from tests.support.envelope import check_refusal, check_success
 from tests.support.people import member
 

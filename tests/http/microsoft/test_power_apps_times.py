@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.interop.microsoft import tokens
+from tests.interop.microsoft.microsoft_setup import World
 from tests.interop.microsoft.people import OTHER_APP
-from tests.interop.microsoft.world import World
 
 KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.background import sweep_expired
+from tests.support.background_jobs import sweep_expired
 from tests.support.endurance import HOUR, check_memory, rows
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import add_oidc, begun, check_nobody_got_in

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import act_on, hashes_counted, keys_of, new_client, new_user, opened_by, settle, trail
 from tests.support.application import PASSWORD, App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 from tests.support.oidc_op import Op, provider
 from tests.support.single_sign_on import (
     RETURN_TO,

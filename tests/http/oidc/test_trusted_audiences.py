@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.interop.microsoft.microsoft_setup import World
 from tests.interop.microsoft.people import OURS, POWER_APP
-from tests.interop.microsoft.world import World
 from tests.support.accounts import new_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import provider

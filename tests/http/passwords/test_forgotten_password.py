@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by, settle, trail
-from tests.support.addresses import quiet
 from tests.support.application import PASSWORD, App, Reply, running
+from tests.support.attempt_limits import ACCOUNT, ORIGIN
+from tests.support.email_changes import quiet
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.guessing import PROXY
-from tests.support.limits import ACCOUNT, ORIGIN
 from tests.support.mail_server import MailServer
-from tests.support.managing import FORGOT, NEW, reset
+from tests.support.password_guesses import PROXY
 from tests.support.people import set_roles
 from tests.support.statements import counted_statements
+from tests.support.user_management import FORGOT, NEW, reset
 
 pytestmark = [pytest.mark.settings(**PROXY), pytest.mark.mail, pytest.mark.still]
 

@@ -9,9 +9,11 @@ import pytest
 
 from tests.support.accounts import Keys, hashes_counted, keys_of, new_user, opened_by, settle
 from tests.support.application import PASSWORD, App
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, check_success
-from tests.support.managing import (
+from tests.support.people import oidc_provider, session_of
+from tests.support.single_sign_on import Browser
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import (
     NEW,
     RENEW,
     RESET,
@@ -23,8 +25,6 @@ from tests.support.managing import (
     started_reset,
     token_in,
 )
-from tests.support.people import oidc_provider, session_of
-from tests.support.single_sign_on import Browser
 
 LOOK = "/api/client/auth/link"
 

@@ -8,9 +8,9 @@ import re
 
 from tests.support.accounts import settle
 from tests.support.application import App, Reply
-from tests.support.crew import new_crew
 from tests.support.envelope import check_success
-from tests.support.managing import invited, started_reset
+from tests.support.team import new_crew
+from tests.support.user_management import invited, started_reset
 
 LOOK = "/api/client/auth/link"
 

@@ -9,9 +9,10 @@ import pytest
 
 from tests.support.accounts import act_on, trail
 from tests.support.application import App, Reply
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal, same_but_request_id
-from tests.support.managing import (
+from tests.support.rows import all_that_rests
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import (
     ACCEPT,
     DEACTIVATE,
     NEW,
@@ -23,7 +24,6 @@ from tests.support.managing import (
     reset,
     started_reset,
 )
-from tests.support.rows import all_that_rests
 
 LOOK = "/api/client/auth/link"
 

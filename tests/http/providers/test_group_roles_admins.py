@@ -6,7 +6,6 @@ import asyncio
 
 from tests.support.accounts import act_on, new_client, new_user
 from tests.support.application import App
-from tests.support.domains import domain_counts
 from tests.support.people import (
     OidcProvider,
     member,
@@ -17,6 +16,7 @@ from tests.support.people import (
     users_of,
 )
 from tests.support.single_sign_on import saml_provider
+from tests.support.vouched_domains import domain_counts
 
 ADMINS = [roles_line("bosses", "Admin")]
 

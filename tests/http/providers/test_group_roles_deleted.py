@@ -10,7 +10,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.people import OidcProvider, member, oidc_provider, roles_line, set_roles, users_of
 from tests.support.single_sign_on import Browser, check_nobody_got_in
-from tests.support.steps import provider_deletion, provider_deletion_breaks
+from tests.support.small_steps import provider_deletion, provider_deletion_breaks
 
 LINES = [roles_line("ops", "Operator"), roles_line("writers", "Author"), roles_line("bosses", "Admin")]
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import App
-from tests.support.claiming import vouch_for
+from tests.support.domain_claims import vouch_for
 from tests.support.oidc_op import provider
 from tests.support.people import (
     OidcProvider,

@@ -9,8 +9,8 @@ import pytest
 from tests.http.providers.test_microsoft_providers import DYNAMICS, ENTRA
 from tests.support.accounts import new_client
 from tests.support.application import App, running
-from tests.support.editors import Editor, editor
 from tests.support.envelope import check_refusal, check_success
+from tests.support.provider_editors import Editor, editor
 
 #: Of Microsoft's clouds: environments as they are named there.
 ENVIRONMENTS = {

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import trail
-from tests.support.editors import Editor
 from tests.support.envelope import check_refusal, check_success
+from tests.support.provider_editors import Editor
 from tests.support.single_sign_on import BASE
 
 DIRECTORY, OTHER = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"

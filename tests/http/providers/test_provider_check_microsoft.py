@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.interop.microsoft import bodies
+from tests.interop.microsoft import error_bodies
+from tests.interop.microsoft.microsoft_setup import Provider, World
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OUR_URI, OURS
-from tests.interop.microsoft.world import Provider, World
 from tests.support.accounts import trail
-from tests.support.editors import WHO, editor
 from tests.support.envelope import check_success
 from tests.support.oidc_socket import Answer
+from tests.support.provider_editors import WHO, editor
 from tests.support.single_sign_on import BASE
 
 CONTOSO, MISSING = "c0c0c0c0-1111-4111-8111-111111111111", "dddddddd-4444-4444-8444-444444444444"
@@ -138,7 +138,7 @@ async def test_an_application_that_is_not_set_up(world: World, settings: dict[st
 
 async def test_what_cannot_be_found_out_is_said(world: World) -> None:
     provider = await world.dynamics()
-    world.microsoft.answers["token"] = bodies.aadsts(70003, world.app.clock.now_ms())
+    world.microsoft.answers["token"] = error_bodies.aadsts(70003, world.app.clock.now_ms())
     assert "is not known: Microsoft answers with status 400 (AADSTS70003)." in (await said(provider))["note"][0]
     world.microsoft.answers["token"] = Answer(200, {}, b"{}")
     assert "is not known: Microsoft answers with status 200." in (await said(provider))["note"][0]
@@ -154,7 +154,11 @@ async def test_what_cannot_be_found_out_is_said(world: World) -> None:
 
 
 ENVIRONMENTS: dict[str, tuple[Answer, str, str]] = {
-    "of another directory": (bodies.unauthorized_at_dataverse(MISSING, ORGANIZATION), "bad", f"directory: {MISSING}."),
+    "of another directory": (
+        error_bodies.unauthorized_at_dataverse(MISSING, ORGANIZATION),
+        "bad",
+        f"directory: {MISSING}.",
+    ),
     "that does not say which": (Answer(401, {"WWW-Authenticate": "Bearer"}), "ok", "is there and asks for a token."),
     "without a challenge": (Answer(401), "ok", "is there and asks for a token."),
     "that is not there": (Answer(404), "bad", f"There is no environment at {ORGANIZATION}."),
@@ -212,7 +216,7 @@ async def test_graph_is_asked_only_where_it_will_be(world: World) -> None:
     assert world.microsoft.count("graph") == 0
     await provider.change(entra={"graphTokens": True})
     assert "Microsoft Graph cannot be reached: " in await bad(provider)
-    world.microsoft.answers["graph"] = bodies.unavailable()
+    world.microsoft.answers["graph"] = error_bodies.unavailable()
     assert "answers with status 503" in (await said(provider))["note"][0]
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.editors import Editor, editor, saml_settings
 from tests.support.envelope import check_success
 from tests.support.oidc_op import Op
 from tests.support.oidc_socket import Answer
 from tests.support.processes import free_port
+from tests.support.provider_editors import Editor, editor, saml_settings
 
 TOLD_MORE = "Of a server that is not on the public Internet an Admin is told more."
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import Keys, child_of, keys_of, new_user, opened_by, trail
 from tests.support.application import PASSWORD, App, running
-from tests.support.forging import chain_of, claims_of, opened
+from tests.support.forged_tokens import chain_of, claims_of, opened
 
 DAY = 86_400
 pytestmark = pytest.mark.usefixtures("another_day")

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.application import App, running
 from tests.support.envelope import REFUSALS, check_refusal, check_success
 from tests.support.faults import sign_in_has_a_bug
 from tests.support.processes import free_port
+from tests.support.system_admins import another, desk, enrolled, sign_in
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}

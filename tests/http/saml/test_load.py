@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, trail
+from tests.support.anonymous_budgets import few_responses
 from tests.support.application import App, Reply
-from tests.support.budgets import few_responses
 from tests.support.envelope import check_refusal
-from tests.support.guessing import DAY, PROXY, at
+from tests.support.password_guesses import DAY, PROXY, at
 from tests.support.saml_reading import most_at_once, reading_waits, threads_of_reading
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 

@@ -10,7 +10,7 @@ from lxml import etree
 
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply, running
-from tests.support.background import sweep_expired
+from tests.support.background_jobs import sweep_expired
 from tests.support.saml_encrypting import Encryption, encrypt
 from tests.support.saml_idp import Idp, decode, encode
 from tests.support.single_sign_on import (

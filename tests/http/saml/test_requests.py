@@ -18,7 +18,7 @@ from lxml import etree
 
 from tests.support.accounts import new_client
 from tests.support.application import App, Reply
-from tests.support.claims import pin
+from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal
 from tests.support.oidc_op import provider
 from tests.support.saml_idp import ASSERTION, PROTOCOL, time_text

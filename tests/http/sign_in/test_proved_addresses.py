@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import new_user
-from tests.support.addresses import is_proved
 from tests.support.application import PASSWORD, App, running
-from tests.support.crew import Crew, new_crew
+from tests.support.email_changes import is_proved
 from tests.support.envelope import check_success
 from tests.support.mail_server import MailServer
-from tests.support.managing import INVITE, NEW, RESET, UPDATE, accept, invited, reset, started_reset
 from tests.support.people import oidc_provider
 from tests.support.single_sign_on import Browser
+from tests.support.team import Crew, new_crew
+from tests.support.user_management import INVITE, NEW, RESET, UPDATE, accept, invited, reset, started_reset
 
 pytestmark = pytest.mark.mail
 

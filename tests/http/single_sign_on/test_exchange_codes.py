@@ -11,7 +11,7 @@ import pytest
 from tests.support.accounts import Keys, act_on, keys_of, new_client, opened_by, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal, check_success
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 from tests.support.oidc_op import Op, b64
 from tests.support.single_sign_on import (
     RETURN_TO,

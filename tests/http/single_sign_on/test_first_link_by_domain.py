@@ -9,13 +9,13 @@ from typing import Any
 
 from tests.support.accounts import keys_of, new_client, new_user, opened_by
 from tests.support.application import PASSWORD, App
-from tests.support.crew import Crew
-from tests.support.domains import domain_counts
-from tests.support.gains import CHOSEN, Planted
-from tests.support.managing import NEW, RENEW, RESET, accept, events, reset
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, user_of
+from tests.support.planted_accounts import CHOSEN, Planted
 from tests.support.rows import change_rows
 from tests.support.single_sign_on import Browser, check_nobody_got_in, saml_provider
+from tests.support.team import Crew
+from tests.support.user_management import NEW, RENEW, RESET, accept, events, reset
+from tests.support.vouched_domains import domain_counts
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import act_on, new_client
 from tests.support.application import App, Reply
-from tests.support.claims import pin
+from tests.support.directory_claims import pin
 from tests.support.envelope import check_refusal, same_but_request_id
 from tests.support.oidc_op import Op, provider
 from tests.support.saml_idp import Idp

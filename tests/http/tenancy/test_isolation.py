@@ -12,14 +12,14 @@ from graphql import GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 from tests.support import jobs as j
 from tests.support.application import App, Reply
-from tests.support.claiming import claimed
-from tests.support.crew import Crew, new_crew
+from tests.support.domain_claims import claimed
 from tests.support.envelope import check_refusal
-from tests.support.operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
+from tests.support.graphql_operations import ARGUMENTS, FILES, SCHEMA, Things, document, everything, operations, things
 from tests.support.provider_rows import link
 from tests.support.routes import ROUTES, filled
 from tests.support.single_sign_on import add_provider
 from tests.support.statements import counted_statements
+from tests.support.team import Crew, new_crew
 
 NEVER = 2**31 - 1
 #: Every argument and member of an input that names a thing, and which thing.

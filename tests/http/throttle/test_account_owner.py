@@ -8,8 +8,8 @@ import pytest
 
 from tests.support.accounts import hashes_counted, new_user
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.guessing import DAY, WRONG, besiege, guess
-from tests.support.limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
+from tests.support.attempt_limits import ACCOUNT, ADDRESS, HARD_CEILING, ORIGIN
+from tests.support.password_guesses import DAY, WRONG, besiege, guess
 
 
 async def device_of(app: App, email: str, address: str = "203.0.113.5") -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App
-from tests.support.guessing import besiege, guess, remember_device
+from tests.support.password_guesses import besiege, guess, remember_device
 
 MADE_UP = "A" * 22
 STRANGE = "198.51.100.77"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.accounts import act_on, new_client, new_user, trail
-from tests.support.admin_desk import events
+from tests.support.anonymous_budgets import EVENTS_S, few_events
 from tests.support.application import PASSWORD, App
-from tests.support.budgets import EVENTS_S, few_events
 from tests.support.envelope import check_refusal
-from tests.support.guessing import DAY, WRONG, guess
+from tests.support.password_guesses import DAY, WRONG, guess
 from tests.support.single_sign_on import SamlProvider, saml_provider
+from tests.support.system_admins import events
 
 FROM_ADDRESS, IN_CLIENT = 20, 50
 HERE = "203.0.113.7"

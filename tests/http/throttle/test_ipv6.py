@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import hashes_counted, new_client, new_user, trail
+from tests.support.anonymous_budgets import few_beginnings, few_events
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.budgets import few_beginnings, few_events
 from tests.support.envelope import check_refusal
-from tests.support.guessing import WRONG, guess
+from tests.support.password_guesses import WRONG, guess
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
 #: Free attempts from a /64, a /56 and a /48.

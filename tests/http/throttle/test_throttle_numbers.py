@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.application import PASSWORD, App
-from tests.support.guessing import DAY, WRONG, addresses, guess
+from tests.support.password_guesses import DAY, WRONG, addresses, guess
 
 
 async def test_five_attempts_at_an_account_from_one_address_are_free(app: App, email: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.accounts import keys_of
 from tests.support.application import PASSWORD, App, Reply
-from tests.support.forging import Purpose, b64, claims_of, minted
+from tests.support.forged_tokens import Purpose, b64, claims_of, minted
 
 Forge = Callable[[App, dict[str, Any], str], str]
 pytestmark = pytest.mark.usefixtures("another_day")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.accounts import Keys, act_on, keys_of, new_client, new_user, opened_by
 from tests.support.application import PASSWORD, App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 from tests.support.rows import all_that_rests
 
 pytestmark = pytest.mark.usefixtures("another_day")

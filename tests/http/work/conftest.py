@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
+from tests.support.team import Crew, new_crew
 
 
 @pytest.fixture(scope="module")

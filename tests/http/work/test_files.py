@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.accounts import token_of
 from tests.support.application import SLUGS, App, Reply
-from tests.support.background import sweep_broken_uploads, sweep_files
+from tests.support.background_jobs import sweep_broken_uploads, sweep_files
 from tests.support.disk import room_for
 from tests.support.envelope import check_refusal
 from tests.support.faults import files_are_gone

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.jobs import a_file, a_template, do_step, job_at, log, moves, new_job, read
 from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.team import Crew, new_crew
 
 NEVER = 2**31 - 1
 #: Every operation on one job: its document, what it needs, in which state it would be done, and its other variables.

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.support import jobs as j
-from tests.support.crew import Crew
 from tests.support.jobs import a_template, job_at, moves, new_job, read
 from tests.support.people import member
+from tests.support.team import Crew
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
-from tests.support.filling import lengthen, many_jobs
 from tests.support.jobs import a_template, new_job
+from tests.support.large_clients import lengthen, many_jobs
 from tests.support.statements import counted_statements
+from tests.support.team import Crew, new_crew
 
 FIELDS = "id name priority changedAt"
 PAGE = f"""query($first: Int, $after: String, $filter: JobFilter, $sort: JobSort) {{

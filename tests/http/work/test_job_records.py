@@ -9,11 +9,11 @@ import pytest
 
 from tests.support import jobs as j
 from tests.support.application import App
-from tests.support.crew import Crew
-from tests.support.filling import many_records
 from tests.support.jobs import a_file, job_at, read
+from tests.support.large_clients import many_records
 from tests.support.people import member
 from tests.support.rows import rows
+from tests.support.team import Crew
 
 NONE = dict.fromkeys(("text", "value", "unit", "choice", "boolean", "file"))
 #: What is given, and what comes back beside nulls.

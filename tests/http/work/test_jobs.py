@@ -11,9 +11,9 @@ import pytest
 from tests.support import jobs as j
 from tests.support import templates as t
 from tests.support.application import App
-from tests.support.crew import Crew, refusal
 from tests.support.jobs import a_template, do_step, job_at, log, moves, new_job, read
 from tests.support.people import Member, member
+from tests.support.team import Crew, refusal
 from tests.support.templates import WAY, add_template, bring
 
 NOW = "2027-01-15T08:00:00.000Z"

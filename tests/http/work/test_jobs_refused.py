@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support import jobs as j
-from tests.support.crew import Crew
 from tests.support.jobs import job_at, log, read
+from tests.support.team import Crew
 
 #: What can be tried on a job that exists: the document and its other variables.
 TRIES: dict[str, tuple[str, dict[str, Any]]] = {

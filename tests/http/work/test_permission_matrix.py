@@ -9,9 +9,8 @@ import pytest
 from graphql import GraphQLObjectType, is_introspection_type, print_ast
 
 from tests.support.application import App, Reply
-from tests.support.crew import Crew, new_crew
 from tests.support.envelope import check_refusal
-from tests.support.operations import (
+from tests.support.graphql_operations import (
     ARGUMENTS,
     FILES,
     PNG,
@@ -25,6 +24,7 @@ from tests.support.operations import (
 )
 from tests.support.people import member
 from tests.support.routes import ROUTES, filled
+from tests.support.team import Crew, new_crew
 
 ROLES = ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer")
 #: As it stands in the contract. Not read from the code, which is what it judges.

@@ -8,8 +8,8 @@ import pytest
 
 from tests.support import templates as t
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
 from tests.support.roles import HOLDERS, Permission, Role
+from tests.support.team import Crew, new_crew
 from tests.support.templates import add_template, moves, read, template_at
 
 STEPS = [{"title": "Stolen"}]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support import templates as t
-from tests.support.crew import Crew
+from tests.support.team import Crew
 from tests.support.templates import add_template, moves, read, template_at
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from tests.support import templates as t
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
-from tests.support.filling import long_templates, many_templates
+from tests.support.large_clients import long_templates, many_templates
 from tests.support.statements import counted_statements
+from tests.support.team import Crew, new_crew
 from tests.support.templates import add_template, bring, template_at
 
 PAGE = """query($first: Int, $after: String, $filter: TemplateFilter, $sort: TemplateSort) {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import templates as t
-from tests.support.crew import Crew, refusal
+from tests.support.team import Crew, refusal
 from tests.support.templates import moves, read, template_at
 
 #: What is done, by whom, in which state, on the template or its version, and what the log says of it.

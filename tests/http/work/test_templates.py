@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import templates as t
 from tests.support.application import App
-from tests.support.crew import Crew, new_crew
+from tests.support.team import Crew, new_crew
 from tests.support.templates import add_template, bring, moves, read, template_at
 
 

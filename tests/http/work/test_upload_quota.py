@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import token_of
 from tests.support.application import App, Reply
-from tests.support.background import sweep_files
+from tests.support.background_jobs import sweep_files
 from tests.support.envelope import check_refusal
 from tests.support.uploads import Sum, held, kept, narrow_quota
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.interop.microsoft.world import World, world_on
+from tests.interop.microsoft.microsoft_setup import World, world_on
 
 
 @pytest.fixture(scope="module")

@@ -23,13 +23,13 @@ from manifest_auth.protocols.microsoft import (
 from manifest_auth.protocols.microsoft.clouds import Cloud
 from manifest_auth.runtime.outgoing import Deadline, Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
-from tests.interop.microsoft import bodies, tokens
+from tests.interop.microsoft import error_bodies, tokens
 from tests.interop.microsoft.people import ORGANIZATION, ORGANIZATION_ID, OUR_SECRET, OURS, POWER_APP
-from tests.interop.microsoft.standin import Standin, standin
+from tests.interop.microsoft.stand_in import Standin, standin
 from tests.interop.microsoft.tokens import ISSUER, SHARED, STS
 from tests.support.application import FrozenClock
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing import TENANT
+from tests.support.outgoing_calls import TENANT
 
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
 ALICE = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -193,7 +193,7 @@ class TestGraph:
     @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418])
     async def test_no(self, desk: Desk, status: int) -> None:
         with pytest.raises(Refused, match=f"graph answered {status}: Authorization_RequestDenied"):
-            await self.me(desk, bodies.graph("Authorization_RequestDenied", "no", 0, status))
+            await self.me(desk, error_bodies.graph("Authorization_RequestDenied", "no", 0, status))
 
     @pytest.mark.parametrize(
         "body", [b"", b"no", b"[]", b'{"error": 7}', b'{"error": {"code": ["x"]}}', b'{"error": "\\n"}']

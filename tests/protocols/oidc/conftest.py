@@ -9,7 +9,7 @@ import pytest
 from manifest_auth.protocols.oidc import Client
 from manifest_auth.runtime.outgoing import Outgoing
 from manifest_auth.runtime.settings import load
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import Desk
 from tests.support.application import FrozenClock
 from tests.support.oidc_op import provider
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.protocols.oidc import Refused
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import Desk
 
 TRUSTED = ("project-1", "https://api.acme.example")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from manifest_auth.protocols.oidc import Callback, CallbackAddresses
-from tests.protocols.oidc.desk import CALLBACK, SHARED, Desk
-from tests.support.outgoing import TENANT
+from tests.protocols.oidc.relying_party import CALLBACK, SHARED, Desk
+from tests.support.outgoing_calls import TENANT
 
 ISSUER = "https://idp.example"
 

@@ -8,10 +8,10 @@ import pytest
 
 from manifest_auth.protocols.oidc import CallbackAddresses, Finding
 from manifest_auth.runtime.clock import Random
-from tests.protocols.oidc.desk import CALLBACK, SHARED, Desk
+from tests.protocols.oidc.relying_party import CALLBACK, SHARED, Desk
 from tests.support.oidc_op import new_key
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing import TENANT
+from tests.support.outgoing_calls import TENANT
 
 
 async def found(desk: Desk, *, marked: bool = False, **changes: Any) -> dict[str, list[str]]:

@@ -10,9 +10,9 @@ import pytest
 from manifest_auth.protocols.oidc import Client, Refused
 from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.settings import load
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import Desk
 from tests.support.oidc_socket import Answer
-from tests.support.outgoing import TENANT, get
+from tests.support.outgoing_calls import TENANT, get
 
 DOWN = Answer(503)
 

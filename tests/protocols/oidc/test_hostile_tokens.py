@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import Desk
 from tests.support.oidc_op import b64, new_key, signed
 
 

@@ -10,7 +10,7 @@ import pytest
 from manifest_auth.protocols.oidc import Refused
 from manifest_auth.protocols.oidc.keys import read
 from manifest_auth.runtime.outgoing import Unreachable
-from tests.protocols.oidc.desk import NOTHING, Desk
+from tests.protocols.oidc.relying_party import NOTHING, Desk
 from tests.support.oidc_op import new_key, signed
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from manifest_auth.protocols.oidc import Answer, Authorization
 from manifest_auth.protocols.oidc.keys import ALGORITHMS
-from tests.protocols.oidc.desk import CALLBACK, EMAIL, VERIFIER, Desk
+from tests.protocols.oidc.relying_party import CALLBACK, EMAIL, VERIFIER, Desk
 from tests.support.oidc_op import new_key
 
 

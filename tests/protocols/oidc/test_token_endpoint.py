@@ -8,7 +8,7 @@ import pytest
 
 from manifest_auth.protocols.oidc import sentence_for
 from manifest_auth.runtime.outgoing import Unreachable
-from tests.protocols.oidc.desk import CALLBACK, VERIFIER, Desk
+from tests.protocols.oidc.relying_party import CALLBACK, VERIFIER, Desk
 from tests.support.oidc_socket import Answer
 
 BASIC, POST = "client_secret_basic", "client_secret_post"

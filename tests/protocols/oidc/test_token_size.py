@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.protocols.oidc.desk import Desk
-from tests.support.limits import token_of_length
+from tests.protocols.oidc.relying_party import Desk
+from tests.support.attempt_limits import token_of_length
 
 
 def _made(desk: Desk, nonce: str, length: int) -> str:

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from manifest_auth.runtime.outgoing import Unreachable
-from tests.protocols.oidc.desk import Desk
+from tests.protocols.oidc.relying_party import Desk
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer
 

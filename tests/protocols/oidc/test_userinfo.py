@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.runtime.outgoing import Unreachable
-from tests.protocols.oidc.desk import EMAIL, Desk
+from tests.protocols.oidc.relying_party import EMAIL, Desk
 from tests.support.oidc_op import new_key, signed
 from tests.support.oidc_socket import Answer
 

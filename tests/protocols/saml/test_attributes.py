@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from tests.protocols.saml.desk import refuse, response, verdict
 from tests.protocols.saml.test_wrapping import A, Element, part
+from tests.protocols.saml.verdicts import refuse, response, verdict
 
 
 def statement(xml: str) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import IDP
+from tests.protocols.saml.verdicts import IDP
 from tests.support.saml_idp import NOW_MS, Idp, encode
 
 PEM = IDP.certificate_pem

@@ -8,8 +8,8 @@ import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import refuse, replaced, response, verdict
 from tests.protocols.saml.test_wrapping import A, Element, P, part
+from tests.protocols.saml.verdicts import refuse, replaced, response, verdict
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode
 from tests.support.saml_signing import DS
 

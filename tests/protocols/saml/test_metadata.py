@@ -6,7 +6,7 @@ import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import ACS, AUDIENCE, IDP, OUR_CERTIFICATE
+from tests.protocols.saml.verdicts import ACS, AUDIENCE, IDP, OUR_CERTIFICATE
 from tests.support.saml_idp import Idp, encode
 
 SSO = "https://acme.okta.com/app/manifest/exk1test/sso/saml"

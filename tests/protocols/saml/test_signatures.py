@@ -15,8 +15,8 @@ from lxml import etree
 from manifest_auth.protocols import saml
 from manifest_auth.protocols.saml import signatures
 from manifest_auth.protocols.saml.signatures import verified
-from tests.protocols.saml.desk import IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.protocols.saml.test_wrapping import A, Element, S, part
+from tests.protocols.saml.verdicts import IDP, POLICY, pinned, refuse, replaced, response, verdict
 from tests.support.saml_idp import NOW_MS, Idp, Signing, decode, encode
 from tests.support.saml_signing import DS, ENVELOPED, EXCLUSIVE, canonical, sign_element, signature_value
 

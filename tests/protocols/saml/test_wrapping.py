@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from lxml import etree
 
-from tests.protocols.saml.desk import OUR_CERTIFICATE, refuse, response
+from tests.protocols.saml.verdicts import OUR_CERTIFICATE, refuse, response
 from tests.support.saml_idp import ASSERTION, PROTOCOL, decode, encode
 from tests.support.saml_signing import DS
 

@@ -20,7 +20,7 @@ from manifest_auth.runtime.outgoing import Outgoing, Unreachable
 from manifest_auth.runtime.outgoing.transport import KEEP_S
 from manifest_auth.runtime.settings import Settings, load
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.outgoing import get
+from tests.support.outgoing_calls import get
 
 HOSTED = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_PROVIDER_TIMEOUT": "5"})
 PRIVATE = load({"MANIFEST_PUBLIC_URL": "https://auth.example.com", "MANIFEST_OUTGOING_PRIVATE": "on"})

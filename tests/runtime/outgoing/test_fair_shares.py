@@ -14,7 +14,7 @@ from manifest_auth.runtime.outgoing.fair_shares import Shares
 from manifest_auth.runtime.settings import load
 from tests.support.oidc_op import provider
 from tests.support.oidc_socket import Answer, Asked, Socket
-from tests.support.outgoing import get
+from tests.support.outgoing_calls import get
 
 HOSTILE, HONEST = range(1, 6), 9
 

@@ -10,11 +10,11 @@ import pytest
 from manifest_auth.errors import InvalidToken
 from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
-from tests.support.admin_desk import another, desk
 from tests.support.application import App
+from tests.support.attempt_limits import token_of_length
 from tests.support.envelope import check_refusal
-from tests.support.forging import claims_of, minted
-from tests.support.limits import token_of_length
+from tests.support.forged_tokens import claims_of, minted
+from tests.support.system_admins import another, desk
 
 MOST = 20_000
 
