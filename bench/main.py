@@ -90,7 +90,7 @@ def measure(
             raise Broken("the store could not be filled")
         readings["start"] = bench.starts()
         time.sleep(1)
-        bench.memory |= {"idle": machine.memory_mb(bench.ours.pid), "bare": machine.memory_mb(bench.bare_server.pid)}
+        bench.memory |= {"idle": machine.memory_mb(bench.ours.pid), "bare": machine.memory_mb(bench.bare.pid)}
         bench.check()
         warm_up(bench, seconds)
         for name, phase in (
@@ -103,7 +103,7 @@ def measure(
             readings[name] = phase()
     finally:
         bench.ours.stop()
-        bench.bare_server.stop()
+        bench.bare.stop()
         if postgres:
             postgres.stop()
     figures = [

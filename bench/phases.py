@@ -148,4 +148,4 @@ def warm_up(bench: Bench, seconds: float) -> None:
     found: list[Session] = driver.sessions(bench.ours.port, READERS)
     requests = [driver.me_by_bearer(session) for session in found]
     bench.driver.drive(bench.ours.port, requests, clients=READERS, seconds=seconds)
-    bench.driver.drive(bench.bare_server.port, [Request("GET", "/me", {})], clients=READERS, seconds=seconds)
+    bench.driver.drive(bench.bare.port, [Request("GET", "/me", {})], clients=READERS, seconds=seconds)

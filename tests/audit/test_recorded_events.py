@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.accounts import new_client, new_user, trail
 from tests.support.application import App
-from tests.support.team import Crew, new_crew
+from tests.support.team import Team, new_team
 from tests.support.user_management import NEW, accept, invited, reset, started_reset
 
 GOOD = "granite-otter-47-lantern"
@@ -23,31 +23,31 @@ async def test_a_wrong_current_password_and_the_throttle_on_it(app: App) -> None
     assert found[-1].members["method"] == "password_change"
 
 
-async def _last(crew: Crew) -> tuple[str, str, str]:
-    event = (await trail(crew.app, crew.client))[-1]
+async def _last(team: Team) -> tuple[str, str, str]:
+    event = (await trail(team.app, team.client))[-1]
     return event.event, event.subject, event.members.get("why", "")
 
 
 async def test_a_link_shown_again_is_its_owners_and_a_made_up_one_is_nobodys(app: App) -> None:
-    crew = await new_crew(app)
-    user_id, token = await invited(crew)
+    team = await new_team(app)
+    user_id, token = await invited(team)
     assert (await accept(app, token)).status == 200
-    count = len(await trail(app, crew.client))
+    count = len(await trail(app, team.client))
     assert (await accept(app, "Z" * 32)).status == 401
-    assert len(await trail(app, crew.client)) == count
+    assert len(await trail(app, team.client)) == count
     assert (await accept(app, token)).status == 401
-    event, subject, why = await _last(crew)
+    event, subject, why = await _last(team)
     assert (event, subject) == ("sign_in_failed", f"user:{user_id}")
     assert why.startswith("link: used up")
 
 
 async def test_tries_with_a_link_that_are_throttled(app: App) -> None:
-    crew = await new_crew(app)
-    user_id, _ = await new_user(app, crew.client, password=GOOD)
-    token = await started_reset(crew, user_id)
+    team = await new_team(app)
+    user_id, _ = await new_user(app, team.client, password=GOOD)
+    token = await started_reset(team, user_id)
     for number in range(6):
         await reset(app, token, f"short{number}")
-    assert (await _last(crew))[:2] == ("throttled", f"user:{user_id}")
+    assert (await _last(team))[:2] == ("throttled", f"user:{user_id}")
 
 
 async def test_a_system_admins_wrong_password_and_the_throttle_on_it(app: App) -> None:

@@ -10,7 +10,7 @@ from manifest_auth.audit.refusals import EVERY_MS, Refusals
 from manifest_auth.store import Store
 from tests.support.accounts import Recorded, act_on, keys_of, new_client, new_user, trail
 from tests.support.application import App, FrozenClock
-from tests.support.system_admins import Desk, another, desk, enrolled, events, sign_in
+from tests.support.system_admins import SystemAdmin, another, enrolled, events, sign_in, signed_in_admin
 
 GOOD = "granite-otter-47-lantern"
 ME = "/api/client/auth/me"
@@ -63,7 +63,7 @@ async def test_a_client_that_the_credential_does_not_belong_to(app: App, viewer:
 
 async def test_good_tokens_at_the_other_door(app: App, viewer: tuple[str, int, str]) -> None:
     client, user_id, token = viewer
-    root = await desk(app)
+    root = await signed_in_admin(app)
     assert (await app.get("/api/admin/clients", token=token)).status == 401
     [event] = await refused(app, client)
     assert (event.actor, event.members["why"]) == (f"user:{user_id}", "a user's token at the admins' door")
@@ -94,12 +94,12 @@ async def test_a_refresh_token_of_a_user_who_was_deactivated(app: App, viewer: t
 
 
 @pytest.fixture
-async def me(app: App) -> Desk:
+async def me(app: App) -> SystemAdmin:
     app.clock.advance(2 * 86_400)
-    return await another(await desk(app))
+    return await another(await signed_in_admin(app))
 
 
-async def test_a_code_that_was_shown_before_is_told_from_a_wrong_one(app: App, me: Desk) -> None:
+async def test_a_code_that_was_shown_before_is_told_from_a_wrong_one(app: App, me: SystemAdmin) -> None:
     phone = await enrolled(me)
     for otp in (phone.code(), phone.code(), phone.wrong(), None):
         await sign_in(app, me.username, otp=otp)

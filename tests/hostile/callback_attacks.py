@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from tests.hostile.scenario import Browser, Scene, attack, guard
+from tests.hostile.scenario import Browser, Scenario, attack, guard
 from tests.support.people import OidcProvider
 from tests.support.single_sign_on import query_of
 
 
-async def _mixed_up(scene: Scene, honest: OidcProvider, evil: OidcProvider) -> bool:
+async def _mixed_up(scenario: Scenario, honest: OidcProvider, evil: OidcProvider) -> bool:
     """A victim begins at the evil provider, which sends the browser on to the honest one under the evil flow's state.
     Whether the honest code reaches the evil token endpoint."""
-    registered = query_of(await Browser(scene.app).start("oidc", client=honest.client, provider=honest.name))
-    victim = Browser(scene.app)
+    registered = query_of(await Browser(scenario.app).start("oidc", client=honest.client, provider=honest.name))
+    victim = Browser(scenario.app)
     started = query_of(await victim.start("oidc", client=evil.client, provider=evil.name))
     code = honest.op.code(registered["redirect_uri"], started["code_challenge"], started["nonce"])
     address = f"{registered['redirect_uri']}?code={code}&state={started['state']}"
@@ -20,57 +20,57 @@ async def _mixed_up(scene: Scene, honest: OidcProvider, evil: OidcProvider) -> b
 
 
 @attack
-async def mix_up_across_clients(scene: Scene) -> bool:
-    honest = await scene.company(sends_iss=False)
-    return await _mixed_up(scene, honest, await scene.of_hostile(scene.op(without_iss=True)))
+async def mix_up_across_clients(scenario: Scenario) -> bool:
+    honest = await scenario.company(sends_iss=False)
+    return await _mixed_up(scenario, honest, await scenario.of_hostile(scenario.op(without_iss=True)))
 
 
 @attack
-async def mix_up_by_a_user_admin_of_the_same_client(scene: Scene) -> bool:
-    honest = await scene.company(sends_iss=False)
-    evil = await scene.of_hostile(scene.op(without_iss=True), scene.honest, "User Admin")
-    return await _mixed_up(scene, honest, evil)
+async def mix_up_by_a_user_admin_of_the_same_client(scenario: Scenario) -> bool:
+    honest = await scenario.company(sends_iss=False)
+    evil = await scenario.of_hostile(scenario.op(without_iss=True), scenario.honest, "User Admin")
+    return await _mixed_up(scenario, honest, evil)
 
 
 @guard
-async def mix_up_with_an_honest_provider_that_sends_iss(scene: Scene) -> bool:
-    honest = await scene.company(sends_iss=True)
-    return await _mixed_up(scene, honest, await scene.of_hostile(scene.op(without_iss=True)))
+async def mix_up_with_an_honest_provider_that_sends_iss(scenario: Scenario) -> bool:
+    honest = await scenario.company(sends_iss=True)
+    return await _mixed_up(scenario, honest, await scenario.of_hostile(scenario.op(without_iss=True)))
 
 
 @guard
-async def mix_up_with_an_evil_provider_that_announces_iss(scene: Scene) -> bool:
-    honest = await scene.company(sends_iss=False)
-    return await _mixed_up(scene, honest, await scene.of_hostile(scene.op()))
+async def mix_up_with_an_evil_provider_that_announces_iss(scenario: Scenario) -> bool:
+    honest = await scenario.company(sends_iss=False)
+    return await _mixed_up(scenario, honest, await scenario.of_hostile(scenario.op()))
 
 
 @guard
-async def an_evil_provider_that_calls_itself_by_the_honest_issuer(scene: Scene) -> bool:
+async def an_evil_provider_that_calls_itself_by_the_honest_issuer(scenario: Scenario) -> bool:
     """Its discovery is the honest one's, whatever the evil client says of itself there."""
-    honest = await scene.company(sends_iss=False)
-    evil = await scene.of_hostile(honest.op, oidc={"clientId": "evil", "clientSecret": "evil"})
-    started = await Browser(scene.app).start("oidc", client=evil.client, provider=evil.name)
+    honest = await scenario.company(sends_iss=False)
+    evil = await scenario.of_hostile(honest.op, oidc={"clientId": "evil", "clientSecret": "evil"})
+    started = await Browser(scenario.app).start("oidc", client=evil.client, provider=evil.name)
     return not started.headers.get("location", "").startswith(honest.op.base)
 
 
 @guard
-async def a_code_of_ones_own_in_the_victims_browser(scene: Scene) -> bool:
+async def a_code_of_ones_own_in_the_victims_browser(scenario: Scenario) -> bool:
     """The attacker's answer, which belongs to a flow of the attacker's browser."""
-    honest = await scene.company(sends_iss=False)
-    attacker, victim = Browser(scene.app), Browser(scene.app)
-    honest.knows("attacker", f"attacker@{scene.honest.domain}")
+    honest = await scenario.company(sends_iss=False)
+    attacker, victim = Browser(scenario.app), Browser(scenario.app)
+    honest.knows("attacker", f"attacker@{scenario.honest.domain}")
     started = await attacker.start("oidc", client=honest.client, provider=honest.name)
     await victim.send("GET", honest.op.visit(started.headers["location"]))
     return "session" in victim.cookies
 
 
 @guard
-async def a_state_of_the_honest_flow_at_the_evil_address(scene: Scene) -> bool:
+async def a_state_of_the_honest_flow_at_the_evil_address(scenario: Scenario) -> bool:
     """The victim's state, shown at the address of the evil client's provider with the evil provider's code."""
-    honest = await scene.company(sends_iss=False)
-    evil = await scene.of_hostile(scene.op(without_iss=True))
-    theirs = query_of(await Browser(scene.app).start("oidc", client=evil.client, provider=evil.name))
-    victim = Browser(scene.app)
+    honest = await scenario.company(sends_iss=False)
+    evil = await scenario.of_hostile(scenario.op(without_iss=True))
+    theirs = query_of(await Browser(scenario.app).start("oidc", client=evil.client, provider=evil.name))
+    victim = Browser(scenario.app)
     started = query_of(await victim.start("oidc", client=honest.client, provider=honest.name))
     code = evil.op.code(theirs["redirect_uri"], started["code_challenge"], started["nonce"])
     await victim.send("GET", f"{theirs['redirect_uri']}?code={code}&state={started['state']}")
@@ -80,7 +80,7 @@ async def a_state_of_the_honest_flow_at_the_evil_address(scene: Scene) -> bool:
 
 
 @guard
-async def a_user_admin_marks_a_provider_for_the_shared_address(scene: Scene) -> bool:
-    evil = await scene.of_hostile(scene.op(), scene.honest, "User Admin")
-    changed = await evil.send("PATCH", "", {"oidc": {"sharedCallback": True}}, token=scene.honest.user_admin.token)
+async def a_user_admin_marks_a_provider_for_the_shared_address(scenario: Scenario) -> bool:
+    evil = await scenario.of_hostile(scenario.op(), scenario.honest, "User Admin")
+    changed = await evil.send("PATCH", "", {"oidc": {"sharedCallback": True}}, token=scenario.honest.user_admin.token)
     return changed.status == 200 and bool(changed.data.get("oidc", {}).get("sharedCallback"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from tests.hostile.scenario import PASSWORD, Attack, Browser, Scene, attack, guard, opens
+from tests.hostile.scenario import PASSWORD, Attack, Browser, Scenario, attack, guard, opens
 from tests.support.people import OidcProvider
 from tests.support.user_management import INVITE, NEW, RENEW, RESET, RESTORE, SET_ROLES, accept, reset
 
@@ -12,133 +12,149 @@ Opened = Callable[[], Awaitable[bool]]
 Kind = Callable[[Attack], Attack]
 
 
-class Boss:
+class FutureAdmin:
     """Someone whom a User Admin invited, and who holds the link."""
 
-    def __init__(self, scene: Scene, company: OidcProvider) -> None:
-        self.scene, self.company = scene, company
-        self.id, self.email, self.token = 0, f"boss@{scene.honest.domain}", ""
+    def __init__(self, scenario: Scenario, company: OidcProvider) -> None:
+        self.scenario, self.company = scenario, company
+        self.id, self.email, self.token = 0, f"boss@{scenario.honest.domain}", ""
 
-    async def invited(self) -> Boss:
+    async def invited(self) -> FutureAdmin:
         given = {"email": self.email, "roles": ["Viewer"]}
-        handed = await self.scene.honest.crew.ask("User Admin", INVITE, input=given)
+        handed = await self.scenario.honest.team.ask("User Admin", INVITE, input=given)
         self.id = int(handed["user"]["id"])
         self.token = await self.link(handed)
         return self
 
     async def link(self, handed: dict[str, str | None]) -> str:
-        """The token of a link that was shown; else of the e-mail, which the attacker of this file could not read
-        without a mailbox: here it stands for one that was shown while there was no mail server."""
-        return (handed["link"] or (await self.scene.mail.next_letter()).link).partition("#")[2]
+        """The token of a link that was shown; else of the newest e-mail, which the attacker of this file could not read
+        without a mailbox: here it stands for a link that was shown while there was no mail server."""
+        link = handed["link"] or (await self.scenario.mails_to(self.email))[-1].link
+        return link.partition("#")[2]
 
     async def is_admin(self, *, token: str = "", cookie: str = "") -> bool:
-        me = await opens(self.scene.app, token=token, cookie=cookie)
+        me = await opens(self.scenario.app, token=token, cookie=cookie)
         return bool(me) and me["user"]["id"] == self.id and "Admin" in me["roles"]
 
 
-async def _boss(scene: Scene) -> Boss:
-    return await Boss(scene, await scene.company(createUsers=False)).invited()
+async def _future_admin(scenario: Scenario) -> FutureAdmin:
+    return await FutureAdmin(scenario, await scenario.company(createUsers=False)).invited()
 
 
-async def _password(boss: Boss) -> Opened:
-    await accept(boss.scene.app, boss.token)
+async def _password(future_admin: FutureAdmin) -> Opened:
+    await accept(future_admin.scenario.app, future_admin.token)
 
     async def opened() -> bool:
-        reply = await boss.scene.app.sign_in(boss.email, NEW, client=boss.scene.honest.client)
-        return reply.status == 200 and await boss.is_admin(token=reply.data["token"])
+        reply = await future_admin.scenario.app.sign_in(
+            future_admin.email, NEW, client=future_admin.scenario.honest.client
+        )
+        return reply.status == 200 and await future_admin.is_admin(token=reply.data["token"])
 
     return opened
 
 
-async def _session(boss: Boss) -> Opened:
-    reply = await accept(boss.scene.app, boss.token)
+async def _session(future_admin: FutureAdmin) -> Opened:
+    reply = await accept(future_admin.scenario.app, future_admin.token)
     token, cookie = reply.data["token"], reply.cookie("session")
 
     async def opened() -> bool:
-        return await boss.is_admin(token=token) or await boss.is_admin(cookie=cookie)
+        return await future_admin.is_admin(token=token) or await future_admin.is_admin(cookie=cookie)
 
     return opened
 
 
-async def _refresh_token(boss: Boss) -> Opened:
-    refresh_token = (await accept(boss.scene.app, boss.token)).data["refreshToken"]
+async def _refresh_token(future_admin: FutureAdmin) -> Opened:
+    refresh_token = (await accept(future_admin.scenario.app, future_admin.token)).data["refreshToken"]
 
     async def opened() -> bool:
-        reply = await boss.scene.app.refresh(refresh_token)
-        return reply.status == 200 and await boss.is_admin(token=reply.data["token"])
+        reply = await future_admin.scenario.app.refresh(refresh_token)
+        return reply.status == 200 and await future_admin.is_admin(token=reply.data["token"])
 
     return opened
 
 
-async def _reset_link(boss: Boss) -> Opened:
-    await accept(boss.scene.app, boss.token)
-    token = await boss.link(await boss.scene.honest.crew.ask("User Admin", RESET, id=boss.id))
+async def _reset_link(future_admin: FutureAdmin) -> Opened:
+    await accept(future_admin.scenario.app, future_admin.token)
+    token = await future_admin.link(
+        await future_admin.scenario.honest.team.ask("User Admin", RESET, id=future_admin.id)
+    )
 
     async def opened() -> bool:
-        reply = await reset(boss.scene.app, token, PASSWORD[::-1])
-        return reply.status == 200 and await boss.is_admin(token=reply.data["token"])
+        reply = await reset(future_admin.scenario.app, token, PASSWORD[::-1])
+        return reply.status == 200 and await future_admin.is_admin(token=reply.data["token"])
 
     return opened
 
 
-async def _identity(boss: Boss) -> Opened:
+async def _identity(future_admin: FutureAdmin) -> Opened:
     """The planter's own person at the company's provider takes the invitation."""
-    own = f"planter@{boss.scene.honest.domain}"
-    await boss.company.attempt("planter-subject", own, query={"invitation": boss.token})
+    own = f"planter@{future_admin.scenario.honest.domain}"
+    await future_admin.company.attempt("planter-subject", own, query={"invitation": future_admin.token})
 
     async def opened() -> bool:
-        browser, _ = await boss.company.attempt("planter-subject", own)
-        return "session" in browser.cookies and await boss.is_admin(cookie=browser.cookies["session"])
+        browser, _ = await future_admin.company.attempt("planter-subject", own)
+        return "session" in browser.cookies and await future_admin.is_admin(cookie=browser.cookies["session"])
 
     return opened
 
 
-async def _code(boss: Boss) -> Opened:
+async def _code(future_admin: FutureAdmin) -> Opened:
     """A one-time code of the planter's own person."""
-    own = f"planter@{boss.scene.honest.domain}"
-    await boss.company.attempt("planter-subject", own, query={"invitation": boss.token})
-    browser = Browser(boss.scene.app)
+    own = f"planter@{future_admin.scenario.honest.domain}"
+    await future_admin.company.attempt("planter-subject", own, query={"invitation": future_admin.token})
+    browser = Browser(future_admin.scenario.app)
     verifier, challenge = "v" * 43, "tUoQ33MJ3cnHePm1jGVJYy3mB3RGyR-0uaZcUR9DUPo"
     query = {"response": "code", "challenge": challenge}
-    boss.company.knows("planter-subject", own)
-    ended = await browser.sign_in_oidc(boss.company.op, boss.company.name, boss.company.client, **query)
+    future_admin.company.knows("planter-subject", own)
+    ended = await browser.sign_in_oidc(
+        future_admin.company.op, future_admin.company.name, future_admin.company.client, **query
+    )
     code = ended.headers["location"].partition("code=")[2]
 
     async def opened() -> bool:
-        reply = await boss.scene.app.post("/api/client/auth/exchange", {"code": code, "verifier": verifier})
-        return reply.status == 200 and await boss.is_admin(token=reply.data["token"])
+        reply = await future_admin.scenario.app.post("/api/client/auth/exchange", {"code": code, "verifier": verifier})
+        return reply.status == 200 and await future_admin.is_admin(token=reply.data["token"])
 
     return opened
 
 
-async def _by_groups(boss: Boss) -> None:
-    browser, reply = await boss.company.attempt("boss-subject", boss.email, groups=["bosses"])
+async def _by_groups(future_admin: FutureAdmin) -> None:
+    browser, reply = await future_admin.company.attempt("boss-subject", future_admin.email, groups=["bosses"])
     if reply.status == 401:  # another subject of the provider has the account: an invitation is the way
-        query = {"invitation": await boss.link(await boss.scene.honest.crew.ask("Admin", RENEW, id=boss.id))}
-        browser = await boss.company.sign_in("boss-subject", boss.email, groups=["bosses"], query=query)
+        query = {
+            "invitation": await future_admin.link(
+                await future_admin.scenario.honest.team.ask("Admin", RENEW, id=future_admin.id)
+            )
+        }
+        browser = await future_admin.company.sign_in("boss-subject", future_admin.email, groups=["bosses"], query=query)
     me = (await browser.me()).data
-    assert (me["user"]["id"], "Admin" in me["roles"]) == (boss.id, True), me
+    assert (me["user"]["id"], "Admin" in me["roles"]) == (future_admin.id, True), me
 
 
-async def _by_an_admin(boss: Boss) -> None:
-    await boss.scene.honest.crew.ask("Admin", SET_ROLES, id=boss.id, roles=["Admin"])
+async def _by_an_admin(future_admin: FutureAdmin) -> None:
+    await future_admin.scenario.honest.team.ask("Admin", SET_ROLES, id=future_admin.id, roles=["Admin"])
 
 
-async def _by_restoring(boss: Boss) -> None:
+async def _by_restoring(future_admin: FutureAdmin) -> None:
     """Somebody who was an Admin, and was deactivated meanwhile."""
-    token, base = await boss.scene.app.admin_token(), f"/api/admin/clients/{boss.scene.honest.client}/users/{boss.id}"
-    await boss.scene.app.post(f"{base}/deactivate", token=token)
-    await boss.scene.app.send("PUT", f"{base}/roles", {"roles": ["Admin"]}, token=token)
-    await boss.scene.honest.crew.ask("Admin", RESTORE, id=boss.id)
+    token, base = (
+        await future_admin.scenario.app.admin_token(),
+        f"/api/admin/clients/{future_admin.scenario.honest.client}/users/{future_admin.id}",
+    )
+    await future_admin.scenario.app.post(f"{base}/deactivate", token=token)
+    await future_admin.scenario.app.send("PUT", f"{base}/roles", {"roles": ["Admin"]}, token=token)
+    await future_admin.scenario.honest.team.ask("Admin", RESTORE, id=future_admin.id)
 
 
 def _planted(
-    plant: Callable[[Boss], Awaitable[Opened]], gain: Callable[[Boss], Awaitable[None]], kind: Kind = attack
+    plant: Callable[[FutureAdmin], Awaitable[Opened]],
+    gain: Callable[[FutureAdmin], Awaitable[None]],
+    kind: Kind = attack,
 ) -> None:
-    async def planted(scene: Scene) -> bool:
-        boss = await _boss(scene)
-        opened = await plant(boss)
-        await gain(boss)
+    async def planted(scenario: Scenario) -> bool:
+        future_admin = await _future_admin(scenario)
+        opened = await plant(future_admin)
+        await gain(future_admin)
         return await opened()
 
     planted.__name__ = f"planted{plant.__name__}_then_admin{gain.__name__}"

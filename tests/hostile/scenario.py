@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.interop.microsoft.microsoft_setup import World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.email_changes import quiet
@@ -20,13 +20,13 @@ from tests.support.mail_server import MailServer, Received
 from tests.support.oidc_op import Op, provider
 from tests.support.people import Member, OidcProvider, member
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc
-from tests.support.team import Crew
+from tests.support.team import Team
 
 _numbers = itertools.count(1)
-Attack = Callable[["Scene"], Awaitable[bool]]
+Attack = Callable[["Scenario"], Awaitable[bool]]
 #: All attacks by name. ``True``: a guard, which nothing ever let through; else it succeeded before claims were proved.
 ATTACKS: dict[str, tuple[Attack, bool]] = {}
-BOSSES = [{"group": "bosses", "roles": ["Admin"]}]
+ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
 
 
 def attack(function: Attack) -> Attack:
@@ -42,17 +42,17 @@ def guard(function: Attack) -> Attack:
 
 
 @dataclass
-class Party:
+class Tenant:
     """A client, its Admin and its User Admin."""
 
     app: App
     client: str
     admin: Member
     user_admin: Member
-    crew: Crew = field(init=False)
+    team: Team = field(init=False)
 
     def __post_init__(self) -> None:
-        self.crew = Crew(self.app, self.client, {"Admin": self.admin, "User Admin": self.user_admin})
+        self.team = Team(self.app, self.client, {"Admin": self.admin, "User Admin": self.user_admin})
 
     @property
     def domain(self) -> str:
@@ -66,61 +66,61 @@ class Party:
 
 
 @dataclass
-class Scene:
+class Scenario:
     """``honest``, ``other``: two clients that mean well; ``hostile``: whose people attack them."""
 
-    world: World
+    setup: MicrosoftSetup
     mail: MailServer
-    honest: Party
-    other: Party
-    hostile: Party
+    honest: Tenant
+    other: Tenant
+    hostile: Tenant
     stack: contextlib.ExitStack
 
     @property
     def app(self) -> App:
-        return self.world.app
+        return self.setup.app
 
     def op(self, **attributes: Any) -> Op:
         """A new OpenID provider."""
         return self.stack.enter_context(provider(self.app.clock, alg="ES256", **attributes))
 
-    async def company(self, party: Party | None = None, *, sends_iss: bool = True, **members: Any) -> OidcProvider:
+    async def company(self, tenant: Tenant | None = None, *, sends_iss: bool = True, **members: Any) -> OidcProvider:
         """A client's own OpenID provider, which vouches for its people; a system admin saved it."""
-        party = party or self.honest
+        tenant = tenant or self.honest
         op = self.op(without_iss=not sends_iss)
-        given = {"domains": [party.domain], "groupRoles": BOSSES, "defaultRoles": ["Viewer"], **members}
-        made = await add_oidc(self.app, op, party.client, **given)
+        given = {"domains": [tenant.domain], "groupRoles": ADMIN_GROUP, "defaultRoles": ["Viewer"], **members}
+        made = await add_oidc(self.app, op, tenant.client, **given)
         for domain in given["domains"]:
-            await self.vouch(party, f"domains/{domain}")
-        return OidcProvider(self.app, op, party.client, made)
+            await self.vouch(tenant, f"domains/{domain}")
+        return OidcProvider(self.app, op, tenant.client, made)
 
-    async def vouch(self, party: Party, claim: str) -> None:
+    async def vouch(self, tenant: Tenant, claim: str) -> None:
         """A system admin vouches for what an honest client claims."""
-        path = f"/api/admin/clients/{party.client}/{claim}/vouch"
+        path = f"/api/admin/clients/{tenant.client}/{claim}/vouch"
         await self.app.post(path, {"reason": "The contract with this customer"}, token=await self.app.admin_token())
 
-    async def of_hostile(self, op: Op, party: Party | None = None, by: str = "Admin", **members: Any) -> OidcProvider:
+    async def of_hostile(self, op: Op, tenant: Tenant | None = None, by: str = "Admin", **members: Any) -> OidcProvider:
         """A provider that a client's own people saved, for an issuer that is theirs."""
-        party = party or self.hostile
+        tenant = tenant or self.hostile
         settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
         oidc = {**settings, **members.pop("oidc", {})}
-        made = (await party.add(by, oidc=oidc, **{"createUsers": True, "defaultRoles": ["Viewer"], **members})).data
-        return OidcProvider(self.app, op, party.client, made)
+        made = (await tenant.add(by, oidc=oidc, **{"createUsers": True, "defaultRoles": ["Viewer"], **members})).data
+        return OidcProvider(self.app, op, tenant.client, made)
 
-    async def person(self, party: Party | None = None, *roles: str, email: str = "") -> Member:
+    async def person(self, tenant: Tenant | None = None, *roles: str, email: str = "") -> Member:
         """A user with a password who is signed in."""
-        party = party or self.honest
-        return await member(self.app, party.client, *(roles or ("Viewer",)), email=email)
+        tenant = tenant or self.honest
+        return await member(self.app, tenant.client, *(roles or ("Viewer",)), email=email)
 
-    async def letters_to(self, email: str) -> list[Received]:
+    async def mails_to(self, email: str) -> list[Received]:
         """The e-mails that came to an address, once no more are on their way."""
         await quiet(self.app)
-        return [one for one in self.mail.letters if email in one.recipients]
+        return [one for one in self.mail.mails if email in one.recipients]
 
-    async def user(self, party: Party | None = None, email: str = "", **members: Any) -> tuple[int, str]:
+    async def user(self, tenant: Tenant | None = None, email: str = "", **members: Any) -> tuple[int, str]:
         """A user without a password."""
-        party = party or self.honest
-        return await new_user(self.app, party.client, email or f"user-{next(_numbers)}@{party.domain}", **members)
+        tenant = tenant or self.honest
+        return await new_user(self.app, tenant.client, email or f"user-{next(_numbers)}@{tenant.domain}", **members)
 
     async def discovered(self, email: str) -> set[tuple[str, str]]:
         """Client and name of each way in that the shared page offers to someone who names no client."""
@@ -128,30 +128,30 @@ class Scene:
         return {(way["clientId"], way["name"]) for way in found["providers"]}
 
 
-async def _party(app: App, name: str) -> Party:
+async def _tenant(app: App, name: str) -> Tenant:
     client = f"{name}-{next(_numbers)}"
     body = {"identifier": client, "name": client.title(), "settings": {}}
     (await app.post("/api/admin/clients", body, token=await app.admin_token())).data  # noqa: B018 - checks success
-    return Party(app, client, await member(app, client, "Admin"), await member(app, client, "User Admin"))
+    return Tenant(app, client, await member(app, client, "Admin"), await member(app, client, "User Admin"))
 
 
 @contextlib.asynccontextmanager
-async def scene_in(world: World, mail: MailServer) -> AsyncIterator[Scene]:
+async def scenario_in(setup: MicrosoftSetup, mail: MailServer) -> AsyncIterator[Scenario]:
     """Three new clients; nothing is left of what the attack before this one did at Microsoft or in a mailbox."""
-    await world.clear()
+    await setup.clear()
     mail.refuses = ""
-    mail.letters.clear()
-    parties = [await _party(world.app, name) for name in ("honest", "other", "a-hostile")]
+    mail.mails.clear()
+    tenants = [await _tenant(setup.app, name) for name in ("honest", "other", "a-hostile")]
     try:
         with contextlib.ExitStack() as stack:
-            honest, other, hostile = parties
-            yield Scene(world, mail, honest, other, hostile, stack)
+            honest, other, hostile = tenants
+            yield Scenario(setup, mail, honest, other, hostile, stack)
     finally:  # so that no later attack meets their providers
-        token = await world.app.admin_token()
-        for party in parties:
-            base = f"/api/admin/clients/{party.client}"
-            for one in (await world.app.get(f"{base}/providers", token=token)).data["items"]:
-                assert (await world.app.send("DELETE", f"{base}/providers/{one['name']}", token=token)).status == 200
+        token = await setup.app.admin_token()
+        for tenant in tenants:
+            base = f"/api/admin/clients/{tenant.client}"
+            for one in (await setup.app.get(f"{base}/providers", token=token)).data["items"]:
+                assert (await setup.app.send("DELETE", f"{base}/providers/{one['name']}", token=token)).status == 200
 
 
 async def opens(app: App, *, token: str = "", cookie: str = "") -> dict[str, Any]:
@@ -161,4 +161,4 @@ async def opens(app: App, *, token: str = "", cookie: str = "") -> dict[str, Any
     return found
 
 
-__all__ = ["ATTACKS", "BOSSES", "PASSWORD", "Attack", "Browser", "Party", "Scene", "attack", "guard", "opens"]
+__all__ = ["ADMIN_GROUP", "ATTACKS", "PASSWORD", "Attack", "Browser", "Scenario", "Tenant", "attack", "guard", "opens"]

@@ -2,108 +2,110 @@
 
 from __future__ import annotations
 
-from tests.hostile.scenario import Scene, attack, guard
+from tests.hostile.scenario import Scenario, attack, guard
 from tests.support.people import Member
 from tests.support.single_sign_on import SamlProvider, saml_provider
 from tests.support.user_management import NEW, RENEW, SET_ROLES, UPDATE, reset
 
 
-async def _saml(scene: Scene) -> SamlProvider:
-    company = await saml_provider(scene.app, scene.honest.client, domains=[scene.honest.domain], createUsers=False)
-    await scene.vouch(scene.honest, f"domains/{scene.honest.domain}")
+async def _saml(scenario: Scenario) -> SamlProvider:
+    company = await saml_provider(
+        scenario.app, scenario.honest.client, domains=[scenario.honest.domain], createUsers=False
+    )
+    await scenario.vouch(scenario.honest, f"domains/{scenario.honest.domain}")
     return company
 
 
-async def _set(scene: Scene, by: Member, name: str, body: dict[str, object]) -> None:
+async def _set(scenario: Scenario, by: Member, name: str, body: dict[str, object]) -> None:
     path = f"/api/client/providers/{name}"
-    assert (await scene.app.send("PATCH", path, body, token=by.token)).status == 200
+    assert (await scenario.app.send("PATCH", path, body, token=by.token)).status == 200
 
 
 @attack
-async def settings_for_a_while_plant_an_identity(scene: Scene) -> bool:
+async def settings_for_a_while_plant_an_identity(scenario: Scenario) -> bool:
     """The User Admin lets an attribute that people write themselves name the address, signs in as the victim, and puts
     the settings back. An Admin looks, sees what was there before, and saves."""
-    company, boss = await _saml(scene), await scene.user(scene.honest)
-    says = {"email": f"planter@{scene.honest.domain}", "department": boss[1]}
-    clerk, admin = scene.honest.user_admin, scene.honest.admin
-    await _set(scene, clerk, company.name, {"saml": {"attributes": {"email": "department"}}})
+    company, future_admin = await _saml(scenario), await scenario.user(scenario.honest)
+    says = {"email": f"planter@{scenario.honest.domain}", "department": future_admin[1]}
+    clerk, admin = scenario.honest.user_admin, scenario.honest.admin
+    await _set(scenario, clerk, company.name, {"saml": {"attributes": {"email": "department"}}})
     await company.call(company.response("planter", attributes=says))
-    await _set(scene, clerk, company.name, {"saml": {"attributes": {"email": ""}}})
-    await _set(scene, admin, company.name, {})
-    await scene.honest.crew.send("Admin", SET_ROLES, id=boss[0], roles=["Admin"])
+    await _set(scenario, clerk, company.name, {"saml": {"attributes": {"email": ""}}})
+    await _set(scenario, admin, company.name, {})
+    await scenario.honest.team.send("Admin", SET_ROLES, id=future_admin[0], roles=["Admin"])
     reply = await company.call(company.response("planter", attributes=says))
-    return reply.status == 200 and bool(reply.data["user"]["id"] == boss[0])
+    return reply.status == 200 and bool(reply.data["user"]["id"] == future_admin[0])
 
 
 @attack
-async def an_address_that_was_planted_gets_the_new_admins_link(scene: Scene) -> bool:
-    boss, evil = await scene.person(scene.honest), f"mailbox@{scene.hostile.domain}"
-    await scene.honest.crew.send("User Admin", UPDATE, id=boss.id, input={"email": evil})
-    for letter in await scene.letters_to(evil):
-        await scene.app.post("/api/client/auth/email/confirm", {"token": letter.token})
-    scene.mail.letters.clear()
-    await scene.honest.crew.send("Admin", SET_ROLES, id=boss.id, roles=["Admin"])
-    named = {"X-Client-ID": scene.honest.client}
-    await scene.app.post("/api/client/auth/password/forgot", {"email": evil}, headers=named)
-    for letter in await scene.letters_to(evil):
-        reply = await reset(scene.app, letter.token, NEW)
-        if reply.status == 200 and reply.data["user"]["id"] == boss.id:
+async def an_address_that_was_planted_gets_the_new_admins_link(scenario: Scenario) -> bool:
+    future_admin, evil = await scenario.person(scenario.honest), f"mailbox@{scenario.hostile.domain}"
+    await scenario.honest.team.send("User Admin", UPDATE, id=future_admin.id, input={"email": evil})
+    for received in await scenario.mails_to(evil):
+        await scenario.app.post("/api/client/auth/email/confirm", {"token": received.token})
+    scenario.mail.mails.clear()
+    await scenario.honest.team.send("Admin", SET_ROLES, id=future_admin.id, roles=["Admin"])
+    named = {"X-Client-ID": scenario.honest.client}
+    await scenario.app.post("/api/client/auth/password/forgot", {"email": evil}, headers=named)
+    for received in await scenario.mails_to(evil):
+        reply = await reset(scenario.app, received.token, NEW)
+        if reply.status == 200 and reply.data["user"]["id"] == future_admin.id:
             return "Admin" in reply.data["user"]["roles"]
     return False
 
 
 @attack
-async def an_address_at_the_honest_provider_was_planted(scene: Scene) -> bool:
+async def an_address_at_the_honest_provider_was_planted(scenario: Scenario) -> bool:
     """The victim's account gets the address that the planter has at the company's own provider."""
-    company = await scene.company(createUsers=False)
-    boss, own = await scene.user(scene.honest), f"planter@{scene.honest.domain}"
-    await scene.honest.crew.send("User Admin", UPDATE, id=boss[0], input={"email": own})
-    for letter in await scene.letters_to(own):
-        await scene.app.post("/api/client/auth/email/confirm", {"token": letter.token})
+    company = await scenario.company(createUsers=False)
+    future_admin, own = await scenario.user(scenario.honest), f"planter@{scenario.honest.domain}"
+    await scenario.honest.team.send("User Admin", UPDATE, id=future_admin[0], input={"email": own})
+    for received in await scenario.mails_to(own):
+        await scenario.app.post("/api/client/auth/email/confirm", {"token": received.token})
     await company.attempt("planter", own)
-    await scene.honest.crew.send("Admin", SET_ROLES, id=boss[0], roles=["Admin"])
+    await scenario.honest.team.send("Admin", SET_ROLES, id=future_admin[0], roles=["Admin"])
     browser, _ = await company.attempt("planter", own)
     me = await browser.me()
-    return me.status == 200 and bool(me.data["user"]["id"] == boss[0]) and "Admin" in me.data["roles"]
+    return me.status == 200 and bool(me.data["user"]["id"] == future_admin[0]) and "Admin" in me.data["roles"]
 
 
 @attack
-async def an_admin_who_renames_a_provider_trusts_what_it_says(scene: Scene) -> bool:
+async def an_admin_who_renames_a_provider_trusts_what_it_says(scenario: Scenario) -> bool:
     """The User Admin pointed it elsewhere a moment ago, and the Admin did not look."""
-    evil = await scene.of_hostile(scene.op(), scene.honest, "User Admin", domains=[scene.honest.domain])
-    await scene.vouch(scene.honest, f"domains/{scene.honest.domain}")
-    await _set(scene, scene.honest.admin, evil.name, {"displayName": "Our company"})
-    browser, _ = await evil.attempt("evil", scene.honest.admin.email)
+    evil = await scenario.of_hostile(scenario.op(), scenario.honest, "User Admin", domains=[scenario.honest.domain])
+    await scenario.vouch(scenario.honest, f"domains/{scenario.honest.domain}")
+    await _set(scenario, scenario.honest.admin, evil.name, {"displayName": "Our company"})
+    browser, _ = await evil.attempt("evil", scenario.honest.admin.email)
     me = await browser.me()
-    return me.status == 200 and bool(me.data["user"]["id"] == scene.honest.admin.id)
+    return me.status == 200 and bool(me.data["user"]["id"] == scenario.honest.admin.id)
 
 
 @attack
-async def a_mailbox_is_flooded_with_links(scene: Scene) -> bool:
-    user_id, email = await scene.user(scene.hostile, f"victim@{scene.honest.domain}")
+async def a_mailbox_is_flooded_with_links(scenario: Scenario) -> bool:
+    user_id, email = await scenario.user(scenario.hostile, f"victim@{scenario.honest.domain}")
     for _ in range(30):
-        await scene.hostile.crew.send("Admin", RENEW, id=user_id)
-    return len(await scene.letters_to(email)) > 15
+        await scenario.hostile.team.send("Admin", RENEW, id=user_id)
+    return len(await scenario.mails_to(email)) > 15
 
 
 @guard
-async def a_client_uses_up_what_another_may_ask_of_an_address(scene: Scene) -> bool:
-    wanted = f"new-boss@{scene.honest.domain}"
+async def a_client_uses_up_what_another_may_ask_of_an_address(scenario: Scenario) -> bool:
+    wanted = f"new-boss@{scenario.honest.domain}"
     for _ in range(8):
-        user_id, _ = await scene.user(scene.hostile)
-        await scene.hostile.crew.send("Admin", UPDATE, id=user_id, input={"email": wanted})
-    user_id, _ = await scene.user(scene.honest)
-    reply = await scene.honest.crew.send("Admin", UPDATE, id=user_id, input={"email": wanted})
+        user_id, _ = await scenario.user(scenario.hostile)
+        await scenario.hostile.team.send("Admin", UPDATE, id=user_id, input={"email": wanted})
+    user_id, _ = await scenario.user(scenario.honest)
+    reply = await scenario.honest.team.send("Admin", UPDATE, id=user_id, input={"email": wanted})
     return "errors" in reply.json
 
 
 @guard
-async def a_record_is_looked_at_again_and_again(scene: Scene) -> bool:
+async def a_record_is_looked_at_again_and_again(scenario: Scenario) -> bool:
     """A claim that is released and made anew is no new one to the name servers."""
-    token, domain = scene.hostile.admin.token, f"loop.{scene.hostile.domain}"
+    token, domain = scenario.hostile.admin.token, f"loop.{scenario.hostile.domain}"
     statuses = []
     for _ in range(4):
-        await scene.app.post("/api/client/domains", {"domain": domain}, token=token)
-        statuses.append((await scene.app.post(f"/api/client/domains/{domain}/check", token=token)).status)
-        await scene.app.send("DELETE", f"/api/client/domains/{domain}", token=token)
+        await scenario.app.post("/api/client/domains", {"domain": domain}, token=token)
+        statuses.append((await scenario.app.post(f"/api/client/domains/{domain}/check", token=token)).status)
+        await scenario.app.send("DELETE", f"/api/client/domains/{domain}", token=token)
     return statuses.count(200) > 1

@@ -17,15 +17,15 @@ from tests.interop.providers.glewlwyd import Glewlwyd
 from tests.interop.providers.lemonldap import LemonLdap
 from tests.interop.providers.oidc_provider import OidcProvider
 from tests.interop.providers.people import PEOPLE, Person
-from tests.interop.providers.provider import OidcPeer, Peer, SamlPeer
+from tests.interop.providers.provider import RealOidcProvider, RealProvider, RealSamlProvider
 from tests.interop.providers.saml_idp import SamlIdp
 from tests.interop.service import OIDC, RETURN_TO, SAML, Client
 
 
-class Way(ABC):
+class SignInMethod(ABC):
     """A provider, set up in one way."""
 
-    peer: Peer
+    provider: RealProvider
     #: Where a sign-in starts at our server.
     path: str
     _moved: frozenset[str] = frozenset()
@@ -36,14 +36,14 @@ class Way(ABC):
 
     def put(self, person: Person) -> None:
         """Tells the provider what the person is now."""
-        self.peer.put(person)
+        self.provider.put(person)
         self._moved |= {person.login}
 
     def restore(self) -> None:
         """People are again what they were."""
         for person in PEOPLE:
             if person.login in self._moved:
-                self.peer.put(person)
+                self.provider.put(person)
 
     @abstractmethod
     def answer_address(self, client: Client, provider: str) -> str:
@@ -51,40 +51,40 @@ class Way(ABC):
 
     def sign_in(self, client: Client, browser: Browser, person: Person, **query: str) -> Shown | Step:
         """From the application's link to the step back to the application, or to a page that ends it all."""
-        return self.peer.visit(browser, client.start(self.path, **query), person, RETURN_TO)
+        return self.provider.visit(browser, client.start(self.path, **query), person, RETURN_TO)
 
     def refuse(self, client: Client, browser: Browser, person: Person) -> Shown | Step:
         """As :meth:`sign_in` by somebody who signs in at the provider, and wants no application to know of it."""
-        assert isinstance(self.peer, OidcProvider | LemonLdap)
+        assert isinstance(self.provider, OidcProvider | LemonLdap)
         step = client.start(self.path)
         while True:
             page = browser.walk(step, RETURN_TO)
             assert isinstance(page, Shown)
             [form] = page.page.forms
             if not form.of("password"):
-                return browser.walk(self.peer.deny(page), RETURN_TO)
-            step = self.peer.answer(browser, page, person)
+                return browser.walk(self.provider.deny(page), RETURN_TO)
+            step = self.provider.answer(browser, page, person)
 
     def answer(self, client: Client, browser: Browser, person: Person, **query: str) -> Step:
         """As :meth:`sign_in`, up to the step with which the provider's answer comes to us. It is not taken."""
         start = client.start(self.path, **query)
         address = self.answer_address(client, query.get("provider", "company"))
-        came_to = self.peer.visit(browser, browser.onward_from(start), person, address)
+        came_to = self.provider.visit(browser, browser.onward_from(start), person, address)
         assert isinstance(came_to, Step), f"stopped at {came_to.url}: {came_to.status} {came_to.text[:1000]}"
         return came_to
 
 
 @dataclass
-class OidcWay(Way):
+class OidcMethod(SignInMethod):
     """An OpenID provider as one of its clients."""
 
-    peer: OidcPeer
+    provider: RealOidcProvider
     oidc: dict[str, Any]
     path: str = OIDC
 
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
-        made = client.add(**{"oidc": {"issuer": self.peer.issuer, **self.oidc}, **members})
-        self.peer.register(made["serviceProvider"]["callbackUrl"])
+        made = client.add(**{"oidc": {"issuer": self.provider.issuer, **self.oidc}, **members})
+        self.provider.register(made["serviceProvider"]["callbackUrl"])
         return made
 
     def answer_address(self, client: Client, provider: str) -> str:
@@ -92,31 +92,31 @@ class OidcWay(Way):
 
 
 @dataclass
-class SamlWay(Way):
+class SamlMethod(SignInMethod):
     """A SAML provider. ``options`` are its own settings for us, ``saml`` are ours for it."""
 
-    peer: SamlPeer
+    provider: RealSamlProvider
     saml: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     path: str = SAML
 
     def join(self, client: Client, **members: Any) -> dict[str, Any]:
-        made = client.add(**{"saml": {"metadata": self.peer.metadata(), **self.saml}, **members})
+        made = client.add(**{"saml": {"metadata": self.provider.metadata(), **self.saml}, **members})
         self.introduce(client, made)
         return made
 
     def introduce(self, client: Client, made: dict[str, Any]) -> None:
         """Makes us known to the provider."""
-        if isinstance(self.peer, DjangoSaml2Idp):
-            self.peer.serve(client.entity, client.metadata(), **self.options)
-        elif isinstance(self.peer, LemonLdap):
-            self.peer.serve(client.metadata(), **self.options)
-        elif isinstance(self.peer, SamlIdp):
+        if isinstance(self.provider, DjangoSaml2Idp):
+            self.provider.serve(client.entity, client.metadata(), **self.options)
+        elif isinstance(self.provider, LemonLdap):
+            self.provider.serve(client.metadata(), **self.options)
+        elif isinstance(self.provider, SamlIdp):
             ours = made["serviceProvider"]
             options = dict(self.options)
             if options.pop("encrypt", False):
                 options["encrypt_for"] = pem(ours["certificates"][0])
-            self.peer.serve(ours["entityId"], ours["acsUrl"], **options)
+            self.provider.serve(ours["entityId"], ours["acsUrl"], **options)
 
     def answer_address(self, client: Client, provider: str) -> str:
         return client.service.acs
@@ -129,37 +129,37 @@ def pem(certificate: str) -> str:
     return f"-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n"
 
 
-def node(algorithm: str) -> Callable[[Any], Way]:
+def node(algorithm: str) -> Callable[[Any], SignInMethod]:
     """``oidc-provider``, with ID tokens signed by ``algorithm``."""
     scopes = ["openid", "profile", "email", "groups"]
     given = {"clientId": algorithm, "clientSecret": oidc_provider.SECRET, "scopes": scopes}
-    return lambda peer: OidcWay(peer, given)
+    return lambda provider: OidcMethod(provider, given)
 
 
-def of_glewlwyd(peer: Glewlwyd) -> Way:
+def of_glewlwyd(provider: Glewlwyd) -> SignInMethod:
     """``glewlwyd``."""
-    return OidcWay(peer, {"clientId": glewlwyd.CLIENT, "clientSecret": glewlwyd.SECRET})
+    return OidcMethod(provider, {"clientId": glewlwyd.CLIENT, "clientSecret": glewlwyd.SECRET})
 
 
-def of_lemonldap(peer: LemonLdap) -> Way:
+def of_lemonldap(provider: LemonLdap) -> SignInMethod:
     """The OpenID side of ``lemonldap-ng``."""
-    return OidcWay(peer, {"clientId": lemonldap.CLIENT, "clientSecret": lemonldap.SECRET})
+    return OidcMethod(provider, {"clientId": lemonldap.CLIENT, "clientSecret": lemonldap.SECRET})
 
 
-def saml(ours: dict[str, Any] | None = None, **theirs: Any) -> Callable[[Any], Way]:
+def saml(ours: dict[str, Any] | None = None, **theirs: Any) -> Callable[[Any], SignInMethod]:
     """A SAML provider, with settings of ``ours`` for it and ``theirs`` for us."""
-    return lambda peer: SamlWay(peer, ours or {}, theirs)
+    return lambda provider: SamlMethod(provider, ours or {}, theirs)
 
 
 _BY_POST = {"binding": "post"}
 #: The fixture of the provider, and the way from it.
-OIDC_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
+OIDC_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     **{f"oidc-provider {algorithm}": ("node_provider", node(algorithm)) for algorithm in oidc_provider.ALGORITHMS},
     "oidc-provider with all claims in the ID token": ("talkative_provider", node("RS256")),
     "glewlwyd": ("glewlwyd_server", of_glewlwyd),
     "lemonldap, PS512": ("lemonldap_server", of_lemonldap),
 }
-SAML_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
+SAML_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     "saml-idp": ("node_idp", saml()),
     "saml-idp asked by POST": ("node_idp", saml(_BY_POST)),
     "saml-idp encrypted": ("node_idp", saml(encrypt=True)),
@@ -178,18 +178,18 @@ SAML_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
     "lemonldap, assertion signed": ("lemonldap_server", saml(sign=False)),
 }
 #: A provider for one test alone, which may do with it what it likes.
-OWN_WAYS: dict[str, tuple[str, Callable[[Any], Way]]] = {
+OWN_METHODS: dict[str, tuple[str, Callable[[Any], SignInMethod]]] = {
     "oidc-provider by itself": ("own_provider", node("RS256")),
     "lemonldap by itself": ("own_lemonldap", of_lemonldap),
 }
-WAYS = {**OIDC_WAYS, **SAML_WAYS}
+METHODS = {**OIDC_METHODS, **SAML_METHODS}
 
 
 def on(*names: str) -> pytest.MarkDecorator:
     """The test's fixture ``way`` is each of these in turn."""
-    return pytest.mark.parametrize("way", names, indirect=True)
+    return pytest.mark.parametrize("method", names, indirect=True)
 
 
-on_every_way = on(*WAYS)
-on_every_saml_peer = on("saml-idp", "djangosaml2idp", "lemonldap")
-on_every_peer = on("oidc-provider ES256", "glewlwyd", "lemonldap, PS512", "saml-idp", "djangosaml2idp", "lemonldap")
+on_every_method = on(*METHODS)
+on_every_saml_provider = on("saml-idp", "djangosaml2idp", "lemonldap")
+on_every_provider = on("oidc-provider ES256", "glewlwyd", "lemonldap, PS512", "saml-idp", "djangosaml2idp", "lemonldap")

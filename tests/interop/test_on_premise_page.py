@@ -71,20 +71,20 @@ def _newcomer(folder: Path, script: str) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def _provider(folder: Path) -> Iterator[OidcProvider]:
-    peer = OidcProvider(folder, [f"{PUBLIC}{OIDC}/callback/acme/company"])
-    peer.put(ALICE)
-    peer.start()
+    provider = OidcProvider(folder, [f"{PUBLIC}{OIDC}/callback/acme/company"])
+    provider.put(ALICE)
+    provider.start()
     try:
-        yield peer
+        yield provider
     finally:
-        peer.stop()
+        provider.stop()
 
 
-def _signs_in(peer: OidcProvider, shown: str, port: int) -> Any:
+def _signs_in(provider: OidcProvider, shown: str, port: int) -> Any:
     """Alice opens the address that ``provider add`` printed; who she is then."""
     [address] = re.findall(r"^People sign in at (\S+)$", shown, re.MULTILINE)
     with Browser({PUBLIC: f"http://127.0.0.1:{port}"}) as browser:
-        came_to = peer.visit(browser, Step("GET", address), ALICE, "https://app.acme.example/signed-in")
+        came_to = provider.visit(browser, Step("GET", address), ALICE, "https://app.acme.example/signed-in")
         assert isinstance(came_to, Step), came_to.text
         return json.loads(browser.take(Step("GET", f"{PUBLIC}{AUTH}/me")).text)["data"]
 
@@ -93,12 +93,12 @@ def test_a_newcomer_gets_an_installation_by_the_commands_of_the_page(tmp_path: P
     port, home = free_port(), tmp_path / "home"
     home.mkdir()
     shown = home / "shown"
-    with _provider(tmp_path) as peer:
-        running = _newcomer(home, _script(peer.issuer, port))
+    with _provider(tmp_path) as provider:
+        running = _newcomer(home, _script(provider.issuer, port))
         try:
             until(lambda: (home / "now").exists() or running.poll() is not None, 180)
             assert running.poll() is None, shown.read_text()
-            who = _signs_in(peer, shown.read_text(), port)
+            who = _signs_in(provider, shown.read_text(), port)
             (home / "done").touch()
             assert running.wait(60) == 0, shown.read_text()
         finally:

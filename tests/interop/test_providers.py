@@ -22,7 +22,7 @@ from tests.interop.providers.glewlwyd import Glewlwyd
 from tests.interop.providers.lemonldap import LemonLdap
 from tests.interop.providers.oidc_provider import OidcProvider
 from tests.interop.providers.people import ALICE
-from tests.interop.providers.provider import OidcPeer, SamlPeer
+from tests.interop.providers.provider import RealOidcProvider, RealSamlProvider
 from tests.interop.providers.saml_idp import SamlIdp
 
 ENTITY, ACS = "urn:example:service-provider", "http://127.0.0.1:9/acs"
@@ -43,13 +43,13 @@ def browser() -> Iterator[Browser]:
         yield fresh
 
 
-def discovered(peer: OidcPeer) -> dict[str, Any]:
-    address = f"{peer.issuer.rstrip('/')}/.well-known/openid-configuration"
+def discovered(provider: RealOidcProvider) -> dict[str, Any]:
+    address = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
     document: dict[str, Any] = http_client.send("GET", address).json()
     return document
 
 
-def asked(peer: OidcPeer, client: str, callback: str) -> Step:
+def asked(provider: RealOidcProvider, client: str, callback: str) -> Step:
     query = {
         "response_type": "code",
         "client_id": client,
@@ -60,12 +60,12 @@ def asked(peer: OidcPeer, client: str, callback: str) -> Step:
         "code_challenge": CHALLENGE,
         "code_challenge_method": "S256",
     }
-    return Step("GET", f"{discovered(peer)['authorization_endpoint']}?{urlencode(query)}")
+    return Step("GET", f"{discovered(provider)['authorization_endpoint']}?{urlencode(query)}")
 
 
-def came_back(peer: OidcPeer, client: str, callback: str, browser: Browser) -> dict[str, str]:
-    assert discovered(peer)["issuer"] == peer.issuer
-    step = peer.visit(browser, asked(peer, client, callback), ALICE, callback)
+def came_back(provider: RealOidcProvider, client: str, callback: str, browser: Browser) -> dict[str, str]:
+    assert discovered(provider)["issuer"] == provider.issuer
+    step = provider.visit(browser, asked(provider, client, callback), ALICE, callback)
     assert isinstance(step, Step), browser.trail
     return step.query
 
@@ -115,8 +115,8 @@ def texts(response: etree._Element, path: str) -> list[str]:
     return [str(text) for text in found]
 
 
-def described(peer: SamlPeer, certificate: str) -> None:
-    document = peer.metadata()
+def described(provider: RealSamlProvider, certificate: str) -> None:
+    document = provider.metadata()
     assert body(certificate) in document
     assert 'Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"' in document
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NamedTuple
 
 from manifest_auth.licence import Seats
-from tests.interop.microsoft.microsoft_setup import World, world_on
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.interop.microsoft.people import Person
 from tests.licence.vendor import PATH, PUBLIC, install, key
 from tests.support.accounts import new_user
@@ -22,15 +22,15 @@ _numbers = itertools.count(1)
 #: Lets one more user appear; the answer.
 Attempt = Callable[[], Awaitable[Reply]]
 #: Gets ready for so many attempts, in a client of its own.
-Way = Callable[[World, str, int], Awaitable[list[Attempt]]]
+Way = Callable[[MicrosoftSetup, str, int], Awaitable[list[Attempt]]]
 
 
 @contextlib.asynccontextmanager
-async def premises(database_url: str) -> AsyncIterator[World]:
+async def premises(database_url: str) -> AsyncIterator[MicrosoftSetup]:
     """With a licence of many seats."""
-    async with world_on(database_url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=PUBLIC) as world:
-        await grant(world.app, full=1000)
-        yield world
+    async with setup_on(database_url, MANIFEST_DEPLOYMENT="on-premise", MANIFEST_LICENSE_PUBLIC_KEY=PUBLIC) as setup:
+        await grant(setup.app, full=1000)
+        yield setup
 
 
 async def shown(app: App) -> dict[str, Any]:
@@ -66,8 +66,8 @@ def outcome(reply: Reply) -> Outcome:
     return Outcome(error["code"], error["message"])
 
 
-async def _created(world: World, client: str, number: int) -> list[Attempt]:
-    app, token = world.app, await world.app.admin_token()
+async def _created(setup: MicrosoftSetup, client: str, number: int) -> list[Attempt]:
+    app, token = setup.app, await setup.app.admin_token()
 
     def one() -> Attempt:
         body = {"email": f"made-{next(_numbers)}@{client}.example", "roles": ["Viewer"]}
@@ -77,8 +77,8 @@ async def _created(world: World, client: str, number: int) -> list[Attempt]:
 
 
 def _by_graphql(mutation: str) -> Way:
-    async def way(world: World, client: str, number: int) -> list[Attempt]:
-        app = world.app
+    async def way(setup: MicrosoftSetup, client: str, number: int) -> list[Attempt]:
+        app = setup.app
         _, email = await new_user(app, client, roles=["Admin"], password="kestrel-harbor-21-violet")
         token = (await app.sign_in(email, client=client)).data["token"]
 
@@ -91,8 +91,8 @@ def _by_graphql(mutation: str) -> Way:
     return way
 
 
-async def _restored(world: World, client: str, number: int) -> list[Attempt]:
-    app, token = world.app, await world.app.admin_token()
+async def _restored(setup: MicrosoftSetup, client: str, number: int) -> list[Attempt]:
+    app, token = setup.app, await setup.app.admin_token()
     paths = []
     for _ in range(number):
         user_id, _ = await new_user(app, client)
@@ -101,8 +101,8 @@ async def _restored(world: World, client: str, number: int) -> list[Attempt]:
     return [lambda path=path: app.post(f"{path}/restore", token=token) for path in paths]  # type: ignore[misc]
 
 
-async def _by_saml(world: World, client: str, number: int) -> list[Attempt]:
-    okta = await saml_provider(world.app, client)
+async def _by_saml(setup: MicrosoftSetup, client: str, number: int) -> list[Attempt]:
+    okta = await saml_provider(setup.app, client)
 
     def one() -> Attempt:
         name = f"saml-{next(_numbers)}@{client}.example"
@@ -111,8 +111,8 @@ async def _by_saml(world: World, client: str, number: int) -> list[Attempt]:
     return [one() for _ in range(number)]
 
 
-async def _by_openid(world: World, client: str, number: int) -> list[Attempt]:
-    company = await world.open.enter_async_context(oidc_provider(world.app, client))
+async def _by_openid(setup: MicrosoftSetup, client: str, number: int) -> list[Attempt]:
+    company = await setup.open.enter_async_context(oidc_provider(setup.app, client))
 
     def one() -> Attempt:
         name = f"oidc-{next(_numbers)}"
@@ -121,8 +121,8 @@ async def _by_openid(world: World, client: str, number: int) -> list[Attempt]:
     return [one() for _ in range(number)]
 
 
-async def _by_dynamics(world: World, client: str, number: int) -> list[Attempt]:
-    provider, contoso = await world.dynamics(client), world.microsoft.named("contoso")
+async def _by_dynamics(setup: MicrosoftSetup, client: str, number: int) -> list[Attempt]:
+    provider, contoso = await setup.dynamics(client), setup.microsoft.named("contoso")
 
     def one() -> Attempt:
         name = f"dynamics-{next(_numbers)}"
@@ -137,14 +137,14 @@ async def _by_dynamics(world: World, client: str, number: int) -> list[Attempt]:
     return [one() for _ in range(number)]
 
 
-async def _by_entra(world: World, client: str, number: int) -> list[Attempt]:
-    await world.entra_of_ours(client, defaultRoles=["Viewer"])
+async def _by_entra(setup: MicrosoftSetup, client: str, number: int) -> list[Attempt]:
+    await setup.entra_of_ours(client, defaultRoles=["Viewer"])
 
     def one() -> Attempt:
         claims = {"oid": str(uuid.uuid4()), "email": None, "upn": f"entra-{next(_numbers)}@{client}.example"}
         claims["preferred_username"] = claims["upn"]
-        token = world.microsoft.mint("api", claims=claims)
-        return lambda: world.app.me(token)
+        token = setup.microsoft.mint("api", claims=claims)
+        return lambda: setup.app.me(token)
 
     return [one() for _ in range(number)]
 

@@ -39,7 +39,7 @@ def _nodes(part: ModuleType) -> list[ast.stmt]:
 
 
 def test_each_verb_that_runs_one_asks_for_the_seat_before() -> None:
-    verbs: dict[str, bool] = {}
+    callers: dict[str, bool] = {}
     bodies = [(part.__name__.rpartition(".")[2], node) for part in (users, roles) for node in _nodes(part)]
     for part, node in bodies:
         if isinstance(node, ast.FunctionDef):
@@ -50,8 +50,8 @@ def test_each_verb_that_runs_one_asks_for_the_seat_before() -> None:
                 for one in ast.walk(node)
                 if isinstance(one, ast.Call) and ast.unparse(one.func) == "counter.seat"
             ]
-            verbs |= {name: bool(asked) and asked[0] < line for name, line in lines.items()}
-    assert verbs == dict.fromkeys(TAKING, True)
+            callers |= {name: bool(asked) and asked[0] < line for name, line in lines.items()}
+    assert callers == dict.fromkeys(TAKING, True)
 
 
 def test_nobody_writes_users_past_the_statements() -> None:

@@ -61,16 +61,16 @@ def test_the_e_mail_is_sent_by_the_next_server(store: str, tmp_path: Path, reque
     finally:
         stop(first)
         hanging.close()
-    with MailServer() as post:
-        second = start(tmp_path, database, **{**silent, **post.settings})  # type: ignore[arg-type]
+    with MailServer() as mail_server:
+        second = start(tmp_path, database, **{**silent, **mail_server.settings})  # type: ignore[arg-type]
         try:
             deadline = time.monotonic() + 40
-            while not post.letters:
+            while not mail_server.mails:
                 assert time.monotonic() < deadline, "no e-mail came"
                 time.sleep(0.05)
-            [letter] = post.letters
-            assert letter.recipients == ["ada@acme.example"]
-            accepted = send(second, "/api/client/auth/invitations/accept", {"token": letter.token, "password": NEW})
+            [received] = mail_server.mails
+            assert received.recipients == ["ada@acme.example"]
+            accepted = send(second, "/api/client/auth/invitations/accept", {"token": received.token, "password": NEW})
             assert accepted["data"]["user"]["email"] == "ada@acme.example"
         finally:
             stop(second)

@@ -19,7 +19,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from manifest_auth.store import migrate
-from tests.interop.microsoft.microsoft_setup import Provider, World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.stand_in import Standin, standin
 from tests.store import old_stores
 from tests.store.old_stores import OldStore, Rows
@@ -166,9 +166,9 @@ async def test_who_was_linked_by_saml_gets_in(app: App) -> None:
 
 
 async def test_who_came_by_microsoft_gets_in(app: App, microsoft: Standin) -> None:
-    world = World(app, microsoft)
-    assert (await world.me(microsoft.mint("graph")))["user"]["email"] == KEYS["alice"]
-    browser, reply = await Provider(world, "acme", {"name": "crm"}).sign_in("bob")
+    setup = MicrosoftSetup(app, microsoft)
+    assert (await setup.me(microsoft.mint("graph")))["user"]["email"] == KEYS["alice"]
+    browser, reply = await Provider(setup, "acme", {"name": "crm"}).sign_in("bob")
     assert reply.status == 302
     assert (await browser.me()).data["user"]["email"] == KEYS["bob"]
 

@@ -18,7 +18,7 @@ from tests.support import jobs as j
 from tests.support import templates as t
 from tests.support.accounts import new_user
 from tests.support.application import App
-from tests.support.team import Crew
+from tests.support.team import Team
 
 _numbers = itertools.count(1)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
@@ -38,14 +38,14 @@ class Things:
     file: int
 
 
-async def things(crew: Crew) -> Things:
+async def things(team: Team) -> Things:
     """New ones."""
-    operator = await crew.member("Operator")
-    user, _ = await new_user(crew.app, crew.client, roles=["Operator"])
-    template = await j.a_template(crew)
-    draft = await crew.ask("Author", t.NEXT, id=template)
-    job = await j.job_at(crew, "IN_PROGRESS", template_id=template)
-    made = await upload(crew.app, operator.token)
+    operator = await team.member("Operator")
+    user, _ = await new_user(team.app, team.client, roles=["Operator"])
+    template = await j.a_template(team)
+    draft = await team.ask("Author", t.NEXT, id=template)
+    job = await j.job_at(team, "IN_PROGRESS", template_id=template)
+    made = await upload(team.app, operator.token)
     return Things(user, operator.id, template, draft["id"], job["id"], made)
 
 

@@ -15,13 +15,13 @@ from manifest_auth.work.steps import NewStep
 from manifest_auth.work.templates import Template
 from tests.support import work_items
 from tests.support.jobs import a_file, within
-from tests.support.team import Crew
+from tests.support.team import Team
 
 
-async def busy_people(crew: Crew, count: int) -> None:
+async def busy_people(team: Team, count: int) -> None:
     """So many people; each made a template of two published versions, and a job of the first one, in which the next two
     of them have done something."""
-    file_id = await a_file(crew)
+    file_id = await a_file(team)
 
     def fill(unit: TenantUnit) -> None:
         people = [Actor(work_items.user(unit), number) for number in range(1, count + 1)]
@@ -37,15 +37,15 @@ async def busy_people(crew: Crew, count: int) -> None:
             records.add(unit, third, job.id, 2, value_of(file_id=file_id))
             work_items.next_version(unit, other, template.id)
 
-    await within(crew, fill)
+    await within(team, fill)
 
 
-async def many_jobs(crew: Crew, count: int) -> None:
+async def many_jobs(team: Team, count: int) -> None:
     """Jobs of three templates, each at its second step of three, with records, a file and two users; the templates
     have a newer version by now."""
-    operator, admin = await crew.member("Operator"), await crew.member("Admin")
-    by = Actor(operator.id, crew.app.clock.now_ms())
-    file_id = await a_file(crew)
+    operator, admin = await team.member("Operator"), await team.member("Admin")
+    by = Actor(operator.id, team.app.clock.now_ms())
+    file_id = await a_file(team)
 
     def make(unit: TenantUnit) -> None:
         templates = [work_items.published(unit, by, name=f"Check {number}") for number in range(3)]
@@ -60,10 +60,10 @@ async def many_jobs(crew: Crew, count: int) -> None:
         for template in templates:
             work_items.next_version(unit, by, template.id)
 
-    await within(crew, make)
+    await within(team, make)
 
 
-async def lengthen(crew: Crew, field: str, have: int, to: int = 100) -> None:
+async def lengthen(team: Team, field: str, have: int, to: int = 100) -> None:
     """The ``history`` or the ``records`` of the first 51 jobs get entries like their first one, up to so many."""
     copy = _copies({"history": job_events, "records": job_records}[field])
 
@@ -71,7 +71,7 @@ async def lengthen(crew: Crew, field: str, have: int, to: int = 100) -> None:
         for job in jobs.LISTING.page(unit, first=51, sort="ID"):
             unit.change(copy, copies=list_of((job.id, number) for number in range(have + 1, to + 1)))
 
-    await within(crew, work_of)
+    await within(team, work_of)
 
 
 def _copies(table: Any) -> TenantScoped[Any]:
@@ -84,20 +84,20 @@ def _copies(table: Any) -> TenantScoped[Any]:
     return tenant_scoped(insert(table).from_select(["number", *(c.name for c in first)], found))
 
 
-async def many_records(crew: Crew, job_id: int, count: int) -> None:
+async def many_records(team: Team, job_id: int, count: int) -> None:
     """So many values are recorded at a job's first step."""
-    by = Actor((await crew.member("Operator")).id, 1)
+    by = Actor((await team.member("Operator")).id, 1)
 
     def fill(unit: TenantUnit) -> None:
         for number in range(count):
             records.add(unit, by, job_id, 1, value_of(value=float(number)))
 
-    await within(crew, fill)
+    await within(team, fill)
 
 
-async def many_templates(crew: Crew, count: int, versions: int = 1) -> None:
+async def many_templates(team: Team, count: int, versions: int = 1) -> None:
     """Templates with ``versions`` versions of two steps, all but the last one of them published before."""
-    by = Actor((await crew.member("Author")).id, crew.app.clock.now_ms())
+    by = Actor((await team.member("Author")).id, team.app.clock.now_ms())
     steps = [NewStep("one", "Do"), NewStep("two", "Do more", True)]
 
     def publish(unit: TenantUnit, template: Template) -> None:
@@ -111,16 +111,16 @@ async def many_templates(crew: Crew, count: int, versions: int = 1) -> None:
                 publish(unit, template)
                 template_operations.add_version(unit, by, template_operations.see_latest(unit, template.id))
 
-    await within(crew, fill)
+    await within(team, fill)
 
 
-async def long_templates(crew: Crew, count: int, steps: int) -> None:
+async def long_templates(team: Team, count: int, steps: int) -> None:
     """Templates of many steps."""
-    by = Actor((await crew.member("Author")).id, 1)
+    by = Actor((await team.member("Author")).id, 1)
     many = [NewStep(f"Step {number}") for number in range(steps)]
 
     def fill(unit: TenantUnit) -> None:
         for _ in range(count):
             template_operations.add(unit, by, "Long", "", many)
 
-    await within(crew, fill)
+    await within(team, fill)

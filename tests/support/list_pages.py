@@ -17,7 +17,7 @@ from tests.support import work_items
 from tests.support.application import App
 from tests.support.graphql_operations import document, operations
 from tests.support.jobs import within
-from tests.support.team import Crew, new_crew
+from tests.support.team import Team, new_team
 
 Item = dict[str, Any]
 _numbers = itertools.count(1)
@@ -156,15 +156,15 @@ def orders(name: str) -> list[str]:
     return list(kind.values)
 
 
-class Hall(NamedTuple):
+class ListedClient(NamedTuple):
     """A client with rows in all three lists."""
 
-    crew: Crew
+    team: Team
     base: Base
 
     async def page(self, name: str, **given: Any) -> dict[str, Any]:
         text = document(f"{name}Page", f"items {{ {KINDS[name].fields} }} nextCursor total")
-        found: dict[str, Any] = await self.crew.ask("Viewer", text, **given)
+        found: dict[str, Any] = await self.team.ask("Viewer", text, **given)
         return found
 
     async def everything(self, name: str) -> list[Item]:
@@ -189,16 +189,16 @@ class Hall(NamedTuple):
         return known.get(value, value) if isinstance(value, str) else value
 
 
-async def new_hall(app: App) -> Hall:
-    crew = await new_crew(app)
-    operator = await crew.member("Operator")
-    await crew.member("Viewer")
+async def new_listed_client(app: App) -> ListedClient:
+    team = await new_team(app)
+    operator = await team.member("Operator")
+    await team.member("Viewer")
 
     def begin(unit: TenantUnit) -> Base:
         by = Actor(operator.id, app.clock.now_ms())
         return by, work_items.user(unit, Role.OPERATOR), work_items.published(unit, by).id
 
-    base = await within(crew, begin)
+    base = await within(team, begin)
 
     def fill(unit: TenantUnit) -> None:
         for number, name in enumerate(NAMES):
@@ -206,5 +206,5 @@ async def new_hall(app: App) -> Hall:
             for kind in KINDS.values():
                 kind.add(unit, (by, *base[1:]), name, number)
 
-    await within(crew, fill)
-    return Hall(crew, base)
+    await within(team, fill)
+    return ListedClient(team, base)

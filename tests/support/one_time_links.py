@@ -14,7 +14,7 @@ from manifest_auth.accounts import one_time_links, users
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.store import SystemUnit
 from tests.support.application import App
-from tests.support.team import Crew
+from tests.support.team import Team
 
 
 def links_made(patch: pytest.MonkeyPatch) -> list[str]:
@@ -44,11 +44,11 @@ def random_texts(app: App) -> Iterator[list[str]]:
         yield made
 
 
-async def become_admin_past_the_server(crew: Crew, user_id: int, token: str) -> None:
+async def become_admin_past_the_server(team: Team, user_id: int, token: str) -> None:
     """The user has the role Admin as the store has it, and the link with this token is open, as an Admin's never is."""
 
     def give(unit: SystemUnit) -> None:
-        tenant = tenants.find(unit, crew.client)
+        tenant = tenants.find(unit, team.client)
         assert tenant is not None
         own = unit.of(tenant.id)
         users.set_roles(own, UNCOUNTED, users.get(own, user_id, lock=True), 1, lambda unit, user: None)
@@ -56,4 +56,4 @@ async def become_admin_past_the_server(crew: Crew, user_id: int, token: str) -> 
         assert found is not None
         assert found.used_at is None
 
-    await crew.app.services.store.write(give)
+    await team.app.services.store.write(give)

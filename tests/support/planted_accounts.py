@@ -18,11 +18,11 @@ from tests.support.application import App, Reply
 from tests.support.people import OidcProvider, set_roles
 from tests.support.secret_keys import SECRET_KEY
 from tests.support.single_sign_on import Browser
-from tests.support.team import Crew
+from tests.support.team import Team
 from tests.support.user_management import RENEW, RESET, RESTORE, SET_ROLES, accept, reset, token_in
 from tests.support.vouched_domains import within
 
-BOSSES = [{"group": "bosses", "roles": ["Admin"]}]
+ADMIN_GROUP = [{"group": "bosses", "roles": ["Admin"]}]
 CHOSEN = "granite-otter-47-lantern"  # by whoever planted it
 
 _CHANGING = {"key": "k", "user_id": 1, "old_email": "", "new_email": "", "started_by": "", "created_at": 1,
@@ -36,10 +36,10 @@ _DEVICES = tenant_scoped(select(func.count()).select_from(known_origins).where(_
 
 
 @dataclass
-class Planted:
+class PlantedAccount:
     """An account that somebody rises in, and what a User Admin keeps of it. ``company``: the client's own provider."""
 
-    crew: Crew
+    team: Team
     company: OidcProvider
     user_id: int
     email: str
@@ -47,12 +47,12 @@ class Planted:
 
     @property
     def app(self) -> App:
-        return self.crew.app
+        return self.team.app
 
     @property
     def path(self) -> str:
         """Of the user in the admin plane."""
-        return f"/api/admin/clients/{self.crew.client}/users/{self.user_id}"
+        return f"/api/admin/clients/{self.team.client}/users/{self.user_id}"
 
     async def opened(self) -> set[str]:
         """Which of the things open the account."""
@@ -68,7 +68,7 @@ class Planted:
 
     async def link(self, by: str, document: str) -> str:
         """The token of a link that somebody makes and sees."""
-        return token_in(await self.crew.ask(by, document, id=self.user_id))
+        return token_in(await self.team.ask(by, document, id=self.user_id))
 
     async def attempt(self, provider: OidcProvider, sub: str, email: str = "", **options: Any) -> bool:
         """Whether a provider's person gets into the account."""
@@ -88,24 +88,24 @@ class Planted:
             [(devices,)] = unit.all(_DEVICES, of_user=self.user_id)
             return changes, devices
 
-        found: tuple[int, int] = await within(self.app, self.crew.client, work)
+        found: tuple[int, int] = await within(self.app, self.team.client, work)
         return found
 
     async def change_begins(self) -> None:
         """A change of the address waits to be confirmed."""
         values = {**_CHANGING, "key": f"key-{self.user_id}", "user_id": self.user_id, "old_email": self.email}
-        await within(self.app, self.crew.client, lambda unit: unit.change(_CHANGE, **values))
+        await within(self.app, self.team.client, lambda unit: unit.change(_CHANGE, **values))
 
 
-async def somebody(crew: Crew, company: OidcProvider, **members: Any) -> Planted:
+async def planted_account(team: Team, company: OidcProvider, **members: Any) -> PlantedAccount:
     """Who is known to the company's provider by the subject ``rising``."""
-    user_id, email = await new_user(crew.app, crew.client, **members)
-    planted = Planted(crew, company, user_id, email)
+    user_id, email = await new_user(team.app, team.client, **members)
+    planted = PlantedAccount(team, company, user_id, email)
     assert await planted.attempt(company, "rising", email)
     return planted
 
 
-async def plant_all(planted: Planted, public: OidcProvider, mine: OidcProvider) -> None:
+async def plant_all(planted: PlantedAccount, public: OidcProvider, mine: OidcProvider) -> None:
     """Everything that a User Admin may plant who was never at the mailbox. ``public``: a provider that an Admin saved
     and that speaks for no domain; ``mine``: the User Admin's own."""
     app, company, email, things = planted.app, planted.company, planted.email, planted.things
@@ -128,7 +128,7 @@ async def plant_all(planted: Planted, public: OidcProvider, mine: OidcProvider) 
         return bool(await opened_by(app, keys))
 
     async def password_opens() -> bool:
-        return (await app.sign_in(email, CHOSEN, planted.crew.client)).status == 200
+        return (await app.sign_in(email, CHOSEN, planted.team.client)).status == 200
 
     async def code_opens() -> bool:
         return await planted.is_theirs(await app.post("/api/client/auth/exchange", code))
@@ -145,25 +145,27 @@ async def plant_all(planted: Planted, public: OidcProvider, mine: OidcProvider) 
     }  # fmt: skip
 
 
-def _again(planted: Planted, provider: OidcProvider, sub: str, email: str) -> Callable[[], Awaitable[bool]]:
+def _again(planted: PlantedAccount, provider: OidcProvider, sub: str, email: str) -> Callable[[], Awaitable[bool]]:
     return lambda: planted.attempt(provider, sub, email)
 
 
-async def _linking(planted: Planted, provider: OidcProvider, session: str) -> Callable[[], Awaitable[bool]]:
+async def _linking(planted: PlantedAccount, provider: OidcProvider, session: str) -> Callable[[], Awaitable[bool]]:
     """A session's consent to link another identity, on its way."""
     browser = Browser(planted.app, {"session": session})
     begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": provider.name})
     return _late(planted, provider, browser, begun.data["location"])
 
 
-async def _coming(planted: Planted, provider: OidcProvider, invitation: str) -> Callable[[], Awaitable[bool]]:
+async def _coming(planted: PlantedAccount, provider: OidcProvider, invitation: str) -> Callable[[], Awaitable[bool]]:
     """A sign-in with an invitation, on its way."""
     browser = Browser(planted.app)
-    started = await browser.start("oidc", provider=provider.name, client=planted.crew.client, invitation=invitation)
+    started = await browser.start("oidc", provider=provider.name, client=planted.team.client, invitation=invitation)
     return _late(planted, provider, browser, started.headers["location"])
 
 
-def _late(planted: Planted, provider: OidcProvider, browser: Browser, where: str) -> Callable[[], Awaitable[bool]]:
+def _late(
+    planted: PlantedAccount, provider: OidcProvider, browser: Browser, where: str
+) -> Callable[[], Awaitable[bool]]:
     async def opens() -> bool:
         provider.knows("late", "late@mail.example")
         reply = await browser.send("GET", provider.op.visit(where))
@@ -172,46 +174,46 @@ def _late(planted: Planted, provider: OidcProvider, browser: Browser, where: str
     return opens
 
 
-async def by_graphql(planted: Planted, folder: Path) -> str | None:
+async def by_graphql(planted: PlantedAccount, folder: Path) -> str | None:
     """The link that the one who gives the role is shown."""
     answer = SET_ROLES.replace("{ id ", "{ id link ")
-    found = await planted.crew.ask("Admin", answer, id=planted.user_id, roles=["Admin"])
+    found = await planted.team.ask("Admin", answer, id=planted.user_id, roles=["Admin"])
     link: str | None = found["link"]
     return link
 
 
-async def by_admin_plane(planted: Planted, folder: Path) -> str | None:
+async def by_admin_plane(planted: PlantedAccount, folder: Path) -> str | None:
     token = await planted.app.admin_token()
     reply = await planted.app.send("PUT", f"{planted.path}/roles", {"roles": ["Admin"]}, token=token)
     link: str | None = reply.data["link"]
     return link
 
 
-async def by_restoring(planted: Planted, folder: Path) -> str | None:
+async def by_restoring(planted: PlantedAccount, folder: Path) -> str | None:
     """Who became an Admin while deactivated gains it with the restore."""
-    where = f"{planted.crew.client}/users/{planted.user_id}"
+    where = f"{planted.team.client}/users/{planted.user_id}"
     await act_on(planted.app, f"{where}/deactivate")
-    await set_roles(planted.app, planted.crew.client, planted.user_id, "Admin")
-    found = await planted.crew.ask("Admin", RESTORE.replace("{ id ", "{ id link "), id=planted.user_id)
+    await set_roles(planted.app, planted.team.client, planted.user_id, "Admin")
+    found = await planted.team.ask("Admin", RESTORE.replace("{ id ", "{ id link "), id=planted.user_id)
     link: str | None = found["link"]
     return link
 
 
-async def by_groups(planted: Planted, folder: Path) -> str | None:
+async def by_groups(planted: PlantedAccount, folder: Path) -> str | None:
     assert await planted.attempt(planted.company, "rising", planted.email, groups=["bosses"])
     return None
 
 
-async def by_command_line(planted: Planted, folder: Path) -> str | None:
+async def by_command_line(planted: PlantedAccount, folder: Path) -> str | None:
     settings = {"MANIFEST_DATABASE_URL": planted.app.services.settings.database, "MANIFEST_SECRET_KEY": SECRET_KEY}
-    words = ("user", "roles", planted.email, "--client", planted.crew.client, "--role", "Admin")
+    words = ("user", "roles", planted.email, "--client", planted.team.client, "--role", "Admin")
     done = await asyncio.to_thread(commands.run, folder, *words, **settings)
     assert done.status == 0, done.err
     assert f"User {planted.email} has the roles Admin." in done.out
     return next((word for word in done.out.split() if "/welcome#" in word), None)
 
 
-PATHS: dict[str, Callable[[Planted, Path], Awaitable[str | None]]] = {
+PATHS: dict[str, Callable[[PlantedAccount, Path], Awaitable[str | None]]] = {
     "set_user_roles": by_graphql,
     "admin_plane": by_admin_plane,
     "groups": by_groups,

@@ -12,7 +12,7 @@ from manifest_auth.sign_in.providers.kinds import settings_of
 from manifest_auth.store import TenantUnit
 from tests.support.application import App
 from tests.support.jobs import within
-from tests.support.team import Crew
+from tests.support.team import Team
 
 
 async def stored(app: App, client: str, name: str) -> Provider:
@@ -58,9 +58,9 @@ async def add_past_the_server(app: App, name: str, like: Provider) -> bool:
     return True
 
 
-async def link(crew: Crew, provider_id: int, subject: str, user_id: int) -> int:
+async def link(team: Team, provider_id: int, subject: str, user_id: int) -> int:
     """The id of a new identity of a user."""
     nowhere = Address("", vouched=False)
     return await within(
-        crew, lambda unit: providers.link(unit, provider_id, subject, user_id, How.CREATED, nowhere, 0, 1).id
+        team, lambda unit: providers.link(unit, provider_id, subject, user_id, How.CREATED, nowhere, 0, 1).id
     )

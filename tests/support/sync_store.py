@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 @dataclass
-class World:
+class SyncStore:
     """A store, driven from plain functions."""
 
     loop: asyncio.AbstractEventLoop

@@ -26,7 +26,7 @@ _EVENTS = tenant_scoped(
 
 
 @dataclass
-class Desk:
+class SystemAdmin:
     """One system admin who is signed in."""
 
     app: App
@@ -43,9 +43,9 @@ class Desk:
     async def send(self, method: str, path: str, body: Any = None) -> Reply:
         return await self.app.send(method, path, body, token=self.token)
 
-    async def again(self, otp: str | None = None) -> Desk:
+    async def again(self, otp: str | None = None) -> SystemAdmin:
         """The same admin in a new session."""
-        return await desk(self.app, self.username, otp=otp)
+        return await signed_in_admin(self.app, self.username, otp=otp)
 
 
 async def sign_in(app: App, username: str, password: str = PASSWORD, otp: str | None = None, **options: Any) -> Reply:
@@ -53,16 +53,18 @@ async def sign_in(app: App, username: str, password: str = PASSWORD, otp: str | 
     return await app.post(f"{AUTH}/sign-in", body, **options)
 
 
-async def desk(app: App, username: str = "root", password: str = PASSWORD, otp: str | None = None) -> Desk:
+async def signed_in_admin(
+    app: App, username: str = "root", password: str = PASSWORD, otp: str | None = None
+) -> SystemAdmin:
     data = check_success(await sign_in(app, username, password, otp))
-    return Desk(app, data["admin"]["id"], username, data["token"])
+    return SystemAdmin(app, data["admin"]["id"], username, data["token"])
 
 
-async def another(by: Desk) -> Desk:
+async def another(by: SystemAdmin) -> SystemAdmin:
     """A new system admin with ``PASSWORD``, signed in."""
     username = f"admin-{next(_numbers)}"
     check_success(await by.post(ADMINS, {"username": username, "password": PASSWORD}), 201)
-    return await desk(by.app, username)
+    return await signed_in_admin(by.app, username)
 
 
 @dataclass
@@ -82,7 +84,7 @@ class Phone:
         return next(text for text in ("000000", "111111", "222222", "333333", "444444", "555555") if text not in near)
 
 
-async def enrolled(of: Desk) -> Phone:
+async def enrolled(of: SystemAdmin) -> Phone:
     """The admin has a second factor from now on. The clock goes on, so that the next code is a new one."""
     made = check_success(await of.post(f"{AUTH}/second-factor", {"password": PASSWORD}), 201)
     phone = Phone(of.app, made["secret"])

@@ -21,7 +21,7 @@ class Refused:
 
 
 @dataclass
-class Crew:
+class Team:
     """People are named by their role. What they ask for is a document with variables."""
 
     app: App
@@ -62,6 +62,6 @@ def refusal(reply: Reply) -> Refused:
     return Refused(extensions["code"], error["message"], error.get("path", []), fields)
 
 
-async def new_crew(app: App) -> Crew:
+async def new_team(app: App) -> Team:
     """A client of its own."""
-    return Crew(app, await new_client(app))
+    return Team(app, await new_client(app))

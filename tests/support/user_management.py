@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.support.accounts import Recorded, trail
 from tests.support.application import App, Reply
-from tests.support.team import Crew
+from tests.support.team import Team
 
 USER = "{ id email firstName lastName title description isActive roles { name } }"
 _LINK = f"{{ user {USER} link sent expiresAt }}"
@@ -56,24 +56,24 @@ async def reset(app: App, token: str, password: str = NEW, **options: Any) -> Re
     return await app.post(RESET_PATH, {"token": token, "newPassword": password}, **options)
 
 
-async def invited(crew: Crew, email: str = "", *roles: str, by: str = "Admin") -> tuple[int, str]:
+async def invited(team: Team, email: str = "", *roles: str, by: str = "Admin") -> tuple[int, str]:
     """Somebody new who holds an open invitation: id and token."""
-    email = email or f"new-{len(await events(crew, 'user_created'))}@{crew.client}.example"
-    handed = await crew.ask(by, INVITE, input={"email": email, "roles": list(roles or ("Viewer",))})
+    email = email or f"new-{len(await events(team, 'user_created'))}@{team.client}.example"
+    handed = await team.ask(by, INVITE, input={"email": email, "roles": list(roles or ("Viewer",))})
     return int(handed["user"]["id"]), token_in(handed)
 
 
-async def started_reset(crew: Crew, user_id: int, by: str = "Admin") -> str:
+async def started_reset(team: Team, user_id: int, by: str = "Admin") -> str:
     """Token of an open reset link."""
-    return token_in(await crew.ask(by, RESET, id=user_id))
+    return token_in(await team.ask(by, RESET, id=user_id))
 
 
-async def events(crew: Crew, name: str) -> list[Recorded]:
+async def events(team: Team, name: str) -> list[Recorded]:
     """The audit events of that name, oldest first."""
-    return [event for event in await trail(crew.app, crew.client) if event.event == name]
+    return [event for event in await trail(team.app, team.client) if event.event == name]
 
 
-async def directory(crew: Crew, user_id: int) -> dict[str, Any]:
+async def directory(team: Team, user_id: int) -> dict[str, Any]:
     """A user as everybody sees it."""
-    found: dict[str, Any] = await crew.ask("Viewer", f"query($id: Int!) {{ user(id: $id) {USER} }}", id=user_id)
+    found: dict[str, Any] = await team.ask("Viewer", f"query($id: Int!) {{ user(id: $id) {USER} }}", id=user_id)
     return found

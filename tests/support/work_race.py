@@ -16,11 +16,11 @@ from manifest_auth.work.job_rules import value_of
 from manifest_auth.work.jobs import Job
 from tests.support import work_items
 
-Verb = Callable[[TenantUnit], Any]
+Operation = Callable[[TenantUnit], Any]
 VALUE = value_of(value=1.5, unit="bar")
 
 
-class Shop(NamedTuple):
+class WorkRace(NamedTuple):
     """A tenant with two who work in it, seen from two processes."""
 
     stores: tuple[Store, Store]
@@ -28,8 +28,8 @@ class Shop(NamedTuple):
     one: Actor
     two: Actor
 
-    async def write(self, verb: Callable[[TenantUnit], Any]) -> Any:
-        return await self.stores[0].of(self.tenant_id).write(verb)
+    async def write(self, operation: Callable[[TenantUnit], Any]) -> Any:
+        return await self.stores[0].of(self.tenant_id).write(operation)
 
     async def job(self, *, started: bool = False, steps: int = 0, assigned: bool = False) -> Job:
         """A new job; ``steps``: so many of its three are completed."""
@@ -46,12 +46,12 @@ class Shop(NamedTuple):
         made: Job = await self.write(make)
         return made
 
-    async def at_once(self, *verbs: Verb) -> list[Any]:
+    async def at_once(self, *operations: Operation) -> list[Any]:
         """What came of each; a Conflict counts as an outcome. On PostgreSQL all of them are in a transaction before the
         first one acts; SQLite has one writer at a time, so that the second one waits for its turn."""
-        met = [asyncio.Event() for _ in verbs]
+        met = [asyncio.Event() for _ in operations]
 
-        async def party(number: int, verb: Verb) -> Any:
+        async def actor(number: int, operation: Operation) -> Any:
             store = self.stores[number % 2]
 
             def act(unit: TenantUnit) -> Any:
@@ -59,14 +59,14 @@ class Shop(NamedTuple):
                 met[number].set()
                 if store.remembers:
                     await_only(asyncio.wait_for(asyncio.gather(*(event.wait() for event in met)), 10))
-                return verb(unit)
+                return operation(unit)
 
             try:
                 return await store.of(self.tenant_id).write(act)
             except Conflict as refusal:
                 return refusal
 
-        return list(await asyncio.gather(*(party(number, verb) for number, verb in enumerate(verbs))))
+        return list(await asyncio.gather(*(actor(number, operation) for number, operation in enumerate(operations))))
 
     async def whole(self, job_id: int) -> Job:
         """The job; what is in it agrees with its row, and each entry of its log begins where the one before ended."""
@@ -91,9 +91,9 @@ class Shop(NamedTuple):
         return found
 
 
-def does(verb: Callable[..., Any], *given: Any, **named: Any) -> Verb:
+def does(operation: Callable[..., Any], *given: Any, **named: Any) -> Operation:
     """The verb as a unit of work."""
-    return lambda unit: verb(unit, *given, **named)
+    return lambda unit: operation(unit, *given, **named)
 
 
 def conflicts(outcomes: list[Any]) -> list[int]:

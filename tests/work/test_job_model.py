@@ -32,7 +32,7 @@ from manifest_auth.tenants import TenantSettings
 from manifest_auth.work import Actor, assignments, job_log, job_operations, job_steps, jobs, records
 from manifest_auth.work.job_rules import Priority, value_of
 from tests.support import work_items
-from tests.support.sync_store import World
+from tests.support.sync_store import SyncStore
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -83,7 +83,7 @@ class Model:
 
 
 class Story(RuleBasedStateMachine):
-    world: ClassVar[World]
+    sync_store: ClassVar[SyncStore]
     found: Bundle[Model] = Bundle("jobs")
     WHO = st.integers(0, 2)
 
@@ -96,22 +96,22 @@ class Story(RuleBasedStateMachine):
             self.template = work_items.published(unit, Actor(self.workers[0], 1)).id
 
         number = next(_numbers)
-        create = self.world.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
-        self.tenant = self.world.loop.run_until_complete(create).id
-        self.world.write(self.tenant, fill)
+        create = self.sync_store.store.write(lambda unit: tenants.create(unit, f"t{number}x", "T", TenantSettings(), 1))
+        self.tenant = self.sync_store.loop.run_until_complete(create).id
+        self.sync_store.write(self.tenant, fill)
         self.now = 10
         self.models: list[Model] = []
 
     def act(
-        self, who: int, expected: type[Refusal] | None, verb: Callable[..., T], *given: Any, **named: Any
+        self, who: int, expected: type[Refusal] | None, operation: Callable[..., T], *given: Any, **named: Any
     ) -> T | None:
         """Runs a verb as one of the workers; ``expected``: the refusal that must come, and change nothing."""
         self.now += 1
         by = Actor(self.workers[who], self.now)
         if expected is None:
-            return self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+            return self.sync_store.write(self.tenant, lambda unit: operation(unit, by, *given, **named))
         with pytest.raises(expected):
-            self.world.write(self.tenant, lambda unit: verb(unit, by, *given, **named))
+            self.sync_store.write(self.tenant, lambda unit: operation(unit, by, *given, **named))
         return None
 
     @precondition(lambda self: len(self.models) < 2)
@@ -226,7 +226,7 @@ class Story(RuleBasedStateMachine):
     @invariant()
     def the_store_holds_what_the_model_says(self) -> None:
         for model in getattr(self, "models", ()):
-            self.world.read(self.tenant, lambda unit, m=model: compare(unit, m))  # type: ignore[misc]
+            self.sync_store.read(self.tenant, lambda unit, m=model: compare(unit, m))  # type: ignore[misc]
 
 
 def compare(unit: TenantUnit, model: Model) -> None:
@@ -249,11 +249,11 @@ def compare(unit: TenantUnit, model: Model) -> None:
     assert job.changed_at == max([*(e.at for e in log), *(r.recorded_at for r in kept)])
 
 
-def test_the_store_goes_as_the_model(world: World) -> None:
+def test_the_store_goes_as_the_model(sync_store: SyncStore) -> None:
     class Here(Story):
         pass
 
-    Here.world = world
+    Here.sync_store = sync_store
     run_state_machine_as_test(
         Here,
         settings=settings(

@@ -47,7 +47,7 @@ async def version_at(store: Store, pair: Pair, state: str) -> Seen:
 
 STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
 #: What the verbs refuse, asked for with what is there.
-VERBS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
+OPERATIONS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "edit": lambda unit, by, seen: template_operations.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
     "submit": lambda unit, by, seen: template_operations.submit(unit, by, seen),
     "approve": lambda unit, by, seen: template_operations.approve(unit, by, seen),
@@ -74,7 +74,7 @@ WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
 
 
 @pytest.mark.parametrize("state", ["published", "retired"])
-@pytest.mark.parametrize("act", [*VERBS.values(), *WRITES.values()], ids=[*VERBS, *WRITES])
+@pytest.mark.parametrize("act", [*OPERATIONS.values(), *WRITES.values()], ids=[*OPERATIONS, *WRITES])
 async def test_nothing_changes_it(store: Store, pair: Pair, state: str, act: Callable[..., Any]) -> None:
     seen = await version_at(store, pair, state)
     assert seen.version.status == state.upper()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
-from tests.support.team import Crew, new_crew
+from tests.support.team import Team, new_team
 
 
 @pytest.fixture
-async def crew(app: App) -> Crew:
+async def team(app: App) -> Team:
     """A client of the test alone, and its people."""
-    return await new_crew(app)
+    return await new_team(app)

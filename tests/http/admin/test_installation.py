@@ -9,14 +9,14 @@ import pytest
 from tests.support.application import App, running
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
 from tests.support.rows import NEWEST_SCHEMA
-from tests.support.system_admins import AUTH, desk, sign_in
+from tests.support.system_admins import AUTH, sign_in, signed_in_admin
 
 STATUS = "/api/admin/status"
 INSIDE, OUTSIDE = "203.0.113.9", "198.51.100.7"
 
 
 async def test_the_status_tells_release_store_and_counts(app: App, database_url: str) -> None:
-    root = await desk(app)
+    root = await signed_in_admin(app)
     before = check_success(await root.get(STATUS))
     assert before["schema"] == NEWEST_SCHEMA
     assert before["store"] == ("sqlite" if database_url.startswith("sqlite") else "postgresql")
@@ -40,7 +40,7 @@ async def test_the_status_tells_release_store_and_counts(app: App, database_url:
 
 
 async def test_what_is_not_named_in_a_change_stays(app: App) -> None:
-    root = await desk(app)
+    root = await signed_in_admin(app)
     path = "/api/admin/settings"
     seen = check_success(await root.get(path))
     assert seen == {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.interop.microsoft.directory_prover import GLOBAL, Prover, prover_of
-from tests.interop.microsoft.microsoft_setup import World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.application import App
 from tests.support.background_jobs import domain_checks_stand_still
 from tests.support.domain_claims import asking
@@ -36,7 +36,7 @@ def asked(app: App, zone: NameServer) -> Iterator[None]:
 
 
 @pytest.fixture
-async def prover(world: World) -> Prover:
+async def prover(setup: MicrosoftSetup) -> Prover:
     """Whose account at Microsoft has the role of a Global Administrator."""
-    world.microsoft.id_claims = {"wids": [GLOBAL]}
-    return await prover_of(world)
+    setup.microsoft.id_claims = {"wids": [GLOBAL]}
+    return await prover_of(setup)

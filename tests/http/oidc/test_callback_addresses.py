@@ -203,35 +203,35 @@ async def test_an_error_too_must_come_to_the_right_address(app: App, op: Op, sen
 
 @pytest.mark.parametrize("who", WHO)
 async def test_only_an_admin_marks_a_provider_for_the_shared_address(app: App, op: Op, who: str) -> None:
-    desk = await editor(app, who, await new_client(app))
+    caller = await editor(app, who, await new_client(app))
     may = who != "User Admin"
     oidc = {"issuer": op.issuer, "clientId": op.client_id}
-    made = await desk.create("marked", oidc={**oidc, **MARKED}, **ROLES)
-    unmarked = await desk.make(name="unmarked", oidc=oidc, **ROLES)
+    made = await caller.create("marked", oidc={**oidc, **MARKED}, **ROLES)
+    unmarked = await caller.make(name="unmarked", oidc=oidc, **ROLES)
     assert unmarked["oidc"]["sharedCallback"] is False
-    marked = await desk.send("PATCH", "/unmarked", {"oidc": MARKED})
+    marked = await caller.send("PATCH", "/unmarked", {"oidc": MARKED})
     if may:
         assert check_success(made, 201)["oidc"]["sharedCallback"] is True
         assert check_success(marked)["serviceProvider"]["sharedCallbackUrl"] == SHARED_CALLBACK
     else:
         for refused in (made, marked):
             assert "Only an Admin" in check_refusal(refused, 403, "FORBIDDEN")["message"]
-        assert check_success(await desk.send("GET", "/unmarked"))["oidc"]["sharedCallback"] is False
+        assert check_success(await caller.send("GET", "/unmarked"))["oidc"]["sharedCallback"] is False
 
 
 async def test_a_user_admin_keeps_and_takes_a_mark_but_moves_none_to_another_issuer(app: App, op: Op) -> None:
     client = await new_client(app)
     made = await add_oidc(app, op, client, MARKED)
-    desk = await editor(app, "User Admin", client)
+    caller = await editor(app, "User Admin", client)
     one = f"/{made['name']}"
-    assert check_success(await desk.send("PATCH", one, {"displayName": "Company"}))["reachesAdmins"] is True
-    changed = check_success(await desk.send("PATCH", one, {"oidc": {"groupClaim": "teams", **MARKED}}))
+    assert check_success(await caller.send("PATCH", one, {"displayName": "Company"}))["reachesAdmins"] is True
+    changed = check_success(await caller.send("PATCH", one, {"oidc": {"groupClaim": "teams", **MARKED}}))
     assert (changed["oidc"]["sharedCallback"], changed["reachesAdmins"]) == (True, False)
     moved = {"issuer": "https://other.example", "clientSecret": "x"}
-    check_refusal(await desk.send("PATCH", one, {"oidc": moved}), 403, "FORBIDDEN")
-    taken = check_success(await desk.send("PATCH", one, {"oidc": {"sharedCallback": False}}))
+    check_refusal(await caller.send("PATCH", one, {"oidc": moved}), 403, "FORBIDDEN")
+    taken = check_success(await caller.send("PATCH", one, {"oidc": {"sharedCallback": False}}))
     assert taken["serviceProvider"] == {"callbackUrl": callback(client, made["name"])}
-    check_refusal(await desk.send("PATCH", one, {"oidc": MARKED}), 403, "FORBIDDEN")
+    check_refusal(await caller.send("PATCH", one, {"oidc": MARKED}), 403, "FORBIDDEN")
 
 
 @pytest.mark.parametrize("member", [{"sharedCallback": True}, {"ownCallback": True}, {"ownCallback": False}, {}])
@@ -256,6 +256,6 @@ async def test_a_provider_that_an_upgrade_left_signs_people_in(
     browser, back = await begun(app, op, client)
     assert back.startswith(f"{address}?")
     await gets_in(browser, back)
-    desk = await editor(app, "User Admin", client)
-    same = check_success(await desk.send("PATCH", f"/{made['name']}", {"displayName": "Company"}))
+    caller = await editor(app, "User Admin", client)
+    same = check_success(await caller.send("PATCH", f"/{made['name']}", {"displayName": "Company"}))
     assert (same["reachesAdmins"], "ownCallback" in same["oidc"]) == (True, False)

@@ -13,7 +13,7 @@ from tests.support.provider_editors import WHO, Editor, editor
 
 
 @pytest.fixture(params=WHO)
-async def desk(app: App, request: pytest.FixtureRequest) -> Editor:
+async def caller(app: App, request: pytest.FixtureRequest) -> Editor:
     """Each of those who may, in turn."""
     return await editor(app, request.param, await new_client(app))
 

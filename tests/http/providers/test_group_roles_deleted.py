@@ -93,12 +93,15 @@ async def test_a_user_admin_deletes_one_whose_groups_made_no_admin(app: App) -> 
 @pytest.mark.parametrize("by", ["Admin", "system admin"])
 async def test_what_an_admin_switched_off_only_an_admin_switches_on(app: App, by: str) -> None:
     async with oidc_provider(app) as company:
-        clerk, boss = await member(app, company.client, "User Admin"), await member(app, company.client, "Admin")
-        token = boss.token if by == "Admin" else ""
+        clerk, client_admin = (
+            await member(app, company.client, "User Admin"),
+            await member(app, company.client, "Admin"),
+        )
+        token = client_admin.token if by == "Admin" else ""
         assert (await company.send("POST", "/switch-off", token=token)).status == 200
         check_refusal(await company.send("POST", "/switch-on", token=clerk.token), 403, "FORBIDDEN")
         await company.change(token=clerk.token, createUsers=True)
         assert (await company.send("GET", token=clerk.token)).data["enabled"] is False
         assert (await company.send("POST", "/switch-on", token=token)).status == 200
-        for act, token in (("off", clerk.token), ("on", clerk.token), ("off", clerk.token), ("on", boss.token)):
+        for act, token in (("off", clerk.token), ("on", clerk.token), ("off", clerk.token), ("on", client_admin.token)):
             assert (await company.send("POST", f"/switch-{act}", token=token)).status == 200, act

@@ -23,10 +23,10 @@ async def user_admin(app: App) -> Editor:
     return await editor(app, "User Admin", await new_client(app))
 
 
-async def said_of(desk: Editor, **members: Any) -> tuple[bool, list[str]]:
+async def said_of(caller: Editor, **members: Any) -> tuple[bool, list[str]]:
     """Whether it works, and all that is said of a provider but its own address and who changed it."""
-    made = check_success(await desk.create(**members), 201)
-    data = check_success(await desk.send("POST", f"/{made['name']}/test"))
+    made = check_success(await caller.create(**members), 201)
+    data = check_success(await caller.send("POST", f"/{made['name']}/test"))
     texts = [finding["text"] for finding in data["findings"]]
     return data["works"], [
         text for text in texts if not text.startswith(("The callback", "A User Admin", "Certificate"))
@@ -82,7 +82,7 @@ async def test_a_sign_on_address_there_is_reached_and_no_more(user_admin: Editor
 
 @pytest.mark.parametrize("who", ["Admin", "system admin"])
 async def test_an_admin_is_told_all(app: App, op: Op, who: str) -> None:
-    desk = await editor(app, who, await new_client(app))
+    caller = await editor(app, who, await new_client(app))
     op.answers["discovery"] = Answer(404)
-    _, texts = await said_of(desk, oidc={"issuer": op.issuer, "clientId": "x"}, defaultRoles=["Viewer"])
+    _, texts = await said_of(caller, oidc={"issuer": op.issuer, "clientId": "x"}, defaultRoles=["Viewer"])
     assert "answered 404" in texts[0]

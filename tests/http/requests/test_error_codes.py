@@ -10,7 +10,7 @@ from tests.support.application import App, running
 from tests.support.envelope import REFUSALS, check_refusal, check_success
 from tests.support.faults import sign_in_has_a_bug
 from tests.support.processes import free_port
-from tests.support.system_admins import another, desk, enrolled, sign_in
+from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
@@ -44,7 +44,7 @@ async def _wrong_password_unknown_email_unknown_client(app: App) -> None:
 
 @produces("MFA_REQUIRED", 401)
 async def _the_first_factor_was_right_and_the_second_is_due(app: App) -> None:
-    me = await another(await desk(app))
+    me = await another(await signed_in_admin(app))
     name, phone = me.username, await enrolled(me)
     error = check_refusal(await sign_in(app, name), 401, "MFA_REQUIRED")
     assert [detail["field"] for detail in error["details"]] == ["otp"]

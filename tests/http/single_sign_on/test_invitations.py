@@ -170,19 +170,19 @@ async def test_who_may_invite_whom(app: App) -> None:
 
 async def test_another_clients_user_is_not_there(app: App) -> None:
     async with oidc_provider(app) as company:
-        boss = await member(app, company.client, "Admin")
-        check_refusal(await company.invite(app.ids["viewer@globex.example"], boss.token), 404, "NOT_FOUND")
+        client_admin = await member(app, company.client, "Admin")
+        check_refusal(await company.invite(app.ids["viewer@globex.example"], client_admin.token), 404, "NOT_FOUND")
         check_refusal(await company.invite(app.ids["viewer@globex.example"]), 404, "NOT_FOUND")
-        path = f"/api/admin/clients/no-such-client/users/{boss.id}/invitation"
+        path = f"/api/admin/clients/no-such-client/users/{client_admin.id}/invitation"
         check_refusal(await app.post(path, token=await app.admin_token()), 404, "NOT_FOUND")
 
 
 async def test_the_token_is_shown_once_and_written_nowhere(app: App) -> None:
     async with oidc_provider(app) as company:
-        boss, (user_id, _) = await member(app, company.client, "Admin"), await new_user(app, company.client)
-        token = (await company.invite(user_id, boss.token)).data["token"]
+        client_admin, (user_id, _) = await member(app, company.client, "Admin"), await new_user(app, company.client)
+        token = (await company.invite(user_id, client_admin.token)).data["token"]
         [invited] = [event for event in await trail(app, company.client) if event.event == "user_invited"]
-        assert (invited.actor, invited.subject) == (f"user:{boss.id}", f"user:{user_id}")
+        assert (invited.actor, invited.subject) == (f"user:{client_admin.id}", f"user:{user_id}")
         assert token not in invited.detail
 
 

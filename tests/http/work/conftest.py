@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.support.application import App
-from tests.support.team import Crew, new_crew
+from tests.support.team import Team, new_team
 
 
 @pytest.fixture(scope="module")
-async def crew(app: App) -> Crew:
+async def team(app: App) -> Team:
     """A client and its people; the tests of a module share it and do not mind what others leave."""
-    return await new_crew(app)
+    return await new_team(app)

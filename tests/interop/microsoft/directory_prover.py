@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.interop.microsoft.microsoft_setup import World
+from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.interop.microsoft.people import ORGANIZATION, OUR_SECRET, OURS
 from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
@@ -32,18 +32,18 @@ ROLES = {
 class Prover:
     """A client's Admin in a browser, whose client has a provider of the directory contoso."""
 
-    world: World
+    setup: MicrosoftSetup
     client: str
     admin: Member
     browser: Browser
 
     @property
     def app(self) -> App:
-        return self.world.app
+        return self.setup.app
 
     @property
     def directory(self) -> str:
-        return self.world.microsoft.named("contoso").id
+        return self.setup.microsoft.named("contoso").id
 
     async def begin(self, **body: str) -> Reply:
         path = f"{BASE}/api/client/directories/{self.directory}/prove"
@@ -58,7 +58,7 @@ class Prover:
     async def prove(self, user: str = "alice", browser: Browser | None = None, **body: str) -> Reply:
         """The whole way; what our callback answers."""
         started = check_success(await self.begin(**body))
-        return await (browser or self.browser).send("GET", self.world.microsoft.visit(started["location"], user))
+        return await (browser or self.browser).send("GET", self.setup.microsoft.visit(started["location"], user))
 
     async def claim(self) -> dict[str, Any]:
         found = await self.app.get(f"/api/client/directories/{self.directory}", token=self.admin.token)
@@ -76,11 +76,11 @@ class Prover:
         return {"event": event.event, "actor": event.actor, "subject": event.subject, **event.members}
 
 
-async def prover_of(world: World, *, secret: str | None = OUR_SECRET, **members: Any) -> Prover:
-    client = await new_client(world.app, returnAddresses=[RETURN_TO])
+async def prover_of(setup: MicrosoftSetup, *, secret: str | None = OUR_SECRET, **members: Any) -> Prover:
+    client = await new_client(setup.app, returnAddresses=[RETURN_TO])
     dynamics = {
-        "directory": world.microsoft.named("contoso").id, "clientId": OURS, "organization": ORGANIZATION,
+        "directory": setup.microsoft.named("contoso").id, "clientId": OURS, "organization": ORGANIZATION,
         **({"clientSecret": secret} if secret else {}),
     }  # fmt: skip
-    await world._provider(client, {"dynamics": dynamics, "returnAddresses": [], **members}, counts=False)
-    return Prover(world, client, await member(world.app, client, "Admin"), Browser(world.app))
+    await setup._provider(client, {"dynamics": dynamics, "returnAddresses": [], **members}, counts=False)
+    return Prover(setup, client, await member(setup.app, client, "Admin"), Browser(setup.app))

@@ -29,7 +29,7 @@ ME = {"query": "{ me { id email roles { name } client { identifier } } users { i
 class Provider:
     """A provider of a client, Entra or Dynamics."""
 
-    world: World
+    setup: MicrosoftSetup
     client: str
     made: dict[str, Any]
 
@@ -39,7 +39,7 @@ class Provider:
 
     @property
     def app(self) -> App:
-        return self.world.app
+        return self.setup.app
 
     async def send(self, method: str, path: str = "", body: Any = None) -> Reply:
         """A system admin's request about it: ``""`` itself, ``/switch-off``, …"""
@@ -67,12 +67,12 @@ class Provider:
     async def sign_in(self, user: str = "alice", browser: Browser | None = None, **query: str) -> tuple[Browser, Reply]:
         """The whole way, and what our callback answered."""
         browser = browser or Browser(self.app)
-        back = self.world.microsoft.visit(await self.start(browser, **query), user)
+        back = self.setup.microsoft.visit(await self.start(browser, **query), user)
         return browser, await browser.send("GET", back)
 
 
 @dataclass
-class World:
+class MicrosoftSetup:
     """The application, and Microsoft as it is told of it."""
 
     app: App
@@ -156,10 +156,10 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world_on(database_url: str, **settings: str) -> AsyncIterator[World]:
+async def setup_on(database_url: str, **settings: str) -> AsyncIterator[MicrosoftSetup]:
     """The two, on a database of any kind."""
     with standin() as microsoft:
         async with running(database_url, **{**microsoft.settings, **settings}) as app:
             microsoft.clock = app.clock
-            async with (world := World(app, microsoft)).open:
-                yield world
+            async with (setup := MicrosoftSetup(app, microsoft)).open:
+                yield setup

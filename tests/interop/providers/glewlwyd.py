@@ -19,7 +19,7 @@ from tests.interop import http_client
 from tests.interop.browser import Browser, Shown, Step, Stuck
 from tests.interop.providers import install
 from tests.interop.providers.people import BARRED, PEOPLE, Person
-from tests.interop.providers.provider import OidcPeer
+from tests.interop.providers.provider import RealOidcProvider
 
 CLIENT = "manifest"
 #: It does not decode the form encoding in HTTP Basic (RFC 6749, section 2.3.1), and refuses what then differs by 403
@@ -57,7 +57,7 @@ def installed() -> Path:
     return install.debian("glewlwyd", "glewlwyd", "glewlwyd-common", without=_UNNEEDED)
 
 
-class Glewlwyd(OidcPeer):
+class Glewlwyd(RealOidcProvider):
     """The server with one confidential client."""
 
     name = "glewlwyd"

@@ -20,11 +20,11 @@ from typing import Any
 
 from tests.support.processes import ending_with_us
 
-PEERS = Path(__file__).resolve().parents[3] / ".work" / "peers"
+PROVIDERS = Path(__file__).resolve().parents[3] / ".work" / "peers"
 _SECONDS = 240
 
 
-class PeerMissing(Exception):
+class ProviderMissing(Exception):
     """A provider is not there and could not be installed: the tests of it fail."""
 
 
@@ -88,13 +88,13 @@ def program(name: str, advice: str) -> str:
     """Where a program of the machine is; :class:`PeerMissing` when it is nowhere."""
     found = shutil.which(name)
     if found is None:
-        raise PeerMissing(f"{name} is missing: {advice}")
+        raise ProviderMissing(f"{name} is missing: {advice}")
     return found
 
 
 def _once(name: str, pins: str, fill: Callable[[Path], None]) -> Path:
     """The folder of a provider, filled anew when it was not filled to the end with these very pins."""
-    folder, mark = PEERS / name, PEERS / name / "installed"
+    folder, mark = PROVIDERS / name, PROVIDERS / name / "installed"
     with _alone(name):
         if not mark.exists() or mark.read_text() != pins:
             shutil.rmtree(folder, ignore_errors=True)
@@ -107,8 +107,8 @@ def _once(name: str, pins: str, fill: Callable[[Path], None]) -> Path:
 @contextlib.contextmanager
 def _alone(name: str) -> Iterator[None]:
     """Two runs of the tests at once do not fill one folder."""
-    PEERS.mkdir(parents=True, exist_ok=True)
-    with (PEERS / f"{name}.lock").open("w") as lock:
+    PROVIDERS.mkdir(parents=True, exist_ok=True)
+    with (PROVIDERS / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -119,7 +119,7 @@ def _run(name: str, command: list[str], folder: Path) -> str:
     try:
         done = subprocess.run(ending, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired as slow:
-        raise PeerMissing(f"{name}: {' '.join(command)} took more than {_SECONDS} s") from slow
+        raise ProviderMissing(f"{name}: {' '.join(command)} took more than {_SECONDS} s") from slow
     if done.returncode != 0:
-        raise PeerMissing(f"{name}: {' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+        raise ProviderMissing(f"{name}: {' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
     return done.stdout

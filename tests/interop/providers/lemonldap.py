@@ -15,7 +15,7 @@ from typing import Any
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.providers import certificates, install
 from tests.interop.providers.people import BARRED, PEOPLE, Person
-from tests.interop.providers.provider import OidcPeer, SamlPeer
+from tests.interop.providers.provider import RealOidcProvider, RealSamlProvider
 
 CLIENT = "manifest"
 #: It does not decode HTTP Basic either, and says 401 ``invalid_client``.
@@ -61,7 +61,7 @@ def installed() -> Path:
     return install.debian("lemonldap", *_PACKAGES, without=r"fonts-|libjs-|libtest-")
 
 
-class LemonLdap(OidcPeer, SamlPeer):
+class LemonLdap(RealOidcProvider, RealSamlProvider):
     """The portal, with one OpenID client and one SAML service provider at a time."""
 
     name = "lemonldap"

@@ -13,7 +13,7 @@ from tests.interop.providers.people import Person
 from tests.interop.providers.process import Process
 
 
-class Peer(Process):
+class RealProvider(Process):
     """An identity provider."""
 
     def put(self, person: Person) -> None:
@@ -38,7 +38,7 @@ class Peer(Process):
         raise Stuck(f"{self.name} asks on and on: {browser.trail}")
 
 
-class OidcPeer(Peer):
+class RealOidcProvider(RealProvider):
     """An OpenID provider."""
 
     #: What it calls itself: ``iss`` of its tokens.
@@ -53,7 +53,7 @@ class OidcPeer(Peer):
         raise NotImplementedError
 
 
-class SamlPeer(Peer):
+class RealSamlProvider(RealProvider):
     """A SAML identity provider."""
 
     #: What it calls itself in its metadata and responses.

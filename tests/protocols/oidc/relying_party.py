@@ -25,7 +25,7 @@ NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass
-class Desk:
+class RelyingParty:
     """``client`` is the relying party; ``op`` the provider that a test sets up."""
 
     op: Op
@@ -109,4 +109,4 @@ class Desk:
         return signed(self.header() if header is None else header, claims, self.op.key, self.op.alg)
 
 
-__all__ = ["CALLBACK", "EMAIL", "NOTHING", "SHARED", "VERIFIER", "Desk", "half_hash"]
+__all__ = ["CALLBACK", "EMAIL", "NOTHING", "SHARED", "VERIFIER", "RelyingParty", "half_hash"]

@@ -14,7 +14,7 @@ from tests.support.application import App
 from tests.support.attempt_limits import token_of_length
 from tests.support.envelope import check_refusal
 from tests.support.forged_tokens import claims_of, minted
-from tests.support.system_admins import another, desk
+from tests.support.system_admins import another, signed_in_admin
 
 MOST = 20_000
 
@@ -83,7 +83,7 @@ async def test_what_is_no_json_is_refused_in_a_claim_that_nobody_reads_too(app: 
 
 
 async def test_an_admins_token_names_the_admin_of_its_session(app: App) -> None:
-    first = await desk(app)
+    first = await signed_in_admin(app)
     second = await another(first)
     claims = claims_of(first.token)
     for number, status in ((first.id, 200), (second.id, 401)):

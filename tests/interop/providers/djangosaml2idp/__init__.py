@@ -15,7 +15,7 @@ from tests.interop import http_client
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.providers import certificates, install
 from tests.interop.providers.people import PEOPLE, Person
-from tests.interop.providers.provider import SamlPeer
+from tests.interop.providers.provider import RealSamlProvider
 
 HERE = Path(__file__).parent
 _SIGNING = "http://www.w3.org/2001/04/xmldsig-more#"
@@ -27,7 +27,7 @@ def installed() -> tuple[Path, Path]:
     return install.environment("djangosaml2idp", HERE / "requirements.txt"), install.debian("xmlsec1", "xmlsec1")
 
 
-class DjangoSaml2Idp(SamlPeer):
+class DjangoSaml2Idp(RealSamlProvider):
     """The site. ``wants_signed_requests``: it refuses a request without a good signature."""
 
     name = "djangosaml2idp"
@@ -50,12 +50,12 @@ class DjangoSaml2Idp(SamlPeer):
     def environment(self) -> dict[str, str]:
         return {
             "DJANGO_SETTINGS_MODULE": "idp_settings",
-            "PEER_STATE": str(self.folder),
-            "PEER_PORT": str(self.port),
-            "PEER_XMLSEC": str(self.folder / "xmlsec1"),
-            "PEER_KEY": str(self.key),
-            "PEER_CERTIFICATE": str(self.certificate),
-            "PEER_WANTS_SIGNED_REQUESTS": "yes" if self._wants_signed_requests else "",
+            "PROVIDER_STATE": str(self.folder),
+            "PROVIDER_PORT": str(self.port),
+            "PROVIDER_XMLSEC": str(self.folder / "xmlsec1"),
+            "PROVIDER_KEY": str(self.key),
+            "PROVIDER_CERTIFICATE": str(self.certificate),
+            "PROVIDER_WANTS_SIGNED_REQUESTS": "yes" if self._wants_signed_requests else "",
         }
 
     def start(self) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.providers import install
 from tests.interop.providers.people import PEOPLE, Person
-from tests.interop.providers.provider import OidcPeer
+from tests.interop.providers.provider import RealOidcProvider
 
 PROGRAMS = ("node", "npm")
 HERE = Path(__file__).parent
@@ -26,7 +26,7 @@ def installed() -> Path:
     return install.npm("oidc-provider", {"type": "module", "dependencies": {"oidc-provider": "9.13.3"}})
 
 
-class OidcProvider(OidcPeer):
+class OidcProvider(RealOidcProvider):
     """The provider with one client for each signing algorithm: its client id is the algorithm's name."""
 
     name = "oidc-provider"
@@ -47,9 +47,9 @@ class OidcProvider(OidcPeer):
     def environment(self) -> dict[str, str]:
         self._write()
         return {
-            "PEER_PORT": str(self.port),
-            "PEER_STATE": str(self._state),
-            "PEER_CLAIMS_IN_ID_TOKEN": "yes" if self.claims_in_id_token else "",
+            "PROVIDER_PORT": str(self.port),
+            "PROVIDER_STATE": str(self._state),
+            "PROVIDER_CLAIMS_IN_ID_TOKEN": "yes" if self.claims_in_id_token else "",
         }
 
     def put(self, person: Person) -> None:

@@ -4,8 +4,8 @@ import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import Provider from 'oidc-provider'
 
-const { PEER_PORT, PEER_STATE, PEER_CLAIMS_IN_ID_TOKEN } = process.env
-const state = () => JSON.parse(readFileSync(PEER_STATE, 'utf8'))
+const { PROVIDER_PORT, PROVIDER_STATE, PROVIDER_CLAIMS_IN_ID_TOKEN } = process.env
+const state = () => JSON.parse(readFileSync(PROVIDER_STATE, 'utf8'))
 const { clients, redirectUris } = state()
 
 const makers = {
@@ -20,7 +20,7 @@ const keys = algorithms.map((alg) => {
   return { ...privateKey.export({ format: 'jwk' }), alg, use: 'sig' }
 })
 
-const provider = new Provider(`http://127.0.0.1:${PEER_PORT}`, {
+const provider = new Provider(`http://127.0.0.1:${PROVIDER_PORT}`, {
   clients: clients.map(({ id, secret, algorithm }) => ({
     client_id: id,
     client_secret: secret,
@@ -39,7 +39,7 @@ const provider = new Provider(`http://127.0.0.1:${PEER_PORT}`, {
     groups: ['groups'],
   },
   scopes: ['openid', 'profile', 'email', 'groups'],
-  conformIdTokenClaims: !PEER_CLAIMS_IN_ID_TOKEN,
+  conformIdTokenClaims: !PROVIDER_CLAIMS_IN_ID_TOKEN,
   pkce: { required: () => true },
   features: { devInteractions: { enabled: true } },
   findAccount(ctx, sub) {
@@ -50,4 +50,4 @@ const provider = new Provider(`http://127.0.0.1:${PEER_PORT}`, {
 // What is registered may change while it runs. It still counts letter by letter.
 provider.Client.prototype.redirectUriAllowed = (uri) => state().redirectUris.includes(uri)
 provider.on('server_error', (ctx, error) => console.error(error))
-provider.listen(Number(PEER_PORT), '127.0.0.1')
+provider.listen(Number(PROVIDER_PORT), '127.0.0.1')

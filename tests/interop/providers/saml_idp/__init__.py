@@ -16,7 +16,7 @@ from tests.interop import http_client
 from tests.interop.browser import Browser, Shown, Step
 from tests.interop.providers import certificates, install
 from tests.interop.providers.people import Person
-from tests.interop.providers.provider import SamlPeer
+from tests.interop.providers.provider import RealSamlProvider
 
 PROGRAMS = ("node", "npm")
 HERE = Path(__file__).parent
@@ -29,7 +29,7 @@ def installed() -> Path:
     return install.npm("saml-idp", _PINS)
 
 
-class SamlIdp(SamlPeer):
+class SamlIdp(RealSamlProvider):
     """The provider for one service provider at a time."""
 
     name = "saml-idp"

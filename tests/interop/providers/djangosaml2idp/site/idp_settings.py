@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-STATE = Path(os.environ["PEER_STATE"])
-PORT = int(os.environ["PEER_PORT"])
+STATE = Path(os.environ["PROVIDER_STATE"])
+PORT = int(os.environ["PROVIDER_PORT"])
 BASE = f"http://127.0.0.1:{PORT}"
 _BINDINGS = "urn:oasis:names:tc:SAML:2.0:bindings:"
 _NAME_IDS = "urn:oasis:names:tc:SAML:1.1:nameid-format:"
@@ -41,10 +41,10 @@ TEMPLATES = [
 SAML_IDP_FALLBACK_EXPIRATION_DAYS = 30
 SAML_IDP_CONFIG = {
     "debug": 0,
-    "xmlsec_binary": os.environ["PEER_XMLSEC"],
+    "xmlsec_binary": os.environ["PROVIDER_XMLSEC"],
     "entityid": f"{BASE}/idp/metadata/",
-    "key_file": os.environ["PEER_KEY"],
-    "cert_file": os.environ["PEER_CERTIFICATE"],
+    "key_file": os.environ["PROVIDER_KEY"],
+    "cert_file": os.environ["PROVIDER_CERTIFICATE"],
     "encryption_keypairs": [],
     "valid_for": 24,
     "service": {
@@ -55,7 +55,7 @@ SAML_IDP_CONFIG = {
                 f"{_NAME_IDS}emailAddress",
                 "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
             ],
-            "want_authn_requests_signed": bool(os.environ.get("PEER_WANTS_SIGNED_REQUESTS")),
+            "want_authn_requests_signed": bool(os.environ.get("PROVIDER_WANTS_SIGNED_REQUESTS")),
             "endpoints": {
                 "single_sign_on_service": [
                     (f"{BASE}/idp/sso/post/", f"{_BINDINGS}HTTP-POST"),
