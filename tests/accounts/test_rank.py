@@ -70,7 +70,7 @@ async def ids(app: App) -> dict[str, int]:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("who", ["was_clerk", "asleep"])
-async def test_who_may_manage_nobody_any_more_does_nothing(
+async def test_who_may_manage_no_one_any_more_does_nothing(
     app: App, ids: dict[str, int], operation: str, who: str
 ) -> None:
     ctx = request_of(app, ids["tenant"], ids[who], Role.ADMIN)

@@ -28,7 +28,7 @@ async def _last(team: Team) -> tuple[str, str, str]:
     return event.event, event.subject, event.members.get("why", "")
 
 
-async def test_a_link_shown_again_is_its_owners_and_a_made_up_one_is_nobodys(app: App) -> None:
+async def test_a_link_shown_again_is_its_owners_and_a_made_up_one_is_no_ones(app: App) -> None:
     team = await new_team(app)
     user_id, token = await invited(team)
     assert (await accept(app, token)).status == 200

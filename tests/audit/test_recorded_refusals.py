@@ -61,7 +61,7 @@ async def test_a_client_that_the_credential_does_not_belong_to(app: App, viewer:
     assert (event.actor, event.members["why"]) == (f"user:{user_id}", "X-Client-ID disagrees with the credential")
 
 
-async def test_good_tokens_at_the_other_door(app: App, viewer: tuple[str, int, str]) -> None:
+async def test_good_tokens_at_the_other_routes(app: App, viewer: tuple[str, int, str]) -> None:
     client, user_id, token = viewer
     root = await signed_in_admin(app)
     assert (await app.get("/api/admin/clients", token=token)).status == 401

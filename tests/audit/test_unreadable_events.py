@@ -47,7 +47,7 @@ async def _page(store: Store, chain: int, order: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("what", [*BOTH, *SQLITE])
-async def test_it_is_named_shown_and_in_nobodys_way(store: Store, chain: Chain, what: str) -> None:
+async def test_it_is_named_shown_and_in_no_ones_way(store: Store, chain: Chain, what: str) -> None:
     if what in SQLITE and not chain.url.startswith("sqlite"):
         return  # PostgreSQL holds no such value
     given, marked = {**BOTH, **SQLITE}[what]
@@ -79,7 +79,7 @@ async def test_a_number_that_is_none_is_named(store: Store, chain: Chain) -> Non
     await chain.by_hand("DELETE FROM audit_events WHERE sequence = 'x'")
 
 
-async def test_chains_that_nobody_can_have_are_named(store: Store, chain: Chain) -> None:
+async def test_chains_that_no_one_can_have_are_named(store: Store, chain: Chain) -> None:
     """Where somebody hid the last event, behind a head that was put back."""
     await chain.by_hand("UPDATE audit_events SET tenant_id = -1 WHERE tenant_id = {c} AND sequence = 9")
     verdicts = {v.chain: v for v in await audit.verify_all(store, lambda _: None, {})}

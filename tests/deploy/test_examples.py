@@ -88,7 +88,7 @@ def test_the_values_that_are_looked_for_are_values_that_are_counted() -> None:
     assert looked_for > 10
 
 
-def test_the_page_names_every_metric_and_every_word_of_its_labels() -> None:
+def test_the_page_names_every_metric_and_every_value_of_its_labels() -> None:
     told = (ROOT / "docs" / "operations.md").read_text("utf-8")
     told = told[told.index("| metric | counts |") : told.index("### Dashboard and alerts")]
     rows = re.findall(r"^\| (`manifest_.*?) \| (.*) \|$", told, re.MULTILINE)

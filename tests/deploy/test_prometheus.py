@@ -179,6 +179,6 @@ def test_what_happened_is_counted_over_both_processes(seen: Prometheus) -> None:
     }  # fmt: skip
 
 
-def test_no_label_holds_what_somebody_sent(seen: Prometheus) -> None:
+def test_no_label_holds_what_a_caller_sent(seen: Prometheus) -> None:
     values = {value for sample in seen.query('{job="manifest-auth"}') for value in sample["metric"].values()}
     assert not [value for value in values if AUTHOR in value or "acme" in value or "@" in value]

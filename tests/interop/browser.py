@@ -157,7 +157,7 @@ class Browser:
         if shown.status in _REDIRECTS:
             return self._redirected(shown)
         forms = shown.page.forms if shown.status == 200 else []
-        if len(forms) == 1 and {"SAMLRequest", "SAMLResponse"} & set(forms[0].fields) and forms[0].needs_nobody:
+        if len(forms) == 1 and {"SAMLRequest", "SAMLResponse"} & set(forms[0].fields) and forms[0].needs_no_one:
             return shown.send(forms[0])
         return None
 

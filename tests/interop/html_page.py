@@ -22,7 +22,7 @@ class Form:
         return [name for name, its in self.kinds.items() if its == kind]
 
     @property
-    def needs_nobody(self) -> bool:
+    def needs_no_one(self) -> bool:
         """Nothing to fill in: the page's script sends it, or one button."""
         return set(self.kinds.values()) <= {"hidden"}
 

@@ -17,7 +17,7 @@ on_both_openid_providers = on("oidc-provider ES256", "glewlwyd")
 
 
 @on_both_openid_providers
-def test_a_wrong_client_secret_lets_nobody_in(
+def test_a_wrong_client_secret_lets_no_one_in(
     method: OidcMethod, client: Client, service: Service, browser: Browser
 ) -> None:
     method.join(client)

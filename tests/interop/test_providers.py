@@ -151,7 +151,7 @@ def test_djangosaml2idp_posts_a_signed_response(django_idp: DjangoSaml2Idp, brow
     assert method.get("Algorithm") == "http://www.w3.org/2001/04/xmldsig-more#rsa-sha512"
 
 
-def test_djangosaml2idp_lets_nobody_in_with_a_wrong_password(django_idp: DjangoSaml2Idp, browser: Browser) -> None:
+def test_djangosaml2idp_lets_no_one_in_with_a_wrong_password(django_idp: DjangoSaml2Idp, browser: Browser) -> None:
     django_idp.serve(ENTITY, METADATA)
     page = browser.walk(django_idp.idp_initiated(ENTITY))
     assert isinstance(page, Shown)

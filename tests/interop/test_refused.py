@@ -19,7 +19,7 @@ MISTYPED = replace(ALICE, password="not the one that the provider knows")
 
 
 @on("glewlwyd", "lemonldap, PS512", "djangosaml2idp", "lemonldap")
-def test_somebody_who_does_not_know_the_password(
+def test_someone_who_does_not_know_the_password(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
     method.join(client)
@@ -31,7 +31,7 @@ def test_somebody_who_does_not_know_the_password(
 
 
 @on("glewlwyd", "lemonldap, PS512", "djangosaml2idp", "lemonldap")
-def test_somebody_whom_the_provider_does_not_let_use_us(
+def test_someone_whom_the_provider_does_not_let_use_us(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     method.join(client)
@@ -47,7 +47,7 @@ def test_somebody_whom_the_provider_does_not_let_use_us(
 
 
 @on("oidc-provider ES256", "lemonldap, PS512")
-def test_somebody_who_refuses_consent_is_told_so_and_can_try_again(
+def test_someone_who_refuses_consent_is_told_so_and_can_try_again(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
     method.join(client)
@@ -92,7 +92,7 @@ def test_an_address_alone_opens_no_account(
 
 
 @on_every_provider
-def test_somebody_who_is_deactivated_in_the_meantime(
+def test_someone_who_is_deactivated_in_the_meantime(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
     method.join(client)

@@ -65,7 +65,7 @@ def test_a_click_at_the_provider_leads_to_no_other_address(
     assert "session" not in browser.jar.of(service.public)
 
 
-def test_where_the_client_does_not_allow_it_nobody_comes_unasked(
+def test_where_the_client_does_not_allow_it_no_one_comes_unasked(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     SamlMethod(node_idp, {"allowIdpInitiated": False}).join(client)
@@ -155,7 +155,7 @@ def test_a_genuinely_signed_response_that_must_not_count(
 
 
 @pytest.mark.parametrize("what", SPOILED_UNASKED)
-def test_a_genuinely_signed_response_that_nobody_asked_for_and_that_must_not_count(
+def test_a_genuinely_signed_response_that_no_one_asked_for_and_that_must_not_count(
     what: str, node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     settings, reason = SPOILED_UNASKED[what]
@@ -164,7 +164,7 @@ def test_a_genuinely_signed_response_that_nobody_asked_for_and_that_must_not_cou
     check_refusal(service, browser, unasked(node_idp, browser, client), reason)
 
 
-def test_one_letter_of_a_response_that_was_changed(
+def test_one_character_of_a_response_that_was_changed(
     node_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     SamlMethod(node_idp).join(client)

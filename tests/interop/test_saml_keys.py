@@ -20,7 +20,7 @@ from tests.interop.service import RETURN_TO, SAML, Client, Service, arrived, me,
 from tests.interop.sign_in_methods import SamlMethod, on_every_saml_provider, pem
 
 
-def test_the_key_of_another_provider_signs_nobody_in(
+def test_the_key_of_another_provider_signs_no_one_in(
     node_idp: SamlIdp, own_idp: SamlIdp, client: Client, service: Service, browser: Browser
 ) -> None:
     """A provider that calls itself like the client's and knows everything about us, but for the key."""

@@ -44,7 +44,7 @@ def test_the_same_person_is_the_same_user_and_a_group_that_is_gone_takes_its_rol
 
 
 @on_every_provider
-def test_nobody_gets_in_whose_groups_give_no_role(
+def test_no_one_gets_in_whose_groups_give_no_role(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
     method.join(client)
@@ -90,7 +90,7 @@ def test_an_app_gets_a_code_for_tokens(
 
 
 @on_every_provider
-def test_a_provider_that_is_switched_off_lets_nobody_in(
+def test_a_provider_that_is_switched_off_lets_no_one_in(
     method: SignInMethod, client: Client, service: Service, browser: Browser
 ) -> None:
     """Neither whoever starts, nor whoever has started already."""
@@ -104,7 +104,7 @@ def test_a_provider_that_is_switched_off_lets_nobody_in(
 
 
 @on_every_provider
-def test_the_same_on_plain_http_as_somebody_tries_it_out(method: SignInMethod, plain_service: Service) -> None:
+def test_the_same_on_plain_http_as_someone_tries_it_out(method: SignInMethod, plain_service: Service) -> None:
     """Browsers keep no cookie for such a server that another site's form could bring along; here all is one site."""
     client = plain_service.client()
     method.join(client)

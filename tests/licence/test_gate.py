@@ -30,7 +30,7 @@ async def test_health_and_the_admin_plane_work_without(premise: App) -> None:
     assert await state(premise) == "missing"
 
 
-async def test_a_licence_opens_the_doors_and_says_what_it_grants(premise: App) -> None:
+async def test_a_licence_allows_sign_in_and_says_what_it_grants(premise: App) -> None:
     reply = await install(premise, key(premise))
     assert reply.status == 200
     data = reply.data

@@ -50,7 +50,7 @@ async def test_revoking_and_installing_at_once_leaves_no_revoked_one_in_force(pr
         assert (await shown(premise))["licenseId"] == f"new-{n}"
 
 
-async def test_while_one_takes_the_place_of_another_nobody_is_refused(premise: App) -> None:
+async def test_while_one_takes_the_place_of_another_no_one_is_refused(premise: App) -> None:
     await install(premise, key(premise, id="L-0"))
     token = (await premise.sign_in(client="acme")).data["token"]
 

@@ -38,7 +38,7 @@ def _nodes(part: ModuleType) -> list[ast.stmt]:
     return ast.parse(inspect.getsource(part)).body
 
 
-def test_each_verb_that_runs_one_asks_for_the_seat_before() -> None:
+def test_each_operation_that_runs_one_asks_for_the_seat_before() -> None:
     callers: dict[str, bool] = {}
     bodies = [(part.__name__.rpartition(".")[2], node) for part in (users, roles) for node in _nodes(part)]
     for part, node in bodies:
@@ -54,7 +54,7 @@ def test_each_verb_that_runs_one_asks_for_the_seat_before() -> None:
     assert callers == dict.fromkeys(TAKING, True)
 
 
-def test_nobody_writes_users_past_the_statements() -> None:
+def test_no_one_writes_users_past_the_statements() -> None:
     found = set()
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

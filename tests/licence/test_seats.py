@@ -47,7 +47,9 @@ async def setup(shared: MicrosoftSetup) -> MicrosoftSetup:
 
 
 @pytest.mark.parametrize("name", WAYS)
-async def test_whoever_is_one_too_many_is_refused_whichever_way_they_come(setup: MicrosoftSetup, name: str) -> None:
+async def test_a_user_above_the_number_of_seats_is_refused_by_every_way_to_appear(
+    setup: MicrosoftSetup, name: str
+) -> None:
     app, client = setup.app, await new_client(setup.app)
     attempts = await WAYS[name](setup, client, 2)
     await fit(app)
@@ -204,7 +206,7 @@ async def test_groups_that_give_a_role_without_a_seat_change_nothing(setup: Micr
     assert (await user_of(app, client, user))["roles"] == ["Viewer"]
 
 
-async def test_whoever_is_refused_is_not_linked_to_the_account_of_the_address(setup: MicrosoftSetup) -> None:
+async def test_a_person_who_is_refused_is_not_linked_to_the_account_of_the_address(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     okta = await saml_provider(app, client, groupRoles=[{"group": "ops", "roles": ["Operator"]}],
                                domains=[f"{client}.example"], saml={"vouches": True})  # fmt: skip
@@ -250,7 +252,7 @@ async def test_users_of_all_clients_count_and_those_who_are_deactivated_do_not(s
     assert (await shown(app))["seatsUsed"] == {**used, "connect": used["connect"] + 1}
 
 
-async def test_a_smaller_licence_shuts_nobody_out(setup: MicrosoftSetup) -> None:
+async def test_a_smaller_licence_shuts_no_one_out(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     client_admin = await member(app, client, "Admin")
     await grant(app, connect=1)
@@ -265,7 +267,7 @@ async def test_a_smaller_licence_shuts_nobody_out(setup: MicrosoftSetup) -> None
     assert changed.status == 200
 
 
-async def test_without_a_licence_in_force_nobody_is_added(setup: MicrosoftSetup) -> None:
+async def test_without_a_licence_in_force_no_one_is_added(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
     made = key(app, id="short", seats=Seats(full=1000), expires_at=app.clock.ms // 1000 + 60, grace_days=0)
     assert (await install(app, made)).status == 200

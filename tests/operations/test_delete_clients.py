@@ -162,7 +162,7 @@ async def test_when_its_time_is_over_all_of_it_goes_and_nothing_of_others(root: 
     check_success(await app.sign_in("ann@going.example", GOOD, made["identifier"]))
 
 
-async def test_a_mark_that_somebody_made_by_hand_takes_no_client_away(root: SystemAdmin) -> None:
+async def test_a_mark_that_someone_made_by_hand_takes_no_client_away(root: SystemAdmin) -> None:
     """Who can write the store, and has no key, does not get a trail erased and signed as gone."""
     made, marked = await client(root), await client(root)
     path = f"{BASE}/{marked['identifier']}"

@@ -112,7 +112,7 @@ def test_every_column_of_bytes_says_how_it_is_sealed() -> None:
     assert len(SEALED) >= 4
 
 
-async def test_all_is_sealed_anew_and_nobody_is_signed_out(app: App, sealed: list[Keys]) -> None:
+async def test_all_is_sealed_anew_and_no_one_is_signed_out(app: App, sealed: list[Keys]) -> None:
     _set_keys(app, NEW, OLD)
     report = await reencrypt(app.services, quiet)
     assert (report.lost, report.is_unfinished) == ([], False)
@@ -244,7 +244,7 @@ async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, seale
     await asyncio.gather(*beside)
 
 
-async def test_whoever_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
+async def test_a_user_who_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
     """The change asks for the very value that was read."""
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
     rows_before = await app.services.store.read(lambda unit: unit.all(part.first))

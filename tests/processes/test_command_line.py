@@ -116,7 +116,7 @@ def test_processes_that_start_at_once_make_one_key_and_one_schema(tmp_path: Path
     assert run(tmp_path, "doctor").status == 0  # all signing keys open with the one key
 
 
-def test_nobody_ever_reads_half_a_key(tmp_path: Path) -> None:
+def test_no_one_ever_reads_half_a_key(tmp_path: Path) -> None:
     """A process that starts while another one makes the key must find all of it or nothing."""
     with ThreadPoolExecutor(8) as starters:
         for turn in range(100):

@@ -145,7 +145,7 @@ def test_a_sign_out_shuts_the_token_on_every_node(setup: Setup, kind: str) -> No
         assert setup.code(0, other) == setup.code(1, other) == ""
 
 
-def test_however_the_token_is_written_and_whoever_remembers_it_not(setup: Setup) -> None:
+def test_however_the_token_is_written_and_even_where_no_node_remembers_it(setup: Setup) -> None:
     token = setup.microsoft.mint("graph")
     assert setup.code(0, token) == ""
     setup.sign_out(0, token)
@@ -249,7 +249,7 @@ def test_a_claim_on_the_directory_that_stops_and_starts_to_count(setup: Setup, k
         setup.felt(lambda n=node: setup.unnamed(n, token) == 200)  # type: ignore[misc]
 
 
-def test_somebody_new_at_both_at_once_is_one_user(setup: Setup) -> None:
+def test_someone_new_at_both_at_once_is_one_user(setup: Setup) -> None:
     setup.microsoft.delay["graph"] = 0.3  # so that all have asked before anybody is made
     made = [setup.microsoft.mint("graph") for _ in range(8)]
     with ThreadPoolExecutor(8) as threads:

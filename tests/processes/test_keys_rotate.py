@@ -47,7 +47,7 @@ def header_of(token: str) -> dict[str, Any]:
     return header
 
 
-def test_nobody_is_signed_out_and_new_tokens_count_everywhere(installation: Installation) -> None:
+def test_no_one_is_signed_out_and_new_tokens_count_everywhere(installation: Installation) -> None:
     first, second = installation.nodes
     before = [first.sign_in(), second.sign_in()]
     for _ in range(3):

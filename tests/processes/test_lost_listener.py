@@ -89,7 +89,7 @@ def test_a_sign_out_while_the_listeners_are_cut(nodes: tuple[Node, Node], own_po
     remembered(nodes)  # and afterwards it hears again
 
 
-def test_a_sign_out_that_was_announced_while_nobody_listened(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
+def test_a_sign_out_that_was_announced_while_no_one_listened(nodes: tuple[Node, Node], own_postgres: Postgres) -> None:
     """What was said meanwhile is lost, so what was remembered before does not count any more."""
     tokens = [remembered(nodes) for _ in range(3)]
     with ears_cut_again_and_again(own_postgres):

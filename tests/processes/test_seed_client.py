@@ -61,7 +61,7 @@ def test_a_signed_out_client_is_not_let_in_again(node: Node) -> None:
     assert said["answers"][0]["status"] == 401
 
 
-def test_the_functions_are_the_seed_pages_to_the_letter() -> None:
+def test_the_functions_are_exactly_those_of_the_example_page() -> None:
     seed = CLIENT.read_text("utf-8").split("// --- seed ---\n")[1]
     assert (
         hashlib.sha256(seed.encode()).hexdigest() == "7a2ab159e49394edf5b61ab78dd46dcb82248e3a7dbfe63f3082f9cb42654741"

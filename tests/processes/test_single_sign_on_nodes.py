@@ -177,7 +177,7 @@ def exchanged(base: str, code: str) -> httpx2.Response:
     return httpx2.post(f"{base}{AUTH}/exchange", json={"code": code}, timeout=30)
 
 
-def test_somebody_new_who_comes_to_both_at_once_is_one_user(setup: Setup) -> None:
+def test_someone_new_who_comes_to_both_at_once_is_one_user(setup: Setup) -> None:
     for number in range(ROUNDS):
         name = f"new-{number}@acme.example"
         responses = [setup.response(name) for _ in setup.nodes]

@@ -50,7 +50,7 @@ def test_the_store_was_used(kept: Any) -> None:
     assert all(OLD.rows.values())
 
 
-def test_nobody_signed_in_through_a_provider(kept: Rows) -> None:
+def test_no_one_signed_in_through_a_provider(kept: Rows) -> None:
     assert {row["provider_id"] for row in kept["sessions"]} == {None}
 
 

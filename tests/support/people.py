@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from tests.support.accounts import new_client, new_user
 from tests.support.application import PASSWORD, App, Reply
 from tests.support.oidc_op import Op, provider
-from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in, failures
+from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in, failures
 from tests.support.vouched_domains import domain_counts
 
 
@@ -112,7 +112,7 @@ class OidcProvider:
     async def refused(self, sub: str, email: str = "", **options: Any) -> str:
         """Somebody who may not in; the reason, as the trail has it."""
         _, reply = await self.attempt(sub, email, **options)
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
         return await last_reason(self.app, self.client)
 
     async def send(self, method: str, path: str = "", body: Any = None, *, token: str = "") -> Reply:

@@ -130,7 +130,7 @@ class Story(RuleBasedStateMachine):
         return model
 
     @rule(target=found, who=WHO, whom=st.integers(0, 1), known=st.booleans())
-    def add_for_nobody_who_can(self, who: int, whom: int, known: bool) -> Any:
+    def add_for_no_one_who_can(self, who: int, whom: int, known: bool) -> Any:
         ids = [self.workers[0], self.others[whom] if known else 10**9]
         refusal = ValidationError if known else NotFound
         self.act(who, refusal, job_operations.add, template_id=self.template, assigned_user_ids=ids)
@@ -154,7 +154,7 @@ class Story(RuleBasedStateMachine):
             job.assign(user, self.workers[who])
 
     @rule(job=found, who=WHO, whom=st.integers(0, 1))
-    def assign_nobody_who_can(self, job: Model, who: int, whom: int) -> None:
+    def assign_no_one_who_can(self, job: Model, who: int, whom: int) -> None:
         self.act(who, ValidationError, assignments.assign, job.id, self.others[whom])
 
     @rule(job=found, who=WHO, whom=WHO)

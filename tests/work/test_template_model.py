@@ -104,7 +104,9 @@ class Story(RuleBasedStateMachine):
         self.models: list[Model] = []
         return self.make(0, "First", given)
 
-    def act(self, who: int, expected: type[Refusal] | None, operation: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    def act(
+        self, who: int, expected: type[Refusal] | None, operation: Callable[..., Any], *given: Any, **named: Any
+    ) -> Any:
         """Runs a verb; ``expected``: the refusal that must come, and change nothing."""
         self.now += 1
         by = Actor(self.people[who], self.now)

@@ -47,7 +47,7 @@ async def test_what_is_asked_for_in_one_turn_is_read_once() -> None:
     assert store.asked == [[1, 2, 11]]
 
 
-async def test_whoever_gives_up_takes_it_from_nobody_else() -> None:
+async def test_a_field_that_gives_up_takes_it_from_no_other() -> None:
     """The executor cancels the fields beside one that failed; the same person may be asked for elsewhere."""
     store = Reading()
     loader: Loader[int, str] = Loader(store.numbers)

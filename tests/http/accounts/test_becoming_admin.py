@@ -99,7 +99,7 @@ async def test_the_gain_stands_in_the_trail_with_what_was_void(app: App, path: s
 
 
 @WITHOUT_GROUPS
-async def test_where_no_identity_is_kept_whoever_gives_the_role_sees_a_link_once(
+async def test_where_no_identity_is_kept_the_user_who_gives_the_role_sees_a_link_once(
     app: App, path: str, tmp_path: Path
 ) -> None:
     async with company_of(app) as (team, _company), oidc_provider(app, team.client) as public:

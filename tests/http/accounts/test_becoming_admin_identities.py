@@ -15,7 +15,7 @@ from tests.support.envelope import check_refusal, check_success
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, set_roles, user_of
 from tests.support.planted_accounts import ADMIN_GROUP, PATHS, PlantedAccount, planted_account
 from tests.support.rows import change_rows, delete_rows
-from tests.support.single_sign_on import act_on_provider, check_nobody_got_in
+from tests.support.single_sign_on import act_on_provider, check_no_one_got_in
 from tests.support.team import Team
 from tests.support.user_management import events
 from tests.support.vouched_domains import domain_counts
@@ -107,7 +107,7 @@ async def test_case_of_the_address_does_not_matter(app: App) -> None:
         assert await rise(planted) == ["rising"]
 
 
-async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_nobody(app: App) -> None:
+async def test_a_provider_that_is_off_or_reaches_no_admin_keeps_no_one(app: App) -> None:
     for how in ("off", "user admin"):
         async with company_of(app) as (team, company):
             planted = await planted_account(team, company)
@@ -135,14 +135,14 @@ async def test_one_that_an_admin_confirmed_stays(app: App, by: str) -> None:
 
 
 @pytest.mark.parametrize("by", ["User Admin", "Viewer"])
-async def test_nobody_else_confirms(app: App, by: str) -> None:
+async def test_no_one_else_confirms(app: App, by: str) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company)
         check_refusal(await confirm(planted, by), 403, "FORBIDDEN")
         assert await rise(planted) == []
 
 
-async def test_nobody_confirms_an_identity_of_their_own(app: App) -> None:
+async def test_no_one_confirms_an_identity_of_their_own(app: App) -> None:
     async with company_of(app) as (team, company):
         client_admin = await team.member("Admin")
         token = (await company.invite(client_admin.id, client_admin.token)).data["token"]
@@ -171,7 +171,7 @@ async def test_as_many_as_there_are_go(app: App) -> None:
         assert await rise(planted) == []
 
 
-async def test_groups_give_admin_to_nobody_whose_identity_is_not_proved(app: App) -> None:
+async def test_groups_give_admin_to_no_one_whose_identity_is_not_proved(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await invited(team, company)
         browser = await company.sign_in("guest", "else@mail.example", groups=["bosses", "ops"])
@@ -187,7 +187,7 @@ async def test_groups_give_admin_to_nobody_whose_identity_is_not_proved(app: App
         assert await planted.identities() == ["guest"]
 
 
-async def test_groups_give_admin_to_nobody_whose_domain_does_not_count(app: App) -> None:
+async def test_groups_give_admin_to_no_one_whose_domain_does_not_count(app: App) -> None:
     async with company_of(app) as (team, company):
         planted = await planted_account(team, company)
         await _release(app, team.client)
@@ -206,7 +206,7 @@ async def test_who_would_be_nothing_but_admin_is_refused(app: App) -> None:
         token = (await company.invite(user_id)).data["token"]
         query = {"invitation": token}
         _, reply = await company.attempt("guest", "else@mail.example", groups=["bosses"], query=query)
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
         assert "confirmed" in await last_reason(app, team.client)
         assert (await user_of(app, team.client, user_id))["roles"] == []
 

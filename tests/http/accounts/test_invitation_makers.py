@@ -11,7 +11,7 @@ from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.one_time_links import become_admin_past_the_server
 from tests.support.people import OidcProvider, last_reason, member, oidc_provider, session_of, set_roles
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 from tests.support.team import Team, new_team
 from tests.support.user_management import accept, invited, reset, started_reset
 
@@ -76,7 +76,7 @@ async def test_nor_does_such_an_invitation_link_a_providers_person(team: Team, l
         company.knows("a-person-with-the-link")
         browser, back = await begins(company, team, token)
         await loses(team, maker.id)
-        sentence = check_nobody_got_in(await browser.send("GET", back))
+        sentence = check_no_one_got_in(await browser.send("GET", back))
         assert sentence == "The invitation is not open any more"
         assert await last_reason(team.app, team.client) == "an Admin's account by now, and a User Admin invited to it"
         again = (await company.invite(invitee)).data["token"]  # a system admin's
@@ -108,5 +108,5 @@ async def test_an_account_that_is_an_admins_is_refused_whatever_was_closed_befor
     async with oidc_provider(team.app, team.client, createUsers=False) as company:
         company.knows("planted")
         browser, back = await begins(company, team, token)
-        check_nobody_got_in(await browser.send("GET", back))
+        check_no_one_got_in(await browser.send("GET", back))
         assert await last_reason(team.app, team.client) == "an Admin's account by now, and a User Admin invited to it"

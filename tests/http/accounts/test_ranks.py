@@ -73,7 +73,7 @@ async def test_a_user_admin_makes_no_admin(shared: Team, document: str) -> None:
     assert await shared.ask("Viewer", '{ users(filter: {search: "boss-to-be"}) { id } }') == []
 
 
-async def test_a_user_admin_promotes_nobody_to_admin(shared: Team) -> None:
+async def test_a_user_admin_promotes_no_one_to_admin(shared: Team) -> None:
     viewer = await shared.member("Viewer")
     for roles in (["Admin"], ["Viewer", "Admin"]):
         assert (await shared.refused("User Admin", SET_ROLES, id=viewer.id, roles=roles)).message == GRANTS
@@ -104,7 +104,7 @@ async def test_an_admin_does_all_of_it_to_another_admin(team: Team) -> None:
 
 
 @pytest.mark.parametrize("role", ["Admin", "User Admin"])
-async def test_nobody_changes_their_own_roles_or_deactivates_or_resets_themselves(shared: Team, role: str) -> None:
+async def test_no_one_changes_their_own_roles_or_deactivates_or_resets_themselves(shared: Team, role: str) -> None:
     me, before = await shared.member(role), await directory(shared, (await shared.member(role)).id)
     for document, arguments, sentence in (
         (SET_ROLES, {"roles": [role, "Author"]}, "Nobody changes their own roles"),
@@ -209,7 +209,7 @@ async def test_a_link_of_a_user_admin_opens_no_account_that_became_an_admins(tea
         check_refusal(reply, 401, "INVALID_TOKEN")
 
 
-async def test_no_link_outlives_the_promotion_whoever_caused_it(team: Team) -> None:
+async def test_no_link_outlives_the_promotion_no_matter_who_caused_it(team: Team) -> None:
     app = team.app
     by_admin, invitation = await invited(team, by="Admin")
     by_system_admin, _ = await invited(team, by="User Admin")

@@ -97,7 +97,7 @@ async def test_an_added_user_has_no_link_and_no_password(team: Team) -> None:
         ({"description": "x" * 2001}, "description"),
     ],
 )
-async def test_what_is_wrong_with_a_new_user_is_named_and_nobody_is_made(
+async def test_what_is_wrong_with_a_new_user_is_named_and_no_one_is_made(
     shared: Team, document: str, wrong: dict[str, Any], field: str
 ) -> None:
     before = len(await events(shared, "user_created"))
@@ -208,7 +208,7 @@ async def test_every_act_stands_in_the_trail_with_before_and_after_and_no_secret
     assert not [event for event in told for token in tokens if token in event.detail]
 
 
-async def test_no_name_holds_what_nobody_sees(app: App, shared: Team) -> None:
+async def test_no_name_holds_what_no_one_sees(app: App, shared: Team) -> None:
     """Nor may it read in another order than it is written. Each way to name a thing ends in one check of texts."""
     token, hidden = await app.admin_token(), "Ada\u202e\u200b"
     client = f"/api/admin/clients/{shared.client}"

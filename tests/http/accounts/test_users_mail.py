@@ -129,7 +129,7 @@ async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_o
     check_success(await reset(team.app, link.token))
 
 
-async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, app: App) -> None:
+async def test_a_mail_server_that_hangs_keeps_no_one_waiting(database_url: str, app: App) -> None:
     """All letters of one request have the time of one."""
     listener = socket.create_server(("127.0.0.1", 0))  # greets nobody
     address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
@@ -149,7 +149,7 @@ async def test_a_mail_server_that_hangs_keeps_nobody_waiting(database_url: str, 
     listener.close()
 
 
-async def test_without_a_mail_server_the_link_is_shown_to_whoever_asked(database_url: str, app: App) -> None:
+async def test_without_a_mail_server_the_link_is_shown_to_the_user_who_asked(database_url: str, app: App) -> None:
     team = await new_team(app)
     async with running(database_url) as other:
         other.clock.ms = app.clock.ms

@@ -34,7 +34,7 @@ async def held(root: SystemAdmin, query: str = "") -> list[dict[str, Any]]:
     return items
 
 
-async def test_whoever_is_held_back_now_is_seen_as_a_counter(root: SystemAdmin) -> None:
+async def test_callers_that_are_blocked_now_are_seen_as_a_counter(root: SystemAdmin) -> None:
     assert await held(root) == []
     await root.app.sign_in("viewer@acme.example", "wrong", "acme")
     assert await held(root) == []  # counted, not held back
@@ -116,7 +116,7 @@ NOBODY: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("body", NOBODY)
-async def test_what_names_nobody_is_refused(root: SystemAdmin, body: dict[str, Any]) -> None:
+async def test_what_names_no_one_is_refused(root: SystemAdmin, body: dict[str, Any]) -> None:
     check_refusal(await root.post(f"{BASE}/clear", body), 400, "VALIDATION_ERROR")
 
 

@@ -93,6 +93,6 @@ async def test_to_all_others_nothing_is_there_whatever_they_show(fenced: App) ->
     check_success(await fenced.sign_in("viewer@acme.example", headers=outside))  # users come from everywhere
 
 
-async def test_nobody_names_an_address_to_a_server_that_trusts_no_proxy(database_url: str) -> None:
+async def test_no_header_names_an_address_to_a_server_that_trusts_no_proxy(database_url: str) -> None:
     async with running(database_url, MANIFEST_ADMIN_ADDRESSES=INSIDE) as app:
         check_refusal(await sign_in(app, "root", headers={"X-Forwarded-For": INSIDE}), 404, "NOT_FOUND")

@@ -81,7 +81,7 @@ async def test_identities_are_paged_sorted_and_filtered(root: SystemAdmin) -> No
         check_refusal(await root.get(f"{path}?{wrong}"), 400, "VALIDATION_ERROR")
 
 
-async def test_the_trail_is_sorted_by_the_word_of_all_lists(root: SystemAdmin) -> None:
+async def test_the_trail_is_sorted_by_the_parameter_of_all_lists(root: SystemAdmin) -> None:
     oldest = check_success(await root.get("/api/admin/audit?client=0&first=3&sort=TIME"))
     assert [one["sequence"] for one in oldest["items"]] == [1, 2, 3]
     assert check_success(await root.get("/api/admin/audit?client=0&first=3&order=oldest")) == oldest

@@ -99,7 +99,7 @@ async def test_a_recovery_code_signs_in_once(me: SystemAdmin) -> None:
     assert check_success(await again.get(FACTOR))["recoveryCodesLeft"] == 8
 
 
-async def test_an_admins_recovery_code_is_nobody_elses(root: SystemAdmin, me: SystemAdmin) -> None:
+async def test_an_admins_recovery_code_is_no_one_elses(root: SystemAdmin, me: SystemAdmin) -> None:
     phone, other = await enrolled(me), await another(root)
     await enrolled(other)
     assert await in_again(other, phone.recovery_codes[0]) == 401

@@ -53,7 +53,7 @@ async def test_one_session_is_ended_and_the_others_stay(root: SystemAdmin) -> No
     check_refusal(await root.send("DELETE", f"{ACME}/sessions/{newest['id']}"), 404, "NOT_FOUND")
 
 
-async def test_all_of_a_client_are_ended_and_nobody_elses(root: SystemAdmin) -> None:
+async def test_all_of_a_client_are_ended_and_no_one_elses(root: SystemAdmin) -> None:
     app = root.app
     ours = [(await app.sign_in(f"{name}@acme.example")).data["token"] for name in ("viewer", "author")]
     theirs = (await app.sign_in("viewer@globex.example")).data["token"]

@@ -36,7 +36,7 @@ async def test_each_purpose_has_a_key_and_no_secret_is_shown(root: SystemAdmin) 
             assert secret not in reply.text
 
 
-async def test_after_a_rotation_old_keys_verify_and_nobody_is_signed_out(root: SystemAdmin) -> None:
+async def test_after_a_rotation_old_keys_verify_and_no_one_is_signed_out(root: SystemAdmin) -> None:
     user = (await root.app.sign_in("viewer@acme.example")).data
     old = await signing(root, "access")
     done = check_success(await root.post(f"{KEYS}/rotate", {"purpose": "access"}))

@@ -181,7 +181,7 @@ async def test_a_client_sees_nothing_of_another(app: App, team: Team) -> None:
     assert {event["client"] for event in carried["items"]} <= {other.client}
 
 
-async def test_admins_tokens_and_users_tokens_open_their_own_door_alone(app: App, team: Team) -> None:
+async def test_admins_tokens_and_users_tokens_open_their_own_routes_alone(app: App, team: Team) -> None:
     check_refusal(await app.get(ALL, token=(await team.member("Admin")).token), 401, "INVALID_TOKEN")
     check_refusal(await app.get(MINE, token=await app.admin_token()), 401, "INVALID_TOKEN")
     check_refusal(await app.get(ALL), 401, "UNAUTHENTICATED")

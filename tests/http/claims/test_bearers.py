@@ -67,7 +67,7 @@ async def test_twenty_squatters_change_no_verdict(setup: MicrosoftSetup) -> None
 
 
 @KINDS
-async def test_before_any_claim_counts_nobody_is_asked(setup: MicrosoftSetup, kind: str) -> None:
+async def test_before_any_claim_counts_no_one_is_asked(setup: MicrosoftSetup, kind: str) -> None:
     provider = await squatter(setup)
     await setup.refused(setup.microsoft.mint(kind))
     assert (setup.microsoft.count("graph"), setup.microsoft.count("keys")) == (0, 0)
@@ -86,7 +86,7 @@ async def test_the_client_that_is_named_is_judged_alone_whether_its_claim_counts
 
 
 @KINDS
-async def test_from_when_a_claim_counts_the_token_need_name_nobody_and_from_when_it_stops_it_must(
+async def test_from_when_a_claim_counts_the_token_need_name_no_one_and_from_when_it_stops_it_must(
     setup: MicrosoftSetup, kind: str
 ) -> None:
     """With the next request, though verdicts are remembered."""

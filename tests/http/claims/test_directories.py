@@ -118,7 +118,7 @@ async def test_no_client_sees_what_another_one_claims(app: App) -> None:
     assert [item["directory"] for item in check_success(await one.own("GET"))["items"]] == [which]
 
 
-async def test_a_system_admins_word_makes_it_count(app: App) -> None:
+async def test_a_system_admin_who_vouches_makes_it_count(app: App) -> None:
     client, which = await client_of(app), directory()
     await client.own("POST", "", {"directory": which})
     made = check_success(await client.vouch(which))
@@ -140,7 +140,7 @@ async def test_who_vouches_or_grants_says_why(app: App, reason: str | None) -> N
     assert check_success(await client.own("GET"))["items"] == []
 
 
-async def test_a_directory_has_one_owner_whom_nobody_names(app: App) -> None:
+async def test_a_directory_has_one_owner_whom_no_one_names(app: App) -> None:
     one, other, which = await client_of(app), await client_of(app), directory()
     check_success(await one.vouch(which))
     refused = await other.vouch(which)

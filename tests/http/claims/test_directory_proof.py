@@ -15,7 +15,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, setup_on
 from tests.interop.microsoft.people import OUR_SECRET, OURS
 from tests.support.directory_claims import directory_counts
 from tests.support.envelope import check_headers, check_refusal, check_success
-from tests.support.single_sign_on import RETURN_TO, check_nobody_got_in, query_of
+from tests.support.single_sign_on import RETURN_TO, check_no_one_got_in, query_of
 
 
 async def test_the_browser_is_sent_to_the_directorys_own_authority(prover: Prover) -> None:
@@ -85,7 +85,7 @@ async def test_of_two_that_prove_at_once_one_is_the_owner(prover: Prover) -> Non
     assert sorted(states) == ["pending", "pending", "pending", "proved"]
 
 
-async def test_it_may_be_proved_again_and_after_a_word(prover: Prover) -> None:
+async def test_it_may_be_proved_again_and_after_it_was_vouched_for(prover: Prover) -> None:
     await directory_counts(prover.app, prover.client, prover.directory)
     assert (await prover.claim())["proof"] == "vouched"
     for user in ("alice", "bob"):
@@ -137,7 +137,7 @@ async def test_while_microsoft_is_away(prover: Prover) -> None:
 async def test_a_provider_that_is_switched_off_lends_no_application(prover: Prover) -> None:
     started = check_success(await prover.begin())
     await prover.setup.providers[-1].act("switch-off")
-    check_nobody_got_in(await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"])))
+    check_no_one_got_in(await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"])))
     check_refusal(await prover.begin(), 409, "CONFLICT")
 
 

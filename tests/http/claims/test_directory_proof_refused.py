@@ -11,7 +11,7 @@ from tests.interop.microsoft.people import OURS
 from tests.support.accounts import act_on
 from tests.support.envelope import check_success
 from tests.support.people import member, set_roles
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 
 async def test_without_roles_it_says_what_to_set(prover: Prover) -> None:
@@ -90,17 +90,17 @@ async def test_consent_alone_proves_nothing(prover: Prover) -> None:
         f"admin_consent=True&tenant={prover.directory}&state=x",
         f"code=x&tenant={prover.directory}&state=",
     ):
-        check_nobody_got_in(await prover.browser.send("GET", f"{CALLBACK}?{query}"))
+        check_no_one_got_in(await prover.browser.send("GET", f"{CALLBACK}?{query}"))
     check_success(await prover.begin())
     state = (await prover.asked())["state"]
     address = f"{CALLBACK}?state={state}&admin_consent=True&tenant={prover.directory}"
-    check_nobody_got_in(await prover.browser.send("GET", address))
+    check_no_one_got_in(await prover.browser.send("GET", address))
     assert (await prover.claim())["state"] == "pending"
 
 
 async def test_an_administrator_who_was_sent_the_address_proves_nothing(prover: Prover) -> None:
     """Their browser has no cookie of ours."""
-    check_nobody_got_in(await prover.prove(browser=Browser(prover.app)))
+    check_no_one_got_in(await prover.prove(browser=Browser(prover.app)))
     assert (await prover.claim())["state"] == "pending"
 
 
@@ -111,7 +111,7 @@ async def test_a_cookie_of_another_browser_proves_nothing(prover: Prover) -> Non
     [name] = [name for name in prover.browser.cookies if name.startswith("directory-")]
     stranger.cookies[name] = "A" * 32
     address = prover.setup.microsoft.visit(started["location"])
-    check_nobody_got_in(await stranger.send("GET", address))
+    check_no_one_got_in(await stranger.send("GET", address))
     assert (await prover.claim())["state"] == "pending"
     assert (await prover.browser.send("GET", address)).status == 302  # and nothing was used up
 
@@ -122,14 +122,14 @@ async def test_an_answer_counts_once(prover: Prover) -> None:
     cookies = dict(prover.browser.cookies)
     assert (await prover.browser.send("GET", back)).status == 302
     prover.browser.cookies = cookies
-    check_nobody_got_in(await prover.browser.send("GET", back))
+    check_no_one_got_in(await prover.browser.send("GET", back))
 
 
 async def test_an_answer_that_comes_too_late(prover: Prover) -> None:
     started = check_success(await prover.begin())
     back = prover.setup.microsoft.visit(started["location"])
     prover.app.clock.advance(600)
-    check_nobody_got_in(await prover.browser.send("GET", back))
+    check_no_one_got_in(await prover.browser.send("GET", back))
     assert (await prover.claim())["state"] == "pending"
 
 
@@ -145,7 +145,7 @@ async def test_the_answer_of_another_flow_proves_nothing(prover: Prover) -> None
     elsewhere = started["location"].replace("directory%2Fcallback", "ms-dynamics%2Fcallback")
     assert elsewhere != started["location"]
     code = prover.setup.microsoft.visit(elsewhere).partition("code=")[2].partition("&")[0]
-    check_nobody_got_in(await prover.browser.send("GET", f"{CALLBACK}?state={ours['state']}&code={code}"))
+    check_no_one_got_in(await prover.browser.send("GET", f"{CALLBACK}?state={ours['state']}&code={code}"))
     assert (await prover.claim())["state"] == "pending"
 
 
@@ -166,7 +166,7 @@ async def test_what_changes_meanwhile(prover: Prover, what: str) -> None:
     else:
         path = f"/api/client/directories/{prover.directory}"
         check_success(await app.send("DELETE", path, token=me.token))
-    check_nobody_got_in(await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"])))
+    check_no_one_got_in(await prover.browser.send("GET", prover.setup.microsoft.visit(started["location"])))
     path = f"/api/admin/clients/{prover.client}/directories/{prover.directory}"
     found = await app.get(path, token=await app.admin_token())
     assert found.status == 404 if what == "released" else found.data["state"] == "pending"

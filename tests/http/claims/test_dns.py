@@ -147,7 +147,7 @@ async def test_a_bogus_signature_proves_nothing_and_a_good_one_does(app: App, zo
 
 
 @pytest.mark.parametrize("kind", ["refuses", "silent", "closes", "junk"])
-async def test_a_dead_server_proves_nothing_and_holds_nobody_up(app: App, kind: str, zone: NameServer) -> None:
+async def test_a_dead_server_proves_nothing_and_delays_no_one(app: App, kind: str, zone: NameServer) -> None:
     claim = await claimed(app)
     zone.publish(txt(claim.name, await claim.value()))
 

@@ -9,7 +9,7 @@ from tests.support.application import App
 from tests.support.domain_claims import Claimed, vouch_for
 from tests.support.envelope import check_success
 from tests.support.people import oidc_provider
-from tests.support.single_sign_on import add_provider, check_nobody_got_in
+from tests.support.single_sign_on import add_provider, check_no_one_got_in
 
 OIDC = {"issuer": "https://acme.okta.com", "clientId": "0oa1"}
 
@@ -70,4 +70,4 @@ async def test_an_address_links_only_while_the_domain_counts_for_this_client(app
         check_success(await company.send("PATCH", "", {"domains": []}))
         _, second = await new_user(app, company.client)
         _, reply = await company.attempt("bob", second)
-        check_nobody_got_in(reply)  # it counts, and this provider does not speak for it
+        check_no_one_got_in(reply)  # it counts, and this provider does not speak for it

@@ -145,7 +145,7 @@ async def test_what_was_vouched_for_has_no_end_and_no_checks(app: App, zone: Nam
     assert (await other.check())["state"] == "proved"
 
 
-async def test_claims_that_nobody_proves_go_after_a_month(app: App, zone: NameServer) -> None:
+async def test_claims_that_no_one_proves_go_after_a_month(app: App, zone: NameServer) -> None:
     client = await new_client(app)
     forgotten, kept = await claimed(app, client), await proved(app, zone, client, f"kept.{client}.example")
     async with oidc_provider(app, client, domains=[f"named.{client}.example"], vouch=False):

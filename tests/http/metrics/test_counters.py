@@ -74,7 +74,7 @@ async def test_a_link_that_was_used_is_counted_wherever_it_is_shown(app: App) ->
     assert sign_ins(app, "link", "failed") == failed + 1  # to look is no attempt
 
 
-async def test_throttles_are_counted_by_door_and_counter(tmp_path: Path) -> None:
+async def test_throttles_are_counted_by_entry_point_and_counter(tmp_path: Path) -> None:
     async with running(f"sqlite:///{tmp_path / 'm.db'}", MANIFEST_TRUSTED_PROXIES="192.0.2.1") as app:
 
         async def attempts(times: int, email: str, address: str) -> None:

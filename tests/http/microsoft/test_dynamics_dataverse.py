@@ -13,7 +13,7 @@ from tests.interop.microsoft.people import ORGANIZATION
 from tests.support.application import Reply
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason, users_of
-from tests.support.single_sign_on import SLEEP, Browser, check_nobody_got_in, in_time, sign_ins
+from tests.support.single_sign_on import SLEEP, Browser, check_no_one_got_in, in_time, sign_ins
 
 NO_MEMBER = "You are not a user of the organisation in Dynamics"
 SET_UP = "Single sign-on is not set up correctly. Please tell your administrator."
@@ -21,24 +21,24 @@ UNAVAILABLE = "The identity provider cannot be reached, try again later"
 GOOD = {"UserId": "5a5a5a5a-0000-4000-8000-000000000001", "OrganizationId": "883278f5-07af-45eb-a0bc-3fea67caa544"}
 
 
-async def test_somebody_of_the_directory_who_is_no_user_of_the_environment_does_not_get_in(
+async def test_someone_of_the_directory_who_is_no_user_of_the_environment_does_not_get_in(
     setup: MicrosoftSetup,
 ) -> None:
     provider = await setup.dynamics()
     before = sign_ins(setup.app, "dynamics", "failed")
     browser, reply = await provider.sign_in("carol")
-    assert check_nobody_got_in(reply) == NO_MEMBER
+    assert check_no_one_got_in(reply) == NO_MEMBER
     assert await last_reason(setup.app, provider.client) == "dataverse answered 403: 0x80072560"
     assert sign_ins(setup.app, "dynamics", "failed") == before + 1
     assert await users_of(setup.app, provider.client) == {}
     assert (await browser.me()).status == 401
 
 
-async def test_somebody_who_was_taken_out_of_the_environment_does_not_get_in_again(setup: MicrosoftSetup) -> None:
+async def test_someone_who_was_taken_out_of_the_environment_does_not_get_in_again(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     assert (await provider.sign_in("alice"))[1].status == 302
     setup.microsoft.answers["dataverse"] = error_bodies.dataverse("0x80040225", "The specified user is disabled.")
-    assert check_nobody_got_in((await provider.sign_in("alice"))[1]) == NO_MEMBER
+    assert check_no_one_got_in((await provider.sign_in("alice"))[1]) == NO_MEMBER
 
 
 #: What Dataverse answers: the sentence, and the reason in the trail. A token that it does not take, or an address where
@@ -70,7 +70,7 @@ async def test_what_dataverse_refuses(setup: MicrosoftSetup, case: str) -> None:
     provider = await setup.dynamics()
     setup.microsoft.answers["dataverse"] = answer
     _, reply = await provider.sign_in()
-    assert check_nobody_got_in(reply) == sentence
+    assert check_no_one_got_in(reply) == sentence
     assert why in await last_reason(setup.app, provider.client)
     assert await users_of(setup.app, provider.client) == {}
     assert setup.microsoft.count("dataverse") == 1
@@ -103,7 +103,7 @@ async def test_an_environment_that_cannot_say_is_unavailable(setup: MicrosoftSet
     provider = await setup.dynamics()
     setup.microsoft.answers["dataverse"] = answer
     _, reply = await provider.sign_in()
-    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
     assert reply.headers.get("retry-after") == wait
     assert (await last_reason(setup.app, provider.client)).startswith("unreachable: ")
     assert "evil" not in reply.text
@@ -122,28 +122,28 @@ async def _slow(setup: MicrosoftSetup, **delay: float) -> Reply:
     return reply
 
 
-async def test_a_slow_environment_is_given_up_within_three_seconds_and_holds_nobody_up(setup: MicrosoftSetup) -> None:
+async def test_a_slow_environment_is_given_up_within_three_seconds_and_delays_no_one(setup: MicrosoftSetup) -> None:
     reply = await _slow(setup, dataverse=SLEEP)
-    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
     assert setup.microsoft.count("dataverse") == 1
 
 
 async def test_slowness_at_each_step_adds_up_to_no_more(setup: MicrosoftSetup) -> None:
     setup.app.clock.advance(2 * 86_400)
     reply = await _slow(setup, keys=1.2, token=1.2, dataverse=1.2, discovery=1.2)
-    check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
+    check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE")
 
 
 async def test_the_environment_is_asked_with_the_token_that_came_with_the_code(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     setup.microsoft.token["access_token"] = setup.microsoft.mint("graph")
-    assert check_nobody_got_in((await provider.sign_in())[1]) == SET_UP
+    assert check_no_one_got_in((await provider.sign_in())[1]) == SET_UP
     assert await last_reason(setup.app, provider.client) == "dataverse answered 401: no code"
 
 
 @pytest.mark.parametrize("token", [None, "", 7, "with space", "é", "a\r\nX: y", "a" * 20_000])
-async def test_what_is_no_access_token_is_shown_to_nobody(setup: MicrosoftSetup, token: Any) -> None:
+async def test_what_is_no_access_token_is_shown_to_no_one(setup: MicrosoftSetup, token: Any) -> None:
     provider = await setup.dynamics()
     setup.microsoft.token["access_token"] = token
-    check_nobody_got_in((await provider.sign_in())[1])
+    check_no_one_got_in((await provider.sign_in())[1])
     assert setup.microsoft.count("dataverse") == 0

@@ -20,10 +20,10 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.accounts import new_user
 from tests.support.application import PASSWORD
 from tests.support.people import last_reason, member, session_of, users_of
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 
-async def test_an_environments_user_who_is_somebody_elses_opens_nothing_and_leaves_nothing(
+async def test_an_environments_user_who_is_someone_elses_opens_nothing_and_leaves_nothing(
     setup: MicrosoftSetup,
 ) -> None:
     provider = await setup.dynamics()
@@ -31,18 +31,18 @@ async def test_an_environments_user_who_is_somebody_elses_opens_nothing_and_leav
     before = await kept(setup, provider.client)
     setup.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2]
     _, reply = await provider.sign_in("bob")
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     assert await last_reason(setup.app, provider.client) == "another subject of this person belongs to another user"
     assert await kept(setup, provider.client) == before
     assert list(await users_of(setup.app, provider.client)) == ["alice@contoso.example"]
     setup.microsoft.who_am_i.clear()
     bob = await signed_in(provider, "bob")
     setup.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2].upper()
-    check_nobody_got_in((await provider.sign_in("bob"))[1])
+    check_no_one_got_in((await provider.sign_in("bob"))[1])
     assert set((await kept(setup, provider.client)).values()) == {alice["id"], bob["id"]}
 
 
-async def test_an_invitation_is_not_used_up_by_an_environments_user_who_is_somebody_elses(
+async def test_an_invitation_is_not_used_up_by_an_environments_user_who_is_someone_elses(
     setup: MicrosoftSetup,
 ) -> None:
     provider = await setup.dynamics()
@@ -51,12 +51,12 @@ async def test_an_invitation_is_not_used_up_by_an_environments_user_who_is_someb
     path = f"/api/admin/clients/{provider.client}/users/{user_id}/invitation"
     token = (await setup.app.post(path, token=await setup.app.admin_token())).data["token"]
     setup.microsoft.who_am_i["UserId"] = in_dataverse(1).rpartition(":")[2]
-    check_nobody_got_in((await provider.sign_in("bob", invitation=token))[1])
+    check_no_one_got_in((await provider.sign_in("bob", invitation=token))[1])
     setup.microsoft.who_am_i.clear()
     assert (await signed_in(provider, "bob", invitation=token))["id"] == user_id
 
 
-async def test_an_environment_that_was_made_anew_changes_nobody(setup: MicrosoftSetup) -> None:
+async def test_an_environment_that_was_made_anew_changes_no_one(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     alice = await signed_in(provider)
     fresh = "11111111-2222-4333-8444-555555555555"
@@ -80,7 +80,7 @@ async def test_one_identity_is_listed_and_both_subjects_are_unlinked(setup: Micr
         assert (await browser.send("DELETE", f"{IDENTITIES}/{row['id'] + 1}")).status == 404  # the second subject
         assert (await browser.send("DELETE", f"{IDENTITIES}/{row['id']}")).status == 200
         assert await kept(setup, provider.client) == {}
-    assert check_nobody_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
+    assert check_no_one_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
     other = await member(setup.app, provider.client)
     path = f"/api/admin/clients/{provider.client}/users/{other.id}/invitation"
     token = (await setup.app.post(path, token=await setup.app.admin_token())).data["token"]
@@ -91,7 +91,7 @@ async def test_a_guest_of_the_directory_who_is_a_user_of_the_environment_gets_in
     provider = await setup.dynamics()
     assert (await signed_in(provider, "gina"))["email"] == "gina@partner.example"
     _, reply = await provider.sign_in("pat")  # a guest, too, and no user of the environment
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ async def test_roles_come_from_the_groups_of_the_id_token(
     setup.microsoft.id_claims["roles"] = groups
     browser, reply = await provider.sign_in()
     if roles is None:
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
         assert await users_of(setup.app, provider.client) == {}
     else:
         assert set((await session_of(browser))["roles"]) == roles
 
 
-async def test_ten_browsers_of_somebody_new_at_once_are_one_user(setup: MicrosoftSetup) -> None:
+async def test_ten_browsers_of_someone_new_at_once_are_one_user(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     ended = await asyncio.gather(*(provider.sign_in() for _ in range(10)))
     assert {reply.status for _, reply in ended} == {302}

@@ -12,7 +12,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup
 from tests.support.envelope import check_refusal
 from tests.support.oidc_socket import Answer
 from tests.support.people import last_reason
-from tests.support.single_sign_on import Browser, check_nobody_got_in, failures, flow_cookies, sign_ins, with_query
+from tests.support.single_sign_on import Browser, check_no_one_got_in, failures, flow_cookies, sign_ins, with_query
 
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
 #: What comes back with the browser: error, the number in its description, a word of the sentence.
@@ -41,7 +41,7 @@ async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_
     setup.microsoft.refuses = error
     setup.microsoft.redirect = {"error_description": f"{number}: own words, Trace ID: 4f1a Timestamp: 2026"}
     browser, reply = await provider.sign_in()
-    sentence = check_nobody_got_in(reply)
+    sentence = check_no_one_got_in(reply)
     assert word in sentence
     assert sentence.endswith(".")
     for text in ("own words", "AADSTS", "Trace"):
@@ -58,7 +58,7 @@ async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_
 async def test_nothing_else_of_the_description_is_kept(setup: MicrosoftSetup, description: str) -> None:
     provider = await setup.dynamics()
     setup.microsoft.refuses, setup.microsoft.redirect = "access_denied", {"error_description": description}
-    check_nobody_got_in((await provider.sign_in())[1])
+    check_no_one_got_in((await provider.sign_in())[1])
     assert await last_reason(setup.app, provider.client) == "redirect: access_denied"
 
 
@@ -82,7 +82,7 @@ async def test_a_code_that_microsoft_does_not_redeem(setup: MicrosoftSetup, numb
     setup.microsoft.answers["token"] = error_bodies.aadsts(number, setup.app.clock.now_ms())
     before = sign_ins(setup.app, "dynamics", "failed")
     _, reply = await provider.sign_in()
-    assert REFUSALS[number] in check_nobody_got_in(reply)
+    assert REFUSALS[number] in check_no_one_got_in(reply)
     assert "AADSTS" not in reply.text
     error, status, _ = error_bodies.AADSTS[number]
     [failed] = await failures(setup.app, provider.client)
@@ -95,7 +95,7 @@ async def test_a_wrong_or_missing_secret_is_the_administrators_business(setup: M
     for secret in ("another-secret-3141", None):
         provider = await setup.dynamics(dynamics={"clientSecret": secret})
         _, reply = await provider.sign_in()
-        assert "tell your administrator" in check_nobody_got_in(reply)
+        assert "tell your administrator" in check_no_one_got_in(reply)
         assert "invalid_client" in await last_reason(setup.app, provider.client)
         assert "3141" not in reply.text + str(await failures(setup.app, provider.client))
 
@@ -125,7 +125,7 @@ async def test_a_login_service_with_a_fault_is_unavailable(setup: MicrosoftSetup
         setup.microsoft.answers[endpoint] = BROKEN[case]
         reply = await browser.send("GET", back)
         assert (await last_reason(setup.app, provider.client)).startswith("unreachable: ")
-    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
     assert "evil" not in reply.text
     assert setup.microsoft.count(endpoint) >= 1
     setup.microsoft.answers.clear()
@@ -147,7 +147,7 @@ async def test_a_directory_that_describes_itself_wrongly_gets_no_browser(
     setup.app.clock.advance(2 * 86_400)
     provider = await setup.dynamics()
     setup.microsoft.announced = announced
-    check_nobody_got_in(await Browser(setup.app).start("ms-dynamics", client=provider.client))
+    check_no_one_got_in(await Browser(setup.app).start("ms-dynamics", client=provider.client))
     assert (await last_reason(setup.app, provider.client)).startswith("discovery: ")
 
 
@@ -155,16 +155,16 @@ async def test_a_directory_that_does_not_exist(setup: MicrosoftSetup) -> None:
     missing = "dddddddd-4444-4444-8444-444444444444"
     provider = await setup.dynamics(dynamics={"directory": missing})
     reply = await Browser(setup.app).start("ms-dynamics", client=provider.client)
-    assert check_nobody_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
+    assert check_no_one_got_in(reply, 502, "PROVIDER_UNAVAILABLE") == UNAVAILABLE
     assert missing not in reply.text
 
 
-async def test_an_error_for_a_stranger_uses_nothing_up(setup: MicrosoftSetup) -> None:
+async def test_an_error_for_another_browser_uses_nothing_up(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     browser = Browser(setup.app)
     back = setup.microsoft.visit(await provider.start(browser))
     denied = with_query(back, code=None, error="access_denied", error_description="AADSTS65004: no")
-    check_nobody_got_in(await Browser(setup.app).send("GET", denied))
+    check_no_one_got_in(await Browser(setup.app).send("GET", denied))
     assert [told["why"] for told in await failures(setup.app, provider.client)] == ["state: of another browser"]
     assert (await browser.send("GET", back)).status == 302
     assert flow_cookies(browser) == {}
@@ -173,7 +173,7 @@ async def test_an_error_for_a_stranger_uses_nothing_up(setup: MicrosoftSetup) ->
 async def test_what_is_no_answer_of_microsofts(setup: MicrosoftSetup) -> None:
     callback = "/api/client/auth/ms-dynamics/callback"
     for query in ("", "?", "?code=x", "?state=x", f"?state={'A' * 32}&code=x", "?error=access_denied"):
-        check_nobody_got_in(await setup.app.get(f"{callback}{query}"))
+        check_no_one_got_in(await setup.app.get(f"{callback}{query}"))
     for query in ("?state=x&state=y", "?code=%ff", "?state=%00", f"?code={'a' * 8001}"):
         check_refusal(await setup.app.get(f"{callback}{query}"), 400, "VALIDATION_ERROR")
     for method in ("POST", "PUT"):
@@ -185,5 +185,5 @@ async def test_a_long_description_does_not_break_anything(setup: MicrosoftSetup)
     provider = await setup.dynamics()
     setup.microsoft.refuses = "access_denied"
     setup.microsoft.redirect = {"error_description": "AADSTS65004: " + json.dumps("é" * 1000)}
-    check_nobody_got_in((await provider.sign_in())[1])
+    check_no_one_got_in((await provider.sign_in())[1])
     assert await last_reason(setup.app, provider.client) == "redirect: access_denied AADSTS65004"

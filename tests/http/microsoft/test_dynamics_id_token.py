@@ -10,7 +10,7 @@ from tests.interop.microsoft.microsoft_setup import MicrosoftSetup, Provider
 from tests.interop.microsoft.people import CONSUMERS, POWER_APP
 from tests.interop.microsoft.tokens import ISSUER, STS
 from tests.support.people import last_reason, users_of
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 _NO_OID = "oid: missing; the app registration must ask for the scope profile"
 CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-8222-222222222222"
@@ -19,7 +19,7 @@ CONTOSO, FABRIKAM = "c0c0c0c0-1111-4111-8111-111111111111", "fafafafa-2222-4222-
 async def refused(setup: MicrosoftSetup, provider: Provider, user: str = "alice") -> str:
     """Somebody who does not get in; the reason, as the trail has it. Nothing is left of them."""
     browser, reply = await provider.sign_in(user)
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     assert (await browser.me()).status == 401
     assert await users_of(setup.app, provider.client) == {}
     assert setup.microsoft.count("dataverse") == 0
@@ -87,7 +87,7 @@ async def test_a_minute_of_skew_is_let_pass(setup: MicrosoftSetup) -> None:
         assert (await provider.sign_in())[1].status == 302
 
 
-async def test_a_key_of_another_directory_signs_nobody_in(setup: MicrosoftSetup) -> None:
+async def test_a_key_of_another_directory_signs_no_one_in(setup: MicrosoftSetup) -> None:
     """Microsoft's documents hold keys of several directories; each key says whose tokens it signs."""
     provider = await setup.dynamics()
     setup.microsoft.id_key = "fabrikam"
@@ -115,7 +115,7 @@ async def test_what_the_header_says_changes_nothing_about_how_it_is_verified(set
     browser, address, nonce = await begun(setup, provider)
     microsoft.token["id_token"] = microsoft.mint("id", claims={"nonce": nonce}, header=HEADERS[case])
     reply = await browser.send("GET", address)
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     assert (await last_reason(setup.app, provider.client)).startswith("ID token")
     assert microsoft.count("dataverse") == 0
 
@@ -125,7 +125,7 @@ async def test_an_access_token_is_no_id_token(setup: MicrosoftSetup, kind: str) 
     provider = await setup.dynamics()
     browser, address, nonce = await begun(setup, provider)
     setup.microsoft.token["id_token"] = setup.microsoft.mint(kind, claims={"nonce": nonce})
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
     assert setup.microsoft.count("dataverse") == 0
 
 
@@ -136,7 +136,7 @@ async def test_what_is_no_id_token(setup: MicrosoftSetup, token: Any) -> None:
     assert "ID token" in await refused(setup, provider)
 
 
-async def test_a_token_of_another_directorys_person_is_of_nobody_here(setup: MicrosoftSetup) -> None:
+async def test_a_token_of_another_directorys_person_is_of_no_one_here(setup: MicrosoftSetup) -> None:
     """Mallory wrote Alice's address into the own directory: neither the address nor the name counts (nOAuth)."""
     provider = await setup.dynamics(domains=["contoso.example"], dynamics={"trustEmail": True})
     browser, address, nonce = await begun(setup, provider)
@@ -144,5 +144,5 @@ async def test_a_token_of_another_directorys_person_is_of_nobody_here(setup: Mic
         "id", "fabrikam", "mallory", claims={"nonce": nonce, "email": "alice@contoso.example", "xms_edov": True}
     )
     setup.microsoft.token["id_token"] = mallory
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
     assert setup.microsoft.count("dataverse") == 0

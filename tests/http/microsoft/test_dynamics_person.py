@@ -10,7 +10,7 @@ from tests.interop.microsoft.people import ORGANIZATION_ID
 from tests.support.accounts import new_client, new_user, number_of
 from tests.support.people import member, session_of, user_of, users_of
 from tests.support.rows import rows
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 IDENTITIES = "/api/client/auth/identities"
 CONTOSO = "c0c0c0c0-1111-4111-8111-111111111111"
@@ -37,7 +37,7 @@ async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> di
     return found
 
 
-async def test_somebody_new_gets_an_account_and_is_the_same_user_again(setup: MicrosoftSetup) -> None:
+async def test_someone_new_gets_an_account_and_is_the_same_user_again(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     first, again, other = [await signed_in(provider, user) for user in ("alice", "alice", "bob")]
     assert first["id"] == again["id"] != other["id"]
@@ -51,37 +51,37 @@ async def test_somebody_new_gets_an_account_and_is_the_same_user_again(setup: Mi
     assert (other["email"], other["firstName"], other["lastName"]) == ("bob@contoso.example", "Bob", "Builder")
 
 
-async def test_where_nobody_is_created_only_those_who_are_known_get_in(setup: MicrosoftSetup) -> None:
+async def test_where_no_one_is_created_only_those_who_are_known_get_in(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     alice = await signed_in(provider)
     await provider.change(createUsers=False)
     _, reply = await provider.sign_in("bob")
-    assert check_nobody_got_in(reply) == NO_ACCOUNT
+    assert check_no_one_got_in(reply) == NO_ACCOUNT
     assert len(await kept(setup, provider.client)) == 2
     assert (await signed_in(provider))["id"] == alice["id"]
 
 
-async def test_an_address_alone_links_nobody(setup: MicrosoftSetup) -> None:
+async def test_an_address_alone_links_no_one(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     user_id, _ = await new_user(setup.app, provider.client, "alice@contoso.example")
     setup.microsoft.id_claims["email"] = "alice@contoso.example"
     for claims in ({}, {"email_verified": True}, {"xms_edov": True}):  # the domain is nobody's here
         setup.microsoft.id_claims |= claims
-        assert check_nobody_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
+        assert check_no_one_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
     await provider.change(domains=["contoso.example"])
     setup.microsoft.id_claims["xms_edov"] = False
-    assert check_nobody_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
+    assert check_no_one_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
     assert await kept(setup, provider.client) == {}
     setup.microsoft.id_claims["xms_edov"] = True
     assert (await signed_in(provider))["id"] == user_id
 
 
-async def test_a_verified_domain_says_nothing_of_the_name_that_somebody_signs_in_with(setup: MicrosoftSetup) -> None:
+async def test_a_verified_domain_says_nothing_of_the_name_that_a_person_signs_in_with(setup: MicrosoftSetup) -> None:
     """``xms_edov`` is about the claim ``email``, and that one is not there."""
     provider = await setup.dynamics(domains=["contoso.example"])
     await new_user(setup.app, provider.client, "alice@contoso.example")
     setup.microsoft.id_claims["xms_edov"] = True
-    assert check_nobody_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
+    assert check_no_one_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
 
 
 async def test_a_client_can_trust_the_addresses_of_its_own_directory(setup: MicrosoftSetup) -> None:
@@ -90,7 +90,7 @@ async def test_a_client_can_trust_the_addresses_of_its_own_directory(setup: Micr
     assert (await signed_in(provider))["id"] == user_id
 
 
-async def test_an_invitation_links_whoever_holds_it(setup: MicrosoftSetup) -> None:
+async def test_an_invitation_links_the_person_who_holds_it(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics(createUsers=False)
     user_id, _ = await new_user(setup.app, provider.client, "somebody@else.example")
     path = f"/api/admin/clients/{provider.client}/users/{user_id}/invitation"
@@ -140,7 +140,7 @@ async def test_by_dynamics_and_by_a_power_app_it_is_one_user_whichever_comes_fir
         setup.providers.clear()
 
 
-async def test_another_directorys_person_with_that_object_id_is_somebody_else(setup: MicrosoftSetup) -> None:
+async def test_another_directorys_person_with_that_object_id_is_someone_else(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     fabrikam = setup.microsoft.named("fabrikam").id
     await setup.entra(provider.client, {"directory": fabrikam})
@@ -158,7 +158,7 @@ async def test_in_another_client_it_is_another_user(setup: MicrosoftSetup) -> No
     assert set((await kept(setup, two.client)).values()) == {second["id"]}
 
 
-async def test_a_client_that_is_bound_to_no_directory_knows_nobody(setup: MicrosoftSetup) -> None:
+async def test_a_client_that_is_bound_to_no_directory_knows_no_one(setup: MicrosoftSetup) -> None:
     client = await new_client(setup.app)
     reply = await Browser(setup.app).start("ms-dynamics", client=client)
     assert reply.code == "NOT_FOUND"

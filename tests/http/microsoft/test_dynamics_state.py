@@ -18,7 +18,7 @@ from tests.support.single_sign_on import (
     RETURN_TO,
     Browser,
     add_oidc,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     flow_cookies,
     with_query,
@@ -39,9 +39,9 @@ async def still_fine(setup: MicrosoftSetup, browser: Browser, address: str) -> N
 
 
 @pytest.mark.parametrize("state", [None, "", "A" * 32, "' OR 1=1 --", "state\r\nSet-Cookie: session=x"])
-async def test_a_state_that_nobody_knows_opens_nothing(setup: MicrosoftSetup, state: str | None) -> None:
+async def test_a_state_that_no_one_knows_opens_nothing(setup: MicrosoftSetup, state: str | None) -> None:
     browser, address = await begun(setup, await setup.dynamics())
-    check_nobody_got_in(await browser.send("GET", with_query(address, state=state)))
+    check_no_one_got_in(await browser.send("GET", with_query(address, state=state)))
     await still_fine(setup, browser, address)
 
 
@@ -59,7 +59,7 @@ async def test_an_answer_in_another_browser_opens_nothing_and_uses_nothing_up(
         "a guess": {name: "A" * 32},
         "the key": {name: name.removeprefix("sso-")},
     }[brings]
-    check_nobody_got_in(await victim.send("GET", address))
+    check_no_one_got_in(await victim.send("GET", address))
     await still_fine(setup, mine, address)
 
 
@@ -70,8 +70,8 @@ async def test_a_callback_that_is_replayed_opens_nothing(setup: MicrosoftSetup) 
     await still_fine(setup, browser, address)
     asked = len(setup.microsoft.asked)
     browser.cookies |= kept
-    check_nobody_got_in(await browser.send("GET", address))
-    check_nobody_got_in(await Browser(setup.app, kept).send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await Browser(setup.app, kept).send("GET", address))
     assert len(setup.microsoft.asked) == asked
 
 
@@ -86,14 +86,14 @@ async def test_twenty_answers_at_once_open_one_session(setup: MicrosoftSetup) ->
     [ended] = [reply for reply in replies if reply.status == 302]
     for reply in replies:
         if reply is not ended:
-            check_nobody_got_in(reply)
+            check_no_one_got_in(reply)
     assert (setup.microsoft.count("token"), setup.microsoft.count("dataverse")) == (1, 1)
 
 
 async def test_after_ten_minutes_it_is_over(setup: MicrosoftSetup) -> None:
     browser, address = await begun(setup, await setup.dynamics())
     setup.app.clock.advance(600)
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
     assert setup.microsoft.count("token") == 0
 
 
@@ -103,7 +103,7 @@ async def test_a_stolen_code_is_worth_nothing_in_a_sign_in_of_the_thiefs(setup: 
     setup.microsoft.user = "bob"
     thief, address = await begun(setup, provider)
     stolen = theirs.partition("code=")[2].partition("&")[0]
-    check_nobody_got_in(await thief.send("GET", with_query(address, code=stolen)))
+    check_no_one_got_in(await thief.send("GET", with_query(address, code=stolen)))
     assert "AADSTS501481" in await last_reason(setup.app, provider.client)
     assert setup.microsoft.count("dataverse") == 0
 
@@ -114,14 +114,14 @@ async def test_a_sign_in_ends_at_its_own_callback_alone(setup: MicrosoftSetup) -
     browser, address = await begun(setup, provider)
     for path in ("oidc/callback", f"oidc/callback/{provider.client}/{provider.made['name']}"):
         browser, address = await begun(setup, provider)
-        check_nobody_got_in(await browser.send("GET", address.replace("ms-dynamics/callback", path)))
+        check_no_one_got_in(await browser.send("GET", address.replace("ms-dynamics/callback", path)))
         assert await last_reason(setup.app, provider.client) == "the answer came to another callback address"
     with openid_provider(setup.app.clock) as op:
         made = await add_oidc(setup.app, op, provider.client)
         browser = Browser(setup.app)
         started = await browser.start("oidc", client=provider.client, provider=made["name"])
         back = op.visit(started.headers["location"])
-        check_nobody_got_in(
+        check_no_one_got_in(
             await browser.send(
                 "GET", back.replace(f"oidc/callback/{provider.client}/{made['name']}", "ms-dynamics/callback")
             )
@@ -145,7 +145,7 @@ async def test_what_is_shut_meanwhile_is_shut(setup: MicrosoftSetup, what: str) 
     else:
         await provider.act(what)
     status, code = (403, "ACCOUNT_DISABLED") if what == "the client" else (401, "SSO_FAILED")
-    check_nobody_got_in(await browser.send("GET", address), status, code)
+    check_no_one_got_in(await browser.send("GET", address), status, code)
     if what != "the client":
         assert await users_of(setup.app, provider.client) == {}
 
@@ -154,7 +154,7 @@ async def test_a_provider_that_is_switched_off_is_no_way_in(setup: MicrosoftSetu
     provider = await setup.dynamics()
     await provider.act("switch-off")
     reply = await Browser(setup.app).start("ms-dynamics", client=provider.client, provider=provider.name)
-    assert check_nobody_got_in(reply) == "This way to sign in is switched off"
+    assert check_no_one_got_in(reply) == "This way to sign in is switched off"
     await provider.act("switch-on")
     assert (await provider.sign_in())[1].status == 302
 
@@ -173,11 +173,11 @@ async def test_a_deactivated_user_does_not_get_in(setup: MicrosoftSetup) -> None
     await act_on(setup.app, f"{provider.client}/users/{user_id}/deactivate")
     assert (await browser.me()).status == 401
     _, reply = await provider.sign_in()
-    check_nobody_got_in(reply, 403, "ACCOUNT_DISABLED")
+    check_no_one_got_in(reply, 403, "ACCOUNT_DISABLED")
     assert (await provider.sign_in("bob"))[1].status == 302
 
 
-async def test_it_ends_at_no_address_that_nobody_listed(setup: MicrosoftSetup) -> None:
+async def test_it_ends_at_no_address_that_no_one_listed(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics(returnAddresses=[RETURN_TO, "com.acme.app:/signed-in"])
     for address in HOSTILE:
         for more in ("", "&response=code"):

@@ -52,7 +52,7 @@ def given_by(setup: MicrosoftSetup, **tokens: str) -> list[str]:
     return [access, *access.split(".")[1:], "0.refresh-token-of-microsoft-4f1a2b3c"]
 
 
-async def test_nothing_of_microsofts_rests_where_nobody_asked_for_it(setup: MicrosoftSetup) -> None:
+async def test_nothing_of_microsofts_rests_where_no_one_asked_for_it(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     secrets = given_by(setup)
     browser = Browser(setup.app)
@@ -111,7 +111,7 @@ async def test_an_app_that_never_comes_for_its_code_changes_nothing_about_that(s
     assert len(await rows(setup)) == 1
 
 
-async def test_nothing_is_kept_of_somebody_who_does_not_get_in(setup: MicrosoftSetup) -> None:
+async def test_nothing_is_kept_of_someone_who_does_not_get_in(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics(dynamics=KEPT, createUsers=False)
     assert (await provider.sign_in())[1].status == 401
     await provider.change(createUsers=True)

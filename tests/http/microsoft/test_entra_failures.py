@@ -65,7 +65,7 @@ async def test_a_pause_ends_and_does_not_grow_beyond_ten_seconds(setup: Microsof
 
 
 @pytest.mark.parametrize("claims", [{"appid": OTHER_APP}, {"scp": None}, {"aud": "https://graph.windows.net"}])
-async def test_tokens_that_fit_nobody_are_counted_too(setup: MicrosoftSetup, claims: dict[str, str | None]) -> None:
+async def test_tokens_that_fit_no_one_are_counted_too(setup: MicrosoftSetup, claims: dict[str, str | None]) -> None:
     await setup.entra()
     replies = [
         await setup.app.me(setup.microsoft.mint("graph", claims={**claims, "uti": str(number)})) for number in range(60)
@@ -112,7 +112,7 @@ async def test_another_address_or_directory_is_not_held_up(database_url: str) ->
         await setup.clear()
 
 
-async def test_the_same_token_is_asked_about_once_in_a_minute_on_every_door(setup: MicrosoftSetup) -> None:
+async def test_the_same_token_is_asked_about_once_in_a_minute_on_every_route(setup: MicrosoftSetup) -> None:
     await setup.entra()
     token = junk(setup, 1)
     for _ in range(40):

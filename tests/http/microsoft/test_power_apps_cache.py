@@ -158,7 +158,7 @@ async def test_a_change_that_still_lets_the_token_in_has_it_judged_anew(setup: M
     await again.change(createUsers=True)
 
 
-async def test_somebody_else_of_the_client_is_not_touched(setup: MicrosoftSetup) -> None:
+async def test_someone_else_of_the_client_is_not_touched(setup: MicrosoftSetup) -> None:
     provider = await setup.entra()
     alice, bob = setup.microsoft.mint("graph"), setup.microsoft.mint("graph", user="bob")
     user_id = (await setup.me(alice))["user"]["id"]
@@ -197,7 +197,7 @@ async def test_a_change_while_graph_is_being_asked(setup: MicrosoftSetup, what: 
     await setup.refused(token, status, code if status == 403 else "INVALID_TOKEN")
 
 
-async def test_one_who_does_not_wait_for_the_answer_spoils_it_for_nobody(setup: MicrosoftSetup) -> None:
+async def test_one_who_does_not_wait_for_the_answer_spoils_it_for_no_one(setup: MicrosoftSetup) -> None:
     await setup.entra()
     token = setup.microsoft.mint("graph")
     with setup.microsoft.gates.shut("graph"):
@@ -213,7 +213,7 @@ async def test_one_who_does_not_wait_for_the_answer_spoils_it_for_nobody(setup: 
 
 
 @pytest.mark.parametrize("kind", ["graph", "api"])
-async def test_that_somebody_was_refused_is_not_remembered(setup: MicrosoftSetup, kind: str) -> None:
+async def test_that_a_person_was_refused_is_not_remembered(setup: MicrosoftSetup, kind: str) -> None:
     provider = await setup.entra_of_ours(createUsers=False, entra=ASK_GRAPH)
     token = setup.microsoft.mint(kind)
     await setup.refused(token, code="SSO_FAILED")

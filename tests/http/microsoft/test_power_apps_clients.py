@@ -35,7 +35,7 @@ async def test_the_client_that_is_named_must_be_the_tokens(setup: MicrosoftSetup
 
 
 @KINDS
-async def test_whoever_names_another_client_leaves_no_trace(setup: MicrosoftSetup, kind: str) -> None:
+async def test_a_caller_who_names_another_client_leaves_no_trace(setup: MicrosoftSetup, kind: str) -> None:
     """Neither at the one nor at the other: nobody is made, and nobody has signed in."""
     provider = await setup.entra_of_ours()
     for named in ("acme", "no-such-client"):
@@ -116,7 +116,7 @@ async def test_two_providers_of_one_client_that_accept_the_same_token(setup: Mic
     assert (await setup.me(token))["client"]["identifier"] == first.client
 
 
-async def test_many_clients_that_bind_the_same_directory_crowd_nobody_out(setup: MicrosoftSetup) -> None:
+async def test_many_clients_that_bind_the_same_directory_lock_no_one_out(setup: MicrosoftSetup) -> None:
     """Whoever has a client here may write any directory's id into it; the one that is named is found all the same."""
     for _ in range(21):
         await setup.entra()
@@ -126,7 +126,7 @@ async def test_many_clients_that_bind_the_same_directory_crowd_nobody_out(setup:
 
 
 @KINDS
-async def test_a_client_that_is_suspended_keeps_nobody_elses_callers_out(setup: MicrosoftSetup, kind: str) -> None:
+async def test_a_client_that_is_suspended_keeps_no_one_elses_callers_out(setup: MicrosoftSetup, kind: str) -> None:
     """Else whoever bound a directory that is not theirs would go on doing harm after they were stopped."""
     provider, stopped = await setup.entra_of_ours(), await setup.entra_of_ours()
     await setup.refused(setup.microsoft.mint(kind))
@@ -138,7 +138,7 @@ async def test_a_client_that_is_suspended_keeps_nobody_elses_callers_out(setup: 
     await setup.refused(setup.microsoft.mint(kind))
 
 
-async def test_a_provider_whose_cloud_is_gone_keeps_nobody_elses_callers_out(
+async def test_a_provider_whose_cloud_is_gone_keeps_no_one_elses_callers_out(
     setup: MicrosoftSetup, database_url: str
 ) -> None:
     """An operator took a cloud away; the client that had chosen it is refused, and no other one."""
@@ -153,7 +153,7 @@ async def test_a_provider_whose_cloud_is_gone_keeps_nobody_elses_callers_out(
     assert (await setup.me(token))["client"]["identifier"] == provider.client
 
 
-async def test_nobody_of_one_client_is_in_another(setup: MicrosoftSetup) -> None:
+async def test_no_one_of_one_client_is_in_another(setup: MicrosoftSetup) -> None:
     provider = await setup.entra(defaultRoles=["Admin"])
     token = setup.microsoft.mint("graph")
     me = await setup.me(token)

@@ -71,7 +71,7 @@ async def test_twice_is_once(setup: MicrosoftSetup) -> None:
     assert [identity["how"] for identity in listed["items"]] == ["consent"]
 
 
-async def test_whoever_is_linked_already_stays(setup: MicrosoftSetup) -> None:
+async def test_a_person_who_is_linked_already_stays(setup: MicrosoftSetup) -> None:
     provider, owner = await both(setup)
     other = await member(setup.app, provider.client)
     token = setup.microsoft.mint("graph")
@@ -82,7 +82,7 @@ async def test_whoever_is_linked_already_stays(setup: MicrosoftSetup) -> None:
 
 
 @KINDS
-async def test_a_token_that_lets_nobody_in_links_nobody(setup: MicrosoftSetup, kind: str) -> None:
+async def test_a_token_that_lets_no_one_in_links_no_one(setup: MicrosoftSetup, kind: str) -> None:
     provider, owner = await both(setup)
     for token in (
         setup.microsoft.mint(kind, app=OTHER_APP),
@@ -100,7 +100,7 @@ async def test_a_token_that_lets_nobody_in_links_nobody(setup: MicrosoftSetup, k
     assert (await setup.app.me(owner.token)).status == 200
 
 
-async def test_a_token_that_was_signed_out_links_nobody(setup: MicrosoftSetup) -> None:
+async def test_a_token_that_was_signed_out_links_no_one(setup: MicrosoftSetup) -> None:
     provider, owner = await both(setup)
     token = setup.microsoft.mint("graph")
     check_success(await link(setup, provider, owner, token))
@@ -108,7 +108,7 @@ async def test_a_token_that_was_signed_out_links_nobody(setup: MicrosoftSetup) -
     check_refusal(await link(setup, provider, owner, token), 401, "SSO_FAILED")
 
 
-async def test_a_session_that_ends_while_microsoft_answers_links_nobody(setup: MicrosoftSetup) -> None:
+async def test_a_session_that_ends_while_microsoft_answers_links_no_one(setup: MicrosoftSetup) -> None:
     provider, owner = await both(setup)
     with setup.microsoft.gates.shut("graph"):
         linking = asyncio.create_task(link(setup, provider, owner, setup.microsoft.mint("graph")))

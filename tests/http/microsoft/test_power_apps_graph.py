@@ -98,7 +98,7 @@ async def test_an_answer_that_is_none(setup: MicrosoftSetup, what: str) -> None:
 
 
 @pytest.mark.parametrize("value", [7, True, ["alice@contoso.example"], {}, "no address", "a@b\r\nSet-Cookie: x=y"])
-async def test_an_odd_word_about_a_person_is_not_a_word(setup: MicrosoftSetup, value: Any) -> None:
+async def test_an_odd_value_of_a_claim_about_a_person_is_no_value(setup: MicrosoftSetup, value: Any) -> None:
     await setup.entra()
     setup.microsoft.profile = {"mail": value, "givenName": value, "surname": [value], "userType": value}
     me = await setup.me(setup.microsoft.mint("graph"))
@@ -154,7 +154,7 @@ async def test_a_token_that_is_remembered_needs_no_graph(setup: MicrosoftSetup) 
     await setup.me(token)
 
 
-async def test_nobody_listens(database_url: str) -> None:
+async def test_no_one_listens(database_url: str) -> None:
     gone = f"http://127.0.0.1:{free_port()}"
     cloud = f"login={gone} graph={gone} dataverse={gone} issuer=https://login.microsoftonline.com sts=https://sts.windows.net"
     async with setup_on(database_url, MANIFEST_MICROSOFT_CUSTOM_CLOUD=cloud) as setup:
@@ -176,7 +176,7 @@ async def own_requests(app: App, token: str, until: asyncio.Future[Any]) -> int:
     return count
 
 
-async def test_hanging_it_holds_nobody_up(setup: MicrosoftSetup) -> None:
+async def test_a_hanging_graph_delays_no_one(setup: MicrosoftSetup) -> None:
     """Graph and the directory's keys are silent, and far more is asked for than are asked for at a time."""
     setup.app.clock.advance(3601)
     await setup.entra_of_ours(entra=ASK_GRAPH)

@@ -30,7 +30,7 @@ def trusting(**entra: Any) -> dict[str, Any]:
 
 
 @KINDS
-async def test_an_address_alone_links_nobody(setup: MicrosoftSetup, kind: str) -> None:
+async def test_an_address_alone_links_no_one(setup: MicrosoftSetup, kind: str) -> None:
     client, alice = await alice_of(setup)
     provider = await setup.entra_of_ours(client)
     says = {"email": ALICE, "email_verified": True, "verified_primary_email": [ALICE], "emails": [ALICE]}
@@ -153,7 +153,7 @@ async def test_a_caller_who_came_first_is_who_signs_in_with_dynamics_later(setup
     assert (await setup.me(setup.microsoft.mint("graph")))["roles"] == seen["roles"]
 
 
-async def test_nobody_of_another_directory_is_found_by_the_same_number(setup: MicrosoftSetup) -> None:
+async def test_no_one_of_another_directory_is_found_by_the_same_number(setup: MicrosoftSetup) -> None:
     """``oid`` is a number within a directory: another one may use it for somebody else."""
     client = await new_client(setup.app)
     await setup.entra(client)

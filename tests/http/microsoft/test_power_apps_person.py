@@ -17,7 +17,7 @@ KINDS = pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
 ON_BEHALF = {"askGraph": True}
 
 
-async def test_somebody_new_gets_an_account_where_the_provider_makes_them(setup: MicrosoftSetup) -> None:
+async def test_someone_new_gets_an_account_where_the_provider_makes_them(setup: MicrosoftSetup) -> None:
     provider = await setup.entra(defaultRoles=["Author", "Viewer"])
     me = await setup.me(setup.microsoft.mint("graph"))
     assert me["roles"] == ["Author", "Viewer"]
@@ -65,7 +65,7 @@ async def test_two_people_with_one_address_are_not_one(setup: MicrosoftSetup) ->
 
 
 @pytest.mark.parametrize("kind", ["graph", "api"])
-async def test_somebody_without_a_mailbox(setup: MicrosoftSetup, kind: str) -> None:
+async def test_someone_without_a_mailbox(setup: MicrosoftSetup, kind: str) -> None:
     """Graph's ``mail`` is null; an address for people to read is in the token."""
     await setup.entra_of_ours()
     me = await setup.me(setup.microsoft.mint(kind, user="bob"))
@@ -73,14 +73,14 @@ async def test_somebody_without_a_mailbox(setup: MicrosoftSetup, kind: str) -> N
     assert (me["user"]["firstName"], me["user"]["lastName"]) == ("Bob", "Builder")
 
 
-async def test_somebody_without_any_address(setup: MicrosoftSetup) -> None:
+async def test_someone_without_any_address(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours()
     nameless = {"preferred_username": "bob", "upn": None, "email": None, "unique_name": 7}
     await setup.refused(setup.microsoft.mint("api", user="bob", claims=nameless), code="SSO_FAILED")
     assert await last_reason(setup.app, provider.client) == "unknown person without a valid e-mail address"
 
 
-async def test_graph_names_somebody_else_than_the_token(setup: MicrosoftSetup) -> None:
+async def test_graph_names_someone_else_than_the_token(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours(entra=ON_BEHALF)
     setup.microsoft.profile = {"id": setup.microsoft.named("contoso").people["bob"].oid}
     for kind in ("graph", "api"):
@@ -168,7 +168,7 @@ async def test_a_user_who_is_deactivated(setup: MicrosoftSetup) -> None:
     await setup.me(setup.microsoft.mint("graph"))
 
 
-async def test_a_seat_in_the_house_is_not_taken_by_an_address(setup: MicrosoftSetup) -> None:
+async def test_a_seat_of_the_installation_is_not_taken_by_an_address(setup: MicrosoftSetup) -> None:
     """An account that somebody made here is nobody's of the directory, however well the address fits."""
     provider = await setup.entra_of_ours()
     await new_user(setup.app, provider.client, "alice@contoso.example")
@@ -189,7 +189,7 @@ class TestOnBehalf:
         assert "invalid_client" in await last_reason(setup.app, provider.client)
         await setup.me(setup.microsoft.mint("graph"))  # needs none
 
-    async def test_nobody_consented(self, setup: MicrosoftSetup, provider: Provider) -> None:
+    async def test_no_one_consented(self, setup: MicrosoftSetup, provider: Provider) -> None:
         for registered in setup.microsoft.login.registrations.values():
             registered.consented = False
         await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")

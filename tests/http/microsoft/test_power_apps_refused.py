@@ -121,7 +121,7 @@ async def test_another_apps_token_for_graph_which_graph_accepts(setup: Microsoft
 
 
 @pytest.mark.parametrize("kind", ["graph", "api", "api-v1"])
-async def test_another_directorys_person_with_somebody_elses_address(setup: MicrosoftSetup, kind: str) -> None:
+async def test_another_directorys_person_with_someone_elses_address(setup: MicrosoftSetup, kind: str) -> None:
     """nOAuth: Mallory rules a directory of her own and wrote Alice's address into her account there."""
     provider = await setup.entra_of_ours(domains=["contoso.example"], entra={"trustEmail": True})
     alice = await setup.me(setup.microsoft.mint(kind))

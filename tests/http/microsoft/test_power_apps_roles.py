@@ -119,7 +119,7 @@ async def test_a_person_whom_no_group_gives_a_role(setup: MicrosoftSetup) -> Non
     await setup.refused(setup.microsoft.mint("api"), code="SSO_FAILED")
 
 
-async def test_roles_that_somebody_gave_here_stay(setup: MicrosoftSetup) -> None:
+async def test_roles_that_someone_gave_here_stay(setup: MicrosoftSetup) -> None:
     provider = await setup.entra_of_ours(groupRoles=TABLE, defaultRoles=["Viewer"])
     token = setup.microsoft.mint("api", claims={"groups": [OPS]})
     user_id = (await setup.me(token))["user"]["id"]

@@ -23,7 +23,7 @@ from tests.support.single_sign_on import (
     add_oidc,
     begun,
     callback,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     query_of,
     with_query,
@@ -71,7 +71,7 @@ async def test_in_no_mix_up_does_the_attackers_provider_get_the_code(
         browser, started = await begins_at(app, theirs, made[theirs])
         code = op.code(registered, started["code_challenge"], started["nonce"])
         address = with_query(registered, code=code, state=started["state"], iss=op.issuer if honest_sends_iss else None)
-        check_nobody_got_in(await browser.send("GET", address))
+        check_no_one_got_in(await browser.send("GET", address))
         assert (await browser.me()).status == 401
     assert (evil.count("token"), op.count("token")) == (0, 0)
     assert {failed["why"] for failed in await failures(app, theirs)} == {ELSEWHERE}
@@ -100,7 +100,7 @@ async def test_the_address_names_client_and_provider_and_is_the_only_one_that_co
         f"{BASE}/api/client/auth/ms-dynamics/callback",
     )
     for wrong in elsewhere:
-        check_nobody_got_in(await browser.send("GET", address.replace(own, wrong)))
+        check_no_one_got_in(await browser.send("GET", address.replace(own, wrong)))
     assert op.count("token") == 0
     assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE] * len(elsewhere)
     await gets_in(browser, address)  # nothing was used up
@@ -121,7 +121,7 @@ async def test_a_marked_provider_that_announces_iss_has_the_shared_address(app: 
     assert made["serviceProvider"] == {"callbackUrl": own, "sharedCallbackUrl": SHARED_CALLBACK}
     browser, address = await begun(app, op, client)
     assert address.startswith(f"{SHARED_CALLBACK}?")
-    check_nobody_got_in(await browser.send("GET", address.replace(SHARED_CALLBACK, own)))
+    check_no_one_got_in(await browser.send("GET", address.replace(SHARED_CALLBACK, own)))
     await gets_in(browser, address)
     [redeemed] = [asked for asked in op.asked if asked.endpoint == "token"]
     assert redeemed.form["redirect_uri"] == SHARED_CALLBACK
@@ -140,14 +140,14 @@ async def test_a_marked_provider_that_announces_no_iss_has_its_own(app: App, op:
 
 @pytest.mark.parametrize("oidc", [MARKED, {}])
 @pytest.mark.parametrize("iss", [None, "", "https://evil.example", "null", "{}/", "{}?x", "{} ", "HTTP{4}"])
-async def test_iss_is_required_where_it_was_announced_and_compared_letter_by_letter(
+async def test_iss_is_required_where_it_was_announced_and_compared_character_by_character(
     app: App, op: Op, oidc: dict[str, Any], iss: str | None
 ) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client, oidc)
     browser, address = await begun(app, op, client)
     wrong = iss and iss.replace("{4}", op.issuer[4:]).replace("{}", op.issuer)
-    check_nobody_got_in(await browser.send("GET", with_query(address, iss=wrong)))
+    check_no_one_got_in(await browser.send("GET", with_query(address, iss=wrong)))
     assert op.count("token") == 0
     assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE]
     await gets_in(browser, address)
@@ -158,7 +158,7 @@ async def test_an_iss_that_was_not_announced_is_compared_all_the_same(app: App, 
     client = await new_client(app)
     await add_oidc(app, op, client)
     browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", with_query(address, iss="https://evil.example")))
+    check_no_one_got_in(await browser.send("GET", with_query(address, iss="https://evil.example")))
     assert op.count("token") == 0
     await gets_in(browser, with_query(address, iss=None))
     browser, address = await begun(app, op, client)
@@ -183,7 +183,7 @@ async def test_a_provider_that_changes_its_description_meanwhile_gains_nothing(
     assert address.startswith(f"{began_at}?")
     # what comes back is what the provider sent before it changed
     if not announced_later:
-        check_nobody_got_in(await browser.send("GET", with_query(address, iss=None)))
+        check_no_one_got_in(await browser.send("GET", with_query(address, iss=None)))
     await gets_in(browser, address)
     assert op.count("discovery") == 2
     [redeemed] = [asked for asked in op.asked if asked.endpoint == "token"]
@@ -196,8 +196,8 @@ async def test_an_error_too_must_come_to_the_right_address(app: App, op: Op, sen
     client = await new_client(app)
     made = await add_oidc(app, op, client)
     browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", address.replace(callback(client, made["name"]), SHARED_CALLBACK)))
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address.replace(callback(client, made["name"]), SHARED_CALLBACK)))
+    check_no_one_got_in(await browser.send("GET", address))
     assert [failed["why"] for failed in await failures(app, client)] == [ELSEWHERE, "redirect: access_denied"]
 
 

@@ -12,7 +12,7 @@ from tests.support.accounts import new_client
 from tests.support.envelope import check_refusal, check_success
 from tests.support.oidc_op import provider
 from tests.support.people import last_reason
-from tests.support.single_sign_on import Browser, add_oidc, check_nobody_got_in
+from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in
 
 BESIDES = "project-1"
 
@@ -23,7 +23,7 @@ async def test_at_an_openid_provider(setup: MicrosoftSetup) -> None:
         client = await new_client(app)
         await add_oidc(app, op, client, name="idp", domains=["acme.example"])
         op.claims["aud"] = [op.client_id, BESIDES]
-        check_nobody_got_in(await Browser(app).sign_in_oidc(op, "idp", client))
+        check_no_one_got_in(await Browser(app).sign_in_oidc(op, "idp", client))
         assert await last_reason(app, client) == (
             f"ID token: aud: also for {BESIDES!r}, which is not among the provider's audiences"
         )
@@ -32,14 +32,14 @@ async def test_at_an_openid_provider(setup: MicrosoftSetup) -> None:
         assert changed["oidc"]["audiences"] == [BESIDES]
         assert (await Browser(app).sign_in_oidc(op, "idp", client)).status == 302
         op.claims["aud"] = [op.client_id, BESIDES, "project-2"]
-        check_nobody_got_in(await Browser(app).sign_in_oidc(op, "idp", client))
+        check_no_one_got_in(await Browser(app).sign_in_oidc(op, "idp", client))
 
 
 async def test_with_dynamics(setup: MicrosoftSetup) -> None:
     app, company = setup.app, await setup.dynamics()
     setup.microsoft.id_claims = {"aud": [OURS, POWER_APP]}
     _, reply = await company.sign_in()
-    check_nobody_got_in(reply)
+    check_no_one_got_in(reply)
     assert "aud: also for" in await last_reason(app, company.client)
     assert setup.microsoft.count("dataverse") == 0
     path = f"/api/admin/clients/{company.client}/providers/{company.name}"

@@ -10,7 +10,7 @@ from tests.support.accounts import new_client
 from tests.support.application import App
 from tests.support.oidc_op import Op, b64, new_key, signed
 from tests.support.oidc_socket import Answer
-from tests.support.single_sign_on import Browser, add_oidc, begun, check_nobody_got_in, failures
+from tests.support.single_sign_on import Browser, add_oidc, begun, check_no_one_got_in, failures
 
 ADA = {"given_name": "Ada", "family_name": "Lovelace", "groups": ["ops"]}
 pytestmark = pytest.mark.usefixtures("another_day")
@@ -41,7 +41,7 @@ async def test_an_issuer_that_is_configured_without_its_slash_is_another(app: Ap
     client = await new_client(app)
     await add_oidc(app, op, client, {"issuer": f"{op.base}/"})
     reply = await Browser(app).start("oidc", client=client)
-    assert "tell your administrator" in check_nobody_got_in(reply)
+    assert "tell your administrator" in check_no_one_got_in(reply)
     assert (await failures(app, client))[-1]["why"].startswith("discovery: the issuer is")
 
 
@@ -110,7 +110,7 @@ async def test_an_algorithm_that_it_does_not_announce_is_refused(app: App, op: O
     op.announced["id_token_signing_alg_values_supported"] = ["RS256"]
     op.alg = "ES256"
     browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
     assert "ES256" in (await failures(app, client))[-1]["why"]
 
 
@@ -134,10 +134,10 @@ async def test_a_key_that_was_taken_back_verifies_nothing_after_an_hour(app: App
     op.published = {"keys": []}
     app.clock.advance(3601)
     browser, address = await begun(app, op, client)
-    check_nobody_got_in(await browser.send("GET", address))
+    check_no_one_got_in(await browser.send("GET", address))
 
 
-async def test_strangers_with_unknown_keys_cannot_make_us_fetch_again_and_again(app: App, op: Op) -> None:
+async def test_callers_with_unknown_keys_cannot_make_us_fetch_again_and_again(app: App, op: Op) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client)
     await again(app, op, client)
@@ -145,7 +145,7 @@ async def test_strangers_with_unknown_keys_cannot_make_us_fetch_again_and_again(
     op.header["kid"] = "unknown"
     for _ in range(5):
         browser, address = await begun(app, op, client)
-        check_nobody_got_in(await browser.send("GET", address))
+        check_no_one_got_in(await browser.send("GET", address))
     assert op.count("keys") == asked + 1
 
 

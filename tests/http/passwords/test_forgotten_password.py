@@ -99,7 +99,7 @@ async def test_it_is_throttled_like_a_sign_in_and_alike_for_everybody(app: App, 
     assert [event.event for event in await trail(app, "acme")][-1] == "throttled"
 
 
-async def test_nobody_fills_a_mailbox_from_many_addresses(app: App, mail_server: MailServer) -> None:
+async def test_no_one_fills_a_mailbox_from_many_addresses(app: App, mail_server: MailServer) -> None:
     _, email = await new_user(app, password=PASSWORD)
     replies = [await forgot(app, email, address=f"203.0.113.{number}") for number in range(ACCOUNT.free + 5)]
     assert [reply.status for reply in replies] == [200] * ACCOUNT.free + [429] * 5

@@ -53,7 +53,7 @@ async def test_an_attempt_that_was_never_tried_is_no_failure(app: App, database_
         assert (await node.post("/api/admin/auth/sign-in", admin)).status == 200
 
 
-async def test_at_the_admins_door_too(app: App) -> None:
+async def test_at_the_admins_sign_in_too(app: App) -> None:
     body = {"username": "root", "password": PASSWORD}
     replies = await asyncio.gather(*(app.post("/api/admin/auth/sign-in", body) for _ in range(30)))
     assert {r.status for r in replies} == {200, 503}

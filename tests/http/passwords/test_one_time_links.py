@@ -78,7 +78,7 @@ async def test_until_it_is_used_the_old_password_and_the_sessions_stay(team: Tea
     assert await opened_by(team.app, keys) == ["token", "cookie", "refresh token"]
 
 
-async def test_somebody_without_a_password_gets_one_by_a_reset_too(team: Team) -> None:
+async def test_someone_without_a_password_gets_one_by_a_reset_too(team: Team) -> None:
     user_id, email = await new_user(team.app, team.client)
     check_success(await reset(team.app, await started_reset(team, user_id)))
     assert (await team.app.sign_in(email, NEW, team.client)).status == 200
@@ -245,7 +245,7 @@ async def test_where_passwords_are_not_used_no_link_for_one_is_made(team: Team) 
     assert await events(team, "password_reset_started") == []
 
 
-async def test_whoever_tries_one_password_after_the_other_has_to_wait(team: Team) -> None:
+async def test_a_caller_who_tries_one_password_after_the_other_has_to_wait(team: Team) -> None:
     """Each costs hashes. The account's own counters know nothing of it."""
     await settle(team.app, team.client, password={"history": 1})
     user_id, email = await user_with(team)

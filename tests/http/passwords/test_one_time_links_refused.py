@@ -51,13 +51,13 @@ async def _for_a_reset(team: Team) -> str:
     return await started_reset(team, user_id)
 
 
-async def _of_somebody_deactivated(team: Team) -> str:
+async def _of_someone_deactivated(team: Team) -> str:
     user_id, token = await invited(team)
     await team.ask("Admin", DEACTIVATE, id=user_id)
     return token
 
 
-async def _of_somebody_restored(team: Team) -> str:
+async def _of_someone_restored(team: Team) -> str:
     user_id, token = await invited(team)
     await team.ask("Admin", DEACTIVATE, id=user_id)
     await team.ask("Admin", RESTORE, id=user_id)
@@ -81,7 +81,7 @@ async def _another_spelling(team: Team) -> str:
 
 
 BAD: list[Callable[[Team], Awaitable[str]]] = [
-    _used, _expired, _replaced, _for_a_reset, _of_somebody_deactivated, _of_somebody_restored, _of_a_suspended_client,
+    _used, _expired, _replaced, _for_a_reset, _of_someone_deactivated, _of_someone_restored, _of_a_suspended_client,
     _made_up, _another_spelling,
 ]  # fmt: skip
 
@@ -106,7 +106,7 @@ async def test_a_link_that_does_not_work_is_answered_like_one_that_never_was(
         same_but_request_id(never, await team.app.post(LOOK, {"token": token}))
 
 
-@pytest.mark.parametrize("bad", [_used, _expired, _of_somebody_deactivated], ids=lambda bad: bad.__name__.strip("_"))
+@pytest.mark.parametrize("bad", [_used, _expired, _of_someone_deactivated], ids=lambda bad: bad.__name__.strip("_"))
 async def test_nor_does_it_work_for_a_reset(team: Team, bad: Callable[[Team], Awaitable[str]]) -> None:
     same_but_request_id(await reset(team.app, "Z" * 32), await reset(team.app, await bad(team)))
 

@@ -9,7 +9,7 @@ from tests.support.accounts import trail
 from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.people import OidcProvider, member, oidc_provider, roles_line, set_roles, users_of
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 from tests.support.small_steps import provider_deletion, provider_deletion_breaks
 
 LINES = [roles_line("ops", "Operator"), roles_line("writers", "Author"), roles_line("bosses", "Admin")]
@@ -54,7 +54,7 @@ async def test_what_groups_gave_goes_and_what_others_gave_stays(
         assert both["roles"] == ["Operator"]
 
 
-async def test_one_that_is_half_gone_lets_nobody_in_and_goes_on_where_it_was(
+async def test_one_that_is_half_gone_lets_no_one_in_and_goes_on_where_it_was(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     provider_deletion(monkeypatch, 1)
@@ -65,7 +65,7 @@ async def test_one_that_is_half_gone_lets_nobody_in_and_goes_on_where_it_was(
             assert (await company.send("DELETE")).status == 500
         assert sorted(map(len, (await roles_of(company)).values())) == [0, 1, 1]
         begun = await Browser(app).start("oidc", provider=company.name, client=company.client)
-        check_nobody_got_in(begun)
+        check_no_one_got_in(begun)
         assert (await company.send("DELETE")).status == 200
         assert set(map(len, (await roles_of(company)).values())) == {0}
         check_refusal(await company.send("GET"), 404, "NOT_FOUND")

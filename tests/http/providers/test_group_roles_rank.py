@@ -22,7 +22,7 @@ from tests.support.people import (
     user_of,
     users_of,
 )
-from tests.support.single_sign_on import Browser, check_nobody_got_in
+from tests.support.single_sign_on import Browser, check_no_one_got_in
 
 ADMINS = [roles_line("bosses", "Admin")]
 
@@ -64,7 +64,7 @@ async def test_it_makes_no_new_admin(app: App, members: dict[str, Any]) -> None:
         assert f"new@{client}.example" not in await users_of(app, client)
 
 
-async def test_it_makes_no_admin_of_somebody_who_is_here(app: App) -> None:
+async def test_it_makes_no_admin_of_an_existing_user(app: App) -> None:
     client = await new_client(app)
     clerk = await member(app, client, "User Admin")
     with provider(app.clock, alg="ES256") as op:
@@ -86,7 +86,7 @@ async def test_a_user_admin_who_links_the_own_account_does_not_become_admin(app:
         browser = Browser(app, {"session": clerk.cookie})
         begun = await browser.send("POST", "/api/client/auth/identities", body={"provider": "mine"})
         mine.knows("clerk", groups=["bosses"])
-        check_nobody_got_in(await browser.send("GET", op.visit(begun.data["location"])))
+        check_no_one_got_in(await browser.send("GET", op.visit(begun.data["location"])))
         assert (await app.me(clerk.token)).data["roles"] == ["User Admin"]
         assert (await browser.send("GET", "/api/client/auth/identities")).data["items"] == []
 
@@ -163,7 +163,7 @@ async def test_what_says_nothing_of_people_does_not_need_an_admin(app: App) -> N
             assert (await company.send("POST", f"/{act}", token=clerk)).data["reachesAdmins"] is True
 
 
-async def test_it_takes_the_admin_role_from_nobody(app: App) -> None:
+async def test_it_takes_the_admin_role_from_no_one(app: App) -> None:
     async with oidc_provider(app, groupRoles=ADMINS) as company:
         await member(app, company.client, "Admin")
         clerk = await member(app, company.client, "User Admin")
@@ -180,14 +180,16 @@ async def test_an_invitation_of_a_user_admin_opens_no_account_that_became_an_adm
         token = (await company.invite(rising, clerk.token)).data["token"]
         await set_roles(app, company.client, rising, "Admin")
         begun = await Browser(app).start("oidc", client=company.client, provider=company.name, invitation=token)
-        assert check_nobody_got_in(begun) == "The invitation is not open any more"
+        assert check_no_one_got_in(begun) == "The invitation is not open any more"
         token = (await company.invite(rising)).data["token"]
         browser = await company.sign_in("the-real-one", query={"invitation": token})
         assert (await session_of(browser))["user"]["id"] == rising
 
 
 @pytest.mark.parametrize("how", ["by hand", "by group"])
-async def test_whoever_got_in_by_such_a_provider_is_out_when_the_account_becomes_an_admins(app: App, how: str) -> None:
+async def test_a_user_who_signed_in_by_such_a_provider_is_out_when_the_account_becomes_an_admins(
+    app: App, how: str
+) -> None:
     async with oidc_provider(app, vouches=True, groupRoles=ADMINS) as company:
         clerk, (rising, email) = await member(app, company.client, "User Admin"), await new_user(app, company.client)
         with provider(app.clock, alg="ES256") as op:
@@ -201,7 +203,7 @@ async def test_whoever_got_in_by_such_a_provider_is_out_when_the_account_becomes
         rightful = await company.sign_in("rising", email, groups=["bosses"])
         assert "Admin" in (await session_of(rightful))["roles"]
         assert (await stranger.me()).status == 401
-        check_nobody_got_in(await app.post("/api/client/auth/exchange", code))
+        check_no_one_got_in(await app.post("/api/client/auth/exchange", code))
 
 
 async def test_the_reason_is_written_down_and_not_told(app: App) -> None:
@@ -210,5 +212,5 @@ async def test_the_reason_is_written_down_and_not_told(app: App) -> None:
     with provider(app.clock, alg="ES256") as op:
         mine = await own_provider(app, client, clerk.token, op, domains=[f"{client}.example"])
         _, reply = await mine.attempt("the-boss", client_admin.email)
-        assert "Admin" not in check_nobody_got_in(reply)
+        assert "Admin" not in check_no_one_got_in(reply)
         assert await last_reason(app, client) == "an Admin's account, and the provider was last changed by a User Admin"

@@ -83,13 +83,13 @@ async def test_a_provider_that_is_gone_is_said(app: App, admin: Editor) -> None:
     assert said["bad"][0].startswith("The provider's description cannot be fetched: ")
 
 
-async def test_no_secret_and_no_word_of_the_provider_is_shown(admin: Editor, op: Op) -> None:
+async def test_no_secret_and_no_text_of_the_provider_is_shown(admin: Editor, op: Op) -> None:
     await oidc(admin, op, clientSecret="hush-hush-secret")
     op.answers["token"] = Answer.json({"error": "invalid_client", "error_description": "hush-hush-secret is bad"}, 401)
     assert "hush" not in (await admin.send("POST", "/idp/test")).text
 
 
-async def test_settings_that_let_nobody_in_are_said(admin: Editor, op: Op) -> None:
+async def test_settings_that_let_no_one_in_are_said(admin: Editor, op: Op) -> None:
     await oidc(admin, op)
     check_success(await admin.send("PATCH", "/idp", {"defaultRoles": []}))
     assert (await findings_of(admin))[1]["bad"] == [

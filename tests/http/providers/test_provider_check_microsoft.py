@@ -60,7 +60,7 @@ async def test_a_good_dynamics_provider(setup: MicrosoftSetup) -> None:
 
 
 @pytest.mark.parametrize("who", WHO)
-async def test_it_is_the_same_at_every_door(setup: MicrosoftSetup, who: str) -> None:
+async def test_it_is_the_same_at_every_route(setup: MicrosoftSetup, who: str) -> None:
     provider = await setup.dynamics(name="crm")
     caller = await editor(setup.app, who, provider.client)
     assert check_success(await caller.send("POST", "/crm/test")) == check_success(await provider.send("POST", "/test"))

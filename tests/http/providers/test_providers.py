@@ -171,7 +171,7 @@ async def test_a_name_and_an_entity_id_stand_once_in_a_client(admin: Editor) -> 
     assert sorted(reply.status for reply in replies) == [201, 409, 409, 409, 409]
 
 
-async def test_the_verb_that_the_command_line_calls_lets_them_wait_too(admin: Editor) -> None:
+async def test_the_operation_that_the_command_line_calls_lets_them_wait_too(admin: Editor) -> None:
     """``provider add`` runs in a process of its own: no lock of the server's own can hold it."""
     await admin.create("adfs", saml=saml_settings())
     await admin.make(name="okta")

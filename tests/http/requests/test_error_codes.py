@@ -163,7 +163,7 @@ async def _no_state_of_ours_no_response_of_anybodys_no_code(app: App) -> None:
 
 
 @produces("PROVIDER_UNAVAILABLE", 502)
-async def _nobody_listens_at_the_issuers_address(app: App) -> None:
+async def _no_one_listens_at_the_issuers_address(app: App) -> None:
     oidc = {"issuer": f"http://127.0.0.1:{free_port()}", "clientId": "x"}
     made = await app.post(
         "/api/admin/clients/acme/providers", {"name": "gone", "oidc": oidc}, token=await app.admin_token()

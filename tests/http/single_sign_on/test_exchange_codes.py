@@ -19,7 +19,7 @@ from tests.support.single_sign_on import (
     act_on_provider,
     add_oidc,
     begun,
-    check_nobody_got_in,
+    check_no_one_got_in,
     failures,
     query_of,
     sign_ins,
@@ -54,7 +54,7 @@ async def exchange(app: App, code: str, verifier: str | None = None, **options: 
 
 
 def of_code(reply: Reply, code: str = "SSO_FAILED", status: int = 401) -> str:
-    return check_nobody_got_in(reply, status, code)
+    return check_no_one_got_in(reply, status, code)
 
 
 async def test_the_exchange_answers_like_sign_in(app: App, op: Op, client: str) -> None:

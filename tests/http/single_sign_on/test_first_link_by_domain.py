@@ -12,7 +12,7 @@ from tests.support.application import PASSWORD, App
 from tests.support.people import OidcProvider, last_reason, oidc_provider, session_of, user_of
 from tests.support.planted_accounts import CHOSEN, PlantedAccount
 from tests.support.rows import change_rows
-from tests.support.single_sign_on import Browser, check_nobody_got_in, saml_provider
+from tests.support.single_sign_on import Browser, check_no_one_got_in, saml_provider
 from tests.support.team import Team
 from tests.support.user_management import NEW, RENEW, RESET, accept, events, reset
 from tests.support.vouched_domains import domain_counts
@@ -150,7 +150,7 @@ async def test_an_address_that_passed_to_another_person_takes_no_account_along(a
     async with company_of(app) as (team, company):
         first = await session_of(await company.sign_in("ada-1", f"ada@{team.client}.example"))
         _, reply = await company.attempt("ada-2", f"ada@{team.client}.example")
-        assert "account" in check_nobody_got_in(reply)
+        assert "account" in check_no_one_got_in(reply)
         assert "another subject" in await last_reason(app, team.client)
         again = await session_of(await company.sign_in("ada-1", f"ada@{team.client}.example"))
         assert again["user"]["id"] == first["user"]["id"]

@@ -16,7 +16,7 @@ from tests.support.people import (
     set_roles,
     user_of,
 )
-from tests.support.single_sign_on import Browser, check_nobody_got_in, query_of
+from tests.support.single_sign_on import Browser, check_no_one_got_in, query_of
 
 IDENTITIES = "/api/client/auth/identities"
 OPS = [roles_line("ops", "Operator")]
@@ -70,7 +70,7 @@ async def test_one_unlinks_the_own_and_stays_signed_in(app: App) -> None:
         assert (event.actor, event.subject) == (f"user:{user_id}", f"user:{user_id}")
         await company.change(domains=[])
         _, reply = await company.attempt("ada", email)
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
 
 
 async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) -> None:
@@ -98,7 +98,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) ->
         assert event.members["sessions_ended"] == 2
 
 
-async def test_nobody_unlinks_somebody_elses_as_ones_own(app: App) -> None:
+async def test_no_one_unlinks_someone_elses_as_ones_own(app: App) -> None:
     async with oidc_provider(app) as company:
         ada, eve = [await company.sign_in(sub, f"{sub}@mail.example") for sub in ("ada", "eve")]
         [row] = await own(ada)

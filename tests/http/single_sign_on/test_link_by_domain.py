@@ -83,7 +83,7 @@ async def test_a_local_part_that_names_the_domain_is_no_domain(app: App) -> None
         assert "vouch" in await company.refused("ada", email)
 
 
-async def test_without_domains_nobody_is_linked_by_an_address(app: App) -> None:
+async def test_without_domains_no_one_is_linked_by_an_address(app: App) -> None:
     async with oidc_provider(app, oidc={"trustEmail": True}) as company:
         _, email = await new_user(app, company.client)
         for verified in (True, None):

@@ -233,7 +233,7 @@ async def test_a_cursor_of_another_client_shows_ones_own(
             assert {item["id"] for item in seen["items"]} <= mine
 
 
-async def test_nobody_finds_anothers_words(ours: Team, theirs: Team, own: Things, foreign: Things) -> None:
+async def test_no_one_finds_another_clients_text(ours: Team, theirs: Team, own: Things, foreign: Things) -> None:
     """The same names are on both sides; what is found is on one's own."""
     for name in ORDERS:
         reply = await ours.send("Admin", document(name, "total items { id }"), filter={"search": theirs.client})

@@ -89,7 +89,7 @@ async def test_replays_are_within_a_budget(app: App, okta: SamlProvider) -> None
     assert len(await events(app, okta.client, "assertion_replayed", "sign_in_failed")) == 3
 
 
-async def test_whoever_hammers_at_a_pause_leaves_no_more(app: App, okta: SamlProvider) -> None:
+async def test_a_caller_who_goes_on_in_a_pause_leaves_no_more(app: App, okta: SamlProvider) -> None:
     """The password's throttle refuses each attempt; each would else be written down."""
     _, email = await new_user(app, okta.client, password=PASSWORD)
     replies = [await app.sign_in(email, "wrong", client=okta.client, headers=at(HERE)) for _ in range(30)]
@@ -117,12 +117,12 @@ async def test_sign_ins_that_are_begun_and_not_finished_wait(app: App, okta: Sam
     assert [(await start(okta)).status for _ in range(3)] == [302, 302, 302]
 
 
-async def test_whoever_finishes_what_they_began_never_waits(app: App, okta: SamlProvider) -> None:
+async def test_a_user_who_finishes_a_sign_in_never_waits(app: App, okta: SamlProvider) -> None:
     for number in range(8):
         assert (await okta.sign_in(Browser(app), f"user-{number}@x.example")).status == 303
 
 
-async def test_a_device_that_signed_in_before_begins_while_strangers_wait_behind_its_address(
+async def test_a_device_that_signed_in_before_begins_while_anonymous_callers_wait_behind_its_address(
     app: App, okta: SamlProvider
 ) -> None:
     browser = Browser(app)
@@ -139,7 +139,7 @@ async def test_a_device_that_signed_in_before_begins_while_strangers_wait_behind
     assert (await start(okta, browser=Browser(app, {"device": "made-up"}))).status == 429
 
 
-async def test_whoever_is_signed_in_and_links_an_account_is_no_stranger(app: App, okta: SamlProvider) -> None:
+async def test_a_signed_in_user_who_links_an_account_is_no_anonymous_caller(app: App, okta: SamlProvider) -> None:
     _, email = await new_user(app, okta.client, password=PASSWORD)
     token = (await app.sign_in(email, client=okta.client)).data["token"]
     for _ in range(5):

@@ -140,6 +140,6 @@ class Visitor(Browser):
         return await super().send(method, address, headers=headers, **options)
 
 
-async def test_whoever_finishes_what_they_began_gives_it_back_to_all_networks(app: App, okta: SamlProvider) -> None:
+async def test_a_user_who_finishes_a_sign_in_gives_it_back_to_all_networks(app: App, okta: SamlProvider) -> None:
     for number in range(10):
         assert (await okta.sign_in(Visitor(app), f"user-{number}@x.example")).status == 303

@@ -88,6 +88,6 @@ async def test_a_system_admin_can_end_a_users_sessions(app: App) -> None:
 @pytest.mark.parametrize(
     ("name", "password"), [("admin", "admin"), ("admin", "password"), ("root", "root"), ("root", "")]
 )
-async def test_there_is_no_account_that_nobody_made(app: App, name: str, password: str) -> None:
+async def test_there_is_no_account_that_no_one_made(app: App, name: str, password: str) -> None:
     reply = await app.post("/api/admin/auth/sign-in", {"username": name, "password": password})
     assert reply.code in ("INVALID_CREDENTIALS", "VALIDATION_ERROR")

@@ -38,7 +38,7 @@ async def test_with_hs256_no_key_is_published(app: App) -> None:
     assert await jwks(app) == {"keys": []}
 
 
-async def test_rotation_signs_nobody_out(app: App) -> None:
+async def test_rotation_signs_no_one_out(app: App) -> None:
     keys, admin = await keys_of(app), await admin_pair(app)
     for _ in range(3):
         await rotate(app)

@@ -97,7 +97,7 @@ async def test_what_is_no_finite_number_is_refused(team: Team, job: dict[str, An
 
 
 @pytest.mark.parametrize("field", ["text", "choice"])
-async def test_nul_is_no_letter(team: Team, job: dict[str, Any], field: str) -> None:
+async def test_nul_is_refused_in_text(team: Team, job: dict[str, Any], field: str) -> None:
     given = f'{{{field}: "a\\u0000b"}}'
     document = f"mutation {{ recordData(jobId: {job['id']}, stepNumber: 1, input: {given}) {{ number }} }}"
     refused = await team.refused("Operator", document)
@@ -192,7 +192,7 @@ async def test_a_step_has_so_many_records_and_no_more(team: Team) -> None:
     assert (await team.ask("Operator", j.RECORDS, id=job["id"], step=2, input=j.PRESSURE))["number"] == 101
 
 
-async def test_whoever_left_is_still_named(team: Team) -> None:
+async def test_a_user_who_left_is_still_named(team: Team) -> None:
     job = await job_at(team, "IN_PROGRESS")
     gone = await member(team.app, team.client, "Operator")
     body = {"query": j.RECORDS, "variables": {"id": job["id"], "step": 1, "input": j.PRESSURE}}

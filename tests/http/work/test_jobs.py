@@ -149,7 +149,7 @@ async def test_from_a_job_to_its_end(app: App, team: Team) -> None:
     assert detail(history[-1]) == {"status": ("IN_PROGRESS", "COMPLETED")}
 
 
-async def test_whoever_starts_an_unassigned_job_is_assigned_to_it(team: Team) -> None:
+async def test_a_user_who_starts_an_unassigned_job_is_assigned_to_it(team: Team) -> None:
     job = await job_at(team, "UNASSIGNED")
     started = await team.ask("Operator", j.START, id=job["id"])
     operator = (await team.member("Operator")).id
@@ -157,7 +157,7 @@ async def test_whoever_starts_an_unassigned_job_is_assigned_to_it(team: Team) ->
     assert await moves(team, job["id"]) == ["CREATED", "ASSIGNED", "STARTED"]
 
 
-async def test_whoever_starts_a_job_of_others_is_not(team: Team) -> None:
+async def test_a_user_who_starts_a_job_of_others_is_not(team: Team) -> None:
     other = await worker(team)
     job = await new_job(team, assignedUserIds=[other.id])
     started = await team.ask("Operator", j.START, id=job["id"])
@@ -208,7 +208,7 @@ async def test_only_those_who_can_execute_jobs_are_assigned(team: Team) -> None:
     assert (await team.ask("Operator", j.ASSIGN, id=job["id"], user=(await team.member("Admin")).id))["assignedUsers"]
 
 
-async def test_whoever_is_deactivated_later_stays_where_they_were(team: Team) -> None:
+async def test_a_user_who_is_deactivated_later_stays_where_they_were(team: Team) -> None:
     gone = await worker(team)
     job = await new_job(team, assignedUserIds=[gone.id])
     token = await team.app.admin_token()

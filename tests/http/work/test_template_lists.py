@@ -88,7 +88,7 @@ async def test_a_cursor_belongs_to_its_order(sorted_team: Team) -> None:
 
 @pytest.mark.parametrize("value", [-(2**63), -(2**31) - 1, 2**31, 2**63 - 1, 2**63, 2**64, 2**70, 1.5, None, "x"])
 @pytest.mark.parametrize("sort", ["ID", "CHANGED_AT", "NAME"])
-async def test_a_cursor_that_somebody_made_up_is_read_or_refused(sorted_team: Team, sort: str, value: Any) -> None:
+async def test_a_cursor_that_someone_made_up_is_read_or_refused(sorted_team: Team, sort: str, value: Any) -> None:
     made_up = base64.urlsafe_b64encode(json.dumps(["templates", sort, value, 1]).encode()).decode().rstrip("=")
     reply = await sorted_team.send("Viewer", PLAIN, after=made_up, sort=sort)
     codes = [error["extensions"]["code"] for error in reply.json.get("errors", [])]

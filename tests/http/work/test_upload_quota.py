@@ -54,7 +54,7 @@ async def test_twenty_at_the_same_moment_get_exactly_what_fits(narrow: App) -> N
     assert len(kept(narrow)) == 5  # what was refused left no bytes
 
 
-async def test_one_client_takes_no_room_of_another(narrow: App) -> None:
+async def test_one_client_takes_no_quota_of_another(narrow: App) -> None:
     token = await token_of(narrow)
     for _ in range(5):
         assert (await upload(narrow, token)).status == 201
@@ -62,7 +62,7 @@ async def test_one_client_takes_no_room_of_another(narrow: App) -> None:
     assert (await upload(narrow, await token_of(narrow, "admin@globex.example"))).status == 201
 
 
-async def test_what_is_dropped_makes_room_and_what_is_refused_takes_none(narrow: App) -> None:
+async def test_what_is_dropped_frees_quota_and_what_is_refused_takes_none(narrow: App) -> None:
     token = await token_of(narrow)
     check_refusal(await upload(narrow, token, PDF * 6), 413, "PAYLOAD_TOO_LARGE")
     for _ in range(5):

@@ -11,7 +11,7 @@ from tests.support.accounts import new_client, trail
 from tests.support.application import App, Reply
 from tests.support.envelope import check_success
 from tests.support.people import Member, member
-from tests.support.single_sign_on import BASE, RETURN_TO, Browser, check_nobody_got_in, query_of
+from tests.support.single_sign_on import BASE, RETURN_TO, Browser, check_no_one_got_in, query_of
 
 CALLBACK = f"{BASE}/api/client/auth/directory/callback"
 GLOBAL, PRIVILEGED, APPLICATION = (
@@ -66,7 +66,7 @@ class Prover:
 
     async def refused(self, sentence: str = "", *, status: int = 401, code: str = "SSO_FAILED") -> None:
         """Proves nothing, and says what to do."""
-        message = check_nobody_got_in(await self.prove(), status, code)
+        message = check_no_one_got_in(await self.prove(), status, code)
         assert sentence in message
         assert (await self.claim())["state"] == "pending"
 

@@ -198,7 +198,7 @@ class TestGraph:
     @pytest.mark.parametrize(
         "body", [b"", b"no", b"[]", b'{"error": 7}', b'{"error": {"code": ["x"]}}', b'{"error": "\\n"}']
     )
-    async def test_no_without_a_word_that_can_be_logged(self, caller: Caller, body: bytes) -> None:
+    async def test_no_without_a_number_that_can_be_logged(self, caller: Caller, body: bytes) -> None:
         with pytest.raises(Refused, match="graph answered 403: no code"):
             await self.me(caller, Answer(403, {}, body))
 
@@ -216,7 +216,7 @@ class TestGraph:
         assert throttled.value.seconds == seconds
 
     @pytest.mark.parametrize("person", ["48d318875fad4d73", "alice@contoso.example", "", f"{ALICE}0"])
-    async def test_nobody_of_a_directory(self, caller: Caller, person: str) -> None:
+    async def test_no_one_of_a_directory(self, caller: Caller, person: str) -> None:
         with pytest.raises(Refused, match="names no person"):
             await self.me(caller, Answer.json({"id": person}))
 

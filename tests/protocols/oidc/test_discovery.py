@@ -82,7 +82,7 @@ async def test_a_hosted_installation_is_not_sent_into_its_own_network(rp: Relyin
     assert rp.op.asked == []
 
 
-async def test_an_endpoint_that_nobody_needs_is_left_out_when_it_may_not_be_used(rp: RelyingParty) -> None:
+async def test_an_endpoint_that_no_one_needs_is_left_out_when_it_may_not_be_used(rp: RelyingParty) -> None:
     rp.op.announced |= {"userinfo_endpoint": "http://idp.example.com/", "end_session_endpoint": "x:y"}
     found = await rp.discover(rp.op.issuer)
     assert (found.userinfo_endpoint, found.end_session_endpoint) == (None, None)

@@ -114,7 +114,7 @@ async def test_an_error_becomes_a_sentence_of_ours(rp: RelyingParty, error: str)
 
 
 @pytest.mark.parametrize("error", ["<script>\n", "a" * 500, 17, None, {"a": 1}, "ü"])
-async def test_a_providers_own_words_go_nowhere(rp: RelyingParty, error: Any) -> None:
+async def test_a_providers_own_text_goes_nowhere(rp: RelyingParty, error: Any) -> None:
     rp.op.answers["token"] = Answer.json({"error": error, "error_description": "<b>words</b>"}, 400)
     refused = await rp.refusal()
     assert refused.reason == "token endpoint answered 400: no error code"

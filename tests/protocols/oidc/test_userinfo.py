@@ -80,7 +80,7 @@ async def test_a_provider_without_userinfo_has_nothing_to_add(rp: RelyingParty) 
 
 
 @pytest.mark.parametrize("sub", ["admin", "SUBJECT-1", "subject-1 ", "", None, 1, ["subject-1"]])
-async def test_userinfo_about_somebody_else_is_refused(rp: RelyingParty, sub: Any) -> None:
+async def test_userinfo_about_someone_else_is_refused(rp: RelyingParty, sub: Any) -> None:
     rp.op.userinfo = {"sub": sub, "email": "eve@evil.example"}
     rp.op.only_in_userinfo = {"email"}
     assert "somebody else" in (await rp.refusal(EMAIL)).reason

@@ -74,7 +74,7 @@ def test_several_statements() -> None:
     assert verdict(response(before=add, attributes={"a": "y"})).attributes == {"a": ("y",), "b": ("x",)}
 
 
-def test_attributes_of_an_advice_are_nobodys() -> None:
+def test_attributes_of_an_advice_are_no_ones() -> None:
     def add(tree: Element) -> None:
         advice = etree.Element(f"{A}Advice")
         advice.append(part(tree, f".//{A}AttributeStatement"))

@@ -236,7 +236,7 @@ def test_a_certificate_that_is_not_yet_valid() -> None:
 
 
 @pytest.mark.parametrize("uri", ["_a1", "#x_a1", "x#_a1", "##_a1", "http://idp.example/#_a1", "#_a1 ", "#_A1", "#"])
-def test_the_reference_is_the_parents_id_to_the_letter(uri: str) -> None:
+def test_the_reference_is_exactly_the_parents_id(uri: str) -> None:
     text = response(sign="assertion", assertion_id="_a1", signing=Signing(uri=uri))
     refuse(text, "the signature is about .*not about its parent")
     assert verdict(response(sign="assertion", assertion_id="_a1", signing=Signing(uri="#_a1"))).id == "_a1"

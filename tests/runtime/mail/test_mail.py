@@ -117,7 +117,7 @@ def quoted(settings: dict[str, str]) -> dict[str, str]:
     return settings | {"MANIFEST_SMTP_URL": url.replace(f"{name}:{password}", "ma%3Ail%40x:p%2Fss%20w%40rd%25")}
 
 
-async def test_a_letter_arrives_as_it_was_written() -> None:
+async def test_a_mail_arrives_as_it_was_written() -> None:
     with MailServer() as server:
         assert await sent(mail_of(server.settings | {"MANIFEST_PUBLIC_URL": "https://auth.example"}))
         [letter] = server.mails
@@ -172,7 +172,7 @@ async def test_tls_from_the_start(tls: ssl.SSLContext, trusted: None) -> None:
 
 
 @pytest.mark.parametrize("from_the_start", [False, True])
-async def test_a_certificate_that_nobody_vouches_for_is_refused(
+async def test_a_certificate_that_no_one_vouches_for_is_refused(
     tls: ssl.SSLContext, log: Log, from_the_start: bool
 ) -> None:
     with MailServer(tls=tls, is_tls_from_the_start=from_the_start, users=USER) as server:
@@ -208,7 +208,7 @@ async def test_a_server_that_is_not_there(log: Log) -> None:
     assert "ConnectionRefusedError" in log.lines[0]["reason"]
 
 
-async def test_nobody_waits_longer_than_allowed_and_a_late_letter_is_not_sent(log: Log) -> None:
+async def test_no_one_waits_longer_than_allowed_and_a_late_mail_is_not_sent(log: Log) -> None:
     """The server greets nobody for a while."""
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -220,7 +220,7 @@ async def test_nobody_waits_longer_than_allowed_and_a_late_letter_is_not_sent(lo
     listener.close()
 
 
-async def test_letters_of_one_request_share_its_time(log: Log) -> None:
+async def test_mails_of_one_request_share_its_time(log: Log) -> None:
     with MailServer() as server:
         post = mail_of(server.settings, log)
         until = post.deadline(5)
@@ -240,7 +240,7 @@ async def test_letters_of_one_request_share_its_time(log: Log) -> None:
         LETTER._replace(to="ada@engines.example, eve@evil.example"),
     ],
 )
-async def test_nobody_adds_headers_or_recipients(log: Log, letter: Letter) -> None:
+async def test_no_one_adds_headers_or_recipients(log: Log, letter: Letter) -> None:
     with MailServer() as server:
         await sent(mail_of(server.settings, log), letter)
         for taken in server.mails:
@@ -285,7 +285,7 @@ async def test_a_bug_in_the_background_is_logged(log: Log) -> None:
     assert [line["event"] for line in log.lines] == ["internal_error"]
 
 
-def test_letters_hold_the_link_on_a_line_of_its_own_and_no_names_of_people() -> None:
+def test_mails_hold_the_link_on_a_line_of_its_own_and_no_names_of_people() -> None:
     for letter in (
         mail.invitation("a@b.example", "Acme", "https://x/welcome#t"),
         mail.reset("a@b.example", "Acme", "L"),

@@ -108,7 +108,7 @@ def test_times_are_shown_as_prometheus_would_show_them() -> None:
     assert [*same_registry.restricted_registry([asked]).collect()] == [*registry.restricted_registry([asked]).collect()]
 
 
-def test_the_client_of_prometheus_is_used_in_one_room() -> None:
+def test_the_prometheus_client_is_used_in_one_package() -> None:
     """So that a counter on the way of a request is one that is handed over."""
     users = {
         path.relative_to(SOURCE).as_posix()

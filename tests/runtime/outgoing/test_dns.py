@@ -144,7 +144,7 @@ async def test_localhost_is_this_machine_whatever_its_name_server_says() -> None
     await outgoing.close()
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(secure: Secure) -> None:
+async def test_a_certificate_that_no_one_vouches_for_is_refused(secure: Secure) -> None:
     socket, asked, _ = secure
     outgoing = Outgoing(PRIVATE, resolve=Names(["127.0.0.1"]))
     with pytest.raises(Unreachable, match=r"TLS: .*self-signed"):
@@ -163,7 +163,7 @@ async def test_a_certificate_for_another_name_is_refused(secure: Secure, monkeyp
     assert asked == []
 
 
-async def test_those_who_ask_for_one_name_share_one_look_up_and_a_dead_name_server_holds_up_nobody_else() -> None:
+async def test_those_who_ask_for_one_name_share_one_look_up_and_a_dead_name_server_delays_no_one_else() -> None:
     gate, asked = threading.Event(), []
 
     def resolve(host: str, port: int) -> list[str]:

@@ -76,7 +76,7 @@ async def test_what_was_verified_for_one_purpose_is_not_remembered_for_another(a
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
-async def test_what_is_no_json_is_refused_in_a_claim_that_nobody_reads_too(app: App, value: str) -> None:
+async def test_what_is_no_json_is_refused_in_a_claim_that_no_one_reads_too(app: App, value: str) -> None:
     payload = json.dumps(claims_of((await keys_of(app)).token))
     assert (await app.me(minted(app, payload[:-1] + ', "x": 1}'))).status == 200
     check_refusal(await app.me(minted(app, payload[:-1] + f', "x": {value}}}')), 401, "INVALID_TOKEN")
