@@ -1,4 +1,4 @@
-"""``python -m bench.bare_server PORT``: the least that an HTTP server can do, under uvicorn's settings of ours.
+"""``python -m bench.bare_server PORT``: the smallest possible HTTP server, under the same uvicorn settings as ours.
 
 ``/me`` is a bare Starlette route that answers as many bytes as our ``me`` does; ``/hello`` the same without Starlette.
 """

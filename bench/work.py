@@ -129,7 +129,7 @@ DEAREST = "{ jobs(first: 100) { id name status records(first: 23) { number kind 
 
 
 class Side:
-    """A store, the application on it, and somebody of the client who may see everything."""
+    """A store, the application on it, and someone of the client who may see everything."""
 
     def __init__(self, application: Application, client: Client, clock: Callable[[], float]) -> None:
         self.application, self.client, self.clock, self.token = application, client, clock, ""
@@ -200,7 +200,7 @@ async def side(folder: Path, url: str, clients: list[Client], client: Client) ->
 
 
 async def longest_gap(work: Any) -> float:
-    """Milliseconds of the loop's own thread in which it served nobody else."""
+    """Milliseconds of the loop's own thread in which it served no one else."""
     worst, last = 0.0, time.thread_time()
 
     async def tick() -> None:

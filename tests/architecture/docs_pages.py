@@ -1,4 +1,4 @@
-"""What stands on the pages of docs: blocks of code, tables, and calls by curl."""
+"""Reads the pages of docs: code blocks, tables, and calls by curl."""
 
 from __future__ import annotations
 

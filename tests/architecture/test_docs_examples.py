@@ -1,5 +1,5 @@
-"""What the docs say to type is what the server takes: commands, calls, bodies, queries; and what they explain is told
-as it is: settings of providers, reasons, clouds."""
+"""Commands, calls, bodies and queries in the docs are accepted by the server, and the docs explain each reason, metric
+and field."""
 
 from __future__ import annotations
 

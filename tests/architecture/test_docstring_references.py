@@ -1,4 +1,4 @@
-"""What comments and docstrings of the source point at is there: ``:func:`.x.y```, ``:mod:`x``` and names of files."""
+"""References in comments and docstrings of the source exist: ``:func:`.x.y```, ``:mod:`x``` and names of files."""
 
 from __future__ import annotations
 

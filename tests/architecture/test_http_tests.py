@@ -1,4 +1,4 @@
-"""Tests over HTTP know the wire alone: a module of the product that moves touches none of them."""
+"""Tests over HTTP import nothing of the product: moving a module touches none of them."""
 
 from __future__ import annotations
 

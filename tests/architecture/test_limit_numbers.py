@@ -1,5 +1,5 @@
-"""Limits as numbers. Tests that take a limit from the code it stands in go along with whatever it becomes; here it is
-said once what it is. Who changes one on purpose changes it here too, and in the docs that give it."""
+"""Limits as numbers. Tests that read a limit from the code follow it wherever it goes; here each limit is written down.
+"""
 
 from __future__ import annotations
 

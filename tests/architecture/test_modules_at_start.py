@@ -1,4 +1,4 @@
-"""What a process loads before anybody asks it for anything: each library that comes in here costs every start.
+"""Which modules a process loads at its start: each library that is added here makes every start slower.
 
 One that is needed now and then is loaded by the function that needs it, with the reason beside it.
 """

@@ -1,4 +1,4 @@
-"""The docs' list of reasons for a refused sign-in is closed: the code gives those, and no others."""
+"""The docs' list of reasons for a refused sign-in is complete: the code gives these and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the tests are run: what runs alone does, and what a file needs is found by what it imports."""
+"""How the tests are run: which run alone, and which programs a file needs, found by its imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: each store opened on a fresh schema, and chains that nobody else uses."""
+"""Fixtures: each store opened on a fresh schema, and audit chains that no other test uses."""
 
 from __future__ import annotations
 

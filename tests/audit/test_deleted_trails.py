@@ -1,4 +1,4 @@
-"""A client's trail that was taken away whole, with the record of its end and of its beginning, is missed."""
+"""A client's audit trail that was deleted as a whole, with the records of its beginning and end, is missed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each event of the trail is made to happen, and its row is looked for: who did it and whom it concerns."""
+"""Every audit event is made to happen, and its row is checked: actor and subject."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be recorded is: refusals and throttles that belong to somebody."""
+"""Which refusals and throttled attempts must be recorded in the audit trail."""
 
 from __future__ import annotations
 

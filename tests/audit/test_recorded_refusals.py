@@ -1,4 +1,4 @@
-"""What somebody who is known was refused stands in the trail, in bounds."""
+"""Refusals of known callers are recorded in the audit trail, within limits."""
 
 from __future__ import annotations
 

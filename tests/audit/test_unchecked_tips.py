@@ -1,4 +1,4 @@
-"""A head that a node cannot check is carried along as a doubt, and settled where all the keys are."""
+"""A chain tip that a node cannot check is reported as unchecked, and settled by a node that has all the keys."""
 
 from __future__ import annotations
 

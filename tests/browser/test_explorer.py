@@ -1,4 +1,4 @@
-"""The explorer of GraphQL, in a real browser: without internet, and with no more rights than its visitor."""
+"""The GraphQL explorer in a real browser: without internet, and with the rights of its user only."""
 
 from __future__ import annotations
 

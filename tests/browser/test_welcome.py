@@ -1,4 +1,4 @@
-"""The page that one-time links lead to, in a real browser."""
+"""The page that one-time links open, in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that confirms a new e-mail address and puts an old one back, in a real browser."""
+"""The page that confirms a new e-mail address or restores the old one, in a real browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Caddy of Debian with ``deploy/Caddyfile``, with certificates of its own making."""
+"""Runs Debian's Caddy with ``deploy/Caddyfile`` and certificates that it makes itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nginx of Debian with ``deploy/nginx.conf``, run by whoever runs the tests, in front of a server."""
+"""Runs Debian's nginx with ``deploy/nginx.conf`` in front of a server, without root."""
 
 from __future__ import annotations
 

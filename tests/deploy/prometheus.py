@@ -1,4 +1,4 @@
-"""Prometheus itself, of Debian's package, unpacked: its server and ``promtool``."""
+"""Runs Prometheus of Debian's package, unpacked: its server and ``promtool``."""
 
 from __future__ import annotations
 

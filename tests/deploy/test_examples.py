@@ -1,4 +1,4 @@
-"""The other examples under ``deploy``: what they name exists, and the tools that read them accept them."""
+"""The other example files under ``deploy``: what they name exists, and the tools that read them accept them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks on single accounts: by a mailbox, an address that passes on, a code, a token, a cookie, a network."""
+"""Attacks on single accounts: by a mailbox, a reassigned address, a code, a token, a cookie, a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attacks on the way back from an OpenID provider: a code of one that reaches another (RFC 9700, section 4.4)."""
+"""Attacks on the callback of OpenID sign-ins: one provider's code sent to another's address (RFC 9700, section 4.4)."""
 
 from __future__ import annotations
 

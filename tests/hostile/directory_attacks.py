@@ -1,4 +1,4 @@
-"""Attacks by claiming another's Microsoft directory, and on what all clients share towards Microsoft."""
+"""Attacks with another client's Microsoft directory, and on what all clients share towards Microsoft."""
 
 from __future__ import annotations
 

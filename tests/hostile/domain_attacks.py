@@ -1,4 +1,4 @@
-"""Attacks by claiming what is another's: e-mail domains, names of providers, addresses of people."""
+"""Attacks by claiming what belongs to another client: e-mail domains, names of providers, addresses of users."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def a_claim_on_a_domain_that_counts_for_another(scenario: Scenario) -> boo
 
 @attack
 async def a_claimed_domain_takes_an_account_over(scenario: Scenario) -> bool:
-    """A User Admin's provider vouches for the address of a colleague at a domain that nobody proved."""
+    """A User Admin's provider vouches for the address of a colleague at a domain that no one proved."""
     victim = await scenario.person(scenario.honest, "Author", email=f"author@partner-{scenario.honest.domain}")
     evil = await scenario.of_hostile(
         scenario.op(), scenario.honest, "User Admin", domains=[f"partner-{scenario.honest.domain}"]

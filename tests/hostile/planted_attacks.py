@@ -1,4 +1,4 @@
-"""Attacks from below: a User Admin prepares an account whose owner becomes an Admin later."""
+"""Attacks by a User Admin who prepares an account whose owner becomes an Admin later."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ async def _by_an_admin(future_admin: FutureAdmin) -> None:
 
 
 async def _by_restoring(future_admin: FutureAdmin) -> None:
-    """Somebody who was an Admin, and was deactivated meanwhile."""
+    """Someone who was an Admin, and was deactivated meanwhile."""
     token, base = (
         await future_admin.scenario.app.admin_token(),
         f"/api/admin/clients/{future_admin.scenario.honest.client}/users/{future_admin.id}",

@@ -1,4 +1,4 @@
-"""Two honest clients and a hostile one, as every attack finds them.
+"""The scenario of every attack: two honest clients and a hostile one.
 
 An attack is a coroutine function that gets a :class:`Scene` and says whether it succeeded. It speaks HTTP, and acts
 with what its author would hold: one client's own people, provider, directory and mailbox.

@@ -1,4 +1,4 @@
-"""Attacks from below on what an Admin trusts: a provider's settings, an address, the mailbox behind it."""
+"""Attacks by a User Admin on what an Admin trusts: a provider's settings, an address, the mailbox behind it."""
 
 from __future__ import annotations
 

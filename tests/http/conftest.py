@@ -1,4 +1,4 @@
-"""Fixtures of the tests over HTTP: the application, with the settings that a module names, and those who talk to it."""
+"""Fixtures of the tests over HTTP: the application, with the settings that a module names, and callers."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def plain_port() -> int:
 
 @pytest.fixture(scope="session")
 def plain_service(plain_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """Our server as somebody tries it out: plain http on the loopback address."""
+    """Our server as someone tries it out: plain http on the loopback address."""
     server = start(tmp_path_factory.mktemp("plain"), port=plain_port, MANIFEST_RATE_LIMITS="off")
     try:
         yield Service(server, server.base)
@@ -226,7 +226,7 @@ def browser(service: Service) -> Iterator[Browser]:
 
 @pytest.fixture
 def another_browser(service: Service) -> Iterator[Browser]:
-    """Somebody else's."""
+    """Someone else's."""
     with service.browser() as fresh:
         yield fresh
 

@@ -81,7 +81,7 @@ class Service:
         return str(reason)
 
     def client(self) -> Client:
-        """A new client: nobody and nothing is in it yet."""
+        """A new client: no one and nothing is in it yet."""
         identifier = f"customer-{next(_numbers)}"
         self.administer("POST", "/clients", {"identifier": identifier, "name": identifier})
         return Client(self, identifier)
@@ -120,7 +120,7 @@ class Client:
         return made
 
     def add_user(self, email: str, role: str = "Viewer") -> int:
-        """Somebody who has an account already; their number."""
+        """Someone who has an account already; their number."""
         body = {"email": email, "firstName": "Known", "lastName": "Before", "roles": [role]}
         made = self.service.administer("POST", f"/clients/{self.identifier}/users", body)
         return int(made["id"])

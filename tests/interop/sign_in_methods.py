@@ -54,7 +54,7 @@ class SignInMethod(ABC):
         return self.provider.visit(browser, client.start(self.path, **query), person, RETURN_TO)
 
     def refuse(self, client: Client, browser: Browser, person: Person) -> Shown | Step:
-        """As :meth:`sign_in` by somebody who signs in at the provider, and wants no application to know of it."""
+        """As :meth:`sign_in` by someone who signs in at the provider, and wants no application to know of it."""
         assert isinstance(self.provider, OidcProvider | LemonLdap)
         step = client.start(self.path)
         while True:

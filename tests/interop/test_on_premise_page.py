@@ -1,5 +1,5 @@
 """The page for newcomers: its commands, from the first to the last in a real shell, end in an installation under a
-licence that somebody signed in to through a real provider, and in a backup of it that can be restored."""
+licence that someone signed in to through a real provider, and in a backup of it that can be restored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each provider by itself: it runs, describes itself, lets the right person in and nobody else.
+"""Each provider by itself: it runs, describes itself, lets the right person in and no one else.
 
 When one of these fails, the tests of our own server beside it say nothing yet.
 """

@@ -118,7 +118,7 @@ def test_another_provider_that_wants_signed_requests_gets_no_others(
 def test_an_assertion_that_is_encrypted_for_another_client(
     node_idp: SamlIdp, service: Service, client: Client, browser: Browser
 ) -> None:
-    """Nobody but the one whom the key belongs to reads it."""
+    """No one but the one whom the key belongs to reads it."""
     method = SamlMethod(node_idp, options={"encrypt": True})
     other = method.join(service.client())["serviceProvider"]
     made = method.join(client)

@@ -67,7 +67,7 @@ def test_an_answer_counts_once(method: SignInMethod, client: Client, service: Se
 def test_an_answer_counts_in_the_browser_that_asked(
     method: SignInMethod, client: Client, service: Service, browser: Browser, another_browser: Browser
 ) -> None:
-    """Who lures somebody to an answer of their own signs that somebody in as themselves (login CSRF)."""
+    """Who lures someone to an answer of their own signs that someone in as themselves (login CSRF)."""
     method.join(client)
     answer = method.answer(client, browser, ALICE)
     error = refused(another_browser.walk(answer, RETURN_TO))

@@ -70,7 +70,7 @@ def _settle_at_once(_syncer: sqlite_threads.Syncer, group: list[sqlite_threads.J
 
 
 def forgets_events() -> None:
-    """Nobody's sign-out comes into the audit trail."""
+    """No one's sign-out comes into the audit trail."""
     record = audit.record
 
     def forgetful(unit: Any, who: Any, what: audit.Event, *given: Any, **detail: Any) -> None:

@@ -32,7 +32,7 @@ VICTIMS = ("postmaster", "postmaster", "backend")
 
 
 async def kill(what: str, server: Postgres, url: str) -> None:
-    """Kills and, where nobody else does, starts PostgreSQL again."""
+    """Kills and, where no one else does, starts PostgreSQL again."""
     if what == "backend":
         assert server.kill_backend(url), "nobody was connected"
         return

@@ -1,4 +1,4 @@
-"""Servers that are broken on purpose, and stores that somebody changed: what the other tests look at tells."""
+"""Servers that are broken on purpose, and stores that someone changed: what the other tests look at tells."""
 
 from __future__ import annotations
 

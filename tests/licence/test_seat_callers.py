@@ -1,4 +1,4 @@
-"""Who takes a seat is held here: a new statement by which users appear or get roles, a new caller that hands in nobody
+"""Who takes a seat is held here: a new statement by which users appear or get roles, a new caller that hands in no one
 who counts, and a written-out statement past the store all fail until they are listed, and so looked at."""
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ async def root(app: App) -> SystemAdmin:
 
 
 async def client(by: SystemAdmin, name: str = "") -> dict[str, Any]:
-    """A new client with somebody in it."""
+    """A new client with someone in it."""
     body = {"identifier": name or f"going-{next(_numbers)}", "name": "Going Ltd"}
     made: dict[str, Any] = check_success(await by.post(BASE, body), 201)
     user = {"email": "ann@going.example", "roles": ["Admin"], "password": GOOD}

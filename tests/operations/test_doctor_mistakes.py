@@ -1,4 +1,4 @@
-"""``doctor`` where somebody made a common mistake: one line that says what is wrong and what to do."""
+"""``doctor`` where someone made a common mistake: one line that says what is wrong and what to do."""
 
 from __future__ import annotations
 

@@ -32,11 +32,11 @@ pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
 
 
 def unseen(_what: str, _done: int) -> None:
-    """Nobody looks."""
+    """No one looks."""
 
 
 async def spoil(app: App, part: Sealed, count: int) -> None:
-    """That many new rows whose value nobody sealed."""
+    """That many new rows whose value no one sealed."""
     for _ in range(count):
         await app.services.store.write(lambda unit: add_as_it_is(unit, part, app.ids.get("acme", 1), BROKEN))
 

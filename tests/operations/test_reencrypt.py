@@ -37,7 +37,7 @@ def one(*keys: bytes) -> Sealer:
 
 
 def quiet(_what: str, _done: int) -> None:
-    """Nobody looks."""
+    """No one looks."""
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
 
 
 def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
-    """A new row with that value in the sealed column, which nobody sealed."""
+    """A new row with that value in the sealed column, which no one sealed."""
     table = part.column.table
     if table in TENANT_OWNED:
         values: dict[str, Any] = {"tenant_id": tenant_id}

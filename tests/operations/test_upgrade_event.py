@@ -1,4 +1,4 @@
-"""An upgrade stands in the audit trail, and nobody makes one who only wants a proof."""
+"""An upgrade stands in the audit trail, and no one makes one who only wants a proof."""
 
 from __future__ import annotations
 

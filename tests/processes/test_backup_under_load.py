@@ -1,4 +1,4 @@
-"""Backed up while many sign in: every success that was told before is in it, and nobody is kept waiting or refused."""
+"""Backed up while many sign in: every success that was told before is in it, and no one is kept waiting or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys rotated by the command line while two processes serve: nobody is signed out, all accept what any gives."""
+"""Keys rotated by the command line while two processes serve: no one is signed out, all accept what any gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new secret key while people sign in, refresh, and are away at their provider: no request fails, nobody is signed
+"""A new secret key while people sign in, refresh, and are away at their provider: no request fails, no one is signed
 out, and what began under the old key ends under the new one."""
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def _add_provider(node: Node, op: Op) -> None:
 
 
 def _while_people_work(proxy: Proxy, op: Op, act: Callable[[], None]) -> Load:
-    """The act, under load. Somebody who left before it comes back after it, and others sign in after it."""
+    """The act, under load. Someone who left before it comes back after it, and others sign in after it."""
     load = Load(proxy, op)
     people = [f"{name}@acme.example" for name in ("author", "viewer", "operator")]
     with httpx2.Client(timeout=20) as http, ThreadPoolExecutor(len(people)) as pool:

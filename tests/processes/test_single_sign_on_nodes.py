@@ -109,7 +109,7 @@ def sent(cookies: dict[str, str]) -> dict[str, str]:
 
 
 def the_one(answers: list[httpx2.Response], status: int) -> httpx2.Response:
-    """The one answer that let somebody in; all others are one and the same refusal."""
+    """The one answer that let someone in; all others are one and the same refusal."""
     opened = [answer for answer in answers if answer.status_code == status]
     refused = [answer.json()["error"] for answer in answers if answer.status_code == 401]
     assert (len(opened), len(refused)) == (1, len(answers) - 1), [answer.text[:200] for answer in answers]
@@ -153,7 +153,7 @@ def test_a_callback_that_comes_to_both_at_once_opens_one_session(setup: Setup) -
     for node in setup.nodes * (ROUNDS // 2):
         path, cookies = setup.begun(node)
         the_one(at_once(setup.nodes, by_address(path, cookies)), 302)
-    assert setup.op.count("token") == redeemed + 2 * (ROUNDS // 2)  # nobody else showed the code to the provider
+    assert setup.op.count("token") == redeemed + 2 * (ROUNDS // 2)  # no one else showed the code to the provider
 
 
 def code_of(setup: Setup, node: Node) -> str:
@@ -169,7 +169,7 @@ def test_a_code_of_one_node_is_exchanged_at_the_other_once(setup: Setup) -> None
         code = code_of(setup, here)
         answers = at_once(setup.nodes, lambda base, c=code: exchanged(base, c))  # type: ignore[misc]
         token = the_one(answers, 200).json()["data"]["token"]
-        for node in setup.nodes:  # whoever was second may be the one whose code it was: nobody keeps the session
+        for node in setup.nodes:  # whoever was second may be the one whose code it was: no one keeps the session
             assert seconds_until(lambda n=node, t=token: n.me(t).status_code == 401) < 1.0  # type: ignore[misc]
 
 

@@ -1,4 +1,4 @@
-"""Who gains the role Admin is judged from the row as it is, and nobody gains it without the account being void."""
+"""Who gains the role Admin is judged from the row as it is, and no one gains it without the account being void."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way out of a tenant stands in a list, so that a new one is somebody's decision."""
+"""Every way out of a tenant stands in a list, so that a new one is someone's decision."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CROSS_TENANT = {
     "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
     "tenants/claims/every_claim.py": 1,  # the operator settles claims of all clients
-    "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
+    "work/files.py": 1,  # files that no one recorded anywhere, whatever tenant they belong to
 }
 
 

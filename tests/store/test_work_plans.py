@@ -90,7 +90,7 @@ async def planner(store: Store, database_url: str) -> AsyncIterator[Planner]:
     await raw.close()
 
 
-#: Steps that read what belongs to nobody in particular: a parameter's list, or what was found before.
+#: Steps that read what belongs to no one in particular: a parameter's list, or what was found before.
 _GIVEN = re.compile(r"json_each|given_|json_array_elements|SUBQUERY|CTE|materialize", re.IGNORECASE)
 
 

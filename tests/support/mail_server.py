@@ -48,7 +48,7 @@ class Received:
 
 @dataclass
 class MailServer:
-    """``users``: who may sign in; without any, nobody need. ``refuses``: what every recipient is answered instead.
+    """``users``: who may sign in; without any, no one need. ``refuses``: what every recipient is answered instead.
     ``is_holding``: letters are taken once it is False again."""
 
     tls: ssl.SSLContext | None = None
@@ -137,7 +137,7 @@ class MailServer:
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
     async def next_mail(self, seconds: float = 30) -> Received:
-        """The oldest letter that nobody took out yet, which may still be on its way. Only where one act sends one
+        """The oldest letter that no one took out yet, which may still be on its way. Only where one act sends one
         letter: those of several come in any order."""
         return await self._taken("", "", seconds)
 

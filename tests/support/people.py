@@ -16,7 +16,7 @@ from tests.support.vouched_domains import domain_counts
 
 
 class Member(NamedTuple):
-    """Somebody of a client who is signed in by password."""
+    """Someone of a client who is signed in by password."""
 
     id: int
     email: str
@@ -45,7 +45,7 @@ async def users_of(app: App, client: str) -> dict[str, dict[str, Any]]:
 
 
 async def set_roles(app: App, client: str, user_id: int, *roles: str) -> None:
-    """What somebody here gives by hand."""
+    """What someone here gives by hand."""
     path = f"/api/admin/clients/{client}/users/{user_id}/roles"
     assert (await app.send("PUT", path, {"roles": roles}, token=await app.admin_token())).status == 200
 
@@ -103,14 +103,14 @@ class OidcProvider:
         return await browser.send("GET", back)
 
     async def sign_in(self, sub: str, email: str = "", **options: Any) -> Browser:
-        """The browser of somebody who got in."""
+        """The browser of someone who got in."""
         browser, reply = await self.attempt(sub, email, **options)
         assert (reply.status, reply.headers.get("location", "")[:8]) == (302, "https://"), reply.text
         assert "session" in browser.cookies
         return browser
 
     async def refused(self, sub: str, email: str = "", **options: Any) -> str:
-        """Somebody who may not in; the reason, as the trail has it."""
+        """Someone who may not in; the reason, as the trail has it."""
         _, reply = await self.attempt(sub, email, **options)
         check_no_one_got_in(reply)
         return await last_reason(self.app, self.client)

@@ -1,4 +1,4 @@
-"""What a User Admin may plant in an account that becomes an Admin's later, and how somebody becomes one."""
+"""What a User Admin may plant in an account that becomes an Admin's later, and how someone becomes one."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _DEVICES = tenant_scoped(select(func.count()).select_from(known_origins).where(_
 
 @dataclass
 class PlantedAccount:
-    """An account that somebody rises in, and what a User Admin keeps of it. ``company``: the client's own provider."""
+    """An account that someone rises in, and what a User Admin keeps of it. ``company``: the client's own provider."""
 
     team: Team
     company: OidcProvider
@@ -67,7 +67,7 @@ class PlantedAccount:
         return me.status == 200 and me.data["user"]["id"] == self.user_id
 
     async def link(self, by: str, document: str) -> str:
-        """The token of a link that somebody makes and sees."""
+        """The token of a link that someone makes and sees."""
         return token_in(await self.team.ask(by, document, id=self.user_id))
 
     async def attempt(self, provider: OidcProvider, sub: str, email: str = "", **options: Any) -> bool:

@@ -30,7 +30,7 @@ def saml_settings(**members: Any) -> dict[str, Any]:
 
 @dataclass
 class Editor:
-    """Somebody who edits the providers of a client, at the own door."""
+    """Someone who edits the providers of a client, at the own door."""
 
     app: App
     client: str

@@ -37,7 +37,7 @@ async def within(app: App, client: str, work: Callable[[TenantUnit], Any]) -> An
 
 
 async def domain_counts(app: App, client: str, domain: str = "") -> None:
-    """From now on the client's claim on a domain counts, and nobody else's: CLIENT.example, unless one is named."""
+    """From now on the client's claim on a domain counts, and no one else's: CLIENT.example, unless one is named."""
 
     def work(unit: TenantUnit) -> None:
         unit.change(_CLAIM, domain=domain or f"{client}.example")

@@ -1,4 +1,4 @@
-"""Names hold nothing that nobody sees, and everything that honest names need."""
+"""Names hold nothing that no one sees, and everything that honest names need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A published version never changes: not by a verb, and not by a statement that somebody runs past the verbs."""
+"""A published version never changes: not by a verb, and not by a statement that someone runs past the verbs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ OPERATIONS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "reject": lambda unit, by, seen: template_operations.reject(unit, by, seen, "No"),
     "publish": lambda unit, by, seen: template_operations.publish(unit, by, seen),
 }
-#: What the rooms below refuse, even from somebody who believes that the version is a draft.
+#: What the rooms below refuse, even from someone who believes that the version is a draft.
 WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "other steps": lambda unit, by, seen: steps.put(unit, seen.version.id, [NewStep("New")]),
     "another status": lambda unit, by, seen: versions.change(

@@ -70,7 +70,7 @@ class Model:
 
 
 class View(NamedTuple):
-    """What somebody saw of a template and one of its versions; ``at``: how long the log was then."""
+    """What someone saw of a template and one of its versions; ``at``: how long the log was then."""
 
     model: Model
     seen: Seen

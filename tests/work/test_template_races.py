@@ -74,7 +74,7 @@ class TemplateRace(NamedTuple):
         return list(await asyncio.gather(*(actor(number, operation) for number, operation in enumerate(operations))))
 
     async def check(self, before: Seen, outcomes: list[Any]) -> tuple[int, Seen]:
-        """Which one won, and what is there now: the log has the winner's entries and nobody else's."""
+        """Which one won, and what is there now: the log has the winner's entries and no one else's."""
         [winner] = [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, Conflict)]
 
         def read(unit: TenantUnit) -> Seen:

@@ -1,4 +1,4 @@
-"""Loaders: what many fields wait for is read once, and whoever gives up waiting takes it from nobody else."""
+"""GraphQL batch loading: many fields share one read, and a cancelled field does not cancel the read for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong while a query runs: bugs are masked, refusals and a lost store are named, slowness has an end."""
+"""Errors while a GraphQL query runs: bugs are masked, refusals and a lost store are named, slow queries are ended."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ async def id_of(team: Team) -> int:
 async def test_a_row_that_points_across_leads_nowhere(
     lived: tuple[Team, Things], theirs: Team, pointer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such a row is a bug or somebody's handiwork; still nothing of the other side is shown."""
+    """Such a row is a bug or someone's handiwork; still nothing of the other side is shown."""
     team, column = lived[0], _pointers()[pointer]
     [key] = column.foreign_keys
     target, stranger = key.column.table, await id_of(theirs)
@@ -149,7 +149,7 @@ async def test_a_row_that_points_across_leads_nowhere(
             assert not [secret for secret in secrets if f'"{secret}"' in reply.text], reply.text
 
 
-#: Where the rows of each table are seen, and what is seen when they are somebody else's.
+#: Where the rows of each table are seen, and what is seen when they are someone else's.
 SEEN: dict[str, tuple[str, str, Any]] = {
     "templates": ("template", "id", None),
     "template_versions": ("template", "versions { id }", {"versions": []}),

@@ -1,4 +1,4 @@
-"""The short way gives what the executor gives, to the byte, and leaves to it what it cannot do."""
+"""The fast path for simple GraphQL queries gives byte for byte what the executor gives, and leaves the rest to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens and values are counted before anything is parsed, as the parsers would count them."""
+"""GraphQL tokens and JSON values are counted before anything is parsed, as the parsers would count them."""
 
 from __future__ import annotations
 

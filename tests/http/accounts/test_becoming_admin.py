@@ -1,4 +1,4 @@
-"""Who becomes an Admin comes in anew: nothing that a User Admin planted before opens the account afterwards."""
+"""A user who becomes an Admin must sign in again: nothing that a User Admin prepared opens the account afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where mail is set up, the link of a new Admin goes to the user alone; and what the command line says of roles."""
+"""Where mail is set up, a new Admin's link goes to the user alone; and ``user roles`` on the command line."""
 
 from __future__ import annotations
 

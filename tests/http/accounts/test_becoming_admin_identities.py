@@ -1,4 +1,4 @@
-"""Which identities stay when their user becomes an Admin, and to whom groups may give that role."""
+"""Which linked identities stay when their user becomes an Admin, and who may become Admin by groups."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def rise(planted: PlantedAccount) -> list[str]:
 
 
 async def invited(team: Team, company: OidcProvider, sub: str = "guest", email: str = "") -> PlantedAccount:
-    """Somebody who came by an invitation, with an address of another domain at the provider."""
+    """Someone who came by an invitation, with an address of another domain at the provider."""
     user_id, address = await new_user(team.app, team.client)
     token = (await company.invite(user_id)).data["token"]
     planted = PlantedAccount(team, company, user_id, address)

@@ -1,4 +1,4 @@
-"""A link to an Admin's account counts while the user who made it may reach Admins, which is asked when it is used."""
+"""A link to an Admin's account counts only while the user who made it may manage Admins, checked when it is used."""
 
 from __future__ import annotations
 

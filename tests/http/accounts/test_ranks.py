@@ -1,5 +1,4 @@
-"""Only an Admin touches Admins or makes one; nobody does to themselves what others must; the last
-active Admin stays, whoever acts at once."""
+"""Rank: only an Admin manages Admins or makes one, no one manages themselves, and the last active Admin stays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users are invited, added, changed, kept out and let in again by those who manage them."""
+"""Users are invited, added, changed, deactivated and restored by those who manage them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One-time links by mail. Once mail is set up the user alone sees the link."""
+"""One-time links by e-mail: where mail is set up, only the user sees the link."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_o
     change = 'mutation($id: Int!) { updateUser(id: $id, input: {email: "new@engines.example"}) { id } }'
     await team.ask("Admin", change, id=user_id)
     await team.ask("Admin", RESET, id=user_id)
-    await mail_server.mail_to(body()["email"], CHOOSE)  # nobody confirmed the new one
+    await mail_server.mail_to(body()["email"], CHOOSE)  # no one confirmed the new one
     asked = await mail_server.mail_to("new@engines.example")
     check_success(await team.app.post("/api/client/auth/email/confirm", {"token": asked.token}))
     assert (await accept(team.app, invitation)).code == "INVALID_TOKEN"
@@ -131,7 +131,7 @@ async def test_an_address_that_changed_gets_the_reset_and_the_links_of_the_old_o
 
 async def test_a_mail_server_that_hangs_keeps_no_one_waiting(database_url: str, app: App) -> None:
     """All letters of one request have the time of one."""
-    listener = socket.create_server(("127.0.0.1", 0))  # greets nobody
+    listener = socket.create_server(("127.0.0.1", 0))  # greets no one
     address = f"smtp://127.0.0.1:{listener.getsockname()[1]}"
     team = await new_team(app)
     admin = await team.member("Admin")

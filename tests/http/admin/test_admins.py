@@ -1,4 +1,4 @@
-"""System admins manage each other; the last active one stays, also when two act at once."""
+"""System admins manage each other; the last active one stays, also when two requests meet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a system admin changes stands in the trail with what was before and after, no secrets."""
+"""Changes by a system admin are recorded in the audit trail with values before and after, without secrets."""
 
 from __future__ import annotations
 

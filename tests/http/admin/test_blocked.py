@@ -1,4 +1,4 @@
-"""System admins see how many the throttle holds back, and let them go."""
+"""System admins see how many callers are blocked by the throttle, and unblock them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the installation is, and the addresses from which the admin plane can be reached."""
+"""The status of the installation, and the networks from which the admin plane can be reached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A page goes on where the one before ended, whatever became of its row; nothing is ignored."""
+"""Paged lists of the admin plane: a page starts where the last one ended, even if that row is gone; unknown parameters
+are refused."""
 
 from __future__ import annotations
 

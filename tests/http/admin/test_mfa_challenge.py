@@ -1,4 +1,4 @@
-"""A right password without its code is ``MFA_REQUIRED``, and a challenge goes on."""
+"""A correct password without the code is answered ``MFA_REQUIRED``, and a challenge continues the sign-in."""
 
 from __future__ import annotations
 

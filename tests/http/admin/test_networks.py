@@ -1,4 +1,4 @@
-"""A system admin leaves the admin plane to some networks; nobody shuts out themselves."""
+"""A system admin limits the admin plane to some networks, and cannot lock themselves out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System admins see a client's sessions and end them; lists of clients and users are sorted."""
+"""System admins see and end a client's sessions; lists of clients and users are sorted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The admins' door under attack: the admin still gets in from where it signed in before."""
+"""The system admins' sign-in under attack: the admin still signs in from a known address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From which address somebody comes, however it was written; what cannot be read is nowhere."""
+"""The caller's address, in every spelling; an address that cannot be read is in no network."""
 
 from __future__ import annotations
 

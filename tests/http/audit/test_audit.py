@@ -1,4 +1,4 @@
-"""The audit trail is read by ``audit:read`` in the client, by system admins across."""
+"""The audit trail is read with ``audit:read`` in the client, and by system admins across clients."""
 
 from __future__ import annotations
 

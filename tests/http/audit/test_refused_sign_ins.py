@@ -1,4 +1,5 @@
-"""A client's trail shows every refused sign-in whose client is known, and people are told what they can do about it."""
+"""A client's audit trail shows every refused sign-in whose client is known, and users read what they can do about it.
+"""
 
 from __future__ import annotations
 

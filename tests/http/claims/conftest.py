@@ -1,4 +1,4 @@
-"""Fixtures: name servers that are asked for records, and an Admin who proves a Microsoft directory."""
+"""Fixtures: name servers that answer for claimed domains, and an Admin who proves a Microsoft directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose bearers are Microsoft's tokens that name no client: those of clients whose claim on the directory counts."""
+"""To which client a Microsoft token belongs that names none: to a client whose claim on the directory counts."""
 
 from __future__ import annotations
 

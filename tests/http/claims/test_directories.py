@@ -1,4 +1,4 @@
-"""Microsoft directories that a client claims: the routes, one owner, grants, and what the trail says of it."""
+"""Microsoft directories that a client claims: routes, one owner, grants, audit events."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ async def test_a_directory_has_one_owner_whom_no_one_names(app: App) -> None:
 
 async def test_it_is_granted_to_others_and_taken_back(app: App) -> None:
     one, other, which = await client_of(app), await client_of(app), directory()
-    check_refusal(await other.grant(which), 409, "CONFLICT")  # nobody holds it yet
+    check_refusal(await other.grant(which), 409, "CONFLICT")  # no one holds it yet
     await one.own("POST", "", {"directory": which, "cloud": "china"})
     check_success(await one.vouch(which))
     check_refusal(await one.grant(which), 409, "CONFLICT")  # it is the client's own

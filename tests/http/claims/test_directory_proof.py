@@ -1,4 +1,4 @@
-"""A client proves a Microsoft directory: an administrator of it signs in there, and says so with a signed role."""
+"""A client proves a Microsoft directory: one of its administrators signs in there and a signed role shows it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_each_of_three_roles_proves_it(prover: Prover, wid: str) -> None:
     prover.setup.microsoft.id_claims = {"wids": [READER, wid.upper()]}
     ended = await prover.prove(returnTo=RETURN_TO)
     assert (ended.status, ended.headers["location"]) == (302, RETURN_TO)
-    assert prover.browser.cookies == {}  # nobody is signed in by it
+    assert prover.browser.cookies == {}  # no one is signed in by it
     claim = await prover.claim()
     oid = prover.setup.microsoft.named("contoso").people["alice"].oid
     assert (claim["state"], claim["proof"], claim["provedBy"]) == ("proved", "sign-in", oid)

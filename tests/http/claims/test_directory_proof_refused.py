@@ -1,4 +1,4 @@
-"""What does not prove a Microsoft directory: other roles, directories, tokens, browsers and moments."""
+"""What does not prove a Microsoft directory: other roles, directories, tokens, browsers or times."""
 
 from __future__ import annotations
 

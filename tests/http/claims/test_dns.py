@@ -1,4 +1,5 @@
-"""A claim on an e-mail domain is proved by a DNS record that real servers show, and by nothing that merely looks so."""
+"""A claim on an e-mail domain is proved by a DNS record on real name servers, and by nothing that only looks like it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a domain that counts does, and what one does not that is only claimed."""
+"""Effects of a claimed e-mail domain: what a proved one allows, and what an unproved one does not."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def test_twenty_squatters_change_no_answer_of_discover(app: App) -> None:
 
 
 async def test_an_account_made_just_in_time_is_vouched_only_where_the_domain_counts(app: App) -> None:
-    """What nobody vouched for opens no account later, and the provider's own domains narrow whom it brings."""
+    """What no one vouched for opens no account later, and the provider's own domains narrow whom it brings."""
     async with oidc_provider(app, domains=["pending.example"], vouch=False, createUsers=True) as company:
         await company.sign_in("ada", "ada@pending.example")
         assert "foreign" in await company.refused("eve", "eve@elsewhere.example")

@@ -1,4 +1,4 @@
-"""A domain has one owner at any time: who contests it waits, and what an upgrade kept stays."""
+"""A domain has one owner at a time: who contests it waits, and what an upgrade kept stays."""
 
 from __future__ import annotations
 

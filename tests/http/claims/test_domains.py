@@ -1,4 +1,4 @@
-"""Domains that a client claims: who may, what is refused, what is shown, and what others learn of it."""
+"""E-mail domains that a client claims: permissions, refusals, what is shown, and what other clients learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of a name server that lies about what it was asked, and a client that asks for too many looks at once."""
+"""Forged DNS answers, and a client that asks for too many look-ups at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Admins are told by e-mail of a record that is missing and of a domain that two clients claim; the operator, too."""
+"""E-mails to Admins and the operator about a missing DNS record and a domain that two clients claim."""
 
 from __future__ import annotations
 

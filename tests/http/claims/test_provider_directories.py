@@ -1,4 +1,4 @@
-"""Providers of Microsoft's kinds claim their directory by being saved; and what becomes of an owner that is deleted."""
+"""Saving a Microsoft provider claims its directory; and what happens when its owner is deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a provider's name means where no client is named: the only client's, or the one's to whom it is pinned."""
+"""A provider's name without a client: the only client that has it, or the client to whom it is pinned."""
 
 from __future__ import annotations
 

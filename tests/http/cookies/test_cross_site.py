@@ -1,4 +1,4 @@
-"""Requests that a cookie signs and that change state: only from our own site and from listed ones."""
+"""Requests with the session cookie that change state are accepted only from our own site and from listed ones."""
 
 from __future__ import annotations
 

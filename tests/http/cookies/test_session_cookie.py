@@ -1,4 +1,4 @@
-"""The session cookie: how it is set, how long it lives, and that what was sent is never adopted."""
+"""The session cookie: attributes, lifetime, and that a value sent by the browser is never adopted."""
 
 from __future__ import annotations
 

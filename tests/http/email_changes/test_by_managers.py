@@ -1,4 +1,4 @@
-"""Another e-mail address for others: by those who manage them, by rank, and where no mail is set up."""
+"""Changing another user's e-mail address: by rank, and where no mail is set up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another e-mail address: the new mailbox confirms it, the old one is told and can undo it."""
+"""Changing one's own e-mail address: the new mailbox confirms it, the old one is informed and can undo it."""
 
 from __future__ import annotations
 

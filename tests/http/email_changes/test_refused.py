@@ -1,4 +1,4 @@
-"""Another e-mail address: what is refused, what stops a change that waits, and who wins a race."""
+"""Changes of an e-mail address that are refused, that stop a waiting change, or that race."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A missing or bad credential is a GraphQL error body; the cookie and cross-site rules hold."""
+"""GraphQL with a missing or bad credential: an error body; the cookie and cross-site rules hold."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Every list is paged. A walk through the pages meets every row once, in every order and with
-every condition, while rows are added and changed meanwhile; what is no cursor of that list and order is refused."""
+"""GraphQL lists are paged: a walk through the pages meets every row once, in every order and with every condition."""
 
 from __future__ import annotations
 
@@ -78,7 +77,7 @@ async def test_with_each_condition_it_meets_those_who_meet_it(listed: ListedClie
 
 @pytest.mark.parametrize(("name", "order"), WALKS)
 async def test_while_others_add_and_change(busy: ListedClient, name: str, order: str) -> None:
-    """After each page a row is added, one that was met and one that was not get other names: what nobody touched is met
+    """After each page a row is added, one that was met and one that was not get other names: what no one touched is met
     once; what moved may be met where it was and where it is."""
     before = {item["id"] for item in await busy.everything(name)}
     seen: list[int] = []

@@ -1,4 +1,4 @@
-"""The seed's own query, who one is, and the walls between clients."""
+"""Basic GraphQL queries, ``me``, and isolation between clients."""
 
 from __future__ import annotations
 

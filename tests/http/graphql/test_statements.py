@@ -1,5 +1,4 @@
-"""A list costs as many statements as a list of one, whatever is asked for below it and however
-many people, templates and versions the rows point at."""
+"""SQL statements of GraphQL lists: as many for a long list as for a list of one, whatever fields are selected."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The Microsoft ways in: neither the log nor the store holds a token, a code or a secret
-of Microsoft's in the open, though the log is as talkative as it can be and tokens are kept."""
+"""Microsoft sign-ins: neither the log nor the store holds a token, a code or a secret."""
 
 from __future__ import annotations
 

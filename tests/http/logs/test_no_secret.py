@@ -1,4 +1,4 @@
-"""Logs and store hold no secret; every line is one JSON object that nobody can forge."""
+"""Logs and store hold no secret; every log line is one JSON object that no caller can forge."""
 
 from __future__ import annotations
 

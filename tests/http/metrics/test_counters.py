@@ -1,4 +1,4 @@
-"""What is counted of replays, throttles, the hash queue and the store."""
+"""Metrics of replays, throttling, the hash queue and the store."""
 
 from __future__ import annotations
 

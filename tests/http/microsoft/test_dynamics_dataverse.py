@@ -42,7 +42,7 @@ async def test_someone_who_was_taken_out_of_the_environment_does_not_get_in_agai
 
 
 #: What Dataverse answers: the sentence, and the reason in the trail. A token that it does not take, or an address where
-#: it is not, is nobody's membership: the provider is set up wrongly.
+#: it is not, is no one's membership: the provider is set up wrongly.
 REFUSALS: dict[str, tuple[Answer, str, str]] = {
     "401": (error_bodies.unauthorized_at_dataverse("x", ORGANIZATION), SET_UP, "dataverse answered 401: no code"),
     "403 in words": (Answer(403, {}, b"<h1>Forbidden</h1>"), NO_MEMBER, "dataverse answered 403: no code"),

@@ -19,7 +19,7 @@ NO_ACCOUNT = "You have no account here that belongs to this identity"
 
 
 def in_dataverse(number: int, organization: str = ORGANIZATION_ID) -> str:
-    """Who somebody is in the environment, as it is kept."""
+    """Who someone is in the environment, as it is kept."""
     return f"dataverse:{organization}:5a5a5a5a-0000-4000-8000-00000000000{number}"
 
 
@@ -30,7 +30,7 @@ async def kept(setup: MicrosoftSetup, client: str) -> dict[str, int]:
 
 
 async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> dict[str, Any]:
-    """Who somebody is here who gets in."""
+    """Who someone is here who gets in."""
     browser, reply = await provider.sign_in(user, **query)
     assert reply.status == 302, reply.text
     found: dict[str, Any] = (await session_of(browser))["user"]
@@ -65,7 +65,7 @@ async def test_an_address_alone_links_no_one(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics()
     user_id, _ = await new_user(setup.app, provider.client, "alice@contoso.example")
     setup.microsoft.id_claims["email"] = "alice@contoso.example"
-    for claims in ({}, {"email_verified": True}, {"xms_edov": True}):  # the domain is nobody's here
+    for claims in ({}, {"email_verified": True}, {"xms_edov": True}):  # the domain is no one's here
         setup.microsoft.id_claims |= claims
         assert check_no_one_got_in((await provider.sign_in())[1]) == NO_ACCOUNT
     await provider.change(domains=["contoso.example"])

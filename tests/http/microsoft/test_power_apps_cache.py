@@ -182,7 +182,7 @@ async def test_someone_else_of_the_client_is_not_touched(setup: MicrosoftSetup) 
     ],
 )
 async def test_a_change_while_graph_is_being_asked(setup: MicrosoftSetup, what: str, status: int, code: str) -> None:
-    """The answer is to a question of before: it lets nobody in, and is not kept."""
+    """The answer is to a question of before: it lets no one in, and is not kept."""
     provider = await setup.entra()
     user_id = (await setup.me(setup.microsoft.mint("graph")))["user"]["id"]
     token = setup.microsoft.mint("graph")

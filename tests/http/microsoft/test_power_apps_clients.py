@@ -1,4 +1,4 @@
-"""Of which client a Power Apps caller is, and that nobody is of another one's."""
+"""Of which client a Power Apps caller is, and that no one is of another one's."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ async def test_the_client_that_is_named_must_be_the_tokens(setup: MicrosoftSetup
         assert (await setup.me(token, headers=naming(named)))["client"]["identifier"] == provider.client
     for other in ("acme", "1", "no-such-client", "0", f"0{number}", provider.client.upper(), "", "%", "x" * 300):
         await setup.refused(token, 403, "FORBIDDEN", headers=naming(other))
-    # For a token that nobody has seen yet it is the same.
+    # For a token that no one has seen yet it is the same.
     for other in ("acme", "no-such-client"):
         await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(other))
 
 
 @KINDS
 async def test_a_caller_who_names_another_client_leaves_no_trace(setup: MicrosoftSetup, kind: str) -> None:
-    """Neither at the one nor at the other: nobody is made, and nobody has signed in."""
+    """Neither at the one nor at the other: no one is made, and no one has signed in."""
     provider = await setup.entra_of_ours()
     for named in ("acme", "no-such-client"):
         await setup.refused(setup.microsoft.mint(kind), 403, "FORBIDDEN", headers=naming(named))
@@ -71,7 +71,7 @@ async def test_two_clients_that_accept_the_same_token(setup: MicrosoftSetup, kin
     """One directory may have two clients here: then the request says which one is meant."""
     first, second = await setup.entra_of_ours(), await setup.entra_of_ours(defaultRoles=["Viewer"])
     token = setup.microsoft.mint(kind)
-    await setup.refused(token)  # nobody can tell
+    await setup.refused(token)  # no one can tell
     seen: dict[str, Any] = {}
     for _ in range(2):  # from memory, too
         for provider, roles in ((first, ["Operator"]), (second, ["Viewer"])):
@@ -81,7 +81,7 @@ async def test_two_clients_that_accept_the_same_token(setup: MicrosoftSetup, kin
     assert seen[first.client]["user"]["id"] != seen[second.client]["user"]["id"]
     assert seen[first.client]["session"]["id"] != seen[second.client]["session"]["id"]
     await setup.refused(token, 403, "FORBIDDEN", headers=naming("acme"))
-    await setup.refused(token)  # what is remembered of the two lets nobody in who names none
+    await setup.refused(token)  # what is remembered of the two lets no one in who names none
 
 
 @KINDS

@@ -1,5 +1,5 @@
 """Power Apps: a user who is signed in links the person of an Entra ID token to the own account, by
-showing both. Nobody does it for somebody else."""
+showing both. No one does it for someone else."""
 
 from __future__ import annotations
 

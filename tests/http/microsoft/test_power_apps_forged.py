@@ -177,7 +177,7 @@ async def test_keys_are_the_configured_clouds_and_fetched_again_for_an_unknown_o
     await setup.refused(own)
     assert setup.microsoft.count("keys") == 2
     del setup.microsoft.answers["keys"]
-    await setup.refused(own)  # once a minute at most: anybody can show keys that nobody knows
+    await setup.refused(own)  # once a minute at most: anybody can show keys that no one knows
     assert setup.microsoft.count("keys") == 2
     setup.app.clock.advance(61)
     assert (await setup.me(own))["client"]["identifier"] == provider.client

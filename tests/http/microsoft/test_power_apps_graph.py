@@ -1,5 +1,5 @@
-"""Power Apps: Microsoft slow, busy, down or out of its mind. Nobody gets in, within three seconds,
-nobody else waits, and nothing of it is remembered."""
+"""Power Apps: Microsoft slow, busy, down or out of its mind. No one gets in, within three seconds,
+no one else waits, and nothing of it is remembered."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ async def test_a_failure_is_not_a_verdict(setup: MicrosoftSetup) -> None:
         await setup.me(token)
         setup.app.clock.advance(301)
         setup.microsoft.asked.clear()
-    # Nor does one that was let in stay in beyond his five minutes because nobody can be asked.
+    # Nor does one that was let in stay in beyond his five minutes because no one can be asked.
     setup.microsoft.answers["graph"] = error_bodies.unavailable()
     await unavailable(setup, token)
 

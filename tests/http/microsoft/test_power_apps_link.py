@@ -1,4 +1,4 @@
-"""Power Apps: a caller and a user with a password who are one person are one user, once somebody
+"""Power Apps: a caller and a user with a password who are one person are one user, once someone
 who may say so has said so. An address alone never does."""
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ async def test_a_caller_who_came_first_is_who_signs_in_with_dynamics_later(setup
 
 
 async def test_no_one_of_another_directory_is_found_by_the_same_number(setup: MicrosoftSetup) -> None:
-    """``oid`` is a number within a directory: another one may use it for somebody else."""
+    """``oid`` is a number within a directory: another one may use it for someone else."""
     client = await new_client(setup.app)
     await setup.entra(client)
     fabrikam = setup.microsoft.named("fabrikam")
@@ -190,7 +190,7 @@ async def test_an_account_whose_user_is_deactivated_is_not_linked_around(setup: 
 
 
 async def by_link(setup: MicrosoftSetup, client: str, user_id: int) -> str:
-    """An access token of somebody who chose a password with a one-time link."""
+    """An access token of someone who chose a password with a one-time link."""
     path = f"/api/admin/clients/{client}/users/{user_id}/password-reset"
     link = (await setup.app.post(path, token=await setup.app.admin_token())).data["link"]
     return str((await reset(setup.app, link.partition("#")[2])).data["token"])

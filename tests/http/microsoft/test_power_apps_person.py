@@ -56,7 +56,7 @@ async def test_a_person_is_tid_and_oid_whatever_else_changes(setup: MicrosoftSet
 
 
 async def test_two_people_with_one_address_are_not_one(setup: MicrosoftSetup) -> None:
-    """Somebody else of the directory whose account got the address: it opens nothing of the first one's."""
+    """Someone else of the directory whose account got the address: it opens nothing of the first one's."""
     provider = await setup.entra()
     await setup.me(setup.microsoft.mint("graph"))
     setup.microsoft.profile = {"mail": "alice@contoso.example"}
@@ -169,7 +169,7 @@ async def test_a_user_who_is_deactivated(setup: MicrosoftSetup) -> None:
 
 
 async def test_a_seat_of_the_installation_is_not_taken_by_an_address(setup: MicrosoftSetup) -> None:
-    """An account that somebody made here is nobody's of the directory, however well the address fits."""
+    """An account that someone made here is no one's of the directory, however well the address fits."""
     provider = await setup.entra_of_ours()
     await new_user(setup.app, provider.client, "alice@contoso.example")
     for kind in ("graph", "api"):

@@ -1,7 +1,7 @@
 """Power Apps: tokens whose claims are not those of a person and an app that were let in.
 
 All of them are signed as they should be, and Graph would accept those that are for it. So each is refused by one check
-of ours, and a provider that was told nothing of them lets nobody in.
+of ours, and a provider that was told nothing of them lets no one in.
 """
 
 from __future__ import annotations
@@ -189,8 +189,8 @@ async def test_a_directory_that_is_bound_to_no_client(setup: MicrosoftSetup) -> 
 
 
 async def test_personal_accounts(setup: MicrosoftSetup) -> None:
-    """All of them share one directory, so it names nobody's organisation: no provider is saved for it, and one that
-    was saved before that was so gets nobody in."""
+    """All of them share one directory, so it names no one's organisation: no provider is saved for it, and one that
+    was saved before that was so gets no one in."""
     provider = await setup.entra_of_ours(entra={"guests": True})
     change = {"entra": {"directory": CONSUMERS, "clientSecret": "another"}}
     check_refusal(await provider.send("PATCH", "", change), 400, "VALIDATION_ERROR")

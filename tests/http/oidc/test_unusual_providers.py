@@ -244,7 +244,7 @@ async def test_token_answers_that_are_odd_and_legal(app: App, op: Op, token: dic
 
 
 async def test_answers_with_a_byte_order_mark_and_an_odd_type(app: App, op: Op) -> None:
-    body = b"\xef\xbb\xbf" + op._keys(None).body  # type: ignore[arg-type]  # nobody asks
+    body = b"\xef\xbb\xbf" + op._keys(None).body  # type: ignore[arg-type]  # no one asks
     op.answers["keys"] = Answer(200, {"Content-Type": "application/jwk-set+json; charset=utf-8"}, body)
     await signed_in(app, op)
 

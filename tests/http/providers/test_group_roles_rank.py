@@ -1,5 +1,5 @@
 """Who rules a provider rules whom it says people are, so a User Admin's opens no Admin's
-account and makes nobody an Admin."""
+account and makes no one an Admin."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ADMINS = [roles_line("bosses", "Admin")]
 
 
 async def own_provider(app: App, client: str, token: str, op: Any, **members: Any) -> OidcProvider:
-    """A provider that somebody of the client makes, for domains that are proved to be the client's."""
+    """A provider that someone of the client makes, for domains that are proved to be the client's."""
     settings = {"issuer": op.issuer, "clientId": op.client_id, "clientSecret": op.client_secret}
     body = {"name": "mine", "createUsers": True, "defaultRoles": ["Viewer"], "oidc": settings,
             "returnAddresses": ["https://app.acme.example/in"], **members}  # fmt: skip

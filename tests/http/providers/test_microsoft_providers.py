@@ -34,7 +34,7 @@ async def test_both_kinds_are_made_looked_at_and_changed(caller: Editor) -> None
         "appIdUri": "", "scopes": [], "askGraph": False, "guests": False, "groupClaim": "groups", "trustEmail": False,
     }  # fmt: skip
     assert (apps["kind"], apps["hasClientSecret"], apps["serviceProvider"]) == ("entra", False, {})
-    assert "startUrl" not in apps  # nobody signs in there: a token is brought
+    assert "startUrl" not in apps  # no one signs in there: a token is brought
     changed = check_success(await caller.send("PATCH", "/crm", {"dynamics": {"keepTokens": True}}))
     assert changed["dynamics"] == {**crm["dynamics"], "keepTokens": True}
     changed = check_success(await caller.send("PATCH", "/apps", {"entra": {"applications": [APP, CLIENT_ID]}}))

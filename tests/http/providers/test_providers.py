@@ -151,7 +151,7 @@ async def test_secrets_are_encrypted_for_their_own_row_alone(app: App, admin: Ed
     assert of_one.client_secret == SECRET
     assert of_adfs is not None
     assert "PRIVATE KEY" in of_adfs.keys[0]
-    assert one.secrets != two.secrets  # the same secret, yet nobody sees that
+    assert one.secrets != two.secrets  # the same secret, yet no one sees that
     for moved in (two._replace(secrets=one.secrets), one._replace(tenant_id=one.tenant_id + 1)):
         assert opened(app, moved) is None
 

@@ -59,7 +59,7 @@ async def storm(app: App) -> AsyncIterator[None]:
     async def caller(number: int) -> None:
         while not stop:
             await app.sign_in(f"nobody-{number}@acme.example")
-            await asyncio.sleep(0.001)  # a refusal needs no waiting, so it would let nobody else run
+            await asyncio.sleep(0.001)  # a refusal needs no waiting, so it would let no one else run
 
     callers = [asyncio.create_task(caller(number)) for number in range(6)]
     await asyncio.sleep(0.05)

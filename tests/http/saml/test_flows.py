@@ -101,14 +101,14 @@ async def a_browser_with_its_cookie_twice(okta: SamlProvider, browser: Browser) 
 
 
 async def named_in_the_unsigned_envelope_alone(okta: SamlProvider, browser: Browser) -> Reply:
-    """Somebody else's unsolicited assertion, put into an answer to one's own request."""
+    """Someone else's unsolicited assertion, put into an answer to one's own request."""
     request_id, state = await okta.start(browser)
     stolen = okta.response(after=lambda tree: tree.set("InResponseTo", request_id))
     return await okta.post(browser, stolen, state)
 
 
 async def named_in_the_assertion_alone(okta: SamlProvider, browser: Browser) -> Reply:
-    """An answer made to look like one that nobody asked for, for a browser that did not ask."""
+    """An answer made to look like one that no one asked for, for a browser that did not ask."""
     request_id, _ = await okta.start(Browser(okta.app))
     captured = okta.response(in_response_to=request_id, after=lambda tree: tree.attrib.pop("InResponseTo"))
     return await okta.post(browser, captured)

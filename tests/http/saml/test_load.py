@@ -37,7 +37,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> Reply:
-    """A response that names a known issuer and is signed by nobody."""
+    """A response that names a known issuer and is signed by no one."""
     return await okta.call(okta.response(sign="none"), headers=at(address))
 
 

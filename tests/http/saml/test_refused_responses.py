@@ -36,7 +36,7 @@ def at(okta: SamlProvider, seconds: float) -> str:
 
 
 def edited(okta: SamlProvider, edit: Callable[[etree._Element], object], **members: Any) -> str:
-    """A genuine response of somebody else, changed after it was signed."""
+    """A genuine response of someone else, changed after it was signed."""
     return okta.response(THIEF, after=edit, **members)
 
 

@@ -1,4 +1,4 @@
-"""SAML: the seed page's JSON call, the browser's form post, and sign-ins that nobody asked for."""
+"""SAML: the seed page's JSON call, the browser's form post, and sign-ins that no one asked for."""
 
 from __future__ import annotations
 

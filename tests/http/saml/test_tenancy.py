@@ -139,7 +139,7 @@ async def test_two_providers_of_one_client_do_not_speak_for_each_other(app: App)
     first = await saml_provider(app, client, Idp("http://www.okta.com/exkfirst", number=0))
     second = await saml_provider(app, client, Idp("http://www.okta.com/exksecond", number=1))
     one, two = await first.call(first.response("same")), await second.call(second.response("same"))
-    check_no_one_got_in(one)  # no address: nobody can be made of it
+    check_no_one_got_in(one)  # no address: no one can be made of it
     check_no_one_got_in(two)
     mail = {"attributes": {"email": "first@acme.example"}}, {"attributes": {"email": "second@acme.example"}}
     users = [

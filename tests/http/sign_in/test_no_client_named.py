@@ -1,5 +1,5 @@
 """Which client a password sign-in goes to that names none: that of the device, else of proved addresses where it signed
-in last, else the oldest account. An account that somebody made for a person's address draws nothing to itself."""
+in last, else the oldest account. An account that someone made for a person's address draws nothing to itself."""
 
 from __future__ import annotations
 

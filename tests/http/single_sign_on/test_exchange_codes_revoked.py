@@ -1,4 +1,4 @@
-"""One-time codes: what ends all sessions of a user takes back the codes that nobody exchanged yet."""
+"""One-time codes: what ends all sessions of a user takes back the codes that no one exchanged yet."""
 
 from __future__ import annotations
 

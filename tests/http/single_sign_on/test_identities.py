@@ -90,7 +90,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) ->
         for browser in (eve, again):
             check_refusal(await browser.me(), 401, "INVALID_TOKEN")
         check_refusal(await app.post("/api/client/auth/exchange", {"code": code}), 401, "SSO_FAILED")
-        # Nobody else, and no session that began otherwise.
+        # No one else, and no session that began otherwise.
         for token in (ada.token, other.token):
             assert (await app.me(token)).status == 200
         assert (await stranger.me()).status == 200

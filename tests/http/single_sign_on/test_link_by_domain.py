@@ -91,7 +91,7 @@ async def test_without_domains_no_one_is_linked_by_an_address(app: App) -> None:
 
 
 async def test_the_domain_is_owned_in_one_client_alone(app: App) -> None:
-    """Another client that writes my domain into its provider gets nobody of mine."""
+    """Another client that writes my domain into its provider gets no one of mine."""
     async with oidc_provider(app) as mine, oidc_provider(app) as evil:
         owner = await member(app, mine.client)
         await evil.change(domains=[f"{mine.client}.example"])

@@ -1,5 +1,5 @@
-"""A user who is signed in links a further identity to the own account, and nobody does it for
-somebody else."""
+"""A user who is signed in links a further identity to the own account, and no one does it for
+someone else."""
 
 from __future__ import annotations
 

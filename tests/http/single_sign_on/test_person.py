@@ -1,4 +1,4 @@
-"""A person is (provider, subject), never an e-mail address; nobody is taken for somebody else."""
+"""A person is (provider, subject), never an e-mail address; no one is taken for someone else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Deactivated users, suspended clients and providers that are switched off, changed or deleted let
-nobody in, also not somebody who is on the way."""
+no one in, also not someone who is on the way."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_all_three_keys_of_such_a_session_are_dead(app: App) -> None:
 
 
 async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> Reply:
-    """Somebody's sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
+    """Someone's sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
     company.knows("ada", "ada@mail.example")
     browser, address = await begun(company.app, company.op, company.client)
     with company.op.gates.shut("token"):

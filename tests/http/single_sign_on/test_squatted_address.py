@@ -1,4 +1,4 @@
-"""Whoever makes an account under somebody else's address does not get that person as a guest."""
+"""Whoever makes an account under someone else's address does not get that person as a guest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ADDRESS = "victim@{client}.example"
 
 
 async def squat(company: OidcProvider) -> Browser:
-    """Somebody makes an account under an address that the provider does not vouch for."""
+    """Someone makes an account under an address that the provider does not vouch for."""
     return await company.sign_in("squatter", ADDRESS.format(client=company.client), verified=False)
 
 

@@ -174,7 +174,7 @@ async def test_what_is_anothers_is_like_what_never_was(
 ) -> None:
     """For those who may do everything at home, for a job of work by work: the very same answer, as many statements."""
     numbers = [NEVER, getattr(foreign, PLACES[place])]
-    if PLACES[place] == "user":  # somebody of rank, somebody with sessions
+    if PLACES[place] == "user":  # someone of rank, someone with sessions
         numbers += [(await theirs.member("Admin")).id, foreign.operator]
     roles = ["Admin", "User Admin"] if PLACES[place] == "user" and "Job" not in place else ["Admin"]
     for role in roles:

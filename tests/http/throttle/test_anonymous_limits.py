@@ -1,4 +1,4 @@
-"""What strangers may leave behind, from an address in a client; and nobody is shut out by
+"""What strangers may leave behind, from an address in a client; and no one is shut out by
 them."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ async def okta(app: App) -> SamlProvider:
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> None:
-    """A response that names a known issuer and is signed by nobody."""
+    """A response that names a known issuer and is signed by no one."""
     check_refusal(await okta.call(okta.response(sign="none"), headers=at(address)), 401, "SSO_FAILED")
 
 
@@ -77,7 +77,7 @@ async def test_many_addresses_have_a_budget_together_which_one_alone_does_not_us
     told = await events(app, okta.client, "sign_in_failed", "events_left_out")
     assert told.count(("sign_in_failed", None)) == 5
     assert told[-3:] == [("sign_in_failed", None), ("events_left_out", 1), ("events_left_out", 2)]  # the client's own
-    assert (await okta.call(okta.response(), headers=at(HERE))).status == 200  # nobody is kept out by it
+    assert (await okta.call(okta.response(), headers=at(HERE))).status == 200  # no one is kept out by it
     assert (await trail(app, okta.client))[-1].event == "signed_in"
 
 
@@ -135,7 +135,7 @@ async def test_a_device_that_signed_in_before_begins_while_anonymous_callers_wai
     elsewhere = await saml_provider(app, await new_client(app))
     for _ in range(3):
         await start(elsewhere)
-    assert (await start(elsewhere, browser=browser)).status == 429  # nobody of that client signed in from it
+    assert (await start(elsewhere, browser=browser)).status == 429  # no one of that client signed in from it
     assert (await start(okta, browser=Browser(app, {"device": "made-up"}))).status == 429
 
 

@@ -118,7 +118,7 @@ async def test_junk_hides_no_replay(app: App, client: str) -> None:
     response = okta.response()
     assert (await okta.call(response)).status == 200
     await fill(app, client)
-    for _ in range(5):  # of what names a known issuer and is signed by nobody
+    for _ in range(5):  # of what names a known issuer and is signed by no one
         check_refusal(await okta.call(okta.response(sign="none")), 401, "SSO_FAILED")
     check_refusal(await okta.call(response), 401, "SSO_FAILED")
     assert await count(app, client, "assertion_replayed") == 1

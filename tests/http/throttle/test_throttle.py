@@ -1,4 +1,4 @@
-"""Throttling: guesses are counted before they are tried, nobody learns anything, nobody is locked out."""
+"""Throttling: guesses are counted before they are tried, no one learns anything, no one is locked out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing keys: rotation signs nobody out, and an old key ends with what it signed."""
+"""Signing keys: rotation signs no one out, and an old key ends with what it signed."""
 
 from __future__ import annotations
 

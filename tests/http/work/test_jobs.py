@@ -285,7 +285,7 @@ async def test_two_who_act_at_once_over_http(team: Team) -> None:
 
 
 async def test_a_template_without_jobs_and_a_draft_change_nothing_for_jobs(team: Team) -> None:
-    """A new version's draft belongs to nobody's job."""
+    """A new version's draft belongs to no one's job."""
     template = await add_template(team)
     assert (await team.refused("Operator", j.ADD, input={"templateId": template["id"]})).code == "CONFLICT"
     await bring(team, template["latestVersion"]["id"], "PUBLISHED")

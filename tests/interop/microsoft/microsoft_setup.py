@@ -143,7 +143,7 @@ class MicrosoftSetup:
         return found
 
     async def refused(self, token: str, status: int = 401, code: str = "INVALID_TOKEN", **options: Any) -> Reply:
-        """A token that lets nobody in, by REST or by GraphQL; the REST answer."""
+        """A token that lets no one in, by REST or by GraphQL; the REST answer."""
         rest = await self.app.me(token, **options)
         check_refusal(rest, status, code)
         graphql = await self.app.post(GRAPHQL, ME, token=token, **options)

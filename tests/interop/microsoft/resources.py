@@ -1,4 +1,4 @@
-"""Graph ``/me`` and Dataverse ``WhoAmI``: each verifies the tokens that are for it, and nobody else can."""
+"""Graph ``/me`` and Dataverse ``WhoAmI``: each verifies the tokens that are for it, and no one else can."""
 
 from __future__ import annotations
 

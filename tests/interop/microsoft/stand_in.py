@@ -81,7 +81,7 @@ class Standin:
         return found
 
     def home_of(self, address: str) -> Directory:
-        """Which directory ``common`` and ``organizations`` send somebody to: the one of the address's domain."""
+        """Which directory ``common`` and ``organizations`` send someone to: the one of the address's domain."""
         found = self.find(address.rpartition("@")[2]) if address else None
         return found or next(one for one in self.directories if self.user in one.people)
 

@@ -114,7 +114,7 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _run(name: str, command: list[str], folder: Path) -> str:
-    # Of a run that is killed nobody must go on filling the folder: the next run fills it anew.
+    # Of a run that is killed no one must go on filling the folder: the next run fills it anew.
     ending = ending_with_us(command, "KILL")
     try:
         done = subprocess.run(ending, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)

@@ -11,7 +11,7 @@ BARRED = "Barred"
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody, as their company's directory knows them."""
+    """Someone, as their company's directory knows them."""
 
     login: str
     first_name: str

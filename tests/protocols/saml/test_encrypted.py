@@ -1,4 +1,4 @@
-"""Encrypted assertions, in the forms that providers send, and those that nobody may send."""
+"""Encrypted assertions, in the forms that providers send, and those that no one may send."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ async def test_of_several_addresses_only_those_that_may_be_called_are_tried(
 ) -> None:
     socket, asked, shown = secure
     monkeypatch.setenv("SSL_CERT_FILE", str(shown))
-    outgoing = Outgoing(PRIVATE, resolve=Names(["0.0.0.0", "127.0.0.3", "127.0.0.1"]))  # .3: nobody listens
+    outgoing = Outgoing(PRIVATE, resolve=Names(["0.0.0.0", "127.0.0.3", "127.0.0.1"]))  # .3: no one listens
     assert (await get(outgoing, f"https://{NAME}:{socket.port}/")).status == 200
     await outgoing.close()
     assert len(asked) == 1
