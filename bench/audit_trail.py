@@ -1,5 +1,5 @@
-"""``python -m bench.audit_trail [--events N] [--database URL]``: an audit trail of a million events, proved and exported by
-the command line as an operator would; how long that takes, and how much memory at most."""
+"""``python -m bench.audit_trail [--events N] [--database URL]``: verifies and exports an audit trail of a million
+events."""
 
 from __future__ import annotations
 

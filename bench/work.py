@@ -1,5 +1,5 @@
-"""``python -m bench.work [--store sqlite|postgresql] [--rounds N] [--scale F]``: do lists and look-ups stay as quick as
-they are in a small store?
+"""``python -m bench.work [--store sqlite|postgresql] [--rounds N] [--scale F]``: the speed of work lists with many
+rows.
 
 Two stores: in one a client has 100,000 users, 20,000 templates and 50,000 jobs with 1,000,000 recorded values, among
 1,000 other clients; in the other the same client has a tenth of that and is alone. Every figure is asked of both in

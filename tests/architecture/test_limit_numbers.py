@@ -1,5 +1,4 @@
-"""Limits as numbers. Tests that read a limit from the code follow it wherever it goes; here each limit is written down.
-"""
+"""Limits as numbers. Tests that read a limit from the code would follow any change; here each is written down."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A real Prometheus scrapes a real server of two web processes, in which some of everything happened: every panel of
-the dashboard and every alert rule finds what it asks for."""
+"""A real Prometheus scrapes a real server of two processes: every panel of the dashboard and every alert has data."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The examples of proxies under ``deploy``, run by nginx and Caddy themselves in front of a real server: cookies, who
-the caller is, bodies, uploads."""
+"""The proxy examples under ``deploy`` with nginx and Caddy themselves, in front of a real server."""
 
 from __future__ import annotations
 

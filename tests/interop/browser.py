@@ -1,4 +1,5 @@
-"""A headless browser: own cookies, redirects and forms one step at a time, so that a test can stop before any step.
+"""A headless browser for tests: its own cookies, redirects and forms one step at a time, so that a test can stop before
+any step.
 
 What it sends is what a browser sends: cookies only where SameSite and Path allow, ``Origin`` of the page that posts
 (null when that page's Referrer-Policy hides it), ``Sec-Fetch-Site`` of the whole chain of redirects.

@@ -1,4 +1,4 @@
-"""The providers: those that the chosen tests need are installed side by side, each is started once for a worker.
+"""Fixtures: real identity providers, installed when a chosen test needs them, each started once for a worker.
 
 A provider that cannot be installed fails its tests, and is named again at the end of the run. One of OpenID Connect and
 one of SAML are part of ``./dev test``, the others of ``./dev endurance``.

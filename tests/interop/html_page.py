@@ -1,4 +1,4 @@
-"""What a person sees of an HTML page: its forms, filled as they come, and its links."""
+"""Parses an HTML page: its forms with their fields, and its links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP as the tests speak it: plain, to the loopback address, past any proxy of the machine, without redirects."""
+"""The HTTP client of the tests: plain, to the loopback address, without proxies and redirects."""
 
 from __future__ import annotations
 

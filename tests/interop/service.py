@@ -1,4 +1,4 @@
-"""Our own server as a real process, its clients, and their providers."""
+"""Our server as a real process, with its clients and their providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ways in: a provider and how it is set up, on both sides. :mod:`test_sign_in` tells its stories on all of them."""
+"""The sign-in methods that tests run on: a real provider and its settings on both sides."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callback addresses at real OpenID providers: `oidc-provider` sends `iss`, `lemonldap` does not.
+"""Callback addresses with real OpenID providers: `oidc-provider` sends `iss`, `lemonldap` does not.
 
 Mix-up (RFC 9700, section 4.4): the attacker's provider sends the browser on to the honest one, with the state, nonce
 and challenge of the sign-in that began at the attacker's. The honest code must reach no attacker.
@@ -76,8 +76,8 @@ def sent_on(browser: Browser, service: Service, evil: Client, honest: OidcMethod
     ("honest_sends_iss", "evil_first", "marked"), list(itertools.product((True, False), (True, False), (True, False)))
 )
 def test_none_of_eight_mix_ups_opens_a_session_or_shows_the_attacker_a_code(
-    honest_sends_iss: bool, evil_first: bool, marked: bool, sends_iss: OidcMethod, sends_none: OidcMethod, service: Service,
-    browser: Browser, another_browser: Browser,
+    honest_sends_iss: bool, evil_first: bool, marked: bool, sends_iss: OidcMethod, sends_none: OidcMethod,
+    service: Service, browser: Browser, another_browser: Browser,
 ) -> None:  # fmt: skip
     honest, evil = (sends_iss, sends_none) if honest_sends_iss else (sends_none, sends_iss)
     clients = [service.client(), service.client()]

@@ -1,4 +1,4 @@
-"""OpenID providers that fail, are lied about, or share people: who gets in and who does not."""
+"""Real OpenID providers that fail, are impersonated, or share people: who is let in."""
 
 from __future__ import annotations
 

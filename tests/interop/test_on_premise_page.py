@@ -1,5 +1,4 @@
-"""The page for newcomers: its commands, from the first to the last in a real shell, end in an installation under a
-licence that someone signed in to through a real provider, and in a backup of it that can be restored."""
+"""The on-premise page of the docs, run in a real shell from its first command to its last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each provider by itself: it runs, describes itself, lets the right person in and no one else.
+"""Each real provider by itself: it runs, describes itself, and lets only the right person sign in.
 
 When one of these fails, the tests of our own server beside it say nothing yet.
 """

@@ -1,4 +1,4 @@
-"""Whom a provider or we do not let in, at every provider: nothing begins here, and whoever may comes in afterwards."""
+"""Refused sign-ins with every real provider: no session starts, and a permitted user can sign in afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Responses of real SAML providers that must not count, and the ways that only SAML has."""
+"""Responses of real SAML providers that must not count, and sign-ins that only SAML has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of SAML: theirs that are changed, ours that are changed, signatures of our requests, encryption."""
+"""SAML keys with real providers: replaced keys on both sides, signed requests, encryption."""
 
 from __future__ import annotations
 

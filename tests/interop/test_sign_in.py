@@ -1,4 +1,4 @@
-"""One story for every way in: OpenID and SAML, each provider, each kind of signature and encryption."""
+"""Sign-in with every real provider: OpenID and SAML, each kind of signature and encryption."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the clients of a crowd do: each an endless loop of acts whose outcome a ledger can prove."""
+"""What the clients of a crowd do: each an endless loop of requests whose results a ledger can check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to break the server that the proof must notice. Each runs in a fork before the program does."""
+"""Servers broken on purpose, which the kill tests must notice. Each change runs in a fork before the program does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients that go on through every kill, and write each success that they see into a ledger."""
+"""Many clients that go on through every kill and write each success into a ledger."""
 
 from __future__ import annotations
 

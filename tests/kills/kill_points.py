@@ -1,4 +1,4 @@
-"""What a victim tells of itself, in files that are there after it was killed, and where it waits to be killed."""
+"""Points at which a process waits to be killed, and files that it leaves about its progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every kind of kill has in common: a store, a crowd, what is looked at after each start, and the end."""
+"""The steps that every kill test shares: a store, a crowd, the checks after each start, and the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``kill -9`` while a store of an earlier schema is upgraded, fifty times on each database (section 12).
+"""``kill -9`` during an upgrade of an earlier schema, many times on each database.
 
 Clients try to sign in from the first moment on. Afterwards the next start, or the other node that was started at the
 same moment, upgrades by itself; every row is there, and people sign in as before.

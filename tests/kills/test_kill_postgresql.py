@@ -1,4 +1,4 @@
-"""``kill -9`` of PostgreSQL, fifty times, while clients work (section 12).
+"""``kill -9`` of PostgreSQL, many times, while clients work.
 
 Of the postmaster, or of one backend, after which the postmaster ends all of them. The server is never touched: it comes
 back by itself.

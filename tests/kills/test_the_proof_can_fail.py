@@ -1,4 +1,4 @@
-"""Servers that are broken on purpose, and stores that someone changed: what the other tests look at tells."""
+"""The kill tests can fail: servers broken on purpose and altered stores are noticed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large stores of every earlier schema, made once, and copies of them to be upgraded and killed."""
+"""Large stores of every earlier schema, made once, and copies of them to upgrade and kill."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An on-premise installation with Microsoft beside it, the ways in which a user appears, and licences that fit."""
+"""Every way in which a user can need a seat, on an on-premise installation with Microsoft beside it."""
 
 from __future__ import annotations
 

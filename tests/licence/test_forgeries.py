@@ -1,4 +1,5 @@
-"""A key that is not genuine, or not for here and now, is LICENSE_INVALID: one constant answer, and nothing changes."""
+"""A licence key that is not genuine, or not for this installation or time, is LICENSE_INVALID, with one constant
+answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""On-premise mode: nothing for clients without a licence, warnings in the grace time, and no way back in time."""
+"""On-premise mode: clients cannot work without a licence; warnings in the grace time; a clock that is set back does not
+help."""
 
 from __future__ import annotations
 

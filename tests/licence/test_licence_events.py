@@ -1,4 +1,4 @@
-"""What becomes of a licence stands in the audit trail, once for all nodes; so does a seat that is not there."""
+"""Audit events of a licence, once for all nodes, and of a missing seat."""
 
 from __future__ import annotations
 

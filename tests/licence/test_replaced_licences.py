@@ -1,4 +1,4 @@
-"""One licence takes the place of another at once and as a whole; what a newer one revokes does not come back."""
+"""A licence replaces another at once and as a whole; what a newer one revokes does not come back."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Who takes a seat is held here: a new statement by which users appear or get roles, a new caller that hands in no one
-who counts, and a written-out statement past the store all fail until they are listed, and so looked at."""
+"""Every statement that adds a user or gives a role asks for a seat: a new one without it fails here. So does SQL that
+bypasses the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seats of a licence: whoever is one too many is refused, whichever way they come, and many at once do not get past."""
+"""Seats of a licence: one user too many is refused, in every way to add one, also when many come at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vendor's desk: makes keys for the tests, genuine and not."""
+"""The vendor of licences: makes keys for the tests, genuine and forged."""
 
 from __future__ import annotations
 

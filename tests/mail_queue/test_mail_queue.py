@@ -1,4 +1,4 @@
-"""E-mails are queued with the act that they tell of, tried again for an hour, then given up in the trail."""
+"""The mail queue: an e-mail is queued in the transaction it reports, retried for an hour, then recorded as failed."""
 
 from __future__ import annotations
 

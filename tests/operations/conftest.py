@@ -1,4 +1,4 @@
-"""Fixtures: an installation that was used a little, and a backup of it."""
+"""Fixtures: an installation with some data, and a backup of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backup is one moment of a store that is written to all the while, and a restore proves that it is that moment."""
+"""A backup holds one moment of a store that is being written to, and a restore verifies it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backups and restores that are killed at any moment: the next one needs no hand. And folders that are mounted."""
+"""Backups and restores that are killed at any moment can simply be repeated; and folders that are mounts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client is deleted after a time in which that can be taken back; then all of it goes."""
+"""Deleting a client: it can be undone for some time; then all its data is removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``doctor`` where someone made a common mistake: one line that says what is wrong and what to do."""
+"""``doctor`` after common mistakes: one line that says what is wrong and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``doctor`` opens all that is sealed and names what no key opens; a request that needs it says so in the log."""
+"""``doctor`` opens every sealed value and names those that no key opens; a request that needs one logs it."""
 
 from __future__ import annotations
 

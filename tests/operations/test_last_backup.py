@@ -1,4 +1,4 @@
-"""That there is a backup is noted in the store: shown to system admins, ``doctor`` and Prometheus, in the trail."""
+"""The last backup is noted in the store: shown to system admins, ``doctor`` and Prometheus, and in the audit trail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new secret key: everything that the older one sealed is sealed anew, whatever it is, and opens all the while."""
+"""A new secret key: every value that the older key sealed is sealed again, and can be opened all the while."""
 
 from __future__ import annotations
 

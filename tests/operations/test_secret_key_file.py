@@ -1,4 +1,4 @@
-"""Whoever replaces the file of the secret key, the server can go on reading it; where it cannot, it says so."""
+"""The secret key's file can be replaced by any user without stopping the server; an unreadable one is reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the secret keys are read from, the newest first, and that a file that was replaced is read again."""
+"""Where the secret keys are read from, the newest first; a replaced file is read again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows whose time is over go in small steps, on both stores, and others write between the steps."""
+"""Expired rows are deleted in small steps, on both stores, and other writers work between the steps."""
 
 from __future__ import annotations
 

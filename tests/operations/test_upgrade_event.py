@@ -1,4 +1,4 @@
-"""An upgrade stands in the audit trail, and no one makes one who only wants a proof."""
+"""An upgrade is recorded in the audit trail; a mere verification of a store is not."""
 
 from __future__ import annotations
 

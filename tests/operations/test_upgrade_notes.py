@@ -1,5 +1,5 @@
-"""What the page says of upgrades: the new program backs an older store up, upgrades it, and what it saved is the way
-back."""
+"""The docs' page about upgrades is right: the new program backs an older store up, upgrades it, and can go back by that
+backup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An installation on SQLite that was used a little, for tests of backups."""
+"""An installation on SQLite with some data, for tests of backups."""
 
 from __future__ import annotations
 

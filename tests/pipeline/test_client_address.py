@@ -1,4 +1,4 @@
-"""From which address a request comes, however that is written, and which networks a setting lists."""
+"""The address that a request comes from, in every spelling, and the networks that a setting lists."""
 
 from __future__ import annotations
 

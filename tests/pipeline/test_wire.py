@@ -1,4 +1,4 @@
-"""What answers are made of, and what a route reads off its handler's signature."""
+"""Response structs, and how a route reads its parameters from its handler's signature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit trail as it stands in the store: whole, and holding what clients were told of."""
+"""Checks the audit trail in the store: whole, and holding what clients were answered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of several processes say over the wire."""
+"""HTTP requests to one of several server processes, shared by these tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many clients at once that sign in, refresh and sign out, and remember every answer that they received."""
+"""Many clients at once that sign in, refresh and sign out, and keep every answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backed up while many sign in: every success that was told before is in it, and no one is kept waiting or refused."""
+"""A backup while many users sign in: every earlier success is in it, and no request is delayed or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A body that is refused before it has come in whole: the refusal arrives, whatever else is on its way."""
+"""A request refused before its body has arrived: the client receives the refusal."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Entra tokens in two real processes on one store: what one node decides is felt by the other within a second, though
-both remember the token (contract, section 5)."""
+"""Entra ID tokens on two real processes with one store: a decision of one node reaches the other within a second,
+though both remember the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys rotated by the command line while two processes serve: no one is signed out, all accept what any gives."""
+"""Keys rotated on the command line while two processes serve: no one is signed out, and both accept all tokens."""
 
 from __future__ import annotations
 

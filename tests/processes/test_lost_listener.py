@@ -1,4 +1,4 @@
-"""A node that cannot hear the others asks the store instead, and comes back by itself (contract, section 3)."""
+"""A node that cannot hear the others' announcements asks the store instead, and recovers by itself."""
 
 from __future__ import annotations
 

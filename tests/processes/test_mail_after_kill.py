@@ -1,4 +1,4 @@
-"""A server that is killed between the commit of an act and its e-mail: the next one sends it."""
+"""A server is killed between a commit and its e-mail: the next one sends the e-mail."""
 
 from __future__ import annotations
 

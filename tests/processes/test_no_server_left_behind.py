@@ -1,4 +1,4 @@
-"""A run of the tests that is interrupted or killed leaves none of its servers behind."""
+"""A run of the tests that is interrupted or killed leaves no server process behind."""
 
 from __future__ import annotations
 

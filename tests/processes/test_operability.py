@@ -1,4 +1,4 @@
-"""Health, readiness and metrics of real processes, and logs that hold no secret."""
+"""Health, readiness and metrics of real processes, and logs without secrets."""
 
 from __future__ import annotations
 

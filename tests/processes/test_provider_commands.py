@@ -1,4 +1,4 @@
-"""``provider add|list|test``: every kind of provider from the command line, and what is said of it."""
+"""``provider add|list|test``: every kind of provider on the command line, and its messages."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A new secret key while people sign in, refresh, and are away at their provider: no request fails, no one is signed
-out, and what began under the old key ends under the new one."""
+"""A new secret key while users sign in, refresh, and are away at their provider: no request fails and no one is signed
+out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that is told to stop answers what it has begun; one that loses a hash worker loses nothing else."""
+"""A stopped process answers the requests that it has begun; a lost hash worker costs nothing else."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Single sign-on in two real processes on one store: what one used up is used up for both, what one began the other
-ends (contract, section 5; security bar 51 and 75)."""
+"""Single sign-on on two real processes with one store: what one used up is used up for both, what one began the other
+ends."""
 
 from __future__ import annotations
 

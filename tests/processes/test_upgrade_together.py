@@ -1,4 +1,4 @@
-"""Processes that start together on a fresh store upgrade it once; one that is killed half way leaves it as it was."""
+"""Processes that start together on a fresh store upgrade it once; one that is killed half way leaves it unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manifest-auth user link`` prints a link on the server, for when no e-mail gets through."""
+"""``manifest-auth user link`` prints a one-time link on the server, for when no e-mail arrives."""
 
 from __future__ import annotations
 

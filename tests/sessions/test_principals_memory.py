@@ -1,5 +1,4 @@
-"""Who is behind a session is remembered of so many sessions and no more: with one too many the oldest is asked for
-anew, by the token and by the cookie alike."""
+"""The cache of principals is bounded: with one session too many the oldest is read again."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A session lets in while it, its user and its client all do: each of them is asked for itself, whatever else was done
-when it changed."""
+"""A session is valid while it, its user and its client are: each condition is checked by itself."""
 
 from __future__ import annotations
 

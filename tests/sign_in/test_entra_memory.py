@@ -1,4 +1,4 @@
-"""What is remembered of Entra ID tokens is bounded: with one too many the oldest is judged anew."""
+"""The cache of Entra ID tokens is bounded: with one too many the oldest is verified again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores that earlier releases made and filled: what they held, and the way to make them again on each database."""
+"""Stores made and filled by earlier releases: what they held, and how to make them again on each database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a unit of work announces arrives after its commit, here and on other nodes, and never without it."""
+"""Announcements of a unit of work arrive after its commit, here and on other nodes, and never without it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gains the role Admin is judged from the row as it is, and no one gains it without the account being void."""
+"""Giving the role Admin: decided by the row in the transaction, and never without voiding the account's credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every way out of a tenant stands in a list, so that a new one is someone's decision."""
+"""Every cross-tenant statement is in a list, so that adding one is a decision."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Of two transactions that would each take one of the last two Admins away, the second waits for the first and then
-sees what it did, on both stores."""
+"""Two transactions that would each remove one of the last two Admins: the second waits and then is refused."""
 
 from __future__ import annotations
 

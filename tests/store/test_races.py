@@ -1,4 +1,4 @@
-"""Units of work that meet: one after the other, neither lost, none left in a deadlock."""
+"""Concurrent units of work: one after the other, none lost, no deadlock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One unit of work, one transaction: the same promises on both stores, and whichever way it is written."""
+"""One unit of work is one transaction: the same guarantees on both stores and in both ways to write one."""
 
 from __future__ import annotations
 

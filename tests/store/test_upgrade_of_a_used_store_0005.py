@@ -1,5 +1,4 @@
-"""A store of the release before this one is upgraded: what one client alone claimed counts, what several did for none,
-and everybody who was linked to an account still gets in.
+"""Upgrade of a used store of schema 0005: claims by one client count, contested ones do not, and providers go on.
 
 ``store_0005.json`` was written by the release whose schema is 0005. Its client acme has two OpenID providers (``corp``
 announces ``iss``, ``quiet`` does not), one of SAML and three of Microsoft; its client globex has an OpenID provider

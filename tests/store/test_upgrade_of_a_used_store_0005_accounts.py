@@ -1,4 +1,4 @@
-"""A store that was filled under an earlier schema is upgraded, keeps everything, and its keys still open.
+"""Upgrade of a used store of schema 0005: accounts, sessions and keys stay valid.
 
 In ``store_0005_accounts.json`` people of two clients signed in and out, changed a password and mistyped one, and a
 system admin changed roles. The tables are made by that schema's own revision.

@@ -1,4 +1,4 @@
-"""A store whose audit trail was cut by retention is upgraded: the trail is whole, and goes on from there.
+"""Upgrade of a used store of schema 0005: an audit trail cut by retention stays whole and continues.
 
 In ``store_0005_trail.json`` three clients were created, one was deleted and went with its trail, retention cut the
 others' beginnings, and a system admin enrolled a second factor.

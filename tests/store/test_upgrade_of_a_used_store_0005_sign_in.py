@@ -1,4 +1,4 @@
-"""A store with single sign-on is upgraded: providers, identities and everything sealed go on.
+"""Upgrade of a used store of schema 0005: providers, identities and sealed values stay valid.
 
 In ``store_0005_sign_in.json`` people came in by SAML, OpenID Connect, Dynamics and an Entra token that was signed out
 again; one was away at the provider, one was invited, one app has a code in hand, and Microsoft's tokens are kept.

@@ -1,5 +1,4 @@
-"""How both stores go about the statements of lists and of what stands in them: by an index, whatever else is in the
-store, and in the order of one where a list is asked for without conditions."""
+"""Query plans of the work lists: both stores use an index, whatever else is in the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients and users for a test of its own, the audit trail, and how many password hashes were computed."""
+"""Clients and users for one test, the audit trail, and the number of computed password hashes."""
 
 from __future__ import annotations
 

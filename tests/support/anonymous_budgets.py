@@ -1,4 +1,4 @@
-"""What anonymous callers may leave behind: less than in earnest, so that a test reaches the limit."""
+"""Smaller budgets for what anonymous callers leave in the store, so that a test reaches the limit."""
 
 from __future__ import annotations
 

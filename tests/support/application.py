@@ -1,4 +1,4 @@
-"""The real application in this process: real pipeline, real store, a clock that tests move."""
+"""The real application in this process: real pipeline, real store, and a clock that tests move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many attempts are free, as numbers of the tests' own: taken from the code, they would move with it."""
+"""Numbers of free attempts, written down in the tests: taken from the code, they would change with it."""
 
 from __future__ import annotations
 

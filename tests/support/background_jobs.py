@@ -1,4 +1,4 @@
-"""What the server does by itself: asked for at the moment that a test names, and silent otherwise."""
+"""Background jobs of the server, run at the moment that a test names, and otherwise off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client whose claim counts, for tests that are about what comes after."""
+"""A client whose claim on a Microsoft directory counts, for tests about other things."""
 
 from __future__ import annotations
 

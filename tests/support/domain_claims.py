@@ -1,4 +1,4 @@
-"""Claims on e-mail domains for tests: made, looked up, checked, and name servers to check them at."""
+"""Claims on e-mail domains for tests: made, looked up, checked, with name servers to check them."""
 
 from __future__ import annotations
 

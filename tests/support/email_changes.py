@@ -1,4 +1,4 @@
-"""Changes of an e-mail address, as tests ask for them, and the e-mails that tell of them."""
+"""Changes of an e-mail address: the requests of tests, and the e-mails about them."""
 
 from __future__ import annotations
 

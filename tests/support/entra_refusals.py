@@ -1,4 +1,4 @@
-"""What the server remembers of Entra ID tokens that it refused."""
+"""The server's memory of refused Entra ID tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What breaks, is full or is late inside the server, at the moment that a test wants."""
+"""Faults inside the server at a chosen moment: something breaks, is full or is late."""
 
 from __future__ import annotations
 

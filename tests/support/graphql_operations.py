@@ -1,5 +1,4 @@
-"""Every operation of the schema, for tests that walk all of them: its document, which is made from the schema itself,
-and arguments that name things of one client."""
+"""Every GraphQL operation of the schema as a document, and the objects that it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs over HTTP: the documents of each operation, and ways to bring a job where a test wants it."""
+"""Jobs over HTTP: the GraphQL documents of each operation, and ways to bring a job into a state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vendor of licences: its key pair, what it grants, and installations that ask for it."""
+"""A licence vendor: its key pair, what it grants, and installations that need a licence."""
 
 from __future__ import annotations
 

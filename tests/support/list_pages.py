@@ -1,4 +1,4 @@
-"""Lists with rows of many names and states, and walks through their pages."""
+"""Paged lists for tests: rows with many names and states, and walks through the pages."""
 
 from __future__ import annotations
 

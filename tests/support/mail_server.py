@@ -1,4 +1,4 @@
-"""A real SMTP server on a free port of 127.0.0.1, and what it was handed."""
+"""A real SMTP server on a free port of 127.0.0.1, with the e-mails it received."""
 
 from __future__ import annotations
 

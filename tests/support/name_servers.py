@@ -1,4 +1,4 @@
-"""Real name servers on loopback ports: nsd, which knows a zone, and unbound, which asks it and validates DNSSEC."""
+"""Real name servers on loopback ports: nsd, which serves a zone, and unbound, which asks it and validates DNSSEC."""
 
 from __future__ import annotations
 

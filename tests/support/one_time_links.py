@@ -1,4 +1,4 @@
-"""One-time links as the server makes and keeps them."""
+"""One-time links as the server makes and stores them."""
 
 from __future__ import annotations
 

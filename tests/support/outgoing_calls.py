@@ -1,4 +1,4 @@
-"""Calls on behalf of a client, each with the whole budget of a sign-in."""
+"""Outgoing calls for a client, each with the whole time budget of a sign-in."""
 
 from __future__ import annotations
 

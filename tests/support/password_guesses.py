@@ -1,4 +1,4 @@
-"""Guesses at passwords from many addresses: the application stands behind a proxy that names them."""
+"""Password guesses from many addresses: the application runs behind a proxy that names them."""
 
 from __future__ import annotations
 

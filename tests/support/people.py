@@ -1,4 +1,4 @@
-"""People of a client's OpenID provider, as the provider knows them and as they are known here."""
+"""People of a client's OpenID provider, and the users they become."""
 
 from __future__ import annotations
 

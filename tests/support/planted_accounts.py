@@ -1,4 +1,4 @@
-"""What a User Admin may plant in an account that becomes an Admin's later, and how someone becomes one."""
+"""Accounts that a User Admin prepared before their user becomes an Admin, and the ways to become one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of hundreds of applications, one after the other: what each would make at its start is made once."""
+"""Makes once for a test process what hundreds of applications would each make at their start."""
 
 from __future__ import annotations
 

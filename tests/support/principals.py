@@ -1,4 +1,4 @@
-"""Callers without a request: for tests of what takes a caller as it is."""
+"""Principals without a request, for tests of functions that take a caller."""
 
 from __future__ import annotations
 

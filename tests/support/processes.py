@@ -1,4 +1,4 @@
-"""For every server that tests start: a port that stays its own, and an end with the run, however the run ends."""
+"""Ports and lifetimes of the servers that tests start: a port that stays reserved, and an end with the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``manifest-auth`` as processes of its own.
+"""Starts ``manifest-auth`` as its own process.
 
 Most are forks of a process that has loaded the program already (:mod:`multiprocessing`'s fork server): what such a
 start does, from the command line on, is what the command does, and only the loading of modules is left out, which

@@ -1,4 +1,4 @@
-"""Whoever edits the providers of a client: a system admin, or the client's own Admin or User Admin."""
+"""Callers who edit a client's providers: a system admin, or the client's own Admin or User Admin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's providers and identities as the store has them, with what is sealed in them."""
+"""A client's providers and identities as the store holds them, with their sealed values opened."""
 
 from __future__ import annotations
 

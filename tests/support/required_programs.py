@@ -1,4 +1,4 @@
-"""What a test needs beside Python: found by following the names that it uses, through fixtures and imported helpers.
+"""Which programs a test needs beside Python: found by following its names through fixtures and imports.
 
 A file of the tests that runs programs which a machine may lack names them: ``PROGRAMS = ("chromium",)``. What uses
 ``subprocess`` or ``multiprocessing`` starts some. Types are not followed: to name one is not to use it.

@@ -1,4 +1,4 @@
-"""What all processes of one run of the tests share: a folder, and locks in it."""
+"""A folder with locks that all processes of one test run share."""
 
 from __future__ import annotations
 

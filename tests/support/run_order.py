@@ -1,4 +1,4 @@
-"""How a run of the tests goes: which tests, in which order, by which workers; and what it says at its end."""
+"""The pytest plugin of a run: which tests, in which order, on which workers, and the report at the end."""
 
 from __future__ import annotations
 

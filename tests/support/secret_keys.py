@@ -1,4 +1,4 @@
-"""The secret key of all installations that tests make, unless a test says otherwise."""
+"""The secret key of all installations that tests make, unless a test sets another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client's providers, and a browser that signs in through them: what tests of single sign-on share."""
+"""Single sign-on for tests: a client's providers, and a browser that signs in through them."""
 
 from __future__ import annotations
 

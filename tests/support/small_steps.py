@@ -1,4 +1,4 @@
-"""Work that the server does in steps: smaller ones, and one that breaks off."""
+"""Makes the server work in smaller steps, or break off after one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores with today's schema and nothing in them but what is signed with the key of the tests."""
+"""Stores with today's schema that hold nothing but what is signed with the tests' key."""
 
 from __future__ import annotations
 

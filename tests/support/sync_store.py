@@ -1,4 +1,4 @@
-"""A store driven from plain functions, for tests that hypothesis steers."""
+"""A store used from plain functions, for tests that hypothesis drives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A system admin at work: makes other admins, signs in with codes, reads the installation's audit trail."""
+"""System admins for tests: made, signed in with codes, reading the installation's audit trail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people of one client, one for each role as they are needed, who speak GraphQL."""
+"""The users of one client, one for each role as they are needed, with GraphQL requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates over HTTP: the documents of each operation, and ways to bring a version where a test wants it."""
+"""Templates over HTTP: the GraphQL documents of each operation, and ways to bring a version into a state."""
 
 from __future__ import annotations
 

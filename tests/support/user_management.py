@@ -1,4 +1,4 @@
-"""Documents of the mutations on users, and what tests of them share."""
+"""GraphQL mutations on users, and helpers that tests of them share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Templates and jobs for tests that are about something else: made by the verbs themselves, in one unit of work."""
+"""Templates and jobs for tests about other things, made by the operations themselves in one unit of work."""
 
 from __future__ import annotations
 

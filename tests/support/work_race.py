@@ -1,4 +1,4 @@
-"""Two who work in one tenant at once, from two processes."""
+"""Two users who work in one tenant at once, from two processes."""
 
 from __future__ import annotations
 

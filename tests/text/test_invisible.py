@@ -1,4 +1,4 @@
-"""Names hold nothing that no one sees, and everything that honest names need."""
+"""Invisible characters in names are refused; those that real names need are accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: as those of ``tests/store``, each store with today's schema; and one that plain functions drive."""
+"""Fixtures: each store with today's schema, as in ``tests/store``, and one that plain functions use."""
 
 from __future__ import annotations
 

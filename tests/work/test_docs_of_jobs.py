@@ -1,4 +1,4 @@
-"""The page about the work says of jobs what the code does: its diagram, its table of moves, its limits."""
+"""The docs' page about jobs is right: its diagram, transition table and limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page about the work says what the code does: its diagram, its table of moves, its limits and its documents."""
+"""The docs' page about templates is right: its diagram, transition table, limits and documents."""
 
 from __future__ import annotations
 

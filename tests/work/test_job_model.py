@@ -1,5 +1,4 @@
-"""Any sequence of what can be done with jobs, on a real store beside a model in plain Python: the same is refused, and
-the same is there afterwards."""
+"""Random sequences of job operations on a real store, compared with a model in plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two who act on one job at once, from two processes: the same holds afterwards as if one had come after the other."""
+"""Two users who act on one job at once, from two processes: the result is as if one had come after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs are made of a template while it is archived, or while its next version is published."""
+"""Jobs are made from a template while it is archived, or while its next version is published."""
 
 from __future__ import annotations
 

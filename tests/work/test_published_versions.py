@@ -1,4 +1,4 @@
-"""A published version never changes: not by a verb, and not by a statement that someone runs past the verbs."""
+"""A published version never changes: not by an operation, and not by a statement that bypasses the operations."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Any sequence of what can be done with templates, on a real store beside a model in plain Python. People act on what
-they have seen, which may be old: then they are refused, and the same is there as before."""
+"""Random sequences of template operations on a real store, compared with a model in plain Python. Users act on what
+they have seen, which may be out of date: then they are refused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Two who act on one template at once, from two processes: one wins, the other gets CONFLICT, and the log has exactly
-the winners."""
+"""Two users who act on one template at once, from two processes: one succeeds, the other gets CONFLICT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The editorial machine by itself: beside a regular expression of what a version can go through."""
+"""The state machine of a template version, compared with a regular expression of its histories."""
 
 from __future__ import annotations
 

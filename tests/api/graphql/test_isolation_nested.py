@@ -1,5 +1,4 @@
-"""No nested field and no loader leads into another client, not even from rows that point
-across."""
+"""Isolation in nested GraphQL fields: none leads into another client, even from rows that point there."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A claim on an e-mail domain is proved by a DNS record on real name servers, and by nothing that only looks like it.
-"""
+"""A claim on an e-mail domain is proved by a DNS record on real name servers, and by nothing similar."""
 
 from __future__ import annotations
 

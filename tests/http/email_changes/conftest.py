@@ -1,4 +1,4 @@
-"""Fixtures: an application whose mail queue waits for nothing, and a client whose mailbox is empty."""
+"""Fixtures: an application that sends e-mails at once, and a client whose mailbox is empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: the way of a browser and of an app, and what Microsoft is asked for."""
+"""Microsoft Dynamics: the sign-in of a browser and of an app, and what is asked of Microsoft."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: Dataverse says who it is; what it refuses, and what happens when it cannot say."""
+"""Microsoft Dynamics: what Dataverse says about the user, refuses, or fails to answer."""
 
 from __future__ import annotations
 

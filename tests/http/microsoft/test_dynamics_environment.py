@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: the user of the environment is a second subject of the same person; guests, roles."""
+"""Microsoft Dynamics: the environment's user is a second subject of the same person; guests, roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: what Microsoft's login service refuses, and what the person reads then."""
+"""Microsoft Dynamics: refusals of Microsoft's login service, and the sentence that the person reads."""
 
 from __future__ import annotations
 

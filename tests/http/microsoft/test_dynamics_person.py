@@ -1,5 +1,5 @@
-"""Microsoft Dynamics: a person is directory and object id, with the user of the environment beside it; never
-an address. The same person by Dynamics and by a Power App is one user."""
+"""Microsoft Dynamics: a person is known by directory and object id, with the environment's user beside it; never by an
+e-mail address. The same person by Dynamics and by Power Apps is one user."""
 
 from __future__ import annotations
 

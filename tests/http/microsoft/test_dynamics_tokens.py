@@ -1,4 +1,4 @@
-"""Microsoft Dynamics: Microsoft's tokens are kept where a client asks for it, encrypted, else nowhere."""
+"""Microsoft Dynamics: Microsoft's tokens are stored only if a client asks for it, and then encrypted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tokens that are none of Microsoft's cost: few calls, of their own address and directory alone."""
+"""Entra ID tokens that are not genuine cost few calls to Microsoft, counted by address and directory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Power Apps: a verdict is kept until the token's end, at most five minutes, and never longer than
-what it rests on."""
+"""Power Apps: a verified token is remembered until it expires, for five minutes at most. Never longer than the answers
+that it depends on."""
 
 from __future__ import annotations
 

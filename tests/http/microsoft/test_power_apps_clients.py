@@ -1,4 +1,4 @@
-"""Of which client a Power Apps caller is, and that no one is of another one's."""
+"""Power Apps: to which client a caller belongs, and isolation between clients."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""``/power-apps.json`` is what Power Apps imports as a custom connector: OpenAPI 2.0 and
-nothing beyond it, with the calls that an app makes, and Entra ID as the way to get a token."""
+"""``/power-apps.json``: the document that Power Apps imports as a custom connector, OpenAPI 2.0."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Power Apps: a user who is signed in links the person of an Entra ID token to the own account, by
-showing both. No one does it for someone else."""
+"""Power Apps: a signed-in user links the person of an Entra ID token to their own account, by showing both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request with an Entra token costs that is remembered: under 1.5 times one with a token of ours."""
+"""Power Apps: a request with a remembered Entra ID token costs less than 1.5 times one with a token of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Power Apps: tokens that Microsoft did not issue as they stand, and tokens that are none."""
+"""Power Apps: forged and altered tokens, and texts that are no tokens."""
 
 from __future__ import annotations
 

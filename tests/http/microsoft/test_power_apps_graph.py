@@ -1,5 +1,5 @@
-"""Power Apps: Microsoft slow, busy, down or out of its mind. No one gets in, within three seconds,
-no one else waits, and nothing of it is remembered."""
+"""Power Apps: Microsoft slow, busy, down or answering nonsense: no one is let in, within three seconds. No other caller
+waits, and nothing is remembered."""
 
 from __future__ import annotations
 

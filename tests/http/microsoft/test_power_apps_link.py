@@ -1,5 +1,5 @@
-"""Power Apps: a caller and a user with a password who are one person are one user, once someone
-who may say so has said so. An address alone never does."""
+"""Power Apps: a caller and a user with a password become one user once the link between them is proved. An equal e-mail
+address alone never links them."""
 
 from __future__ import annotations
 

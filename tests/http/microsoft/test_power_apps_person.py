@@ -1,4 +1,4 @@
-"""Power Apps: whom a good token names, and who of them gets in."""
+"""Power Apps: whom a genuine token names, and who of them is let in."""
 
 from __future__ import annotations
 

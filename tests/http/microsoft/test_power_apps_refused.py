@@ -1,4 +1,4 @@
-"""Power Apps: tokens whose claims are not those of a person and an app that were let in.
+"""Power Apps: genuine tokens whose claims name no person or no accepted application.
 
 All of them are signed as they should be, and Graph would accept those that are for it. So each is refused by one check
 of ours, and a provider that was told nothing of them lets no one in.

@@ -1,4 +1,4 @@
-"""Power Apps: roles of a caller, by hand and from the groups that the token tells."""
+"""Power Apps: roles of a caller, given by hand or by the groups in the token."""
 
 from __future__ import annotations
 

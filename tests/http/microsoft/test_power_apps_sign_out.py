@@ -1,4 +1,4 @@
-"""Power Apps: sign-out with an Entra token refuses that token from then on."""
+"""Power Apps: sign-out with an Entra ID token refuses that token from then on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenID Connect: hundreds of sign-ins in a row leave no rows behind and no memory."""
+"""OpenID Connect: hundreds of sign-ins in a row leave no rows and no memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenID Connect: a provider that refuses, fails, is slow or is gone, and what the person reads then."""
+"""OpenID Connect: a provider that refuses, fails, is slow or is down, and the sentence that the person reads."""
 
 from __future__ import annotations
 

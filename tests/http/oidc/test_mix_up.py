@@ -1,4 +1,4 @@
-"""OpenID Connect: one client's code is nothing in another's sign-in, and ID tokens say who they are for."""
+"""OpenID Connect: one client's code does not work in another's sign-in, and an ID token names its audience."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenID Connect: the session that begins, what it replaces, what ends it, and what is written down."""
+"""OpenID Connect: the session that starts, what it replaces, what ends it, and what is recorded."""
 
 from __future__ import annotations
 

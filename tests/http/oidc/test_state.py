@@ -1,4 +1,4 @@
-"""OpenID Connect: a sign-in under way is used once, within ten minutes, by the browser that began it.
+"""OpenID Connect: a sign-in in progress is used once, within ten minutes, by the browser that started it.
 
 Everything that comes back otherwise is refused before the provider is asked for anything, and leaves no session.
 """

@@ -1,4 +1,4 @@
-"""Whom an ID token may be for besides us is a setting of the provider, at OpenID providers and with Dynamics."""
+"""Which other audiences an ID token may have is a setting of the provider, for OpenID providers and Dynamics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenID Connect: providers that are odd, and within what the standards allow, let their people in."""
+"""OpenID Connect: providers with unusual but valid behaviour work."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""An attempt costs one hash, and it does not show by its kind whether there is such an account: where a client has
-hashes of other systems or of other settings, those that do not exist cost what an account of the client costs."""
+"""Every sign-in attempt costs one hash, so its time does not show whether the account exists. Where a client has
+imported hashes, unknown accounts cost the same as its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forgotten password. The answer says nothing; a letter goes to the account's own address, or nowhere."""
+"""A forgotten password: the answer is always the same; a link is e-mailed to the account's own address only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
+"""Password hashing under load: a bounded queue, `OVERLOADED` beyond it, and reads that go on."""
 
 from __future__ import annotations
 

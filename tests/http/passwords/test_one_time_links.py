@@ -1,4 +1,4 @@
-"""A password is chosen with a one-time link, by the client's rules, and its holder is in."""
+"""Choosing a password with a one-time link, by the client's rules; it signs the user in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that one-time links lead to, and what the link is good for, which it asks first."""
+"""The page that one-time links open, and the request with which it asks what the link is for."""
 
 from __future__ import annotations
 

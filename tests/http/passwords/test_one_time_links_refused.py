@@ -1,4 +1,4 @@
-"""Every link that does not work is answered alike; nothing of one rests in store or trail."""
+"""Every one-time link that does not work gets the same answer; no link is stored or recorded in clear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules for new passwords, as a system admin and a user meet them."""
+"""The rules for new passwords, over the routes of system admins and users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: those who may edit a client's providers, each with a client of their own, and a provider to talk to."""
+"""Fixtures: callers who may edit a client's providers, each with their own client, and a provider to talk to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups of the provider are roles here, in the same sign-in, and only as long as they last."""
+"""Groups of the provider give roles here, in the same sign-in, for as long as the person is in them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups make Admins and unmake them, but a client's last active Admin stays one."""
+"""Groups give and take the role Admin, but a client's last active Admin keeps it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""A provider goes with the roles that its groups gave; and what an Admin switched off, only an
-Admin switches on."""
+"""Deleting a provider takes the roles that its groups gave; what an Admin switched off, only an Admin switches on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Who rules a provider rules whom it says people are, so a User Admin's opens no Admin's
-account and makes no one an Admin."""
+"""Who edits a provider decides whom it identifies: a User Admin's provider opens no Admin's account and makes no one
+Admin."""
 
 from __future__ import annotations
 

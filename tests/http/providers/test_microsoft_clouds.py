@@ -1,4 +1,4 @@
-"""Login, Graph and Dataverse of a provider are of one Microsoft cloud, and cannot be mixed."""
+"""Login, Graph and Dataverse addresses of a provider belong to one Microsoft cloud and cannot be mixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of the two Microsoft kinds: ids, secrets, what does not go together."""
+"""Settings of the two Microsoft provider kinds: ids, secrets, combinations that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""``test`` talks to a provider and says in words what is wrong, at both doors alike."""
+"""The provider's ``test`` route calls the provider and says in a sentence what is wrong, for system admins and clients
+alike."""
 
 from __future__ import annotations
 

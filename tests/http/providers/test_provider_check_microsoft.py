@@ -1,4 +1,4 @@
-"""``test`` of the two Microsoft kinds says in words what is wrong, and asks without any token."""
+"""The ``test`` route for the two Microsoft kinds says in a sentence what is wrong, and needs no token."""
 
 from __future__ import annotations
 

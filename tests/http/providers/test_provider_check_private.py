@@ -1,4 +1,4 @@
-"""`provider test` is no look around in a private network: a User Admin is told *reached* or *not reached* there."""
+"""The provider's ``test`` route does not explore private networks: a User Admin learns *reached* or not."""
 
 from __future__ import annotations
 

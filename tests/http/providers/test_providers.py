@@ -1,4 +1,4 @@
-"""Providers are data of a client, edited by system admins, by its Admin and by its User Admin."""
+"""A client's providers are edited by system admins, by its Admin and by its User Admin."""
 
 from __future__ import annotations
 

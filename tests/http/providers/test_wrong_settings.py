@@ -1,4 +1,4 @@
-"""Settings of a provider that are wrong are named, and nothing is made or changed."""
+"""Wrong settings of a provider are named, and nothing is made or changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refresh: commit on use, step by step, and who may not refresh any more."""
+"""Refresh tokens: a new one counts when it is first used, step by step; and who may not refresh any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refresh: parallel use is no theft, theft is found out, and what ends a session ends its tokens."""
+"""Refresh tokens: parallel use is no theft, reuse is detected, and the end of a session ends its tokens."""
 
 from __future__ import annotations
 

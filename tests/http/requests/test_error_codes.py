@@ -1,4 +1,4 @@
-"""Every code of the table, produced over HTTP by the cause that the table names."""
+"""Every error code of the API, produced over HTTP by its documented cause."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that send the browser on, or are no JSON, are answers like all others."""
+"""Redirects and other responses without JSON have the same headers as all others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML: what is hostile costs the server little, and whoever is honest does not wait for it."""
+"""SAML: hostile responses cost the server little, and honest ones do not wait for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML: a provider's certificates are pinned, roll over without a gap, and end by policy."""
+"""SAML: a provider's certificates are pinned, can be replaced without a gap, and expire by policy."""
 
 from __future__ import annotations
 

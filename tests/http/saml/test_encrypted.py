@@ -1,4 +1,4 @@
-"""SAML: encrypted assertions for the certificate in our metadata, also while our key changes."""
+"""SAML: assertions encrypted for the certificate in our metadata, also while our key is replaced."""
 
 from __future__ import annotations
 

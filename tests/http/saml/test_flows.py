@@ -1,4 +1,4 @@
-"""SAML: an answer counts for the sign-in that asked for it, in the browser that began it, once."""
+"""SAML: a response counts once, for the sign-in that asked for it, in the browser that started it."""
 
 from __future__ import annotations
 

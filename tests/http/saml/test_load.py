@@ -1,4 +1,4 @@
-"""SAML responses that anybody may send: read off the event loop, a bounded number at once, and counted by address."""
+"""SAML responses from anonymous callers: read off the event loop, a bounded number at once, counted by address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML: responses in every detail as Okta writes them, judged at the time when they were sent.
+"""SAML: responses exactly as Okta writes them, judged at the time when they were sent.
 
 The details were read off responses that Okta sent: prefixes, order of attributes, ``id`` and digits, both signatures
 with ``xs`` to be kept, KeyInfo in lines of 76, NameFormat and ``xsi:type`` of attributes, empty values, SessionIndex,

@@ -1,4 +1,4 @@
-"""SAML: what is read of a person, under the names that real providers use, and who that is."""
+"""SAML: which attributes describe a person, under the names that real providers use, and which user that is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML: people, clients and providers that are closed; what is written down and counted."""
+"""SAML: deactivated users, suspended clients and disabled providers; what is recorded and counted."""
 
 from __future__ import annotations
 

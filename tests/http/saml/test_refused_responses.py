@@ -1,4 +1,4 @@
-"""SAML: whatever is wrong with a response, the answer is one and the same; why is in the log."""
+"""SAML: every wrong response gets the same answer; the reason is in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML: where a sign-in that began at the provider ends. No spelling leads to a foreign place."""
+"""SAML: where a sign-in that started at the provider ends. No spelling of the address leads elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SAML: an assertion works once, whichever door, envelope or node it comes by."""
+"""SAML: an assertion works once, by whichever route, encoding or node."""
 
 from __future__ import annotations
 

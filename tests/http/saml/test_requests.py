@@ -1,4 +1,4 @@
-"""SAML: what a provider is asked, by redirect and by post, and that our signatures verify."""
+"""SAML: our authentication requests, by redirect and by post, and their signatures."""
 
 from __future__ import annotations
 

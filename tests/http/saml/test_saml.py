@@ -1,4 +1,4 @@
-"""SAML: the seed page's JSON call, the browser's form post, and sign-ins that no one asked for."""
+"""SAML: sign-in by JSON, by form post, and started at the provider."""
 
 from __future__ import annotations
 

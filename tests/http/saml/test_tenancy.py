@@ -1,4 +1,4 @@
-"""SAML: a response opens the client that it is for. Two clients, two providers: no mix-up."""
+"""SAML: a response opens the client that it is for; two clients and two providers are never mixed up."""
 
 from __future__ import annotations
 

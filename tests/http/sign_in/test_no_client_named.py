@@ -1,5 +1,5 @@
-"""Which client a password sign-in goes to that names none: that of the device, else of proved addresses where it signed
-in last, else the oldest account. An account that someone made for a person's address draws nothing to itself."""
+"""To which client a password sign-in without a client goes: the device's client, else proved addresses, else the oldest
+account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An address is proved by a link that was e-mailed to it and followed; so is a password that was chosen with it."""
+"""An e-mail address is proved by following a link sent to it; a password chosen with that link proves it too."""
 
 from __future__ import annotations
 

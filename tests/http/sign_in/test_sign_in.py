@@ -1,4 +1,4 @@
-"""Sign-in: the answer, and the one answer for everything that fails."""
+"""Password sign-in: the answer, and one answer for every failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes while a password is being hashed: the sign-in sees it when it comes to open the session."""
+"""Changes while a password is being hashed: the sign-in sees them before it opens the session."""
 
 from __future__ import annotations
 

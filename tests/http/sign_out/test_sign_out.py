@@ -1,4 +1,4 @@
-"""Sign-out, one's own sessions, and `me`."""
+"""Sign-out, a user's own sessions, and `me`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""``discover`` says which ways in an address's domain has, and nothing of whether an account
-exists."""
+"""``discover`` names the sign-in methods of an address's domain, and does not show whether an account exists."""
 
 from __future__ import annotations
 

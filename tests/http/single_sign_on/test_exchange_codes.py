@@ -1,4 +1,4 @@
-"""One-time codes: an app gets one at its return address, and exchanges it once within a minute."""
+"""One-time exchange codes: an app gets one at its return address and exchanges it once, within a minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One-time codes: what ends all sessions of a user takes back the codes that no one exchanged yet."""
+"""One-time exchange codes that are not used yet are revoked by everything that ends a user's sessions."""
 
 from __future__ import annotations
 

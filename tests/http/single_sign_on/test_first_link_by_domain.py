@@ -1,5 +1,5 @@
-"""Who is linked to an account by the address alone is its only owner: what others had of it ends. And an account that a
-provider knows by one subject is never another subject's by its address."""
+"""Linking an identity to an account by its address drops the credentials that others had of that account. An account
+that a provider knows by one subject is never linked to another subject by its address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One's own identities are listed and unlinked by oneself, anybody's by those who manage users."""
+"""Linked identities are listed and unlinked by their user, or by those who manage users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An open invitation lets whoever holds it claim the account with an identity, once."""
+"""An open invitation lets its holder claim the account with an identity, once."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A first sign-in belongs to an account that is here when the provider owns the address's domain
-and vouches for the address, and not otherwise."""
+"""A first sign-in is linked to an existing account when the provider owns the address's domain. The provider must also
+vouch for the address."""
 
 from __future__ import annotations
 

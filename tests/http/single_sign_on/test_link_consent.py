@@ -1,5 +1,4 @@
-"""A user who is signed in links a further identity to the own account, and no one does it for
-someone else."""
+"""A signed-in user links another identity to their own account, and no one does it for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An invited person goes on at a provider by a POST: the invitation's token stands in no address of ours."""
+"""An invited person starts at a provider by a POST: no address of ours holds the invitation's token."""
 
 from __future__ import annotations
 

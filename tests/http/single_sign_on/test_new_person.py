@@ -1,4 +1,4 @@
-"""Who is new gets an account just in time, where the provider may make one and it can be one."""
+"""A new person gets an account at the first sign-in, where the provider may create users."""
 
 from __future__ import annotations
 

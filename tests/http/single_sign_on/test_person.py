@@ -1,4 +1,4 @@
-"""A person is (provider, subject), never an e-mail address; no one is taken for someone else."""
+"""A person is identified by provider and subject, never by an e-mail address."""
 
 from __future__ import annotations
 

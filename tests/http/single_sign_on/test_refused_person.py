@@ -1,5 +1,5 @@
-"""Deactivated users, suspended clients and providers that are switched off, changed or deleted let
-no one in, also not someone who is on the way."""
+"""Deactivated users, suspended clients and disabled, changed or deleted providers: no sign-in, also not one in
+progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a sign-in ends: at an address that is listed, letter by letter, and nowhere else."""
+"""Return addresses: a sign-in ends at a listed address, compared character by character, and nowhere else."""
 
 from __future__ import annotations
 

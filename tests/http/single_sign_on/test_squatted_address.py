@@ -1,4 +1,4 @@
-"""Whoever makes an account under someone else's address does not get that person as a guest."""
+"""An account made under another person's address does not get that person as its user."""
 
 from __future__ import annotations
 

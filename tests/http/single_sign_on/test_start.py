@@ -1,4 +1,4 @@
-"""How a sign-in begins: what the browser is sent to the provider with, and the cookie that binds it."""
+"""The start of a sign-in: the redirect to the provider, and the cookie that ties it to the browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which client and which provider a sign-in is for: ``client=``, the header, the host, the only one."""
+"""For which client and provider a sign-in starts: ``client=``, the header, the host, the only one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What is another client's is like what never was, wherever a caller can name it: in every
-argument and input, in filters, cursors and addresses."""
+"""Tenant isolation: another client's objects are answered like objects that never existed, for every id sent."""
 
 from __future__ import annotations
 

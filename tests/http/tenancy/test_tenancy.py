@@ -1,4 +1,4 @@
-"""The tenant comes from the credential; X-Client-ID may only agree; a suspended one is refused."""
+"""The tenant comes from the credential; X-Client-ID may only agree; a suspended client is refused."""
 
 from __future__ import annotations
 

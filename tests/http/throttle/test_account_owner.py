@@ -1,4 +1,4 @@
-"""Throttling: the owner of an account under attack gets in, and no door is left out."""
+"""Throttling: the owner of an account under attack can sign in, and every entry point is counted."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What strangers may leave behind, from an address in a client; and no one is shut out by
-them."""
+"""Limits on what anonymous callers leave in the store, by address and client; honest callers are not locked out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cookie that marks a device: only values that the server gave out are kept, and one serves all clients."""
+"""The device cookie: only values that the server issued are accepted, and one serves all clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What anybody may write into a trail is within a budget, and what fills one class of events hides no other."""
+"""Budgets for audit events by anonymous callers: a full budget of one class hides no event of another."""
 
 from __future__ import annotations
 

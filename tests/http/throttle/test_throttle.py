@@ -1,4 +1,5 @@
-"""Throttling: guesses are counted before they are tried, no one learns anything, no one is locked out."""
+"""Throttling of sign-ins: attempts are counted before they are tried, answers do not show accounts, and no owner is
+locked out."""
 
 from __future__ import annotations
 

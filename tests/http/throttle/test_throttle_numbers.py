@@ -1,4 +1,4 @@
-"""The throttle's limits in numbers: how many attempts are free, how long the pauses are, when a count is forgotten."""
+"""The throttle's limits in numbers: free attempts, lengths of pauses, when a count is forgotten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The access token: what is in it, how it is shown, and that nothing else passes for one."""
+"""The access token: its claims, how it is sent, and that nothing else passes for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ES256 by setting: public keys for others, no confusion of algorithms, a switch that signs no one out."""
+"""ES256 by setting: public keys, no confusion of algorithms, and a switch that signs no one out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The access token: no other header, no other spelling and no token of another kind passes for one."""
+"""Forged access tokens: no other header, spelling or kind of token is accepted."""
 
 from __future__ import annotations
 

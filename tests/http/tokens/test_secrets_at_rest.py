@@ -1,4 +1,4 @@
-"""What rests in the store opens nothing, and other ends of a session."""
+"""Values in the store open nothing; and other ends of a session."""
 
 from __future__ import annotations
 

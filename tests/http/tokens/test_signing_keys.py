@@ -1,4 +1,4 @@
-"""Signing keys: rotation signs no one out, and an old key ends with what it signed."""
+"""Signing keys: rotation signs no one out, and an old key is removed when its last token has expired."""
 
 from __future__ import annotations
 

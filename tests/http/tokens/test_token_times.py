@@ -1,4 +1,4 @@
-"""Every time that a token of ours carries is judged, of users and of system admins, whichever algorithm signed it."""
+"""Every time claim of our tokens is checked, for users and system admins, with either algorithm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures: a client and its people."""
+"""Fixtures: a client and its users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are recorded in jobs: uploaded as they are, kept whole, for their client alone."""
+"""Files recorded in jobs: uploaded unchanged, kept whole, visible to their client only."""
 
 from __future__ import annotations
 

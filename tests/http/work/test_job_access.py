@@ -1,5 +1,4 @@
-"""Another client's jobs, templates, users and files are not found, and each role does its
-part and no more."""
+"""Another client's jobs, templates, users and files are not found; each role may do its part of a job only."""
 
 from __future__ import annotations
 

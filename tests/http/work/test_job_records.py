@@ -1,4 +1,4 @@
-"""What is recorded in a job, of every kind, with who and when, and evidence."""
+"""Records in a job: every kind of value, with author and time, and evidence."""
 
 from __future__ import annotations
 

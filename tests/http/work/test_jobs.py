@@ -1,4 +1,4 @@
-"""The life of a job, every move of it, and its history."""
+"""The states of a job, every transition, and its history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the state of a job does not allow is a CONFLICT that says why, and changes nothing."""
+"""What a job's state does not allow is a CONFLICT that says why, and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Seven users, one for each role, and every operation: exactly the cells of the contract's table
-are open, over HTTP. What is not is FORBIDDEN before anything is looked up, and nothing changes."""
+"""The permission matrix: seven users, one for each role, and every operation. Exactly the permitted cells are open; the
+rest is FORBIDDEN before anything is looked up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be written into a template, to the character."""
+"""Length limits of the texts of a template, to the character."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two people who act on one template at once, over HTTP: one wins, the other gets CONFLICT."""
+"""Two users who change one template at once, over HTTP: one succeeds, the other gets CONFLICT."""
 
 from __future__ import annotations
 

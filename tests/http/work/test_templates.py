@@ -1,4 +1,4 @@
-"""The editorial life of a template, every move of it, and its log."""
+"""The editorial states of a template, every transition, and its log."""
 
 from __future__ import annotations
 

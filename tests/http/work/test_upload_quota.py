@@ -1,4 +1,4 @@
-"""The files of a client have a quota together: exact for uploads at the same moment, and freed by what is dropped."""
+"""The upload quota of a client: exact for concurrent uploads, and freed by deletions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole story, told by the seven people of one client, each with a token of their own."""
+"""The whole workflow from template to finished job, by seven users of one client, each with their own token."""
 
 from __future__ import annotations
 

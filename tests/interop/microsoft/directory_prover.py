@@ -1,4 +1,4 @@
-"""A client's Admin who proves a directory: what tests of that proof share."""
+"""A client's Admin who proves a Microsoft directory: shared by the tests of that proof."""
 
 from __future__ import annotations
 

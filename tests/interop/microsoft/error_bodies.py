@@ -1,4 +1,4 @@
-"""What Microsoft's services write when they refuse: three services, three forms."""
+"""Error bodies of Microsoft's services: three services, three forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``world``: the application and a stand-in for Microsoft, for conftest.py files to take."""
+"""Fixture ``setup``: the application and a stand-in for Microsoft; conftest.py files import it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The login service: discovery, keys, authorize and token endpoint of every directory, of ``common`` and its kin."""
+"""Stand-in for Microsoft's login service: discovery, keys, authorize and token endpoint of every directory and
+``common``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application and Microsoft side by side, and what tests do with them."""
+"""The application with a stand-in for Microsoft beside it, and the steps that tests share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two directories with their people, and the apps that ask for tokens."""
+"""Test data: Microsoft directories with their people, and the apps that ask for tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graph ``/me`` and Dataverse ``WhoAmI``: each verifies the tokens that are for it, and no one else can."""
+"""Stand-in for Graph ``/me`` and Dataverse ``WhoAmI``: each verifies the tokens that are for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The stand-in: one socket that is login, Graph and Dataverse, as well-behaved or as troubled as a test wants it.
+"""The stand-in for Microsoft: one socket that serves login, Graph and Dataverse, as correct or as broken as a test
+wants.
 
 It runs in threads of its own, so that any test can use it: one whose event loop waits, or one that drives servers in
 other processes. Everything about it is a plain attribute, read anew for each request::

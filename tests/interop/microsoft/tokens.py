@@ -1,4 +1,4 @@
-"""Keys of the directories, tokens of every kind, and whether one is genuine: as Entra and as Graph see it."""
+"""Microsoft tokens for tests: the directories' keys, tokens of every kind, and whether one is genuine."""
 
 from __future__ import annotations
 

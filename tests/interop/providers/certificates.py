@@ -1,4 +1,4 @@
-"""Keys and self-signed certificates, as an operator makes them for a SAML provider."""
+"""Keys and self-signed certificates for SAML providers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people who have an account at a provider."""
+"""Test data: the people who have an account at a provider."""
 
 from __future__ import annotations
 

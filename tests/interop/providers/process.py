@@ -1,4 +1,4 @@
-"""A provider's server process: started on a free port of the loopback address, waited for, ended."""
+"""A provider's server process: started on a free port of the loopback address, awaited, ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every provider here has: a process, people, and pages that a person answers."""
+"""Base classes of the real providers: a process, people, and pages that a person answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calls to Microsoft by themselves: whose keys may sign, and what counts as an answer."""
+"""The client for Microsoft: which keys may sign, and which answers count."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The desk of these tests: a provider on a real socket, a relying party, one clock."""
+"""Fixture ``rp``: a relying party, a provider on a real socket, and one clock."""
 
 from __future__ import annotations
 

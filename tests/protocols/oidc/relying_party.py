@@ -1,4 +1,4 @@
-"""A relying party and a provider face to face, with a clock that both go by."""
+"""A relying party and the provider it talks to, with one clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``provider test``: sentences that tell whoever configures a provider what is wrong with it."""
+"""Diagnosing an OpenID provider: sentences that tell an administrator what is wrong with its settings."""
 
 from __future__ import annotations
 

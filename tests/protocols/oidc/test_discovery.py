@@ -1,4 +1,4 @@
-"""Discovery: whose document it must be, what is read from it, and how long it is kept."""
+"""OpenID discovery: whose document is accepted, what is read from it, and how long it is cached."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ID tokens as an attacker would make them: each is refused by the very check that is meant for it.
+"""Forged ID tokens: each is refused by the check that is meant for it.
 
 All but those about signatures are signed with the provider's own key, so that nothing else can refuse them.
 """

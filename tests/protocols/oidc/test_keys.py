@@ -1,4 +1,4 @@
-"""Keys of a provider: which ones count, how they rotate, and how often they are fetched."""
+"""An OpenID provider's keys: which ones count, how they rotate, and how often they are fetched."""
 
 from __future__ import annotations
 

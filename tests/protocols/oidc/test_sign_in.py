@@ -1,4 +1,4 @@
-"""A whole sign-in at a provider, and the legal oddities of real ones."""
+"""A whole OpenID sign-in, and the valid variations of real providers."""
 
 from __future__ import annotations
 

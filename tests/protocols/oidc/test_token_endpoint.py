@@ -1,4 +1,4 @@
-"""The token endpoint: how we authenticate, what it may answer, and what its errors become."""
+"""The OpenID token endpoint: how we authenticate, what it may answer, and what its errors become."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long an ID token may be, in a number of the tests' own: 16 KiB are read, and not a character more."""
+"""The largest ID token that is read: 16 KiB and not a character more."""
 
 from __future__ import annotations
 

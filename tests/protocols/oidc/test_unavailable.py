@@ -1,4 +1,4 @@
-"""A provider that is down, slow or broken costs a sign-in its budget and no more."""
+"""An OpenID provider that is down, slow or broken costs a sign-in its time budget and no more."""
 
 from __future__ import annotations
 

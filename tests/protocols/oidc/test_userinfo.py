@@ -1,4 +1,4 @@
-"""Userinfo: asked where the ID token is thin, and believed only about the same person."""
+"""OpenID userinfo: asked when the ID token lacks claims, and believed only about the same person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What providers send and what must pass."""
+"""SAML responses that must be accepted, as real providers send them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Attributes as providers write them."""
+"""SAML attributes in the forms that providers write."""
 
 from __future__ import annotations
 

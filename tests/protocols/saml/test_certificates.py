@@ -1,4 +1,4 @@
-"""Certificates that administrators paste, and our own."""
+"""SAML certificates: those that administrators paste, and our own."""
 
 from __future__ import annotations
 

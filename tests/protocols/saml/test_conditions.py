@@ -1,4 +1,4 @@
-"""A genuine assertion that is not for us, not for now, or not an answer to what we asked."""
+"""Genuine SAML assertions that are not for us, not valid now, or no answer to our request."""
 
 from __future__ import annotations
 

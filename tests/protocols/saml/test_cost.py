@@ -1,4 +1,5 @@
-"""What is hostile costs less than a large genuine response: refused before dear work (compared, never timed)."""
+"""A hostile SAML response costs less than a large genuine one: it is refused before expensive work (compared, never
+timed)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents that two parsers could read in two ways, and documents that are too much."""
+"""XML documents that two parsers could read differently, and documents that are too large."""
 
 from __future__ import annotations
 

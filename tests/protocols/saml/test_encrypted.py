@@ -1,4 +1,4 @@
-"""Encrypted assertions, in the forms that providers send, and those that no one may send."""
+"""Encrypted SAML assertions: the forms that providers send, and forms that are refused."""
 
 from __future__ import annotations
 

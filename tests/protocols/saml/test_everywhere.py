@@ -1,4 +1,4 @@
-"""A genuine response with one thing wrong, for every thing and every place in it."""
+"""A genuine SAML response with one defect, for every defect and every place in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metadata of providers, as files from their consoles look, and ours."""
+"""SAML metadata: files of providers as their consoles write them, and ours."""
 
 from __future__ import annotations
 

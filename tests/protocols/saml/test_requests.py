@@ -1,4 +1,4 @@
-"""Our requests, read as a provider reads them."""
+"""Our SAML authentication requests, read as a provider reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures that do not count, whoever made them."""
+"""SAML signatures that do not count, no matter who made them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signature wrapping: a signed element moved aside, a forged one put where readers look (XSW 1 to 8 and the rest)."""
+"""SAML signature wrapping: a signed element moved aside and a forged one put in its place (XSW 1 to 8 and others)."""
 
 from __future__ import annotations
 

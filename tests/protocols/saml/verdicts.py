@@ -1,4 +1,4 @@
-"""What the tests of this room share: one provider, its policy, and the two verdicts."""
+"""Shared by the SAML protocol tests: one provider, its policy, and helpers that accept or refuse a response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both places for files keep bytes, hand them out again and forget them; what breaks is named."""
+"""Both stores of uploaded files write, read and delete bytes; failures are named."""
 
 from __future__ import annotations
 

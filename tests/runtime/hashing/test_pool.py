@@ -1,4 +1,4 @@
-"""The hash workers: bounded, replaced when they die, of lower priority, and never this process."""
+"""The pool of hash workers: bounded, replaced when they die, of lower priority, never in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters over SMTP: encrypted where a password is told, in time or not at all, and never with headers of others."""
+"""Sending e-mail over SMTP: encrypted before a password is sent, within a time limit, without injected headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The mail server's settings. A wrong one stops the start with one line; ``doctor`` tries it."""
+"""The mail server's settings: a wrong one stops the start with one line; ``doctor`` tries it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every request counts costs it an addition, and nothing of it is forgotten."""
+"""Metrics of each request cost an addition only, and none is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls against a socket that does what servers should not."""
+"""Outgoing HTTP calls to a misbehaving server."""
 
 from __future__ import annotations
 

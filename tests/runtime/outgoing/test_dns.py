@@ -1,4 +1,4 @@
-"""A name is looked up by us, and what was checked is what is called; certificates are checked against the name."""
+"""Outgoing HTTP: we look names up ourselves and connect to the checked address; certificates must match the name."""
 
 from __future__ import annotations
 

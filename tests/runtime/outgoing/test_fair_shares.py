@@ -1,4 +1,4 @@
-"""What some clients hold of look-ups, connections and calls leaves every other client its own share."""
+"""Outgoing HTTP: clients that use many look-ups, connections and calls leave every other client its share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings come from environment, file and default; a wrong one stops with one clear line."""
+"""Settings come from environment, file and default; a wrong one stops the start with one clear line."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Our own access tokens: how long one may be and how many are remembered, in numbers of the tests' own; and what only
-the verifier stands against, since whatever comes after it would refuse too."""
+"""Verifying our access tokens: their greatest length, and how many are cached. And what only the verifier refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A refresh token is good at the door of its purpose alone: the keys are apart, whatever session a token names."""
+"""A refresh token works for its own purpose only: users and system admins have separate keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the site asserts of a person beyond the package's mapping of fields: the names of their groups."""
+"""The attributes that the site asserts beyond the package's mapping: the names of a person's groups."""
 
 # mypy: ignore-errors
 from __future__ import annotations

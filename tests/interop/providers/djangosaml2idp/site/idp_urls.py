@@ -1,4 +1,4 @@
-"""Addresses of the site: the package's own, Django's sign-in page, and what an operator does on the admin pages."""
+"""URLs of the site: the package's own, Django's sign-in page, and the changes that tests make."""
 
 # mypy: ignore-errors
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The seed page's two JavaScript functions, unmodified, live through ten expiries with one refresh token."""
+"""The published example client, two unmodified JavaScript functions, survives ten expiries with one refresh token."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.processes.node_client import AUTH, Node
 from tests.support.server import start, stop
 
 PROGRAMS = ("node",)
-CLIENT = Path(__file__).with_name("seed_client.mjs")
+CLIENT = Path(__file__).with_name("example_client.mjs")
 ROUNDS = 10
 NODE_JS = shutil.which("node")
 
@@ -24,7 +24,7 @@ NODE_JS = shutil.which("node")
 @pytest.fixture(scope="module")
 def node(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     given: dict[str, Any] = {"MANIFEST_ACCESS_TOKEN_TTL": "2"}
-    server = start(tmp_path_factory.mktemp("seed"), database_url, **given)
+    server = start(tmp_path_factory.mktemp("example"), database_url, **given)
     yield Node(server)
     stop(server)
 
@@ -62,7 +62,8 @@ def test_a_signed_out_client_is_not_let_in_again(node: Node) -> None:
 
 
 def test_the_functions_are_exactly_those_of_the_example_page() -> None:
-    seed = CLIENT.read_text("utf-8").split("// --- seed ---\n")[1]
+    example = CLIENT.read_text("utf-8").split("// --- example ---\n")[1]
     assert (
-        hashlib.sha256(seed.encode()).hexdigest() == "7a2ab159e49394edf5b61ab78dd46dcb82248e3a7dbfe63f3082f9cb42654741"
+        hashlib.sha256(example.encode()).hexdigest()
+        == "7a2ab159e49394edf5b61ab78dd46dcb82248e3a7dbfe63f3082f9cb42654741"
     )

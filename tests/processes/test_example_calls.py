@@ -1,4 +1,4 @@
-"""Every HTTP call of the seed page that this server knows, by ``curl``, one by one, answered in the page's shape."""
+"""Every HTTP call of the published example page, by ``curl``, answered in the page's shape."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def bearer(token: str) -> tuple[str, str]:
     return "-H", f"Authorization: Bearer {token}"
 
 
-def seed_error(answer: Answered) -> dict[str, Any]:
+def example_error(answer: Answered) -> dict[str, Any]:
     """An error body without the request id, which the page does not have and the contract adds."""
     error = {k: v for k, v in answer.body["error"].items() if k != "requestId"}
     return {**answer.body, "error": error}
@@ -152,7 +152,7 @@ def test_error_invalid_credentials(page: Page) -> None:
     wrong = json.dumps({"email": EMAIL, "password": "your-password"})
     answer = page.curl(f"{AUTH}/sign-in", "-X", "POST", *JSON, "-d", wrong)
     assert answer.status == 401
-    assert seed_error(answer) == {
+    assert example_error(answer) == {
         "success": False,
         "error": {"message": "Invalid email or password", "code": "INVALID_CREDENTIALS"},
     }
@@ -161,7 +161,7 @@ def test_error_invalid_credentials(page: Page) -> None:
 def test_error_insufficient_permissions(page: Page, signed_in: dict[str, Any]) -> None:
     answer = page.curl(f"{AUTH}/me", *bearer(signed_in["token"]), "-H", "X-Client-ID: globex")
     assert answer.status == 403
-    assert seed_error(answer) == {
+    assert example_error(answer) == {
         "success": False,
         "error": {"message": "Insufficient permissions", "code": "FORBIDDEN"},
     }
@@ -175,7 +175,7 @@ def test_error_expired_token(tmp_path: Path) -> None:
         page = Page(server.base, tmp_path)
         seconds_until(lambda: page.curl(f"{AUTH}/me", *bearer(token)).status == 401, 5)
         answer = page.curl(f"{AUTH}/me", *bearer(token))
-        assert seed_error(answer) == {
+        assert example_error(answer) == {
             "success": False,
             "error": {"message": "Token has expired", "code": "TOKEN_EXPIRED"},
         }

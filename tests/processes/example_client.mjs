@@ -1,4 +1,4 @@
-// The seed page's own client: its two functions stand between the marks as the page has them, not a letter changed.
+// The published example client: its two functions stand between the marks, unchanged to the last character.
 // Around them: what a page of the app would have (addresses that are relative to it, the two variables).
 
 const [base, accessTokenGiven, refreshTokenGiven, rounds, pauseMs] = process.argv.slice(2);
@@ -12,7 +12,7 @@ globalThis.fetch = async (url, options) => {
 let accessToken = accessTokenGiven;
 const refreshToken = refreshTokenGiven;
 
-// --- seed ---
+// --- example ---
 async function refreshAccessToken(refreshToken) {
 const response = await fetch('/api/client/auth/refresh', {
 method: 'POST',
@@ -44,7 +44,7 @@ headers: {
 }
 return response;
 }
-// --- seed ---
+// --- example ---
 
 const answers = [];
 for (let round = 0; round < Number(rounds); round += 1) {
