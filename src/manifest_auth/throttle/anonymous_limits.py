@@ -1,4 +1,4 @@
-"""What people whom nobody knows may leave in the store, from an address in a client (docs/decisions/0030-strangers.md):
+"""What people whom nobody knows may leave in the store, from an address in a client (docs/decisions/0030-anonymous-limits.md):
 audit events that they cause, and sign-ins at providers that they begin and do not finish.
 
 The throttle's counters count both, each for a span of time. Too many events of a class are not written, and counted;
