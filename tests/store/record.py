@@ -1,4 +1,4 @@
-"""``python -m tests.store.record``: fills a store of today's schema with the demo data, and writes its rows into
+"""``python -m tests.store.record``: fills a store of today's schema as tests do, signs a user in, and writes its rows into
 ``store_SCHEMA.json``, from which tests of upgrades make that store again once the schema is an earlier one."""
 
 from __future__ import annotations
@@ -10,23 +10,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from manifest_auth.app import build_services, opened
-from manifest_auth.operations import demo
-from manifest_auth.runtime.settings import load
 from manifest_auth.store import migrate
 from tests.store import old_stores
-from tests.support.application import FAST, PASSWORD
-from tests.support.keys import SECRET_KEY
+from tests.support.application import running
 
 _OTHERS = {"alembic_version", "sqlite_sequence"}
 
 
-async def _fill(folder: str) -> Path:
-    """A store with demo data, sealed by the key that all tests have."""
-    given = {**FAST, "MANIFEST_DATA_DIR": folder, "MANIFEST_SECRET_KEY": SECRET_KEY, "MANIFEST_DEMO_PASSWORD": PASSWORD}
-    async with opened(build_services(load(given))) as services:
-        await demo.fill(services)
-        return Path(services.settings.database.removeprefix("sqlite:///"))
+async def _fill(path: Path) -> None:
+    async with running(f"sqlite:///{path}") as app:
+        signed_in = await app.sign_in()
+        assert signed_in.status == 200
+        await app.sign_in(password="a wrong one")
 
 
 def _rows(path: Path) -> dict[str, list[dict[str, Any]]]:
@@ -40,9 +35,11 @@ def _rows(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        rows = _rows(asyncio.run(_fill(folder)))
+        path = Path(folder) / "store.db"
+        asyncio.run(_fill(path))
+        rows = _rows(path)
     text = {
-        "about": f"What a store of schema {migrate.HEAD} holds that was filled with the demo data.",
+        "about": f"What a store of schema {migrate.HEAD} holds that tests filled.",
         "keys": {},
         "rows": {name: json.loads(old_stores.closed(found)) for name, found in rows.items()},
     }
