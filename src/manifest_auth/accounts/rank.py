@@ -31,13 +31,13 @@ class Manager(NamedTuple):
     is_admin: bool
 
 
-def manager(unit: TenantUnit, who: Who) -> Manager:
-    """Who acts, as of this transaction. Raises Forbidden for a user who may not manage users, or not any more."""
+def manager(unit: TenantUnit, who: Who, permission: Permission = Permission.USERS_MANAGE) -> Manager:
+    """Who acts, as of this transaction. Raises Forbidden for a user without the permission, or not any more."""
     if isinstance(who, Origin) or isinstance(who.caller, AdminCaller):
         return Manager(None, True)
     me = users.find(unit, who.user.user_id)
-    if me is None or me.deactivated_at is not None or Permission.USERS_MANAGE not in permissions_of(me.roles):
-        raise Forbidden(reason="needs users:manage")
+    if me is None or me.deactivated_at is not None or permission not in permissions_of(me.roles):
+        raise Forbidden(reason=f"needs {permission.value}")
     return Manager(me.id, bool(me.roles & Role.ADMIN.bit))
 
 
