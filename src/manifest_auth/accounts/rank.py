@@ -45,12 +45,23 @@ def managed(unit: TenantUnit, who: Who, user_id: int, *, admins: bool = False, o
     """The user, locked, whom ``who`` may manage. ``admins``: as for :func:`users.get`. ``own``: the sentence for those
     who would do it to themselves, where nobody may. Raises NotFound, Forbidden."""
     user = users.get(unit, user_id, lock=True, admins=admins)
+    if _checked(unit, who, user).user_id == user.id and own:
+        raise Forbidden(own)
+    return user
+
+
+def looked_at(unit: TenantUnit, who: Who, user_id: int) -> User:
+    """The user whom ``who`` may manage, for who only reads. Raises NotFound, Forbidden."""
+    user = users.get(unit, user_id)
+    _checked(unit, who, user)
+    return user
+
+
+def _checked(unit: TenantUnit, who: Who, user: User) -> Manager:
     by = manager(unit, who)
     if user.roles & Role.ADMIN.bit and not by.is_admin:
         raise Forbidden("Only an Admin manages an Admin's account")
-    if own and by.user_id == user.id:
-        raise Forbidden(own)
-    return user
+    return by
 
 
 def check_is_admin(unit: TenantUnit, who: Who, sentence: str) -> None:
