@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.application import SLUGS
 from tests.support.commands import done, run
-from tests.support.house import SLUGS
 from tests.support.server import DEMO_PASSWORD, Server, served
 
 ACCOUNTS = [*(f"{slug}@acme.example" for slug in SLUGS.values()), "admin@globex.example", "admin"]

@@ -11,9 +11,9 @@ import pytest
 from manifest_auth.operations.doctor import places
 from manifest_auth.runtime.settings import load
 from tests.support.commands import Result, done, run
-from tests.support.keys import SECRET_KEY
 from tests.support.oidc_op import provider
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 
 OTHER_KEY = SECRET_KEY[::-1]
 
@@ -178,7 +178,7 @@ def test_a_damaged_store_is_bad(folder: Path) -> None:
 def test_a_disk_that_is_almost_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, level in ((100, "bad"), (500, "note"), (5000, "ok")):
         usage = shutil._ntuple_diskusage(10**12, 1, free * 2**20)
-        monkeypatch.setattr(places.shutil, "disk_usage", lambda _, usage=usage: usage)  # type: ignore[attr-defined]
+        monkeypatch.setattr(places.shutil, "disk_usage", lambda _, usage=usage: usage)
         [found] = [f for f in places.places(load({"MANIFEST_DATA_DIR": str(tmp_path)})) if f[1].startswith("disk")]
         assert found[0] == level
         assert f"{free} MiB are free" in found[1]

@@ -1,4 +1,4 @@
-"""``doctor`` opens all that is sealed and names what no key opens; a request that needs it says so in the log."""
+"""``doctor`` opens every sealed value and names those that no key opens; a request that needs one logs it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from manifest_auth.operations.doctor import sealed
 from manifest_auth.operations.doctor.sealed import sealed_findings
 from manifest_auth.operations.reencrypt import SEALED, Sealed
 from manifest_auth.runtime import logs
-from manifest_auth.store import crossing
+from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import providers as providers_table
 from tests.operations.test_reencrypt import add_as_it_is
 from tests.support.accounts import new_client
+from tests.support.application import App
 from tests.support.commands import done, run
-from tests.support.house import App
 from tests.support.single_sign_on import add_provider
 
 _WHY = "the test breaks what it likes"
@@ -32,18 +32,18 @@ pytestmark = pytest.mark.usefixtures("no_e_mail_is_sent")
 
 
 def unseen(_what: str, _done: int) -> None:
-    """Nobody looks."""
+    """No one looks."""
 
 
 async def spoil(app: App, part: Sealed, count: int) -> None:
-    """That many new rows whose value nobody sealed."""
+    """That many new rows whose value no one sealed."""
     for _ in range(count):
         await app.services.store.write(lambda unit: add_as_it_is(unit, part, app.ids.get("acme", 1), BROKEN))
 
 
 async def clear(app: App, part: Sealed) -> None:
     """Away with them."""
-    gone = crossing(part.column.table.delete().where(part.column == bindparam("broken")), because=_WHY)
+    gone = cross_tenant(part.column.table.delete().where(part.column == bindparam("broken")), because=_WHY)
     await app.services.store.write(lambda unit: unit.change(gone, broken=BROKEN))
 
 
@@ -85,7 +85,7 @@ async def test_a_provider_whose_secret_does_not_open(app: App, monkeypatch: pyte
     made = await add_provider(app, client, oidc=OIDC, name="broken")
     column = providers_table.c
     change = update(providers_table).where(column.id == bindparam("of")).values(secrets=bindparam("to"))
-    spoiled = crossing(change, because=_WHY)
+    spoiled = cross_tenant(change, because=_WHY)
     await app.services.store.write(lambda unit: unit.change(spoiled, of=made["id"], to=BROKEN))
     log = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(log))

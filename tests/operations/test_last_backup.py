@@ -1,4 +1,4 @@
-"""That there is a backup is noted in the store: shown to system admins, ``doctor`` and Prometheus, in the trail."""
+"""The last backup is noted in the store: shown to system admins, ``doctor`` and Prometheus, and in the audit trail."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sqlalchemy import bindparam, insert
 from manifest_auth.cli.main import main
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.backup_log import note_backup
-from manifest_auth.store import StoreUnavailable, unowned
+from manifest_auth.store import StoreUnavailable, global_
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import installation
-from tests.operations.made import settings_of
-from tests.support.admin_desk import events
+from tests.operations.used_installation import settings_of
+from tests.support.application import App
 from tests.support.disk import room_for
-from tests.support.house import App
-from tests.support.keys import SECRET_KEY, the_keys
 from tests.support.postgres import Databases
+from tests.support.secret_keys import SECRET_KEY, the_keys
+from tests.support.system_admins import events
 
 DAY_MS = 86_400_000
 STATUS = "/api/admin/status"
@@ -109,7 +109,7 @@ def test_a_restore_stands_in_the_trail_once(how: list[str], command: Command, mo
 
 @pytest.mark.parametrize(("written", "told"), [('{"by": "pg_restore"}', {"by": "pg_restore"}), ("by hand", "by hand")])
 async def test_of_processes_that_start_together_one_records_a_restore(app: App, written: str, told: Any) -> None:
-    put = unowned(insert(installation).values(name=last_backup.RESTORED, value=bindparam("value")))
+    put = global_(insert(installation).values(name=last_backup.RESTORED, value=bindparam("value")))
     await app.services.store.write(lambda unit: unit.change(put, value=written))
     await asyncio.gather(*(last_backup.record_noted(app.services.store, 5) for _ in range(3)))
     found = [detail for event, _, _, detail in await events(app) if event == "restored"]

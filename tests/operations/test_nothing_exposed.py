@@ -1,11 +1,11 @@
-"""Nothing of the server's inside is there by accident, and no header tells its version (security bar 104)."""
+"""No internal detail of the server is exposed, and no header tells its version."""
 
 from __future__ import annotations
 
 import pytest
 
 from manifest_auth import __version__
-from tests.support.house import App, running
+from tests.support.application import App, running
 
 
 @pytest.mark.parametrize(

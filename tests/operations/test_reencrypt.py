@@ -1,4 +1,4 @@
-"""A new secret key: everything that the older one sealed is sealed anew, whatever it is, and opens all the while."""
+"""A new secret key: every value that the older key sealed is sealed again, and can be opened all the while."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from manifest_auth.operations import reencrypt as reencrypting
 from manifest_auth.operations.reencrypt import SEALED, Report, Sealed, reencrypt
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Macs, Sealer, SecretKeys
-from manifest_auth.store import crossing
+from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 from tests.store import rows
 from tests.support.accounts import Keys, keys_of, new_client, opened_by
-from tests.support.house import App
-from tests.support.keys import SECRET_KEY
+from tests.support.application import App
+from tests.support.secret_keys import SECRET_KEY
 
 _numbers = itertools.count(1)
 OLD = bytes.fromhex(SECRET_KEY)
@@ -37,7 +37,7 @@ def one(*keys: bytes) -> Sealer:
 
 
 def quiet(_what: str, _done: int) -> None:
-    """Nobody looks."""
+    """No one looks."""
 
 
 @pytest.fixture
@@ -70,15 +70,15 @@ def _add(unit: Any, part: Sealed, tenant_id: int) -> None:
     add_as_it_is(unit, part, tenant_id, b"?")
     statement = select(*(table.c[name] for name in part.shown)).where(part.column == bindparam("mark"))
     [found] = [
-        dict(zip(part.shown, row, strict=True)) for row in unit.all(crossing(statement, because=_WHY), mark=b"?")
+        dict(zip(part.shown, row, strict=True)) for row in unit.all(cross_tenant(statement, because=_WHY), mark=b"?")
     ]
     value = one(OLD).seal(b"value of " + part.name.encode(), sealed_for(part.column, **found))
     change = update(table).where(part.column == bindparam("mark")).values({part.column: bindparam("value")})
-    unit.change(crossing(change, because=_WHY), mark=b"?", value=value)
+    unit.change(cross_tenant(change, because=_WHY), mark=b"?", value=value)
 
 
 def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
-    """A new row with that value in the sealed column, which nobody sealed."""
+    """A new row with that value in the sealed column, which no one sealed."""
     table = part.column.table
     if table in TENANT_OWNED:
         values: dict[str, Any] = {"tenant_id": tenant_id}
@@ -87,7 +87,7 @@ def add_as_it_is(unit: Any, part: Sealed, tenant_id: int, value: bytes) -> None:
         values = {}
         others = {"system_admins": admins.create(unit, f"admin-{next(_numbers)}", "x", 1)}
     values |= {c.name: rows.value_for(c, others) for c in rows.needed(table)} | {part.column.name: value}
-    unit.change(crossing(insert(table).values({name: bindparam(name) for name in values}), because=_WHY), **values)
+    unit.change(cross_tenant(insert(table).values({name: bindparam(name) for name in values}), because=_WHY), **values)
 
 
 async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
@@ -95,7 +95,7 @@ async def opening(app: App, *keys: bytes) -> dict[str, list[bool]]:
     found: dict[str, list[bool]] = {}
     for part in SEALED:
         statement = select(*(part.column.table.c[name] for name in part.shown)).where(part.column.is_not(None))
-        for row in await app.services.store.read(lambda unit, s=statement: unit.all(crossing(s, because=_WHY))):  # type: ignore[misc]
+        for row in await app.services.store.read(lambda unit, s=statement: unit.all(cross_tenant(s, because=_WHY))):  # type: ignore[misc]
             values = dict(zip(part.shown, row, strict=True))
             try:
                 one(*keys).open(values[part.column.name], sealed_for(part.column, **values))
@@ -112,7 +112,7 @@ def test_every_column_of_bytes_says_how_it_is_sealed() -> None:
     assert len(SEALED) >= 4
 
 
-async def test_all_is_sealed_anew_and_nobody_is_signed_out(app: App, sealed: list[Keys]) -> None:
+async def test_all_is_sealed_anew_and_no_one_is_signed_out(app: App, sealed: list[Keys]) -> None:
     _set_keys(app, NEW, OLD)
     report = await reencrypt(app.services, quiet)
     assert (report.lost, report.is_unfinished) == ([], False)
@@ -215,7 +215,7 @@ async def test_what_no_key_opens_is_named_and_left_alone(app: App, sealed: list[
         first = unit.all(part.first)[0]
         change = update(table).where(table.c.key == bindparam("of")).values(secrets=bindparam("value"))
         mark["key"] = dict(zip(part.shown, first, strict=True))["key"]
-        unit.change(crossing(change, because=_WHY), of=mark["key"], value=mark["value"])
+        unit.change(cross_tenant(change, because=_WHY), of=mark["key"], value=mark["value"])
 
     await app.services.store.write(spoil)
     _set_keys(app, NEW, OLD)
@@ -226,7 +226,7 @@ async def test_what_no_key_opens_is_named_and_left_alone(app: App, sealed: list[
     assert all(all(opened) for name, opened in found.items() if name != "sign_in_flows.secrets")
     assert client
     gone = table.delete().where(table.c.key == bindparam("of"))
-    await app.services.store.write(lambda unit: unit.change(crossing(gone, because=_WHY), of=mark["key"]))
+    await app.services.store.write(lambda unit: unit.change(cross_tenant(gone, because=_WHY), of=mark["key"]))
 
 
 async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, sealed: list[Keys]) -> None:
@@ -244,7 +244,7 @@ async def test_a_server_that_goes_on_with_the_old_key_is_noticed(app: App, seale
     await asyncio.gather(*beside)
 
 
-async def test_whoever_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
+async def test_a_user_who_changed_a_value_meanwhile_keeps_it(app: App, sealed: list[Keys]) -> None:
     """The change asks for the very value that was read."""
     part = next(p for p in SEALED if p.column.table.name == "sign_in_flows")
     rows_before = await app.services.store.read(lambda unit: unit.all(part.first))

@@ -1,4 +1,4 @@
-"""Rows whose time is over go in small steps, on both stores, and others write between the steps."""
+"""Expired rows are deleted in small steps, on both stores, and other writers work between the steps."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from sqlalchemy import Table, bindparam, func, insert, select, update
 from manifest_auth.operations import background_jobs
 from manifest_auth.operations import sweep_expired as expiring
 from manifest_auth.operations.sweep_expired import EXPIRING, Expiring, sweep_expired
-from manifest_auth.store import SystemUnit, crossing, open_store, unowned
+from manifest_auth.store import SystemUnit, cross_tenant, global_, open_store
 from manifest_auth.store.tables import known_origins, sessions, throttles
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.statements import counted_statements
 
 ROWS = 700
 TABLES = (throttles, sessions, known_origins)  # one key of text, more indexes, a key of two columns
 _WHY = "a test makes and counts rows of all tenants"
 _MANY: dict[Table, Any] = {
-    throttles: unowned(insert(throttles).values(
+    throttles: global_(insert(throttles).values(
         key=bindparam("key"), failures=1, allowed_at=1, updated_at=bindparam("at"))),
-    sessions: crossing(insert(sessions).values(
+    sessions: cross_tenant(insert(sessions).values(
         tenant_id=1, user_id=1, id=bindparam("key"), cookie_hash=bindparam("key"), method="password", created_at=1,
         ends_at=bindparam("at"), last_used_at=1, address="", user_agent="", cookie_seen_at=1, refresh_current="",
         refresh_changed_at=1), because=_WHY),
-    known_origins: crossing(insert(known_origins).values(
+    known_origins: cross_tenant(insert(known_origins).values(
         tenant_id=1, user_id=1, origin=bindparam("key"), seen_at=bindparam("at")), because=_WHY),
 }  # fmt: skip
 _LEFT = {
-    table: crossing(select(func.count()).where(table.c[column].like(bindparam("like"))), because=_WHY)
+    table: cross_tenant(select(func.count()).where(table.c[column].like(bindparam("like"))), because=_WHY)
     for table, column in ((throttles, "key"), (sessions, "id"), (known_origins, "origin"))
 }
-_TOUCH = unowned(update(throttles).where(throttles.c.key == bindparam("of_key")).values(updated_at=bindparam("at")))
+_TOUCH = global_(update(throttles).where(throttles.c.key == bindparam("of_key")).values(updated_at=bindparam("at")))
 
 
 _numbers = itertools.count(1)
@@ -124,7 +124,7 @@ async def test_a_round_ends_and_the_next_one_goes_on(app: App, monkeypatch: pyte
     assert slept == [background_jobs.EVERY_S, background_jobs.GO_ON_S, background_jobs.EVERY_S]
 
 
-async def test_nodes_that_sweep_at_once_wait_for_nobody_and_lose_nothing(
+async def test_nodes_that_sweep_at_once_wait_for_no_one_and_lose_nothing(
     app: App, steps: list[tuple[str, int]]
 ) -> None:
     mine = await fill(app)

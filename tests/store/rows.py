@@ -1,4 +1,4 @@
-"""The smallest valid row of any tenant's table, made from the table's own description."""
+"""The smallest valid row of any tenant's table, made from the table's description."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, LargeBinary, Table, Text, bindparam, insert, select
 
-from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store import SystemUnit, cross_tenant
 from manifest_auth.store.tables import tenants
 
 _numbers = itertools.count(1000)
@@ -47,11 +47,11 @@ def add(unit: SystemUnit, table: Table, tenant_id: int) -> int:
     others = others_for(unit, table, tenant_id)
     values = {c.name: value_for(c, others) for c in needed(table)}
     statement = insert(table).values({name: bindparam(name) for name in (*values, "tenant_id")})
-    unit.change(crossing(statement, because="test"), tenant_id=tenant_id, **values)
+    unit.change(cross_tenant(statement, because="test"), tenant_id=tenant_id, **values)
     if "id" not in table.c or table.c.id.identity is None:
         return 0
     newest = select(table.c.id).where(table.c.tenant_id == bindparam("t")).order_by(table.c.id.desc()).limit(1)
-    row = unit.first(crossing(newest, because="test"), t=tenant_id)
+    row = unit.first(cross_tenant(newest, because="test"), t=tenant_id)
     assert row is not None
     return int(row[0])
 
@@ -59,4 +59,4 @@ def add(unit: SystemUnit, table: Table, tenant_id: int) -> int:
 def everything(unit: SystemUnit, table: Table, tenant_id: int) -> list[Any]:
     """All rows of a tenant, past all binding."""
     found = select(table).where(table.c.tenant_id == bindparam("t")).order_by(*table.primary_key.columns)
-    return unit.all(crossing(found, because="test"), t=tenant_id)
+    return unit.all(cross_tenant(found, because="test"), t=tenant_id)

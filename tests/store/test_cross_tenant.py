@@ -1,4 +1,4 @@
-"""Every way out of a tenant stands in a list, so that a new one is somebody's decision."""
+"""Every cross-tenant statement is in a list, so that adding one is a decision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SOURCE = Path(manifest_auth.__file__).parent
 STORE = SOURCE / "store"
 
 #: File → how many statements it writes that cross tenants. Each is a way out of a tenant: add one on purpose, or not.
-CROSSING = {
+CROSS_TENANT = {
     "accounts/one_time_links.py": 1,  # the caller shows a token, which names the tenant
     "accounts/users/email_changes.py": 1,  # the caller shows a token, which names the tenant
     "accounts/users/users.py": 1,  # a sign-in that names no client: which of those that have the address is meant
@@ -34,7 +34,7 @@ CROSSING = {
     "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
     "tenants/claims/every_claim.py": 1,  # the operator settles claims of all clients
-    "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
+    "work/files.py": 1,  # files that no one recorded anywhere, whatever tenant they belong to
 }
 
 
@@ -52,30 +52,30 @@ def _outside_the_store(name: str) -> dict[str, int]:
 
 
 def test_the_list_of_statements_that_cross_tenants_is_complete() -> None:
-    assert _outside_the_store("crossing") == CROSSING
+    assert _outside_the_store("cross_tenant") == CROSS_TENANT
 
 
-def test_crossing_is_called_by_its_own_name() -> None:
+def test_cross_tenant_is_called_by_its_own_name() -> None:
     """An import under another name would hide it from the list above."""
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ImportFrom):
-                assert not [a for a in node.names if a.name in ("crossing", "Crossing") and a.asname], path
+                assert not [a for a in node.names if a.name in ("cross_tenant", "CrossTenant") and a.asname], path
 
 
-def test_nobody_makes_a_statement_past_the_three_ways() -> None:
-    for name in ("Bound", "Unowned", "Crossing", "exec_driver_sql"):
+def test_no_one_makes_a_statement_past_the_three_ways() -> None:
+    for name in ("TenantScoped", "Global", "CrossTenant", "exec_driver_sql"):
         assert _outside_the_store(name) == {}, name
 
 
-def test_nobody_outside_the_store_writes_sql_text() -> None:
+def test_no_one_outside_the_store_writes_sql_text() -> None:
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if STORE not in path.parents and isinstance(node, ast.ImportFrom) and "sqlalchemy" in (node.module or ""):
                 assert not {"text", "literal_column", "table", "column"} & {a.name for a in node.names}, path
 
 
-def test_nobody_outside_the_store_opens_a_connection() -> None:
+def test_no_one_outside_the_store_opens_a_connection() -> None:
     for path in SOURCE.rglob("*.py"):
         if STORE in path.parents:
             continue

@@ -1,4 +1,4 @@
-"""Every statement of the code base compiles for both stores and is accepted by both."""
+"""Every SQL statement of the code compiles for both stores and is accepted by both."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from manifest_auth.store import Bound, Crossing, Listing, Store, Unowned
+from manifest_auth.store import CrossTenant, Global, Listing, Store, TenantScoped
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import _MISSING, TENANT, Compiled, Statement
 from tests.support.statements import every_statement, held
@@ -27,8 +27,8 @@ def test_the_walk_finds_the_statements() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_is_one_of_the_three_kinds_and_says_why_when_it_crosses(name: str) -> None:
     statement = ALL[name]
-    assert isinstance(statement, Bound | Unowned | Crossing)
-    if isinstance(statement, Crossing):
+    assert isinstance(statement, TenantScoped | Global | CrossTenant)
+    if isinstance(statement, CrossTenant):
         assert len(statement.because.split()) >= 5
 
 
@@ -42,7 +42,7 @@ def test_compiles_for_both_stores_with_the_same_parameters(name: str) -> None:
     statement = ALL[name]
     on_sqlite, on_postgres = statement.sqlite, statement.postgres
     assert _asked_for(on_sqlite) == _asked_for(on_postgres)
-    assert isinstance(statement, Bound) == (TENANT in _asked_for(on_sqlite))
+    assert isinstance(statement, TenantScoped) == (TENANT in _asked_for(on_sqlite))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -58,7 +58,7 @@ async def test_a_list_in_every_order_and_with_all_filters_is_accepted(
     assert len(every) == 2 ** len(LISTINGS[name].filters) * (1 + 4 * len(LISTINGS[name].sorts))
     for statement in every:
         assert _asked_for(statement.sqlite) == _asked_for(statement.postgres)
-        assert (TENANT in _asked_for(statement.sqlite)) == isinstance(statement, Bound)
+        assert (TENANT in _asked_for(statement.sqlite)) == isinstance(statement, TenantScoped)
     await accepted(store, database_url, every)
 
 

@@ -1,4 +1,4 @@
-"""Conditions on many keys at once, and on keys that another table of the same tenant names."""
+"""SQL conditions on many keys at once, and on keys that another table of the same tenant names."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 import pytest
 from sqlalchemy import bindparam, select
 
-from manifest_auth.store import Store, TenantUnit, among_pairs, bound, mine, pairs
+from manifest_auth.store import Store, TenantUnit, among_pairs, mine, pairs, tenant_scoped
 from manifest_auth.store.tables import sessions, template_versions, users
 from tests.store.conftest import Pair
 from tests.store.rows import add
 
 _V = template_versions.c
-_PAIRS = bound(select(_V.template_id, _V.number).where(among_pairs(_V.template_id, _V.number, "keys")))
-_SIGNED_IN = bound(select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(mine(sessions)))))
+_PAIRS = tenant_scoped(select(_V.template_id, _V.number).where(among_pairs(_V.template_id, _V.number, "keys")))
+_SIGNED_IN = tenant_scoped(select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(mine(sessions)))))
 
 
 async def test_only_pairs_that_were_asked_for_are_found(store: Store, pair: Pair) -> None:
     own, other = pair
 
     def keys(unit: TenantUnit) -> list[Any]:
-        return unit.all(bound(select(_V.template_id, _V.number)))
+        return unit.all(tenant_scoped(select(_V.template_id, _V.number)))
 
     for _ in range(2):
         await store.write(lambda unit: [add(unit, template_versions, tenant) for tenant in pair])
@@ -53,8 +53,8 @@ async def test_a_sub_query_sees_the_units_tenant_alone(store: Store, pair: Pair)
 
 
 def test_what_a_sub_query_must_carry_has_a_name() -> None:
-    bound(select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(mine(sessions)))))
-    with pytest.raises(Exception, match="not bound"):
-        bound(
+    tenant_scoped(select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(mine(sessions)))))
+    with pytest.raises(Exception, match="not scoped"):
+        tenant_scoped(
             select(users.c.id).where(users.c.id.in_(select(sessions.c.user_id).where(sessions.c.id == bindparam("x"))))
         )

@@ -1,4 +1,4 @@
-"""INSERT … SELECT: from rows that are given as one parameter, and from rows of the tenant."""
+"""INSERT … SELECT: from rows given as one parameter, and from rows of the tenant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given as each
 from hypothesis import strategies as st
 from sqlalchemy import bindparam, insert, select
 
-from manifest_auth.store import Store, TenantUnit, bound, cell, row_list, rows
+from manifest_auth.store import Store, TenantUnit, cell, row_list, rows, tenant_scoped
 from manifest_auth.store.tables import template_steps, template_versions
 from tests.store.conftest import Pair
 from tests.store.rows import add
@@ -18,14 +18,14 @@ from tests.store.rows import add
 _S, _V = template_steps.c, template_versions.c
 _COLUMNS = ("number", "title", "instructions", "requires_evidence")
 _GIVEN = row_list("steps")
-_PUT = bound(
+_PUT = tenant_scoped(
     insert(template_steps).from_select(
         ["version_id", *_COLUMNS],
         select(_V.id, *(cell(_GIVEN, n, _S[name]) for n, name in enumerate(_COLUMNS))).where(_V.id == bindparam("id")),
     )
 )
-_ALL = bound(select(*(_S[name] for name in ("tenant_id", "version_id", *_COLUMNS))).order_by(_S.number))
-_VERSION = bound(select(_V.id))
+_ALL = tenant_scoped(select(*(_S[name] for name in ("tenant_id", "version_id", *_COLUMNS))).order_by(_S.number))
+_VERSION = tenant_scoped(select(_V.id))
 
 
 async def version_of(store: Store, tenant_id: int) -> int:

@@ -1,4 +1,4 @@
-"""What another node said while this one did not hear it counts here as soon as this one hears again."""
+"""A node that missed announcements while it could not listen catches up when it can again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from manifest_auth.sessions.tokens import Purpose, keys
 from manifest_auth.store import SystemUnit, installation_values, open_store
 from tests.support.accounts import keys_of
-from tests.support.house import App, running
+from tests.support.application import App, running
 
 CUT = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

@@ -1,4 +1,4 @@
-"""Units of work that meet: one after the other, neither lost, none left in a deadlock."""
+"""Concurrent units of work: one after the other, none lost, no deadlock."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from sqlalchemy.util.concurrency import await_only
 from manifest_auth.accounts import users
 from manifest_auth.licence import UNCOUNTED
 from manifest_auth.permissions import Role
-from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned
+from manifest_auth.store import Store, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import installation, throttles
 from manifest_auth.throttle import throttle
 from tests.store.conftest import Pair
 from tests.store.test_units_of_work import FIND, LIKE, Value
 
 _C = installation.c
-_ADD = unowned(insert(installation).values(name=bindparam("name"), value="0"))
-_PLUS = unowned(update(installation).where(_C.name == bindparam("of")).values(value=_C.value + "1"))
-_LOCKED = unowned(select(_C.value).where(_C.name == bindparam("name")).with_for_update(), Value)
-_SET = unowned(update(installation).where(_C.name == bindparam("of")).values(value=bindparam("new")))
-_COUNT = unowned(select(throttles.c.key))
+_ADD = global_(insert(installation).values(name=bindparam("name"), value="0"))
+_PLUS = global_(update(installation).where(_C.name == bindparam("of")).values(value=_C.value + "1"))
+_LOCKED = global_(select(_C.value).where(_C.name == bindparam("name")).with_for_update(), Value)
+_SET = global_(update(installation).where(_C.name == bindparam("of")).values(value=bindparam("new")))
+_COUNT = global_(select(throttles.c.key))
 
 
 async def test_units_that_lock_in_opposite_order_both_come_through(store: Store) -> None:
@@ -36,7 +36,7 @@ async def test_units_that_lock_in_opposite_order_both_come_through(store: Store)
         def work(unit: SystemUnit) -> None:
             unit.change(_PLUS, of=first)
             met[first].set()
-            if store.remembers:  # SQLite has one writer at a time, so nobody is met half way
+            if store.remembers:  # SQLite has one writer at a time, so no one is met half way
                 await_only(asyncio.wait_for(met[second].wait(), 10))
             unit.change(_PLUS, of=second)
 

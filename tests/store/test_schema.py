@@ -1,4 +1,4 @@
-"""The upgraded schema is that of ``store/tables``; a newer one is refused; SQLite is set up as durably as promised."""
+"""The upgraded schema equals ``store/tables``; a newer one is refused; SQLite is set up as durably as promised."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from manifest_auth import tenants
-from manifest_auth.store import Store, StoreUnavailable, SystemUnit, migrate, open_store, unowned
+from manifest_auth.store import Store, StoreUnavailable, SystemUnit, global_, migrate, open_store
 from manifest_auth.store.sqlite import BUSY_MS, connect
 from manifest_auth.store.tables import metadata
 from manifest_auth.store.tables import tenants as tenants_table
 from tests.store import old_stores
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 
 def _versions() -> ScriptDirectory:
@@ -199,7 +199,7 @@ async def test_an_id_is_never_given_twice(store: Store) -> None:
         return tenants.create(unit, name, "T", tenants.TenantSettings(), 1).id
 
     first = await store.write(lambda unit: make(unit, "gone-soon"))
-    gone = unowned(delete(tenants_table).where(tenants_table.c.id == bindparam("id")))
+    gone = global_(delete(tenants_table).where(tenants_table.c.id == bindparam("id")))
     assert await store.write(lambda unit: unit.change(gone, id=first)) == 1
     assert await store.write(lambda unit: make(unit, "comes-next")) > first
 

@@ -1,4 +1,4 @@
-"""Statements that could reach a tenant's table unbound are refused when they are written down, not when they run."""
+"""Statements that could reach a tenant's table without the tenant are refused when defined, not when they run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from manifest_auth.store import (
     Store,
     SystemUnit,
     TenantUnit,
-    UnboundStatement,
-    bound,
-    crossing,
-    unowned,
+    UnscopedStatement,
+    cross_tenant,
+    global_,
+    tenant_scoped,
     upsert,
 )
 from manifest_auth.store.statements import TENANT
@@ -25,7 +25,7 @@ from tests.store.conftest import Pair
 from tests.store.rows import add
 
 ME: BindParameter[int] = bindparam(TENANT)
-REFUSED = (UnboundStatement, SQLAlchemyError)
+REFUSED = (UnscopedStatement, SQLAlchemyError)
 _U, _S = users.c, sessions.c
 _SESSIONS_OF = _S.user_id == _U.id
 
@@ -38,69 +38,71 @@ _ALIAS = users.alias("u2")
 _CTE = select(users).cte("everybody")
 _DELETING = delete(users).returning(_U.id).cte("gone")
 UNBINDABLE: dict[str, Any] = {
-    "a table of nobody": lambda: bound(select(tenants)),
-    "an insert into a table of nobody": lambda: bound(insert(installation).values(name="a", value="b")),
-    "nothing at all": lambda: bound(select(func.now())),
-    "an alias": lambda: bound(select(_ALIAS)),
-    "an alias beside the table": lambda: bound(select(users.c.id).join(_ALIAS, _ALIAS.c.id == _U.id)),
-    "an outer join": lambda: bound(select(_U.id).outerjoin(sessions, _SESSIONS_OF)),
-    "a full join": lambda: bound(select(_U.id).select_from(users.join(sessions, _SESSIONS_OF, full=True))),
-    "a sub-query in FROM": lambda: bound(select(select(users).subquery())),
-    "a sub-query beside the table": lambda: bound(select(_U.id, select(_S.id).subquery().c.id)),
-    "a common table expression": lambda: bound(select(_CTE)),
-    "a common table expression that deletes": lambda: bound(select(_DELETING)),
-    "one that deletes beside the table": lambda: bound(select(_U.id).where(_U.id.in_(select(_DELETING.c.id)))),
-    "one that is only added": lambda: bound(select(_U.id).add_cte(_DELETING)),
-    "an unbound IN": lambda: bound(select(_U.id).where(_U.id.in_(_sub()))),
-    "an unbound EXISTS": lambda: bound(select(_U.id).where(exists(select(_S.id)))),
-    "an unbound scalar": lambda: bound(select(_U.id, select(func.count(_S.id)).scalar_subquery())),
-    "an unbound IN of a delete": lambda: bound(delete(users).where(_U.id.in_(_sub()))),
-    "an unbound value of an update": lambda: bound(update(users).values(title=select(_S.id).scalar_subquery())),
-    "a condition that is only one way of two": lambda: bound(
+    "a table of nobody": lambda: tenant_scoped(select(tenants)),
+    "an insert into a table of nobody": lambda: tenant_scoped(insert(installation).values(name="a", value="b")),
+    "nothing at all": lambda: tenant_scoped(select(func.now())),
+    "an alias": lambda: tenant_scoped(select(_ALIAS)),
+    "an alias beside the table": lambda: tenant_scoped(select(users.c.id).join(_ALIAS, _ALIAS.c.id == _U.id)),
+    "an outer join": lambda: tenant_scoped(select(_U.id).outerjoin(sessions, _SESSIONS_OF)),
+    "a full join": lambda: tenant_scoped(select(_U.id).select_from(users.join(sessions, _SESSIONS_OF, full=True))),
+    "a sub-query in FROM": lambda: tenant_scoped(select(select(users).subquery())),
+    "a sub-query beside the table": lambda: tenant_scoped(select(_U.id, select(_S.id).subquery().c.id)),
+    "a common table expression": lambda: tenant_scoped(select(_CTE)),
+    "a common table expression that deletes": lambda: tenant_scoped(select(_DELETING)),
+    "one that deletes beside the table": lambda: tenant_scoped(select(_U.id).where(_U.id.in_(select(_DELETING.c.id)))),
+    "one that is only added": lambda: tenant_scoped(select(_U.id).add_cte(_DELETING)),
+    "an unbound IN": lambda: tenant_scoped(select(_U.id).where(_U.id.in_(_sub()))),
+    "an unbound EXISTS": lambda: tenant_scoped(select(_U.id).where(exists(select(_S.id)))),
+    "an unbound scalar": lambda: tenant_scoped(select(_U.id, select(func.count(_S.id)).scalar_subquery())),
+    "an unbound IN of a delete": lambda: tenant_scoped(delete(users).where(_U.id.in_(_sub()))),
+    "an unbound value of an update": lambda: tenant_scoped(update(users).values(title=select(_S.id).scalar_subquery())),
+    "a condition that is only one way of two": lambda: tenant_scoped(
         select(_U.id).where(_U.id.in_(_sub((_S.tenant_id == ME) | (_S.id == "x"))))
     ),
-    "the condition turned round": lambda: bound(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id != ME)))),
-    "the condition denied": lambda: bound(select(_U.id).where(_U.id.in_(_sub(~(_S.tenant_id == ME))))),
-    "the condition on another table": lambda: bound(select(_U.id).where(_U.id.in_(_sub(_U.tenant_id == ME)))),
-    "a union": lambda: bound(union(select(_U.id), select(_U.id))),  # type: ignore[call-overload]
-    "an update that reads another table": lambda: bound(update(users).where(_SESSIONS_OF).values(title="x")),
-    "an update that takes another table's value": lambda: bound(
+    "the condition turned round": lambda: tenant_scoped(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id != ME)))),
+    "the condition denied": lambda: tenant_scoped(select(_U.id).where(_U.id.in_(_sub(~(_S.tenant_id == ME))))),
+    "the condition on another table": lambda: tenant_scoped(select(_U.id).where(_U.id.in_(_sub(_U.tenant_id == ME)))),
+    "a union": lambda: tenant_scoped(union(select(_U.id), select(_U.id))),  # type: ignore[call-overload]
+    "an update that reads another table": lambda: tenant_scoped(update(users).where(_SESSIONS_OF).values(title="x")),
+    "an update that takes another table's value": lambda: tenant_scoped(
         update(users).where(_U.id == 1).values(title=_S.address)
     ),
-    "a delete that reads another table": lambda: bound(delete(users).where(_SESSIONS_OF)),
-    "an update that gives rows to another tenant": lambda: bound(update(users).values(tenant_id=bindparam("to"))),
-    "an upsert that gives rows to another tenant": lambda: bound(
+    "a delete that reads another table": lambda: tenant_scoped(delete(users).where(_SESSIONS_OF)),
+    "an update that gives rows to another tenant": lambda: tenant_scoped(
+        update(users).values(tenant_id=bindparam("to"))
+    ),
+    "an upsert that gives rows to another tenant": lambda: tenant_scoped(
         upsert(known_origins).values(user_id=1).on_conflict_do_update(index_elements=["user_id"], set_={"tenant_id": 2})
     ),
-    "an upsert that is not the store's own": lambda: bound(
+    "an upsert that is not the store's own": lambda: tenant_scoped(
         upsert_of_postgres(known_origins)
         .values(user_id=1)
         .on_conflict_do_update(index_elements=["user_id"], set_={"tenant_id": 2})
     ),
-    "an insert of what an outer join finds": lambda: bound(
+    "an insert of what an outer join finds": lambda: tenant_scoped(
         insert(known_origins).from_select(["user_id"], select(_U.id).outerjoin(sessions, _SESSIONS_OF))
     ),
-    "an insert of what a union finds": lambda: bound(
+    "an insert of what a union finds": lambda: tenant_scoped(
         insert(known_origins).from_select(["user_id"], union(select(_U.id), select(_U.id)))
     ),
-    "an insert of what an unbound IN finds": lambda: bound(
+    "an insert of what an unbound IN finds": lambda: tenant_scoped(
         insert(known_origins).from_select(["user_id"], select(_U.id).where(_U.id.in_(_sub())))
     ),
-    "an insert that takes the tenant from elsewhere": lambda: bound(
+    "an insert that takes the tenant from elsewhere": lambda: tenant_scoped(
         insert(known_origins).from_select(["user_id", "tenant_id"], select(_U.id, bindparam("to")))
     ),
-    "an unowned read of a tenant's table": lambda: unowned(select(users)),
-    "an unowned sub-query": lambda: unowned(select(tenants).where(tenants.c.id.in_(select(_U.tenant_id)))),
-    "an unowned join": lambda: unowned(select(tenants).join(users, _U.tenant_id == tenants.c.id)),
-    "an unowned alias": lambda: unowned(select(_ALIAS)),
-    "an unowned insert": lambda: unowned(insert(users).values(email="x")),
-    "an unowned update": lambda: unowned(update(users).values(email="x")),
-    "an unowned delete": lambda: unowned(delete(users)),
-    "an unowned common table expression that deletes": lambda: unowned(select(_DELETING)),
-    "an unowned insert of what a select finds": lambda: unowned(
+    "a global read of a tenant's table": lambda: global_(select(users)),
+    "a global sub-query": lambda: global_(select(tenants).where(tenants.c.id.in_(select(_U.tenant_id)))),
+    "a global join": lambda: global_(select(tenants).join(users, _U.tenant_id == tenants.c.id)),
+    "a global alias": lambda: global_(select(_ALIAS)),
+    "a global insert": lambda: global_(insert(users).values(email="x")),
+    "a global update": lambda: global_(update(users).values(email="x")),
+    "a global delete": lambda: global_(delete(users)),
+    "a global common table expression that deletes": lambda: global_(select(_DELETING)),
+    "a global insert of what a select finds": lambda: global_(
         insert(installation).from_select(["name", "value"], select(_U.email, _U.email))
     ),
-    "an unowned update that reads a tenant's table": lambda: unowned(
+    "a global update that reads a tenant's table": lambda: global_(
         update(tenants).where(tenants.c.id == _U.tenant_id).values(name=_U.email)
     ),
 }
@@ -113,40 +115,40 @@ def test_is_refused(write_down: Any) -> None:
 
 
 def test_what_is_bound_throughout_is_accepted() -> None:
-    bound(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id == ME))))
-    bound(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id == ME, _S.id == "x"))))
-    bound(select(_U.id).join(sessions, _SESSIONS_OF))
-    bound(select(_U.id, tenants.c.name).join(tenants, tenants.c.id == _U.tenant_id))
-    bound(update(users).values(title=bindparam("title")).returning(_U.id))
-    bound(delete(users).where(_U.id == bindparam("id")))
+    tenant_scoped(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id == ME))))
+    tenant_scoped(select(_U.id).where(_U.id.in_(_sub(_S.tenant_id == ME, _S.id == "x"))))
+    tenant_scoped(select(_U.id).join(sessions, _SESSIONS_OF))
+    tenant_scoped(select(_U.id, tenants.c.name).join(tenants, tenants.c.id == _U.tenant_id))
+    tenant_scoped(update(users).values(title=bindparam("title")).returning(_U.id))
+    tenant_scoped(delete(users).where(_U.id == bindparam("id")))
 
 
-async def test_a_tenants_unit_runs_no_crossing_statement(store: Store, pair: Pair) -> None:
-    everybody = crossing(select(_U.id), because="test")
-    remove = crossing(delete(users), because="test")
+async def test_a_tenants_unit_runs_no_cross_tenant_statement(store: Store, pair: Pair) -> None:
+    everybody = cross_tenant(select(_U.id), because="test")
+    remove = cross_tenant(delete(users), because="test")
     await store.write(lambda unit: add(unit, users, pair[1]))
 
     def work(unit: TenantUnit) -> None:
         for run in (unit.first, unit.all):
-            with pytest.raises(UnboundStatement):
+            with pytest.raises(UnscopedStatement):
                 run(everybody)  # type: ignore[arg-type]
-        with pytest.raises(UnboundStatement):
+        with pytest.raises(UnscopedStatement):
             unit.change(remove)  # type: ignore[arg-type]
 
     await store.of(pair[0]).write(work)
 
 
 async def test_the_systems_unit_runs_no_bound_statement(store: Store) -> None:
-    mine = bound(select(_U.id))
+    mine = tenant_scoped(select(_U.id))
 
     def work(unit: SystemUnit) -> None:
         for run in (unit.first, unit.all):
-            with pytest.raises(UnboundStatement):
+            with pytest.raises(UnscopedStatement):
                 run(mine)  # type: ignore[arg-type]
-            with pytest.raises(UnboundStatement):
+            with pytest.raises(UnscopedStatement):
                 run(mine, **{TENANT: 1})  # type: ignore[arg-type]
-        with pytest.raises(UnboundStatement):
-            unit.change(bound(delete(users)))  # type: ignore[arg-type]
+        with pytest.raises(UnscopedStatement):
+            unit.change(tenant_scoped(delete(users)))  # type: ignore[arg-type]
 
     await store.write(work)
 

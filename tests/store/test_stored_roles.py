@@ -1,4 +1,4 @@
-"""What is stored of roles keeps its meaning: the bits are numbers for good, and stores of earlier releases say so."""
+"""Stored roles keep their meaning: the bits are fixed numbers, as stores of earlier releases show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from manifest_auth.permissions import Role, permission_names, role_names
 from tests.store import old_stores
-from tests.support.house import running
+from tests.support.application import running
 from tests.support.postgres import Databases
 
 #: As they stand in stores that people have. A role that comes later takes the next number; none is ever used again.

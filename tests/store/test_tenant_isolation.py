@@ -1,4 +1,4 @@
-"""Every tenant's table × read, change, delete: a statement bound to one tenant reaches no row of another."""
+"""Tenant isolation of every tenant's table: a statement for one tenant reads, changes and deletes no row of another."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, bindparam, delete, func, insert, select, update
 
-from manifest_auth.store import Store, SystemUnit, bound, crossing
+from manifest_auth.store import Store, SystemUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.statements import TENANT
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sessions, users
 from tests.store.conftest import Pair
@@ -40,15 +40,17 @@ def test_every_table_with_a_tenant_id_is_owned() -> None:
 async def test_a_bound_read_sees_its_own_rows_only(store: Store, pair: Pair, table: Table) -> None:
     mine, theirs = pair
     await fill(store, table, pair)
-    seen = await store.of(mine).read(lambda unit: unit.all(bound(select(table.c.tenant_id))))
+    seen = await store.of(mine).read(lambda unit: unit.all(tenant_scoped(select(table.c.tenant_id))))
     assert seen == [(mine,)]
     # Asked for outright, by the other tenant's key, with a condition that is always true, or counted: still nothing.
     key = {f"k{n}": value for n, value in enumerate(_key(table, (await rows_of(store, table, theirs))[0]))}
-    asked = bound(select(table).where(*(c == bindparam(f"k{n}") for n, c in enumerate(table.primary_key.columns))))
+    asked = tenant_scoped(
+        select(table).where(*(c == bindparam(f"k{n}") for n, c in enumerate(table.primary_key.columns)))
+    )
     assert await store.of(mine).read(lambda unit: unit.all(asked, **key)) == []
-    outright = bound(select(table).where(table.c.tenant_id == bindparam("other")))
+    outright = tenant_scoped(select(table).where(table.c.tenant_id == bindparam("other")))
     assert await store.of(mine).read(lambda unit: unit.all(outright, other=theirs)) == []
-    counted = bound(select(func.count()).select_from(table))
+    counted = tenant_scoped(select(func.count()).select_from(table))
     assert await store.of(mine).read(lambda unit: unit.all(counted)) == [(1,)]
 
 
@@ -63,9 +65,11 @@ async def test_a_bound_change_reaches_its_own_rows_only(store: Store, pair: Pair
     await fill(store, table, pair)
     before = await rows_of(store, table, theirs)
     column = changeable(table)
-    change = bound(update(table).values({column.name: bindparam("new")}))
+    change = tenant_scoped(update(table).values({column.name: bindparam("new")}))
     assert await store.of(mine).write(lambda unit: unit.change(change, new=value_for(column, {}))) == 1
-    pointed = bound(update(table).where(table.c.tenant_id == bindparam("o")).values({column.name: bindparam("new")}))
+    pointed = tenant_scoped(
+        update(table).where(table.c.tenant_id == bindparam("o")).values({column.name: bindparam("new")})
+    )
     assert await store.of(mine).write(lambda unit: unit.change(pointed, o=theirs, new=value_for(column, {}))) == 0
     assert await store.of(mine).change_one(pointed, o=theirs, new=value_for(column, {})) == 0
     assert await store.of(mine).change_one(change, new=value_for(column, {}), **{TENANT: theirs}) == 1
@@ -77,9 +81,9 @@ async def test_a_bound_delete_reaches_its_own_rows_only(store: Store, pair: Pair
     mine, theirs = pair
     await fill(store, table, pair)
     before = await rows_of(store, table, theirs)
-    pointed = bound(delete(table).where(table.c.tenant_id == bindparam("other")))
+    pointed = tenant_scoped(delete(table).where(table.c.tenant_id == bindparam("other")))
     assert await store.of(mine).write(lambda unit: unit.change(pointed, other=theirs)) == 0
-    assert await store.of(mine).write(lambda unit: unit.change(bound(delete(table)))) == 1
+    assert await store.of(mine).write(lambda unit: unit.change(tenant_scoped(delete(table)))) == 1
     assert await rows_of(store, table, mine) == []
     assert await rows_of(store, table, theirs) == before
 
@@ -89,7 +93,7 @@ async def test_a_new_row_gets_the_units_tenant_whatever_is_passed_in(store: Stor
     mine, theirs = pair
     others = await store.write(lambda unit: others_for(unit, table, mine))
     values = {c.name: value_for(c, others) for c in needed(table)}
-    statement = bound(insert(table).values({name: bindparam(name) for name in (*values, "tenant_id")}))
+    statement = tenant_scoped(insert(table).values({name: bindparam(name) for name in (*values, "tenant_id")}))
     before = await rows_of(store, table, theirs)
     given = {**values, "tenant_id": theirs, TENANT: theirs}
     assert await store.of(mine).write(lambda unit: unit.change(statement, **given)) == 1
@@ -104,7 +108,9 @@ async def _user_of(store: Store, tenant_id: int) -> int:
 async def test_a_caller_cannot_name_the_tenant_of_a_statement(store: Store, pair: Pair) -> None:
     mine, theirs = pair
     await fill(store, users, pair)
-    found = await store.of(mine).read(lambda unit: unit.all(bound(select(users.c.tenant_id)), **{TENANT: theirs}))
+    found = await store.of(mine).read(
+        lambda unit: unit.all(tenant_scoped(select(users.c.tenant_id)), **{TENANT: theirs})
+    )
     assert found == [(mine,)]
 
 
@@ -114,11 +120,11 @@ async def test_a_bound_join_binds_both_sides(store: Store, pair: Pair) -> None:
     stranger = await _user_of(store, theirs)
     values = {c.name: value_for(c, {"users": stranger}) for c in needed(sessions)}
     wrong = insert(sessions).values({name: bindparam(name) for name in (*values, "tenant_id")})
-    await store.write(lambda unit: unit.change(crossing(wrong, because="test"), tenant_id=mine, **values))
-    joined = bound(select(users.c.email).select_from(sessions.join(users, users.c.id == sessions.c.user_id)))
+    await store.write(lambda unit: unit.change(cross_tenant(wrong, because="test"), tenant_id=mine, **values))
+    joined = tenant_scoped(select(users.c.email).select_from(sessions.join(users, users.c.id == sessions.c.user_id)))
     assert await store.of(mine).read(lambda unit: unit.all(joined)) == []
     assert await store.of(theirs).read(lambda unit: unit.all(joined)) == []
-    comma = bound(select(users.c.email).where(users.c.id == sessions.c.user_id))
+    comma = tenant_scoped(select(users.c.email).where(users.c.id == sessions.c.user_id))
     assert await store.of(mine).read(lambda unit: unit.all(comma)) == []
 
 

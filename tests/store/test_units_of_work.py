@@ -1,4 +1,4 @@
-"""One unit of work, one transaction: the same promises on both stores, and whichever way it is written."""
+"""One unit of work is one transaction: the same guarantees on both stores and in both ways to write one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from manifest_auth.errors import Conflict, InvalidCredentials, NotFound
-from manifest_auth.store import Store, SystemUnit, open_store, unowned
+from manifest_auth.store import Store, SystemUnit, global_, open_store
 from manifest_auth.store.tables import installation
 
 
@@ -19,17 +19,17 @@ class Value(NamedTuple):
 
 
 _C = installation.c
-ADD = unowned(insert(installation).values(name=bindparam("name"), value=bindparam("value")))
-FIND = unowned(select(_C.value).where(_C.name == bindparam("name")), Value)
-LIKE = unowned(select(_C.value).where(_C.name.like(bindparam("pattern"))), Value)
-SET = unowned(update(installation).where(_C.name == bindparam("of")).values(value=bindparam("new")))
-CLEAR = unowned(delete(installation).where(_C.name != "id"))
+ADD = global_(insert(installation).values(name=bindparam("name"), value=bindparam("value")))
+FIND = global_(select(_C.value).where(_C.name == bindparam("name")), Value)
+LIKE = global_(select(_C.value).where(_C.name.like(bindparam("pattern"))), Value)
+SET = global_(update(installation).where(_C.name == bindparam("of")).values(value=bindparam("new")))
+CLEAR = global_(delete(installation).where(_C.name != "id"))
 Write = Callable[[Callable[[SystemUnit], Any]], Awaitable[Any]]
 
 
 @pytest.fixture(params=["write", "write_quickly"])
 async def write(store: Store, request: pytest.FixtureRequest) -> Write:
-    """Both ways to write, each on a table that nobody filled."""
+    """Both ways to write, each on a table that no one filled."""
     await store.write(lambda unit: unit.change(CLEAR))
     way: Write = getattr(store, request.param)
     return way

@@ -1,4 +1,4 @@
-"""A store with single sign-on is upgraded: providers, identities and everything sealed go on.
+"""Upgrade of a used store of schema 0005: providers, identities and sealed values stay valid.
 
 In ``store_0005_sign_in.json`` people came in by SAML, OpenID Connect, Dynamics and an Entra token that was signed out
 again; one was away at the provider, one was invited, one app has a code in hand, and Microsoft's tokens are kept.
@@ -15,16 +15,16 @@ from sqlalchemy import select
 
 from manifest_auth import audit
 from manifest_auth.operations.reencrypt import SEALED
-from manifest_auth.store import crossing, migrate
+from manifest_auth.store import cross_tenant, migrate
 from manifest_auth.store.tables import sealed_for
 from tests.store import old_stores
 from tests.store.old_stores import Rows
+from tests.support.application import App, running
 from tests.support.envelope import check_success
-from tests.support.house import App, running
-from tests.support.keys import the_keys
-from tests.support.managing import NEW
 from tests.support.saml_idp import Idp
+from tests.support.secret_keys import the_keys
 from tests.support.single_sign_on import Browser, SamlProvider
+from tests.support.user_management import NEW
 
 OLD = old_stores.read("0005_sign_in")
 KEYS = OLD.keys
@@ -61,7 +61,7 @@ def test_the_store_was_used() -> None:
 async def test_everything_sealed_opens(app: App) -> None:
     seen = set()
     for part in SEALED:
-        statement = crossing(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
+        statement = cross_tenant(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
         for row in await app.services.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
             values = dict(zip(part.shown, row, strict=True))
             if values[part.column.name] is not None:

@@ -1,4 +1,4 @@
-"""A store with templates and jobs is upgraded: its work, people, providers and everything sealed go on.
+"""Upgrade of a used store of schema 0005: templates, jobs, users and sealed values stay valid.
 
 In ``store_0005_work.json`` jobs were done, begun and canceled, templates written, a user was invited, people came in by
 SAML, one is still away at the provider, and Microsoft's tokens are kept.
@@ -15,14 +15,14 @@ from sqlalchemy import select
 
 from manifest_auth import audit
 from manifest_auth.operations.reencrypt import SEALED
-from manifest_auth.store import crossing, migrate
+from manifest_auth.store import cross_tenant, migrate
 from manifest_auth.store.tables import audit_events, file_totals, sealed_for
 from tests.store import old_stores
 from tests.store.old_stores import Rows
-from tests.support.house import App, running
+from tests.support.application import App, running
 from tests.support.jobs import READ
-from tests.support.keys import the_keys
-from tests.support.managing import NEW
+from tests.support.secret_keys import the_keys
+from tests.support.user_management import NEW
 
 OLD = old_stores.read("0005_work")
 KEYS = OLD.keys
@@ -62,7 +62,7 @@ async def test_the_files_of_each_client_are_counted(app: App) -> None:
     sums: dict[int, int] = {}
     for file in OLD.rows["files"]:
         sums[file["tenant_id"]] = sums.get(file["tenant_id"], 0) + file["size"]
-    statement = crossing(select(file_totals.c.tenant_id, file_totals.c.bytes), because=_WHY)
+    statement = cross_tenant(select(file_totals.c.tenant_id, file_totals.c.bytes), because=_WHY)
     found = await app.services.store.read(lambda unit: unit.all(statement))
     assert {row[0]: row[1] for row in found} == sums
     assert sum(sums.values()) > 0
@@ -112,7 +112,7 @@ async def test_an_invitation_of_before_lets_in(app: App) -> None:
 async def test_everything_sealed_opens(app: App) -> None:
     seen = set()
     for part in SEALED:
-        statement = crossing(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
+        statement = cross_tenant(select(*(part.column.table.c[name] for name in part.shown)), because=_WHY)
         for row in await app.services.store.read(lambda unit, s=statement: unit.all(s)):  # type: ignore[misc]
             values = dict(zip(part.shown, row, strict=True))
             if values[part.column.name] is not None:
@@ -130,7 +130,7 @@ async def test_its_clients_and_admins_have_what_is_new(app: App) -> None:
 
 async def test_the_chains_of_the_audit_trail_are_whole_and_go_on(app: App) -> None:
     await app.sign_in("author@acme.example")
-    events = crossing(select(audit_events).order_by(audit_events.c.sequence), because=_WHY)
+    events = cross_tenant(select(audit_events).order_by(audit_events.c.sequence), because=_WHY)
     columns = audit_events.c.keys()
     found = [
         dict(zip(columns, row, strict=True)) for row in await app.services.store.read(lambda unit: unit.all(events))

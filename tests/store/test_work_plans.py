@@ -1,5 +1,4 @@
-"""How both stores go about the statements of lists and of what stands in them: by an index, whatever else is in the
-store, and in the order of one where a list is asked for without conditions."""
+"""Query plans of the work lists: both stores use an index, whatever else is in the store."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from sqlalchemy import Select, Table
 
 from manifest_auth.accounts import users
 from manifest_auth.operations.sweep_expired import EXPIRING, Expiring
-from manifest_auth.store import Bound, Listing, Store
+from manifest_auth.store import Listing, Store, TenantScoped
 from manifest_auth.store.sqlite import SqliteStore
 from manifest_auth.store.statements import Statement
 from manifest_auth.store.tables import work
@@ -45,7 +44,7 @@ LOOK_UPS: dict[str, Statement[Any]] = {
     for module in (assignments, template_operations, files, job_log, job_operations, job_steps, jobs, records, steps,
                    template_log, templates, versions)
     for name, statement in vars(module).items()
-    if isinstance(statement, Bound) and isinstance(statement.source, Select)
+    if isinstance(statement, TenantScoped) and isinstance(statement.source, Select)
 } | {f"users.{name}": getattr(users.users, name) for name in ("_BY_ID", "_LOCKED", "_BY_EMAIL", "_MANY")}  # fmt: skip
 
 
@@ -90,7 +89,7 @@ async def planner(store: Store, database_url: str) -> AsyncIterator[Planner]:
     await raw.close()
 
 
-#: Steps that read what belongs to nobody in particular: a parameter's list, or what was found before.
+#: Steps that read what belongs to no one in particular: a parameter's list, or what was found before.
 _GIVEN = re.compile(r"json_each|given_|json_array_elements|SUBQUERY|CTE|materialize", re.IGNORECASE)
 
 

@@ -1,4 +1,4 @@
-"""Runs ``manifest-auth`` as a process of its own, with settings given by the test alone."""
+"""Runs ``manifest-auth`` as its own process, with the test's settings only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from manifest_auth.cli.commands import Refused
 from manifest_auth.cli.main import parser
-from tests.support.house import FAST
+from tests.support.application import FAST
 from tests.support.programs import COMMAND, start
 
 #: What :func:`in_this_process` raises where the command ends with one line and status 1.

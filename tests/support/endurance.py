@@ -1,4 +1,4 @@
-"""What hundreds of sign-ins in a row may leave behind: rows of the store, and memory."""
+"""Counts what hundreds of sign-ins in a row leave: rows of the store, and memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from manifest_auth.store import crossing
+from manifest_auth.store import cross_tenant
 from manifest_auth.store.tables import identities, seen_assertions, sign_in_codes, sign_in_flows, users
-from tests.support.house import App
+from tests.support.application import App
 
 KIB, MIB = 1024, 1024 * 1024
 HOUR = 3600
@@ -23,7 +23,9 @@ class Count(NamedTuple):
 
 
 def _counting(table: Any) -> Any:
-    return crossing(select(func.count()).select_from(table), Count, because="a test counts what is left of all tenants")
+    return cross_tenant(
+        select(func.count()).select_from(table), Count, because="a test counts what is left of all tenants"
+    )
 
 
 _FLEETING = {table.name: _counting(table) for table in (sign_in_flows, sign_in_codes, seen_assertions)}

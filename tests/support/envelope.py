@@ -1,4 +1,4 @@
-"""What every answer must be, whatever the route: assertions that all tests over HTTP share."""
+"""Assertions about the response envelope, shared by all tests over HTTP."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from manifest_auth import errors
-from tests.support.house import Reply
+from tests.support.application import Reply
 
 #: Every error code, and the status that it has.
 REFUSALS = {refusal.code: refusal.status for refusal in errors.REFUSALS}

@@ -1,4 +1,4 @@
-"""A vendor of licences: its key pair, what it grants, and installations that ask for it."""
+"""A licence vendor: its key pair, what it grants, and installations that need a licence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from manifest_auth.licence.licence import Licence, Seats, generate, private_key, sign
-from tests.support.house import App, running
+from tests.support.application import App, running
 
 LICENCE = "/api/admin/license-on-prem"
 DAY = 86_400
@@ -19,7 +19,7 @@ _KEY = private_key(PRIVATE)
 
 
 def another_vendor() -> str:
-    """The public key of somebody else."""
+    """The public key of someone else."""
     return generate()[1]
 
 

@@ -1,4 +1,4 @@
-"""Rows of the store as they lie there, past all rules: read and changed by the names of tables and columns."""
+"""Reads and changes rows of the store directly, past all rules, by names of tables and columns."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Table, delete, select, update
 
-from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store import SystemUnit, cross_tenant
 from manifest_auth.store.migrate import HEAD
 from manifest_auth.store.tables import metadata
-from tests.support.house import App
+from tests.support.application import App
 
 TABLES = tuple(metadata.tables)
 #: The number of today's schema.
@@ -21,21 +21,21 @@ async def rows(app: App, table: str, *columns: str, **where: Any) -> list[tuple[
     """These columns of all rows that have these values, in the order of the primary key."""
     which = metadata.tables[table]
     wanted = select(*(which.c[name] for name in columns or which.c.keys()))
-    found = crossing(wanted.where(*_conditions(which, where)).order_by(*which.primary_key.columns), because=_WHY)
+    found = cross_tenant(wanted.where(*_conditions(which, where)).order_by(*which.primary_key.columns), because=_WHY)
     return await app.services.store.read(lambda unit: [tuple(row) for row in unit.all(found)])
 
 
 async def change_rows(app: App, table: str, where: dict[str, Any], **values: Any) -> int:
     """Writes values into the rows that have others; how many those are."""
     which = metadata.tables[table]
-    change = crossing(update(which).where(*_conditions(which, where)).values(**values), because=_WHY)
+    change = cross_tenant(update(which).where(*_conditions(which, where)).values(**values), because=_WHY)
     return await app.services.store.write(lambda unit: unit.change(change))
 
 
 async def delete_rows(app: App, table: str, **where: Any) -> int:
     """Takes rows away; how many those are."""
     which = metadata.tables[table]
-    drop = crossing(delete(which).where(*_conditions(which, where)), because=_WHY)
+    drop = cross_tenant(delete(which).where(*_conditions(which, where)), because=_WHY)
     return await app.services.store.write(lambda unit: unit.change(drop))
 
 
@@ -46,7 +46,7 @@ async def all_that_rests(app: App) -> list[tuple[str, Any]]:
         found: list[tuple[str, Any]] = []
         for table in metadata.tables.values():
             columns = [f"{table.name}.{column.name}" for column in table.c]
-            for row in unit.all(crossing(select(*table.c), because=_WHY)):
+            for row in unit.all(cross_tenant(select(*table.c), because=_WHY)):
                 found += zip(columns, row, strict=True)
         return found
 

@@ -1,4 +1,4 @@
-"""How the server reads SAML responses: in which threads, and one that takes long."""
+"""Observes how the server reads SAML responses: in which threads, and one that takes long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from manifest_auth.protocols import saml
-from tests.support.house import App
+from tests.support.application import App
 
 
 def most_at_once(app: App) -> int:

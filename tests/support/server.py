@@ -1,4 +1,4 @@
-"""Real server processes, on free ports of the loopback address, ended when the test ends."""
+"""Real server processes on free loopback ports, ended with the test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import programs
-from tests.support.house import FAST
+from tests.support.application import FAST
 from tests.support.processes import free_port
 from tests.support.programs import Program
 

@@ -1,4 +1,4 @@
-"""Which statements there are, and how many of them the store runs."""
+"""Which SQL statements exist, and how many of them the store runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.store.postgres import PostgresConnection
 from manifest_auth.store.sqlite import SqliteConnection
 from manifest_auth.store.statements import Statement
-from tests.support.house import App
+from tests.support.application import App
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Files that people upload: which kinds there are, how many the store has, and how many may lie there."""
+"""Uploaded files: their kinds, how many are stored, and smaller quotas."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from manifest_auth.runtime.files import KINDS
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.rows import rows
 
 #: Media types that are taken.

@@ -1,4 +1,4 @@
-"""Which indexes SQLite uses for jobs: what is read grows with what is asked for, not with the tenant or the job."""
+"""Indexes that SQLite uses for jobs: reads grow with what is asked for, not with the tenant or the job."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from manifest_auth.store import Bound, Unowned
+from manifest_auth.store import Global, TenantScoped
 from manifest_auth.work import assignments, job_log, job_steps, jobs, records
 from tests.support.stores import fresh_store
 
 #: Statement: the index that it searches, and by which columns.
-LOOKS_UP: list[tuple[Bound[Any], str]] = [
+LOOKS_UP: list[tuple[TenantScoped[Any], str]] = [
     (records._COUNT, "ix_job_records_job_id_step_number (job_id=? AND step=?)"),
     (records._OF_STEPS, "ix_job_records_job_id_step_number (job_id=? AND step=?)"),
     (records._NUMBERED, "sqlite_autoindex_job_records_1 (job_id=? AND number>? AND number<?)"),
@@ -58,14 +58,16 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
     return sqlite3.connect(path)
 
 
-def plan(opened: sqlite3.Connection, statement: Bound[Any] | Unowned[Any]) -> str:
+def plan(opened: sqlite3.Connection, statement: TenantScoped[Any] | Global[Any]) -> str:
     """How SQLite would go about it."""
     values = [None] * len(statement.sqlite.order)
     return "\n".join(row[3] for row in opened.execute(f"EXPLAIN QUERY PLAN {statement.sqlite.sql}", values))
 
 
 @pytest.mark.parametrize(("statement", "index"), LOOKS_UP)
-def test_what_belongs_to_jobs_is_looked_up(opened: sqlite3.Connection, statement: Bound[Any], index: str) -> None:
+def test_what_belongs_to_jobs_is_looked_up(
+    opened: sqlite3.Connection, statement: TenantScoped[Any], index: str
+) -> None:
     assert f"USING INDEX {index}" in plan(opened, statement)
 
 

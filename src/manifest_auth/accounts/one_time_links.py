@@ -13,7 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.runtime.settings import HOUR, MINUTE
-from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import invitations
 
 PAGE = "/welcome"
@@ -52,19 +52,19 @@ class Link(NamedTuple):
 _C = invitations.c
 _OPEN = (_C.used_at.is_(None), _C.expires_at > bindparam("now"))
 _NEW = ("user_id", "purpose", "key", "invited_by", "emailed", "created_at", "expires_at")
-_ADD = bound(insert(invitations).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
+_ADD = tenant_scoped(insert(invitations).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 _CLOSING = update(invitations).where(_C.user_id == bindparam("of_user"), *_OPEN).values(expires_at=bindparam("now"))
-_CLOSE_ALL = bound(_CLOSING)
-_CLOSE = bound(_CLOSING.where(_C.purpose == bindparam("of_purpose")))
+_CLOSE_ALL = tenant_scoped(_CLOSING)
+_CLOSE = tenant_scoped(_CLOSING.where(_C.purpose == bindparam("of_purpose")))
 _ALL = select(*(_C[name] for name in Link._fields))
-_FIND = bound(_ALL.where(_C.key == bindparam("key")), Link)
-_ANYWHERE = crossing(
+_FIND = tenant_scoped(_ALL.where(_C.key == bindparam("key")), Link)
+_ANYWHERE = cross_tenant(
     _ALL.where(_C.key == bindparam("key")),
     Link,
     because="whoever follows a link shows its token and nothing else; the token names the tenant",
 )
-_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Link)
-_USE = bound(update(invitations).where(_C.id == bindparam("id"), *_OPEN).values(used_at=bindparam("now")))
+_BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Link)
+_USE = tenant_scoped(update(invitations).where(_C.id == bindparam("id"), *_OPEN).values(used_at=bindparam("now")))
 
 
 def _key(token: str) -> str:

@@ -11,11 +11,11 @@ from manifest_auth.audit.chain import Fault
 from manifest_auth.audit.chain_rows import BEFORE_ALL
 from manifest_auth.audit.chains import chain_after
 from manifest_auth.audit.events import INSTALLATION
-from manifest_auth.store import Store, SystemUnit, crossing
+from manifest_auth.store import Store, SystemUnit, cross_tenant
 from manifest_auth.store.tables import audit_heads
 
 _H = audit_heads.c
-_TIES = crossing(
+_TIES = cross_tenant(
     select(_H.tenant_id, _H.previous_chain),
     because="who proves the trail asks whether a chain is missing whole",
 )

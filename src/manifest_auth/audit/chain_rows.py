@@ -5,14 +5,14 @@ from __future__ import annotations
 from sqlalchemy import bindparam, select
 
 from manifest_auth.audit.chain import Link
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import audit_events
 
 BATCH = 2000
 BEFORE_ALL, MOST = -(2**63), 2**63 - 1  # numbers that a column takes
 
 _E = audit_events.c
-_NEXT = bound(
+_NEXT = tenant_scoped(
     select(*(_E[name] for name in Link._fields))
     .where(_E.sequence > bindparam("after"))
     .order_by(_E.sequence)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from manifest_auth.audit.chain import Fault
 from manifest_auth.audit.chain_macs import Head, in_doubt, is_our_anchor, is_ours
 from manifest_auth.audit.events import BEGINNING, Point
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import audit_anchors, audit_heads
 
 
@@ -20,8 +20,8 @@ class _Anchor(NamedTuple):
 
 
 _A = audit_anchors.c
-_HEAD = bound(select(*(audit_heads.c[name] for name in Head._fields)), Head)
-_ANCHOR = bound(select(_A.sequence, _A.hash, _A.mac), _Anchor)
+_HEAD = tenant_scoped(select(*(audit_heads.c[name] for name in Head._fields)), Head)
+_ANCHOR = tenant_scoped(select(_A.sequence, _A.hash, _A.mac), _Anchor)
 _NO_KEY = "was made with none of the secret keys: somebody wrote it by hand, or an older key is missing"
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Column, bindparam, func, select
 from manifest_auth.audit.chain_rows import MOST
 from manifest_auth.audit.events import INSTALLATION
 from manifest_auth.errors import NotFound
-from manifest_auth.store import Crossing, SystemUnit, TenantUnit, among, crossing, numbers, unowned
+from manifest_auth.store import CrossTenant, SystemUnit, TenantUnit, among, cross_tenant, global_, numbers
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 from manifest_auth.store.tables import tenants as tenants_table
 
@@ -25,18 +25,18 @@ class _Named(NamedTuple):
     identifier: str
 
 
-def _next(column: Column[int]) -> Crossing[int]:
+def _next(column: Column[int]) -> CrossTenant[int]:
     """The lowest number behind another; each look-up is one step into an index. Texts, which SQLite lets in, are above
     all numbers."""
     query = select(func.min(column)).where(column > bindparam("after"), column <= MOST)
-    return crossing(query, int, because="who proves the trail asks which chains there are")
+    return cross_tenant(query, int, because="who proves the trail asks which chains there are")
 
 
 #: A chain whose head somebody deleted still has events, and the reverse; a client whose chain is gone is still there.
 _IN = tuple(_next(table.c.tenant_id) for table in (audit_heads, audit_events, audit_anchors))
-_CLIENTS = unowned(select(func.min(_T.id)).where(_T.id > bindparam("after")), int)
-_BY_IDENTIFIER = unowned(select(_T.id, _T.identifier).where(_T.identifier == bindparam("identifier")), _Named)
-_NAMES = unowned(select(_T.id, _T.identifier).where(among(_T.id, "ids")), _Named)
+_CLIENTS = global_(select(func.min(_T.id)).where(_T.id > bindparam("after")), int)
+_BY_IDENTIFIER = global_(select(_T.id, _T.identifier).where(_T.identifier == bindparam("identifier")), _Named)
+_NAMES = global_(select(_T.id, _T.identifier).where(among(_T.id, "ids")), _Named)
 
 
 def chain_after(unit: SystemUnit, chain: int) -> int | None:

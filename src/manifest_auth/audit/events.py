@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from manifest_auth.audit.chain_macs import NOTHING, Head, followed, is_ours, made
 from manifest_auth.context import Acting
-from manifest_auth.store import SystemUnit, TenantUnit, bound, upsert
+from manifest_auth.store import SystemUnit, TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import audit_events, audit_heads
 
 INSTALLATION = 0
@@ -41,6 +41,7 @@ class Event(enum.Enum):
     PASSWORD_REHASHED = "password_rehashed"
     CLIENT_CREATED = "client_created"
     CLIENT_CHANGED = "client_changed"
+    BRANDING_CHANGED = "branding_changed"
     CLIENT_SUSPENDED = "client_suspended"
     CLIENT_RESTORED = "client_restored"
     CLIENT_DELETION_STARTED = "client_deletion_started"
@@ -121,13 +122,13 @@ BEGINNING = Point(NOTHING.sequence, NOTHING.hash)
 
 _H = audit_heads.c
 _GIVEN: dict[str, Any] = {name: bindparam(name) for name in Head._fields}
-_HEAD = bound(select(*(_H[name] for name in Head._fields)).with_for_update(), Head)
-_START = bound(  # of two who begin a chain at once, the second waits for the first
+_HEAD = tenant_scoped(select(*(_H[name] for name in Head._fields)).with_for_update(), Head)
+_START = tenant_scoped(  # of two who begin a chain at once, the second waits for the first
     upsert(audit_heads).values(_GIVEN).on_conflict_do_nothing(index_elements=["tenant_id"])
 )
-_ADVANCE = bound(update(audit_heads).where(_H.sequence == bindparam("before")).values(_GIVEN))
+_ADVANCE = tenant_scoped(update(audit_heads).where(_H.sequence == bindparam("before")).values(_GIVEN))
 COLUMNS = ("sequence", "at", "event", "actor", "subject", "address", "request_id", "detail", "previous_hash", "hash")
-_APPEND = bound(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
+_APPEND = tenant_scoped(insert(audit_events).values({name: bindparam(name) for name in COLUMNS}))
 
 
 def record(unit: TenantUnit, acting: Acting, event: Event, subject: str = "", **detail: Any) -> None:

@@ -13,7 +13,7 @@ from manifest_auth.audit.chain import Link
 from manifest_auth.audit.chain_rows import BEFORE_ALL, MOST, links_after
 from manifest_auth.audit.chains import names_of
 from manifest_auth.audit.readable import Legible, legible
-from manifest_auth.store import Store, SystemUnit, bound
+from manifest_auth.store import Store, SystemUnit, tenant_scoped
 from manifest_auth.store.tables import audit_events
 from manifest_auth.text.canonical import when
 
@@ -60,7 +60,7 @@ class Lines(NamedTuple):
 
 
 _E = audit_events.c
-_ENDS = bound(
+_ENDS = tenant_scoped(
     select(func.min(_E.sequence), func.max(_E.sequence)).where(
         _E.at >= bindparam("since", type_=BigInteger()), _E.at < bindparam("until", type_=BigInteger())
     ),

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam,
 from manifest_auth.audit.chain import Link
 from manifest_auth.audit.chain_rows import BEFORE_ALL, MOST
 from manifest_auth.audit.chains import names_of
-from manifest_auth.store import Bound, Crossing, Store, TenantStore, TenantUnit, bound, crossing
+from manifest_auth.store import CrossTenant, Store, TenantScoped, TenantStore, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import audit_events
 
 STEP = 5000
@@ -109,14 +109,14 @@ def _horizon(*, newest_first: bool) -> Select[Any]:
     return _between(select(*_KEY), newest_first=newest_first).offset(bindparam("offset"))
 
 
-_MINE_NEWEST, _MINE_OLDEST = bound(_page(newest_first=True)), bound(_page(newest_first=False))
-_MINE_FAR_NEWEST, _MINE_FAR_OLDEST = (bound(_horizon(newest_first=newest), Place) for newest in (True, False))
-_ALL_NEWEST, _ALL_OLDEST = (crossing(_page(newest_first=newest), because=_WHY) for newest in (True, False))
+_MINE_NEWEST, _MINE_OLDEST = tenant_scoped(_page(newest_first=True)), tenant_scoped(_page(newest_first=False))
+_MINE_FAR_NEWEST, _MINE_FAR_OLDEST = (tenant_scoped(_horizon(newest_first=newest), Place) for newest in (True, False))
+_ALL_NEWEST, _ALL_OLDEST = (cross_tenant(_page(newest_first=newest), because=_WHY) for newest in (True, False))
 _ALL_FAR_NEWEST, _ALL_FAR_OLDEST = (
-    crossing(_horizon(newest_first=newest), Place, because=_WHY) for newest in (True, False)
+    cross_tenant(_horizon(newest_first=newest), Place, because=_WHY) for newest in (True, False)
 )
-_COUNT = bound(select(func.count()).select_from(audit_events).where(_inside(), *_MATCHES), int)
-_PLACE = bound(select(*_KEY).where(_E.sequence == bindparam("number")), Place)
+_COUNT = tenant_scoped(select(func.count()).select_from(audit_events).where(_inside(), *_MATCHES), int)
+_PLACE = tenant_scoped(select(*_KEY).where(_E.sequence == bindparam("number")), Place)
 
 
 class _Range(NamedTuple):
@@ -142,8 +142,8 @@ class _Asked(NamedTuple):
     """Events of a client, or of all; with the statements for it."""
 
     wanted: Wanted
-    rows: Bound[Any] | Crossing[Any]
-    horizon: Bound[Place] | Crossing[Place]
+    rows: TenantScoped[Any] | CrossTenant[Any]
+    horizon: TenantScoped[Place] | CrossTenant[Place]
 
     @property
     def newest_first(self) -> bool:

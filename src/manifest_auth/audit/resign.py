@@ -18,18 +18,18 @@ from manifest_auth.audit.chain_macs import (
     is_ours,
     made,
 )
-from manifest_auth.store import Crossing, Store, TenantUnit, bound, crossing
+from manifest_auth.store import CrossTenant, Store, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import audit_anchors, audit_heads
 
 STEP = 100
-_LOCKED = bound(select(*(audit_heads.c[name] for name in Head._fields)).with_for_update(), Head)
-_SIGN = bound(
+_LOCKED = tenant_scoped(select(*(audit_heads.c[name] for name in Head._fields)).with_for_update(), Head)
+_SIGN = tenant_scoped(
     update(audit_heads)
     .where(audit_heads.c.mac == bindparam("before"))
     .values(doubts=bindparam("doubts"), mac=bindparam("mac"))
 )
-_ANCHOR = bound(select(audit_anchors.c.sequence, audit_anchors.c.hash, audit_anchors.c.mac).with_for_update())
-_SIGN_ANCHOR = bound(
+_ANCHOR = tenant_scoped(select(audit_anchors.c.sequence, audit_anchors.c.hash, audit_anchors.c.mac).with_for_update())
+_SIGN_ANCHOR = tenant_scoped(
     update(audit_anchors).where(audit_anchors.c.mac == bindparam("before")).values(mac=bindparam("mac"))
 )
 
@@ -38,7 +38,7 @@ class Signed(NamedTuple):
     """Rows that carry a MAC. ``renew``: True when one was made anew, None when none of the keys made what is there."""
 
     name: str
-    next: Crossing[int]
+    next: CrossTenant[int]
     renew: Callable[[TenantUnit], bool | None]
 
 
@@ -84,9 +84,9 @@ def _anchor(unit: TenantUnit) -> bool | None:
     return unit.change(_SIGN_ANCHOR, before=row[2], mac=mac) > 0
 
 
-def _next(table: Table) -> Crossing[int]:
+def _next(table: Table) -> CrossTenant[int]:
     query = select(table.c.tenant_id).where(table.c.tenant_id > bindparam("after"))
-    return crossing(
+    return cross_tenant(
         query.order_by(table.c.tenant_id).limit(STEP),
         int,
         because="all chains are signed with the newest key in turn",

@@ -15,7 +15,7 @@ from manifest_auth.audit import events
 from manifest_auth.audit.chain_macs import anchor_mac
 from manifest_auth.audit.events import Event
 from manifest_auth.context import Origin
-from manifest_auth.store import Store, SystemUnit, TenantUnit, bound, crossing, upsert
+from manifest_auth.store import Store, SystemUnit, TenantUnit, cross_tenant, tenant_scoped, upsert
 from manifest_auth.store.tables import audit_anchors, audit_events, audit_heads
 
 BATCH = 1000
@@ -31,14 +31,16 @@ class _Old(NamedTuple):
     hash: str
 
 
-_OLDEST = bound(
+_OLDEST = tenant_scoped(
     select(_E.sequence, _E.at, _E.event, _E.hash).order_by(_E.sequence).limit(bindparam("limit")),
     _Old,
 )
-_DROP = bound(delete(audit_events).where(_E.sequence <= bindparam("last")))
+_DROP = tenant_scoped(delete(audit_events).where(_E.sequence <= bindparam("last")))
 _ANCHOR: dict[str, Any] = {name: bindparam(name) for name in ("sequence", "hash", "mac")}
-_PUT = bound(upsert(audit_anchors).values(_ANCHOR).on_conflict_do_update(index_elements=["tenant_id"], set_=_ANCHOR))
-_CHAINS = crossing(
+_PUT = tenant_scoped(
+    upsert(audit_anchors).values(_ANCHOR).on_conflict_do_update(index_elements=["tenant_id"], set_=_ANCHOR)
+)
+_CHAINS = cross_tenant(
     select(audit_heads.c.tenant_id)
     .where(audit_heads.c.tenant_id > bindparam("after"))
     .order_by(audit_heads.c.tenant_id)

@@ -5,5 +5,3 @@ only what its commands need.
 """
 
 from manifest_auth.cli.main import main
-
-__all__ = ["main"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from manifest_auth import tenants
 from manifest_auth.http.answers import Header
 from manifest_auth.http.cookies import DEVICE, SESSION, device_cookies, session_cookie
 from manifest_auth.http.head import Head
@@ -18,5 +19,6 @@ def browser_of(head: Head) -> Browser:
 def cookies_of(ctx: RequestContext, signed_in: SignedIn) -> tuple[Header, ...]:
     """``Set-Cookie`` lines of a session that began."""
     settings = ctx.services.settings
-    line = session_cookie(signed_in.cookie, settings.session_idle_ttl, settings)
+    idle_s = tenants.lengths_of(tenants.settings_of(signed_in.tenant.settings), settings).idle_s
+    line = session_cookie(signed_in.cookie, idle_s, settings)
     return (line, *device_cookies(signed_in.device, settings)) if signed_in.device else (line,)

@@ -19,26 +19,3 @@ from manifest_auth.licence.licence import (
 )
 from manifest_auth.licence.licence_events import put_in_force
 from manifest_auth.licence.seats import ALLOWED, UNCOUNTED, Counter, free, overdrawn
-
-__all__ = [
-    "ALLOWED",
-    "GRACE_DAYS",
-    "MAX_SEATS",
-    "UNCOUNTED",
-    "BadLicence",
-    "Counter",
-    "Gate",
-    "Licence",
-    "Overview",
-    "Seats",
-    "State",
-    "free",
-    "generate",
-    "overdrawn",
-    "private_key",
-    "public_key",
-    "put_in_force",
-    "sign",
-    "verify",
-    "warning",
-]

@@ -14,7 +14,7 @@ from manifest_auth.licence import seats
 from manifest_auth.licence.licence import DAY_MS, BadLicence, Licence, Seats, public_key, verify
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings, SettingsError
-from manifest_auth.store import Store, SystemUnit, TenantUnit, installation_values, unowned, upsert
+from manifest_auth.store import Store, SystemUnit, TenantUnit, global_, installation_values, upsert
 from manifest_auth.store.tables import licences, revoked_licences
 from manifest_auth.text.canonical import when
 
@@ -40,10 +40,10 @@ class _Row(NamedTuple):
 
 _L = licences.c
 _IN_FORCE = select(_L.license_key, _L.installed_at, _L.latest_seen_at).where(_L.id == 1)
-_FIND = unowned(_IN_FORCE, _Row)
+_FIND = global_(_IN_FORCE, _Row)
 # Held until the transaction ends: of those who appear at once, each counts those before it (SQLite has one writer).
-_HOLD = unowned(_IN_FORCE.with_for_update(), _Row)
-_PUT = unowned(
+_HOLD = global_(_IN_FORCE.with_for_update(), _Row)
+_PUT = global_(
     upsert(licences)
     .values(id=1, license_key=bindparam("license_key"), installed_at=bindparam("now"), latest_seen_at=bindparam("now"))
     .on_conflict_do_update(
@@ -55,13 +55,13 @@ _PUT = unowned(
         },
     )
 )
-_RESET = unowned(update(licences).where(_L.id == 1).values(latest_seen_at=bindparam("now")))
-_SEEN = unowned(
+_RESET = global_(update(licences).where(_L.id == 1).values(latest_seen_at=bindparam("now")))
+_SEEN = global_(
     update(licences).where(_L.id == 1, _L.latest_seen_at < bindparam("now")).values(latest_seen_at=bindparam("now"))
 )
 _R = revoked_licences.c
-_IS_REVOKED = unowned(select(_R.revoked_by).where(_R.license_id == bindparam("license_id")), str)
-_REVOKE = unowned(
+_IS_REVOKED = global_(select(_R.revoked_by).where(_R.license_id == bindparam("license_id")), str)
+_REVOKE = global_(
     upsert(revoked_licences)
     .values(license_id=bindparam("license_id"), revoked_by=bindparam("revoked_by"), revoked_at=bindparam("now"))
     .on_conflict_do_nothing(index_elements=["license_id"])

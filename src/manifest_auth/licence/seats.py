@@ -15,7 +15,7 @@ from sqlalchemy import select
 from manifest_auth.errors import NoSeat
 from manifest_auth.licence.licence import Seats
 from manifest_auth.permissions import Role, roles_of
-from manifest_auth.store import SystemUnit, TenantUnit, unowned
+from manifest_auth.store import SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import seats_taken
 
 #: The types, the greatest first, and the roles that each allows.
@@ -51,7 +51,7 @@ class _Taken(NamedTuple):
 
 
 # A view: numbers of the whole installation, and no row of any client's.
-_TAKEN = unowned(select(seats_taken.c.roles, seats_taken.c.users), _Taken)
+_TAKEN = global_(select(seats_taken.c.roles, seats_taken.c.users), _Taken)
 
 
 @lru_cache(maxsize=1 << len(Role))

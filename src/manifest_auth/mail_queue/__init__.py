@@ -4,5 +4,3 @@ Never decides who is written to, nor what.
 """
 
 from manifest_auth.mail_queue.mail_queue import MailQueue, Queued
-
-__all__ = ["MailQueue", "Queued"]

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from manifest_auth import audit
 from manifest_auth.audit import Event, Origin
-from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import queued_mails, sealed_for, tenants
 from manifest_auth.text.canonical import when
 
@@ -33,11 +33,13 @@ class Row(NamedTuple):
 
 
 _C = queued_mails.c
-_ADD = bound(insert(queued_mails).values({name: bindparam(name) for name in Row._fields if name != "tenant_id"}))
+_ADD = tenant_scoped(
+    insert(queued_mails).values({name: bindparam(name) for name in Row._fields if name != "tenant_id"})
+)
 _AS_SEEN = (_C.id == bindparam("of_id"), _C.next_try_at == bindparam("seen"))
-_TAKE = bound(update(queued_mails).where(*_AS_SEEN).values(next_try_at=bindparam("until"), tries=_C.tries + 1))
-_GIVE_UP = bound(delete(queued_mails).where(*_AS_SEEN))
-_DROP = bound(delete(queued_mails).where(_C.id == bindparam("of_id")))
+_TAKE = tenant_scoped(update(queued_mails).where(*_AS_SEEN).values(next_try_at=bindparam("until"), tries=_C.tries + 1))
+_GIVE_UP = tenant_scoped(delete(queued_mails).where(*_AS_SEEN))
+_DROP = tenant_scoped(delete(queued_mails).where(_C.id == bindparam("of_id")))
 _place = func.row_number().over(partition_by=_C.tenant_id, order_by=_C.next_try_at).label("place")
 _ready = (  # what a suspended client wrote waits until it is restored, or its time is over
     select(*(_C[name] for name in Row._fields), _place)
@@ -45,7 +47,7 @@ _ready = (  # what a suspended client wrote waits until it is restored, or its t
     .where(_C.next_try_at <= bindparam("now"), or_(tenants.c.suspended_at.is_(None), _C.expires_at <= bindparam("now")))
     .subquery()
 )
-_DUE = crossing(
+_DUE = cross_tenant(
     select(*(_ready.c[name] for name in Row._fields))
     .where(_ready.c.place <= _OF_ONE_CLIENT)
     .order_by(_ready.c.next_try_at)

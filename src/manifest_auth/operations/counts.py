@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import bindparam, func, select
 
-from manifest_auth.store import SystemUnit, crossing, unowned
+from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import admin_sessions, sessions, system_admins, tenants, users
 
 
@@ -43,17 +43,19 @@ def _where(condition: Any) -> Any:
 
 _WHY = "a system admin is told how many there are in the whole installation"
 _SUSPENDED, _TO_DELETE = _where(tenants.c.suspended_at.is_not(None)), _where(tenants.c.delete_at.is_not(None))
-_CLIENTS = unowned(select(func.count(), _SUSPENDED, _TO_DELETE).select_from(tenants), _Clients)
-_USERS = crossing(select(func.count(), _where(users.c.deactivated_at.is_(None))).select_from(users), _Two, because=_WHY)
-_SESSIONS = crossing(
+_CLIENTS = global_(select(func.count(), _SUSPENDED, _TO_DELETE).select_from(tenants), _Clients)
+_USERS = cross_tenant(
+    select(func.count(), _where(users.c.deactivated_at.is_(None))).select_from(users), _Two, because=_WHY
+)
+_SESSIONS = cross_tenant(
     select(func.count())
     .select_from(sessions)
     .where(sessions.c.ended_at.is_(None), sessions.c.ends_at > bindparam("now")),
     _One,
     because=_WHY,
 )
-_ADMINS = unowned(select(_where(system_admins.c.disabled_at.is_(None))).select_from(system_admins), _One)
-_ADMIN_SESSIONS = unowned(
+_ADMINS = global_(select(_where(system_admins.c.disabled_at.is_(None))).select_from(system_admins), _One)
+_ADMIN_SESSIONS = global_(
     select(func.count())
     .select_from(admin_sessions)
     .where(admin_sessions.c.ended_at.is_(None), admin_sessions.c.ends_at > bindparam("now")),

@@ -18,7 +18,7 @@ from manifest_auth import audit, tenants
 from manifest_auth import audit as trail
 from manifest_auth.audit import Event, Origin
 from manifest_auth.services import Services
-from manifest_auth.store import Bound, SystemUnit, TenantUnit, bound, cell, row_list, rows
+from manifest_auth.store import SystemUnit, TenantScoped, TenantUnit, cell, row_list, rows, tenant_scoped
 from manifest_auth.store.tables import TENANT_OWNED, audit_anchors, audit_events, audit_heads, files, metadata
 from manifest_auth.tenants import Tenant
 
@@ -34,9 +34,9 @@ class _Walk(NamedTuple):
 
     table: Table
     width: int  # of a key
-    begin: Bound[Any]
-    go_on: Bound[Any] | None
-    drop: Bound[Any]
+    begin: TenantScoped[Any]
+    go_on: TenantScoped[Any] | None
+    drop: TenantScoped[Any]
 
 
 def _walk(table: Table) -> _Walk:
@@ -51,14 +51,14 @@ def _walk(table: Table) -> _Walk:
     return _Walk(
         table,
         len(key),
-        bound(found),
-        None if leads else bound(found.where(tuple_(*key) > behind)),
-        bound(delete(table).where(tuple_(*key).in_(theirs))),
+        tenant_scoped(found),
+        None if leads else tenant_scoped(found.where(tuple_(*key) > behind)),
+        tenant_scoped(delete(table).where(tuple_(*key).in_(theirs))),
     )
 
 
 _TRAIL = (audit_events, audit_anchors)  # the head stays: it tells that there was a chain, and that it may be gone
-_DROP_TRAIL = [bound(delete(table)) for table in _TRAIL]
+_DROP_TRAIL = [tenant_scoped(delete(table)) for table in _TRAIL]
 
 
 @cache
@@ -83,11 +83,11 @@ async def sweep_clients(services: Services) -> None:
 
 _E = audit_events.c
 _OF_DELETION = (_E.event == Event.CLIENT_DELETION_STARTED.value) | (_E.event == Event.CLIENT_RESTORED.value)
-_ORDER = bound(
+_ORDER = tenant_scoped(
     select(_E.event).where(_E.subject == bindparam("subject"), _OF_DELETION).order_by(_E.sequence.desc()).limit(1),
     str,
 )
-_BEGINS_LATER = bound(select(audit_anchors.c.hash), str)
+_BEGINS_LATER = tenant_scoped(select(audit_anchors.c.hash), str)
 
 
 async def _was_ordered(services: Services, tenant: Tenant) -> bool:

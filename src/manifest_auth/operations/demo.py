@@ -19,7 +19,7 @@ from manifest_auth.permissions import Role, mask_of
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings, SettingsError, is_loopback_host
 from manifest_auth.services import Services
-from manifest_auth.store import SystemUnit, installation_values, unowned
+from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import system_admins
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import TenantSettings
@@ -41,8 +41,8 @@ class NotEmpty(Exception):
     """The store holds something that the demo did not put there."""
 
 
-_CLIENTS = unowned(select(func.count()).select_from(tenants_table), int)
-_ADMINS = unowned(select(func.count()).select_from(system_admins), int)
+_CLIENTS = global_(select(func.count()).select_from(tenants_table), int)
+_ADMINS = global_(select(func.count()).select_from(system_admins), int)
 
 
 def check_allowed(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy import Column, Select, bindparam, select, tuple_, update
 from manifest_auth.audit.resign import ANCHORS, HEADS, Signed, sign_some
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import Services
-from manifest_auth.store import SystemUnit, crossing, unowned
+from manifest_auth.store import SystemUnit, cross_tenant, global_
 from manifest_auth.store.tables import TENANT_OWNED, metadata, sealed_for
 
 STEP = 100  # rows in one unit of work: some milliseconds, for which SQLite keeps other writers waiting
@@ -47,8 +47,8 @@ class Sealed:
 
     def _made(self, source: Select[Any] | Any) -> Any:
         if self.column.table not in TENANT_OWNED:
-            return unowned(source)
-        return crossing(source, because="the installation's key seals what is secret of every tenant")
+            return global_(source)
+        return cross_tenant(source, because="the installation's key seals what is secret of every tenant")
 
 
 SEALED = tuple(

@@ -16,7 +16,7 @@ from sqlalchemy import Column, bindparam, delete, select, tuple_
 
 from manifest_auth.runtime.metrics import Swept
 from manifest_auth.services import Services
-from manifest_auth.store import SystemUnit, cell, crossing, row_list, rows, unowned
+from manifest_auth.store import SystemUnit, cell, cross_tenant, global_, row_list, rows
 from manifest_auth.store.tables import (
     TENANT_OWNED,
     admin_sessions,
@@ -62,7 +62,7 @@ class Expiring:
 
     @staticmethod
     def _made(table: Any, source: Any) -> Any:
-        return crossing(source, because=_WHY) if table in TENANT_OWNED else unowned(source)
+        return cross_tenant(source, because=_WHY) if table in TENANT_OWNED else global_(source)
 
 
 EXPIRING = (

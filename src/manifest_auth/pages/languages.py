@@ -10,9 +10,10 @@ from pathlib import Path
 from manifest_auth.http import Head, Header, host_cookie, host_name
 from manifest_auth.http.accept import weights
 from manifest_auth.runtime.settings import Settings
+from manifest_auth.text.languages import Language
 
-#: Tag (RFC 5646) → what its readers call it.
-LANGUAGES = {
+#: What the readers of each language call it.
+LANGUAGES: dict[Language, str] = {
     "en": "English",
     "es": "Español",
     "pt": "Português",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import and_, bindparam, select
 
 from manifest_auth.providers.providers import Provider
-from manifest_auth.store import SystemUnit, crossing
+from manifest_auth.store import SystemUnit, cross_tenant
 from manifest_auth.store.tables import directory_claims, domain_owners, provider_domains, providers, tenants
 from manifest_auth.tenants.claims.directories import PROVED
 
@@ -24,7 +24,7 @@ class Offered(NamedTuple):
 
 
 _C, _D, _K, _O, _T = providers.c, provider_domains.c, directory_claims.c, domain_owners.c, tenants.c
-_BY_DOMAIN = crossing(
+_BY_DOMAIN = cross_tenant(
     select(_T.identifier, _C.name, _C.display_name, _C.kind)
     .select_from(
         domain_owners.join(provider_domains, and_(_D.domain == _O.domain, _D.tenant_id == _O.tenant_id))
@@ -37,7 +37,7 @@ _BY_DOMAIN = crossing(
     Offered,
     because="an address is typed in before any client is known; its domain names the one client that owns it",
 )
-_BY_DIRECTORY = crossing(
+_BY_DIRECTORY = cross_tenant(
     select(*(_C[name] for name in Provider._fields))
     .select_from(providers.join(directory_claims, (_K.tenant_id == _C.tenant_id) & (_K.directory == _C.issuer)))
     .where(

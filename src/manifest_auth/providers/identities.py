@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 from sqlalchemy import Integer, Select, and_, bindparam, delete, func, insert, not_, or_, select, update
 
 from manifest_auth.errors import NotFound
-from manifest_auth.store import Listing, TenantUnit, bound
+from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 
 
@@ -90,19 +90,19 @@ ALIAS = "dataverse:"
 
 _C = identities.c
 _OF_DYNAMICS = cast(
-    "Select[Any]", bound(select(providers.c.id).where(providers.c.kind == "dynamics").correlate(None)).source
+    "Select[Any]", tenant_scoped(select(providers.c.id).where(providers.c.kind == "dynamics").correlate(None)).source
 )
 IS_ALIAS = and_(_C.subject.startswith(ALIAS, autoescape=True), _C.provider_id.in_(_OF_DYNAMICS))
-_FIND = bound(
+_FIND = tenant_scoped(
     select(*(_C[name] for name in Identity._fields))
     .where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject"))
     .with_for_update(),
     Identity,
 )
-_IS_LINKED = bound(
+_IS_LINKED = tenant_scoped(
     select(_C.id).where(_C.provider_id == bindparam("provider_id"), _C.subject == bindparam("subject")), int
 )
-_IN_DIRECTORY = bound(
+_IN_DIRECTORY = tenant_scoped(
     select(_C.provider_id, _C.user_id)
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
     .where(
@@ -115,8 +115,8 @@ _IN_DIRECTORY = bound(
     Elsewhere,
 )
 _NEW = ("provider_id", "subject", "user_id", "how", "email", "vouched", "granted", "created_at", "last_sign_in_at")
-_ADD = bound(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
-_SEEN = bound(
+_ADD = tenant_scoped(insert(identities).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
+_SEEN = tenant_scoped(
     update(identities)
     .where(_C.id == bindparam("id"))
     .values(
@@ -126,19 +126,19 @@ _SEEN = bound(
         last_sign_in_at=bindparam("now"),
     )
 )
-_HAS_SUBJECT = bound(
+_HAS_SUBJECT = tenant_scoped(
     select(_C.id)
     .where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .limit(1),
     int,
 )
-_DOUBT = bound(
+_DOUBT = tenant_scoped(
     update(identities)
     .where(_C.provider_id == bindparam("of_provider"))
     .values(vouched=0, confirmed_at=None, confirmed_by=None)
 )
-_OTHERS = bound(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
-_UNVOUCHED = bound(
+_OTHERS = tenant_scoped(select(_C.granted).where(_C.user_id == bindparam("of_user"), _C.id != bindparam("but")), int)
+_UNVOUCHED = tenant_scoped(
     select(func.count()).where(_C.user_id == bindparam("of_user"), _C.how == How.CREATED_UNVOUCHED.value), int
 )
 _OF_USER = (
@@ -149,7 +149,7 @@ _OF_USER = (
     .select_from(identities.join(providers, providers.c.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
 )  # fmt: skip
-_LIST = bound(_OF_USER.order_by(_C.id).limit(100), IdentityRow)
+_LIST = tenant_scoped(_OF_USER.order_by(_C.id).limit(100), IdentityRow)
 #: Those of one user; ``of_user`` is to be given. Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
 IDENTITIES = Listing(
     _OF_USER,
@@ -164,33 +164,35 @@ IDENTITIES = Listing(
         "how": _C.how == bindparam("of_how"),
     },
 )
-_UNLINK = bound(
+_UNLINK = tenant_scoped(
     delete(identities)
     .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .returning(*(_C[name] for name in Unlinked._fields)),
     Unlinked,
 )
-_UNLINK_ALIASES = bound(
+_UNLINK_ALIASES = tenant_scoped(
     delete(identities).where(_C.provider_id == bindparam("of_provider"), _C.user_id == bindparam("of_user"), IS_ALIAS)
 )
 # The mark is the account's and not the identity's: it stays as long as anybody may come in by another one.
-_MARK = bound(update(identities).where(_C.user_id == bindparam("of_user")).values(how=How.CREATED_UNVOUCHED.value))
-_MADE_BY = bound(
+_MARK = tenant_scoped(
+    update(identities).where(_C.user_id == bindparam("of_user")).values(how=How.CREATED_UNVOUCHED.value)
+)
+_MADE_BY = tenant_scoped(
     select(_C.user_id)
     .where(_C.provider_id == bindparam("of_provider"), _C.how == How.CREATED_UNVOUCHED.value)
     .correlate(None)
 ).source
-_MARK_ALL = bound(
+_MARK_ALL = tenant_scoped(
     update(identities).where(_C.user_id.in_(cast("Select[Any]", _MADE_BY))).values(how=How.CREATED_UNVOUCHED.value)
 )
-_GIVEN = bound(
+_GIVEN = tenant_scoped(
     select(_C.id, _C.user_id, _C.granted)
     .where(_C.provider_id == bindparam("of_provider"), _C.granted.op("&")(bindparam("mask", type_=Integer())) != 0)
     .order_by(_C.user_id, _C.id)
     .limit(bindparam("limit")),
     Given,
 )
-_FORGET = bound(delete(identities).where(_C.provider_id == bindparam("of_provider")))
+_FORGET = tenant_scoped(delete(identities).where(_C.provider_id == bindparam("of_provider")))
 
 
 def find_identity(unit: TenantUnit, provider_id: int, subject: str) -> Identity | None:

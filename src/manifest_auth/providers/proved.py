@@ -17,7 +17,7 @@ from manifest_auth.providers.identities import IS_ALIAS, Address, Identity, forg
 from manifest_auth.providers.providers import Provider
 from manifest_auth.providers.settings import Rules, settings_of
 from manifest_auth.providers.upstream_tokens import drop_tokens
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import identities, providers
 from manifest_auth.text.canonical import email_key
 
@@ -46,20 +46,20 @@ class Sifted(NamedTuple):
 
 
 _C, _P = identities.c, providers.c
-_OF_USER = bound(
+_OF_USER = tenant_scoped(
     select(_C.id, _C.email, _C.vouched, _C.confirmed_at, _C.granted, _P.disabled_at, _P.reaches_admins, _P.settings)
     .select_from(identities.join(providers, _P.id == _C.provider_id))
     .where(_C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .order_by(_C.id),
     _Known,
 )
-_UNLINK = bound(
+_UNLINK = tenant_scoped(
     delete(identities)
     .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .returning(_C.provider_id),
     int,
 )
-_CONFIRM = bound(
+_CONFIRM = tenant_scoped(
     update(identities)
     .where(_C.id == bindparam("id"), _C.user_id == bindparam("of_user"), not_(IS_ALIAS))
     .values(confirmed_at=bindparam("now"), confirmed_by=bindparam("by"))

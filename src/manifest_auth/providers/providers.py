@@ -21,7 +21,7 @@ from manifest_auth.providers.settings import (
     settings_of,
 )
 from manifest_auth.runtime.sealing import Sealer
-from manifest_auth.store import Listing, TenantUnit, bound
+from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import (
     kept_tokens,
     provider_domains,
@@ -61,11 +61,11 @@ class Provider(NamedTuple):
 
 _C, _D = providers.c, provider_domains.c
 _ALL = select(*(_C[name] for name in Provider._fields))
-_BY_NAME = bound(_ALL.where(_C.name == bindparam("name")), Provider)
-_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Provider)
-_SHARED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(read=True), Provider)
-_LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Provider)
-_LIST = bound(_ALL.order_by(_C.name).limit(MOST), Provider)
+_BY_NAME = tenant_scoped(_ALL.where(_C.name == bindparam("name")), Provider)
+_BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Provider)
+_SHARED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(read=True), Provider)
+_LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), Provider)
+_LIST = tenant_scoped(_ALL.order_by(_C.name).limit(MOST), Provider)
 #: Filters take ``of_kind`` and ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _ALL,
@@ -82,31 +82,33 @@ LISTING = Listing(
         "off": _C.disabled_at.is_not(None),
     },
 )
-_SAME_ISSUER = bound(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
+_SAME_ISSUER = tenant_scoped(_ALL.where(_C.issuer == bindparam("issuer"), _C.kind == bindparam("kind")), Provider)
 _NEW = ("name", "display_name", "kind", "issuer", "settings", "reaches_admins", "created_at", "changed_at")
-_ADD = bound(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
-_SET_SECRETS = bound(update(providers).where(_C.id == bindparam("id")).values(secrets=bindparam("new_secrets")))
+_ADD = tenant_scoped(insert(providers).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
+_SET_SECRETS = tenant_scoped(update(providers).where(_C.id == bindparam("id")).values(secrets=bindparam("new_secrets")))
 _CHANGED = ("display_name", "issuer", "settings", "reaches_admins", "changed_at")
-_CHANGE = bound(
+_CHANGE = tenant_scoped(
     update(providers).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
-_SWITCH = bound(
+_SWITCH = tenant_scoped(
     update(providers)
     .where(_C.id == bindparam("id"))
     .values(disabled_at=bindparam("at"), disabled_by_admin=bindparam("by"))
 )
-_COUNT = bound(select(sql.count()).select_from(providers), int)
-_ADD_DOMAIN = bound(insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain")))
-_CLEAR_DOMAINS = bound(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
-_CLEAR_FLOWS = bound(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider")))
-_CLEAR_TOKENS = bound(delete(kept_tokens).where(kept_tokens.c.provider_id == bindparam("of_provider")))
+_COUNT = tenant_scoped(select(sql.count()).select_from(providers), int)
+_ADD_DOMAIN = tenant_scoped(
+    insert(provider_domains).values(provider_id=bindparam("provider_id"), domain=bindparam("domain"))
+)
+_CLEAR_DOMAINS = tenant_scoped(delete(provider_domains).where(_D.provider_id == bindparam("of_provider")))
+_CLEAR_FLOWS = tenant_scoped(delete(sign_in_flows).where(sign_in_flows.c.provider_id == bindparam("of_provider")))
+_CLEAR_TOKENS = tenant_scoped(delete(kept_tokens).where(kept_tokens.c.provider_id == bindparam("of_provider")))
 _CLEAR = (
     _CLEAR_DOMAINS,
     _CLEAR_FLOWS,
     _CLEAR_TOKENS,
-    bound(delete(sign_in_codes).where(sign_in_codes.c.provider_id == bindparam("of_provider"))),
+    tenant_scoped(delete(sign_in_codes).where(sign_in_codes.c.provider_id == bindparam("of_provider"))),
 )
-_DELETE = bound(delete(providers).where(_C.id == bindparam("id")))
+_DELETE = tenant_scoped(delete(providers).where(_C.id == bindparam("id")))
 
 
 def find(unit: TenantUnit, name: str) -> Provider | None:

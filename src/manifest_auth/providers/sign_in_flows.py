@@ -17,7 +17,7 @@ from sqlalchemy import Select, bindparam, delete, insert, or_, select, update
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import Sealer
-from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import invitations, sealed_for, sessions, sign_in_flows
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
 
@@ -90,24 +90,26 @@ class _Secrets(msgspec.Struct, frozen=True):
 
 
 def _of_user(key: Any, owner: Any) -> Select[Any]:
-    return cast("Select[Any]", bound(select(key).where(owner == bindparam("of_user")).correlate(None)).source)
+    return cast("Select[Any]", tenant_scoped(select(key).where(owner == bindparam("of_user")).correlate(None)).source)
 
 
 _C = sign_in_flows.c
 _ALL = select(*(_C[name] for name in Flow._fields))
 _WHY = "the answer of a provider names the sign-in that it belongs to, and that the tenant"
-_BY_KEY = crossing(_ALL.where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")), Flow, because=_WHY)
-_BY_REQUEST = crossing(
+_BY_KEY = cross_tenant(_ALL.where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")), Flow, because=_WHY)
+_BY_REQUEST = cross_tenant(
     _ALL.where(_C.request_id == bindparam("request_id"), _C.expires_at > bindparam("now")), Flow, because=_WHY
 )
-_ADD = bound(
+_ADD = tenant_scoped(
     insert(sign_in_flows).values(
         {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
     )
 )
-_TAKE = bound(update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
+_TAKE = tenant_scoped(
+    update(sign_in_flows).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED)
+)
 # Those that were used stay, so that an answer shown again is noticed.
-_END = bound(
+_END = tenant_scoped(
     delete(sign_in_flows).where(
         _C.browser != _USED,
         or_(

@@ -6,11 +6,11 @@ from sqlalchemy import bindparam, delete
 
 from manifest_auth.providers.providers import Provider
 from manifest_auth.runtime.sealing import Sealer
-from manifest_auth.store import TenantUnit, bound, upsert
+from manifest_auth.store import TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import kept_tokens, sealed_for
 
 _C = kept_tokens.c
-_KEEP = bound(
+_KEEP = tenant_scoped(
     upsert(kept_tokens)
     .values({name: bindparam(name) for name in ("provider_id", "user_id", "tokens", "kept_at")})
     .on_conflict_do_update(
@@ -18,8 +18,8 @@ _KEEP = bound(
         set_={"tokens": bindparam("tokens"), "kept_at": bindparam("kept_at")},
     )
 )
-_DROP = bound(delete(kept_tokens).where(_C.user_id == bindparam("of_user")))
-_DROP_ONE = bound(
+_DROP = tenant_scoped(delete(kept_tokens).where(_C.user_id == bindparam("of_user")))
+_DROP_ONE = tenant_scoped(
     delete(kept_tokens).where(_C.user_id == bindparam("of_user"), _C.provider_id == bindparam("of_provider"))
 )
 

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Text, bindparam, cast, func, literal, null, o
 from manifest_auth.context import Principal
 from manifest_auth.permissions import Role
 from manifest_auth.sessions.principal import select_principal
-from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing, upsert
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped, upsert
 from manifest_auth.store.tables import directory_claims, identities, providers, refused_tokens, tenants, users
 
 _D, _I, _P, _R, _T, _U = directory_claims.c, identities.c, providers.c, refused_tokens.c, tenants.c, users.c
@@ -47,7 +47,7 @@ def _stamp(directory: Any) -> Any:
     return select(cast(func.coalesce(func.sum(each), 0), BigInteger)).where(*counting)
 
 
-_CLAIMS = crossing(
+_CLAIMS = cross_tenant(
     _stamp(bindparam("directory")),
     int,
     because="a bearer token that names no client is anybody's whose claim on its directory counts",
@@ -83,19 +83,19 @@ _SELECT: Any = (
         or_(_P.reaches_admins != 0, _U.roles.bitwise_and(Role.ADMIN.bit) == 0),
     )
 )
-BY_FOREIGN = crossing(
+BY_FOREIGN = cross_tenant(
     _SELECT,
     Principal,
     because="the token names the identity that it was found to be, and the identity the tenant",
 )
-_REFUSE = bound(
+_REFUSE = tenant_scoped(
     upsert(refused_tokens)
     .values({name: bindparam(name) for name in ("key", "refused_at", "expires_at")})
     .on_conflict_do_nothing(index_elements=["key"])
 )
 
 
-_IS_REFUSED = bound(select(_R.refused_at).where(_R.key == bindparam("key")), int)
+_IS_REFUSED = tenant_scoped(select(_R.refused_at).where(_R.key == bindparam("key")), int)
 
 
 def claims_stamp(unit: SystemUnit, directory: str) -> int:

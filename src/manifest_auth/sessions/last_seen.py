@@ -1,4 +1,5 @@
-"""Sessions of a tenant as system admins see them, open or over: who, from where, until when. No key to any of them."""
+"""Sessions of a tenant as those who manage its users see them, open or over: who, from where, until when. No key to any
+of them."""
 
 from __future__ import annotations
 
@@ -6,14 +7,14 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, func, or_, select
 
-from manifest_auth.store import Listing, TenantUnit, bound
+from manifest_auth.store import Listing, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import sessions
 
 _S = sessions.c
 
 
 class SessionSeen(NamedTuple):
-    """A session as a system admin sees it."""
+    """A session as others than its user see it."""
 
     id: str
     user_id: int
@@ -28,7 +29,7 @@ class SessionSeen(NamedTuple):
 
 
 _ALL_SEEN = select(*(_S[name] for name in SessionSeen._fields))
-_SEEN = bound(_ALL_SEEN.where(_S.id == bindparam("id")), SessionSeen)
+_SEEN = tenant_scoped(_ALL_SEEN.where(_S.id == bindparam("id")), SessionSeen)
 _NOW = bindparam("now", type_=BigInteger())
 #: Filters take ``now``, ``of_user``, ``of_method`` and ``like`` (see :func:`manifest_auth.text.canonical.like`).
 LISTING = Listing(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, literal, select
 
 from manifest_auth.context import Principal
-from manifest_auth.store import Store, SystemUnit, crossing
+from manifest_auth.store import Store, SystemUnit, cross_tenant
 from manifest_auth.store.tables import installation, sessions, tenants, users
 
 _S, _U, _T = sessions.c, users.c, tenants.c
@@ -41,8 +41,8 @@ _PRINCIPAL = select_principal(
     session_id=_S.id, keys=KEYS, claims=literal(0), **{name: _S[name] for name in _OF_SESSION}
 ).select_from(sessions.join(users, _U.id == _S.user_id).join(tenants, _T.id == _S.tenant_id))
 _WHY = "the credential names the session, and the session names the tenant"
-BY_ID = crossing(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
-BY_COOKIE = crossing(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
+BY_ID = cross_tenant(_PRINCIPAL.where(_S.id == bindparam("id")), Principal, because=_WHY)
+BY_COOKIE = cross_tenant(_PRINCIPAL.where(_S.cookie_hash == bindparam("cookie_hash")), Principal, because=_WHY)
 
 
 def chain_of(principal: Principal) -> Chain:

@@ -9,7 +9,7 @@ from sqlalchemy import Table, Update, bindparam, delete, insert, select, update
 from manifest_auth.context import Request
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions.principal import cookie_hash
-from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, bound, crossing
+from manifest_auth.store import SystemUnit, TenantStore, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import sessions, sign_in_codes
 
 TOUCH_EVERY_MS = 60_000
@@ -32,7 +32,7 @@ _NEW = (
     "id", "user_id", "method", "provider_id", "created_at", "ends_at", "last_used_at", "address", "user_agent",
     "cookie_hash", "cookie_seen_at", "refresh_current", "refresh_changed_at",
 )  # fmt: skip
-_OPEN = bound(insert(sessions).values({name: bindparam(name) for name in _NEW}))
+_OPEN = tenant_scoped(insert(sessions).values({name: bindparam(name) for name in _NEW}))
 _ENDING: dict[str, Any] = {"ended_at": bindparam("now"), "end_reason": bindparam("reason")}
 
 
@@ -57,9 +57,9 @@ def ending(table: Table) -> Update:
     return update(table).where(table.c.id == bindparam("sid"), table.c.ended_at.is_(None)).values(_ENDING)
 
 
-_ADVANCE, _END = bound(advancing(sessions)), bound(ending(sessions))
+_ADVANCE, _END = tenant_scoped(advancing(sessions)), tenant_scoped(ending(sessions))
 _OPEN_ONES = (_S.ended_at.is_(None), _S.ends_at > bindparam("now"))
-_END_USER = bound(
+_END_USER = tenant_scoped(
     update(sessions)
     .where(_S.user_id == bindparam("of_user"), _S.id != bindparam("but"), _S.ended_at.is_(None))
     .values(_ENDING)
@@ -67,15 +67,15 @@ _END_USER = bound(
     str,
 )
 # A one-time code that was shown stays known, so that whoever shows it again is noticed.
-_TAKE_BACK = bound(
+_TAKE_BACK = tenant_scoped(
     delete(sign_in_codes).where(sign_in_codes.c.user_id == bindparam("of_user"), sign_in_codes.c.used_at.is_(None))
 )
-_TAKE_ALL_BACK = bound(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
-_END_TENANT = bound(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
-_END_PROVIDER = bound(
+_TAKE_ALL_BACK = tenant_scoped(delete(sign_in_codes).where(sign_in_codes.c.used_at.is_(None)))
+_END_TENANT = tenant_scoped(update(sessions).where(_S.ended_at.is_(None)).values(_ENDING))
+_END_PROVIDER = tenant_scoped(
     update(sessions).where(_S.provider_id == bindparam("of_provider"), _S.ended_at.is_(None)).values(_ENDING)
 )
-_END_USER_AT_PROVIDER = bound(
+_END_USER_AT_PROVIDER = tenant_scoped(
     update(sessions)
     .where(
         _S.provider_id == bindparam("of_provider"),
@@ -85,19 +85,24 @@ _END_USER_AT_PROVIDER = bound(
     )
     .values(_ENDING)
 )
-_LIST = bound(
+_SHORTEN = tenant_scoped(
+    update(sessions)
+    .where(_S.ended_at.is_(None), _S.ends_at > _S.created_at + bindparam("most"))
+    .values(ends_at=_S.created_at + bindparam("most"))
+)
+_LIST = tenant_scoped(
     select(*(_S[name] for name in SessionRow._fields))
     .where(_S.user_id == bindparam("of_user"), *_OPEN_ONES)
     .order_by(_S.created_at.desc(), _S.id)
     .limit(bindparam("limit")),
     SessionRow,
 )
-_TOUCH = bound(
+_TOUCH = tenant_scoped(
     update(sessions)
     .where(_S.id == bindparam("sid"), _S.ended_at.is_(None), _S.cookie_seen_at < bindparam("now"))
     .values(cookie_seen_at=bindparam("now"), last_used_at=bindparam("now"))
 )
-_OTHER = crossing(
+_OTHER = cross_tenant(
     select(_S.id, _S.tenant_id, _S.user_id).where(_S.cookie_hash == bindparam("cookie_hash"), _S.ended_at.is_(None)),
     because="a cookie that came with a sign-in is ended whatever tenant it belongs to",
 )
@@ -175,6 +180,12 @@ def end_tenant(unit: TenantUnit, reason: str, now: int) -> int:
     """Ends all sessions of the tenant. Number of sessions that were ended."""
     unit.announce("tenant", unit.tenant_id)
     return unit.change(_END_TENANT, reason=reason, now=now)
+
+
+def shorten(unit: TenantUnit, most_s: int) -> int:
+    """No open session of the tenant lives longer than that from its sign-in on. Number of sessions that would have."""
+    unit.announce("tenant", unit.tenant_id)
+    return unit.change(_SHORTEN, most=most_s * 1000)
 
 
 def end_provider(unit: TenantUnit, provider_id: int, reason: str, now: int) -> int:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit, bound, mine, unowned
+from manifest_auth.store import SystemUnit, TenantUnit, global_, mine, tenant_scoped
 from manifest_auth.store.tables import tenants, users
 
 
@@ -23,12 +23,12 @@ class _Span(NamedTuple):
 
 _U, _T = users.c, tenants.c
 _LAST_USER = select(func.max(_U.id)).where(mine(users)).correlate(None).scalar_subquery()
-_USERS = bound(select(_U.id, _LAST_USER).order_by(_U.id).limit(1), _Span)
+_USERS = tenant_scoped(select(_U.id, _LAST_USER).order_by(_U.id).limit(1), _Span)
 #: Some, since accounts that get in through a provider alone have no password.
-_FROM_USER = bound(select(_U.password_hash).where(_U.id >= bindparam("id")).order_by(_U.id).limit(32), str)
+_FROM_USER = tenant_scoped(select(_U.password_hash).where(_U.id >= bindparam("id")).order_by(_U.id).limit(32), str)
 _LAST_TENANT = select(func.max(_T.id)).correlate(None).scalar_subquery()
-_TENANTS = unowned(select(_T.id, _LAST_TENANT).order_by(_T.id).limit(1), _Span)
-_FROM_TENANT = unowned(select(_T.id).where(_T.id >= bindparam("id")).order_by(_T.id).limit(1), int)
+_TENANTS = global_(select(_T.id, _LAST_TENANT).order_by(_T.id).limit(1), _Span)
+_FROM_TENANT = global_(select(_T.id).where(_T.id >= bindparam("id")).order_by(_T.id).limit(1), int)
 
 
 def pick(unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: str) -> str | None:

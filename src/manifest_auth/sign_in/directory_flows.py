@@ -11,7 +11,7 @@ from manifest_auth.providers import sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import directory_proofs, sealed_for
 
 LIFE_S = 600
@@ -45,17 +45,19 @@ class Flow(NamedTuple):
 
 
 _C = directory_proofs.c
-_BY_KEY = crossing(
+_BY_KEY = cross_tenant(
     select(*(_C[name] for name in Flow._fields)).where(_C.key == bindparam("key"), _C.expires_at > bindparam("now")),
     Flow,
     because="the answer of Microsoft names the sign-in that it belongs to, and that the tenant",
 )
-_ADD = bound(
+_ADD = tenant_scoped(
     insert(directory_proofs).values(
         {name: bindparam(name) for name in (*Flow._fields, "expires_at") if name != "tenant_id"}
     )
 )
-_TAKE = bound(update(directory_proofs).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED))
+_TAKE = tenant_scoped(
+    update(directory_proofs).where(_C.key == bindparam("of_key"), _C.browser != _USED).values(browser=_USED)
+)
 
 
 def begin(unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str) -> Begun:

@@ -25,7 +25,7 @@ from manifest_auth.runtime.metrics import Method
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.sign_in_metrics import counts
-from manifest_auth.store import SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import sign_in_codes
 from manifest_auth.text import base64url
 
@@ -50,11 +50,11 @@ _C = sign_in_codes.c
 _ALIVE = select(*(_C[name] for name in Code._fields)).where(
     _C.key == bindparam("key"), _C.expires_at > bindparam("now")
 )
-_FIND = crossing(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
-_HOLD = bound(_ALIVE.with_for_update(), Code)
+_FIND = cross_tenant(_ALIVE, Code, because="an app shows a code and nothing else; the code names the tenant")
+_HOLD = tenant_scoped(_ALIVE.with_for_update(), Code)
 _NEW = ("key", "provider_id", "user_id", "method", "challenge", "expires_at")
-_ADD = bound(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
-_USE = bound(
+_ADD = tenant_scoped(insert(sign_in_codes).values({name: bindparam(name) for name in _NEW}))
+_USE = tenant_scoped(
     update(sign_in_codes)
     .where(_C.key == bindparam("of_key"))
     .values(used_at=bindparam("now"), session_id=bindparam("session"))

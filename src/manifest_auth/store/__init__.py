@@ -11,48 +11,18 @@ from manifest_auth.store.cursors import After
 from manifest_auth.store.listing import Filters, Listing, among, among_pairs, numbers, pairs
 from manifest_auth.store.row_lists import cell, row_list, rows
 from manifest_auth.store.statements import (
-    Bound,
-    Crossing,
-    UnboundStatement,
-    Unowned,
-    bound,
-    crossing,
+    CrossTenant,
+    Global,
+    TenantScoped,
+    UnscopedStatement,
+    cross_tenant,
+    global_,
     mine,
-    unowned,
+    tenant_scoped,
     upsert,
 )
 from manifest_auth.store.store import Store, StoreUnavailable, TenantStore
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
-
-__all__ = [
-    "After",
-    "Announcement",
-    "Bound",
-    "Crossing",
-    "Filters",
-    "Listing",
-    "Store",
-    "StoreUnavailable",
-    "SystemUnit",
-    "TenantStore",
-    "TenantUnit",
-    "UnboundStatement",
-    "Unowned",
-    "among",
-    "among_pairs",
-    "bound",
-    "cell",
-    "crossing",
-    "installation_values",
-    "mine",
-    "numbers",
-    "open_store",
-    "pairs",
-    "row_list",
-    "rows",
-    "unowned",
-    "upsert",
-]
 
 
 def open_store(url: str, pool_size: int, metrics: Metrics | None = None, macs: Macs | None = None) -> Store:

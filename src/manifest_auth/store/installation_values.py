@@ -5,18 +5,18 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, select
 
-from manifest_auth.store.statements import unowned, upsert
+from manifest_auth.store.statements import global_, upsert
 from manifest_auth.store.store import Store
 from manifest_auth.store.tables import installation
 from manifest_auth.store.unit import SystemUnit
 
 _I = installation.c
 _QUERY = select(_I.value).where(_I.name == bindparam("name"))
-_GET, _LOCK = unowned(_QUERY, str), unowned(_QUERY.with_for_update(), str)
+_GET, _LOCK = global_(_QUERY, str), global_(_QUERY.with_for_update(), str)
 _WRITE = upsert(installation).values(name=bindparam("name"), value=bindparam("value"))
-_BEGIN = unowned(_WRITE.on_conflict_do_nothing(index_elements=["name"]))
-_PUT = unowned(_WRITE.on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")}))
-_TAKE = unowned(delete(installation).where(_I.name == bindparam("name")))
+_BEGIN = global_(_WRITE.on_conflict_do_nothing(index_elements=["name"]))
+_PUT = global_(_WRITE.on_conflict_do_update(index_elements=["name"], set_={"value": bindparam("value")}))
+_TAKE = global_(delete(installation).where(_I.name == bindparam("name")))
 
 
 def get(unit: SystemUnit, name: str) -> str | None:

@@ -20,7 +20,7 @@ from sqlalchemy.types import NULLTYPE
 
 from manifest_auth.store import cursors
 from manifest_auth.store.cursors import After
-from manifest_auth.store.statements import Bound, UnboundStatement, Unowned, bound, unowned
+from manifest_auth.store.statements import Global, TenantScoped, UnscopedStatement, global_, tenant_scoped
 from manifest_auth.store.unit import SystemUnit, TenantUnit
 from manifest_auth.text.canonical import like
 
@@ -60,8 +60,8 @@ class Listing(Generic[R]):
         self._owned = owned
         self._rows, self._row, self._key, self.name = rows, row, key, key.table.name
         self.sorts, self.filters, self._narrow = dict(sorts), dict(filters), frozenset(narrow)
-        self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], Bound[R] | Unowned[R]] = {}
-        self._counts: dict[tuple[str, ...], Bound[int] | Unowned[int]] = {}
+        self._pages: dict[tuple[str, bool, bool, tuple[str, ...]], TenantScoped[R] | Global[R]] = {}
+        self._counts: dict[tuple[str, ...], TenantScoped[int] | Global[int]] = {}
 
     def page(
         self,
@@ -122,10 +122,10 @@ class Listing(Generic[R]):
         if isinstance(unit, TenantUnit):
             return unit
         if self._owned:
-            raise UnboundStatement("a list of a tenant's rows is read in a tenant's unit of work: unit.of(tenant_id)")
+            raise UnscopedStatement("a list of a tenant's rows is read in a tenant's unit of work: unit.of(tenant_id)")
         return unit.of(0)
 
-    def every_statement(self) -> Iterator[Bound[Any] | Unowned[Any]]:
+    def every_statement(self) -> Iterator[TenantScoped[Any] | Global[Any]]:
         """All statements that there can be, for tests."""
         for size in range(len(self.filters) + 1):
             for names in itertools.combinations(sorted(self.filters), size):
@@ -134,7 +134,7 @@ class Listing(Generic[R]):
                     for descending, goes_on in itertools.product((False, True), repeat=2):
                         yield self._page(sort, descending, goes_on, names)
 
-    def _page(self, sort: str, descending: bool, goes_on: bool, names: tuple[str, ...]) -> Bound[R] | Unowned[R]:
+    def _page(self, sort: str, descending: bool, goes_on: bool, names: tuple[str, ...]) -> TenantScoped[R] | Global[R]:
         known = self._pages.get((sort, descending, goes_on, names))
         if known is not None:
             return known
@@ -149,16 +149,16 @@ class Listing(Generic[R]):
             here, there = tuple_(*order), tuple_(*given[-len(order) :])
             query = query.where(here < there if descending else here > there)
         query = query.order_by(*(c.desc() if descending else c for c in order)).limit(bindparam("limit"))
-        made = bound(query, self._row) if self._owned else unowned(query, self._row)
+        made = tenant_scoped(query, self._row) if self._owned else global_(query, self._row)
         self._pages[(sort, descending, goes_on, names)] = made
         return made
 
-    def _count(self, names: tuple[str, ...]) -> Bound[int] | Unowned[int]:
+    def _count(self, names: tuple[str, ...]) -> TenantScoped[int] | Global[int]:
         known = self._counts.get(names)
         if known is None:
             query = select(func.count()).select_from(self._key.table)
             query = query.where(*(self.filters[name] for name in names))
-            known = bound(query, int) if self._owned else unowned(query, int)
+            known = tenant_scoped(query, int) if self._owned else global_(query, int)
             self._counts[names] = known
         return known
 

@@ -20,7 +20,7 @@ from sqlalchemy.util.concurrency import await_only, greenlet_spawn
 from manifest_auth.errors import Conflict
 from manifest_auth.runtime.metrics import Failure, Metrics
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store.statements import Crossing, Statement, Unowned
+from manifest_auth.store.statements import CrossTenant, Global, Statement
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 
@@ -171,7 +171,7 @@ class PostgresStore(Store):
         async with self._acquire() as raw, raw.transaction(isolation="repeatable_read", readonly=True):
             return await greenlet_spawn(work, SystemUnit(PostgresConnection(raw, self.macs)))
 
-    async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None:
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
         compiled = statement.postgres
         async with self._acquire() as raw:
             row = await raw.fetchrow(compiled.sql, *compiled.values(values))

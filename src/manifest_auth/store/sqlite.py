@@ -20,7 +20,7 @@ from manifest_auth.errors import Conflict
 from manifest_auth.runtime.metrics import Metrics
 from manifest_auth.runtime.sealing import Macs
 from manifest_auth.store.sqlite_threads import Checkpointer, Job, Syncer, Worker
-from manifest_auth.store.statements import Crossing, Statement, Unowned
+from manifest_auth.store.statements import CrossTenant, Global, Statement
 from manifest_auth.store.store import Store, StoreUnavailable, Work
 from manifest_auth.store.unit import Announcement, Connection, SystemUnit
 from manifest_auth.store.wal_index import WalIndex
@@ -170,7 +170,7 @@ class SqliteStore(Store):
     async def _read(self, work: Work[T]) -> T:
         return await self._reader.submit(work)
 
-    async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None:
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None:
         compiled = statement.sqlite
         try:
             row = self._look.execute(compiled.sql, compiled.values(values)).fetchone()

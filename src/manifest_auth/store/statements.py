@@ -2,11 +2,11 @@
 
 There are three ways to make one, and each yields a type that only the right unit of work accepts:
 
-* :func:`bound` - adds ``tenant_id = <the unit's tenant>`` for every tenant-owned table it names; the unit of work fills
-  the value in, no caller can. What cannot be bound that way (an outer join, a sub-query that was not bound itself) is
-  refused when the module is imported.
-* :func:`unowned` - touches only tables that belong to no tenant; refuses any other.
-* :func:`crossing` - reads or writes tenants' tables across tenants. Says why; grep finds the handful of them.
+* :func:`tenant_scoped` - adds ``tenant_id = <the unit's tenant>`` for every tenant-owned table it names; the unit of
+  work fills the value in, no caller can. What cannot be scoped that way (an outer join, a sub-query that was not scoped
+  itself) is refused when the module is imported.
+* :func:`global_` - touches only tables that belong to no tenant; refuses any other.
+* :func:`cross_tenant` - reads or writes tenants' tables across tenants. Says why; grep finds the handful of them.
 
 See ``docs/decisions/0003-statements.md`` for why this is not left to SQLAlchemy's own execution layer.
 """
@@ -38,7 +38,7 @@ upsert: Final = insert
 R = TypeVar("R")
 
 
-class UnboundStatement(Exception):
+class UnscopedStatement(Exception):
     """A statement would reach a tenant's table without being bound to a tenant. A programming error."""
 
 
@@ -94,19 +94,19 @@ class Statement(Generic[R]):
         return self._postgres
 
 
-class Bound(Statement[R]):
+class TenantScoped(Statement[R]):
     """Bound to the tenant of the unit of work that runs it."""
 
     __slots__ = ()
 
 
-class Unowned(Statement[R]):
+class Global(Statement[R]):
     """Touches no tenant's table."""
 
     __slots__ = ()
 
 
-class Crossing(Statement[R]):
+class CrossTenant(Statement[R]):
     """Crosses tenants on purpose; ``because`` says why."""
 
     __slots__ = ("because",)
@@ -124,49 +124,49 @@ def _row(row: type[R] | None) -> Callable[[Any], Any]:
 
 
 @overload
-def bound(source: Source) -> Bound[Any]: ...
+def tenant_scoped(source: Source) -> TenantScoped[Any]: ...
 @overload
-def bound(source: Source, row: type[R]) -> Bound[R]: ...
-def bound(source: Source, row: type[R] | None = None) -> Bound[R] | Bound[Any]:
-    """Binds a statement to the tenant of whichever unit of work will run it. Raises :class:`UnboundStatement`."""
+def tenant_scoped(source: Source, row: type[R]) -> TenantScoped[R]: ...
+def tenant_scoped(source: Source, row: type[R] | None = None) -> TenantScoped[R] | TenantScoped[Any]:
+    """Binds a statement to the tenant of whichever unit of work will run it. Raises :class:`UnscopedStatement`."""
     me = bindparam(TENANT, type_=BigInteger(), required=True)
     if isinstance(source, Insert):
         if source.table not in TENANT_OWNED:
-            raise UnboundStatement(f"{source.table} belongs to no tenant")
-        source = _bound_insert(source, me)
+            raise UnscopedStatement(f"{source.table} belongs to no tenant")
+        source = _scoped_insert(source, me)
     else:
         _check_moves(source)
         tables = [t for t in _from(source) if t in TENANT_OWNED]
         if not tables:
-            raise UnboundStatement("no tenant's table in the statement")
+            raise UnscopedStatement("no tenant's table in the statement")
         for table in tables:
             source = source.where(table.c.tenant_id == me)
     _check_nested(source)
-    return Bound(source, _row(row))
+    return TenantScoped(source, _row(row))
 
 
 @overload
-def unowned(source: Source) -> Unowned[Any]: ...
+def global_(source: Source) -> Global[Any]: ...
 @overload
-def unowned(source: Source, row: type[R]) -> Unowned[R]: ...
-def unowned(source: Source, row: type[R] | None = None) -> Unowned[R] | Unowned[Any]:
-    """A statement on tables that belong to no tenant. Raises :class:`UnboundStatement` when it names another."""
+def global_(source: Source, row: type[R]) -> Global[R]: ...
+def global_(source: Source, row: type[R] | None = None) -> Global[R] | Global[Any]:
+    """A statement on tables that belong to no tenant. Raises :class:`UnscopedStatement` when it names another."""
     if owned := _owned(source):
-        raise UnboundStatement(f"{', '.join(sorted(t.name for t in owned))} must be bound to a tenant")
-    return Unowned(source, _row(row))
+        raise UnscopedStatement(f"{', '.join(sorted(t.name for t in owned))} must be scoped to a tenant")
+    return Global(source, _row(row))
 
 
 @overload
-def crossing(source: Source, *, because: str) -> Crossing[Any]: ...
+def cross_tenant(source: Source, *, because: str) -> CrossTenant[Any]: ...
 @overload
-def crossing(source: Source, row: type[R], *, because: str) -> Crossing[R]: ...
-def crossing(source: Source, row: type[R] | None = None, *, because: str) -> Crossing[R] | Crossing[Any]:
+def cross_tenant(source: Source, row: type[R], *, because: str) -> CrossTenant[R]: ...
+def cross_tenant(source: Source, row: type[R] | None = None, *, because: str) -> CrossTenant[R] | CrossTenant[Any]:
     """A statement that crosses tenants, with the reason why it must."""
-    return Crossing(source, _row(row), because)
+    return CrossTenant(source, _row(row), because)
 
 
 def mine(table: Table) -> ColumnElement[bool]:
-    """The condition that a sub-query inside a bound statement must carry for each tenant's table that it reads."""
+    """The condition that a sub-query inside a tenant-scoped statement carries for each tenant's table that it reads."""
     return table.c.tenant_id == bindparam(TENANT, type_=BigInteger(), required=True)
 
 
@@ -174,15 +174,15 @@ def _parameters(source: Source) -> list[BindParameter[Any]]:
     return [e for e in visitors.iterate(source) if isinstance(e, BindParameter)]
 
 
-def _bound_insert(source: Insert, me: BindParameter[Any]) -> Insert:
+def _scoped_insert(source: Insert, me: BindParameter[Any]) -> Insert:
     """An upsert changes the row that it meets only if it is the tenant's own."""
-    source = source.values(tenant_id=me) if source.select is None else _bound_copy(source, source.select, me)
+    source = source.values(tenant_id=me) if source.select is None else _scoped_copy(source, source.select, me)
     clause = source._post_values_clause
     if not isinstance(clause, dml.OnConflictClause | None):
-        raise UnboundStatement("upserts are made with store.upsert")
+        raise UnscopedStatement("upserts are made with store.upsert")
     if isinstance(clause, dml.OnConflictDoUpdate):
         if any(getattr(column, "name", column) == "tenant_id" for column in dict(clause.update_values_to_set)):
-            raise UnboundStatement("a row never moves to another tenant")
+            raise UnscopedStatement("a row never moves to another tenant")
         clause = copy.copy(clause)
         given = true() if clause.update_whereclause is None else clause.update_whereclause
         clause.update_whereclause = and_(source.table.c.tenant_id == me, given)
@@ -190,20 +190,20 @@ def _bound_insert(source: Insert, me: BindParameter[Any]) -> Insert:
     return source
 
 
-def _bound_copy(source: Insert, found: Any, me: BindParameter[Any]) -> Insert:
+def _scoped_copy(source: Insert, found: Any, me: BindParameter[Any]) -> Insert:
     """What is found is the tenant's own, and the new rows are too."""
     names = list(source._select_names or ())
     if not isinstance(found, Select):
-        raise UnboundStatement("a union cannot be bound; write two statements")
+        raise UnscopedStatement("a union cannot be scoped to a tenant; write two statements")
     if "tenant_id" in names:
-        raise UnboundStatement("whose a new row is, is not for the statement to say")
+        raise UnscopedStatement("whose a new row is, is not for the statement to say")
     own = [mine(table) for table in _from(found) if table in TENANT_OWNED]
     return source.from_select([*names, "tenant_id"], found.where(*own).add_columns(me), include_defaults=False)
 
 
 def _check_moves(source: Source) -> None:
     if isinstance(source, Update) and any(getattr(c, "name", c) == "tenant_id" for c in source._values or ()):
-        raise UnboundStatement("a row never moves to another tenant")
+        raise UnscopedStatement("a row never moves to another tenant")
 
 
 def _owned(source: Any) -> set[Table]:
@@ -229,38 +229,42 @@ def _from(source: Source) -> list[Table]:
     if isinstance(source, Update | Delete):
         named = {e.table for e in _own_level(source) if isinstance(e, Column)}
         if named & TENANT_OWNED - {source.table}:
-            raise UnboundStatement("a change that reads another tenant's table beside its own cannot be bound")
+            raise UnscopedStatement(
+                "a change that reads another tenant's table beside its own cannot be scoped to a tenant"
+            )
         return [source.table]  # type: ignore[list-item]
     if not isinstance(source, Select):
-        raise UnboundStatement("a union cannot be bound; write two statements")
+        raise UnscopedStatement("a union cannot be scoped to a tenant; write two statements")
     tables: list[Table] = []
     pending: list[Any] = list(source.get_final_froms())
     while pending:
         item = pending.pop()
         if isinstance(item, Join):
             if item.isouter or item.full:
-                raise UnboundStatement("an outer join cannot be bound by a condition; write two statements")
+                raise UnscopedStatement(
+                    "an outer join cannot be scoped to a tenant by a condition; write two statements"
+                )
             pending += [item.left, item.right]
         elif isinstance(item, Table):
             tables.append(item)
         elif _owned(item):
-            raise UnboundStatement("an alias or sub-query of a tenant's table cannot be bound")
+            raise UnscopedStatement("an alias or sub-query of a tenant's table cannot be scoped to a tenant")
     return tables
 
 
 def _check_nested(source: Source) -> None:
     """Every SELECT inside must carry its own condition for each tenant's table that it reads."""
     if source._independent_ctes:
-        raise UnboundStatement("a common table expression cannot be bound; write two statements")
+        raise UnscopedStatement("a common table expression cannot be scoped to a tenant; write two statements")
     for element in visitors.iterate(source):
         if isinstance(element, Select) and element is not source:
-            conditions = _bound_tables(element)
+            conditions = _scoped_tables(element)
             for table in _from(element):
                 if table in TENANT_OWNED and table not in conditions:
-                    raise UnboundStatement(f"sub-query on {table.name} is not bound to a tenant")
+                    raise UnscopedStatement(f"sub-query on {table.name} is not scoped to a tenant")
 
 
-def _bound_tables(select: Select[Any]) -> set[Table]:
+def _scoped_tables(select: Select[Any]) -> set[Table]:
     found: set[Table] = set()
     clauses = [c for c in (select.whereclause,) if c is not None]
     while clauses:

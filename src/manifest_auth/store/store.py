@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from manifest_auth.runtime.metrics import Failure, Metrics, Unit
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store.statements import Bound, Crossing, Unowned
+from manifest_auth.store.statements import CrossTenant, Global, TenantScoped
 from manifest_auth.store.unit import Announcement, SystemUnit, TenantUnit
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Store(ABC):
         on the event loop. Everything else goes through :meth:`write`."""
         return await self._timed("write", self._write_quickly, work)
 
-    async def change_one(self, tenant_id: int, statement: Bound[Any], **values: Any) -> int:
+    async def change_one(self, tenant_id: int, statement: TenantScoped[Any], **values: Any) -> int:
         """One statement as a unit of work of its own: rows changed, durable on return. On PostgreSQL one round trip."""
         return await self._timed("write", self._change_one, lambda unit: unit.of(tenant_id).change(statement, **values))
 
@@ -64,7 +64,7 @@ class Store(ABC):
         """Runs one unit of work that only reads."""
         return await self._timed("read", self._read, work)
 
-    async def look_up(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
+    async def look_up(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R | None:
         """One key read on the shortest way: on the event loop itself with SQLite, one round trip with PostgreSQL."""
         began = time.perf_counter()
         try:
@@ -88,7 +88,7 @@ class Store(ABC):
     async def _read(self, work: Work[T]) -> T: ...
 
     @abstractmethod
-    async def _look_up(self, statement: Crossing[R] | Unowned[R], values: dict[str, Any]) -> R | None: ...
+    async def _look_up(self, statement: CrossTenant[R] | Global[R], values: dict[str, Any]) -> R | None: ...
 
     async def _timed(self, kind: Unit, run: Callable[[Work[T]], Awaitable[T]], work: Work[T]) -> T:
         """Runs a unit and observes how long it took, and how long until it began."""
@@ -156,7 +156,7 @@ class TenantStore:
         tenant_id = self.tenant_id
         return await self._store.write_quickly(lambda unit: work(unit.of(tenant_id)))
 
-    async def change_one(self, statement: Bound[Any], **values: Any) -> int:
+    async def change_one(self, statement: TenantScoped[Any], **values: Any) -> int:
         """As :meth:`Store.change_one`, inside the tenant."""
         return await self._store.change_one(self.tenant_id, statement, **values)
 

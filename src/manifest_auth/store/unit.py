@@ -1,8 +1,8 @@
 """The unit of work: what a plain function gets to run its statements with, the same on both stores.
 
 A unit is handed out by a store (:mod:`.sqlite`, :mod:`.postgres`) for the time of one transaction. ``SystemUnit``
-belongs to nobody and runs unowned and crossing statements; ``SystemUnit.of(tenant_id)`` is the one way to a
-``TenantUnit``, which runs bound and unowned ones. Neither runs the other's.
+belongs to no tenant and runs global and cross-tenant statements; ``SystemUnit.of(tenant_id)`` is the one way to a
+``TenantUnit``, which runs tenant-scoped and global ones. Neither runs the other's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from manifest_auth.runtime.sealing import Macs
-from manifest_auth.store.statements import TENANT, Bound, Crossing, Statement, UnboundStatement, Unowned
+from manifest_auth.store.statements import TENANT, CrossTenant, Global, Statement, TenantScoped, UnscopedStatement
 
 R = TypeVar("R")
 
@@ -94,23 +94,23 @@ class TenantUnit(_Unit):
         self.tenant_id = tenant_id
 
     def _values(self, statement: Statement[Any], values: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(statement, Bound | Unowned):
-            raise UnboundStatement("a tenant's unit of work runs bound statements only")
+        if not isinstance(statement, TenantScoped | Global):
+            raise UnscopedStatement("a tenant's unit of work runs tenant-scoped and global statements only")
         return {**values, TENANT: self.tenant_id}
 
-    def first(self, statement: Bound[R] | Unowned[R], **values: Any) -> R | None:
+    def first(self, statement: TenantScoped[R] | Global[R], **values: Any) -> R | None:
         """The first row, or None."""
         return self._first(statement, values)
 
-    def one(self, statement: Bound[R] | Unowned[R], **values: Any) -> R:
+    def one(self, statement: TenantScoped[R] | Global[R], **values: Any) -> R:
         """The one row that there is, as of an insert or a count."""
         return self._one(statement, values)
 
-    def all(self, statement: Bound[R] | Unowned[R], **values: Any) -> list[R]:
+    def all(self, statement: TenantScoped[R] | Global[R], **values: Any) -> list[R]:
         """All rows."""
         return self._all(statement, values)
 
-    def change(self, statement: Bound[Any] | Unowned[Any], **values: Any) -> int:
+    def change(self, statement: TenantScoped[Any] | Global[Any], **values: Any) -> int:
         """Number of rows that the insert, update or delete changed."""
         return self._change(statement, values)
 
@@ -121,23 +121,25 @@ class SystemUnit(_Unit):
     __slots__ = ()
 
     def _values(self, statement: Statement[Any], values: dict[str, Any]) -> dict[str, Any]:
-        if not isinstance(statement, Crossing | Unowned):
-            raise UnboundStatement("a bound statement runs only in a tenant's unit of work: unit.of(tenant_id)")
+        if not isinstance(statement, CrossTenant | Global):
+            raise UnscopedStatement(
+                "a tenant-scoped statement runs only in a tenant's unit of work: unit.of(tenant_id)"
+            )
         return values
 
-    def first(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R | None:
+    def first(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R | None:
         """The first row, or None."""
         return self._first(statement, values)
 
-    def one(self, statement: Crossing[R] | Unowned[R], **values: Any) -> R:
+    def one(self, statement: CrossTenant[R] | Global[R], **values: Any) -> R:
         """The one row that there is, as of an insert or a count."""
         return self._one(statement, values)
 
-    def all(self, statement: Crossing[R] | Unowned[R], **values: Any) -> list[R]:
+    def all(self, statement: CrossTenant[R] | Global[R], **values: Any) -> list[R]:
         """All rows."""
         return self._all(statement, values)
 
-    def change(self, statement: Crossing[Any] | Unowned[Any], **values: Any) -> int:
+    def change(self, statement: CrossTenant[Any] | Global[Any], **values: Any) -> int:
         """Number of rows that the insert, update or delete changed."""
         return self._change(statement, values)
 

@@ -9,13 +9,13 @@ import msgspec
 from sqlalchemy import bindparam, case, delete, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, unowned
+from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, global_
 from manifest_auth.store.tables import tenants
-from manifest_auth.tenants.rules import TenantSettings
-from manifest_auth.text.canonical import check_return_address, like
+from manifest_auth.tenants.checks import check
+from manifest_auth.tenants.rules import StoredSettings, TenantSettings, settings_of
+from manifest_auth.text.canonical import like
 
 _IDENTIFIER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])\Z")
-_ORIGIN = re.compile(r"https?://[a-z0-9.\-\[\]:]+\Z")
 
 
 class Tenant(NamedTuple):
@@ -30,11 +30,11 @@ class Tenant(NamedTuple):
 
 _C = tenants.c
 _ALL = select(*(_C[name] for name in Tenant._fields))
-_BY_IDENTIFIER = unowned(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
-_BY_ID = unowned(_ALL.where(_C.id == bindparam("id")), Tenant)
-_ONLY = unowned(_ALL.order_by(_C.id).limit(2), Tenant)
+_BY_IDENTIFIER = global_(_ALL.where(_C.identifier == bindparam("identifier")), Tenant)
+_BY_ID = global_(_ALL.where(_C.id == bindparam("id")), Tenant)
+_ONLY = global_(_ALL.order_by(_C.id).limit(2), Tenant)
 # key_share: as strong as the update that follows, so that sign-ins, whose rows refer to the tenant's, need not wait.
-_LOCKED = unowned(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
+_LOCKED = global_(_ALL.where(_C.id == bindparam("id")).with_for_update(key_share=True), Tenant)
 #: The clients. ``search`` takes ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _ALL,
@@ -52,7 +52,7 @@ LISTING = Listing(
     },
     owned=False,
 )
-_ADD = unowned(
+_ADD = global_(
     insert(tenants)
     .values(
         identifier=bindparam("identifier"),
@@ -63,16 +63,16 @@ _ADD = unowned(
     .returning(_C.id),
     int,
 )
-_CHANGE = unowned(
+_CHANGE = global_(
     update(tenants)
     .where(_C.id == bindparam("id"))
     .values(name=bindparam("new_name"), settings=bindparam("new_settings"))
 )
-_SUSPEND = unowned(
+_SUSPEND = global_(
     update(tenants).where(_C.id == bindparam("id"), _C.suspended_at.is_(None)).values(suspended_at=bindparam("now"))
 )
-_RESTORE = unowned(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
-_TAKE_BACK = unowned(
+_RESTORE = global_(update(tenants).where(_C.id == bindparam("id")).values(suspended_at=None))
+_TAKE_BACK = global_(
     update(tenants)
     .where(_C.id == bindparam("id"))
     .values(
@@ -81,7 +81,7 @@ _TAKE_BACK = unowned(
         suspended_by_deletion=None,
     )
 )
-_MARK = unowned(
+_MARK = global_(
     update(tenants)
     .where(_C.id == bindparam("id"))
     .values(
@@ -90,8 +90,8 @@ _MARK = unowned(
         suspended_by_deletion=case((_C.suspended_at.is_(None), 1), else_=0),
     )
 )
-_DUE = unowned(_ALL.where(_C.delete_at <= bindparam("now")).order_by(_C.delete_at, _C.id).limit(10), Tenant)
-_DROP = unowned(delete(tenants).where(_C.id == bindparam("id"), _C.delete_at <= bindparam("now")))
+_DUE = global_(_ALL.where(_C.delete_at <= bindparam("now")).order_by(_C.delete_at, _C.id).limit(10), Tenant)
+_DROP = global_(delete(tenants).where(_C.id == bindparam("id"), _C.delete_at <= bindparam("now")))
 
 
 def find(unit: SystemUnit, name: str) -> Tenant | None:
@@ -136,13 +136,14 @@ def create(unit: SystemUnit, identifier: str, name: str, settings: TenantSetting
         raise ValidationError(details=[("identifier", sentence)])
     if unit.first(_BY_IDENTIFIER, identifier=identifier):
         raise Conflict("The identifier is taken")
-    text = encode(settings)
+    check(settings, "settings.")
+    text = encode(StoredSettings(**msgspec.structs.asdict(settings)))
     added = unit.one(_ADD, identifier=identifier, name=name, settings=text, now=now)
     return Tenant(id=added, identifier=identifier, name=name, settings=text, created_at=now, suspended_at=None)
 
 
-def change(unit: SystemUnit, tenant: Tenant, name: str, settings: TenantSettings) -> Tenant:
-    """Replaces name and settings; every node forgets what it remembers of the client."""
+def change(unit: SystemUnit, tenant: Tenant, name: str, settings: StoredSettings) -> Tenant:
+    """Replaces name and settings, which were checked; every node forgets what it remembers of the client."""
     text = encode(settings)
     unit.change(_CHANGE, id=tenant.id, new_name=name, new_settings=text)
     unit.announce("tenant", tenant.id)
@@ -181,11 +182,11 @@ def drop(unit: SystemUnit, tenant: Tenant, now: int) -> bool:
     return unit.change(_DROP, id=tenant.id, now=now) == 1
 
 
-def encode(settings: TenantSettings) -> str:
-    """The stored text. Raises ValidationError for an origin or address that is none."""
-    for origin in settings.allowed_origins:
-        if not _ORIGIN.match(origin):
-            raise ValidationError(details=[("settings.allowedOrigins", "Must be scheme://host[:port], lower case")])
-    for number, address in enumerate(settings.return_addresses):
-        check_return_address(address, f"settings.returnAddresses[{number}]")
+def encode(settings: StoredSettings) -> str:
+    """The stored text."""
     return msgspec.json.encode(settings).decode()
+
+
+def shown_name(tenant: Tenant) -> str:
+    """The name that pages show."""
+    return settings_of(tenant.settings).branding.name or tenant.name

@@ -6,5 +6,3 @@ credential, and never locks an account for good.
 
 from manifest_auth.throttle.anonymous_limits import AnonymousLimits
 from manifest_auth.throttle.throttle import Throttle
-
-__all__ = ["AnonymousLimits", "Throttle"]

@@ -9,7 +9,7 @@ from typing import NamedTuple, get_args
 from sqlalchemy import BigInteger, bindparam, delete, select
 
 from manifest_auth.runtime.metrics import EntryPoint
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant_scoped
 from manifest_auth.store.tables import known_origins, throttles
 from manifest_auth.throttle import throttle
 
@@ -38,9 +38,9 @@ LISTING = Listing(
     filters={},
     owned=False,
 )
-_CLEAR_ALL = unowned(delete(throttles))
-_CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
-_ORIGINS = bound(select(_O.origin).where(_O.user_id == bindparam("user_id")), str)
+_CLEAR_ALL = global_(delete(throttles))
+_CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
+_ORIGINS = tenant_scoped(select(_O.origin).where(_O.user_id == bindparam("user_id")), str)
 
 
 def clear_all(unit: SystemUnit) -> int:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from sqlalchemy import bindparam, delete, select
 
-from manifest_auth.store import TenantUnit, bound, upsert
+from manifest_auth.store import TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import known_origins
 from manifest_auth.throttle import throttle
 
 _O = known_origins.c
-_KNOWN = bound(
+_KNOWN = tenant_scoped(
     select(_O.origin).where(
         _O.user_id == bindparam("user_id"), _O.origin.in_([bindparam("device"), bindparam("address")])
     ),
     str,
 )
-_KNOWN_DEVICE = bound(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), str)
-_REMEMBER = bound(
+_KNOWN_DEVICE = tenant_scoped(select(_O.origin).where(_O.origin == bindparam("origin")).limit(1), str)
+_REMEMBER = tenant_scoped(
     upsert(known_origins)
     .values(user_id=bindparam("user_id"), origin=bindparam("origin"), seen_at=bindparam("now"))
     .on_conflict_do_update(index_elements=["user_id", "origin"], set_={"seen_at": bindparam("now")})
 )
-_FORGET = bound(delete(known_origins).where(_O.user_id == bindparam("user_id")))
+_FORGET = tenant_scoped(delete(known_origins).where(_O.user_id == bindparam("user_id")))
 
 
 def is_known(unit: TenantUnit, user_id: int, origin: str) -> bool:

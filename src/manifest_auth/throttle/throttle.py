@@ -23,7 +23,7 @@ from manifest_auth.errors import Overloaded, RateLimited
 from manifest_auth.runtime.hashing import Hasher, Proof
 from manifest_auth.runtime.metrics import EntryPoint, Limit, Metrics
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.store import Store, SystemUnit, TenantUnit, unowned, upsert
+from manifest_auth.store import Store, SystemUnit, TenantUnit, global_, upsert
 from manifest_auth.store.tables import throttles
 from manifest_auth.throttle.networks import is_somewhere, network_of, networks_of, widened
 
@@ -111,19 +111,19 @@ class _Row(NamedTuple):
 
 
 _T = throttles.c
-_FIND = unowned(
+_FIND = global_(
     select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")).with_for_update(), _Row
 )
-_LOOK = unowned(select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")), _Row)
+_LOOK = global_(select(_T.failures, _T.allowed_at, _T.updated_at).where(_T.key == bindparam("key")), _Row)
 # A counter that does not exist cannot be locked: it is made first, or parallel guesses would find none and all pass.
-_START = unowned(
+_START = global_(
     upsert(throttles)
     .values(key=bindparam("key"), failures=0, allowed_at=0, updated_at=bindparam("now"))
     .on_conflict_do_update(index_elements=["key"], set_={"key": bindparam("key")})
     .returning(_T.failures, _T.allowed_at, _T.updated_at),
     _Row,
 )
-_COUNT = unowned(
+_COUNT = global_(
     upsert(throttles)
     .values(key=bindparam("key"), failures=1, allowed_at=bindparam("first_allowed"), updated_at=bindparam("now"))
     .on_conflict_do_update(
@@ -136,9 +136,9 @@ _COUNT = unowned(
     .returning(_T.failures, _T.allowed_at, _T.updated_at),
     _Row,
 )
-_PAUSE = unowned(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
-_CLEAR = unowned(delete(throttles).where(_T.key == bindparam("key")))
-_FORGIVE = unowned(
+_PAUSE = global_(update(throttles).where(_T.key == bindparam("of_key")).values(allowed_at=bindparam("until")))
+_CLEAR = global_(delete(throttles).where(_T.key == bindparam("key")))
+_FORGIVE = global_(
     update(throttles).where(_T.key == bindparam("of_key"), _T.failures > 0).values(failures=_T.failures - 1)
 )
 

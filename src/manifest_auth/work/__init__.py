@@ -22,23 +22,3 @@ from manifest_auth.work import (
     versions,
 )
 from manifest_auth.work.actor import MOST_ROWS, Actor, actor_of
-
-__all__ = [
-    "MOST_ROWS",
-    "Actor",
-    "actor_of",
-    "assignments",
-    "files",
-    "job_log",
-    "job_operations",
-    "job_rules",
-    "job_steps",
-    "jobs",
-    "records",
-    "steps",
-    "template_log",
-    "template_operations",
-    "template_rules",
-    "templates",
-    "versions",
-]

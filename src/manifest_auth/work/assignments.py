@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, insert, select
 from manifest_auth.accounts import users
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.permissions import Permission, permissions_of
-from manifest_auth.store import TenantUnit, among, bound, numbers
+from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import job_assignments
 from manifest_auth.work import job_rules, jobs
 from manifest_auth.work.actor import MOST_ROWS, Actor, few
@@ -25,16 +25,16 @@ class Assignment(NamedTuple):
 
 
 _C = job_assignments.c
-_OF = bound(
+_OF = tenant_scoped(
     select(_C.job_id, _C.user_id).where(among(_C.job_id, "ids")).order_by(_C.job_id, _C.user_id).limit(MOST_ROWS + 1),
     Assignment,
 )
-_ADD = bound(
+_ADD = tenant_scoped(
     insert(job_assignments).values(
         {name: bindparam(name) for name in ("job_id", "user_id", "assigned_by", "assigned_at")}
     )
 )
-_REMOVE = bound(delete(job_assignments).where(_C.job_id == bindparam("job"), _C.user_id == bindparam("user")))
+_REMOVE = tenant_scoped(delete(job_assignments).where(_C.job_id == bindparam("job"), _C.user_id == bindparam("user")))
 
 
 def of_jobs(unit: TenantUnit, job_ids: Sequence[int]) -> list[Assignment]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from manifest_auth.errors import NotFound, PayloadTooLarge
-from manifest_auth.store import SystemUnit, TenantUnit, among, bound, crossing, numbers, upsert
+from manifest_auth.store import SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped, upsert
 from manifest_auth.store.tables import file_totals, files
 from manifest_auth.work.actor import Actor
 
@@ -45,27 +45,29 @@ class Unused(NamedTuple):
 
 _C = files.c
 _ALL = select(*(_C[name] for name in File._fields))
-_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), File)
-_MANY = bound(_ALL.where(among(_C.id, "ids")), File)
+_BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), File)
+_MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), File)
 _NEW = ("key", "name", "media_type", "size", "sha256", "uploaded_by", "uploaded_at")
-_ADD = bound(insert(files).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
-_UNUSED = crossing(
+_ADD = tenant_scoped(insert(files).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
+_UNUSED = cross_tenant(
     select(_C.id, _C.tenant_id, _C.key).where(_C.used_at.is_(None), _C.uploaded_at < bindparam("before")).limit(100),
     Unused,
     because="files that nobody used are dropped whatever tenant they belong to",
 )
-_DROP = bound(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), int)
+_DROP = tenant_scoped(delete(files).where(_C.id == bindparam("id"), _C.used_at.is_(None)).returning(_C.size), int)
 _T = file_totals.c
-_TOTAL = bound(select(_T.bytes), int)
+_TOTAL = tenant_scoped(select(_T.bytes), int)
 _more = upsert(file_totals).values(bytes=bindparam("size"))
 _grown = _T.bytes + _more.excluded.bytes
-_COUNT = bound(
+_COUNT = tenant_scoped(
     _more.on_conflict_do_update(
         index_elements=["tenant_id"], set_={"bytes": _grown}, where=_grown <= bindparam("quota")
     )
 )
-_FREE = bound(update(file_totals).values(bytes=_T.bytes - bindparam("size")))
-_USE = bound(update(files).where(_C.id == bindparam("of"), _C.used_at.is_(None)).values(used_at=bindparam("now")))
+_FREE = tenant_scoped(update(file_totals).values(bytes=_T.bytes - bindparam("size")))
+_USE = tenant_scoped(
+    update(files).where(_C.id == bindparam("of"), _C.used_at.is_(None)).values(used_at=bindparam("now"))
+)
 
 
 def bytes_left(unit: TenantUnit, quota: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import BigInteger, bindparam, insert, select
 
-from manifest_auth.store import TenantUnit, among, bound, numbers
+from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import job_events
 from manifest_auth.work.actor import MOST_ROWS, Actor, few
 from manifest_auth.work.job_rules import JobMove
@@ -38,8 +38,8 @@ class Note(NamedTuple):
 
 PLAIN = Note()
 _C = job_events.c
-_APPEND = bound(insert(job_events).values({name: bindparam(name) for name in Event._fields}))
-_NUMBERED = bound(
+_APPEND = tenant_scoped(insert(job_events).values({name: bindparam(name) for name in Event._fields}))
+_NUMBERED = tenant_scoped(
     select(*(_C[name] for name in Event._fields))
     .where(
         among(_C.job_id, "ids"),

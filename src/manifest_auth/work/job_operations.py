@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, select
 
 from manifest_auth.errors import Conflict, NotFound, ValidationError
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import templates
 from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work import assignments, job_rules, jobs, steps, template_operations, versions
@@ -29,7 +29,7 @@ class _Template(NamedTuple):
 
 
 # Nobody archives the template or publishes another version of it until the job is there; many may make jobs of it.
-_HELD = bound(
+_HELD = tenant_scoped(
     select(*(templates.c[name] for name in _Template._fields))
     .where(templates.c.id == bindparam("id"))
     .with_for_update(read=True),

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import bindparam, insert, select
 
-from manifest_auth.store import TenantUnit, among, bound, numbers
+from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import job_steps, template_steps
 from manifest_auth.work import job_rules, jobs, records
 from manifest_auth.work.actor import MOST_ROWS, Actor, few
@@ -26,15 +26,15 @@ class Completion(NamedTuple):
 
 
 _C, _S = job_steps.c, template_steps.c
-_ADD = bound(insert(job_steps).values({name: bindparam(name) for name in Completion._fields}))
-_OF = bound(
+_ADD = tenant_scoped(insert(job_steps).values({name: bindparam(name) for name in Completion._fields}))
+_OF = tenant_scoped(
     select(*(_C[name] for name in Completion._fields))
     .where(among(_C.job_id, "ids"))
     .order_by(_C.job_id, _C.number)
     .limit(MOST_ROWS + 1),
     Completion,
 )
-_RULE = bound(
+_RULE = tenant_scoped(
     select(_S.requires_evidence).where(_S.version_id == bindparam("version"), _S.number == bindparam("number")), int
 )
 

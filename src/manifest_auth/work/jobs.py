@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.store import Listing, TenantUnit, among, bound, mine, numbers
+from manifest_auth.store import Listing, TenantUnit, among, mine, numbers, tenant_scoped
 from manifest_auth.store.tables import job_assignments, jobs
 from manifest_auth.work import job_log
 from manifest_auth.work.actor import Actor
@@ -47,9 +47,9 @@ class Job(NamedTuple):
 
 _C, _A = jobs.c, job_assignments.c
 _ALL = select(*(_C[name] for name in Job._fields))
-_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Job)
-_LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Job)
-_MANY = bound(_ALL.where(among(_C.id, "ids")), Job)
+_BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Job)
+_LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), Job)
+_MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), Job)
 #: Filters take ``like`` (see :func:`.text.canonical.like`), ``status``, ``priority``, ``template``, ``asset`` and
 #: ``assigned``.
 LISTING = Listing(
@@ -70,13 +70,13 @@ LISTING = Listing(
     narrow=("template", "asset", "assigned"),
 )
 _INSERTED = ("name_key", *(name for name in Job._fields if name != "id"))
-_ADD = bound(insert(jobs).values({name: bindparam(name) for name in _INSERTED}).returning(_C.id), int)
+_ADD = tenant_scoped(insert(jobs).values({name: bindparam(name) for name in _INSERTED}).returning(_C.id), int)
 #: What was read and judged; whoever changed it meanwhile is not overwritten.
 _JUDGED = ("status", "done", "records", "events")
 _CHANGED = (
     "name", "name_key", "asset_id", "priority", *_JUDGED, "changed_at", "started_at", "completed_at", "canceled_at",
 )  # fmt: skip
-_SAVE = bound(
+_SAVE = tenant_scoped(
     update(jobs)
     .where(_C.id == bindparam("of"), *(_C[name] == bindparam(f"old_{name}") for name in _JUDGED))
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})

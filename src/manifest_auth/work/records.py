@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, func, insert, select
 
-from manifest_auth.store import TenantUnit, among, among_pairs, bound, numbers, pairs
+from manifest_auth.store import TenantUnit, among, among_pairs, numbers, pairs, tenant_scoped
 from manifest_auth.store.tables import job_records
 from manifest_auth.work import files, job_rules, jobs
 from manifest_auth.work.actor import MOST_ROWS, Actor, few
@@ -31,12 +31,12 @@ class Record(NamedTuple):
 
 _C = job_records.c
 _ALL = select(*(_C[name] for name in Record._fields))
-_ADD = bound(insert(job_records).values({name: bindparam(name) for name in Record._fields}))
-_COUNT = bound(
+_ADD = tenant_scoped(insert(job_records).values({name: bindparam(name) for name in Record._fields}))
+_COUNT = tenant_scoped(
     select(func.count()).select_from(job_records).where(_C.job_id == bindparam("job"), _C.step == bindparam("step")),
     int,
 )
-_NUMBERED = bound(
+_NUMBERED = tenant_scoped(
     _ALL.where(
         among(_C.job_id, "ids"),
         _C.number > bindparam("after", type_=BigInteger()),
@@ -47,7 +47,7 @@ _NUMBERED = bound(
     Record,
 )
 # In no order: asked for one, SQLite reads all records of the jobs instead of those of the steps.
-_OF_STEPS = bound(_ALL.where(among_pairs(_C.job_id, _C.step, "keys")).limit(MOST_ROWS + 1), Record)
+_OF_STEPS = tenant_scoped(_ALL.where(among_pairs(_C.job_id, _C.step, "keys")).limit(MOST_ROWS + 1), Record)
 
 
 def add(unit: TenantUnit, by: Actor, job_id: int, step: int, value: Value) -> Record:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from manifest_auth.errors import Conflict, ValidationError
-from manifest_auth.store import TenantUnit, among, bound, cell, mine, numbers, row_list, rows
+from manifest_auth.store import TenantUnit, among, cell, mine, numbers, row_list, rows, tenant_scoped
 from manifest_auth.store.tables import template_steps, template_versions
 from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work.actor import MOST_ROWS, few
@@ -38,7 +38,7 @@ class Step(NamedTuple):
 
 
 _C = template_steps.c
-_OF = bound(
+_OF = tenant_scoped(
     select(*(_C[name] for name in Step._fields))
     .where(among(_C.version_id, "ids"))
     .order_by(_C.version_id, _C.number)
@@ -49,13 +49,13 @@ _V = template_versions.c
 _GIVEN = row_list("steps")
 _WRITTEN = ("number", "title", "instructions", "requires_evidence")
 # Both reach a draft alone, whatever their caller believes: what is published never changes.
-_CLEAR = bound(
+_CLEAR = tenant_scoped(
     delete(template_steps).where(
         _C.version_id == bindparam("id"),
         _C.version_id.in_(select(_V.id).where(mine(template_versions), _V.status == VersionStatus.DRAFT.value)),
     )
 )
-_PUT = bound(
+_PUT = tenant_scoped(
     insert(template_steps).from_select(
         ["version_id", *_WRITTEN],
         select(_V.id, *(cell(_GIVEN, position, _C[name]) for position, name in enumerate(_WRITTEN))).where(
@@ -63,7 +63,7 @@ _PUT = bound(
         ),
     )
 )
-_COUNT = bound(select(func.count()).select_from(template_steps).where(_C.version_id == bindparam("id")), int)
+_COUNT = tenant_scoped(select(func.count()).select_from(template_steps).where(_C.version_id == bindparam("id")), int)
 
 
 def of_versions(unit: TenantUnit, version_ids: Sequence[int]) -> list[Step]:

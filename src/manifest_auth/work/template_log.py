@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, insert, select
 
-from manifest_auth.store import TenantUnit, among, bound, numbers
+from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import template_events
 from manifest_auth.work.actor import MOST_ROWS, Actor, few
 from manifest_auth.work.template_rules import TemplateMove
@@ -34,7 +34,7 @@ class Event(NamedTuple):
 
 
 _C = template_events.c
-_NUMBERED = bound(
+_NUMBERED = tenant_scoped(
     select(*(_C[name] for name in Event._fields))
     .where(
         among(_C.template_id, "ids"),
@@ -45,7 +45,7 @@ _NUMBERED = bound(
     .limit(MOST_ROWS + 1),
     Event,
 )
-_APPEND = bound(insert(template_events).values({name: bindparam(name) for name in Event._fields}))
+_APPEND = tenant_scoped(insert(template_events).values({name: bindparam(name) for name in Event._fields}))
 
 
 def append(unit: TenantUnit, by: Actor, template_id: int, after: int, entries: Sequence[Entry]) -> None:

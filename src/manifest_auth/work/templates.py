@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.store import Listing, TenantUnit, among, bound, mine, numbers
+from manifest_auth.store import Listing, TenantUnit, among, mine, numbers, tenant_scoped
 from manifest_auth.store.tables import template_versions, templates
 from manifest_auth.work import template_log
 from manifest_auth.work.actor import Actor
@@ -39,9 +39,9 @@ class Template(NamedTuple):
 _MOVED_ON = "Somebody else has just changed this template: look at it again"
 _C, _V = templates.c, template_versions.c
 _ALL = select(*(_C[name] for name in Template._fields))
-_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Template)
-_LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), Template)
-_MANY = bound(_ALL.where(among(_C.id, "ids")), Template)
+_BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Template)
+_LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), Template)
+_MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), Template)
 #: Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``status``.
 LISTING = Listing(
     _ALL,
@@ -58,14 +58,14 @@ LISTING = Listing(
     },
 )
 _CHANGED = ("name", "name_key", "description", "versions", "published", "events", "changed_at", "archived_at")
-_ADD = bound(
+_ADD = tenant_scoped(
     insert(templates)
     .values({name: bindparam(name) for name in (*_CHANGED, "created_by", "created_at")})
     .returning(_C.id),
     int,
 )
 # The count of what happened is the template's revision: whoever acts on what has moved meanwhile changes no row.
-_MOVE = bound(
+_MOVE = tenant_scoped(
     update(templates)
     .where(_C.id == bindparam("of"), _C.events == bindparam("seen"))
     .values({name: bindparam("new_" + name) for name in _CHANGED})

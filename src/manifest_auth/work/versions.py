@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.store import TenantUnit, among, bound, numbers
+from manifest_auth.store import TenantUnit, among, numbers, tenant_scoped
 from manifest_auth.store.tables import template_versions, templates
 from manifest_auth.work.actor import MOST_ROWS, Actor, few
 from manifest_auth.work.template_rules import FINAL, VersionStatus
@@ -29,12 +29,12 @@ class Version(NamedTuple):
 
 _C, _T = template_versions.c, templates.c
 _ALL = select(*(_C[name] for name in Version._fields))
-_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), Version)
-_MANY = bound(_ALL.where(among(_C.id, "ids")), Version)
+_BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), Version)
+_MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), Version)
 _OF = _ALL.join(templates, _T.id == _C.template_id).where(among(_C.template_id, "ids"))
-_LATEST = bound(_OF.where(_C.number == _T.versions), Version)
-_PUBLISHED = bound(_OF.where(_C.number == _T.published), Version)
-_NUMBERED = bound(
+_LATEST = tenant_scoped(_OF.where(_C.number == _T.versions), Version)
+_PUBLISHED = tenant_scoped(_OF.where(_C.number == _T.published), Version)
+_NUMBERED = tenant_scoped(
     _ALL.where(
         among(_C.template_id, "ids"),
         _C.number > bindparam("after", type_=BigInteger()),
@@ -45,9 +45,9 @@ _NUMBERED = bound(
     Version,
 )
 _NEW = ("template_id", "number", "status", "revision", "created_by", "created_at", "published_at")
-_ADD = bound(insert(template_versions).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
+_ADD = tenant_scoped(insert(template_versions).values({name: bindparam(name) for name in _NEW}).returning(_C.id), int)
 # What was published never changes, whatever the caller believes: no statement but _RETIRE reaches it.
-_CHANGE = bound(
+_CHANGE = tenant_scoped(
     update(template_versions)
     .where(
         _C.id == bindparam("of"),
@@ -57,7 +57,7 @@ _CHANGE = bound(
     )
     .values({name: bindparam("new_" + name) for name in ("status", "revision", "published_at")})
 )
-_RETIRE = bound(
+_RETIRE = tenant_scoped(
     update(template_versions)
     .where(
         _C.template_id == bindparam("of"),

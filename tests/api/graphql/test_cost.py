@@ -1,4 +1,4 @@
-"""What a document costs: counted before anything runs, with the variables of the request, through fragments."""
+"""The cost of a GraphQL document, counted before it runs: with the request's variables, through fragments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from graphql import GraphQLError, parse
 
 from manifest_auth.api.graphql import cost, execution, wire
 from manifest_auth.api.graphql.schema import SCHEMA
-from tests.support.house import App
+from tests.support.application import App
 
 COSTS = [
     ("{ me { id } }", {}, 2),

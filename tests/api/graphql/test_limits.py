@@ -1,4 +1,4 @@
-"""Limits of a document: what is too large is refused before it is validated, and nothing of it ever runs."""
+"""Limits of a GraphQL document: what is too large is refused before it is validated and never runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from graphql import execute, validate
 
 from manifest_auth.api.graphql import documents, execution, limits, plan
-from tests.support.house import App
+from tests.support.application import App
 
 
 class Calls:

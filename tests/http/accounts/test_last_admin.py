@@ -1,4 +1,4 @@
-"""A client's last active Admin cannot be removed, also not by two who act at once."""
+"""A client's last active Admin cannot be removed, also not by two requests at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 
 CLIENT = "/api/admin/clients/globex"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import PASSWORD, App, Reply
 
 BASE = "/api/admin/auth"
 GRACE = 10

@@ -1,4 +1,4 @@
-"""A client's users are created, found, changed, given roles, deactivated and let in again."""
+"""A client's users in the admin plane: created, found, changed, given roles, deactivated and restored."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success, same_but_request_id
-from tests.support.house import App
 
 BASE = "/api/admin/clients/acme/users"
 GOOD = "granite-otter-47-lantern"

@@ -1,5 +1,4 @@
-"""What asks for too much is refused before it costs anything (in under 10 ms on an ordinary
-machine), whether it is the document that is too large or what comes with it as variables."""
+"""GraphQL requests that ask for too much are refused before they cost anything."""
 
 from __future__ import annotations
 
@@ -10,8 +9,8 @@ from typing import Any
 import pytest
 from graphql import parse
 
+from tests.support.application import App
 from tests.support.cost import times_as_dear
-from tests.support.house import App
 
 #: A refusal costs less than to parse twice the longest document that may be sent, and nothing is done with it.
 MOST, LONGEST = 2.0, "{ " + "id " * 1998 + "}"
@@ -131,7 +130,7 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 async def token(app: App) -> str:
-    """Of somebody who may do everything."""
+    """Of someone who may do everything."""
     return str((await app.sign_in("admin@acme.example")).data["token"])
 
 

@@ -1,4 +1,4 @@
-"""The explorer is where introspection is, asks for nothing elsewhere, and knows nothing."""
+"""The GraphQL explorer is served where introspection is allowed, loads nothing from elsewhere, and holds no data."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.application import App, running
 from tests.support.envelope import check_refusal
-from tests.support.house import App, running
 
 
 async def test_the_page_and_what_it_may_load(app: App) -> None:

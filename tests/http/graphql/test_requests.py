@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, request by request: what is no request, and which status it gets."""
+"""GraphQL over HTTP: what is no valid request, and which status it gets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.house import App, Reply
+from tests.support.application import App, Reply
 
 PATH = "/api/client/graphql"
 QUERY = "{ me { id } }"

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.licences import DAY, LICENCE, PUBLIC, another_vendor, key, note_time, on_premise
 from tests.support.postgres import Databases
 from tests.support.routes import ROUTES, filled
@@ -141,7 +141,7 @@ async def test_a_key_bound_to_this_installation_is_good_here(premises: App) -> N
     check_success(await install(premises, key(premises, installation=own)))
 
 
-async def test_past_expiry_there_is_a_grace_time_and_then_the_doors_close(premises: App) -> None:
+async def test_past_expiry_there_is_a_grace_time_and_then_sign_in_is_refused(premises: App) -> None:
     app = premises
     check_success(await install(app, key(app)))
     app.clock.advance(100 * DAY - 1)

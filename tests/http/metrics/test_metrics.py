@@ -1,4 +1,4 @@
-"""Who may read ``/metrics``, and what stands there."""
+"""Who may read ``/metrics``, and what it shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import App, running
+from tests.support.application import App, running
 
 NAMES = {
     "manifest_request_seconds": "histogram",

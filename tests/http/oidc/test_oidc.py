@@ -1,8 +1,8 @@
-"""OpenID Connect: a person of the provider is a user of the client, and nobody else is."""
+"""OpenID Connect: a person of the provider becomes a user of the client."""
 
 from __future__ import annotations
 
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.oidc_op import provider
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc
 

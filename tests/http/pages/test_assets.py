@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.visitor import Visitor
 
 _ADDRESS = re.compile(r"/assets/([a-z-]+)\.([0-9a-f]{16})\.(css|js|svg)")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.routes import PAGES, Route, filled
 from tests.support.statements import counted_statements
 from tests.support.visitor import Visitor

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.routes import PAGES, Route, filled
 from tests.support.visitor import Visitor
 

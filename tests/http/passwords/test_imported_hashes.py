@@ -1,12 +1,12 @@
-"""Hashes of other settings and of other systems: accepted once, then replaced by ours."""
+"""Password hashes of other settings and other systems: accepted once, then replaced by ours."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.support.accounts import hashes_counted, new_user, trail
+from tests.support.application import App, running
 from tests.support.foreign_hashes import REFUSED, argon2, one_of_each
-from tests.support.house import App, running
 from tests.support.rows import rows
 
 PASSWORD = "Übernahme-vom-alten-System-7"

@@ -1,4 +1,4 @@
-"""Every malformed body is ``VALIDATION_ERROR``, never a bug."""
+"""Every malformed request body is ``VALIDATION_ERROR``, never a server error."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import PASSWORD, App
 
 SIGN_IN = "/api/client/auth/sign-in"
 SIGN_IN_BODY = {"email": "author@acme.example", "password": PASSWORD}

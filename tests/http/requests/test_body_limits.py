@@ -1,4 +1,4 @@
-"""Bodies over the limit are refused before they are parsed, and only JSON in UTF-8 is read."""
+"""Request bodies over the limit are refused before they are parsed, and only JSON in UTF-8 is read."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.application import PASSWORD, App, Reply
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import PASSWORD, App, Reply
 from tests.support.routes import ROUTES
 
 KIB = 1024

@@ -1,12 +1,12 @@
-"""One envelope for every path and every status, and nothing of the inside in it."""
+"""One JSON envelope for every path and every status, without internal details."""
 
 from __future__ import annotations
 
 import pytest
 
+from tests.support.application import App
 from tests.support.envelope import check_headers, check_refusal, check_success
 from tests.support.faults import new_client_has_a_bug, store_has_a_bug, store_is_gone
-from tests.support.house import App
 from tests.support.routes import ROUTES, filled
 
 SIGN_IN = "/api/client/auth/sign-in"

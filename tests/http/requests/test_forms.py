@@ -1,4 +1,4 @@
-"""The one form that is read, SAML's, is read as strictly as JSON is."""
+"""The only accepted form, the SAML response, is read as strictly as JSON."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.application import App, Reply
 from tests.support.envelope import check_refusal
-from tests.support.house import App, Reply
 
 SAML = "/api/client/auth/okta-saml"
 FORM = "application/x-www-form-urlencoded"

@@ -1,4 +1,4 @@
-"""Whatever JSON is thrown at whatever route, the answer is the envelope and never a 500."""
+"""Random JSON to every route: the answer is the envelope and never a 500."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.application import App, running
 from tests.support.envelope import check_headers, check_refusal
-from tests.support.house import App, running
 from tests.support.routes import ROUTES, Route, filled
 
 WRITING = [route for route in ROUTES if route.method in ("POST", "PATCH", "PUT")]

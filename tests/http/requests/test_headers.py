@@ -1,4 +1,4 @@
-"""Request ids, security headers, no-store, WWW-Authenticate, headers that came twice."""
+"""Response and request headers: request ids, security headers, no-store, WWW-Authenticate, repeated headers."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from tests.support.application import PASSWORD, App, running
 from tests.support.envelope import check_headers, check_refusal, check_success
-from tests.support.house import PASSWORD, App, running
 
 ME = "/api/client/auth/me"
 SIGN_IN = "/api/client/auth/sign-in"

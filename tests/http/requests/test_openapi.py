@@ -10,7 +10,7 @@ from typing import Any
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.support.house import PASSWORD, App
+from tests.support.application import PASSWORD, App
 from tests.support.routes import ROUTES, filled, openapi_document
 from tests.support.saml_idp import Idp
 

@@ -1,4 +1,4 @@
-"""Odd paths and odd query strings; what the guard sees is what is served."""
+"""Unusual paths and query strings: what access control sees is what is served."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import quote, unquote
 import orjson
 import pytest
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 
 LIST = "/api/admin/clients"
 

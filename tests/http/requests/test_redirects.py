@@ -1,9 +1,9 @@
-"""Answers that send the browser on, or are no JSON, are answers like all others."""
+"""Redirects and other responses without JSON have the same headers as all others."""
 
 from __future__ import annotations
 
+from tests.support.application import App, Reply
 from tests.support.envelope import check_headers, check_refusal, check_success
-from tests.support.house import App, Reply
 from tests.support.oidc_op import provider
 from tests.support.saml_idp import Idp
 from tests.support.single_sign_on import ACS, RETURN_TO, Browser, add_oidc, add_saml, entity_id, request_of
@@ -68,7 +68,7 @@ async def test_metadata_is_xml_with_the_headers_of_all_answers(app: App) -> None
     check_refusal(await app.get(f"{BASE}/okta-saml/metadata?client=no-such"), 404, "NOT_FOUND")
 
 
-async def test_what_fails_on_the_way_redirects_nobody(app: App) -> None:
+async def test_what_fails_on_the_way_redirects_no_one(app: App) -> None:
     own = "oidc/callback/acme/okta"
     for path in ("oidc?client=acme&provider=no-such", "okta-saml?client=no-such", "oidc/callback", own):
         reply = await app.get(f"{BASE}/{path}")

@@ -1,4 +1,6 @@
-from tests.support.house import App
+"""The application answers a first request."""
+
+from tests.support.application import App
 
 
 async def test_sign_in_me_refresh_sign_out(app: App) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.house import App
+from tests.support.application import App
 from tests.support.single_sign_on import SamlProvider, saml_provider
 
 

@@ -1,4 +1,4 @@
-"""SAML: our metadata, as a provider's administrator or its importer reads it."""
+"""SAML: our metadata, as a provider's administrator or importer reads it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from cryptography import x509
 from lxml import etree
 
 from tests.support.accounts import act_on, new_client
+from tests.support.application import App, Reply
 from tests.support.envelope import check_headers, check_refusal
-from tests.support.house import App, Reply
 from tests.support.saml_idp import PROTOCOL
 from tests.support.saml_signing import DS
 from tests.support.single_sign_on import entity_id, saml_provider

@@ -1,4 +1,4 @@
-"""Which client a sign-in goes to: the header, else the host, else where the address is known."""
+"""To which client a sign-in goes: the header, else the host, else where the e-mail address is known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.accounts import hashes_counted, new_user
-from tests.support.house import PASSWORD, App, Reply, running
+from tests.support.application import PASSWORD, App, Reply, running
 
 BOTH = "both@shared.example"
 #: The same person has another password at each client, so that an answer also says whose hash was asked.

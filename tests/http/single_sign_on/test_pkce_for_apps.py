@@ -1,4 +1,4 @@
-"""A sign-in that ends at an app's own scheme, which any app may register, needs the app's PKCE challenge."""
+"""A sign-in that ends at an app's own URL scheme, which any app may register, needs the app's PKCE challenge."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client
+from tests.support.application import App
 from tests.support.envelope import check_refusal, check_success
-from tests.support.house import App
 from tests.support.oidc_op import provider
 from tests.support.single_sign_on import RETURN_TO, Browser, add_oidc, begun, query_of, saml_provider
 

@@ -1,4 +1,4 @@
-"""A key that signs no more verifies until the last thing that it signed is over, and two minutes more."""
+"""A retired signing key verifies until its last token has expired, and two minutes longer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from manifest_auth.sessions.tokens import Purpose
 from tests.support.accounts import keys_of
-from tests.support.house import App
+from tests.support.application import App
 
 #: Seconds that what a key of each purpose signs may live, by default.
 LIVES = {

@@ -1,4 +1,4 @@
-"""The rule of refresh tokens, by random stories that are checked against the contract's own words."""
+"""The rule of refresh tokens: random histories are checked against its description."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from manifest_auth.runtime.settings import load
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.tokens import Rotation, Shown, rotate
 from manifest_auth.sessions.tokens.refresh import Verdict, judge
-from tests.support.house import FAST
+from tests.support.application import FAST
 
 GRACE = 10_000
 TOOLS = build_services(load({**FAST, "MANIFEST_DATABASE_URL": "sqlite:////nonexistent/never-opened.db"})).tokens

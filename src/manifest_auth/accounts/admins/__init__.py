@@ -20,23 +20,3 @@ from manifest_auth.accounts.admins.admins import (
     signed_in,
 )
 from manifest_auth.accounts.admins.networks import AdminRange
-
-__all__ = [
-    "BY_SESSION",
-    "Admin",
-    "AdminRange",
-    "AdminSession",
-    "addresses_of",
-    "advance",
-    "create",
-    "end",
-    "find",
-    "get_locked",
-    "managing",
-    "networks",
-    "open_session",
-    "read",
-    "rehash",
-    "second_factor",
-    "signed_in",
-]

@@ -13,7 +13,7 @@ from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.sessions import Chain
 from manifest_auth.sessions.sessions import advancing, ending
-from manifest_auth.store import SystemUnit, unowned
+from manifest_auth.store import SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions, system_admins
 from manifest_auth.text.canonical import check_name
 
@@ -52,24 +52,24 @@ class AdminSession(NamedTuple):
         return self.ended_at is None and self.ends_at > now and self.disabled_at is None
 
 
-_BY_NAME = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.username_key == bindparam("username_key")), Admin)
-_LOCKED = unowned(select(*(_A[n] for n in Admin._fields)).where(_A.id == bindparam("id")).with_for_update(), Admin)
-_ADD = unowned(
+_BY_NAME = global_(select(*(_A[n] for n in Admin._fields)).where(_A.username_key == bindparam("username_key")), Admin)
+_LOCKED = global_(select(*(_A[n] for n in Admin._fields)).where(_A.id == bindparam("id")).with_for_update(), Admin)
+_ADD = global_(
     insert(system_admins)
     .values({n: bindparam(n) for n in ("username", "username_key", "password_hash", "created_at")})
     .returning(_A.id),
     int,
 )
-_SIGNED_IN = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(last_sign_in_at=bindparam("now")))
-_REHASH = unowned(
+_SIGNED_IN = global_(update(system_admins).where(_A.id == bindparam("of_id")).values(last_sign_in_at=bindparam("now")))
+_REHASH = global_(
     update(system_admins)
     .where(_A.id == bindparam("of_id"), _A.password_hash == bindparam("old_hash"))
     .values(password_hash=bindparam("new_hash"))
 )
-_ADDRESSES = unowned(
+_ADDRESSES = global_(
     select(_S.address).where(_S.admin_id == bindparam("of_id")).order_by(_S.created_at.desc()).limit(100), str
 )
-BY_SESSION = unowned(
+BY_SESSION = global_(
     select(
         _S.id, _S.admin_id, _A.username, _S.created_at, _S.ends_at, _S.ended_at, _A.disabled_at,
         _S.refresh_current, _S.refresh_previous, _S.refresh_changed_at,
@@ -81,8 +81,8 @@ BY_SESSION = unowned(
 )  # fmt: skip
 _NEW = ("id", "admin_id", "created_at", "ends_at", "last_used_at", "address", "user_agent", "refresh_current",
         "refresh_changed_at")  # fmt: skip
-_OPEN = unowned(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
-_ADVANCE, _END = unowned(advancing(admin_sessions)), unowned(ending(admin_sessions))
+_OPEN = global_(insert(admin_sessions).values({n: bindparam(n) for n in _NEW}))
+_ADVANCE, _END = global_(advancing(admin_sessions)), global_(ending(admin_sessions))
 
 
 def find(unit: SystemUnit, username: str) -> Admin | None:

@@ -17,7 +17,7 @@ from manifest_auth.accounts.admins.second_factor import HAS_ONE
 from manifest_auth.audit import Event
 from manifest_auth.context import Acting, AdminCaller, Request
 from manifest_auth.errors import Conflict, InvalidToken, NotFound
-from manifest_auth.store import Listing, SystemUnit, unowned
+from manifest_auth.store import Listing, SystemUnit, global_
 from manifest_auth.store.tables import admin_sessions, system_admins
 
 _A, _S = system_admins.c, admin_sessions.c
@@ -42,7 +42,7 @@ class Listed(NamedTuple):
 _SEEN = select(
     _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("second_factor")
 )
-_BY_ID = unowned(_SEEN.where(_A.id == bindparam("id")), Listed)
+_BY_ID = global_(_SEEN.where(_A.id == bindparam("id")), Listed)
 #: Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _SEEN,
@@ -56,12 +56,12 @@ LISTING = Listing(
     },
     owned=False,
 )
-_ACTIVE = unowned(select(_A.id).where(_A.disabled_at.is_(None)).order_by(_A.id).with_for_update(), int)
-_SET_DISABLED = unowned(update(system_admins).where(_A.id == bindparam("of_id")).values(disabled_at=bindparam("at")))
-_SET_PASSWORD = unowned(
+_ACTIVE = global_(select(_A.id).where(_A.disabled_at.is_(None)).order_by(_A.id).with_for_update(), int)
+_SET_DISABLED = global_(update(system_admins).where(_A.id == bindparam("of_id")).values(disabled_at=bindparam("at")))
+_SET_PASSWORD = global_(
     update(system_admins).where(_A.id == bindparam("of_id")).values(password_hash=bindparam("new_hash"))
 )
-_END_ALL = unowned(
+_END_ALL = global_(
     update(admin_sessions)
     .where(_S.admin_id == bindparam("of_id"), _S.id != bindparam("but"), _S.ended_at.is_(None))
     .values(ended_at=bindparam("now"), end_reason=bindparam("reason"))

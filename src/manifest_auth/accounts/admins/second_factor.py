@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from manifest_auth.errors import Conflict, Replay, ValidationError
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.sealing import CannotOpen, Sealer
-from manifest_auth.store import SystemUnit, installation_values, unowned
+from manifest_auth.store import SystemUnit, global_, installation_values
 from manifest_auth.store.tables import admin_recovery_codes, admin_second_factors, installation, sealed_for
 
 STEP_S = 30
@@ -43,38 +43,38 @@ class Used(NamedTuple):
     replay: Replay | None = None
 
 
-_FIND = unowned(
+_FIND = global_(
     select(*(_F[name] for name in Factor._fields)).where(_F.admin_id == bindparam("admin_id")).with_for_update(), Factor
 )
-_ENROLLED = unowned(
+_ENROLLED = global_(
     select(func.count())
     .select_from(admin_second_factors)
     .where(_F.admin_id == bindparam("of"), _F.confirmed_at.is_not(None)),
     int,
 )
-_ADD = unowned(
+_ADD = global_(
     insert(admin_second_factors).values(
         admin_id=bindparam("admin_id"), secret=bindparam("secret"), created_at=bindparam("now"), last_step=0
     )
 )
-_CONFIRM = unowned(
+_CONFIRM = global_(
     update(admin_second_factors).where(_F.admin_id == bindparam("of")).values(confirmed_at=bindparam("now"))
 )
-_USE_STEP = unowned(
+_USE_STEP = global_(
     update(admin_second_factors)
     .where(_F.admin_id == bindparam("of"), _F.last_step < bindparam("step"))
     .values(last_step=bindparam("step"))
 )
-_DROP = unowned(delete(admin_second_factors).where(_F.admin_id == bindparam("of")))
-_ADD_CODE = unowned(insert(admin_recovery_codes).values(admin_id=bindparam("admin_id"), key=bindparam("key")))
-_USE_CODE = unowned(
+_DROP = global_(delete(admin_second_factors).where(_F.admin_id == bindparam("of")))
+_ADD_CODE = global_(insert(admin_recovery_codes).values(admin_id=bindparam("admin_id"), key=bindparam("key")))
+_USE_CODE = global_(
     update(admin_recovery_codes)
     .where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key"), _R.used_at.is_(None))
     .values(used_at=bindparam("now"))
 )
-_CODE = unowned(select(_R.key).where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key")), str)
-_DROP_CODES = unowned(delete(admin_recovery_codes).where(_R.admin_id == bindparam("of")))
-_CODES_LEFT = unowned(
+_CODE = global_(select(_R.key).where(_R.admin_id == bindparam("of"), _R.key == bindparam("of_key")), str)
+_DROP_CODES = global_(delete(admin_recovery_codes).where(_R.admin_id == bindparam("of")))
+_CODES_LEFT = global_(
     select(func.count()).select_from(admin_recovery_codes).where(_R.admin_id == bindparam("of"), _R.used_at.is_(None)),
     int,
 )

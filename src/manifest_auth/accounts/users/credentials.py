@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from manifest_auth.accounts.users.users import User, change
-from manifest_auth.store import TenantUnit, bound
+from manifest_auth.store import TenantUnit, tenant_scoped
 from manifest_auth.store.tables import password_history, users
 
 _C = users.c
-_SET_PASSWORD = bound(
+_SET_PASSWORD = tenant_scoped(
     update(users)
     .where(_C.id == bindparam("id"))
     .values(
@@ -18,20 +18,20 @@ _SET_PASSWORD = bound(
         email_proved_at=bindparam("proved_at"),
     )
 )
-_PROVE_EMAIL = bound(update(users).where(_C.id == bindparam("id")).values(email_proved_at=bindparam("now")))
-_REHASH = bound(
+_PROVE_EMAIL = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(email_proved_at=bindparam("now")))
+_REHASH = tenant_scoped(
     update(users)
     .where(_C.id == bindparam("id"), _C.password_hash == bindparam("old_hash"))
     .values(password_hash=bindparam("new_hash"))
 )
-_KEEP_OLD = bound(
+_KEEP_OLD = tenant_scoped(
     insert(password_history).values(
         user_id=bindparam("user_id"), password_hash=bindparam("password_hash"), replaced_at=bindparam("now")
     )
 )
 _H = password_history.c
-_DROP_FORMER = bound(delete(password_history).where(_H.user_id == bindparam("user_id")))
-_FORMER = bound(
+_DROP_FORMER = tenant_scoped(delete(password_history).where(_H.user_id == bindparam("user_id")))
+_FORMER = tenant_scoped(
     select(_H.password_hash).where(_H.user_id == bindparam("user_id")).order_by(_H.id.desc()).limit(bindparam("limit")),
     str,
 )

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, insert, or_, select, update
 
 from manifest_auth.accounts.users.users import User
 from manifest_auth.runtime.settings import DAY
-from manifest_auth.store import SystemUnit, TenantUnit, among, bound, crossing, numbers
+from manifest_auth.store import SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import email_changes
 
 CONFIRM_S = DAY
@@ -54,36 +54,38 @@ _PENDING = (_C.confirmed_at.is_(None), _C.closed_at.is_(None), _C.expires_at > b
 _NEW = (
     "key", "user_id", "old_email", "old_proved_at", "new_email", "started_by", "created_at", "expires_at",
 )  # fmt: skip
-_ADD = bound(insert(email_changes).values({name: bindparam(name) for name in _NEW}))
-_BY_KEY = bound(_ALL.where(_C.key == bindparam("key")), EmailChange)
-_ANYWHERE = crossing(
+_ADD = tenant_scoped(insert(email_changes).values({name: bindparam(name) for name in _NEW}))
+_BY_KEY = tenant_scoped(_ALL.where(_C.key == bindparam("key")), EmailChange)
+_ANYWHERE = cross_tenant(
     _ALL.where(or_(_C.key == bindparam("key"), _C.undo_key == bindparam("key"))),
     EmailChange,
     because="who follows a link shows its token and nothing else; the token names the tenant",
 )
-_WAITING = bound(_ALL.where(among(_C.user_id, "ids"), _C.confirmed_at.is_(None), _C.closed_at.is_(None)), EmailChange)
-_CONFIRM = bound(
+_WAITING = tenant_scoped(
+    _ALL.where(among(_C.user_id, "ids"), _C.confirmed_at.is_(None), _C.closed_at.is_(None)), EmailChange
+)
+_CONFIRM = tenant_scoped(
     update(email_changes)
     .where(_C.key == bindparam("of_key"), *_PENDING)
     .values(confirmed_at=bindparam("now"), undo_key=bindparam("undo"), undo_expires_at=bindparam("until"))
 )
-_LATEST = bound(
+_LATEST = tenant_scoped(
     _ALL.where(
         _C.user_id == bindparam("of_user"), _C.confirmed_at.is_not(None), _C.closed_at.is_(None),
         _C.undo_expires_at > bindparam("now"),
     ).order_by(_C.confirmed_at.desc(), _C.created_at.desc()).limit(1),
     EmailChange,
 )  # fmt: skip
-_DONE = bound(
+_DONE = tenant_scoped(
     update(email_changes)
     .where(_C.key == bindparam("of_key"))
     .values(confirmed_at=bindparam("now"), undo_expires_at=bindparam("until"))
 )
 _CLOSING = update(email_changes).where(_C.user_id == bindparam("of_user"), _C.closed_at.is_(None))
 _CLOSING = _CLOSING.values(closed_at=bindparam("now"))
-_CLOSE_PENDING = bound(_CLOSING.where(_C.confirmed_at.is_(None)))
-_CLOSE_SINCE = bound(_CLOSING.where(or_(_C.confirmed_at.is_(None), _C.confirmed_at >= bindparam("since"))))
-_CLOSE_ALL = bound(_CLOSING)
+_CLOSE_PENDING = tenant_scoped(_CLOSING.where(_C.confirmed_at.is_(None)))
+_CLOSE_SINCE = tenant_scoped(_CLOSING.where(or_(_C.confirmed_at.is_(None), _C.confirmed_at >= bindparam("since"))))
+_CLOSE_ALL = tenant_scoped(_CLOSING)
 
 
 def key_of(token: str) -> str:

@@ -15,7 +15,7 @@ from manifest_auth.accounts.users.users import ACTIVE_ADMINS, User
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import Counter
 from manifest_auth.permissions import Role
-from manifest_auth.store import Bound, TenantUnit, bound
+from manifest_auth.store import TenantScoped, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import users
 
 _C = users.c
@@ -25,11 +25,11 @@ _AS_JUDGED = (
     _C.roles == bindparam("judged_roles"),
     func.coalesce(_C.deactivated_at, 0) == bindparam("judged_state"),
 )
-_SET_ROLES = bound(update(users).where(*_AS_JUDGED).values(roles=bindparam("new_roles")))
-_DEACTIVATE = bound(
+_SET_ROLES = tenant_scoped(update(users).where(*_AS_JUDGED).values(roles=bindparam("new_roles")))
+_DEACTIVATE = tenant_scoped(
     update(users).where(_C.id == bindparam("id"), _C.deactivated_at.is_(None)).values(deactivated_at=bindparam("now"))
 )
-_RESTORE = bound(update(users).where(*_AS_JUDGED).values(deactivated_at=None))
+_RESTORE = tenant_scoped(update(users).where(*_AS_JUDGED).values(deactivated_at=None))
 
 
 class Voids(Protocol):
@@ -64,7 +64,7 @@ def restore(unit: TenantUnit, counter: Counter, user: User, voids: Voids) -> Use
     return _written(unit, _RESTORE, user, user._replace(deactivated_at=None), voids)
 
 
-def _written(unit: TenantUnit, statement: Bound[Any], user: User, after: User, voids: Voids) -> User:
+def _written(unit: TenantUnit, statement: TenantScoped[Any], user: User, after: User, voids: Voids) -> User:
     """The one place where a user who is there becomes an active Admin, by whatever path."""
     judged = {"judged_roles": user.roles, "judged_state": user.deactivated_at or 0}
     if unit.change(statement, id=user.id, new_roles=after.roles, **judged) != 1:

@@ -11,7 +11,7 @@ from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, upda
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.licence import Counter
 from manifest_auth.permissions import Role
-from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, bound, crossing, numbers
+from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
 from manifest_auth.text.canonical import check_email, check_name, email_key, like
 
@@ -47,9 +47,9 @@ class User(NamedTuple):
 
 _C, _O = users.c, known_origins.c
 _ALL = select(*(_C[name] for name in User._fields))
-_BY_ID = bound(_ALL.where(_C.id == bindparam("id")), User)
-_LOCKED = bound(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
-_BY_EMAIL = bound(_ALL.where(_C.email_key == bindparam("email_key")), User)
+_BY_ID = tenant_scoped(_ALL.where(_C.id == bindparam("id")), User)
+_LOCKED = tenant_scoped(_ALL.where(_C.id == bindparam("id")).with_for_update(), User)
+_BY_EMAIL = tenant_scoped(_ALL.where(_C.email_key == bindparam("email_key")), User)
 _DEVICE_SEEN = (
     select(func.max(_O.seen_at))
     .where(_O.origin == bindparam("device"), _O.tenant_id == _C.tenant_id)
@@ -59,7 +59,7 @@ _DEVICE_SEEN = (
 _OWNER = select(domain_owners.c.tenant_id).where(domain_owners.c.domain == bindparam("domain")).scalar_subquery()
 _IS_PROVED = or_(_C.email_proved_at.is_not(None), _C.tenant_id == _OWNER)
 _SIGNED_IN_PROVED = case((_IS_PROVED, func.coalesce(_C.last_sign_in_at, 0)), else_=-1)
-_NO_CLIENT = crossing(
+_NO_CLIENT = cross_tenant(
     _ALL.join(tenants, tenants.c.id == _C.tenant_id)
     .where(_C.email_key == bindparam("email_key"))
     .order_by(func.coalesce(_DEVICE_SEEN, 0).desc(), _SIGNED_IN_PROVED.desc(), _C.created_at, _C.id)
@@ -67,7 +67,7 @@ _NO_CLIENT = crossing(
     User,
     because="a sign-in that names no client goes to one that has the address: by device, by proof, by age",
 )
-_MANY = bound(_ALL.where(among(_C.id, "ids")), User)
+_MANY = tenant_scoped(_ALL.where(among(_C.id, "ids")), User)
 #: The directory: filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``role`` (a bit).
 LISTING = Listing(
     _ALL,
@@ -88,14 +88,16 @@ _NEW = (
     "email", "email_key", "first_name", "last_name", "title", "description", "roles", "password_hash",
     "password_changed_at",
 )  # fmt: skip
-_ADD = bound(insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), int)
+_ADD = tenant_scoped(
+    insert(users).values({name: bindparam(name) for name in (*_NEW, "created_at")}).returning(_C.id), int
+)
 _CHANGED = ("email", "email_key", "first_name", "last_name", "title", "description", "email_proved_at")
-_CHANGE = bound(
+_CHANGE = tenant_scoped(
     update(users).where(_C.id == bindparam("id")).values({name: bindparam("new_" + name) for name in _CHANGED})
 )
-_SIGNED_IN = bound(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
+_SIGNED_IN = tenant_scoped(update(users).where(_C.id == bindparam("id")).values(last_sign_in_at=bindparam("now")))
 # Locks the tenant's active Admins, so that two who each remove the other cannot both succeed.
-ACTIVE_ADMINS = bound(
+ACTIVE_ADMINS = tenant_scoped(
     select(_C.id)
     .where(_C.roles.bitwise_and(Role.ADMIN.bit) != 0, _C.deactivated_at.is_(None))
     .order_by(_C.id)

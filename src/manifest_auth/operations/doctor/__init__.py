@@ -4,5 +4,3 @@ Never changes anything, and never shows a secret.
 """
 
 from manifest_auth.operations.doctor.run import Finding, examine
-
-__all__ = ["Finding", "examine"]

@@ -12,7 +12,7 @@ from manifest_auth.errors import NotFound, RateLimited
 from manifest_auth.operations.domains import checks, notices
 from manifest_auth.operations.domains.checks import DAY_MS, Checked
 from manifest_auth.services import RequestContext, Services
-from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, bound, crossing
+from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_claims, provider_domains
 from manifest_auth.tenants.claims import domain_rows, domains
 from manifest_auth.tenants.claims.domain_names import record_of
@@ -32,18 +32,18 @@ class _Key(NamedTuple):
 
 _C, _D = domain_claims.c, provider_domains.c
 _NOW = bindparam("now", type_=BigInteger())
-_DUE = crossing(
+_DUE = cross_tenant(
     select(_C.tenant_id, _C.domain).where(_C.next_check_at <= _NOW).order_by(_C.next_check_at).limit(_MOST),
     _Key,
     because="records of all clients' domains are looked at once a day",
 )
-_TAKE = bound(
+_TAKE = tenant_scoped(
     update(domain_claims)
     .where(_C.domain == bindparam("domain"), _C.next_check_at <= _NOW)
     .values(next_check_at=bindparam("later"), checked_at=_NOW)
 )
 _NAMED = exists().where(_D.tenant_id == _C.tenant_id, _D.domain == _C.domain)
-_OLD = crossing(
+_OLD = cross_tenant(
     select(_C.tenant_id, _C.domain)
     .where(_C.state == PENDING, _C.contested == 0, _C.claimed_at < bindparam("before", type_=BigInteger()), ~_NAMED)
     .limit(_MOST),

@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from manifest_auth import tenants
-from manifest_auth.context import Principal
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer, Header
 from manifest_auth.http.sign_in_cookies import cookies_of
 from manifest_auth.pages import security
-from manifest_auth.pages.call import Brand, PageCall, View, see_other
+from manifest_auth.pages.brands import of_user
+from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in import ways
@@ -66,11 +65,10 @@ def continue_view(ctx: RequestContext, call: PageCall[Any], state: State) -> Con
     )
 
 
-def _end(settings: str, state: State) -> str:
+def _end(settings: str, roles: int, state: State) -> str:
     """Where it ends, by the list as it is now; what is not on it any more ends at the account."""
-    listed = tenants.settings_of(settings).return_addresses
     try:
-        return return_addresses.choose(listed, state.return_to, state.response)
+        return ways.end_of(settings, state, roles)
     except ValidationError:
         return return_addresses.ACCOUNT
 
@@ -79,13 +77,12 @@ def signed_in_here(ctx: RequestContext, state: State, signed_in: SignedIn) -> An
     """After the proof: the session's cookies, a new mark for the browser's forms, and on to the end."""
     settings, mark = ctx.services.settings, security.new_cookie(ctx)
     headers = (*cookies_of(ctx, signed_in), security.cookie_line(mark, settings))
-    return _go_on(ctx, mark, state, signed_in.tenant.settings, headers)
+    return _go_on(ctx, mark, state, _end(signed_in.tenant.settings, signed_in.user.roles, state), headers)
 
 
 def _go_on(
-    ctx: RequestContext, form_cookie: str, state: State, settings: str, headers: tuple[Header, ...] = ()
+    ctx: RequestContext, form_cookie: str, state: State, end: str, headers: tuple[Header, ...] = ()
 ) -> Answer[None]:
-    end = _end(settings, state)
     if return_addresses.is_own_path(end):
         return see_other(end, headers)
     s = states.seal(ctx, form_cookie, State(return_to=end, response=state.response))
@@ -96,10 +93,10 @@ async def _show(ctx: RequestContext, call: PageCall[DoneQuery]) -> View | Answer
     if call.user is None:
         return see_other(SIGN_IN)
     state = await states.unseal(ctx, call.form_cookie, call.fields.s) or State()
-    end = _end(call.user.tenant_settings, state)
+    end = _end(call.user.tenant_settings, call.user.roles, state)
     if return_addresses.is_own_path(end):
         return see_other(end)
-    return View(DoneView(end, return_addresses.is_web(end)), brand=_brand(call.user))
+    return View(DoneView(end, return_addresses.is_web(end)), brand=of_user(call.user))
 
 
 async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View | Answer[None]:
@@ -107,11 +104,8 @@ async def _continue(ctx: RequestContext, call: PageCall[ContinueForm]) -> View |
     state = await states.unseal(ctx, call.form_cookie, call.fields.s)
     if call.user is None or state is None:
         return see_other(SIGN_IN if state is None else ways.address(SIGN_IN, call.fields.s))
-    return _go_on(ctx, call.form_cookie, state, call.user.tenant_settings)
-
-
-def _brand(user: Principal) -> Brand:
-    return Brand(user.client_name)
+    user = call.user
+    return _go_on(ctx, call.form_cookie, state, _end(user.tenant_settings, user.roles, state))
 
 
 ROUTES = (

@@ -9,8 +9,7 @@ from manifest_auth import providers, tenants
 from manifest_auth.errors import AccountDisabled, NotFound, ProviderUnavailable, Refusal, SsoFailed
 from manifest_auth.http import Answer, Head, refuse
 from manifest_auth.http.accept import prefers_html
-from manifest_auth.pages import errors, languages
-from manifest_auth.pages.call import PRODUCT, Brand
+from manifest_auth.pages import brands, errors, languages
 from manifest_auth.pages.errors import Way
 from manifest_auth.pages.routing import SIGN_IN
 from manifest_auth.providers import Provider, sign_in_flows
@@ -88,7 +87,7 @@ async def _page(ctx: RequestContext, refusal: Refusal, head: Head, found: _Found
     if isinstance(refusal, SsoFailed) and found.provider is not None:
         name = found.provider.display_name or found.provider.name
         title = t.gettext("Sign-in through %(provider)s did not work") % {"provider": name}
-    brand = Brand(found.tenant.name) if found.tenant.name else PRODUCT
+    brand = brands.of_client(found.tenant)
     return await errors.page_of(ctx, refusal, head, way=again, others=tuple(others), title=title, brand=brand)
 
 

@@ -10,6 +10,7 @@ from msgspec import Meta
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import state as states
@@ -57,7 +58,7 @@ async def _form(ctx: RequestContext, call: PageCall[Any], s: str, email: str | N
         back=ways.address("/sign-in", fresh),
     )
     call.here = ways.address(PATH, fresh) + ("&sent=1" if sent else "")
-    return View(view, brand=ways.brand_of(tenant))
+    return View(view, brand=brands.of_client(tenant))
 
 
 async def _show(ctx: RequestContext, call: PageCall[ForgotQuery]) -> View | Answer[None]:

@@ -10,6 +10,7 @@ from msgspec import Meta
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
+from manifest_auth.pages import brands
 from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import ending, ways
@@ -42,7 +43,7 @@ async def _form(ctx: RequestContext, call: PageCall[Any], state: State) -> View:
     tenant = await ways.client_of(ctx, state)
     view = await ways.view_of(ctx, call, state, tenant)
     call.here = ways.address(SIGN_IN if tenant is not None else PASSWORD, view.s)
-    return View(view, brand=ways.brand_of(tenant))
+    return View(view, brand=brands.of_client(tenant))
 
 
 async def _again(ctx: RequestContext, call: PageCall[PasswordForm]) -> View | Answer[None]:

@@ -9,19 +9,20 @@ from msgspec import Meta
 
 from manifest_auth.errors import ValidationError
 from manifest_auth.http import Answer
-from manifest_auth.pages import languages
+from manifest_auth.pages import brands, languages
 from manifest_auth.pages.call import PageCall, View, found, see_other
 from manifest_auth.pages.routing import SIGN_IN, page
 from manifest_auth.pages.sign_in import ending, ways
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import exchange_codes, return_addresses
+from manifest_auth.sign_in import exchange_codes
 from manifest_auth.sign_in.providers import discovery
 from manifest_auth.tenants import Tenant
 from manifest_auth.text.canonical import check_email
 
 PASSWORD = f"{SIGN_IN}/password"
+_NO_SETTINGS = "{}"  # while no client is known: pages of ours alone
 TEMPLATE = "sign_in/sign_in.html"
 
 
@@ -60,9 +61,9 @@ async def _state_of(ctx: RequestContext, call: PageCall[SignInQuery]) -> tuple[S
     return state, False
 
 
-async def check(ctx: RequestContext, tenant: Tenant | None, state: State) -> None:
+def _check(tenant: Tenant | None, state: State) -> None:
     """Refuses at once what a sign-in could not end with. Raises ValidationError."""
-    return_addresses.choose(await ways.listed(ctx, tenant), state.return_to, state.response)
+    ways.end_of(_NO_SETTINGS if tenant is None else tenant.settings, state)
     exchange_codes.check_challenge(state.challenge, is_needed=state.response == "code")
 
 
@@ -71,15 +72,15 @@ async def _show(ctx: RequestContext, call: PageCall[SignInQuery]) -> View | Answ
     if call.fields.lang in languages.LANGUAGES:
         call.headers.append(languages.cookie_line(call.fields.lang, ctx.services.settings))
     tenant = await ways.client_of(ctx, state)
-    await check(ctx, tenant, state)
+    _check(tenant, state)
     view = await ways.view_of(ctx, call, state, tenant, fresh=fresh)
     call.here = ways.address(SIGN_IN, view.s)
     user = call.user
     if user is not None and not state.anew and (tenant is None or tenant.id == user.tenant_id):
         if state.return_to and state.response == "cookie":
             return found(state.return_to)
-        return View(ending.continue_view(ctx, call, state), brand=ways.brand_of(tenant), template=ending.CONTINUE)
-    return View(view, brand=ways.brand_of(tenant))
+        return View(ending.continue_view(ctx, call, state), brand=brands.of_client(tenant), template=ending.CONTINUE)
+    return View(view, brand=brands.of_client(tenant))
 
 
 async def _again(ctx: RequestContext, call: PageCall[EmailForm]) -> View | Answer[None]:

@@ -8,11 +8,13 @@ from urllib.parse import quote
 import msgspec
 
 from manifest_auth import tenants
-from manifest_auth.pages.call import PRODUCT, Brand, PageCall
+from manifest_auth.pages.call import PageCall
 from manifest_auth.pages.refusals import UnknownClient
 from manifest_auth.pages.sign_in import state as states
 from manifest_auth.pages.sign_in.state import State
+from manifest_auth.permissions import Role
 from manifest_auth.services import RequestContext
+from manifest_auth.sign_in import return_addresses
 from manifest_auth.sign_in.providers import discovery
 from manifest_auth.sign_in.providers.kinds import start_address
 from manifest_auth.tenants import Tenant
@@ -51,13 +53,12 @@ async def client_of(ctx: RequestContext, state: State) -> Tenant | None:
     return found
 
 
-async def listed(ctx: RequestContext, tenant: Tenant | None) -> tuple[str, ...]:
-    """The addresses where a sign-in may end, beside pages of ours."""
-    return () if tenant is None else tenants.settings_of(tenant.settings).return_addresses
-
-
-def brand_of(tenant: Tenant | None) -> Brand:
-    return PRODUCT if tenant is None else Brand(tenant.name)
+def end_of(settings: str, state: State, roles: int = 0) -> str:
+    """Where a sign-in ends. ``settings``: the client's, as stored; ``roles``: of the user, where it is known. Raises
+    ValidationError."""
+    own = tenants.settings_of(settings)
+    listed, safe = tenants.return_addresses_for(own, roles), tenants.return_addresses_for(own, Role.ADMIN.bit)
+    return return_addresses.choose(listed, safe, state.return_to, state.response)
 
 
 def address(path: str, s: str) -> str:

@@ -18,7 +18,8 @@ from manifest_auth.accounts.password_rules import MOST
 from manifest_auth.errors import InvalidToken, ValidationError
 from manifest_auth.http import Answer
 from manifest_auth.http.sign_in_cookies import browser_of
-from manifest_auth.pages.call import Brand, PageCall, View, see_other
+from manifest_auth.pages import brands
+from manifest_auth.pages.call import PageCall, View, see_other
 from manifest_auth.pages.routing import page
 from manifest_auth.pages.sign_in import ending, ways
 from manifest_auth.pages.sign_in import state as states
@@ -119,10 +120,10 @@ async def _what_for(ctx: RequestContext, call: PageCall[WelcomeForm]) -> View:
     change = await ctx.services.store.read(lambda unit: email_change.find(unit, ctx, token))
     if change is not None:
         view = AddressView(token, change.kind, change.email, change.tenant.name)
-        return View(view, template=ADDRESS, brand=Brand(change.tenant.name))
+        return View(view, template=ADDRESS, brand=brands.of_client(change.tenant))
     looked = await set_password.look(ctx, token)
-    client = looked.found.tenant.name
-    return View(_choose_view(ctx, call, token, looked), template=CHOOSE, brand=Brand(client))
+    brand = brands.of_client(looked.found.tenant)
+    return View(_choose_view(ctx, call, token, looked), template=CHOOSE, brand=brand)
 
 
 def _choose_view(ctx: RequestContext, call: PageCall[Any], token: str, looked: Looked) -> ChooseView:

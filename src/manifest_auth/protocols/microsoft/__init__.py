@@ -17,24 +17,3 @@ from manifest_auth.protocols.microsoft.tokens import (
     directory_of,
     read,
 )
-
-__all__ = [
-    "CLOUDS",
-    "CONSUMERS",
-    "GUID",
-    "Accepted",
-    "Claims",
-    "Cloud",
-    "Clouds",
-    "Microsoft",
-    "NoMember",
-    "Organization",
-    "Profile",
-    "Refused",
-    "Throttled",
-    "application_of",
-    "check",
-    "diagnose",
-    "directory_of",
-    "read",
-]

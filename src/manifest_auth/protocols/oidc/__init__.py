@@ -16,27 +16,3 @@ from manifest_auth.protocols.oidc.keys import fetch as fetch_keys
 from manifest_auth.protocols.oidc.keys import of_issuer as keys_of_issuer
 from manifest_auth.protocols.oidc.messages import Answer, Authorization, Redeemed, Registration
 from manifest_auth.protocols.oidc.registration_check import CallbackState, Finding
-
-__all__ = [
-    "SET_UP",
-    "Answer",
-    "Authorization",
-    "Callback",
-    "CallbackAddresses",
-    "CallbackState",
-    "Client",
-    "Finding",
-    "Kept",
-    "Key",
-    "NoKey",
-    "Redeemed",
-    "Refused",
-    "Registration",
-    "address_of",
-    "fetch_keys",
-    "keys_of_issuer",
-    "read_token",
-    "sentence_for",
-    "verifying_key",
-    "with_number",
-]

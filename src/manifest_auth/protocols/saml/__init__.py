@@ -21,24 +21,3 @@ from manifest_auth.protocols.saml.metadata import Metadata, check_address, our_m
 from manifest_auth.protocols.saml.reading import Shown, read
 from manifest_auth.protocols.saml.requests import authn_request, post_page, redirect_address
 from manifest_auth.protocols.saml.verification import Policy, verify
-
-__all__ = [
-    "Assertion",
-    "CertificateFacts",
-    "Metadata",
-    "NotBase64",
-    "Policy",
-    "Refused",
-    "Shown",
-    "authn_request",
-    "certificate_facts",
-    "check_address",
-    "make_key",
-    "our_metadata",
-    "post_page",
-    "read",
-    "read_certificate",
-    "read_metadata",
-    "redirect_address",
-    "verify",
-]

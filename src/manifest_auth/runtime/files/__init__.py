@@ -13,16 +13,3 @@ from manifest_auth.runtime.files.keeper import (
 )
 from manifest_auth.runtime.files.kinds import KINDS, START, check_start
 from manifest_auth.runtime.files.opening import folder_of, open_keeper
-
-__all__ = [
-    "KINDS",
-    "START",
-    "FilesUnavailable",
-    "Keeper",
-    "arriving",
-    "check_start",
-    "drop_older",
-    "folder_of",
-    "open_keeper",
-    "path_of",
-]

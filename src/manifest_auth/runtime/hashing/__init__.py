@@ -4,5 +4,3 @@ Never hashes on the event loop; stores nothing, and knows no rule for new passwo
 """
 
 from manifest_auth.runtime.hashing.hasher import Hasher, Proof, is_acceptable
-
-__all__ = ["Hasher", "Proof", "is_acceptable"]

@@ -21,25 +21,3 @@ from manifest_auth.runtime.mail.emails import (
 )
 from manifest_auth.runtime.mail.mail import LEISURE_S, Mail, try_out
 from manifest_auth.runtime.mail.server import NotSent, Server, server_of
-
-__all__ = [
-    "LEISURE_S",
-    "Letter",
-    "Mail",
-    "NotSent",
-    "Server",
-    "domain_contested",
-    "domain_contested_between",
-    "domain_failing",
-    "domain_lapsed",
-    "email_asked",
-    "email_changed",
-    "email_confirm",
-    "email_taken",
-    "email_undone",
-    "invitation",
-    "reset",
-    "server_of",
-    "try_out",
-    "way_in",
-]

@@ -18,21 +18,3 @@ from manifest_auth.runtime.metrics.labels import (
     Unit,
 )
 from manifest_auth.runtime.metrics.metrics import Metrics
-
-__all__ = [
-    "Cache",
-    "CacheResult",
-    "Call",
-    "CallResult",
-    "EntryPoint",
-    "Failure",
-    "Limit",
-    "Method",
-    "Metrics",
-    "Result",
-    "Swept",
-    "Unit",
-    "everybody",
-    "listen",
-    "share",
-]

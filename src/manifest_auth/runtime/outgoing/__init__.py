@@ -12,5 +12,3 @@ from manifest_auth.runtime.outgoing.client import Deadline, Outgoing
 from manifest_auth.runtime.outgoing.private_targets import Discreet, Withheld
 from manifest_auth.runtime.outgoing.response import Reply, Unreachable, parse
 from manifest_auth.runtime.outgoing.ssrf_guard import split
-
-__all__ = ["Deadline", "Discreet", "Outgoing", "Reply", "Unreachable", "Withheld", "parse", "split"]

@@ -18,26 +18,3 @@ from manifest_auth.runtime.settings.values import (
     variable,
 )
 from manifest_auth.text.hosts import is_loopback_host
-
-__all__ = [
-    "DAY",
-    "HOUR",
-    "MAX_FILE",
-    "MINUTE",
-    "UNKNOWN",
-    "Network",
-    "PrivateTargets",
-    "Secret",
-    "Settings",
-    "SettingsError",
-    "admin_networks",
-    "check_listener",
-    "dns_servers",
-    "is_listed",
-    "is_loopback_host",
-    "load",
-    "networks_of",
-    "plain_address",
-    "proxy_networks",
-    "variable",
-]

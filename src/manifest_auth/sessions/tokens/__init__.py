@@ -19,24 +19,3 @@ from manifest_auth.sessions.tokens.key_list import LISTING, KeySeen, seen_key
 from manifest_auth.sessions.tokens.keys import KeyRing, Purpose, find_key
 from manifest_auth.sessions.tokens.refresh import ALGORITHM as REFRESH_ALGORITHM
 from manifest_auth.sessions.tokens.refresh import Shown
-
-__all__ = [
-    "LISTING",
-    "REFRESH_ALGORITHM",
-    "KeyRing",
-    "KeySeen",
-    "Pair",
-    "Purpose",
-    "Rotation",
-    "Shown",
-    "Subject",
-    "TokenTools",
-    "VerifiedTokens",
-    "admins_kind",
-    "find_key",
-    "pair",
-    "read_refresh",
-    "rotate",
-    "seen_key",
-    "users_kind",
-]

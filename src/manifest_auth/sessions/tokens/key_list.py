@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, and_, bindparam, select
 
-from manifest_auth.store import Listing, SystemUnit, unowned
+from manifest_auth.store import Listing, SystemUnit, global_
 from manifest_auth.store.tables import signing_keys
 
 
@@ -23,7 +23,7 @@ class KeySeen(NamedTuple):
 
 _K = signing_keys.c
 _ALL_SEEN = select(*(_K[name] for name in KeySeen._fields))
-_SEEN = unowned(_ALL_SEEN.where(_K.id == bindparam("id")), KeySeen)
+_SEEN = global_(_ALL_SEEN.where(_K.id == bindparam("id")), KeySeen)
 LISTING = Listing(
     _ALL_SEEN,
     KeySeen,

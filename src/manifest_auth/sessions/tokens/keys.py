@@ -20,7 +20,7 @@ from manifest_auth.audit import Event, Origin
 from manifest_auth.runtime.clock import Clock, Random
 from manifest_auth.runtime.sealing import Sealer
 from manifest_auth.runtime.settings import DAY, HOUR, Settings
-from manifest_auth.store import Announcement, Store, SystemUnit, installation_values, unowned
+from manifest_auth.store import Announcement, Store, SystemUnit, global_, installation_values
 from manifest_auth.store.tables import sealed_for, signing_keys
 
 if TYPE_CHECKING:
@@ -69,26 +69,26 @@ class _Seen(NamedTuple):
 
 
 _K = signing_keys.c
-_ALL = unowned(select(*(_K[name] for name in KeyRow._fields)).order_by(_K.created_at, _K.id), KeyRow)
-_ADD = unowned(
+_ALL = global_(select(*(_K[name] for name in KeyRow._fields)).order_by(_K.created_at, _K.id), KeyRow)
+_ADD = global_(
     insert(signing_keys).values(
         {name: bindparam(name) for name in ("id", "purpose", "algorithm", "secret", "created_at")}
     )
 )
-_RETIRE = unowned(
+_RETIRE = global_(
     update(signing_keys)
     .where(_K.purpose == bindparam("of_purpose"), _K.retired_at.is_(None))
     .values(retired_at=bindparam("now"), expires_at=bindparam("until"))
 )
-_EXPIRE = unowned(
+_EXPIRE = global_(
     update(signing_keys)
     .where(_K.id == bindparam("of_id"), or_(_K.expires_at.is_(None), _K.expires_at > bindparam("now")))
     .values(expires_at=bindparam("now"))
 )
-_LOCKED = unowned(
+_LOCKED = global_(
     select(*(_K[name] for name in KeyRow._fields)).where(_K.id == bindparam("id")).with_for_update(), KeyRow
 )
-_SWEEP = unowned(delete(signing_keys).where(_K.expires_at < bindparam("now")))
+_SWEEP = global_(delete(signing_keys).where(_K.expires_at < bindparam("now")))
 _STAMP = "keys"
 
 

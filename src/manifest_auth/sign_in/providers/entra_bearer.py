@@ -22,6 +22,7 @@ from manifest_auth.sign_in.sign_in_metrics import counted
 from manifest_auth.store import TenantUnit
 
 __all__ = ["METHOD", "EntraTokens", "sign_out"]
+
 MOST = 20_000
 MOST_TEXTS = 2000
 REFUSED_MS = 2 * 86_400_000  # for how long at least a token stays signed out: a day more than Microsoft's live

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from manifest_auth import sessions, tenants
 from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, Conflict, Refusal, SsoFailed, ValidationError
+from manifest_auth.permissions import Role
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
 from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
@@ -70,14 +71,19 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
     raise ctx.services.throttle.refusal(anonymous_limits.ENTRY_POINT, started)
 
 
-def return_address(tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie") -> str:
-    """Where the browser ends, see :func:`.return_addresses.choose`. Raises ValidationError."""
-    return return_addresses.choose(_listed(tenant, provider), asked, response)
+def return_address(
+    tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie", roles: int = 0
+) -> str:
+    """Where the browser ends, see :func:`.return_addresses.choose`. ``roles``: of who is signed in already. Raises
+    ValidationError."""
+    safe = _listed(tenant, provider, Role.ADMIN.bit)
+    return return_addresses.choose(_listed(tenant, provider, roles), safe, asked, response)
 
 
-def _listed(tenant: Tenant, provider: Provider | None) -> tuple[str, ...]:
+def _listed(tenant: Tenant, provider: Provider | None, roles: int) -> tuple[str, ...]:
+    """The addresses that count for a user with those roles."""
     of_provider = provider.rules.return_addresses if provider is not None else ()
-    return (*of_provider, *tenants.settings_of(tenant.settings).return_addresses)
+    return (*of_provider, *tenants.return_addresses_for(tenants.settings_of(tenant.settings), roles))
 
 
 def unasked_address(tenant: Tenant, provider: Provider, asked: str) -> str:
@@ -117,9 +123,11 @@ async def complete(
                 suspended = AccountDisabled(reason=SUSPENDED)
                 record(bound, ctx, provider, suspended)
                 raise suspended
-            if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider), flow.return_to):
+            if flow is not None and not return_addresses.is_allowed(_listed(tenant, provider, 0), flow.return_to):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
             user = account_matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
+            if return_to and not return_addresses.is_allowed(_listed(tenant, provider, user.roles), return_to):
+                raise SsoFailed(reason="no Admin has saved the return address, which a User Admin added")
         except SsoFailed as refusal:
             record(bound, ctx, provider, refusal, proved=True)
             raise

@@ -6,10 +6,10 @@ import hashlib
 
 from sqlalchemy import bindparam
 
-from manifest_auth.store import TenantUnit, bound, upsert
+from manifest_auth.store import TenantUnit, tenant_scoped, upsert
 from manifest_auth.store.tables import seen_assertions
 
-_REMEMBER = bound(
+_REMEMBER = tenant_scoped(
     upsert(seen_assertions)
     .values(key=bindparam("key"), expires_at=bindparam("expires_at"))
     .on_conflict_do_nothing(index_elements=["tenant_id", "key"])

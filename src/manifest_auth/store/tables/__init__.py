@@ -25,6 +25,7 @@ from manifest_auth.store.tables.installation import (
     tenants,
     throttles,
 )
+from manifest_auth.store.tables.looks import client_logos
 from manifest_auth.store.tables.mailing import email_changes, queued_mails
 from manifest_auth.store.tables.people import known_origins, password_history, sessions, users
 from manifest_auth.store.tables.providers import (
@@ -53,57 +54,5 @@ from manifest_auth.store.tables.work import (
     template_versions,
     templates,
 )
-
-__all__ = [
-    "TENANT_OWNED",
-    "admin_recovery_codes",
-    "admin_second_factors",
-    "admin_sessions",
-    "audit_anchors",
-    "audit_events",
-    "audit_heads",
-    "directory_claims",
-    "directory_owners",
-    "directory_proofs",
-    "domain_claims",
-    "domain_owners",
-    "email_changes",
-    "file_totals",
-    "files",
-    "identities",
-    "installation",
-    "invitations",
-    "job_assignments",
-    "job_events",
-    "job_records",
-    "job_steps",
-    "jobs",
-    "kept_tokens",
-    "known_origins",
-    "licences",
-    "metadata",
-    "password_history",
-    "provider_domains",
-    "provider_names",
-    "providers",
-    "queued_mails",
-    "refused_tokens",
-    "revoked_licences",
-    "sealed_for",
-    "seats_taken",
-    "seen_assertions",
-    "sessions",
-    "sign_in_codes",
-    "sign_in_flows",
-    "signing_keys",
-    "system_admins",
-    "template_events",
-    "template_steps",
-    "template_versions",
-    "templates",
-    "tenants",
-    "throttles",
-    "users",
-]
 
 TENANT_OWNED = frozenset(t for t in metadata.tables.values() if t.info.get("owner") == "tenant")

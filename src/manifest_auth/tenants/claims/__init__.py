@@ -10,18 +10,3 @@ from manifest_auth.tenants.claims.domain_names import record_of
 from manifest_auth.tenants.claims.domain_records import DomainRecords
 from manifest_auth.tenants.claims.domain_rows import PENDING, UPGRADE, Claim, domain_counts
 from manifest_auth.tenants.claims.every_claim import EveryClaim, every_claim
-
-__all__ = [
-    "PENDING",
-    "UPGRADE",
-    "Claim",
-    "DomainRecords",
-    "EveryClaim",
-    "administrators",
-    "directories",
-    "domain_counts",
-    "domains",
-    "every_claim",
-    "names",
-    "record_of",
-]

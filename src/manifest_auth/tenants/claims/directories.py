@@ -16,7 +16,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound, ValidationError
 from manifest_auth.protocols.microsoft import CONSUMERS, GUID
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned, upsert
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import directory_claims, directory_owners
 
 MOST = 100
@@ -50,8 +50,8 @@ class Claim(NamedTuple):
 
 _C, _O = directory_claims.c, directory_owners.c
 _ALL = select(*(_C[name] for name in Claim._fields))
-_FIND = bound(_ALL.where(_C.directory == bindparam("directory")), Claim)
-_LOCKED = bound(_ALL.where(_C.directory == bindparam("directory")).with_for_update(), Claim)
+_FIND = tenant_scoped(_ALL.where(_C.directory == bindparam("directory")), Claim)
+_LOCKED = tenant_scoped(_ALL.where(_C.directory == bindparam("directory")).with_for_update(), Claim)
 LISTING = Listing(
     _ALL,
     Claim,
@@ -62,22 +62,22 @@ LISTING = Listing(
         "state": _C.state == bindparam("of_state"),
     },
 )
-_COUNT = bound(select(sql.count()).select_from(directory_claims), int)
-_ADD = bound(
+_COUNT = tenant_scoped(select(sql.count()).select_from(directory_claims), int)
+_ADD = tenant_scoped(
     upsert(directory_claims)
     .values({name: bindparam(name) for name in ("directory", "cloud", "claimed_by", "claimed_at")})
     .values(state=PENDING, proof=None, reason="", proved_by="", proved_at=None)
     .on_conflict_do_nothing(index_elements=["tenant_id", "directory"])
 )
 _STATE = ("state", "proof", "reason", "proved_by", "proved_at")
-_SET = bound(
+_SET = tenant_scoped(
     update(directory_claims)
     .where(_C.directory == bindparam("of_directory"))
     .values({name: bindparam("new_" + name) for name in _STATE})
 )
-_DELETE = bound(delete(directory_claims).where(_C.directory == bindparam("of_directory")))
-_OWNER = unowned(select(_O.tenant_id).where(_O.directory == bindparam("directory")), int)
-_OWN = unowned(  # of two clients that prove at once, the second waits for the first, and is not the owner
+_DELETE = tenant_scoped(delete(directory_claims).where(_C.directory == bindparam("of_directory")))
+_OWNER = global_(select(_O.tenant_id).where(_O.directory == bindparam("directory")), int)
+_OWN = global_(  # of two clients that prove at once, the second waits for the first, and is not the owner
     upsert(directory_owners)
     .values(directory=bindparam("directory"), tenant_id=bindparam("owner"))
     .on_conflict_do_nothing(index_elements=["directory"])

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, update
 
-from manifest_auth.store import Listing, SystemUnit, TenantUnit, bound, unowned, upsert
+from manifest_auth.store import Listing, SystemUnit, TenantUnit, global_, tenant_scoped, upsert
 from manifest_auth.store.tables import domain_claims, domain_owners
 
 PENDING, PROVED, FAILING, LAPSED = "pending", "proved", "failing", "lapsed"
@@ -53,10 +53,10 @@ class Claim(NamedTuple):
 _C, _O = domain_claims.c, domain_owners.c
 ALL = select(*(_C[name] for name in Claim._fields))
 _OF_DOMAIN = _C.domain == bindparam("domain")
-_FIND = bound(ALL.where(_OF_DOMAIN), Claim)
-_LOCK = bound(ALL.where(_OF_DOMAIN).with_for_update(), Claim)
-_COUNT = bound(select(func.count()).select_from(domain_claims), int)
-_ADD = bound(
+_FIND = tenant_scoped(ALL.where(_OF_DOMAIN), Claim)
+_LOCK = tenant_scoped(ALL.where(_OF_DOMAIN).with_for_update(), Claim)
+_COUNT = tenant_scoped(select(func.count()).select_from(domain_claims), int)
+_ADD = tenant_scoped(
     upsert(domain_claims)
     .values({name: bindparam(name) for name in Claim._fields if name != "tenant_id"})
     .on_conflict_do_nothing(index_elements=["tenant_id", "domain"])
@@ -64,14 +64,16 @@ _ADD = bound(
 _CHANGED = (
     "state", "proof", "contested", "reason", "proved_at", "failing_since", "notices", "next_check_at",
 )  # fmt: skip
-_PUT = bound(update(domain_claims).where(_OF_DOMAIN).values({name: bindparam("new_" + name) for name in _CHANGED}))
-_CONTEST = bound(update(domain_claims).where(_OF_DOMAIN).values(contested=bindparam("is_contested")))
-_LOOKED = bound(
+_PUT = tenant_scoped(
+    update(domain_claims).where(_OF_DOMAIN).values({name: bindparam("new_" + name) for name in _CHANGED})
+)
+_CONTEST = tenant_scoped(update(domain_claims).where(_OF_DOMAIN).values(contested=bindparam("is_contested")))
+_LOOKED = tenant_scoped(
     update(domain_claims)
     .where(_OF_DOMAIN, or_(_C.checked_at.is_(None), _C.checked_at <= bindparam("before", type_=BigInteger())))
     .values(checked_at=bindparam("now"))
 )
-_REMOVE = bound(delete(domain_claims).where(_OF_DOMAIN))
+_REMOVE = tenant_scoped(delete(domain_claims).where(_OF_DOMAIN))
 #: Filters take ``like`` (see :func:`manifest_auth.text.canonical.like`) and ``in_state``.
 LISTING = Listing(
     ALL,
@@ -83,14 +85,14 @@ LISTING = Listing(
         "state": _C.state == bindparam("in_state"),
     },
 )
-_OWNER = unowned(select(_O.tenant_id).where(_O.domain == bindparam("domain")), int)
-_LOCK_OWNER = unowned(select(_O.tenant_id).where(_O.domain == bindparam("domain")).with_for_update(), int)
-_OWN = unowned(
+_OWNER = global_(select(_O.tenant_id).where(_O.domain == bindparam("domain")), int)
+_LOCK_OWNER = global_(select(_O.tenant_id).where(_O.domain == bindparam("domain")).with_for_update(), int)
+_OWN = global_(
     upsert(domain_owners)
     .values(domain=bindparam("domain"), tenant_id=bindparam("owner"))
     .on_conflict_do_nothing(index_elements=["domain"])
 )
-_DISOWN = unowned(delete(domain_owners).where(_O.domain == bindparam("domain"), _O.tenant_id == bindparam("owner")))
+_DISOWN = global_(delete(domain_owners).where(_O.domain == bindparam("domain"), _O.tenant_id == bindparam("owner")))
 
 
 def owner_of(unit: SystemUnit | TenantUnit, domain: str, *, lock: bool = False) -> int | None:

@@ -18,6 +18,7 @@ from manifest_auth.text.canonical import check_line
 
 __all__ = ["HELD", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
 
+
 #: All that a client is told of another client's claim.
 HELD: Final = "Another client of this installation holds this domain"
 SHORTEST_REASON, LONGEST_REASON = 10, 500

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Table, Text, bindparam, literal, or_, select, tuple_
 
-from manifest_auth.store import Crossing, SystemUnit, crossing
+from manifest_auth.store import CrossTenant, SystemUnit, cross_tenant
 from manifest_auth.store.tables import directory_claims, domain_claims, tenants
 from manifest_auth.tenants.claims.domain_rows import PENDING, UPGRADE
 
@@ -28,7 +28,7 @@ class EveryClaim(NamedTuple):
     reason: str
 
 
-def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_only: bool) -> Crossing[EveryClaim]:
+def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_only: bool) -> CrossTenant[EveryClaim]:
     c = table.c
     query = (
         select(
@@ -44,10 +44,10 @@ def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_onl
     )
     if open_only:
         query = query.where(or_(c.proof == UPGRADE, c.state == PENDING, contested == 1))
-    return crossing(query, EveryClaim, because="the operator settles whose claims on domains and directories count")
+    return cross_tenant(query, EveryClaim, because="the operator settles whose claims on domains and directories count")
 
 
-def _both(*, open_only: bool) -> tuple[Crossing[EveryClaim], ...]:
+def _both(*, open_only: bool) -> tuple[CrossTenant[EveryClaim], ...]:
     domains, directories = domain_claims.c, directory_claims.c
     return (
         _all("domain", domain_claims, domains.domain, domains.contested, open_only=open_only),

@@ -15,7 +15,7 @@ from manifest_auth import audit, tenants
 from manifest_auth.audit import Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import NotFound, ValidationError
-from manifest_auth.store import Listing, SystemUnit, unowned, upsert
+from manifest_auth.store import Listing, SystemUnit, global_, upsert
 from manifest_auth.store.tables import provider_names
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import Tenant
@@ -45,13 +45,13 @@ LISTING = Listing(
     filters={"search": _C.name.like(bindparam("like"), escape="\\")},
     owned=False,
 )
-_FIND = unowned(select(_C.tenant_id).where(_C.name == bindparam("name")), int)
-_PIN = unowned(
+_FIND = global_(select(_C.tenant_id).where(_C.name == bindparam("name")), int)
+_PIN = global_(
     upsert(provider_names)
     .values(name=bindparam("name"), tenant_id=bindparam("client"))
     .on_conflict_do_update(index_elements=["name"], set_={"tenant_id": bindparam("client")})
 )
-_UNPIN = unowned(delete(provider_names).where(_C.name == bindparam("of_name")))
+_UNPIN = global_(delete(provider_names).where(_C.name == bindparam("of_name")))
 
 
 def client_of(unit: SystemUnit, name: str) -> Tenant | None:

@@ -1,0 +1,94 @@
+"""Tokens as an attacker would make them, with nothing but the standard library.
+
+Signed with our own keys where that is the worst case, so that only the check under test can refuse them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any, NamedTuple
+
+from manifest_auth.sessions import look_up
+from manifest_auth.sessions.tokens import Purpose
+from manifest_auth.sessions.tokens import refresh as refresh_tokens
+from manifest_auth.sessions.tokens.access import mint
+from tests.support.application import App
+
+__all__ = ["HEADER", "Purpose"]  # and every function
+
+HEADER = '{"alg":"HS256","typ":"JWT"}'
+
+
+def b64(raw: bytes | str) -> str:
+    data = raw.encode() if isinstance(raw, str) else raw
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(unb64(token.split(".")[1]))
+    return found
+
+
+def hs256(key: bytes, header: str, payload: str | bytes) -> str:
+    """A compact JWS over exactly these texts."""
+    signed = f"{b64(header)}.{b64(payload)}"
+    return f"{signed}.{b64(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
+
+
+def minted(app: App, claims: dict[str, Any] | str, *, header: str = HEADER, purpose: Purpose = Purpose.ACCESS) -> str:
+    """Signed with the real key of a purpose."""
+    payload = claims if isinstance(claims, str) else json.dumps(claims)
+    return hs256(app.services.keys.signing(purpose).raw, header, payload)
+
+
+def signed(app: App, purpose: Purpose, claims: dict[str, Any]) -> str:
+    """Signed as the server signs, by whichever algorithm it has."""
+    return mint(app.services.keys, app.services.settings.issuer, purpose, claims)
+
+
+def signing_keys(app: App) -> dict[Purpose, bytes]:
+    """The secret with which each kind of token is signed now."""
+    return {purpose: app.services.keys.signing(purpose).raw for purpose in Purpose}
+
+
+def every_secret(app: App) -> list[bytes]:
+    """The secrets of all keys that sign or still verify."""
+    return [key.raw for key in app.services.keys._keys]
+
+
+def key_pair(app: App) -> Any:
+    """The key that signs access tokens, where that is one of two halves."""
+    return app.services.keys.signing(Purpose.ACCESS).jose
+
+
+async def rotate(app: App) -> None:
+    """New keys sign from now on."""
+    await app.services.store.write(app.services.keys.rotate)
+
+
+class Link(NamedTuple):
+    """A refresh token in its chain: the session, its own name and that of the token which it was given for."""
+
+    session: str
+    own: str
+    parent: str
+
+
+def opened(app: App, token: str) -> Link:
+    """What a refresh token says of itself."""
+    found = refresh_tokens.verify([signing_keys(app)[Purpose.REFRESH]], token, app.clock.ms)
+    return Link(found.session_id, found.own, found.parent)
+
+
+async def chain_of(app: App, session: str) -> tuple[str, str | None]:
+    """The names of the refresh token that counts in a session, and of the one before it."""
+    found = await look_up(app.services.store, session)
+    assert found is not None
+    return found.refresh_current, found.refresh_previous
