@@ -1,5 +1,8 @@
-"""``python -m tests.store.record``: fills a store of today's schema as tests do, signs a user in, and writes its rows into
-``store_SCHEMA.json``, from which tests of upgrades make that store again once the schema is an earlier one."""
+"""``python -m tests.store.record``: fills a store of today's schema as tests do, and signs a user in.
+
+It writes the rows into ``store_SCHEMA.json``, from which tests of upgrades make that store again once the schema is an
+earlier one.
+"""
 
 from __future__ import annotations
 
