@@ -51,6 +51,11 @@ from manifest_auth.licence import Gate
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.operations import background_jobs, last_backup
 from manifest_auth.operations.domains import watch
+from manifest_auth.pages import asset_files as page_assets
+from manifest_auth.pages import everywhere as page_everywhere
+from manifest_auth.pages.account import home as page_account
+from manifest_auth.pages.errors import where_no_route_is
+from manifest_auth.pages.sign_in import out as page_sign_out
 from manifest_auth.protocols import oidc
 from manifest_auth.protocols.microsoft import Clouds, Microsoft
 from manifest_auth.runtime import logs
@@ -104,6 +109,10 @@ ROUTES = (
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
     *operators.ROUTES,
+    *page_everywhere.ROUTES,
+    *page_sign_out.ROUTES,
+    *page_account.ROUTES,
+    *page_assets.ROUTES,
 )
 
 Scope = MutableMapping[str, Any]
@@ -200,7 +209,7 @@ class Application:
         self.services = services
         table = RouteTable(ROUTES)
         operators.describe(table, services)
-        self._pipeline = Pipeline(services, table)
+        self._pipeline = Pipeline(services, table, where_no_route_is)
 
     async def __call__(
         self, scope: Scope, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
