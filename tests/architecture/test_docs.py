@@ -16,8 +16,8 @@ from manifest_auth.errors import REFUSALS, Conflict, NoSeat, Refusal
 from manifest_auth.runtime.metrics import metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture import links
+from tests.architecture.docs_pages import DOCS
 from tests.architecture.links import ROOT
-from tests.architecture.pages import DOCS
 
 
 def test_no_link_in_the_docs_is_dead() -> None:

@@ -21,7 +21,7 @@ from manifest_auth.sign_in.providers.entra_verify import KEEP_MS
 from manifest_auth.tenants import PasswordRules
 from manifest_auth.text.strict_json import MAX_DEPTH
 from manifest_auth.throttle.anonymous_limits import FLOW_LIFE_S
-from tests.architecture.pages import text_of
+from tests.architecture.docs_pages import text_of
 
 TEXT = text_of("reference/http.md")
 PROSE = re.sub(r"<!-- routes:.*?<!-- end of routes -->", "", TEXT, flags=re.DOTALL)

@@ -6,7 +6,7 @@ import re
 
 from tests.architecture import links
 from tests.architecture.links import ROOT
-from tests.architecture.pages import text_of
+from tests.architecture.docs_pages import text_of
 
 PAGE = "reference/security.md"
 _NAME = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)+\Z|[A-Z]+\Z")
