@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from tests.architecture import links
-from tests.architecture.links import ROOT
 from tests.architecture.docs_pages import text_of
+from tests.architecture.links import ROOT
 
 PAGE = "reference/security.md"
 _NAME = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)+\Z|[A-Z]+\Z")

@@ -1,5 +1,8 @@
-"""``python -m tests.store.record``: fills a store of today's schema as tests do, signs a user in, and writes its rows
-into ``store_SCHEMA.json``, from which tests of upgrades make that store again once the schema is an earlier one."""
+"""``python -m tests.store.record``: fills a store of today's schema as tests do, and signs a user in.
+
+It writes the rows into ``store_SCHEMA.json``, from which tests of upgrades make that store again once the schema is an
+earlier one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 
 from manifest_auth.store import migrate
 from tests.store import old_stores
-from tests.support import run
+from tests.support import run_folder
 from tests.support.application import running
 
 _OTHERS = {"alembic_version", "sqlite_sequence"}
@@ -34,13 +37,13 @@ def _rows(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def main() -> None:
-    run.begin()
+    run_folder.begin()
     try:
-        path = run.folder() / "used.db"
+        path = run_folder.folder() / "used.db"
         asyncio.run(_fill(path))
         rows = _rows(path)
     finally:
-        run.end()
+        run_folder.end()
     text = {
         "about": f"What a store of schema {migrate.HEAD} holds that tests filled.",
         "keys": {},
