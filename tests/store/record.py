@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from manifest_auth.store import migrate
 from tests.store import old_stores
+from tests.support import run_folder
 from tests.support.application import running
 
 _OTHERS = {"alembic_version", "sqlite_sequence"}
@@ -37,10 +37,13 @@ def _rows(path: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "store.db"
+    run_folder.begin()
+    try:
+        path = run_folder.folder() / "used.db"
         asyncio.run(_fill(path))
         rows = _rows(path)
+    finally:
+        run_folder.end()
     text = {
         "about": f"What a store of schema {migrate.HEAD} holds that tests filled.",
         "keys": {},
