@@ -129,7 +129,7 @@ DEAREST = "{ jobs(first: 100) { id name status records(first: 23) { number kind 
 
 
 class Side:
-    """A store, the application on it, and someone of the client who may see everything."""
+    """A store, the application on it, and a user of the client who may see everything."""
 
     def __init__(self, application: Application, client: Client, clock: Callable[[], float]) -> None:
         self.application, self.client, self.clock, self.token = application, client, clock, ""

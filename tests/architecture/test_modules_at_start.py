@@ -74,7 +74,7 @@ async def test_a_server_loads_no_more_than_each_of_its_kind_needs(tmp_path: Path
 
 
 def test_a_hash_worker_loads_nothing_but_what_hashes() -> None:
-    """It is started for each core: the interpreter's own modules, the binding of Argon2 and what that needs."""
+    """One starts for each core: it loads the interpreter's own modules, the binding of Argon2 and what that needs."""
     command = [sys.executable, "-I", "-S", "-X", "importtime", worker.__file__, "0", "64", *builds.choose().folders]
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.close()  # it finds no job, and leaves

@@ -18,7 +18,7 @@ OVER = "This link does not work any more"
 
 
 class Setup(NamedTuple):
-    """A server that sends e-mails, and who gets them."""
+    """A server that sends e-mails, and the mail server that receives them."""
 
     server: Server
     mail_server: MailServer
@@ -38,7 +38,7 @@ class Setup(NamedTuple):
         self.send("/api/client/auth/email", body, self.sign_in(email))
 
     def mailed_to(self, email: str, word: str) -> Received:
-        """The e-mail to that address with this word in its subject."""
+        """The e-mail to that address with this text in its subject."""
         deadline = time.monotonic() + 30
         while True:
             for received in list(self.mail_server.mails):

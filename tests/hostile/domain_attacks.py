@@ -18,7 +18,7 @@ async def twenty_providers_hide_the_real_one(scenario: Scenario) -> bool:
 
 @attack
 async def the_shared_page_offers_a_foreign_provider(scenario: Scenario) -> bool:
-    """The domain's owner uses passwords; the page sends its people to the evil provider to type theirs there."""
+    """The domain's owner uses passwords; the page sends its users to the evil provider, where they type them."""
     evil = await scenario.of_hostile(scenario.op(), domains=[scenario.honest.domain])
     return (scenario.hostile.client, evil.name) in await scenario.discovered(f"anyone@{scenario.honest.domain}")
 
@@ -107,7 +107,7 @@ async def a_squatted_address_gets_the_owners_reset_link(scenario: Scenario) -> b
 
 @guard
 async def the_reason_that_a_foreign_client_reads(scenario: Scenario) -> bool:
-    """Nothing of a refusal at the honest client stands in the hostile one's trail."""
+    """The hostile client's audit trail shows nothing of a refusal at the honest client."""
     honest = await scenario.company()
     await honest.attempt("stranger", "")
     await scenario.hostile.add(oidc={"issuer": honest.op.issuer, "clientId": "x", "clientSecret": "y"})

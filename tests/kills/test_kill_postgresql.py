@@ -41,7 +41,7 @@ async def kill(what: str, server: Postgres, url: str) -> None:
 
 
 async def at_a_moment(crowd: Crowd) -> None:
-    """Whenever, or in the very moment in which an answer is in."""
+    """At a random moment, or at the very moment at which an answer arrives."""
     await asyncio.sleep(crowd.chance.uniform(0.02, 0.5))
     if crowd.chance.random() < 0.5:
         return

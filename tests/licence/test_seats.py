@@ -40,7 +40,7 @@ async def shared(database_url: str) -> AsyncIterator[MicrosoftSetup]:
 
 @pytest.fixture
 async def setup(shared: MicrosoftSetup) -> MicrosoftSetup:
-    """Seats for everybody, until the test says otherwise."""
+    """Enough seats, until the test says otherwise."""
     await shared.clear()
     await grant(shared.app, full=1000)
     return shared
@@ -126,7 +126,7 @@ async def test_twenty_whom_a_group_raises_do_not_get_past(setup: MicrosoftSetup)
 
 
 async def test_twenty_at_once_over_two_processes_do_not_get_past(setup: MicrosoftSetup, database_url: str) -> None:
-    """The verb of ``user create``, half of them on a store of its own, as a command beside the server has one."""
+    """The operation of ``user create``, half of them on a second store, as a command beside the server has one."""
     app, client = setup.app, await new_client(setup.app)
     tenant = (await app.get(f"/api/admin/clients/{client}", token=await app.admin_token())).data["id"]
     await fit(app, connect=3)

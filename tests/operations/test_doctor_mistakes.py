@@ -40,7 +40,7 @@ async def findings(folder: Path, level: str, **given: str) -> list[str]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """An installation of ours, in a place where others could get to."""
+    """An installation in a folder that other users could read."""
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         done(Path(place), "client", "create", "initech")

@@ -193,7 +193,7 @@ async def test_every_connection_of_the_store_has_them(tmp_path: Path, monkeypatc
 
 
 async def test_an_id_is_never_given_twice(store: Store) -> None:
-    """Even the newest row's, after it was deleted (contract, section 1)."""
+    """Even the newest row's, after it was deleted."""
 
     def make(unit: SystemUnit, name: str) -> int:
         return tenants.create(unit, name, "T", tenants.TenantSettings(), 1).id

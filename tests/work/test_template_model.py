@@ -70,7 +70,7 @@ class Model:
 
 
 class View(NamedTuple):
-    """What someone saw of a template and one of its versions; ``at``: how long the log was then."""
+    """What a user saw of a template and one of its versions; ``at``: how long the log was then."""
 
     model: Model
     seen: Seen
@@ -107,7 +107,7 @@ class Story(RuleBasedStateMachine):
     def act(
         self, who: int, expected: type[Refusal] | None, operation: Callable[..., Any], *given: Any, **named: Any
     ) -> Any:
-        """Runs a verb; ``expected``: the refusal that must come, and change nothing."""
+        """Runs an operation; ``expected``: the refusal that must come, and change nothing."""
         self.now += 1
         by = Actor(self.people[who], self.now)
         if expected is None:
@@ -191,7 +191,7 @@ class Story(RuleBasedStateMachine):
 
     @rule(view=views, who=WHO)
     def add_version(self, view: View, who: int) -> None:
-        """Only from the latest version: others are not what the verb is given."""
+        """Only from the latest version: the operation takes no other."""
         model = view.model
         if view.seen.version.number != view.seen.template.versions:
             return

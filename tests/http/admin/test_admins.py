@@ -16,7 +16,7 @@ NEW = "granite-otter-47-lantern"
 
 @pytest.fixture
 async def root(app: App) -> AsyncIterator[SystemAdmin]:
-    """Root, alone: whoever else a test made is disabled afterwards."""
+    """Root as the only admin: those that a test made are disabled afterwards."""
     app.clock.advance(3600)
     root = await signed_in_admin(app)
     yield root

@@ -105,7 +105,7 @@ async def test_an_administrator_who_was_sent_the_address_proves_nothing(prover: 
 
 
 async def test_a_cookie_of_another_browser_proves_nothing(prover: Prover) -> None:
-    """Of the same name, which everybody knows who saw the address."""
+    """A cookie of the same name, which everyone knows who saw the address."""
     started = check_success(await prover.begin())
     stranger = Browser(prover.app)
     [name] = [name for name in prover.browser.cookies if name.startswith("directory-")]

@@ -130,7 +130,7 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 async def token(app: App) -> str:
-    """Of someone who may do everything."""
+    """An access token of a user who may do everything."""
     return str((await app.sign_in("admin@acme.example")).data["token"])
 
 

@@ -15,7 +15,7 @@ from tests.support.people import last_reason
 from tests.support.single_sign_on import Browser, check_no_one_got_in, failures, flow_cookies, sign_ins, with_query
 
 UNAVAILABLE = "The identity provider cannot be reached, try again later"
-#: What comes back with the browser: error, the number in its description, a word of the sentence.
+#: What comes back with the browser: error, the number in its description, a part of the sentence.
 REDIRECTS = {
     "consent refused": ("access_denied", "AADSTS65004", "cancelled or not allowed"),
     "not assigned to the application": ("access_denied", "AADSTS50105", "cancelled or not allowed"),
@@ -62,7 +62,7 @@ async def test_nothing_else_of_the_description_is_kept(setup: MicrosoftSetup, de
     assert await last_reason(setup.app, provider.client) == "redirect: access_denied"
 
 
-#: What the token endpoint answers: AADSTS number → a word of the sentence.
+#: What the token endpoint answers: AADSTS number → a part of the sentence.
 REFUSALS = {
     54005: "took too long or was completed already",
     70008: "took too long or was completed already",

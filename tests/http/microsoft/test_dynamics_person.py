@@ -19,7 +19,7 @@ NO_ACCOUNT = "You have no account here that belongs to this identity"
 
 
 def in_dataverse(number: int, organization: str = ORGANIZATION_ID) -> str:
-    """Who someone is in the environment, as it is kept."""
+    """The person's user in the environment, as it is stored."""
     return f"dataverse:{organization}:5a5a5a5a-0000-4000-8000-00000000000{number}"
 
 
@@ -30,7 +30,7 @@ async def kept(setup: MicrosoftSetup, client: str) -> dict[str, int]:
 
 
 async def signed_in(provider: Provider, user: str = "alice", **query: Any) -> dict[str, Any]:
-    """Who someone is here who gets in."""
+    """The user that a successful sign-in belongs to."""
     browser, reply = await provider.sign_in(user, **query)
     assert reply.status == 302, reply.text
     found: dict[str, Any] = (await session_of(browser))["user"]

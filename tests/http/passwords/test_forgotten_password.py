@@ -71,7 +71,7 @@ async def test_the_answer_is_the_same_whatever_is_found(app: App, mail_server: M
     replies: dict[str, Reply] = {}
     work: dict[str, int] = {}
     for number, (name, (email, client)) in enumerate(cases.items()):
-        mail_server.is_holding = True  # what is done once a letter was taken is no part of the answer
+        mail_server.is_holding = True  # what is done after the e-mail was sent is no part of the answer
         with counted_statements() as seen:
             replies[name] = await forgot(app, email, client, f"203.0.113.{number}")
             work[name] = len(seen)

@@ -48,7 +48,7 @@ async def test_a_saml_provider_says_what_to_type_in_there(caller: Editor) -> Non
     assert made["saml"]["attributes"] == {
         "email": "", "firstName": "", "lastName": "", "groups": "teams", "subject": "",
     }  # fmt: skip
-    assert made["saml"]["allowIdpInitiated"] is True  # the seed's JSON call is one
+    assert made["saml"]["allowIdpInitiated"] is True  # the documented JSON call is unsolicited
     changed = check_success(await caller.send("PATCH", "/adfs", {"saml": {"attributes": {"email": "mail"}}}))
     assert changed["saml"]["attributes"] == {**made["saml"]["attributes"], "email": "mail"}
     rotated = check_success(await caller.send("POST", "/adfs/rotate-key"))["serviceProvider"]["certificates"]
@@ -124,7 +124,8 @@ async def test_a_secret_stays_until_it_is_changed_or_taken_away(app: App, caller
 
 
 async def test_a_secret_is_not_taken_along_to_another_issuer(app: App, caller: Editor) -> None:
-    """Whoever may change a provider, and not read its secret, would point it to himself and be sent the secret."""
+    """A user who may change a provider, but not read its secret, could point it to their own server and receive the
+    secret."""
     before = await caller.make(name="okta")
     move = {"issuer": "https://evil.example"}
     error = check_refusal(await caller.send("PATCH", "/okta", {"oidc": move}), 400, "VALIDATION_ERROR")

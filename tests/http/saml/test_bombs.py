@@ -80,7 +80,7 @@ async def sign_ins(okta: SamlProvider, make: Callable[[SamlProvider], str], *, u
 
 @pytest.mark.parametrize("name", BOMBS)
 async def test_a_bomb_costs_no_more_than_a_few_honest_sign_ins(okta: SamlProvider, name: str) -> None:
-    """An honest sign-in costs about 3 ms on an ordinary machine, so that this is far below the 50 ms of the bar."""
+    """An honest sign-in costs about 3 ms on an ordinary machine, so this stays far below 50 ms."""
     make = BOMBS[name]
     check_no_one_got_in(await okta.call(make(okta)))
     check_no_one_got_in(await okta.post(Browser(okta.app), make(okta)))

@@ -212,7 +212,7 @@ async def test_a_long_subject_is_a_subject(app: App) -> None:
 
 
 def letters(count: int) -> str:
-    """Text of four bytes a letter that does not compress well."""
+    """Text of four bytes a character that does not compress well."""
     return "".join(chr(0x10000 + (n * 7919) % 60_000) for n in range(count))
 
 

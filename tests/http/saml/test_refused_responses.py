@@ -25,7 +25,7 @@ THIEF = "mallory@acme.example"
 
 @pytest.fixture(scope="module")
 async def okta(app: App) -> SamlProvider:
-    """It owns the domain of the victim, so whoever gets a forged assertion through is the victim."""
+    """It owns the domain of the victim, so a forged assertion that is accepted opens the victim's account."""
     client = await new_client(app)
     await new_user(app, client, "victim@acme.example", roles=["Admin"])
     return await saml_provider(app, client, domains=["acme.example"])
@@ -36,7 +36,7 @@ def at(okta: SamlProvider, seconds: float) -> str:
 
 
 def edited(okta: SamlProvider, edit: Callable[[etree._Element], object], **members: Any) -> str:
-    """A genuine response of someone else, changed after it was signed."""
+    """A genuine response about another person, changed after it was signed."""
     return okta.response(THIEF, after=edit, **members)
 
 
@@ -55,7 +55,7 @@ def by_the_public_key_as_a_password(okta: SamlProvider) -> str:
     return okta.response(signing=Signing(method="hmac-sha256", hmac_key=public))
 
 
-#: What is wrong, how it is made, and a word of the reason that an administrator reads.
+#: What is wrong, how it is made, and a part of the reason that an administrator reads.
 WRONG: dict[str, tuple[Make, str]] = {
     "for another service": (lambda p: p.response(audience="https://other.example/saml"), "issuer and audience"),
     "for another service that begins like us": (lambda p: p.response(audience=p.audience + "-2"), "audience"),

@@ -134,7 +134,7 @@ async def test_a_known_person_stays_the_same_user(app: App) -> None:
         token = await token_for(company, user_id)
         again = await session_of(await company.sign_in("ada", query={"invitation": token}))
         assert again["user"]["id"] == known["user"]["id"]
-        # It was not used up by someone whom it is of no use to.
+        # A person who cannot use it did not use it up.
         assert (await session_of(await company.sign_in("bob", query={"invitation": token})))["user"]["id"] == user_id
 
 

@@ -12,7 +12,7 @@ from tests.support.single_sign_on import Browser, add_oidc, check_no_one_got_in,
 
 
 async def test_another_subject_with_the_same_address_is_someone_else(app: App) -> None:
-    """Whoever gets a leaver's address at the provider does not get the leaver's account here."""
+    """A person who gets a former colleague's address at the provider does not get the old account here."""
     async with oidc_provider(app) as company:
         first = await session_of(await company.sign_in("first", "shared@mail.example"))
         assert "address" in await company.refused("second", "shared@mail.example")
@@ -51,7 +51,7 @@ async def test_subjects_are_compared_character_by_character(app: App, sub: str) 
 
 
 async def test_claims_that_people_may_edit_name_no_one(app: App) -> None:
-    """nOAuth: whoever rules an account at a provider can write any address and name there."""
+    """nOAuth: the owner of an account at a provider can write any address and name there."""
     async with oidc_provider(app) as company:
         victim, email = await new_user(app, company.client)
         claims = {"preferred_username": email, "upn": email, "unique_name": email, "oid": str(victim), "id": victim}

@@ -95,7 +95,7 @@ async def test_all_three_keys_of_such_a_session_are_dead(app: App) -> None:
 
 
 async def during(company: OidcProvider, work: Callable[[], Awaitable[Any]]) -> Reply:
-    """Someone's sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
+    """A sign-in; ``work`` is done while our server waits for the provider's token endpoint."""
     company.knows("ada", "ada@mail.example")
     browser, address = await begun(company.app, company.op, company.client)
     with company.op.gates.shut("token"):

@@ -44,7 +44,7 @@ async def target(team: Team, act: str) -> dict[str, Any]:
 
 
 async def variables_of(team: Team, act: str) -> dict[str, Any]:
-    """The variables beside the job's id; a user is one of this crew."""
+    """The variables beside the job's id; a user is one of this team."""
     user = {"user": (await team.member("Operator")).id} if "assign" in act.lower() else {}
     return {**ACTS[act][3], **user}
 

@@ -27,7 +27,7 @@ from tests.support.routes import ROUTES, filled
 from tests.support.team import Team, new_team
 
 ROLES = ("Admin", "User Admin", "Author", "Approver", "Publisher", "Operator", "Viewer")
-#: As it stands in the contract. Not read from the code, which is what it judges.
+#: Written down here and not read from the code, which it checks.
 TABLE = """
 | users:read        | x | x | x | x | x | x | x |
 | users:manage      | x | x |   |   |   |   |   |
@@ -45,7 +45,7 @@ HOLDERS = {row[0]: {role for role, cell in zip(ROLES, row[1:], strict=True) if c
 ANYONE = "anyone"
 HOLDERS[ANYONE] = set(ROLES)
 
-#: What each operation needs, from the words of the contract.
+#: The permission that each operation needs, written down here as well.
 NEEDS = {
     ANYONE: ("me", "roles"),
     "users:read": ("users", "usersPage", "user"),

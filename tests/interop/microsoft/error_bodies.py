@@ -11,7 +11,7 @@ from tests.support.oidc_socket import Answer
 
 GRAPH_RESOURCE = "00000003-0000-0000-c000-000000000000"
 LOGIN = "https://login.microsoftonline.com"
-#: AADSTS number → what the token endpoint calls it, status, and its own words (shortened).
+#: AADSTS number → what the token endpoint calls it, status, and its own text (shortened).
 AADSTS: dict[int, tuple[str, int, str]] = {
     50013: ("invalid_grant", 400, "Assertion failed signature validation."),
     50027: ("invalid_grant", 400, "JWT token is invalid or malformed."),

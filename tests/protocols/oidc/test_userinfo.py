@@ -104,7 +104,7 @@ REFUSED = {
 async def test_userinfo_that_cannot_be_used_is_refused(rp: RelyingParty, answer: Answer, reason: str) -> None:
     rp.op.answers["userinfo"] = answer
     assert reason in (await rp.refusal(frozenset({"groups"}))).reason
-    await rp.sign_in(EMAIL)  # no one who needs nothing of it is kept out
+    await rp.sign_in(EMAIL)  # a person who needs nothing of it is not refused
 
 
 @pytest.mark.parametrize("answer", [Answer(500), Answer(raw=b""), Answer(307, {"Location": "/x"})], ids=str)

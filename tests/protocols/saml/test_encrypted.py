@@ -200,7 +200,7 @@ def test_the_clear_text_passes_the_same_checks_as_any_assertion() -> None:
 
 
 def test_encryption_is_no_signature() -> None:
-    """Anybody has our certificate."""
+    """Everyone has our certificate."""
     refuse(sealed(sign="none"), "nothing is signed")
     refuse(sealed(idp=Idp(number=1)), "no pinned certificate")
 

@@ -88,7 +88,7 @@ class SamlIdp(RealSamlProvider):
         return [*run, "--acs", "http://127.0.0.1:9/", "--aud", "urn:nobody"]
 
     def put(self, person: Person) -> None:
-        """Knows no one: its form asks for everything each time."""
+        """Has no accounts: its form asks for everything each time."""
 
     def answer(self, browser: Browser, shown: Shown, person: Person) -> Step:
         [form] = [form for form in shown.page.forms if "userName" in form.fields]
