@@ -145,7 +145,7 @@ async def a_provider_test_tells_of_the_inner_network(scenario: Scenario) -> bool
 
 
 def _secret_page() -> Answer:
-    return Answer(418, {"Content-Type": "text/html", "Server": "teapot"}, b"<html>the teapot of the boiler room")
+    return Answer(418, {"Content-Type": "text/html", "Server": "teapot"}, b"<html>the teapot in the cellar")
 
 
 @attack

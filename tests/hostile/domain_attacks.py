@@ -99,8 +99,8 @@ async def a_squatted_address_gets_the_owners_reset_link(scenario: Scenario) -> b
     victim = await scenario.person(scenario.honest, "Author")
     await _squat(scenario, victim.email)
     await scenario.app.post("/api/client/auth/password/forgot", {"email": victim.email})
-    letter = scenario.mail.next_mail()
-    token = (await letter).token
+    received = scenario.mail.next_mail()
+    token = (await received).token
     found = (await scenario.app.post("/api/client/auth/link", {"token": token})).data
     return bool(found["client"]["identifier"] != scenario.honest.client)
 
@@ -109,7 +109,7 @@ async def a_squatted_address_gets_the_owners_reset_link(scenario: Scenario) -> b
 async def the_reason_that_a_foreign_client_reads(scenario: Scenario) -> bool:
     """The hostile client's audit trail shows nothing of a refusal at the honest client."""
     honest = await scenario.company()
-    await honest.attempt("stranger", "")
+    await honest.attempt("unknown", "")
     await scenario.hostile.add(oidc={"issuer": honest.op.issuer, "clientId": "x", "clientSecret": "y"})
     reply = await scenario.app.get("/api/client/audit", token=scenario.hostile.admin.token)
     return bool(await last_reason(scenario.app, scenario.honest.client)) and scenario.honest.client in reply.text

@@ -34,7 +34,7 @@ VICTIMS = ("postmaster", "postmaster", "backend")
 async def kill(what: str, server: Postgres, url: str) -> None:
     """Kills and, where no one else does, starts PostgreSQL again."""
     if what == "backend":
-        assert server.kill_backend(url), "nobody was connected"
+        assert server.kill_backend(url), "no one was connected"
         return
     await asyncio.to_thread(server.kill)
     await asyncio.to_thread(server.start_again)

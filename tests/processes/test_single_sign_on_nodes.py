@@ -139,8 +139,8 @@ def test_an_answer_to_one_nodes_request_is_taken_once_by_either(setup: Setup) ->
 def test_a_sign_in_begun_at_one_node_ends_at_the_other(setup: Setup) -> None:
     for here, there in (setup.nodes, setup.nodes[::-1]):
         path, cookies = setup.begun(here, returnTo=RETURN_TO)
-        stranger = by_address(path, {})(there.server.base)
-        assert stranger.json()["error"]["code"] == "SSO_FAILED"
+        outsider = by_address(path, {})(there.server.base)
+        assert outsider.json()["error"]["code"] == "SSO_FAILED"
         ended = by_address(path, cookies)(there.server.base)
         assert (ended.status_code, ended.headers["location"]) == (302, RETURN_TO), ended.text
         assert by_address(path, cookies)(here.server.base).status_code == 401

@@ -133,12 +133,12 @@ async def test_a_row_that_points_across_leads_nowhere(
     """Such a row is a bug or was written by hand; still nothing of the other client is shown."""
     team, column = lived[0], _pointers()[pointer]
     [key] = column.foreign_keys
-    target, stranger = key.column.table, await id_of(theirs)
+    target, outsider = key.column.table, await id_of(theirs)
     secrets: list[str] = []
 
     def add(unit: SystemUnit) -> int:
-        number = rows.add(unit, target, stranger)
-        [found] = [row for row in rows.everything(unit, target, stranger) if row[0] == number]
+        number = rows.add(unit, target, outsider)
+        [found] = [row for row in rows.everything(unit, target, outsider) if row[0] == number]
         secrets.extend(value for value in found if isinstance(value, str))
         return number
 
@@ -181,9 +181,9 @@ async def test_rows_of_another_client_below_ones_own_are_not_seen(
     variables = ARGUMENTS[operation](have)
     seen = await team.ask("Viewer", document(operation, inner), **variables)
     assert seen != expected
-    nobody = await id_of(await new_team(team.app))
+    other_client = await id_of(await new_team(team.app))
     column = vars(work)[table].c.tenant_id
-    async with changed(team.app, column, await id_of(team), lambda _unit: nobody):
+    async with changed(team.app, column, await id_of(team), lambda _unit: other_client):
         reply = await team.send("Viewer", document(operation, inner), **variables)
         assert reply.json["data"] == {operation: expected}
         assert [error["extensions"]["code"] for error in reply.json.get("errors", [])] == (

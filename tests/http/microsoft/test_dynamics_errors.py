@@ -36,13 +36,13 @@ REDIRECTS = {
 async def test_what_microsoft_refuses_is_a_sentence_for_the_person_and_a_number_for_the_trail(
     setup: MicrosoftSetup, case: str
 ) -> None:
-    error, number, word = REDIRECTS[case]
+    error, number, part = REDIRECTS[case]
     provider = await setup.dynamics()
     setup.microsoft.refuses = error
     setup.microsoft.redirect = {"error_description": f"{number}: own words, Trace ID: 4f1a Timestamp: 2026"}
     browser, reply = await provider.sign_in()
     sentence = check_no_one_got_in(reply)
-    assert word in sentence
+    assert part in sentence
     assert sentence.endswith(".")
     for text in ("own words", "AADSTS", "Trace"):
         assert text not in reply.text

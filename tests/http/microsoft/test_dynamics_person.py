@@ -92,7 +92,7 @@ async def test_a_client_can_trust_the_addresses_of_its_own_directory(setup: Micr
 
 async def test_an_invitation_links_the_person_who_holds_it(setup: MicrosoftSetup) -> None:
     provider = await setup.dynamics(createUsers=False)
-    user_id, _ = await new_user(setup.app, provider.client, "somebody@else.example")
+    user_id, _ = await new_user(setup.app, provider.client, "other@else.example")
     path = f"/api/admin/clients/{provider.client}/users/{user_id}/invitation"
     invited = await setup.app.post(path, token=await setup.app.admin_token())
     assert (await signed_in(provider, invitation=invited.data["token"]))["id"] == user_id

@@ -159,8 +159,8 @@ async def test_no_one_of_one_client_is_in_another(setup: MicrosoftSetup) -> None
     me = await setup.me(token)
     answer = await setup.app.post(GRAPHQL, {"query": "{ users { email } }"}, token=token)
     assert [user["email"] for user in answer.json["data"]["users"]] == [me["user"]["email"]]
-    stranger = setup.app.ids.get("viewer@acme.example", 1)
-    for path in (f"users/{stranger}", f"users/{stranger}/identities"):
+    outsider = setup.app.ids.get("viewer@acme.example", 1)
+    for path in (f"users/{outsider}", f"users/{outsider}/identities"):
         check_refusal(await setup.app.get(f"/api/client/{path}", token=token), 404, "NOT_FOUND")
     assert list(await users_of(setup.app, provider.client)) == [me["user"]["email"]]
 

@@ -61,19 +61,19 @@ async def test_a_directory_that_is_trusted_for_its_domain(setup: MicrosoftSetup,
     assert len(await users_of(setup.app, client)) == 1
 
 
-@pytest.mark.parametrize("word", [True, 1, "1", "true"], ids=repr)
-async def test_entra_says_that_the_domains_owner_is_verified(setup: MicrosoftSetup, word: Any) -> None:
+@pytest.mark.parametrize("verified", [True, 1, "1", "true"], ids=repr)
+async def test_entra_says_that_the_domains_owner_is_verified(setup: MicrosoftSetup, verified: Any) -> None:
     client, alice = await alice_of(setup)
     await setup.entra_of_ours(client, domains=["contoso.example"])
-    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": word})
+    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": verified})
     assert (await setup.me(token))["user"]["id"] == alice.id
 
 
-@pytest.mark.parametrize("word", [None, False, 0, "0", "false", "", "yes", [True], {}], ids=repr)
-async def test_or_does_not(setup: MicrosoftSetup, word: Any) -> None:
+@pytest.mark.parametrize("verified", [None, False, 0, "0", "false", "", "yes", [True], {}], ids=repr)
+async def test_or_does_not(setup: MicrosoftSetup, verified: Any) -> None:
     client, _ = await alice_of(setup)
     await setup.entra_of_ours(client, domains=["contoso.example"])
-    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": word})
+    token = setup.microsoft.mint("api", claims={"email": ALICE, "xms_edov": verified})
     await setup.refused(token, code="SSO_FAILED")
 
 

@@ -120,14 +120,14 @@ async def test_asking_for_links_and_using_one_gives_no_guesses_back(app: App, ma
     _, email = await new_user(app, password=PASSWORD)
     for number in range(ACCOUNT.free):
         await app.sign_in(email, "wrong-lantern-9-moss", "acme", headers={"X-Forwarded-For": f"203.0.113.{number}"})
-    stranger = {"X-Forwarded-For": "203.0.113.99"}
-    assert (await app.sign_in(email, PASSWORD, "acme", headers=stranger)).status == 429
+    outsider = {"X-Forwarded-For": "203.0.113.99"}
+    assert (await app.sign_in(email, PASSWORD, "acme", headers=outsider)).status == 429
     assert (await forgot(app, email)).status == 200
     received = await mail_server.next_mail()
-    assert (await app.sign_in(email, PASSWORD, "acme", headers=stranger)).status == 429
+    assert (await app.sign_in(email, PASSWORD, "acme", headers=outsider)).status == 429
     owner = await reset(app, received.token, headers={"X-Forwarded-For": "198.51.100.200"})
     assert owner.status == 200
-    assert (await app.sign_in(email, NEW, "acme", headers=stranger)).status == 429
+    assert (await app.sign_in(email, NEW, "acme", headers=outsider)).status == 429
     mine = {"X-Forwarded-For": "203.0.113.98", "Cookie": f"device={owner.cookie('device')}"}
     assert (await app.sign_in(email, NEW, "acme", headers=mine)).status == 200
 

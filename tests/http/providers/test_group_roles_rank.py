@@ -194,7 +194,7 @@ async def test_a_user_who_signed_in_by_such_a_provider_is_out_when_the_account_b
         clerk, (rising, email) = await member(app, company.client, "User Admin"), await new_user(app, company.client)
         with provider(app.clock, alg="ES256") as op:
             mine = await own_provider(app, company.client, clerk.token, op, domains=[f"{company.client}.example"])
-            stranger = await mine.sign_in("i-am-rising", email)
+            outsider = await mine.sign_in("i-am-rising", email)
             _, coded = await mine.attempt("i-am-rising", email, query={"response": "code"})
         code = {"code": coded.headers["location"].partition("code=")[2]}
         await company.sign_in("rising", email)
@@ -202,7 +202,7 @@ async def test_a_user_who_signed_in_by_such_a_provider_is_out_when_the_account_b
             await set_roles(app, company.client, rising, "Admin")
         rightful = await company.sign_in("rising", email, groups=["bosses"])
         assert "Admin" in (await session_of(rightful))["roles"]
-        assert (await stranger.me()).status == 401
+        assert (await outsider.me()).status == 401
         check_no_one_got_in(await app.post("/api/client/auth/exchange", code))
 
 

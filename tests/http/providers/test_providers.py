@@ -76,18 +76,18 @@ async def test_no_other_role_may_look_at_them_or_change_them(app: App, admin: Ed
 @pytest.mark.parametrize("who", WHO[1:])
 async def test_another_clients_provider_is_like_one_that_never_existed(app: App, admin: Editor, who: str) -> None:
     made = await admin.make(name="okta")
-    stranger = await editor(app, who, await new_client(app))
+    outsider = await editor(app, who, await new_client(app))
     for method, path in REQUESTS:
         if not path:
             continue
         body: dict[str, Any] | None = {} if method != "GET" else None
-        foreign = await stranger.send(method, path, body)
+        foreign = await outsider.send(method, path, body)
         check_refusal(foreign, 404, "NOT_FOUND")
-        same_but_request_id(foreign, await stranger.send(method, path.replace("okta", "nope"), body))
-    assert await stranger.names() == []
-    await stranger.make(name="okta")  # each client has its own names
+        same_but_request_id(foreign, await outsider.send(method, path.replace("okta", "nope"), body))
+    assert await outsider.names() == []
+    await outsider.make(name="okta")  # each client has its own names
     assert check_success(await admin.send("GET"))["items"] == [made]
-    reply = await app.get("/api/client/providers", token=stranger.token, headers={"X-Client-ID": admin.client})
+    reply = await app.get("/api/client/providers", token=outsider.token, headers={"X-Client-ID": admin.client})
     check_refusal(reply, 403, "FORBIDDEN")
 
 

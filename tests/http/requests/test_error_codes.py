@@ -140,18 +140,18 @@ async def _identifier_taken(app: App) -> None:
 
 @produces("RATE_LIMITED", 429)
 async def _too_many_guesses(app: App) -> None:
-    for door, body in (
+    for path, body in (
         ("/api/client/auth/sign-in", {"email": "guessed@acme.example", "password": "guess"}),
         ("/api/admin/auth/sign-in", {"username": "guessed", "password": "guess"}),
     ):
-        replies = [await app.post(door, body) for _ in range(8)]
+        replies = [await app.post(path, body) for _ in range(8)]
         assert {reply.code for reply in replies[:5]} == {"INVALID_CREDENTIALS"}
         check_refusal(replies[-1], 429, "RATE_LIMITED")
         wait = replies[-1].headers["retry-after"]
         assert wait.isdigit()
         assert int(wait) >= 1
         app.clock.advance(int(wait))
-        assert (await app.post(door, body)).code == "INVALID_CREDENTIALS"
+        assert (await app.post(path, body)).code == "INVALID_CREDENTIALS"
 
 
 @produces("SSO_FAILED", 401)

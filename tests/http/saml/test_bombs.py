@@ -91,10 +91,10 @@ async def test_a_sealed_response_is_tried_by_the_keys_of_one_client(app: App) ->
     """It names its client: others that have the same provider do not try theirs."""
     idp = Idp(issuer="https://shared.example/saml")
     sharing = [await saml_provider(app, await new_client(app), idp) for _ in range(6)]
-    stranger = await saml_provider(app, await new_client(app))
+    other_provider = await saml_provider(app, await new_client(app))
 
     def for_another_browser(okta: SamlProvider) -> str:
-        return okta.response(encrypt_for=stranger.certificate)
+        return okta.response(encrypt_for=other_provider.certificate)
 
     check_no_one_got_in(await sharing[0].call(for_another_browser(sharing[0])))
     assert await sign_ins(sharing[0], for_another_browser, under=3) < 3

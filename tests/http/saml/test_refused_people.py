@@ -147,9 +147,9 @@ async def test_a_person_who_is_not_known_is_turned_away_and_the_trail_says_why(a
     [failure] = await failures(app, okta.client)
     assert failure == {"method": "saml", "provider": okta.made["id"], "why": failure["why"]}
     assert "creates no users" in failure["why"]
-    nobody = await saml_provider(app, await new_client(app), defaultRoles=[], createUsers=True)
-    check_no_one_got_in(await nobody.call(nobody.response("roleless@acme.example")))
-    assert "no group gives a role" in (await failures(app, nobody.client))[0]["why"]
+    roleless = await saml_provider(app, await new_client(app), defaultRoles=[], createUsers=True)
+    check_no_one_got_in(await roleless.call(roleless.response("roleless@acme.example")))
+    assert "no group gives a role" in (await failures(app, roleless.client))[0]["why"]
 
 
 async def test_without_a_licence_no_assertion_opens_anything_nor_is_it_used_up(app: App, database_url: str) -> None:

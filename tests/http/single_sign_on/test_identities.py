@@ -82,7 +82,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) ->
         company.knows("eve")
         assert (await mine.send("GET", company.op.visit(begun["location"]))).status == 302
         eve, again = await company.sign_in("eve"), await company.sign_in("eve")
-        stranger = await company.sign_in("stranger", "stranger@mail.example")
+        outsider = await company.sign_in("outsider", "outsider@mail.example")
         _, reply = await company.attempt("eve", query={"response": "code"})
         code = query_of(reply)["code"]
         [row] = await own(mine)
@@ -93,7 +93,7 @@ async def test_who_came_in_by_it_is_out_when_its_user_takes_it_away(app: App) ->
         # No one else, and no session that began otherwise.
         for token in (ada.token, other.token):
             assert (await app.me(token)).status == 200
-        assert (await stranger.me()).status == 200
+        assert (await outsider.me()).status == 200
         [event] = [event for event in await trail(app, company.client) if event.event == "identity_unlinked"]
         assert event.members["sessions_ended"] == 2
 

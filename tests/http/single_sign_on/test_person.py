@@ -25,8 +25,8 @@ async def test_a_person_whose_address_changed_is_the_same_person(app: App) -> No
     async with oidc_provider(app) as company:
         before = await session_of(await company.sign_in("ada", "ada@before.example"))
         after = await session_of(await company.sign_in("ada", "ada@married.example"))
-        nobody = await session_of(await company.sign_in("ada"))
-        assert before["user"]["id"] == after["user"]["id"] == nobody["user"]["id"]
+        without_address = await session_of(await company.sign_in("ada"))
+        assert before["user"]["id"] == after["user"]["id"] == without_address["user"]["id"]
         # The account's address is the client's own; what the provider says is shown beside the identity.
         assert after["user"]["email"] == "ada@before.example"
         assert len(await users_of(app, company.client)) == 1

@@ -51,7 +51,7 @@ async def test_of_a_suspended_client_no_one_gets_in(app: App) -> None:
         ada = await company.sign_in("ada", "ada@mail.example")
         await act_on(app, f"{company.client}/suspend")
         assert (await ada.me()).status == 401
-        for sub in ("ada", "somebody-new"):
+        for sub in ("ada", "new-person"):
             company.knows(sub, f"{sub}@mail.example")
             started = await Browser(app).start("oidc", provider=company.name, client=company.client)
             check_no_one_got_in(started, 403, "ACCOUNT_DISABLED")

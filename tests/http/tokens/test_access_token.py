@@ -124,7 +124,7 @@ BAD: dict[str, list[Any]] = {
 CLAIMS: dict[str, dict[str, Any]] = {
     **{f"without {name}": {name: None} for name in ("iss", "aud", "sub", "id", "client", "sid", "jti", "iat", "exp")},
     **{f"{name} is {bad!r}": {name: bad} for name, bads in BAD.items() for bad in bads},
-    "sub of somebody else": {"sub": "1"},
+    "sub of another user": {"sub": "1"},
     "sub is a number": {"sub": 4},
     "sub with a zero before it": {"sub": "04"},
     "another issuer": {"iss": "https://evil.example"},

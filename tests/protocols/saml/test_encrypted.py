@@ -206,9 +206,9 @@ def test_encryption_is_no_signature() -> None:
 
 
 def test_both_signatures_count_around_and_inside() -> None:
-    stranger = Idp(number=1)
+    other_provider = Idp(number=1)
     assert verdict(sealed(Encryption(clear=signed_assertion(IDP)), sign="response"))
-    refuse(sealed(Encryption(clear=signed_assertion(stranger)), sign="response"), "no pinned certificate")
+    refuse(sealed(Encryption(clear=signed_assertion(other_provider)), sign="response"), "no pinned certificate")
 
 
 def test_a_cipher_text_put_under_a_foreign_envelope_signature() -> None:
