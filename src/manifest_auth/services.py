@@ -83,8 +83,8 @@ class RequestContext(Request):
     """One request, with the services to answer it.
 
     ``client_header``: its ``X-Client-ID``; ``host``: the header of that name; ``renewed_cookie``: the session cookie
-    whose idle time this request begins anew; ``license_warning``: what the answer says of the licence; ``loaded``: what
-    GraphQL has read for this request.
+    whose idle time this request begins anew, and that time in seconds; ``license_warning``: what the answer says of the
+    licence; ``loaded``: what GraphQL has read for this request.
     """
 
     __slots__ = ("client_header", "host", "license_warning", "loaded", "renewed_cookie", "services")
@@ -103,7 +103,7 @@ class RequestContext(Request):
         self.services = services
         self.client_header = client_header
         self.host = host
-        self.renewed_cookie = ""
+        self.renewed_cookie: tuple[str, int] | None = None
         self.license_warning = ""
         self.loaded: dict[Any, Any] = {}
 

@@ -90,18 +90,6 @@ def test_every_metric_is_explained() -> None:
     assert {name for name in names if f"`{name}" not in explained} == set()
 
 
-def test_every_test_that_the_security_page_names_exists() -> None:
-    text = (DOCS / "security.md").read_text("utf-8")
-    named = set(re.findall(r"`(test_[a-z0-9_]+)`", text))
-    there = {
-        name
-        for path in (ROOT / "tests").rglob("*.py")
-        for name in re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
-    }
-    assert named
-    assert sorted(named - there) == []
-
-
 def test_every_file_and_folder_of_the_source_that_the_pages_name_exists() -> None:
     """By its path below ``src/manifest_auth`` or from the root; a file of tests by its name alone."""
     places = (ROOT / "src" / "manifest_auth", ROOT, ROOT / "bench")

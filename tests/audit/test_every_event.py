@@ -222,6 +222,8 @@ async def _clients(story: Story) -> None:
     story.seen.add(Event.CLIENT_CREATED)
     async with expects(Event.CLIENT_CHANGED, root, me):
         await story.do("PATCH", path, {"name": "Another"})
+    async with expects(Event.BRANDING_CHANGED, root, me):
+        await story.do("PATCH", path, {"settings": {"branding": {"accent": "#123456"}}})
     async with expects(Event.CLIENT_SUSPENDED, root, me):
         await story.do("POST", f"{path}/suspend")
     async with expects(Event.CLIENT_RESTORED, root, me):

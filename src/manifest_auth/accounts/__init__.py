@@ -11,10 +11,11 @@ from manifest_auth.accounts.accounts import (
     add,
     change,
     deactivate,
+    end_session,
     end_sessions,
     restore,
     set_roles,
 )
 from manifest_auth.accounts.invitations import Made, hand_over, invite, make_link, start_reset
-from manifest_auth.accounts.rank import check_is_admin, managed
+from manifest_auth.accounts.rank import check_is_admin, looked_at, managed
 from manifest_auth.accounts.tools import AccountTools

@@ -41,6 +41,7 @@ class Event(enum.Enum):
     PASSWORD_REHASHED = "password_rehashed"
     CLIENT_CREATED = "client_created"
     CLIENT_CHANGED = "client_changed"
+    BRANDING_CHANGED = "branding_changed"
     CLIENT_SUSPENDED = "client_suspended"
     CLIENT_RESTORED = "client_restored"
     CLIENT_DELETION_STARTED = "client_deletion_started"

@@ -111,8 +111,8 @@ class Pipeline:
                 if route
                 else refuse(InternalError(), ctx.request_id)
             )
-        if ctx.renewed_cookie:
-            answer = self._renewing(answer, ctx.renewed_cookie)
+        if ctx.renewed_cookie is not None:
+            answer = self._renewing(answer, *ctx.renewed_cookie)
         headers = self._headers(answer, ctx.request_id)
         if ctx.license_warning:
             headers.append((b"x-license-warning", ctx.license_warning.encode("ascii")))
@@ -169,12 +169,11 @@ class Pipeline:
                              reason=refusal.reason, caller=ctx.caller.actor, address=ctx.address)  # fmt: skip
         return route.refused(refusal, ctx.request_id, head) if route else refuse(refusal, ctx.request_id)
 
-    def _renewing(self, answer: Answer[Any], cookie: str) -> Answer[Any]:
+    def _renewing(self, answer: Answer[Any], cookie: str, idle_s: int) -> Answer[Any]:
         """The browser, too, counts the idle time from now, unless the answer takes the cookie away."""
         if any(name == b"set-cookie" for name, _ in answer.headers):
             return answer
-        settings = self._services.settings
-        line = session_cookie(cookie, settings.session_idle_ttl, settings)
+        line = session_cookie(cookie, idle_s, self._services.settings)
         return Answer(answer.status, answer.body, (*answer.headers, line), answer.policy)
 
     def _headers(self, answer: Answer[Any], request: str) -> list[Header]:

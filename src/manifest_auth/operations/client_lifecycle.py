@@ -1,6 +1,6 @@
-"""What system admins do with a client as a whole: create, change, suspend, let in again, mark for deletion,
-sign everyone out. Each stands
-in the client's audit trail; what begins or takes back its end stands in the installation's as well."""
+"""What system admins do with a client as a whole: create, suspend, let in again, mark for deletion, sign
+everyone out. Each stands in the client's audit trail; what begins or takes back its end stands in the installation's as
+well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.store import SystemUnit, TenantUnit
-from manifest_auth.tenants import Tenant, TenantSettings, TenantSettingsChange
+from manifest_auth.tenants import Tenant, TenantSettings
 from manifest_auth.text.canonical import check_line, when
 
 LONGEST_NAME = 200
@@ -21,20 +21,6 @@ def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, setting
     made = tenants.create(unit, identifier, name, settings, acting.origin.at)
     audit.record_creation(unit, made.id, acting, identifier=made.identifier, name=made.name, settings=made.settings)
     return made
-
-
-def change(
-    unit: SystemUnit, acting: Acting, before: Tenant, name: str | None, settings: TenantSettingsChange | None
-) -> Tenant:
-    """``before``: locked. What is None stays as it is. Raises ValidationError."""
-    merged = tenants.settings_of(before.settings)
-    if settings is not None:
-        merged = tenants.merge(merged, settings)
-    named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
-    after = tenants.change(unit, before, named, merged)
-    detail = {"before": [before.name, before.settings], "after": [after.name, after.settings]}
-    audit.record(unit.of(after.id), acting, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)
-    return after
 
 
 def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:

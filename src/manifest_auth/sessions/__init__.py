@@ -26,6 +26,7 @@ from manifest_auth.sessions.sessions import (
     end_users_at,
     list_open,
     open_session,
+    shorten,
     take_codes_back,
     touch,
 )

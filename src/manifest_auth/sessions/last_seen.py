@@ -1,4 +1,5 @@
-"""Sessions of a tenant as system admins see them, open or over: who, from where, until when. No key to any of them."""
+"""Sessions of a tenant as those who manage its users see them, open or over: who, from where, until when. No key to any
+of them."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ _S = sessions.c
 
 
 class SessionSeen(NamedTuple):
-    """A session as a system admin sees it."""
+    """A session as others than its user see it."""
 
     id: str
     user_id: int

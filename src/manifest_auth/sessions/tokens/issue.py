@@ -59,9 +59,9 @@ class Rotation(NamedTuple):
     strict: bool
 
 
-def users_kind(tools: TokenTools) -> Kind:
-    s = tools.settings
-    return Kind(Purpose.ACCESS, Purpose.REFRESH, s.access_token_ttl, s.refresh_token_ttl)
+def users_kind(tools: TokenTools, refresh_s: int) -> Kind:
+    """``refresh_s``: as :class:`manifest_auth.tenants.Lengths` of the user's client has it."""
+    return Kind(Purpose.ACCESS, Purpose.REFRESH, tools.settings.access_token_ttl, refresh_s)
 
 
 def admins_kind(tools: TokenTools) -> Kind:
@@ -89,16 +89,16 @@ def pair(tools: TokenTools, kind: Kind, subject: Subject, own: str, parent: str 
     return Pair(token, refresh.mint(key, subject.session_id, own, parent, expires_at), seconds)
 
 
-async def read_refresh(tools: TokenTools, kind: Kind, text: str, now: int) -> Shown:
-    """The content of a refresh token that somebody showed. Raises InvalidToken, TokenExpired."""
+async def read_refresh(tools: TokenTools, purpose: Purpose, text: str, now: int) -> Shown:
+    """The content of a refresh token of that purpose. Raises InvalidToken, TokenExpired."""
     await tools.keys.look()
-    keys = [key.raw for key in tools.keys.verifying(kind.refresh)]
+    keys = [key.raw for key in tools.keys.verifying(purpose)]
     try:
         return refresh.verify(keys, text, now)
     except InvalidToken:
         if not await tools.keys.refresh():  # rotated elsewhere, and announced by a message that is still on its way
             raise
-    return refresh.verify([key.raw for key in tools.keys.verifying(kind.refresh)], text, now)
+    return refresh.verify([key.raw for key in tools.keys.verifying(purpose)], text, now)
 
 
 def rotate(tools: TokenTools, shown: Shown, rotation: Rotation, now: int) -> tuple[str, str | None] | None:
