@@ -1,12 +1,12 @@
-"""``docs/reference/security.md``: every rule has a name of its own, a place in the code and tests that are there."""
+"""``docs/reference/security.md``: every rule has its own name, a place in the code, and tests that exist."""
 
 from __future__ import annotations
 
 import re
 
 from tests.architecture import links
-from tests.architecture.links import ROOT
 from tests.architecture.docs_pages import text_of
+from tests.architecture.links import ROOT
 
 PAGE = "reference/security.md"
 _NAME = re.compile(r"[A-Z0-9]+(-[A-Z0-9]+)+\Z|[A-Z]+\Z")

@@ -190,6 +190,6 @@ async def test_the_code_is_produced_with_its_status(database_url: str, code: str
         await produce(app)
 
 
-def test_no_code_is_without_a_test_and_none_is_known_that_the_contract_does_not_name() -> None:
+def test_every_error_code_has_a_test_and_there_are_no_others() -> None:
     assert REFUSALS.keys() == CODES.keys() | ELSEWHERE.keys()
     assert {code: REFUSALS[code] for code in ELSEWHERE} == ELSEWHERE

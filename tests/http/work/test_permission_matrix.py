@@ -144,7 +144,7 @@ def test_every_operation_has_its_row_and_its_arguments() -> None:
     assert sum(len(names) for names in NEEDS.values()) == len(NEEDED_BY)
 
 
-def test_the_schema_says_what_the_contract_says() -> None:
+def test_the_schema_says_what_the_table_above_says() -> None:
     """The directive, and the description that integrators read."""
     for name, (_, field) in operations().items():
         needed = NEEDED_BY[name]

@@ -96,7 +96,7 @@ class StrictStory(Story):
 
 
 @pytest.mark.parametrize("machine", [Story, StrictStory])
-def test_every_story_goes_as_the_contract_says(machine: type[RuleBasedStateMachine]) -> None:
+def test_every_history_follows_the_rule(machine: type[RuleBasedStateMachine]) -> None:
     run_state_machine_as_test(machine, settings=settings(max_examples=300, stateful_step_count=25, deadline=None))
 
 
