@@ -267,7 +267,7 @@ async def test_a_smaller_licence_shuts_no_one_out(setup: MicrosoftSetup) -> None
 
 async def test_without_a_licence_in_force_no_one_is_added(setup: MicrosoftSetup) -> None:
     app, client = setup.app, await new_client(setup.app)
-    short = {"id": "short", "expires_at": app.clock.ms // 1000 + 60, "grace_days": 0}
+    short: dict[str, Any] = {"id": "short", "expires_at": app.clock.ms // 1000 + 60, "grace_days": 0}
     assert (await install(app, key(app, seats=Seats(full=1000), **short))).status == 200
     app.clock.advance(61)
     [attempt] = await WAYS["by a system admin"](setup, client, 1)
