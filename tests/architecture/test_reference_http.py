@@ -1,4 +1,4 @@
-"""``docs/reference/http.md`` has every route once, as the route table has it, and its numbers are those of the code."""
+"""``docs/reference/http.md`` lists every route once, as the route table has it, with the numbers of the code."""
 
 from __future__ import annotations
 
