@@ -1,5 +1,4 @@
-"""``python -m tests.store.record``: fills a store of today's schema as tests do, signs a user in, and writes its rows into
-``store_SCHEMA.json``, from which tests of upgrades make that store again once the schema is an earlier one."""
+"""``python -m tests.store.record``: writes a used store of today's schema to ``store_SCHEMA.json`` for upgrade tests."""
 
 from __future__ import annotations
 

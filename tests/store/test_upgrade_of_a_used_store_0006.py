@@ -1,4 +1,4 @@
-"""A store of the release before pages is upgraded: it keeps everything, its keys still open, and nothing is chosen yet.
+"""Upgrade of a used store of schema 0006: everything is kept, its keys are valid, and nothing new is chosen.
 
 ``store_0006.json`` was written by the release whose schema is 0006: two clients with settings of their own, a domain
 that waits for its proof, users and a system admin who signed in.
@@ -15,7 +15,7 @@ from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 OLD = old_stores.read("0006")
 KEYS = OLD.keys

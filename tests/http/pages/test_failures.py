@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.application import App
 from tests.support.envelope import check_refusal
 from tests.support.faults import store_has_a_bug, store_is_gone
-from tests.support.application import App
 from tests.support.visitor import Page, Visitor
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
