@@ -91,6 +91,9 @@ FORMS = {
     "PROVIDER_UNAVAILABLE": _("The sign-in service of your organisation does not answer. Try again in a few minutes."),
 }
 
+#: A field that the page's own form would not have sent.
+NOT_SO = _("Too long, or not of the right form")
+
 #: Sentences of refusals that programs get in English, and people in their language.
 _KNOWN = (
     _("Not a valid e-mail address"),
@@ -98,6 +101,7 @@ _KNOWN = (
     _("Was used before"),
     _("Must differ from the current one"),
     _("Required"),
+    _("A user with this e-mail exists"),
     _("Passwords are not used here: sign in through your organisation's provider"),
     _("The account has a password already: sign in with it, or ask for a new one"),
 )

@@ -32,7 +32,8 @@ _OPEN = [
 ]
 _INSIDE = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "<svg/onload=alert(1)>",
-    " onfocus=alert(1) autofocus ", " style=color:red ", "<b>", "<!--", "<a href=javascript:alert(1)>", "{{ 7 * 7 }}", "{% raw %}", "%(x)s %s %d", "%",
+    " onfocus=alert(1) autofocus ", " style=color:red ", "<b>", "<!--", "<a href=javascript:alert(1)>",
+    "{{ 7 * 7 }}", "{% raw %}", "%(x)s %s %d", "%",
     "<meta http-equiv=refresh content=0>", "<base href=//evil.example>", "<form action=//evil.example>", "&lt;b&gt;",
     "<input name=form value=x>", "javascript:alert(1)", "<ſcript>", "＜script＞",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -20,7 +21,7 @@ RETURN_TO = "https://app.acme.example/in"
 @pytest.fixture
 async def client(app: App, op: Op, another_day: None) -> str:
     identifier = await new_client(app)
-    names = {"name": "okta", "displayName": "Our Okta", "returnAddresses": [RETURN_TO]}
+    names: Any = {"name": "okta", "displayName": "Our Okta", "returnAddresses": [RETURN_TO]}
     await add_oidc(app, op, identifier, createUsers=False, **names)
     await saml_provider(app, identifier, name="entra", displayName="Our Entra")
     return identifier
