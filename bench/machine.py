@@ -1,4 +1,4 @@
-"""What the machine says: processes and their memory, how busy others keep it, where files lie."""
+"""Readings of the machine: processes and their memory, load by other programs, where files lie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured on one store, phase by phase; every slice of a phase takes its turn in each round."""
+"""What is measured on one store, phase by phase; every part of a phase takes its turn in each round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From readings to figures: each beside its limit, their ratio, and the target that it should meet."""
+"""From readings to figures: each beside its limit, their ratio, and its target."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""``python -m bench.work [--store sqlite|postgresql] [--rounds N] [--scale F]``: do lists and look-ups stay as quick as
-they are in a small store?
+"""``python -m bench.work [--store sqlite|postgresql] [--rounds N] [--scale F]``: the speed of work lists with many
+rows.
 
 Two stores: in one a client has 100,000 users, 20,000 templates and 50,000 jobs with 1,000,000 recorded values, among
 1,000 other clients; in the other the same client has a tenth of that and is alone. Every figure is asked of both in
@@ -34,8 +34,8 @@ from manifest_auth.store import After, cross_tenant, cursors
 from manifest_auth.store.migrate import upgrade
 from manifest_auth.store.tables import users
 from tests.support.application import PASSWORD
-from tests.support.keys import SECRET_KEY, the_keys
 from tests.support.postgres import Postgres
+from tests.support.secret_keys import SECRET_KEY, the_keys
 
 LARGE = Size(users=100_000, templates=20_000, jobs=50_000, records=20)
 OTHER = Size(users=20, templates=5, jobs=10, records=10)
@@ -129,7 +129,7 @@ DEAREST = "{ jobs(first: 100) { id name status records(first: 23) { number kind 
 
 
 class Side:
-    """A store, the application on it, and somebody of the client who may see everything."""
+    """A store, the application on it, and someone of the client who may see everything."""
 
     def __init__(self, application: Application, client: Client, clock: Callable[[], float]) -> None:
         self.application, self.client, self.clock, self.token = application, client, clock, ""
@@ -200,7 +200,7 @@ async def side(folder: Path, url: str, clients: list[Client], client: Client) ->
 
 
 async def longest_gap(work: Any) -> float:
-    """Milliseconds of the loop's own thread in which it served nobody else."""
+    """Milliseconds of the loop's own thread in which it served no one else."""
     worst, last = 0.0, time.thread_time()
 
     async def tick() -> None:

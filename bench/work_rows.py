@@ -1,5 +1,4 @@
-"""Rows for ``bench.work``: clients with users, templates, jobs and recorded values, put into a store in bulk, past all
-verbs. They are what the verbs would have left, in shape and in number."""
+"""Rows for ``bench.work``: clients with users, templates, jobs and records, written in bulk past the operations."""
 
 from __future__ import annotations
 

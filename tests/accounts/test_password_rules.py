@@ -60,7 +60,7 @@ def test_common_passwords_are_refused_at_any_length(password: str) -> None:
         "Taqtile-Manifest-1",
     ],
 )
-def test_words_of_person_client_and_product_are_no_password(password: str) -> None:
+def test_names_of_person_client_and_product_are_no_password(password: str) -> None:
     words = ("ada.lovelace@acme.example", "Ada", "Lovelace", "acme-corporation")
     assert refusal(password, EIGHT, *words).startswith("Too easy to guess")
 

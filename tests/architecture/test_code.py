@@ -1,4 +1,4 @@
-"""Rules that no linter knows: time and chance as arguments, package docstrings, small files, layers."""
+"""Rules of the code that no linter knows: time and chance as arguments, package docstrings, small files, layers."""
 
 from __future__ import annotations
 

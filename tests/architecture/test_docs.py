@@ -16,8 +16,8 @@ from manifest_auth.errors import REFUSALS, Conflict, NoSeat, Refusal
 from manifest_auth.runtime.metrics import metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture import links
+from tests.architecture.docs_pages import DOCS
 from tests.architecture.links import ROOT
-from tests.architecture.pages import DOCS
 
 
 def test_no_link_in_the_docs_is_dead() -> None:
@@ -88,18 +88,6 @@ def test_every_metric_is_explained() -> None:
     explained = (DOCS / "operations.md").read_text("utf-8")
     assert names
     assert {name for name in names if f"`{name}" not in explained} == set()
-
-
-def test_every_test_that_the_security_page_names_exists() -> None:
-    text = (DOCS / "security.md").read_text("utf-8")
-    named = set(re.findall(r"`(test_[a-z0-9_]+)`", text))
-    there = {
-        name
-        for path in (ROOT / "tests").rglob("*.py")
-        for name in re.findall(r"^\s*(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
-    }
-    assert named
-    assert sorted(named - there) == []
 
 
 def test_every_file_and_folder_of_the_source_that_the_pages_name_exists() -> None:

@@ -1,4 +1,4 @@
-"""An export proves itself, and one by time has no gap, whatever the clocks did."""
+"""An audit export can be verified by itself, and an export by time has no gap, even when clocks jumped."""
 
 from __future__ import annotations
 

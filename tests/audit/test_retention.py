@@ -1,4 +1,4 @@
-"""Retention takes a chain's beginning away, in bounded steps, and leaves the rest provable."""
+"""Audit retention removes the beginning of a chain in bounded steps; the rest can still be verified."""
 
 from __future__ import annotations
 
@@ -141,4 +141,4 @@ async def test_the_setting_says_how_long_and_the_default_is_for_ever(database_ur
             for n in await audit.all_chains(app.services.store)
         ]
         faulty = [verdict for verdict in verdicts if verdict.faults]
-        assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # which nobody created, in tests
+        assert {verdict.client for verdict in faulty} <= {"acme", "globex"}  # which no one created, in tests

@@ -1,5 +1,4 @@
-"""Chromium, driven as a person would: pages are opened, fields typed into, buttons pressed. Spoken to over two pipes
-(the DevTools protocol, ``--remote-debugging-pipe``), so nothing but the browser itself is needed."""
+"""Drives Chromium over two pipes (DevTools protocol) as a user would: opens pages, types, presses buttons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prometheus itself, of Debian's package, unpacked: its server and ``promtool``."""
+"""Runs Prometheus of Debian's package, unpacked: its server and ``promtool``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from tests.interop.peers import install
+from tests.interop.providers import install
 from tests.support.processes import ending_with_us, free_port
 
 JOB = "manifest-auth"

@@ -1,4 +1,4 @@
-"""Every alert rule fires when it should and is quiet when it should, by Prometheus's own ``promtool``."""
+"""Every alert rule fires when it should and stays quiet when it should, by Prometheus's own ``promtool``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The other examples under ``deploy``: what they name exists, and the tools that read them accept them."""
+"""The other example files under ``deploy``: what they name exists, and the tools that read them accept them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from manifest_auth.cli.main import parser
 from manifest_auth.runtime.metrics import Call, CallResult, Metrics
 from manifest_auth.runtime.settings import Settings
 from tests.architecture.links import ROOT
-from tests.interop.peers import install
+from tests.interop.providers import install
 
 DEPLOY = ROOT / "deploy"
 
@@ -88,7 +88,7 @@ def test_the_values_that_are_looked_for_are_values_that_are_counted() -> None:
     assert looked_for > 10
 
 
-def test_the_page_names_every_metric_and_every_word_of_its_labels() -> None:
+def test_the_page_names_every_metric_and_every_value_of_its_labels() -> None:
     told = (ROOT / "docs" / "operations.md").read_text("utf-8")
     told = told[told.index("| metric | counts |") : told.index("### Dashboard and alerts")]
     rows = re.findall(r"^\| (`manifest_.*?) \| (.*) \|$", told, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""``kill -9`` of PostgreSQL, fifty times, while clients work (section 12).
+"""``kill -9`` of PostgreSQL, many times, while clients work.
 
 Of the postmaster, or of one backend, after which the postmaster ends all of them. The server is never touched: it comes
 back by itself.
@@ -32,7 +32,7 @@ VICTIMS = ("postmaster", "postmaster", "backend")
 
 
 async def kill(what: str, server: Postgres, url: str) -> None:
-    """Kills and, where nobody else does, starts PostgreSQL again."""
+    """Kills and, where no one else does, starts PostgreSQL again."""
     if what == "backend":
         assert server.kill_backend(url), "nobody was connected"
         return

@@ -1,4 +1,5 @@
-"""A key that is not genuine, or not for here and now, is LICENSE_INVALID: one constant answer, and nothing changes."""
+"""A licence key that is not genuine, or not for this installation or time, is LICENSE_INVALID, with one constant
+answer."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import pytest
 from manifest_auth.licence import Seats
 from manifest_auth.licence.licence import VERSION
 from manifest_auth.text.base64url import encode
-from tests.licence.desk import DAY, STRANGER, VENDOR, install, key, licence, state
+from tests.licence.vendor import DAY, STRANGER, VENDOR, install, key, licence, state
 from tests.support.application import App
 
 

@@ -1,4 +1,4 @@
-"""Whether one more may come, counted by hand: a greater seat that is free serves where a lesser one is missing."""
+"""Counting seats: a free seat of a higher kind serves where a lower one is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backups and restores that are killed at any moment: the next one needs no hand. And folders that are mounted."""
+"""Backups and restores that are killed at any moment can simply be repeated; and folders that are mounts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from manifest_auth.operations.backup import back_up
 from manifest_auth.operations.restore import restore
 from manifest_auth.runtime.files import path_of
 from manifest_auth.runtime.temp_folder import own_folder
-from tests.operations.made import BYTES, KEYS, quiet, settings_of
+from tests.operations.used_installation import BYTES, KEYS, quiet, settings_of
 from tests.support.commands import environment
 
 

@@ -11,9 +11,9 @@ import pytest
 from manifest_auth.operations.doctor import places
 from manifest_auth.runtime.settings import load
 from tests.support.commands import Result, done, run
-from tests.support.keys import SECRET_KEY
 from tests.support.oidc_op import provider
 from tests.support.processes import free_port
+from tests.support.secret_keys import SECRET_KEY
 
 OTHER_KEY = SECRET_KEY[::-1]
 

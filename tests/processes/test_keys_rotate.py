@@ -1,4 +1,4 @@
-"""Keys rotated by the command line while two processes serve: nobody is signed out, all accept what any gives."""
+"""Keys rotated on the command line while two processes serve: no one is signed out, and both accept all tokens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, NODE, Node
+from tests.processes.node_client import AUTH, NODE, Node
 from tests.support.server import command, start, stop
 
 
@@ -47,7 +47,7 @@ def header_of(token: str) -> dict[str, Any]:
     return header
 
 
-def test_nobody_is_signed_out_and_new_tokens_count_everywhere(installation: Installation) -> None:
+def test_no_one_is_signed_out_and_new_tokens_count_everywhere(installation: Installation) -> None:
     first, second = installation.nodes
     before = [first.sign_in(), second.sign_in()]
     for _ in range(3):

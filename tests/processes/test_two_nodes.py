@@ -1,4 +1,4 @@
-"""What one process decides is felt by the other within a second (contract, section 3): on both stores."""
+"""A decision of one process takes effect in the other within a second, on both stores."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes.wire import AUTH, Node, seconds_until
+from tests.processes.node_client import AUTH, Node, seconds_until
 
 Nodes = tuple[Node, Node]
 VIEWER = "viewer@acme.example"

@@ -1,5 +1,4 @@
-"""A session lets in while it, its user and its client all do: each of them is asked for itself, whatever else was done
-when it changed."""
+"""A session is valid while it, its user and its client are: each condition is checked by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ import pytest
 from manifest_auth import sessions
 from tests.support.accounts import keys_of
 from tests.support.application import App
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The upgraded schema is that of ``store/tables``; a newer one is refused; SQLite is set up as durably as promised."""
+"""The upgraded schema equals ``store/tables``; a newer one is refused; SQLite is set up as durably as promised."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from manifest_auth.store.sqlite import BUSY_MS, connect
 from manifest_auth.store.tables import metadata
 from manifest_auth.store.tables import tenants as tenants_table
 from tests.store import old_stores
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 
 def _versions() -> ScriptDirectory:

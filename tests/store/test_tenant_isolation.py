@@ -1,4 +1,4 @@
-"""Every tenant's table × read, change, delete: a statement bound to one tenant reaches no row of another."""
+"""Tenant isolation of every tenant's table: a statement for one tenant reads, changes and deletes no row of another."""
 
 from __future__ import annotations
 

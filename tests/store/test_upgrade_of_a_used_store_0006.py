@@ -15,7 +15,7 @@ from manifest_auth.store import migrate
 from tests.store import old_stores
 from tests.store.old_stores import Rows
 from tests.support.application import App, running
-from tests.support.keys import the_keys
+from tests.support.secret_keys import the_keys
 
 OLD = old_stores.read("0006")
 KEYS = OLD.keys

@@ -1,4 +1,4 @@
-"""What every answer must be, whatever the route: assertions that all tests over HTTP share."""
+"""Assertions about the response envelope, shared by all tests over HTTP."""
 
 from __future__ import annotations
 

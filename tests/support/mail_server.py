@@ -1,4 +1,4 @@
-"""A real SMTP server on a free port of 127.0.0.1, and what it was handed."""
+"""A real SMTP server on a free port of 127.0.0.1, with the e-mails it received."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Received:
 
 @dataclass
 class MailServer:
-    """``users``: who may sign in; without any, nobody need. ``refuses``: what every recipient is answered instead.
+    """``users``: who may sign in; without any, no one need. ``refuses``: what every recipient is answered instead.
     ``is_holding``: letters are taken once it is False again."""
 
     tls: ssl.SSLContext | None = None
@@ -56,7 +56,7 @@ class MailServer:
     users: dict[str, str] = field(default_factory=dict)
     refuses: str = ""
     is_holding: bool = False
-    letters: list[Received] = field(default_factory=list)
+    mails: list[Received] = field(default_factory=list)
     greeted_by: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -125,7 +125,7 @@ class MailServer:
         assert isinstance(message, EmailMessage)
         encrypted = session.ssl is not None or self.is_tls_from_the_start
         user = str(session.auth_data or "")
-        self.letters.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), message, encrypted, user))
+        self.mails.append(Received(envelope.mail_from or "", list(envelope.rcpt_tos), message, encrypted, user))
         return "250 OK"
 
     @property
@@ -136,29 +136,29 @@ class MailServer:
         scheme = "smtps" if self.is_tls_from_the_start else "smtp"
         return {"MANIFEST_SMTP_URL": f"{scheme}://{who}127.0.0.1:{self.port}", "MANIFEST_MAIL_FROM": SENDER}
 
-    async def next_letter(self, seconds: float = 30) -> Received:
-        """The oldest letter that nobody took out yet, which may still be on its way. Only where one act sends one
+    async def next_mail(self, seconds: float = 30) -> Received:
+        """The oldest letter that no one took out yet, which may still be on its way. Only where one act sends one
         letter: those of several come in any order."""
         return await self._taken("", "", seconds)
 
-    async def letter_to(self, recipient: str, about: str = "", seconds: float = 30) -> Received:
+    async def mail_to(self, recipient: str, about: str = "", seconds: float = 30) -> Received:
         """The only letter to that mailbox with these words in its subject, which may still be on its way. Takes it
         out."""
-        letter = await self._taken(recipient, about, seconds)
+        received = await self._taken(recipient, about, seconds)
         assert not self._found(recipient, about), "there is another one"
-        return letter
+        return received
 
     async def _taken(self, recipient: str, about: str, seconds: float) -> Received:
         deadline = time.monotonic() + seconds
         while not (found := self._found(recipient, about)):
-            assert time.monotonic() < deadline, f"no letter came; there are {[one.recipients for one in self.letters]}"
+            assert time.monotonic() < deadline, f"no letter came; there are {[one.recipients for one in self.mails]}"
             await asyncio.sleep(0.01)
-        self.letters.remove(found[0])
+        self.mails.remove(found[0])
         return found[0]
 
     def _found(self, recipient: str, about: str) -> list[Received]:
         return [
-            letter
-            for letter in self.letters
-            if recipient in ("", *letter.recipients) and about in str(letter.message["Subject"])
+            received
+            for received in self.mails
+            if recipient in ("", *received.recipients) and about in str(received.message["Subject"])
         ]

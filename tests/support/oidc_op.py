@@ -1,4 +1,4 @@
-"""An OpenID provider on a real socket of the loopback address, as well-behaved or as hostile as a test wants it.
+"""An OpenID provider on a real socket of the loopback address, as correct or as hostile as a test wants.
 
 It runs in threads of its own, so that any test can use it: one whose event loop waits, or one that drives a server in
 another process. Everything about it is a plain attribute, read anew for each request::

@@ -1,4 +1,4 @@
-"""The routes that the application has, as plain data, and addresses made of their patterns."""
+"""The routes of the application as plain data, and addresses made from their patterns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the pauses of the throttle are and how long it remembers, in numbers; and the names of its counters."""
+"""The throttle's pauses and memory in numbers, and the names of its counters."""
 
 from __future__ import annotations
 

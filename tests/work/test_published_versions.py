@@ -1,4 +1,4 @@
-"""A published version never changes: not by a verb, and not by a statement that somebody runs past the verbs."""
+"""A published version never changes: not by an operation, and not by a statement that bypasses the operations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manifest_auth.work.steps import NewStep
 from manifest_auth.work.template_operations import Seen
 from manifest_auth.work.template_rules import VersionStatus
 from tests.store.conftest import Pair
-from tests.support import work
+from tests.support import work_items
 
 Everything = tuple[Seen, list[steps.Step], list[versions.Version], list[template_log.Event]]
 
@@ -35,11 +35,11 @@ async def version_at(store: Store, pair: Pair, state: str) -> Seen:
     """A version that is published, or that another one has retired."""
 
     def make(unit: TenantUnit) -> Seen:
-        by = Actor(work.user(unit), 5)
-        template = work.published(unit, by)
+        by = Actor(work_items.user(unit), 5)
+        template = work_items.published(unit, by)
         seen = template_operations.see_latest(unit, template.id)
         if state == "retired":
-            work.next_version(unit, by, template.id)
+            work_items.next_version(unit, by, template.id)
         return template_operations.see(unit, seen.version.id)
 
     return await store.of(pair[0]).write(make)
@@ -47,14 +47,14 @@ async def version_at(store: Store, pair: Pair, state: str) -> Seen:
 
 STATUSES = ["DRAFT", "SUBMITTED", "APPROVED"]
 #: What the verbs refuse, asked for with what is there.
-VERBS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
+OPERATIONS: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "edit": lambda unit, by, seen: template_operations.edit(unit, by, seen, seen.version.revision, [NewStep("New")]),
     "submit": lambda unit, by, seen: template_operations.submit(unit, by, seen),
     "approve": lambda unit, by, seen: template_operations.approve(unit, by, seen),
     "reject": lambda unit, by, seen: template_operations.reject(unit, by, seen, "No"),
     "publish": lambda unit, by, seen: template_operations.publish(unit, by, seen),
 }
-#: What the rooms below refuse, even from somebody who believes that the version is a draft.
+#: What the rooms below refuse, even from someone who believes that the version is a draft.
 WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
     "other steps": lambda unit, by, seen: steps.put(unit, seen.version.id, [NewStep("New")]),
     "another status": lambda unit, by, seen: versions.change(
@@ -74,7 +74,7 @@ WRITES: dict[str, Callable[[TenantUnit, Actor, Seen], Any]] = {
 
 
 @pytest.mark.parametrize("state", ["published", "retired"])
-@pytest.mark.parametrize("act", [*VERBS.values(), *WRITES.values()], ids=[*VERBS, *WRITES])
+@pytest.mark.parametrize("act", [*OPERATIONS.values(), *WRITES.values()], ids=[*OPERATIONS, *WRITES])
 async def test_nothing_changes_it(store: Store, pair: Pair, state: str, act: Callable[..., Any]) -> None:
     seen = await version_at(store, pair, state)
     assert seen.version.status == state.upper()

@@ -1,5 +1,5 @@
-"""What people whom nobody knows may leave in the store, from an address in a client (docs/decisions/0030-strangers.md):
-audit events that they cause, and sign-ins at providers that they begin and do not finish.
+"""What anonymous callers may leave in the store, from an address in a client: audit events that they cause, and
+sign-ins at providers that they begin and do not finish (docs/decisions/0030-anonymous-limits.md).
 
 The throttle's counters count both, each for a span of time. Too many events of a class are not written, and counted;
 nobody is kept out by that. Too many beginnings wait, as at a password; a device from which somebody signed in before

@@ -1,4 +1,4 @@
-"""Clients are created, found, changed, suspended and let in again; lists are paged."""
+"""Clients in the admin plane: created, found, changed, suspended and restored; lists are paged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From which address somebody comes, however it was written; what cannot be read is nowhere."""
+"""The caller's address, in every spelling; an address that cannot be read is in no network."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.admin_desk import sign_in
 from tests.support.application import PASSWORD, App, running
+from tests.support.attempt_limits import ACCOUNT, ORIGIN
 from tests.support.envelope import check_refusal, check_success
-from tests.support.limits import ACCOUNT, ORIGIN
+from tests.support.system_admins import sign_in
 
 OUT = "203.0.113.9"
 
@@ -21,7 +21,7 @@ async def door(database_url: str) -> AsyncIterator[App]:
         yield app
 
 
-async def test_a_proxy_in_the_range_lets_nobody_in_by_what_cannot_be_read(door: App) -> None:
+async def test_a_proxy_in_the_range_lets_no_one_in_by_what_cannot_be_read(door: App) -> None:
     for written in ("unknown", f"{OUT}:x", ""):
         check_refusal(await sign_in(door, "root", headers={"X-Forwarded-For": written}), 404, "NOT_FOUND")
     check_success(await sign_in(door, "root", headers={"X-Forwarded-For": "192.0.2.9:4711"}))
@@ -37,7 +37,7 @@ async def test_all_whose_address_cannot_be_read_are_throttled_together(door: App
     assert await _guess(door, "198.51.100.3", PASSWORD) == 200
 
 
-async def test_nowhere_is_no_place_from_where_somebody_signed_in_before(door: App) -> None:
+async def test_an_unreadable_address_is_no_known_address(door: App) -> None:
     door.clock.advance(86_400)
     assert [await _guess(door, address, PASSWORD) for address in ("host", "198.51.100.3")] == [200, 200]
     assert [await _guess(door, f"203.0.113.{n}") for n in range(ACCOUNT.free)] == [401] * ACCOUNT.free

@@ -1,4 +1,4 @@
-"""A client's users are created, found, changed, given roles, deactivated and let in again."""
+"""A client's users in the admin plane: created, found, changed, given roles, deactivated and restored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers of a name server that lies about what it was asked, and a client that asks for too many looks at once."""
+"""Forged DNS answers, and a client that asks for too many look-ups at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.accounts import new_client
 from tests.support.application import App
-from tests.support.claiming import asking, claimed
+from tests.support.domain_claims import asking, claimed
 from tests.support.processes import free_port
 
 Answer = Callable[[dns.message.Message], dns.message.Message]

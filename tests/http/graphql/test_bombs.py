@@ -1,5 +1,4 @@
-"""What asks for too much is refused before it costs anything (in under 10 ms on an ordinary
-machine), whether it is the document that is too large or what comes with it as variables."""
+"""GraphQL requests that ask for too much are refused before they cost anything."""
 
 from __future__ import annotations
 
@@ -131,7 +130,7 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 async def token(app: App) -> str:
-    """Of somebody who may do everything."""
+    """Of someone who may do everything."""
     return str((await app.sign_in("admin@acme.example")).data["token"])
 
 

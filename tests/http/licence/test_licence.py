@@ -141,7 +141,7 @@ async def test_a_key_bound_to_this_installation_is_good_here(premises: App) -> N
     check_success(await install(premises, key(premises, installation=own)))
 
 
-async def test_past_expiry_there_is_a_grace_time_and_then_the_doors_close(premises: App) -> None:
+async def test_past_expiry_there_is_a_grace_time_and_then_sign_in_is_refused(premises: App) -> None:
     app = premises
     check_success(await install(app, key(app)))
     app.clock.advance(100 * DAY - 1)

@@ -1,4 +1,4 @@
-"""Who may read ``/metrics``, and what stands there."""
+"""Who may read ``/metrics``, and what it shows."""
 
 from __future__ import annotations
 

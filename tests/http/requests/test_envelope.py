@@ -1,4 +1,4 @@
-"""One envelope for every path and every status, and nothing of the inside in it."""
+"""One JSON envelope for every path and every status, without internal details."""
 
 from __future__ import annotations
 

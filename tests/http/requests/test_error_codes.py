@@ -1,4 +1,4 @@
-"""Every code of the table, produced over HTTP by the cause that the table names."""
+"""Every error code of the API, produced over HTTP by its documented cause."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.support.admin_desk import another, desk, enrolled, sign_in
 from tests.support.application import App, running
 from tests.support.envelope import REFUSALS, check_refusal, check_success
 from tests.support.faults import sign_in_has_a_bug
 from tests.support.processes import free_port
+from tests.support.system_admins import another, enrolled, sign_in, signed_in_admin
 
 Test = Callable[[App], Awaitable[None]]
 CODES: dict[str, tuple[int, Test]] = {}
@@ -44,7 +44,7 @@ async def _wrong_password_unknown_email_unknown_client(app: App) -> None:
 
 @produces("MFA_REQUIRED", 401)
 async def _the_first_factor_was_right_and_the_second_is_due(app: App) -> None:
-    me = await another(await desk(app))
+    me = await another(await signed_in_admin(app))
     name, phone = me.username, await enrolled(me)
     error = check_refusal(await sign_in(app, name), 401, "MFA_REQUIRED")
     assert [detail["field"] for detail in error["details"]] == ["otp"]
@@ -163,7 +163,7 @@ async def _no_state_of_ours_no_response_of_anybodys_no_code(app: App) -> None:
 
 
 @produces("PROVIDER_UNAVAILABLE", 502)
-async def _nobody_listens_at_the_issuers_address(app: App) -> None:
+async def _no_one_listens_at_the_issuers_address(app: App) -> None:
     oidc = {"issuer": f"http://127.0.0.1:{free_port()}", "clientId": "x"}
     made = await app.post(
         "/api/admin/clients/acme/providers", {"name": "gone", "oidc": oidc}, token=await app.admin_token()

@@ -1,4 +1,4 @@
-"""SAML responses that anybody may send: read off the event loop, a bounded number at once, and counted by address."""
+"""SAML responses from anonymous callers: read off the event loop, a bounded number at once, counted by address."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.support.accounts import new_client, trail
+from tests.support.anonymous_budgets import few_responses
 from tests.support.application import App, Reply
-from tests.support.budgets import few_responses
 from tests.support.envelope import check_refusal
-from tests.support.guessing import DAY, PROXY, at
+from tests.support.password_guesses import DAY, PROXY, at
 from tests.support.saml_reading import most_at_once, reading_waits, threads_of_reading
 from tests.support.single_sign_on import Browser, SamlProvider, saml_provider
 
@@ -37,7 +37,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 async def junk(okta: SamlProvider, address: str = HERE) -> Reply:
-    """A response that names a known issuer and is signed by nobody."""
+    """A response that names a known issuer and is signed by no one."""
     return await okta.call(okta.response(sign="none"), headers=at(address))
 
 

@@ -1,4 +1,4 @@
-"""SAML: whatever is wrong with a response, the answer is one and the same; why is in the log."""
+"""SAML: every wrong response gets the same answer; the reason is in the log."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.envelope import same_but_request_id
 from tests.support.faults import logging_to
 from tests.support.saml_idp import ASSERTION, PROTOCOL, Idp, Signing, decode, encode, time_text
 from tests.support.saml_signing import DS
-from tests.support.single_sign_on import Browser, SamlProvider, check_nobody_got_in, failures, saml_provider, sign_ins
+from tests.support.single_sign_on import Browser, SamlProvider, check_no_one_got_in, failures, saml_provider, sign_ins
 
 Make = Callable[[SamlProvider], str]
 OTHER_ACS = "https://other.example/saml/acs"
@@ -36,7 +36,7 @@ def at(okta: SamlProvider, seconds: float) -> str:
 
 
 def edited(okta: SamlProvider, edit: Callable[[etree._Element], object], **members: Any) -> str:
-    """A genuine response of somebody else, changed after it was signed."""
+    """A genuine response of someone else, changed after it was signed."""
     return okta.response(THIEF, after=edit, **members)
 
 
@@ -209,7 +209,7 @@ async def test_it_is_refused_like_everything_else_and_only_the_log_knows_why(okt
         by_json = await okta.call(response)
         by_form = await okta.post(Browser(okta.app), response)
     for reply in (by_json, by_form):
-        check_nobody_got_in(reply)
+        check_no_one_got_in(reply)
         same_but_request_id(reply, reference)
     assert len(log.reasons) == 2
     assert word in log.reasons[0], log.reasons

@@ -1,4 +1,4 @@
-"""Sign-out, one's own sessions, and `me`."""
+"""Sign-out, a user's own sessions, and `me`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.accounts import Keys, keys_of, new_user, opened_by, trail
 from tests.support.application import PASSWORD, App, Reply, running
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 
 SIGN_OUT = "/api/client/auth/sign-out"
 SIGN_OUT_ALL = "/api/client/auth/sign-out-all"

@@ -1,4 +1,4 @@
-"""Where a sign-in ends: at an address that is listed, letter by letter, and nowhere else."""
+"""Return addresses: a sign-in ends at a listed address, compared character by character, and nowhere else."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ async def test_without_one_it_is_the_first_that_fits(
     assert ("code" in query_of(ended)) == ("response" in query)
 
 
-async def test_a_code_goes_to_no_address_that_nobody_listed(app: App, op: Op) -> None:
+async def test_a_code_goes_to_no_address_that_no_one_listed(app: App, op: Op) -> None:
     client = await new_client(app)
     await add_oidc(app, op, client, returnAddresses=[])
     check_refusal(await app.get(f"/api/client/auth/oidc?client={client}&response=code"), 400, "VALIDATION_ERROR")

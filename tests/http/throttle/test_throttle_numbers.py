@@ -1,9 +1,9 @@
-"""The throttle's limits in numbers: how many attempts are free, how long the pauses are, when a count is forgotten."""
+"""The throttle's limits in numbers: free attempts, lengths of pauses, when a count is forgotten."""
 
 from __future__ import annotations
 
 from tests.support.application import PASSWORD, App
-from tests.support.guessing import DAY, WRONG, addresses, guess
+from tests.support.password_guesses import DAY, WRONG, addresses, guess
 
 
 async def test_five_attempts_at_an_account_from_one_address_are_free(app: App, email: str) -> None:

@@ -1,4 +1,4 @@
-"""The access token: what is in it, how it is shown, and that nothing else passes for one."""
+"""The access token: its claims, how it is sent, and that nothing else passes for one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.accounts import keys_of
 from tests.support.application import App
-from tests.support.forging import HEADER, b64, claims_of, hs256, minted, unb64
+from tests.support.forged_tokens import HEADER, b64, claims_of, hs256, minted, unb64
 
 DAY = 86_400
 FAR = 10 * 365 * DAY

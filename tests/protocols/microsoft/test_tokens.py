@@ -1,4 +1,4 @@
-"""What a token says, judged by what a client's provider accepts: one change to a good one at a time."""
+"""Claims of a Microsoft token against what a provider accepts: one change to a good token at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypted assertions, in the forms that providers send, and those that nobody may send."""
+"""Encrypted SAML assertions: the forms that providers send, and forms that are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from lxml import etree
 
 from manifest_auth.protocols import saml
-from tests.protocols.saml.desk import IDP, OUR_CERTIFICATE, OUR_KEY, POLICY, refuse, replaced, response, verdict
+from tests.protocols.saml.verdicts import IDP, OUR_CERTIFICATE, OUR_KEY, POLICY, refuse, replaced, response, verdict
 from tests.support.saml_encrypting import CIPHERS
 from tests.support.saml_idp import ASSERTION, NOW_MS, Encryption, Idp, Signing, decode, encode
 from tests.support.saml_signing import DS, ENC

@@ -1,4 +1,4 @@
-"""Settings come from environment, file and default; a wrong one stops with one clear line."""
+"""Settings come from environment, file and default; a wrong one stops the start with one clear line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from manifest_auth.app import build_services
 from manifest_auth.runtime.settings import Settings, SettingsError, load, variable
 from tests.support.commands import run
-from tests.support.keys import SECRET_KEY
+from tests.support.secret_keys import SECRET_KEY
 
 REMOTE = {"MANIFEST_PUBLIC_URL": "https://auth.example.com"}
 WRONG: list[tuple[str, str]] = [

@@ -1,4 +1,4 @@
-"""A refresh token is good at the door of its purpose alone: the keys are apart, whatever session a token names."""
+"""A refresh token works for its own purpose only: users and system admins have separate keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from manifest_auth.sessions.tokens.refresh import mint, verify
 from tests.support.accounts import keys_of
 from tests.support.application import PASSWORD, App
 from tests.support.envelope import check_refusal
-from tests.support.forging import claims_of
+from tests.support.forged_tokens import claims_of
 
 ADMIN, USER = "/api/admin/auth", "/api/client/auth"
 

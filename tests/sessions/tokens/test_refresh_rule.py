@@ -1,4 +1,4 @@
-"""The rule of refresh tokens, by random stories that are checked against the contract's own words."""
+"""The rule of refresh tokens: random histories are checked against its description."""
 
 from __future__ import annotations
 

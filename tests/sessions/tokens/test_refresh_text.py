@@ -1,4 +1,4 @@
-"""The text of a refresh token: one spelling, genuine to the last bit, of one purpose."""
+"""The text of a refresh token: one spelling, authentic to the last bit, for one purpose."""
 
 from __future__ import annotations
 
