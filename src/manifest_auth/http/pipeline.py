@@ -198,9 +198,10 @@ class Pipeline:
         if answer.policy is not None:
             policy = (b"content-security-policy", answer.policy.encode())
             always = tuple(policy if header[0] == policy[0] else header for header in always)
+        length = () if answer.size is None else ((b"content-length", b"%d" % answer.size),)
         return [
             *answer.headers,
-            (b"content-length", b"%d" % answer.size),
+            *length,
             (b"x-request-id", request.encode("latin-1")),
             *always,
         ]
@@ -217,7 +218,8 @@ def _check_target(scope: MutableMapping[str, Any], head: Head) -> None:
 
 
 async def _stream(answer: Answer[Any], headers: list[Header], send: Send, *, with_body: bool) -> None:
-    """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before."""
+    """Sends a body part by part. What breaks in the middle breaks the connection: the length was said before, or the
+    last chunk is missing."""
     parts = answer.parts
     assert parts is not None
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

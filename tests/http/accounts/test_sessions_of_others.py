@@ -48,9 +48,9 @@ async def test_one_is_ended_and_the_other_stays(app: App, who: str) -> None:
     newest = (await _listed(app, manager, viewer))[0]["id"]
     ended = await app.send("DELETE", f"{path_of(viewer)}/{newest}", token=manager.token)
     assert check_success(ended) == {"ended": 1}
+    event = (await trail(app, own.identifier))[-1]
     assert await opened_by(app, keys) == []
     assert (await app.me(viewer.token)).status == 200
-    event = (await trail(app, own.identifier))[-1]
     assert (event.event, event.actor, event.subject) == ("session_ended", f"user:{manager.id}", f"user:{viewer.id}")
     assert event.members == {"session": newest}
     again = await app.send("DELETE", f"{path_of(viewer)}/{newest}", token=manager.token)
