@@ -14,7 +14,7 @@ from typing import Any
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
 from manifest_auth.accounts.admins import AdminRange
-from manifest_auth.api import operators
+from manifest_auth.api import operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
 from manifest_auth.api.admin import auth as admin_auth
@@ -101,7 +101,7 @@ ROUTES = (
     *admin_installation.ROUTES,
     *admin_licence.ROUTES,
     *admin_audit.ROUTES,
-    *operators.ROUTES,
+    *operational_routes.ROUTES,
 )
 
 Scope = MutableMapping[str, Any]
@@ -197,7 +197,7 @@ class Application:
     def __init__(self, services: Services) -> None:
         self.services = services
         table = RouteTable(ROUTES)
-        operators.describe(table, services)
+        operational_routes.describe(table, services)
         self._pipeline = Pipeline(services, table)
 
     async def __call__(

@@ -71,7 +71,7 @@ class Flow(NamedTuple):
         return is_hash_of(self.browser, browser)
 
 
-class Begun(NamedTuple):
+class StartedFlow(NamedTuple):
     """``key``: of the row; the rest leaves the server: ``state``, ``nonce`` and the verifier's challenge for the
     provider, or ``request_id``, and ``browser`` as a cookie."""
 
@@ -134,11 +134,11 @@ def cookie_name(prefix: str, key: str) -> str:
     return f"{prefix}-{key[:16]}"
 
 
-def fresh(random: Random, prefix: str) -> Begun:
+def fresh(random: Random, prefix: str) -> StartedFlow:
     """All that is drawn for a sign-in, whatever it is for. ``prefix``: of its cookie's name."""
     state, browser = random.text(24), random.text(24)
     key, request_id = hash_of(state), "_" + random.bytes(20).hex()
-    return Begun(
+    return StartedFlow(
         key=key,
         state=state,
         request_id=request_id,
@@ -149,7 +149,7 @@ def fresh(random: Random, prefix: str) -> Begun:
     )
 
 
-def seal(sealer: Sealer, begun: Begun, row: str) -> bytes:
+def seal(sealer: Sealer, begun: StartedFlow, row: str) -> bytes:
     """Nonce and PKCE verifier, encrypted for one row."""
     return sealer.seal(msgspec.json.encode(_Secrets(begun.nonce, begun.verifier)), row)
 
@@ -169,7 +169,7 @@ def begin(
     random: Random,
     sealer: Sealer,
     now: int,
-) -> Begun:  # fmt: skip
+) -> StartedFlow:  # fmt: skip
     """A new sign-in. ``callback``: where an OpenID provider answers; None: a SAML request with an id of its own is
     sent, and no OpenID answer fits."""
     begun = fresh(random, "sso")

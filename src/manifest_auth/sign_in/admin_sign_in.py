@@ -1,4 +1,4 @@
-"""How a system admin signs in, stays signed in and signs out: the users' rules, on a plane of their own."""
+"""Sign-in, refresh and sign-out of system admins: the same rules as for users, with tables and keys of their own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from manifest_auth.sessions import tokens
 from manifest_auth.sessions.tokens import Pair, Shown
 from manifest_auth.sign_in import admin_challenge
 from manifest_auth.sign_in.admin_own_account import check_code
-from manifest_auth.sign_in.completion import Replaced
+from manifest_auth.sign_in.completion import PasswordReplaced
 from manifest_auth.sign_in.sign_in_metrics import counts, counts_refreshes
 from manifest_auth.store import SystemUnit
 from manifest_auth.throttle import throttle
@@ -29,13 +29,14 @@ class SignedIn(NamedTuple):
 
 
 @counts(METHOD)
-async def go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
-    """Finishes a sign-in by the challenge that it was given and a code. An attempt like any other for the throttle.
+async def continue_sign_in(ctx: RequestContext, text: str, otp: str) -> SignedIn:
+    """Completes a sign-in with the challenge of ``MFA_REQUIRED`` (``text``) and a code. The throttle counts it as any
+    other attempt.
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
     """
     shown = admin_challenge.take(ctx, text)
-    found, counters = await _counted(ctx, shown.username)
+    found, counters = await _find_and_count(ctx, shown.username)
     if found is None:
         raise InvalidToken(reason="the challenge is over")
 
@@ -44,12 +45,12 @@ async def go_on(ctx: RequestContext, text: str, otp: str) -> SignedIn:
         admin_challenge.check(shown, fresh)
         return _complete(unit, ctx, counters, fresh, otp, text)
 
-    await ctx.services.keys.look()  # what is given out is signed with a key that counts
+    await ctx.services.keys.look()  # the new tokens are signed with a current key
     return await ctx.services.store.write(work)
 
 
-async def _counted(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
-    """Who that is, once the attempt is counted. Raises RateLimited."""
+async def _find_and_count(ctx: RequestContext, username: str) -> tuple[Admin | None, Counters]:
+    """The admin of that name, or None, after the attempt was counted. Raises RateLimited."""
     services = ctx.services
 
     def find_and_count(unit: SystemUnit) -> tuple[Admin | None, Counters, Wait | None]:
@@ -79,12 +80,12 @@ async def sign_in(ctx: RequestContext, username: str, password: str, otp: str | 
     Raises InvalidCredentials, AccountDisabled, MfaRequired, RateLimited, Overloaded.
     """
     ctx.services.hasher.check_room()
-    admin, counters = await _counted(ctx, username)
+    admin, counters = await _find_and_count(ctx, username)
     while True:
         try:
             return await _prove_and_complete(ctx, counters, admin, password, otp)
-        except Replaced as replaced:
-            # While we hashed; a sign-in beside this one may have hashed the same password anew.
+        except PasswordReplaced as replaced:
+            # Replaced while this one hashed: a parallel sign-in may have hashed the same password again.
             admin = admin._replace(password_hash=replaced.stored) if admin and replaced.stored else None
 
 
@@ -107,7 +108,7 @@ async def _prove_and_complete(
     def work(unit: SystemUnit) -> SignedIn:
         fresh = admins.get_locked(unit, found.id)
         if fresh.password_hash != found.password_hash:
-            raise Replaced(fresh.password_hash)
+            raise PasswordReplaced(fresh.password_hash)
         return _complete(unit, ctx, counters, fresh, otp)
 
     await services.keys.look()
@@ -118,10 +119,11 @@ async def _prove_and_complete(
 
 
 def _complete(
-    unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, held: str = ""
+    unit: SystemUnit, ctx: RequestContext, counters: Counters, admin: Admin, otp: str | None, issued: str = ""
 ) -> SignedIn:
-    """For one whose password was right. ``held``: the challenge that was shown, which another one does not outlive.
-    Without a right code the attempt stays counted. Raises AccountDisabled, MfaRequired."""
+    """Opens the session after the password was verified. ``challenge``: the one that was sent; a retry returns the same
+    one, so that its lifetime is not extended. Without a right code the attempt stays counted. Raises AccountDisabled,
+    MfaRequired."""
     services, subject = ctx.services, f"admin:{admin.id}"
     if admin.disabled_at is not None:
         audit.record_installation(unit, ctx, Event.SIGN_IN_REFUSED, subject, method="admin")
@@ -129,7 +131,7 @@ def _complete(
     try:
         factor = check_code(unit, ctx, admin, otp)
     except InvalidCredentials as due:
-        raise MfaRequired(held or admin_challenge.give(ctx, admin), due.details, due.reason, due.replay) from None
+        raise MfaRequired(issued or admin_challenge.issue(ctx, admin), due.details, due.reason, due.replay) from None
     throttle.succeeded(unit, counters)
     session_id, refresh_id, ends_at = admins.open_session(
         unit, ctx, admin.id, random=services.random, most_s=services.settings.admin_session_ttl
@@ -147,7 +149,7 @@ async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
     try:
         fresh = await ctx.services.hasher.hash(password)
     except Overloaded:
-        return  # the sign-in stands; the next one will do it
+        return  # the sign-in succeeds; the next one rehashes
 
     def work(unit: SystemUnit) -> None:
         if admins.rehash(unit, admin.id, admin.password_hash, fresh):

@@ -1,4 +1,4 @@
-"""Staying signed in and signing out: refresh, the list of one's sessions, ending one or all, a new password."""
+"""Refresh, sign-out, the caller's sessions, and the change of the caller's password."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ LIST_LIMIT = 100
 async def refresh(ctx: RequestContext, text: str) -> Pair:
     """A new pair for a refresh token. Raises InvalidToken, TokenExpired, Forbidden.
 
-    User, tenant and session are looked at anew. The token in force costs no write; the rest is decided inside one unit
-    of work, and a reuse ends the session there.
+    User, client and session are read again. A refresh with the current token costs no write. Everything else is decided
+    inside one unit of work, and a reuse ends the session there.
     """
     services, now = ctx.services, ctx.now
     kind = tokens.users_kind(services.tokens)
@@ -59,8 +59,8 @@ def _alive(principal: Principal | None, now: int) -> Principal:
 async def _next(
     ctx: RequestContext, shown: Shown, verdict: Verdict, seen: Principal, now: int
 ) -> tuple[str, str | None] | None:
-    """Own id and parent of the token to give, or None for a reuse. The usual cases are one conditional statement, which
-    does nothing when session or chain are no longer as they were ``seen``; then all is judged anew."""
+    """Id and parent id of the token to issue, or None for a reuse. The usual cases are one conditional statement, which
+    changes nothing when session or chain are no longer as ``seen``; then everything is decided again."""
     store, child = ctx.services.store.of(seen.tenant_id), ctx.services.random.text(12)
     strict = tenants.settings_of(seen.tenant_settings).refresh_strict
     if verdict is Verdict.CHILD:
@@ -103,7 +103,7 @@ async def sign_out(ctx: RequestContext) -> None:
 
 
 async def sign_out_all(ctx: RequestContext) -> int:
-    """Ends all sessions of the caller, this one too. Number of sessions that were ended."""
+    """Ends all sessions of the caller, the current one too; the number of sessions that ended."""
     user = ctx.user
 
     def work(unit: TenantUnit) -> int:
@@ -135,7 +135,8 @@ async def end_one(ctx: RequestContext, session_id: str) -> None:
 
 
 async def change_password(ctx: RequestContext, current: str, new: str) -> None:
-    """Sets a new password and ends all other sessions of the caller. The current one is asked for and throttled.
+    """Sets a new password and ends all other sessions of the caller. ``current`` is verified, and its attempts are
+    throttled.
 
     Raises InvalidCredentials, ValidationError by the tenant's rules, RateLimited, Overloaded.
     """

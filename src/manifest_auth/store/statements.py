@@ -166,7 +166,8 @@ def cross_tenant(source: Source, row: type[R] | None = None, *, because: str) ->
 
 
 def mine(table: Table) -> ColumnElement[bool]:
-    """The condition that a sub-query inside a tenant-scoped statement must carry for each tenant's table that it reads."""
+    """The condition that a sub-query inside a tenant-scoped statement must carry for each tenant's table that it
+    reads."""
     return table.c.tenant_id == bindparam(TENANT, type_=BigInteger(), required=True)
 
 

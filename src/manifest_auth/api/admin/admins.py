@@ -1,4 +1,5 @@
-"""``/api/admin/admins``: system admins create, find, disable, enable, reset each other; the last active one stays."""
+"""``/api/admin/admins``: system admins create, list, disable, enable and reset each other. The last active one cannot
+be disabled."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from manifest_auth.accounts import password_rules
 from manifest_auth.accounts.admins import managing
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound, Overloaded
-from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, given
+from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, SystemUnit
 from manifest_auth.tenants import PasswordRules
@@ -24,7 +25,7 @@ class AdminBody(msgspec.Struct, frozen=True):
     username: Annotated[str, Meta(min_length=1, max_length=64)]
     password: (
         Annotated[
-            str, Meta(min_length=1, max_length=256, description="Left out: a random one is made, and shown once.")
+            str, Meta(min_length=1, max_length=256, description="Left out: a random one is made and returned once.")
         ]
         | UnsetType
     ) = UNSET
@@ -50,7 +51,7 @@ class AdminsData(Items[AdminData], frozen=True): ...
 
 
 class AdminMadeData(Wire, frozen=True):
-    """``password``: the random one, shown this once; null where it was given."""
+    """``password``: the random one, returned only here; null where the body had one."""
 
     admin: AdminData
     password: str | None
@@ -74,7 +75,7 @@ async def _get(ctx: RequestContext, call: Call[None]) -> AdminData:
 
 
 async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
-    body, services, password = call.body, ctx.services, given(call.body.password)
+    body, services, password = call.body, ctx.services, or_none(call.body.password)
     made = services.random.text(_PASSWORD_BYTES) if password is None else None
     if password is not None:
         password_rules.check(password, PasswordRules(), (body.username,))
@@ -90,7 +91,7 @@ async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
 async def _write(
     ctx: RequestContext, call: Call[None], act: Callable[[SystemUnit, RequestContext, int], None]
 ) -> AdminData:
-    """Does something to the admin of the path; that one as it is afterwards."""
+    """Runs ``act`` on the admin of the path; the admin afterwards."""
     admin_id = call.id("admin")
 
     def work(unit: SystemUnit) -> managing.Listed:
@@ -135,11 +136,12 @@ ROUTES = (
     Route("POST", _BASE, _create, Access.ADMIN, "Create a system admin", status=201, refusals=(Conflict, Overloaded)),
     Route("GET", _ONE, _get, Access.ADMIN, "One system admin", refusals=(NotFound,)),
     Route("POST", f"{_ONE}/disable", _disable, Access.ADMIN,
-          "Keep a system admin out and end the sessions; the last active one stays", refusals=(NotFound, Conflict)),
-    Route("POST", f"{_ONE}/enable", _enable, Access.ADMIN, "Let a disabled system admin in again",
+          "Disable a system admin and end the sessions; the last active one stays enabled",
+          refusals=(NotFound, Conflict)),
+    Route("POST", f"{_ONE}/enable", _enable, Access.ADMIN, "Enable a disabled system admin again",
           refusals=(NotFound, Conflict)),
     Route("POST", f"{_ONE}/reset-password", _reset_password, Access.ADMIN,
-          "A new random password, shown once, for another system admin; ends the sessions",
+          "A new random password, returned once, for another system admin; ends the sessions",
           refusals=(NotFound, Conflict, Overloaded)),
     Route("POST", f"{_ONE}/reset-second-factor", _reset_second_factor, Access.ADMIN,
           "Take the second factor from another system admin; ends the sessions", refusals=(NotFound, Conflict)),

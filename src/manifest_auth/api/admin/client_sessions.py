@@ -1,4 +1,4 @@
-"""``/api/admin/clients/{client}/sessions``: system admins see who of a client is signed in, and sign them out."""
+"""``/api/admin/clients/{client}/sessions``: system admins list and end the sessions of a client's users."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SessionsQuery(Paging, frozen=True):
     q: Annotated[str, Meta(max_length=200, description="Only those whose address or browser contains this.")] = ""
     sort: Annotated[Literal["CREATED", "CREATED_DESC", "ID", "ID_DESC"], Meta(description="Order.")] = "CREATED_DESC"
     state: Annotated[Literal["open", "over", "all"], Meta(description="Only those.")] = "open"
-    method: Annotated[str, Meta(max_length=40, description="Only those that were opened so.")] = ""
+    method: Annotated[str, Meta(max_length=40, description="Only sessions of this sign-in method.")] = ""
 
 
 class ClientSessionData(Wire, frozen=True):

@@ -1,4 +1,4 @@
-"""``/api/admin/provider-names``: whose provider a name means for those who name no client."""
+"""``/api/admin/provider-names``: which client a provider's name means in requests that name no client."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ async def _unpin(ctx: RequestContext, call: Call[None]) -> Unpinned:
 
 _BASE = "/api/admin/provider-names"
 ROUTES = (
-    Route("GET", _BASE, _list, Access.ADMIN, "Names of providers that mean one client's where no client is named",
+    Route("GET", _BASE, _list, Access.ADMIN, "Provider names that are pinned to a client",
           query=PinsQuery),
     Route("PUT", f"{_BASE}/{{name}}", _pin, Access.ADMIN, "Pin a provider's name to a client",
           refusals=(ValidationError, NotFound)),
-    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Let a provider's name mean nobody's",
+    Route("DELETE", f"{_BASE}/{{name}}", _unpin, Access.ADMIN, "Unpin a provider's name",
           refusals=(NotFound,)),
 )  # fmt: skip

@@ -1,5 +1,5 @@
 """Providers of a client, for system admins under ``/api/admin/clients/{client}/providers`` and for the client's own
-Admin and User Admin under ``/api/client/providers``: the same verbs, the same answers."""
+Admin and User Admin under ``/api/client/providers``, with the same handlers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ProvidersQuery(Page, frozen=True):
 
     sort: Annotated[Literal["ID", "ID_DESC", "NAME", "NAME_DESC"], Meta(description="Order.")] = "ID"
     kind: Annotated[KindName, Meta(description="Only those.")] = ""
-    state: Annotated[Literal["", "on", "off"], Meta(description="Only those that are switched so.")] = ""
+    state: Annotated[Literal["", "on", "off"], Meta(description="Only providers in this state.")] = ""
 
 
 class Deleted(Wire, frozen=True): ...
@@ -123,18 +123,19 @@ def _routes(base: str, access: Access) -> tuple[Route, ...]:
         Route("GET", base, _list, access, "A client's identity providers", data=ProvidersData, query=ProvidersQuery,
               refusals=found),
         Route("GET", one, _get, access, "One identity provider", refusals=found, data=ProviderData),
-        Route("PATCH", one, _change, access, "Change an identity provider; what is left out stays",
+        Route("PATCH", one, _change, access, "Change an identity provider; members that are left out stay",
               body=ProviderChange, refusals=conflict, data=ProviderData),
         Route("POST", f"{one}/switch-off", _switch_off, access, "Switch an identity provider off; ends its sessions",
               refusals=conflict, data=ProviderData),
         Route("POST", f"{one}/switch-on", _switch_on, access, "Switch an identity provider on again",
               refusals=conflict, data=ProviderData),
-        Route("POST", f"{one}/rotate-key", _rotate_key, access, "A new key of ours for a SAML provider; the last one "
-              "still opens what was encrypted for it", refusals=conflict, data=ProviderData),
-        Route("POST", f"{one}/test", _test, access, "Talk to the provider and say what is wrong", refusals=found),
-        Route("DELETE", one, _delete, access, "Delete an identity provider, its links and the roles that its "
-              "groups gave; ends its sessions", refusals=found),
+        Route("POST", f"{one}/rotate-key", _rotate_key, access,
+              "A new key of this server for a SAML provider; the last one still decrypts",
+              refusals=conflict, data=ProviderData),
+        Route("POST", f"{one}/test", _test, access, "Test a provider, with a list of findings", refusals=found),
+        Route("DELETE", one, _delete, access,
+              "Delete a provider, its identities and the roles of its groups; ends its sessions", refusals=found),
     )  # fmt: skip
 
 
-ROUTES = client_scope.both(_routes, "/providers", Permission.SETTINGS_MANAGE)
+ROUTES = client_scope.for_admins_and_users(_routes, "/providers", Permission.SETTINGS_MANAGE)

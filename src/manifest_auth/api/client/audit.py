@@ -1,4 +1,4 @@
-"""``/api/client/audit``: the trail of one's client, for whoever holds ``audit:read``."""
+"""``/api/client/audit``: the audit trail of the caller's client, with the permission ``audit:read``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AuditEventsData:
 
 
 ROUTES = (
-    Route("GET", "/api/client/audit", _list, Access.CLIENT, "The audit trail of one's client",
+    Route("GET", "/api/client/audit", _list, Access.CLIENT, "The audit trail of your client",
           permission=Permission.AUDIT_READ, query=AuditQuery, refusals=(ValidationError,)),
 )  # fmt: skip

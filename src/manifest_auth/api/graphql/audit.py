@@ -1,4 +1,4 @@
-"""The client's audit trail: a plain list, and the same pages as at ``/api/client/audit``."""
+"""Queries on the client's audit trail: a list, and pages as at ``/api/client/audit``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ORDERS = {"NEWEST": NEWEST_FIRST, "OLDEST": OLDEST_FIRST}
 
 
 class AuditEvent(Link):
-    """An event as the schema shows it. ``unreadable``: names of members that hold what no event holds."""
+    """An event as in the schema. ``unreadable``: names of members whose stored value is invalid."""
 
     unreadable: tuple[str, ...] = ()
 
@@ -43,7 +43,7 @@ def _event(found: Found) -> AuditEvent:
 
 
 class _Asked(NamedTuple):
-    """Arguments of the list and of its page twin."""
+    """Arguments of the list and of its pages."""
 
     wanted: Wanted
     first: int
@@ -68,10 +68,10 @@ async def _asked(ctx: RequestContext, given: dict[str, Any]) -> _Asked:
     wanted, text = _wanted(given, order), given.get("after") or ""
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
         return _Asked(wanted, first, place_of(text, order))
-    # The plain list tells no cursor: there the last event's number serves.
+    # The plain list returns no cursor: there the last event's number is used.
     place = await place_of_number(ctx.store, int(text))
     if place is None:
-        raise ValidationError(details=[("after", "There is no event of this number any more")])
+        raise ValidationError(details=[("after", "There is no event with this number any more")])
     return _Asked(wanted, first, place)
 
 

@@ -1,4 +1,4 @@
-"""Templates, their versions with steps, what happened to them, and the moves. The rules are in
+"""Queries and mutations on templates, their versions, steps and history. The rules are in
 ``work.template_operations``."""
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from typing import Any
 
 from manifest_auth.api.graphql import arguments, lists
 from manifest_auth.api.graphql.lists import ListOf
-from manifest_auth.api.graphql.people import PEOPLE
 from manifest_auth.api.graphql.template_loaders import (
     HISTORY,
     LATEST,
@@ -17,6 +16,7 @@ from manifest_auth.api.graphql.template_loaders import (
     STEPS,
     TEMPLATES,
 )
+from manifest_auth.api.graphql.users import USERS
 from manifest_auth.services import RequestContext
 from manifest_auth.store import Filters, TenantUnit
 from manifest_auth.work import Actor, actor_of, template_log, template_operations, templates, versions
@@ -45,11 +45,11 @@ async def _version(_root: Any, info: Any, id: int) -> versions.Version:  # noqa:
 
 
 async def _created_by(source: templates.Template | versions.Version, info: Any) -> Any:
-    return await PEOPLE.load(info.context, source.created_by)
+    return await USERS.load(info.context, source.created_by)
 
 
 async def _event_by(event: template_log.Event, info: Any) -> Any:
-    return await PEOPLE.load(info.context, event.by)
+    return await USERS.load(info.context, event.by)
 
 
 async def _latest(template: templates.Template, info: Any) -> Any:
@@ -94,7 +94,7 @@ async def _add(_root: Any, info: Any, input: dict[str, Any]) -> templates.Templa
 async def _on_template(
     ctx: RequestContext, template_id: int, act: Callable[[TenantUnit, Actor, templates.Template], templates.Template]
 ) -> Any:
-    """A verb on a template as it was when the request came: what happens until it is its turn makes it a CONFLICT."""
+    """Runs ``act`` on the template as it was when the request came; a change in between makes it a CONFLICT."""
     seen = await ctx.store.read(lambda unit: templates.get(unit, template_id))
     return await ctx.store.write(lambda unit: act(unit, actor_of(ctx), seen))
 
@@ -145,8 +145,8 @@ async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versio
     )
 
 
-def _move(verb: Callable[..., versions.Version]) -> Callable[..., Any]:
-    """The resolver of a move that takes a comment and a revision."""
+def _move(operation: Callable[..., versions.Version]) -> Callable[..., Any]:
+    """The resolver of a change of state that takes a comment and a revision."""
 
     async def resolve(
         _root: Any,
@@ -158,7 +158,7 @@ def _move(verb: Callable[..., versions.Version]) -> Callable[..., Any]:
         return await _on_version(
             info.context,
             lambda unit: template_operations.see(unit, id),
-            lambda unit, by, seen: verb(unit, by, seen, comment or "", revision),
+            lambda unit, by, seen: operation(unit, by, seen, comment or "", revision),
         )
 
     return resolve

@@ -1,4 +1,4 @@
-"""The wire of GraphQL over HTTP (the specification of that name): its path, media types, and the form of a refusal."""
+"""GraphQL over HTTP (the specification of that name): path, media types, and the format of a refusal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _GRAPHQL_TYPE = "application/graphql-response+json"
 
 
 def media_type(head: Head) -> Header:
-    """``application/graphql-response+json`` for those who prefer it, ``application/json`` for all others."""
+    """The media type of the answer: ``application/graphql-response+json`` for callers that prefer it, else
+    ``application/json``."""
     accept = head.accept
     if accept is None or _GRAPHQL_TYPE not in accept.lower():
         return _JSON
@@ -31,7 +32,7 @@ def media_type(head: Head) -> Header:
 
 
 def _quality(parameters: list[str]) -> float:
-    """``q`` of a media range (RFC 9110, section 12.4.2); what is no number does not count."""
+    """``q`` of a media range (RFC 9110, section 12.4.2); 0 for one that is not a number."""
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip() == "q":
@@ -50,6 +51,6 @@ def in_graphql(refusal: Refusal, request_id: str) -> dict[str, Any]:
 
 
 def refused(refusal: Refusal, request_id: str, head: Head) -> Answer[None]:
-    """A refusal before anything ran, as a GraphQL error body with the refusal's own status."""
+    """The answer to a request that is refused before execution: a GraphQL error body with the refusal's status."""
     body = {"errors": [in_graphql(refusal, request_id)]}
     return Answer(refusal.status, orjson.dumps(body), (media_type(head), NO_STORE, *refusal_headers(refusal)))

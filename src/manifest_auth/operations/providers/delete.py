@@ -45,7 +45,7 @@ def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin
         event = Event.PROVIDER_SWITCHED_OFF
         audit.record(unit, ctx, event, f"provider:{provider.id}", name=provider.name, **change)
         return False
-    group_roles.take_back(unit, ctx, given[:STEP])
+    group_roles.unlink_all(unit, ctx, given[:STEP])
     if is_last:
         providers.remove(unit, provider)
         before = {

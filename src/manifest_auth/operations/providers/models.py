@@ -96,7 +96,7 @@ def shown(ctx: RequestContext, client: str, provider: Provider) -> msgspec.Struc
         **msgspec.structs.asdict(settings),
         has_client_secret=secrets.client_secret is not None,
         signing_certificates=kind.certificates(settings.own),
-        service_provider=kind.ourselves(ctx, client, provider, secrets),
+        service_provider=kind.registration_values(ctx, client, provider, secrets),
         start_url=kinds.start_address(ctx, client, provider.kind, provider.name) or UNSET,
         created_at=when(provider.created_at),
         changed_at=when(provider.changed_at),

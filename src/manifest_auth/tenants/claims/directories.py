@@ -22,7 +22,7 @@ from manifest_auth.store.tables import directory_claims, directory_owners
 MOST = 100
 PENDING, PROVED = "pending", "proved"
 SIGN_IN, VOUCHED, GRANTED = "sign-in", "vouched", "granted"
-HELD = "Another client of this installation holds this directory"
+CLAIMED_ELSEWHERE = "Another client of this installation holds this directory"
 
 
 class Claim(NamedTuple):
@@ -182,7 +182,7 @@ def release(unit: TenantUnit, who: Acting, directory: str) -> None:
 def _own(unit: TenantUnit, directory: str) -> None:
     """Raises Conflict when another client does."""
     if not unit.change(_OWN, directory=directory, owner=unit.tenant_id) and owner(unit, directory) != unit.tenant_id:
-        raise Conflict(HELD)
+        raise Conflict(CLAIMED_ELSEWHERE)
 
 
 def _set(

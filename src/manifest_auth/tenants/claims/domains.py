@@ -16,11 +16,11 @@ from manifest_auth.tenants.claims import domain_names, domain_rows
 from manifest_auth.tenants.claims.domain_rows import LISTING, MOST, PENDING, PROVED, VOUCHED, Claim
 from manifest_auth.text.canonical import check_line
 
-__all__ = ["HELD", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
+__all__ = ["CLAIMED_ELSEWHERE", "LISTING", "claim", "claim_all", "find", "get", "new_token", "release", "vouch"]
 
 
 #: All that a client is told of another client's claim.
-HELD: Final = "Another client of this installation holds this domain"
+CLAIMED_ELSEWHERE: Final = "Another client of this installation holds this domain"
 SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 
@@ -60,12 +60,12 @@ def vouch(unit: TenantUnit, who: Acting, domain: str, reason: str, random: Rando
         raise ValidationError(details=[("reason", f"Must be {SHORTEST_REASON} to {LONGEST_REASON} characters")])
     domain_names.check(domain, field)
     if domain_rows.owner_of(unit, domain, lock=True) not in (None, unit.tenant_id):
-        raise Conflict(HELD, details=[(field, HELD)])
+        raise Conflict(CLAIMED_ELSEWHERE, details=[(field, CLAIMED_ELSEWHERE)])
     if domain_rows.find(unit, domain) is None:
         _add(unit, who, domain, random)
     before = get(unit, domain, lock=True)
     if domain_rows.own(unit, domain) != unit.tenant_id:
-        raise Conflict(HELD, details=[(field, HELD)])
+        raise Conflict(CLAIMED_ELSEWHERE, details=[(field, CLAIMED_ELSEWHERE)])
     after = before._replace(
         state=PROVED, proof=VOUCHED, reason=reason, contested=0, proved_at=who.origin.at, failing_since=None,
         notices=0, next_check_at=None,

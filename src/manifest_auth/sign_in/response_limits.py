@@ -1,8 +1,8 @@
-"""Counts responses of providers before they are read, since reading one costs time and needs no secret to ask for.
+"""Rate limits for SAML responses, which anyone can send and which cost time to verify.
 
-Each is counted as one that is wrong until :meth:`Taken.was_right`, at the address that it comes from. Where an address
-has to wait, a browser that began the sign-in itself has a few tries of its own: how many sign-ins may begin is counted
-as well, so a stranger behind the same address keeps nobody out.
+Each counts as a failure of its address until :meth:`CountedResponse.succeeded`. While an address has to wait, a browser
+that started the sign-in here has a few attempts of its own, so that an attacker behind the same address does not block
+it; the number of sign-ins that may start is limited as well.
 """
 
 from __future__ import annotations
@@ -17,43 +17,46 @@ from manifest_auth.throttle import throttle
 from manifest_auth.throttle.anonymous_limits import ENTRY_POINT, FLOW_LIFE_S
 from manifest_auth.throttle.throttle import Counter, Held, Policy, Wait
 
-#: From an address, at whatever client.
+#: Responses from one address, at all clients.
 RESPONSES = Policy(free=200, longest_ms=5_000, memory_ms=60 * 60_000, ceiling=None)
-#: To one sign-in that was begun here, beyond those of its address.
+#: Responses to one sign-in that started here, beyond those of its address.
 ANSWERS = Policy(free=3, longest_ms=60_000, memory_ms=FLOW_LIFE_S * 1000, ceiling=None)
 
 
-class Taken(NamedTuple):
-    """A response that may be read, and by which counters."""
+class CountedResponse(NamedTuple):
+    """A response that may be verified, and the counters that counted it."""
 
     counters: list[Counter]
 
-    def was_right(self, unit: TenantUnit) -> None:
-        """It was verified, and used for the first time."""
+    def succeeded(self, unit: TenantUnit) -> None:
+        """Takes the failure back, once the response was verified and used for the first time."""
         for counter in self.counters:
             throttle.forgive(unit, counter.key)
 
 
-async def take(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> Taken:
-    """Counts a response. ``state``: what it says of the sign-in that it answers. Raises RateLimited."""
+async def take(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> CountedResponse:
+    """Counts a response before it is read. ``state``: of the sign-in that it claims to answer; ``cookie_of``: a
+    cookie's value by its name. Raises RateLimited."""
     if not ctx.services.throttle.is_on:
-        return Taken([])
+        return CountedResponse([])
     taken = await ctx.services.store.write_quickly(lambda unit: _count(unit, ctx, state, cookie_of))
-    if isinstance(taken, Taken):
+    if isinstance(taken, CountedResponse):
         return taken
     raise ctx.services.throttle.refusal(ENTRY_POINT, Wait(taken.ms, "address"))
 
 
-def _count(unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> Taken | Held:
+def _count(
+    unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]
+) -> CountedResponse | Held:
     counters = throttle.in_order(throttle.by_address(RESPONSES, lambda network: _key("from", network), ctx.address))
     held = throttle.count_each(unit, counters, ctx.now)
     if held is None:
-        return Taken(counters)
+        return CountedResponse(counters)
     flow = sign_in_flows.find_by_state(unit, state, ctx.now) if state else None
     if flow is None or flow.is_used or not flow.is_from(cookie_of(flow.cookie)):
         return held
     own = [Counter(_key("to", flow.key), ANSWERS)]
-    return throttle.count_each(unit, own, ctx.now) or Taken(own)
+    return throttle.count_each(unit, own, ctx.now) or CountedResponse(own)
 
 
 def _key(*parts: str) -> str:

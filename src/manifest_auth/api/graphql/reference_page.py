@@ -1,4 +1,4 @@
-"""The page of docs on GraphQL, made from the schema: limits, the table of roles and operations, the schema's text."""
+"""The docs page on GraphQL, made from the schema: limits, the table of roles and operations, the schema's text."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ curl -s http://127.0.0.1:8080/api/client/graphql -H "Authorization: Bearer $TOKE
   -H 'Content-Type: application/json' -d '{{"query": "{{ me {{ email roles {{ name }} }} users {{ id email }} }}"}}'
 ```
 
-**Errors.** What goes wrong in one field leaves the others whole: the field is null, or what it stands in where it
-cannot be, and `errors` names its path, a `code` (see [errors](errors.md); `VALIDATION_ERROR` is `BAD_USER_INPUT` here,
-with `details` that name the argument) and the request id. A document that does not run at all has no `data`. A missing
-or bad credential is 401.
+**Errors.** An error in one field leaves the others whole: the field is null, or its parent where it cannot be, and
+`errors` has its path, a `code` (see [errors](errors.md); `VALIDATION_ERROR` is `BAD_USER_INPUT` here, with `details`
+that name the argument) and the request id. A document that does not run at all has no `data`. A missing or bad
+credential is 401.
 
-**Lists** take `first` ({usual} when left out, {most} at most), `after`, `filter` and `sort`. Beside each list stands
-its page twin (`usersPage`, `templatesPage`, `jobsPage`, `auditEventsPage`) with `items`, `nextCursor` for the next
-`after`, and `total`, which is counted only when asked for. The audit trail has one order, by time (`order`), and is too
-long to look at all of it: its lists say where they end. Lists inside a template or job are numbered from 1; there
-`after` is the last number seen.
+**Lists** take `first` ({usual} when left out, {most} at most), `after`, `filter` and `sort`. Each list has a page type
+(`usersPage`, `templatesPage`, `jobsPage`, `auditEventsPage`) with `items`, `nextCursor` for the next `after`, and
+`total`, which is counted only when asked for. The audit trail has one order, by time (`order`), and is too long to
+search as a whole: its lists say where they end. Lists inside a template or job are numbered from 1; there `after` is
+the last number seen.
 
 **Limits.** A document is refused before it runs when it has more than {length} characters, {tokens} tokens, {depth}
 levels, {fields} fields, {aliases} aliases, {roots} fields at the root, {arguments} arguments, {variables} variables,
@@ -47,13 +47,13 @@ records or log entries to read: ask for a smaller page. A query has {deadline} s
 
 ## Who may do what
 
-Permissions of several roles add up. `me {{ permissions }}` tells a caller before it calls.
+Permissions of several roles add up. `me {{ permissions }}` tells a caller in advance.
 
 """
 
 
 def graphql_page() -> str:
-    """The whole page."""
+    """The page of the docs, as Markdown."""
     intro = _INTRO.format(
         usual=arguments.FIRST,
         most=arguments.MOST,

@@ -1,7 +1,7 @@
 """The definition of a Power Apps custom connector: OpenAPI 2.0 made from the route table, with Entra ID sign-in.
 
-Power Apps reads OpenAPI 2.0 alone, so what ``openapi`` writes is translated: references, nullable members, constants.
-It holds the routes of signed-in users; an app calls them with the token that Entra gave it.
+Power Apps reads only OpenAPI 2.0, so the OpenAPI 3 document is translated: references, nullable members, constants. It
+contains the routes of signed-in users; an app calls them with its Entra ID token.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GRAPHQL = "/api/client/graphql"
 
 
 def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, Any]:
-    """The definition for one public address and cloud, ready to be imported."""
+    """The definition for one public address and cloud, ready to import."""
     chosen = [route for route in routes if _is_for_apps(route)]
     described = openapi.build(chosen)
     url = urlsplit(public_url)
@@ -55,8 +55,8 @@ def build(routes: Sequence[Route], public_url: str, cloud: Cloud) -> dict[str, A
 
 
 def _is_for_apps(route: Route) -> bool:
-    """Not what needs a browser or a password, not files, whose kind Power Apps does not tell, and not a client's
-    administration."""
+    """Excludes routes that need a browser or a password, files, whose media type Power Apps does not send, and a
+    client's administration."""
     if route.access is not Access.CLIENT or (route.path == _GRAPHQL and route.method == "GET"):
         return False
     needs_person = route.path.endswith(("/password", "/email")) or "/identities" in route.path
@@ -86,7 +86,7 @@ def _operation(found: dict[str, Any], used: set[str]) -> dict[str, Any]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Of a parameter outside the body: type, bounds, description; OpenAPI 2.0 allows nothing nested there."""
+    """The schema of a parameter outside the body: OpenAPI 2.0 allows no nesting there."""
     return (
         {name: value for name, value in schema.items() if name != "title"} if "type" in schema else {"type": "string"}
     )
@@ -116,7 +116,7 @@ def _schema(schema: Any) -> Any:
         elif name in ("properties", "definitions"):
             done[name] = {key: _schema(member) for key, member in value.items()}
         elif name == "required":
-            done |= {name: value} if value else {}  # an empty list is not allowed here
+            done |= {name: value} if value else {}  # OpenAPI 2.0 forbids an empty list
         elif name in ("enum", "default"):
             done[name] = value
         else:

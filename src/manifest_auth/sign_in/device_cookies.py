@@ -1,8 +1,8 @@
-"""The marker of a browser that signed in before, a cookie. One browser has one, whatever clients its people are of.
+"""The cookie by which the throttle recognises a browser that signed in before. One per browser, for all clients.
 
-Only what this server gave out is kept: a value that somebody else chose, and put into another's browser, would let them
-guess at that account as its owner. A marker carries a MAC, and so is known without asking other clients' tables; one
-from before there were MACs is kept where the client knows it.
+Only values that this server issued count: an attacker who could set a chosen value in a victim's browser could guess
+passwords from the victim's own origin. A value carries a MAC, so that no other client's tables are read; an older one
+without a MAC counts where the client has it stored.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ _MARKER = re.compile(rf"[A-Za-z0-9_-]{{{_RANDOM}}}([0-9a-f]{{64}})?\Z")
 
 
 def shaped(value: str | None) -> str | None:
-    """A cookie's value that may be a marker, else None."""
+    """The cookie's value if it has the shape of a device cookie, else None."""
     return value if value and _MARKER.match(value) else None
 
 
 def new(ctx: RequestContext) -> str:
-    """A marker for a browser that has none of ours."""
+    """A value for a browser that has none."""
     random = ctx.services.random.text(16)
     return random + _macs(ctx).make(_message(random))
 
 
-def is_ours(unit: TenantUnit, ctx: RequestContext, marker: str) -> bool:
-    """Whether this server gave it out."""
+def is_genuine(unit: TenantUnit, ctx: RequestContext, marker: str) -> bool:
+    """Whether this server issued the value."""
     random, mac = marker[:_RANDOM], marker[_RANDOM:]
     return _macs(ctx).fits(_message(random), mac) or origins.is_known_device(unit, marker)
 

@@ -1,4 +1,4 @@
-"""Who one is, and the directory of one's client."""
+"""Queries on users: the caller (``me``), the users of the client, and roles."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DESCRIPTIONS = {
 
 
 class WithLink(User):
-    """A user, in the one answer that shows the link which a new Admin may need."""
+    """A user with the one-time link that a new Admin may need."""
 
     link: str | None = None
 
@@ -62,12 +62,12 @@ async def _pending_of(ctx: RequestContext, user_id: int) -> str | None:
     return change.new_email if change is not None and change.is_pending(ctx.now) else None
 
 
-#: People by id, wherever a field names one.
-PEOPLE: Loader[int, User] = Loader(_read)
+#: Users by id, for every field that names one.
+USERS: Loader[int, User] = Loader(_read)
 
 
 def role_named(name: str, field: str = "role") -> Role:
-    """Raises ValidationError."""
+    """The role of that name. Raises ValidationError."""
     try:
         return Role(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Ids of SAML assertions that were used, shared by all nodes: an assertion works once (security bar 75)."""
+"""Ids of used SAML assertions, shared by all nodes: an assertion works once (SAML 2.0 profiles, section 4.1.4.5)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ _REMEMBER = tenant_scoped(
 
 
 def remember(unit: TenantUnit, issuer: str, assertion_id: str, until: int) -> bool:
-    """False when that issuer's assertion was used before; then nothing changes. ``until``: milliseconds."""
+    """Stores an assertion as used until ``until`` (milliseconds). False when it was used before."""
     key = hashlib.sha256(f"{issuer}\0{assertion_id}".encode()).hexdigest()
     return unit.change(_REMEMBER, key=key, expires_at=until) == 1

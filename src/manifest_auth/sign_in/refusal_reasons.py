@@ -1,5 +1,7 @@
-"""Why a sign-in at a provider was refused, as the log and a client's audit trail have it: the closed list, from which a
-page of the docs is made. ``…`` stands for what differs from case to case."""
+"""The closed list of reasons why a sign-in at a provider is refused, as the log and a client's audit trail record them.
+
+A page of the docs is made from it. ``…`` stands for the part that differs from case to case.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ _START = (
     _reason("provider is switched off", "the provider was switched off, changed or deleted meanwhile",
             cause="just that", cure="switch it on; start again"),
     _reason("the client is suspended", cause="a system admin suspended the client", cure="restore the client"),
-    _reason("no such client", "no such provider", "no client named, and nobody pinned the provider's name",
+    _reason("no such client", "no such provider", "no client named, and the provider's name is not pinned",
             "the client has no such provider", "the client that was named does not exist",
             cause="a name that is not known here, or none where several fit",
             cure="`client` and `provider` of the start; a system admin "
@@ -55,8 +57,8 @@ _OIDC = (
             cause="HS256 or `none`, or an algorithm that the description does not list",
             cure="RS256 or better at the provider"),
     _reason("ID token: …",
-            cause="a claim (`aud`, `azp`, `iss`, `nonce`, `exp`, `iat`, …) is not as it must be: a token for somebody "
-                  "else, or clocks more than a minute apart; or its key or shape",
+            cause="a claim (`aud`, `azp`, `iss`, `nonce`, `exp`, `iat`, …) is not as it must be: a token for another "
+                  "user, or clocks more than a minute apart; or its key or shape",
             cure="NTP on this server; client id"),
     _reason("userinfo …", "userinfo: …",
             cause="the provider does not tell address or groups, which the ID token lacks",
@@ -75,7 +77,7 @@ _SAML = (
             cause="the page that posts our request was opened in another browser, too late, or for a provider whose "
                   "binding is another one",
             cure="start again"),
-    _reason("replay: the assertion was used before", cause="the page was loaded again, or somebody has a copy",
+    _reason("replay: the assertion was used before", cause="the page was loaded again, or another person has a copy",
             cure="start again; also `assertion_replayed` in the audit trail"),
     _reason("response: no provider with this issuer and audience",
             cause="`entityId` here is not the provider's `Issuer`, or the audience names no client of ours",
@@ -101,7 +103,7 @@ _SAML = (
     _reason("NameID is transient, and no attribute is set to identify the person by",
             cause="the name changes at each sign-in", cure="another NameID format, or `attributes.subject`"),
     _reason("the assertion names no subject",
-            cause="no NameID (ADFS sends none unless told to), or `attributes.subject` is empty for the person",
+            cause="no NameID (ADFS sends none unless configured to), or `attributes.subject` is empty for the person",
             cure="send one, or set `attributes.subject`"),
 )  # fmt: skip
 _MICROSOFT = (
@@ -120,8 +122,8 @@ _MICROSOFT = (
     _reason("oid: missing", cause="an ID token without the scope `profile`, or no person's",
             cure="the app registration"),
     _reason("another subject of this person belongs to another user",
-            cause="Dynamics: the user in Dataverse was given to somebody else", cure="unlink the old identity"),
-    _reason("entra: …", "link: …", "Graph …", "Graph: a guest", "oid: Graph names somebody else", "on behalf of: …",
+            cause="Dynamics: the user in Dataverse was given to another person", cure="unlink the old identity"),
+    _reason("entra: …", "link: …", "Graph …", "Graph: a guest", "oid: Graph names another person", "on behalf of: …",
             cause="a token of Entra ID that is not accepted, or its exchange for one for Graph was refused",
             cure="[Power Apps](power-apps.md#when-it-fails)"),
 )  # fmt: skip
@@ -140,7 +142,7 @@ _WHO = (
             cure="confirm the identity, see [rank](README.md#rank)"),
     _reason("the account with this address was made without anybody vouching for the address",
             cause="an account made just in time with an address that was not verified: it may be another person's",
-            cure="an Admin looks whose it is; an invitation"),
+            cure="an Admin checks whose account it is; an invitation"),
     _reason("unknown person, and the provider creates no users", cause="the person is not linked yet",
             cure="invitation, or `createUsers`"),
     _reason("unknown person of a foreign domain", cause="the address is not of a domain in `domains`",
@@ -172,7 +174,7 @@ REASONS = (*_START, *_OIDC, *_SAML, *_MICROSOFT, *(reason for kind in KINDS.valu
 _HEAD = """\
 # Why a sign-in was refused
 
-<!-- Made from the code by `./dev docs`; a test holds it to it. Edit `src/manifest_auth/sign_in/reasons.py` instead. -->
+<!-- Made from `src/manifest_auth/sign_in/refusal_reasons.py` by `./dev docs`; edit that file instead. -->
 
 People see one sentence; the reason is for you: in the log (`refused`, with `reason`) and, where the client is known, in
 its audit trail (`sign_in_failed` and `sign_in_refused`, `detail.why`). Both carry the request id that the answer shows.
@@ -183,7 +185,7 @@ its audit trail (`sign_in_failed` and `sign_in_refused`, `detail.why`). Both car
 
 
 def reasons_page() -> str:
-    """The whole list, in its order."""
+    """The page of the docs (Markdown) with the whole list, in its order."""
     return _HEAD + "".join(
         f"| {', '.join(f'`{why}`' for why in reason.why)} | {reason.cause} | {reason.cure} |\n" for reason in REASONS
     )

@@ -1,4 +1,4 @@
-"""What operators and integrators look at: health, readiness, metrics, public keys, the API's description."""
+"""Routes for operators and integrators: health, readiness, metrics, public keys, the API's description."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from manifest_auth.api import connector
+from manifest_auth.api import power_apps_connector
 from manifest_auth.errors import InvalidToken, NotFound, Overloaded, Unauthenticated
 from manifest_auth.http import (
     NO_STORE,
@@ -38,8 +38,8 @@ async def _healthz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
 
 
 async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
-    """Ready: the store answers. Its schema was brought up to date before the first request was accepted. A key file
-    that cannot be read is told, and takes no node out: what the keys from before sealed opens."""
+    """Ready: the store answers. Its schema is up to date, since the start migrates it. An unreadable key file is only a
+    warning: the keys in memory still open what they sealed."""
     try:
         await ctx.services.store.ping()
     except StoreUnavailable as error:
@@ -50,37 +50,40 @@ async def _readyz(ctx: RequestContext, call: Call[None]) -> Answer[Any]:
 
 
 async def _metrics(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """With a token set: only with it. Without: only where the public address is this machine itself."""
+    """Where a token is configured, it is required. Where none is, only a loopback public address serves metrics."""
     settings = ctx.services.settings
     if settings.metrics_token is not None:
         if call.head.authorization is None:
             raise Unauthenticated()
-        shown = identification.bearer(call.head.authorization)
-        if not hmac.compare_digest(shown.encode(), settings.metrics_token.reveal().encode()):
+        token = identification.bearer(call.head.authorization)
+        if not hmac.compare_digest(token.encode(), settings.metrics_token.reveal().encode()):
             raise InvalidToken(reason="metrics token")
     elif not settings.is_loopback:
         raise NotFound()
-    body = await asyncio.to_thread(ctx.services.metrics.render, everybody=settings.workers > 1)  # some ten milliseconds
+    body = await asyncio.to_thread(
+        ctx.services.metrics.render, everybody=settings.workers > 1
+    )  # takes about ten milliseconds
     return Answer(200, body, (_TEXT, NO_STORE))
 
 
 async def _jwks(ctx: RequestContext, call: Call[None]) -> Answer[None]:
-    """RFC 7517. Empty while tokens are signed with HS256. Read anew: another node may sign with a newer key already."""
-    with contextlib.suppress(StoreUnavailable):  # what is known is better than nothing
+    """The key set (RFC 7517), empty while tokens are signed with HS256. It is read again, since another node may
+    already sign with a newer key."""
+    with contextlib.suppress(StoreUnavailable):  # the cached keys are better than none
         await ctx.services.keys.refresh()
     body = orjson.dumps({"keys": ctx.services.keys.published()})
     return Answer(200, body, (_PLAIN_JSON, (b"cache-control", b"public, max-age=300")))
 
 
 _public: dict[str, bytes] = {}
-_connectors: dict[tuple[str, Cloud], bytes] = {}  # by what they hold of the settings
+_connectors: dict[tuple[str, Cloud], bytes] = {}  # by public address and cloud
 
 
 def describe(table: RouteTable, services: Services) -> None:
-    """Builds the descriptions and their page from the routes, once."""
+    """Builds the OpenAPI document, the connector and the docs page from the routes, once at start."""
     document = openapi.build(table.routes)
     key = _connector_key(services)
-    _connectors[key] = orjson.dumps(connector.build(table.routes, *key))
+    _connectors[key] = orjson.dumps(power_apps_connector.build(table.routes, *key))
     _public["openapi"] = orjson.dumps(document)
     _public["docs"] = docs_page.render(document).encode()
 

@@ -1,8 +1,8 @@
-"""What is hashed for an account that does not exist (docs/decisions/0036-decoy-hashes.md).
+"""Picks the hash to compute for an account that does not exist (docs/decisions/0036-decoy-hashes.md).
 
-Hashes of other systems and of other settings take another time than ours. So an account that does not exist, or has no
-password, borrows kind and cost from one of the client's that has: always the same one, picked by a code of what was
-typed that only this installation can make. As the accounts get hashes of ours, so do those that borrow from them.
+Imported hashes and hashes of older settings take another time than new ones. So an account that does not exist, or has
+no password, uses kind and cost of an account of the same client that has one: always the same account, picked by a MAC
+of what was typed. When those accounts are rehashed, the decoys change with them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Span(NamedTuple):
 _U, _T = users.c, tenants.c
 _LAST_USER = select(func.max(_U.id)).where(mine(users)).correlate(None).scalar_subquery()
 _USERS = tenant_scoped(select(_U.id, _LAST_USER).order_by(_U.id).limit(1), _Span)
-#: Some, since accounts that get in through a provider alone have no password.
+#: Several, since accounts that sign in through a provider have no password.
 _FROM_USER = tenant_scoped(select(_U.password_hash).where(_U.id >= bindparam("id")).order_by(_U.id).limit(32), str)
 _LAST_TENANT = select(func.max(_T.id)).correlate(None).scalar_subquery()
 _TENANTS = global_(select(_T.id, _LAST_TENANT).order_by(_T.id).limit(1), _Span)
@@ -32,8 +32,8 @@ _FROM_TENANT = global_(select(_T.id).where(_T.id >= bindparam("id")).order_by(_T
 
 
 def pick(unit: SystemUnit, ctx: RequestContext, tenant_id: int | None, account: str) -> str | None:
-    """A stored hash to do the same work as; None: one of ours. Picked for every attempt, so that it does not show by
-    the statements either. Without a client one of those that there are is picked first."""
+    """A stored hash whose work is to be imitated; None: imitate a hash of the current settings. Called for every
+    attempt, so that the number of statements is the same too. Without a client, one of all clients is picked first."""
     macs = ctx.services.store.macs
     assert macs is not None, "the server's store has them"
     number = int(macs.make(b"decoy\0" + account.encode("utf-8", "surrogatepass")), 16)
@@ -48,7 +48,7 @@ def _pick(unit: TenantUnit, number: int) -> str | None:
     span = unit.first(_USERS)
     if span is None:
         return None
-    for begin in (spread(number, span), span.first):  # who comes last goes on with the first
+    for begin in (spread(number, span), span.first):  # after the last row, go on at the first
         for hashed in unit.all(_FROM_USER, id=begin):
             if hashed is not None:
                 return hashed
@@ -56,8 +56,8 @@ def _pick(unit: TenantUnit, number: int) -> str | None:
 
 
 def spread(number: int, span: _Span) -> int:
-    """The place of a random number in a span. As the span grows, a number moves to what is new or stays where it is
-    (linear hashing): a made-up account that changes its kind whenever somebody is added would tell itself by that."""
+    """Maps a random number to an id in the span. When the span grows, a number moves to a new id or stays (linear
+    hashing): a decoy that changed its kind whenever a user is added would reveal that the account does not exist."""
     count = span.last - span.first + 1
     bits = count.bit_length()
     place = number & (1 << bits) - 1

@@ -1,4 +1,4 @@
-"""Mutations on users. Each is one verb of ``accounts``, which judges ranks; the permission stands in the schema."""
+"""Mutations on users. Each calls one function of ``accounts``, which checks ranks; the schema states the permission."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from manifest_auth import accounts, tenants
 from manifest_auth.accounts import Admitted, Draft, Made
 from manifest_auth.accounts.invitations import Handed
 from manifest_auth.accounts.users import User
-from manifest_auth.api.graphql.people import WithLink, role_named
+from manifest_auth.api.graphql.users import WithLink, role_named
 from manifest_auth.errors import ValidationError
 from manifest_auth.permissions import Role, mask_of
 from manifest_auth.services import RequestContext
@@ -17,7 +17,7 @@ from manifest_auth.store import TenantUnit
 from manifest_auth.text.canonical import check_line, check_prose
 
 EMAIL_LIMIT, NAME_LIMIT, DESCRIPTION_LIMIT = 254, 100, 2000
-#: Wire name of an input's member, the verb's name for it, and its limit.
+#: Wire name of an input's member, the parameter's name, and the limit.
 _LINES = (
     ("firstName", "first_name", NAME_LIMIT),
     ("lastName", "last_name", NAME_LIMIT),
@@ -25,8 +25,8 @@ _LINES = (
 )
 
 
-def _given(members: dict[str, Any]) -> dict[str, str]:
-    """What an input gives, checked; null counts as left out. Raises ValidationError."""
+def _checked_members(members: dict[str, Any]) -> dict[str, str]:
+    """The members of an input, checked; null counts as left out. Raises ValidationError."""
     found = {}
     if members.get("email") is not None:
         if len(members["email"]) > EMAIL_LIMIT:
@@ -41,14 +41,14 @@ def _given(members: dict[str, Any]) -> dict[str, str]:
 
 
 def _roles(names: Sequence[str]) -> int:
-    """The mask of named roles. Raises ValidationError."""
+    """The bit mask of named roles. Raises ValidationError."""
     if len(names) > len(Role):
         raise ValidationError(details=[("roles", f"At most {len(Role)}")])
     return mask_of([role_named(name, "roles") for name in names])
 
 
 def _draft(members: dict[str, Any]) -> Draft:
-    return Draft(roles=_roles(members["roles"]), **_given(members))
+    return Draft(roles=_roles(members["roles"]), **_checked_members(members))
 
 
 async def _hand_over(ctx: RequestContext, made: Made) -> Handed:
@@ -91,8 +91,8 @@ async def _add(_root: Any, info: Any, input: dict[str, Any]) -> User:  # noqa: A
 
 async def _update(_root: Any, info: Any, id: int, input: dict[str, Any]) -> User:  # noqa: A002
     ctx: RequestContext = info.context
-    given = _given(input)
-    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, given))
+    changes = _checked_members(input)
+    changed = await ctx.store.write(lambda unit: accounts.change(unit, ctx, ctx.services.account_tools, id, changes))
     ctx.services.mail_queue.send_soon(ctx.request_id, *changed.mails)
     return changed.user
 

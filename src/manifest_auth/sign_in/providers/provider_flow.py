@@ -1,6 +1,7 @@
-"""What all kinds of providers have in common: where the browser ends, and the tail of the sign-in.
+"""Start and completion of a sign-in at a provider, for all kinds of providers.
 
-The tail is one unit of work: use the flow up, match the person, then open a session, give a one-time code, or link.
+Completion is one unit of work: mark the flow as used, match the person, then open a session, issue a one-time code, or
+link the identity.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, Conflict, Refusal, SsoFailed, ValidationError
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
-from manifest_auth.providers.sign_in_flows import Begun, Flow, Wish
+from manifest_auth.providers.sign_in_flows import Flow, StartedFlow, Wish
 from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes
-from manifest_auth.sign_in.completion import Browser, Identity, SignedIn
-from manifest_auth.sign_in.known_refusals import LONGEST_WHY
+from manifest_auth.sign_in.completion import BrowserCookies, Identity, SignedIn
+from manifest_auth.sign_in.early_refusals import LONGEST_WHY
 from manifest_auth.sign_in.providers import account_matching
-from manifest_auth.sign_in.providers.account_matching import Person, Ticket
+from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.throttle import anonymous_limits, throttle
@@ -31,7 +32,7 @@ _MORE_ATTEMPTS = 3
 SUSPENDED = "the client is suspended"
 
 
-class Chosen(NamedTuple):
+class ProviderChoice(NamedTuple):
     tenant: Tenant
     provider: Provider
     wish: Wish
@@ -46,17 +47,17 @@ class Outcome(NamedTuple):
 
     @property
     def result(self) -> Result:
-        """How it is counted."""
+        """The result's label in the metrics."""
         return "ok" if self.signed_in is not None else "code" if self.code is not None else "linked"
 
 
-async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) -> Begun:
-    """A new sign-in, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers began too many."""
+async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback | None) -> StartedFlow:
+    """A new flow, see :func:`.sign_in_flows.begin`. Raises RateLimited where anonymous callers started too many."""
     provider = chosen.provider
 
-    def work(unit: TenantUnit) -> Begun | throttle.Wait:
-        is_strangers = chosen.wish.link_session_id is None
-        if is_strangers and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.wish.device)):
+    def work(unit: TenantUnit) -> StartedFlow | throttle.Wait:
+        is_anonymous = chosen.wish.link_session_id is None
+        if is_anonymous and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.wish.device)):
             ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
         tools = ctx.services
@@ -65,7 +66,7 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
         )
 
     started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)
-    if isinstance(started, Begun):
+    if isinstance(started, StartedFlow):
         return started
     raise ctx.services.throttle.refusal(anonymous_limits.ENTRY_POINT, started)
 
@@ -73,8 +74,8 @@ async def begin(ctx: RequestContext, chosen: Chosen, callback: Callback | None) 
 def return_address(
     ctx: RequestContext, tenant: Tenant, provider: Provider | None, asked: str, response: str = "cookie"
 ) -> str:
-    """Where the browser ends: the address asked for, which must be listed letter by letter; without one the first that
-    is listed, else the page that says who one is. Raises ValidationError."""
+    """Where the browser returns: the address asked for, which must equal a listed one exactly; without one the first
+    listed address, else the server's ``/me``. Raises ValidationError."""
     listed = _listed(tenant, provider)
     if asked and asked not in listed:
         raise ValidationError(details=[("returnTo", "Not among the listed return addresses")])
@@ -99,7 +100,7 @@ def is_web(address: str) -> bool:
     return address.startswith(("https://", "http://"))
 
 
-def unasked_address(ctx: RequestContext, tenant: Tenant, provider: Provider, asked: str) -> str:
+def unsolicited_return_address(ctx: RequestContext, tenant: Tenant, provider: Provider, asked: str) -> str:
     """As :func:`return_address`, for a sign-in that began at the provider. Raises SsoFailed."""
     try:
         return return_address(ctx, tenant, provider, asked)
@@ -111,15 +112,15 @@ async def complete(
     ctx: RequestContext,
     provider: Provider,
     person: Person,
-    browser: Browser,
+    browser: BrowserCookies,
     *,
     flow: Flow | None,
     return_to: str,
     use: Callable[[TenantUnit], None] | None = None,
     also: Callable[[TenantUnit, int], None] | None = None,
 ) -> Outcome:
-    """The tail. ``use`` takes flow and assertion away, in the same unit of work, or raises SsoFailed; ``also`` is what
-    else is stored of the user whose id it gets.
+    """Completes the sign-in. ``use`` marks flow and assertion as used, in the same unit of work, or raises SsoFailed;
+    ``also`` stores more about the user whose id it gets.
 
     Raises SsoFailed, AccountDisabled.
     """
@@ -132,25 +133,25 @@ async def complete(
             if use is not None:
                 use(bound)
             tenant = tenants.get(unit, provider.tenant_id)
-            if tenant.suspended_at is not None:  # before anybody is made or changed there
+            if tenant.suspended_at is not None:  # before any user is created or changed
                 suspended = AccountDisabled(reason=SUSPENDED)
                 record(bound, ctx, provider, suspended)
                 raise suspended
             if flow is not None and flow.return_to not in (*_listed(tenant, provider), _who_am_i(ctx)):
                 raise SsoFailed(reason="the return address was taken off the list meanwhile")
-            user = account_matching.match(bound, ctx, provider, person, _ticket(unit, ctx, provider, flow))
+            user = account_matching.match(bound, ctx, provider, person, _link_grant(unit, ctx, provider, flow))
         except SsoFailed as refusal:
             record(bound, ctx, provider, refusal, proved=True)
             raise
         return user.id
 
     def store(unit: SystemUnit, user_id: int) -> None:
-        """Comes last: a code or a session may still be refused, and a refusal keeps what was written before it."""
+        """Runs last: a code or a session may still be refused, and a refusal keeps earlier writes."""
         if also is not None:
             also(unit.of(provider.tenant_id), user_id)
 
     if flow is not None and flow.link_session_id is not None:
-        await again(lambda: ctx.services.store.write(lambda unit: store(unit, matched(unit))))
+        await retry_conflicts(lambda: ctx.services.store.write(lambda unit: store(unit, matched(unit))))
         return Outcome(return_to)
     if flow is not None and flow.response == "code":
 
@@ -160,59 +161,61 @@ async def complete(
             store(unit, user_id)
             return code
 
-        return Outcome(return_to, code=await again(lambda: ctx.services.store.write(coded)))
+        return Outcome(return_to, code=await retry_conflicts(lambda: ctx.services.store.write(coded)))
 
-    def tail(unit: SystemUnit) -> SignedIn:
+    def complete_with_session(unit: SystemUnit) -> SignedIn:
         identity = Identity(provider.kind, matched(unit), None, provider.id)
         opened = completion.complete_sign_in(unit, ctx, provider.tenant_id, identity, browser.cookie, browser.device)
         store(unit, identity.user_id)
         return opened
 
-    return Outcome(return_to, signed_in=await again(lambda: completion.run(ctx, provider.kind, tail)))
+    return Outcome(
+        return_to, signed_in=await retry_conflicts(lambda: completion.run(ctx, provider.kind, complete_with_session))
+    )
 
 
-async def again(work: Callable[[], Awaitable[T]]) -> T:
-    """Two who are new at the same moment: the second finds what the first made. Somebody may be new twice over, as a
-    user and at the provider."""
+async def retry_conflicts(work: Callable[[], Awaitable[T]]) -> T:
+    """Repeats ``work`` on Conflict: two sign-ins of a new person at the same moment; the second finds what the first
+    created. A person may be new twice, as a user and at the provider."""
     for _ in range(_MORE_ATTEMPTS):
         with contextlib.suppress(Conflict):
             return await work()
     return await work()
 
 
-def _ticket(unit: SystemUnit, ctx: RequestContext, provider: Provider, flow: Flow | None) -> Ticket:
+def _link_grant(unit: SystemUnit, ctx: RequestContext, provider: Provider, flow: Flow | None) -> LinkGrant:
     if flow is None:
-        return Ticket()
+        return LinkGrant()
     if flow.link_session_id is None:
-        return Ticket(None, flow.invitation_id)
+        return LinkGrant(None, flow.invitation_id)
     return consent(unit, ctx, provider, flow.link_session_id)
 
 
-def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_id: str) -> Ticket:
-    """The consent of whoever is signed in by a session. Raises SsoFailed when nobody is any more."""
+def consent(unit: SystemUnit, ctx: RequestContext, provider: Provider, session_id: str) -> LinkGrant:
+    """The consent of the session's user. Raises SsoFailed when the session has ended."""
     session = sessions.read(unit, session_id)
     if session is None or not session.is_alive(ctx.now) or session.tenant_id != provider.tenant_id:
         raise SsoFailed("You are not signed in any more", reason="the session that asked for the link has ended")
-    return Ticket(session.user_id, None)
+    return LinkGrant(session.user_id, None)
 
 
 def _code(unit: SystemUnit, ctx: RequestContext, provider: Provider, user_id: int, flow: Flow) -> str:
     bound = unit.of(provider.tenant_id)
-    completion.check_in(unit, ctx, provider.tenant_id, user_id, provider.kind)
+    completion.active_account(unit, ctx, provider.tenant_id, user_id, provider.kind)
     return exchange_codes.issue(bound, ctx, Identity(provider.kind, user_id, None, provider.id), flow.challenge)
 
 
 def record(
     unit: TenantUnit, ctx: RequestContext, provider: Provider, refusal: Refusal, *, proved: bool = False
 ) -> None:
-    """Writes down why a person did not get in. ``proved``: though the provider said who it is."""
+    """Records why a sign-in was refused. ``proved``: the provider had identified the person."""
     event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": provider.kind, "provider": provider.id, "why": refusal.reason[:LONGEST_WHY]}
     ctx.services.anonymous_limits.record(unit, ctx, event, "", proved=proved, **detail)
 
 
 async def refuse(ctx: RequestContext, provider: Provider, reason: str, sentence: str | None = None) -> SsoFailed:
-    """Records a refusal outside the tail; hands it back to be raised."""
+    """Records a refusal outside completion; returns it, for the caller to raise."""
     refusal = SsoFailed(sentence, reason=reason)
     bound = ctx.services.store.of(provider.tenant_id)
     await bound.write(lambda unit: record(unit, ctx, provider, refusal))

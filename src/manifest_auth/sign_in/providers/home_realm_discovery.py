@@ -1,6 +1,6 @@
-"""Home realm discovery: which ways in an e-mail address has, the same for every address of a domain.
+"""Home realm discovery: which providers an e-mail address can sign in with, the same for every address of a domain.
 
-Only the domain is looked at, so the answer tells nothing of whether an account exists.
+Only the domain is read, so the answer does not reveal whether an account exists.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from manifest_auth.text.canonical import email_key
 
 
 class WaysIn(NamedTuple):
-    """``client``: the one client that is meant, empty when none was named and no client owns the domain."""
+    """``client``: identifier of the client, empty when none was named and no client owns the domain; ``password``:
+    whether it allows passwords."""
 
     client: str
     password: bool
@@ -24,8 +25,8 @@ class WaysIn(NamedTuple):
 
 
 async def discover(ctx: RequestContext, email: str, client: str | None) -> WaysIn:
-    """The providers that list the address's domain, of the client whose claim on it counts. Where a client is named and
-    has none such, all of its providers: what others claim changes nothing there."""
+    """The providers that list the address's domain, of the client that has proved the domain. Where a client is named
+    and has none, all of its providers: claims of other clients change nothing there."""
     domain = email_key(email).rpartition("@")[2]
     return await ctx.services.store.read(lambda unit: _discover(unit, domain, client))
 
@@ -37,7 +38,7 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
             return WaysIn("", True, [])
         client = owning[0].client
     tenant = tenants.find(unit, client)
-    if tenant is None or tenant.suspended_at is not None:  # said of a client that does not exist, too
+    if tenant is None or tenant.suspended_at is not None:  # the same answer as for a client that does not exist
         return WaysIn(client, True, [])
     client, password = tenant.identifier, tenants.settings_of(tenant.settings).password_sign_in
     own = [way for way in owning if way.client == client]

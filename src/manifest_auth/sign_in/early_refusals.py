@@ -1,5 +1,5 @@
-"""Refusals of a sign-in at a provider that come early, while the client is known already: its trail shows them, within
-the budget of audit events, and the person reads what to do."""
+"""Refusals at the start of a sign-in at a provider, when the client is already known: they are recorded in the client's
+audit trail, within its budget of events."""
 
 from __future__ import annotations
 
@@ -17,32 +17,31 @@ START_AGAIN = "This sign-in is over, start again"
 
 
 def other_browser(ctx: RequestContext) -> str:
-    """What is said where the cookie of the start did not come back."""
+    """The message for a callback without the cookie of the start."""
     address = ctx.services.settings.public_url.rstrip("/")
     return f"This sign-in began in another browser, or not at {address}; start again there, with cookies allowed"
 
 
-class OfClient(Exception):
-    """A refusal in a unit of work that only reads, and whose it is."""
+class ClientRefusal(Exception):
+    """A refusal raised in a unit of work that only reads, with the client whose audit trail records it."""
 
     def __init__(self, tenant_id: int, provider_id: int | None, refusal: Refusal) -> None:
         super().__init__(refusal.reason)
         self.tenant_id, self.provider_id, self.refusal = tenant_id, provider_id, refusal
 
 
-async def told(ctx: RequestContext, method: str, reading: Awaitable[T]) -> T:
-    """The outcome of ``reading``. Where that raises :class:`OfClient`, the client's trail is told, and the refusal is
-    raised."""
+async def recorded(ctx: RequestContext, method: str, reading: Awaitable[T]) -> T:
+    """The result of ``reading``. Where that raises :class:`ClientRefusal`, the refusal is recorded and raised."""
     try:
         return await reading
-    except OfClient as known:
+    except ClientRefusal as known:
         raise await refuse(ctx, method, known.tenant_id, known.provider_id, known.refusal) from known
 
 
 async def refuse(
     ctx: RequestContext, method: str, tenant_id: int, provider_id: int | None, refusal: Refusal
 ) -> Refusal:
-    """Records a refusal; hands it back to be raised."""
+    """Records a refusal; returns it, for the caller to raise."""
     event = Event.SIGN_IN_REFUSED if isinstance(refusal, AccountDisabled) else Event.SIGN_IN_FAILED
     detail: dict[str, Any] = {"method": method, "why": refusal.reason[:LONGEST_WHY]}
     if provider_id is not None:

@@ -1,4 +1,4 @@
-"""Which provider is meant by the one who begins a sign-in, and where that is to end."""
+"""Which provider a request to start a sign-in means, and to which address the browser returns."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from manifest_auth.errors import AccountDisabled, NotFound, Replay, SsoFailed, V
 from manifest_auth.providers import Provider
 from manifest_auth.providers.sign_in_flows import Wish
 from manifest_auth.services import RequestContext
-from manifest_auth.sign_in import exchange_codes, known_refusals
-from manifest_auth.sign_in.known_refusals import OfClient
-from manifest_auth.sign_in.providers.flow import SUSPENDED, Chosen, is_web, return_address
+from manifest_auth.sign_in import early_refusals, exchange_codes
+from manifest_auth.sign_in.early_refusals import ClientRefusal
 from manifest_auth.sign_in.providers.kind import Kind
-from manifest_auth.sign_in.sign_in_metrics import begun, counted
+from manifest_auth.sign_in.providers.provider_flow import SUSPENDED, ProviderChoice, is_web, return_address
+from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
 from manifest_auth.tenants.claims import names
 
 
-class Asked(NamedTuple):
-    """What the one who begins a sign-in names."""
+class StartRequest(NamedTuple):
+    """The parameters of a request to start a sign-in."""
 
     provider: str | None
     client: str | None
@@ -33,28 +33,30 @@ class Asked(NamedTuple):
     device: str | None
 
 
-async def choose(ctx: RequestContext, kind: Kind[Any, Any], asked: Asked) -> Chosen:
-    """The provider that is meant. Raises NotFound, ValidationError, SsoFailed when it is switched off, AccountDisabled
-    when the client is suspended: better before the login at the provider than after it."""
+async def choose(ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
+    """The provider that the request means. Raises NotFound, ValidationError, SsoFailed when it is switched off,
+    AccountDisabled when the client is suspended: before the login at the provider rather than after it."""
     choosing = ctx.services.store.read(lambda unit: _choose(unit, ctx, kind, asked))
-    return await counted(ctx, kind.name, known_refusals.told(ctx, kind.name, choosing), begun)
+    return await counted(ctx, kind.name, early_refusals.recorded(ctx, kind.name, choosing), no_result_yet)
 
 
-def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: Asked) -> Chosen:
+def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: StartRequest) -> ProviderChoice:
     tenant = _client(unit, kind, asked)
     found = _of_tenant(unit.of(tenant.id), kind.name, asked.provider)
     if tenant.suspended_at is not None:
         refusal = AccountDisabled("Sign-in is not possible at the moment: this client is suspended", reason=SUSPENDED)
-        raise OfClient(tenant.id, found.id, refusal)
+        raise ClientRefusal(tenant.id, found.id, refusal)
     if found.disabled_at is not None:
         off = SsoFailed("This way to sign in is switched off", reason="provider is switched off")
-        raise OfClient(tenant.id, found.id, off)
+        raise ClientRefusal(tenant.id, found.id, off)
     bound = unit.of(tenant.id)
     invitation = one_time_links.find(bound, asked.invitation) if asked.invitation else None
     if asked.invitation and not (invitation and invitation.is_open(Purpose.INVITATION, ctx.now)):
         replay: Replay | None = "one_time_link" if invitation is not None and invitation.used_at is not None else None
         why = "invitation: unknown, used or expired"
-        raise OfClient(tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay))
+        raise ClientRefusal(
+            tenant.id, found.id, SsoFailed("The invitation is not open any more", reason=why, replay=replay)
+        )
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = exchange_codes.check_challenge(asked.challenge, is_needed=not is_web(return_to))
     wish = Wish(
@@ -65,12 +67,12 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         invitation_id=invitation.id if invitation else None,
         device=asked.device,
     )
-    return Chosen(tenant, found, wish)
+    return ProviderChoice(tenant, found, wish)
 
 
-def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: Asked) -> Tenant:
-    """The client that is named; else the one that the provider's name means, and the usual name of the kind.
-    Raises NotFound, ValidationError."""
+def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tenant:
+    """The client that the request names; else the one to which the provider's name, or the default name of the kind, is
+    pinned. Raises NotFound, ValidationError."""
     if asked.client is not None:
         named = tenants.find(unit, asked.client)
         if named is None:
@@ -79,7 +81,7 @@ def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: Asked) -> Tenant:
     name = asked.provider or kind.usual_name
     meant = names.client_of(unit, name) if name is not None else None
     if meant is None and asked.provider is not None:
-        raise NotFound(reason="no client named, and nobody pinned the provider's name")
+        raise NotFound(reason="no client named, and the provider's name is not pinned")
     if meant is None:
         raise ValidationError(details=[("client", "Required")])
     return meant
