@@ -13,7 +13,7 @@ from typing import Any
 
 from manifest_auth import __version__
 from manifest_auth.accounts import AccountTools
-from manifest_auth.accounts.admins import AdminRange
+from manifest_auth.accounts.admins import AdminNetworks
 from manifest_auth.api import operational_routes
 from manifest_auth.api.admin import admins as admin_admins
 from manifest_auth.api.admin import audit as admin_audit
@@ -132,7 +132,7 @@ def build_services(settings: Settings, clock: Clock | None = None, random: Rando
         tokens=TokenTools(settings, keys, random),
         verified=VerifiedTokens(keys, settings.issuer, metrics),
         principals=Principals(store, metrics, clock),
-        admin_range=AdminRange(settings, store),
+        admin_networks=AdminNetworks(settings, store),
         licence=licence,
         outgoing=outgoing,
         oidc=oidc.Client(outgoing, clock, lambda issuer: clouds.discovery_of(issuer) or oidc.address_of(issuer)),

@@ -26,14 +26,14 @@ CROSS_TENANT = {
     "operations/domains/watch.py": 2,  # records are looked at, and old claims go, whatever tenant they belong to
     "operations/reencrypt.py": 1,  # the installation's key seals what is secret of every tenant
     "operations/sweep_expired.py": 1,  # rows past their time are dropped, whatever tenant they belong to
-    "providers/by_claim.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
+    "providers/claimed_providers.py": 2,  # by e-mail domain: an address names no tenant yet; by a bearer's directory
     "providers/sign_in_flows.py": 2,  # by `state`, by request id: the answer names the sign-in, that the tenant
     "sessions/external_tokens.py": 2,  # another system's token names an identity; whose claims count
     "sessions/principal.py": 2,  # by session id, by cookie: the credential names the session, the session the tenant
     "sessions/sessions.py": 1,  # a cookie that comes with a sign-in: its session ends, of whatever tenant
     "sign_in/directory_flows.py": 1,  # by `state`: the answer of Microsoft names the sign-in, that the tenant
     "sign_in/exchange_codes.py": 1,  # a one-time code names the tenant
-    "tenants/claims/every_claim.py": 1,  # the operator settles claims of all clients
+    "tenants/claims/all_claims.py": 1,  # the operator settles claims of all clients
     "work/files.py": 1,  # files that nobody recorded anywhere, whatever tenant they belong to
 }
 

@@ -15,16 +15,24 @@ from manifest_auth.text.canonical import check_line, when
 LONGEST_NAME = 200
 
 
-def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, settings: TenantSettings) -> Tenant:
+def create(
+    unit: SystemUnit, lock_active_admins: Acting, identifier: str, name: str, settings: TenantSettings
+) -> Tenant:
     """Raises ValidationError, and Conflict when the identifier is taken."""
     check_line(name, "name", LONGEST_NAME)
-    made = tenants.create(unit, identifier, name, settings, acting.origin.at)
-    audit.record_creation(unit, made.id, acting, identifier=made.identifier, name=made.name, settings=made.settings)
+    made = tenants.create(unit, identifier, name, settings, lock_active_admins.origin.at)
+    audit.record_creation(
+        unit, made.id, lock_active_admins, identifier=made.identifier, name=made.name, settings=made.settings
+    )
     return made
 
 
 def change(
-    unit: SystemUnit, acting: Acting, before: Tenant, name: str | None, settings: TenantSettingsChange | None
+    unit: SystemUnit,
+    lock_active_admins: Acting,
+    before: Tenant,
+    name: str | None,
+    settings: TenantSettingsChange | None,
 ) -> Tenant:
     """``before``: locked. What is None stays as it is. Raises ValidationError."""
     merged = tenants.settings_of(before.settings)
@@ -33,66 +41,70 @@ def change(
     named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
     after = tenants.change(unit, before, named, merged)
     detail = {"before": [before.name, before.settings], "after": [after.name, after.settings]}
-    audit.record(unit.of(after.id), acting, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)
+    audit.record(unit.of(after.id), lock_active_admins, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)
     return after
 
 
-def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
+def suspend(unit: SystemUnit, lock_active_admins: Acting, tenant: Tenant) -> Tenant:
     """Refuses its users at once. Raises Conflict for one that is suspended already."""
-    now = acting.origin.at
+    now = lock_active_admins.origin.at
     if not tenants.suspend(unit, tenant, now):
         raise Conflict("The client is suspended already")
     ended = sessions.end_tenant(unit.of(tenant.id), "client_suspended", now)
     suspended = tenant._replace(suspended_at=now)
-    _record(unit, acting, Event.CLIENT_SUSPENDED, tenant, suspended, sessions_ended=ended)
+    _record(unit, lock_active_admins, Event.CLIENT_SUSPENDED, tenant, suspended, sessions_ended=ended)
     return suspended
 
 
-def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
+def restore(unit: SystemUnit, lock_active_admins: Acting, tenant: Tenant) -> Tenant:
     """Lets a suspended client in again; of one that is marked for deletion, takes that back alone. Raises Conflict."""
     if tenant.suspended_at is None:
         raise Conflict("The client is not suspended")
-    if tenant.delete_at is not None and tenant.delete_at <= acting.origin.at:
+    if tenant.delete_at is not None and tenant.delete_at <= lock_active_admins.origin.at:
         raise Conflict("The time to take the deletion back is over")
     restored = tenants.restore(unit, tenant)
-    sessions.take_codes_back(unit.of(tenant.id))
-    _record(unit, acting, Event.CLIENT_RESTORED, tenant, restored)
+    sessions.void_codes(unit.of(tenant.id))
+    _record(unit, lock_active_admins, Event.CLIENT_RESTORED, tenant, restored)
     return restored
 
 
-def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_at: int) -> Tenant:
+def mark_for_deletion(unit: SystemUnit, lock_active_admins: Acting, tenant: Tenant, delete_at: int) -> Tenant:
     """Suspends a client that :mod:`.delete_clients` takes away at ``delete_at``. Raises Conflict for one that is marked
     already."""
     if tenant.delete_at is not None:
         raise Conflict("The client is marked for deletion already")
-    now = acting.origin.at
-    marked = tenants.mark(unit, tenant, delete_at, now)
+    now = lock_active_admins.origin.at
+    marked = tenants.mark_for_deletion(unit, tenant, delete_at, now)
     ended = sessions.end_tenant(unit.of(tenant.id), "client_deleted", now)
-    _record(unit, acting, Event.CLIENT_DELETION_STARTED, tenant, marked, sessions_ended=ended)
+    _record(unit, lock_active_admins, Event.CLIENT_DELETION_STARTED, tenant, marked, sessions_ended=ended)
     return marked
 
 
-def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:
+def end_sessions(unit: SystemUnit, lock_active_admins: Acting, tenant: Tenant) -> int:
     """Signs everyone of the client out; how many sessions there were. ``tenant``: locked."""
     bound = unit.of(tenant.id)
-    ended = sessions.end_tenant(bound, "ended_by_admin", acting.origin.at)
-    audit.record(bound, acting, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
+    ended = sessions.end_tenant(bound, "ended_by_admin", lock_active_admins.origin.at)
+    audit.record(bound, lock_active_admins, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
     return ended
 
 
-def end_session(unit: TenantUnit, acting: Acting, session_id: str) -> None:
+def end_session(unit: TenantUnit, lock_active_admins: Acting, session_id: str) -> None:
     """Ends one session of the client. Raises NotFound."""
-    found = sessions.find_seen(unit, session_id)
-    if found is None or not sessions.end(unit, session_id, "ended_by_admin", acting.origin.at):
+    found = sessions.find_listed(unit, session_id)
+    if found is None or not sessions.end(unit, session_id, "ended_by_admin", lock_active_admins.origin.at):
         raise NotFound()
-    audit.record(unit, acting, Event.SESSION_ENDED, f"user:{found.user_id}", session=session_id)
+    audit.record(unit, lock_active_admins, Event.SESSION_ENDED, f"user:{found.user_id}", session=session_id)
 
 
-def _record(unit: SystemUnit, acting: Acting, event: Event, before: Tenant, after: Tenant, **more: int) -> None:
+def _record(
+    unit: SystemUnit, lock_active_admins: Acting, event: Event, before: Tenant, after: Tenant, **more: int
+) -> None:
     detail = {"before": _state(before), "after": _state(after), **more}
-    audit.record(unit.of(after.id), acting, event, f"client:{after.id}", **detail)
+    audit.record(unit.of(after.id), lock_active_admins, event, f"client:{after.id}", **detail)
     if before.delete_at != after.delete_at:
-        audit.record_installation(unit, acting, event, f"client:{after.id}", identifier=after.identifier, **detail)
+        audit.record_installation(
+            unit, lock_active_admins, event, f"client:{after.id}", identifier=after.identifier, **detail
+        )
 
 
 def _state(tenant: Tenant) -> dict[str, str | None]:

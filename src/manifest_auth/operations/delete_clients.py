@@ -72,7 +72,7 @@ def _walks() -> list[_Walk]:
 async def sweep_clients(services: Services) -> None:
     """Goes on with the clients whose time is over, for at most :data:`ROUND_S` seconds."""
     until = time.monotonic() + ROUND_S
-    for tenant in await services.store.read(lambda unit: tenants.due(unit, services.clock.now_ms())):
+    for tenant in await services.store.read(lambda unit: tenants.due_for_deletion(unit, services.clock.now_ms())):
         if not await _was_ordered(services, tenant):
             services.log.error("client_deletion_unexplained", client=tenant.identifier, reason="no event begins it")
             continue

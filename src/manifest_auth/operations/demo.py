@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from manifest_auth import audit
 from manifest_auth.accounts import users
-from manifest_auth.accounts.admins import managing
+from manifest_auth.accounts.admins import management
 from manifest_auth.audit import Event, Origin
 from manifest_auth.errors import Conflict
 from manifest_auth.licence import UNCOUNTED
@@ -113,7 +113,7 @@ def _write(unit: SystemUnit, hashes: dict[str, str], random: Random, now: int) -
                 audit.record(bound, origin, Event.USER_CREATED, f"user:{user.id}", email=email)
         # Else nobody who tries a provider out would be recognised by an address: no DNS knows these names.
         domains.vouch(bound, origin, f"{identifier}.example", "a made-up name of the demo", random)
-    managing.create(unit, origin, ADMIN, hashes[ADMIN])
+    management.create(unit, origin, ADMIN, hashes[ADMIN])
 
 
 def welcome(base: str, passwords: dict[str, str] | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import audit
-from manifest_auth.accounts.admins import managing, networks, second_factor
+from manifest_auth.accounts.admins import management, networks, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.context import Request
 from manifest_auth.errors import Conflict
@@ -28,7 +28,7 @@ def read(unit: SystemUnit) -> Settled:
 
 def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str | None) -> Settled:
     """What is None stays as it is. Nobody shuts out whoever changes it. Raises InvalidToken, and Conflict."""
-    managing.acting(unit, ctx)
+    management.lock_active_admins(unit, ctx)
     before = read(unit)
     if required is not None and required != before.second_factor_required:
         if required and not second_factor.has_one(unit, ctx.admin.admin_id):
@@ -37,7 +37,7 @@ def change(unit: SystemUnit, ctx: Request, required: bool | None, addresses: str
     if addresses is not None and addresses != before.admin_addresses:
         if addresses and not is_listed(ctx.address, networks_of(addresses)):
             raise Conflict(f"Your own address ({ctx.address}) is not in these networks: you would be shut out")
-        networks.limit(unit, addresses)
+        networks.set_addresses(unit, addresses)
     after = read(unit)
     pairs = zip(_NAMES, before, after, strict=True)
     if changes := {name: {"before": was, "after": now} for name, was, now in pairs if was != now}:

@@ -9,7 +9,7 @@ from manifest_auth.audit import Event
 from manifest_auth.context import Acting
 from manifest_auth.errors import Conflict, NotFound
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import KeyRing, KeySeen, Purpose
+from manifest_auth.sessions.tokens import KeyRing, ListedKey, Purpose
 from manifest_auth.store import SystemUnit
 
 _TIMES = ("retired_at", "expires_at")
@@ -21,14 +21,14 @@ def rotate(unit: SystemUnit, by: Acting, ring: KeyRing, purposes: Sequence[Purpo
     audit.record_installation(unit, by, Event.KEYS_ROTATED, purposes=[p.value for p in purposes], keys=keys)
 
 
-def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once: bool) -> KeySeen:
+def retire(unit: SystemUnit, by: Acting, ring: KeyRing, key_id: str, *, at_once: bool) -> ListedKey:
     """Lets a key sign nothing more; ``at_once``: nor verify. The key as it is then. Raises NotFound, Conflict."""
     before = tokens.find_key(unit, key_id)
     if before is None:
         raise NotFound()
     if not ring.retire(unit, before, at_once=at_once):
         raise Conflict("The key has expired" if at_once else "The key is retired already")
-    after = tokens.seen_key(unit, key_id)
+    after = tokens.find_listed_key(unit, key_id)
     assert after is not None  # what was retired just now is not swept yet
     detail = {"before": {t: getattr(before, t) for t in _TIMES}, "after": {t: getattr(after, t) for t in _TIMES}}
     audit.record_installation(unit, by, Event.KEY_RETIRED, f"key:{key_id}", purpose=before.purpose, **detail)

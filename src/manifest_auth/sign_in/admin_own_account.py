@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from manifest_auth import audit
 from manifest_auth.accounts import admins, password_rules
-from manifest_auth.accounts.admins import Admin, managing, second_factor
+from manifest_auth.accounts.admins import Admin, management, second_factor
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, InvalidCredentials, ValidationError
 from manifest_auth.runtime.metrics import EntryPoint
@@ -58,7 +58,7 @@ async def _proven(ctx: RequestContext, credentials: Credentials, work: Callable[
         raise InvalidCredentials("The password is not right")
 
     def then(unit: SystemUnit) -> T:
-        managing.acting(unit, ctx)
+        management.lock_active_admins(unit, ctx)
         fresh = admins.get_locked(unit, me.admin_id)
         if fresh.password_hash != stored:
             raise InvalidCredentials("The password was changed meanwhile", keeps_writes=False)
@@ -97,8 +97,8 @@ async def change_password(ctx: RequestContext, credentials: Credentials, new: st
     stored = await ctx.services.hasher.hash(new)
 
     def work(unit: SystemUnit, me: Admin) -> None:
-        managing.set_password(unit, me.id, stored)
-        ended = managing.end_all(unit, me.id, "password_changed", ctx.now, but=ctx.admin.session_id)
+        management.set_password(unit, me.id, stored)
+        ended = management.end_all(unit, me.id, "password_changed", ctx.now, but=ctx.admin.session_id)
         audit.record_installation(unit, ctx, Event.PASSWORD_CHANGED, f"admin:{me.id}", sessions_ended=ended)
 
     await _proven(ctx, credentials, work)
@@ -128,7 +128,7 @@ async def confirm(ctx: RequestContext, password: str, otp: str) -> tuple[str, ..
             why = "wrong first code"
             audit.record_installation(unit, ctx, Event.PASSWORD_CHECK_FAILED, f"admin:{me.id}", why=why)
             raise
-        ended = managing.end_all(unit, me.id, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
+        ended = management.end_all(unit, me.id, "second_factor_enrolled", ctx.now, but=ctx.admin.session_id)
         audit.record_installation(unit, ctx, Event.SECOND_FACTOR_ENROLLED, f"admin:{me.id}", sessions_ended=ended)
         return codes
 

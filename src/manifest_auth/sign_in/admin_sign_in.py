@@ -11,7 +11,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, InvalidCredentials, InvalidToken, MfaRequired, Overloaded
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import Pair, Shown
+from manifest_auth.sessions.tokens import RefreshToken, TokenPair
 from manifest_auth.sign_in import admin_challenge
 from manifest_auth.sign_in.admin_own_account import check_code
 from manifest_auth.sign_in.completion import PasswordReplaced
@@ -25,7 +25,7 @@ METHOD: Literal["admin"] = "admin"
 
 class SignedIn(NamedTuple):
     admin: Admin
-    pair: Pair
+    pair: TokenPair
 
 
 @counts(METHOD)
@@ -35,17 +35,17 @@ async def continue_sign_in(ctx: RequestContext, text: str, otp: str) -> SignedIn
 
     Raises InvalidToken, TokenExpired, AccountDisabled, MfaRequired, RateLimited.
     """
-    shown = admin_challenge.take(ctx, text)
-    found, counters = await _find_and_count(ctx, shown.username)
+    presented = admin_challenge.take(ctx, text)
+    found, counters = await _find_and_count(ctx, presented.username)
     if found is None:
         raise InvalidToken(reason="the challenge is over")
 
     def work(unit: SystemUnit) -> SignedIn:
         fresh = admins.get_locked(unit, found.id)
-        admin_challenge.check(shown, fresh)
+        admin_challenge.check(presented, fresh)
         return _complete(unit, ctx, counters, fresh, otp, text)
 
-    await ctx.services.keys.look()  # the new tokens are signed with a current key
+    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     return await ctx.services.store.write(work)
 
 
@@ -111,7 +111,7 @@ async def _prove_and_complete(
             raise PasswordReplaced(fresh.password_hash)
         return _complete(unit, ctx, counters, fresh, otp)
 
-    await services.keys.look()
+    await services.keys.ensure_current()
     signed_in = await services.store.write(work)
     if proof.outdated:
         await _rehash(ctx, found, password)
@@ -159,12 +159,12 @@ async def _rehash(ctx: RequestContext, admin: Admin, password: str) -> None:
 
 
 @counts_refreshes
-async def refresh(ctx: RequestContext, text: str) -> Pair:
+async def refresh(ctx: RequestContext, text: str) -> TokenPair:
     """As the users' refresh. Raises InvalidToken, TokenExpired."""
     services, now = ctx.services, ctx.now
     kind = tokens.admins_kind(services.tokens)
-    shown = await tokens.read_refresh(services.tokens, kind, text, now)
-    session, ids = await services.store.write(lambda unit: _rotate(unit, ctx, shown, now))
+    presented = await tokens.read_refresh(services.tokens, kind, text, now)
+    session, ids = await services.store.write(lambda unit: _rotate(unit, ctx, presented, now))
     if ids is None:
         raise InvalidToken(reason="refresh token was replaced", replay="admin_refresh_token")
     holder = tokens.Subject(session.session_id, session.admin_id, "", session.ends_at)
@@ -178,19 +178,19 @@ def _alive(session: admins.AdminSession | None, now: int) -> admins.AdminSession
 
 
 def _rotate(
-    unit: SystemUnit, ctx: RequestContext, shown: Shown, now: int
+    unit: SystemUnit, ctx: RequestContext, presented: RefreshToken, now: int
 ) -> tuple[admins.AdminSession, tuple[str, str | None] | None]:
-    session = _alive(admins.read(unit, shown.session_id), now)
+    session = _alive(admins.read(unit, presented.session_id), now)
     rotation = tokens.Rotation(
-        lambda: _alive(admins.read(unit, shown.session_id), now).chain,
-        lambda before, after: admins.advance(unit, shown.session_id, before, after, now),
+        lambda: _alive(admins.read(unit, presented.session_id), now).chain,
+        lambda before, after: admins.advance(unit, presented.session_id, before, after, now),
         strict=False,
     )
-    ids = tokens.rotate(ctx.services.tokens, shown, rotation, now)
+    ids = tokens.rotate(ctx.services.tokens, presented, rotation, now)
     if ids is None:
-        admins.end(unit, shown.session_id, "refresh_token_reused", now)
+        admins.end(unit, presented.session_id, "refresh_token_reused", now)
         subject = f"admin:{session.admin_id}"
-        audit.record_installation(unit, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=shown.session_id)
+        audit.record_installation(unit, ctx, Event.REFRESH_TOKEN_REUSED, subject, session=presented.session_id)
     return session, ids
 
 

@@ -15,7 +15,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import Pair
+from manifest_auth.sessions.tokens import TokenPair
 from manifest_auth.sign_in import device_cookies
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants import Tenant
@@ -51,7 +51,7 @@ class PasswordReplaced(Exception):
 class SignedIn(NamedTuple):
     user: User
     tenant: Tenant
-    pair: Pair
+    pair: TokenPair
     cookie: str
     device: str | None  # a new device cookie to set; None: the one that was sent stays
     password_due: bool
@@ -65,7 +65,7 @@ def complete_sign_in(
     services, bound = ctx.services, unit.of(tenant_id)
     tenant, user = active_account(unit, ctx, tenant_id, identity.user_id, identity.method, identity.proof)
     if cookie:
-        sessions.end_shown(unit, cookie, ctx.now)
+        sessions.end_by_cookie(unit, cookie, ctx.now)
     opened = sessions.open_session(
         bound, ctx, user.id, identity.method, identity.provider_id, random=services.random,
         most_s=services.settings.session_max_ttl,
@@ -114,7 +114,7 @@ def active_account(
 
 async def run(ctx: RequestContext, method: str, work: Callable[[SystemUnit], SignedIn]) -> SignedIn:
     """Runs the unit of work that completes a sign-in, and logs it."""
-    await ctx.services.keys.look()  # the new tokens are signed with a current key
+    await ctx.services.keys.ensure_current()  # the new tokens are signed with a current key
     signed_in = await ctx.services.store.write_quickly(work)
     ctx.services.log.info("signed_in", request_id=ctx.request_id, client=signed_in.tenant.identifier,
                        user=signed_in.user.id, method=method, address=ctx.address)  # fmt: skip

@@ -64,7 +64,7 @@ def begin(
     unit: TenantUnit, ctx: RequestContext, directory: str, provider_id: int | None, return_to: str
 ) -> StartedFlow:
     """A new flow of the caller's session."""
-    begun = sign_in_flows.fresh(ctx.services.random, _COOKIE)
+    begun = sign_in_flows.new_values(ctx.services.random, _COOKIE)
     unit.change(
         _ADD,
         key=begun.key,

@@ -25,7 +25,7 @@ from manifest_auth.sign_in.providers.kinds import own_settings_of
 from manifest_auth.sign_in.providers.provider_flow import return_address
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.claims import administrators, directories
+from manifest_auth.tenants.claims import directories, directory_administrators
 
 CALLBACK = "/api/client/auth/directory/callback"
 _SCOPES = ("openid", "profile")
@@ -142,7 +142,7 @@ async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, return
         redeemed = await ctx.services.oidc.redeem_tokens(registration, answer, frozenset(), deadline)
         directory = microsoft.directory_of(redeemed.claims)
         if directory != claim.directory:
-            raise SsoFailed(administrators.ELSEWHERE, reason=f"tid: {directory or 'missing'}")
+            raise SsoFailed(directory_administrators.OTHER_DIRECTORY, reason=f"tid: {directory or 'missing'}")
         person = redeemed.claims.get("oid")
         if not isinstance(person, str) or not microsoft.GUID.match(person.lower()):
             raise SsoFailed(oidc.SET_UP, reason="oid: missing")
@@ -153,7 +153,7 @@ async def _administrator(ctx: RequestContext, flow: directory_flows.Flow, return
         raise ProviderUnavailable(reason=str(error)) from error
     except oidc.Refused as error:
         raise SsoFailed(error.sentence, reason=error.reason) from error
-    return person.lower(), administrators.role_of(wids)
+    return person.lower(), directory_administrators.role_of(wids)
 
 
 async def _wids_of_access_token(

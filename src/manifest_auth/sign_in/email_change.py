@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from manifest_auth import audit, sessions, tenants
-from manifest_auth.accounts import one_time_links, users, voiding
+from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.email_change_start import Started, start
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import EmailChange, User, email_changes
@@ -82,7 +82,7 @@ def find(
 ) -> PendingChange | None:
     """The change that a token confirms or undoes; None where there is none, or none of that ``kind``. ``lock``: locks
     the user's row. Raises InvalidToken, always the same, for a token that no longer works."""
-    change = email_changes.find_anywhere(unit, token)
+    change = email_changes.find_in_any_tenant(unit, token)
     if change is None:
         return None
     own_kind: Kind = "email" if change.key == email_changes.key_of(token) else "email-undo"
@@ -98,7 +98,7 @@ def find(
     if tenant.suspended_at is not None or user.deactivated_at is not None:
         raise InvalidToken(reason="link: client or user is switched off")
     is_admins = user.roles & Role.ADMIN.bit
-    if own_kind == "email" and is_admins and not voiding.is_an_admins(bound, change.started_by):
+    if own_kind == "email" and is_admins and not credential_voiding.is_admin_actor(bound, change.started_by):
         raise InvalidToken(reason="link: an Admin's account by now, and a User Admin asked for the address")
     return PendingChange(change, own_kind, tenant, user)
 

@@ -15,18 +15,18 @@ def unlink_own(unit: TenantUnit, ctx: RequestContext, identity: int) -> None:
     NotFound, and Conflict for the identity that created the account."""
     user = ctx.user
     gone = group_roles.unlink(unit, ctx, user.user_id, identity)
-    if gone.made_the_account:
+    if gone.created_account:
         raise Conflict("The account was made through this identity: only an administrator unlinks it")
     providers.drop_tokens(unit, user.user_id)
     reason = "identity_unlinked"
-    ended = sessions.end_users_at(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
+    ended = sessions.end_users_at_provider(unit, user.user_id, gone.provider_id, reason, ctx.now, but=user.session_id)
     _unlinked(unit, ctx, user.user_id, identity, ended)
 
 
 def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
     """Unlinks an identity from a user whom the caller manages, and ends all of the user's sessions. Raises NotFound,
     Forbidden."""
-    user = accounts.managed(unit, ctx, user_id)
+    user = accounts.get_managed(unit, ctx, user_id)
     group_roles.unlink(unit, ctx, user.id, identity)
     providers.drop_tokens(unit, user.id)
     _unlinked(unit, ctx, user.id, identity, sessions.end_all(unit, user.id, "identity_unlinked", ctx.now))
@@ -34,7 +34,7 @@ def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -
 
 def confirm(unit: TenantUnit, ctx: RequestContext, user_id: int, identity: int) -> None:
     """Records that an Admin confirms the identity as the user's. Raises NotFound, Forbidden."""
-    user = accounts.managed(unit, ctx, user_id, own="Your own identities are confirmed by another Admin")
+    user = accounts.get_managed(unit, ctx, user_id, own="Your own identities are confirmed by another Admin")
     accounts.check_is_admin(unit, ctx, "Only an Admin confirms an identity")
     providers.confirm(unit, user.id, identity, ctx.caller.actor, ctx.now)
     audit.record(unit, ctx, Event.IDENTITY_CONFIRMED, f"user:{user.id}", identity=identity)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import Any, Literal, NamedTuple, TypeVar
 
 from manifest_auth import audit, providers, sessions, tenants
-from manifest_auth.accounts import one_time_links, users, voiding
+from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.one_time_links import Link, Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
@@ -75,7 +75,7 @@ def find(
 ) -> OpenLink:
     """The link of a token, for that purpose or for any. ``lock``: locks the user's row. Raises InvalidToken, always the
     same, for a link that does not work."""
-    link = one_time_links.find_anywhere(unit, token)
+    link = one_time_links.find_in_any_tenant(unit, token)
     if link is None:
         raise InvalidToken(reason="link: unknown")
     tenant, bound = tenants.get(unit, link.tenant_id), unit.of(link.tenant_id)
@@ -88,7 +88,7 @@ def find(
         )
     if tenant.suspended_at is not None or user.deactivated_at is not None:
         raise InvalidToken(reason="link: client or user is switched off")
-    if user.roles & Role.ADMIN.bit and not voiding.is_an_admins(bound, link.invited_by):
+    if user.roles & Role.ADMIN.bit and not credential_voiding.is_admin_actor(bound, link.invited_by):
         raise InvalidToken(reason="link: an Admin's account by now, and a User Admin made the link")
     return OpenLink(link, tenant, user)
 
@@ -149,7 +149,7 @@ async def _refusals_recorded(ctx: RequestContext, credentials: Credentials, work
         why = refusal.reason
 
         def record(unit: SystemUnit) -> None:
-            if link := one_time_links.find_anywhere(unit, credentials.token):
+            if link := one_time_links.find_in_any_tenant(unit, credentials.token):
                 bound, subject = unit.of(link.tenant_id), f"user:{link.user_id}"
                 ctx.services.anonymous_limits.record(bound, ctx, Event.SIGN_IN_FAILED, subject, method=METHOD, why=why)
 

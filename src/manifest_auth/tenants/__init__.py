@@ -1,9 +1,9 @@
-"""Clients of the installation (in code: tenants). Owns ``tenants`` and what a client settles for itself.
+"""Clients of the installation (tenants, in code) and their settings. Owns ``tenants``.
 
 Knows no users, and never decides who may change a client.
 """
 
-from manifest_auth.tenants.rules import (
+from manifest_auth.tenants.settings import (
     PasswordRules,
     TenantSettings,
     TenantSettingsChange,
@@ -16,13 +16,13 @@ from manifest_auth.tenants.tenants import (
     change,
     create,
     drop,
-    due,
+    due_for_deletion,
     find,
     find_only,
     get,
     get_named,
     list_page,
-    mark,
+    mark_for_deletion,
     restore,
     suspend,
 )

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth.accounts import password_rules
-from manifest_auth.accounts.admins import managing
+from manifest_auth.accounts.admins import management
 from manifest_auth.api.admin import lists
 from manifest_auth.errors import Conflict, NotFound, Overloaded
 from manifest_auth.http import Access, Call, Items, Page, Route, Time, Wire, or_none
@@ -65,13 +65,13 @@ async def _list(ctx: RequestContext, call: Call[None]) -> AdminsData:
     asked: AdminsQuery = call.parameters
     filters = Filters(asked.state).search(asked.q.casefold())
     return await ctx.services.store.read(
-        lambda unit: lists.page(AdminsData, AdminData.of, unit, managing.LISTING, asked, filters)
+        lambda unit: lists.page(AdminsData, AdminData.of, unit, management.LISTING, asked, filters)
     )
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> AdminData:
     admin_id = call.id("admin")
-    return AdminData.of(await ctx.services.store.read(lambda unit: managing.get_listed(unit, admin_id)))
+    return AdminData.of(await ctx.services.store.read(lambda unit: management.get_listed(unit, admin_id)))
 
 
 async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
@@ -81,9 +81,9 @@ async def _create(ctx: RequestContext, call: Call[AdminBody]) -> AdminMadeData:
         password_rules.check(password, PasswordRules(), (body.username,))
     stored = await services.hasher.hash(made or password or "")
 
-    def work(unit: SystemUnit) -> managing.Listed:
-        managing.acting(unit, ctx)
-        return managing.get_listed(unit, managing.create(unit, ctx, body.username, stored))
+    def work(unit: SystemUnit) -> management.AdminRow:
+        management.lock_active_admins(unit, ctx)
+        return management.get_listed(unit, management.create(unit, ctx, body.username, stored))
 
     return AdminMadeData(AdminData.of(await services.store.write(work)), made)
 
@@ -94,39 +94,39 @@ async def _write(
     """Runs ``act`` on the admin of the path; the admin afterwards."""
     admin_id = call.id("admin")
 
-    def work(unit: SystemUnit) -> managing.Listed:
+    def work(unit: SystemUnit) -> management.AdminRow:
         act(unit, ctx, admin_id)
-        return managing.get_listed(unit, admin_id)
+        return management.get_listed(unit, admin_id)
 
     return AdminData.of(await ctx.services.store.write(work))
 
 
 async def _disable(ctx: RequestContext, call: Call[None]) -> AdminData:
-    return await _write(ctx, call, managing.disable)
+    return await _write(ctx, call, management.disable)
 
 
 async def _enable(ctx: RequestContext, call: Call[None]) -> AdminData:
     return await _write(
-        ctx, call, lambda unit, ctx, admin: managing.enable(unit, ctx, managing.managed(unit, ctx, admin))
+        ctx, call, lambda unit, ctx, admin: management.enable(unit, ctx, management.get_managed(unit, ctx, admin))
     )
 
 
 async def _reset_password(ctx: RequestContext, call: Call[None]) -> AdminMadeData:
     services, admin_id = ctx.services, call.id("admin")
-    await services.store.read(lambda unit: managing.get_listed(unit, admin_id))
+    await services.store.read(lambda unit: management.get_listed(unit, admin_id))
     made = services.random.text(_PASSWORD_BYTES)
     stored = await services.hasher.hash(made)
-    shown = await _write(ctx, call, lambda unit, ctx, admin: managing.reset_password(unit, ctx, admin, stored))
+    shown = await _write(ctx, call, lambda unit, ctx, admin: management.reset_password(unit, ctx, admin, stored))
     return AdminMadeData(shown, made)
 
 
 async def _reset_second_factor(ctx: RequestContext, call: Call[None]) -> AdminData:
-    return await _write(ctx, call, managing.reset_second_factor)
+    return await _write(ctx, call, management.reset_second_factor)
 
 
 async def _end_sessions(ctx: RequestContext, call: Call[None]) -> AdminSessionsEnded:
     admin_id = call.id("admin")
-    return AdminSessionsEnded(await ctx.services.store.write(lambda unit: managing.sign_out_all(unit, ctx, admin_id)))
+    return AdminSessionsEnded(await ctx.services.store.write(lambda unit: management.sign_out_all(unit, ctx, admin_id)))
 
 
 _BASE = "/api/admin/admins"

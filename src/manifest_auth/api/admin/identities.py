@@ -74,7 +74,7 @@ async def _confirm(ctx: RequestContext, call: Call[None]) -> Confirmed:
 async def _invite(ctx: RequestContext, call: Call[None]) -> InvitationData:
     user_id, tools = call.id("user"), ctx.services.account_tools
     made = await client_scope.write(ctx, call, lambda unit: accounts.invite(unit, ctx, tools, user_id))
-    return InvitationData.of(await accounts.hand_over(ctx, tools, made))
+    return InvitationData.of(await accounts.deliver_link(ctx, tools, made))
 
 
 def _routes(base: str, access: Access) -> tuple[Route, ...]:

@@ -13,7 +13,7 @@ from manifest_auth.http import AUTH_LIMIT, Access, Call, Items, Paging, Route, T
 from manifest_auth.operations import signing_keys
 from manifest_auth.services import RequestContext
 from manifest_auth.sessions import tokens
-from manifest_auth.sessions.tokens import KeySeen, Purpose
+from manifest_auth.sessions.tokens import ListedKey, Purpose
 from manifest_auth.store import Filters
 
 PurposeName = Literal["access", "refresh", "admin-access", "admin-refresh"]
@@ -56,7 +56,7 @@ class KeysRotated(Wire, frozen=True):
     rotated: tuple[PurposeName, ...]
 
 
-def _data(ctx: RequestContext, key: KeySeen) -> KeyData:
+def _data(ctx: RequestContext, key: ListedKey) -> KeyData:
     over = key.expires_at is not None and key.expires_at <= ctx.now
     return KeyData.of(
         key,

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Admitted, Draft, password_rules, users
+from manifest_auth.accounts import Draft, UserWithAccessLink, password_rules, users
 from manifest_auth.accounts.users import User
 from manifest_auth.api.admin import client_scope, lists
 from manifest_auth.api.admin.client_scope import OF_CLIENT
@@ -115,7 +115,7 @@ class EndedSessions(Wire, frozen=True):
 
 def _data(unit: TenantUnit, ctx: RequestContext, found: Sequence[User]) -> tuple[UserData, ...]:
     """Users with their pending addresses."""
-    pending = users.email_changes.pending_of(unit, [user.id for user in found], ctx.now)
+    pending = users.email_changes.pending_addresses(unit, [user.id for user in found], ctx.now)
     return tuple(_user(user, pending.get(user.id)) for user in found)
 
 
@@ -170,16 +170,20 @@ async def _change(ctx: RequestContext, call: Call[UserChange]) -> UserData:
     return shown
 
 
-async def _admit(ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], Admitted]) -> AdmittedData:
+async def _admit(
+    ctx: RequestContext, call: Call[Any], act: Callable[[TenantUnit, int], UserWithAccessLink]
+) -> AdmittedData:
     """Runs ``act``, which may make the user an Admin, and delivers the link that a new Admin may need."""
     user_id = call.id("user")
 
-    def work(unit: TenantUnit) -> tuple[UserData, accounts.Made | None]:
+    def work(unit: TenantUnit) -> tuple[UserData, accounts.NewLink | None]:
         admitted = act(unit, user_id)
-        return _data(unit, ctx, [admitted.user])[0], admitted.made
+        return _data(unit, ctx, [admitted.user])[0], admitted.new_link
 
-    shown, made = await client_scope.write(ctx, call, work)
-    link = (await accounts.hand_over(ctx, ctx.services.account_tools, made)).link if made is not None else None
+    shown, new_link = await client_scope.write(ctx, call, work)
+    link = (
+        (await accounts.deliver_link(ctx, ctx.services.account_tools, new_link)).link if new_link is not None else None
+    )
     return AdmittedData(**msgspec.structs.asdict(shown), link=link)
 
 
@@ -208,12 +212,12 @@ async def _end_sessions(ctx: RequestContext, call: Call[None]) -> EndedSessions:
 async def _reset(ctx: RequestContext, call: Call[None]) -> ResetData:
     user_id, tools = call.id("user"), ctx.services.account_tools
 
-    def work(unit: SystemUnit) -> accounts.Made:
+    def work(unit: SystemUnit) -> accounts.NewLink:
         tenant = tenants.get_named(unit, call.path["client"])
         by_password = tenants.settings_of(tenant.settings).password_sign_in
         return accounts.start_reset(unit.of(tenant.id), ctx, tools, user_id, by_password=by_password)
 
-    return ResetData.of(await accounts.hand_over(ctx, tools, await ctx.services.store.write(work)))
+    return ResetData.of(await accounts.deliver_link(ctx, tools, await ctx.services.store.write(work)))
 
 
 _BASE = f"{OF_CLIENT}/users"

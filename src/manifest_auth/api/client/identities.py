@@ -22,7 +22,7 @@ from manifest_auth.errors import (
     ValidationError,
 )
 from manifest_auth.http import AUTH_LIMIT, Access, Answer, Call, Route, Time, Wire, ok
-from manifest_auth.providers.sign_in_flows import Wish
+from manifest_auth.providers.sign_in_flows import FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import identities
 from manifest_auth.sign_in.providers import entra_verify
@@ -89,7 +89,7 @@ async def _link(ctx: RequestContext, call: Call[LinkBody]) -> Answer[LinkData]:
             raise SsoFailed("This way to sign in is switched off", reason="provider is switched off")
         tenant = tenants.get(unit, user.tenant_id)
         address = return_address(ctx, tenant, provider, call.body.return_to)
-        return ProviderChoice(tenant, provider, Wish(address, link_session_id=user.session_id))
+        return ProviderChoice(tenant, provider, FlowRequest(address, link_session_id=user.session_id))
 
     chosen = await ctx.services.store.read(work)
     kind = KINDS[chosen.provider.kind]

@@ -136,7 +136,7 @@ async def _reset(ctx: RequestContext, call: Call[ResetBody]) -> Answer[SignInDat
 
 
 async def _forgot(ctx: RequestContext, call: Call[ForgotBody]) -> Nothing:
-    client = ctx.client_hint.or_given(call.body.client)
+    client = ctx.client_hint.resolve(call.body.client)
     await password_reset.forgot(ctx, Claim(call.body.email, client, browser_of(call.head).device))
     return Nothing()
 

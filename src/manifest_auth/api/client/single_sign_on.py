@@ -115,7 +115,7 @@ class DiscoverData(Wire, frozen=True):
 def _redirect_to_public_address(ctx: RequestContext, call: Call[Any], path: str) -> Answer[None] | None:
     """Redirects a browser on a client's subdomain to the public address: providers answer there, so the cookie that
     binds the sign-in must be set there."""
-    settings, client = ctx.services.settings, ctx.client_hint.or_given(call.parameters.client)
+    settings, client = ctx.services.settings, ctx.client_hint.resolve(call.parameters.client)
     if not client or ctx.client_hint.subdomain is None:
         return None
     if call.parameters.invitation:  # the redirect, and logs on the way, would contain it
@@ -128,7 +128,7 @@ def _start_request(ctx: RequestContext, call: Call[Any]) -> StartRequest:
     q: StartQuery = call.parameters
     return StartRequest(
         provider=q.provider or None,
-        client=ctx.client_hint.or_given(q.client),
+        client=ctx.client_hint.resolve(q.client),
         return_to=q.return_to,
         response=q.response,
         challenge=q.code_challenge,
@@ -176,7 +176,7 @@ def _start(kind: Kind[Any, Any]) -> Route:
 async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
     """A SAML response: the browser's form post, or a JSON body, at the same address."""
     kind = (call.head.content_type or "").partition(";")[0].strip().lower()
-    client = ctx.client_hint.or_given(call.parameters.client)
+    client = ctx.client_hint.resolve(call.parameters.client)
     cookie_of: Callable[[str], str | None] = call.head.cookie
     if kind == _FORM:
         if call.head.content_encoding not in (None, "", "identity"):
@@ -198,7 +198,7 @@ async def _saml_response(ctx: RequestContext, call: Call[bytes]) -> Answer[Any]:
 
 async def _saml_metadata(ctx: RequestContext, call: Call[None]) -> Answer[None]:
     q: MetadataQuery = call.parameters
-    client = ctx.client_hint.or_given(q.client)
+    client = ctx.client_hint.resolve(q.client)
     if client is None:
         raise ValidationError(details=[("client", "Required")])
 
@@ -222,7 +222,7 @@ async def _exchange(ctx: RequestContext, call: Call[ExchangeBody]) -> Answer[Sig
 
 
 async def _discover(ctx: RequestContext, call: Call[DiscoverBody]) -> DiscoverData:
-    client = ctx.client_hint.or_given(call.parameters.client)
+    client = ctx.client_hint.resolve(call.parameters.client)
     found = await home_realm_discovery.discover(ctx, call.body.email, client)
     ways = tuple(
         WireWayIn.of(way, client_id=way.client, url=start_address(ctx, way.client, way.kind, way.name))

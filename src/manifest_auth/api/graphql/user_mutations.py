@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from manifest_auth import accounts, tenants
-from manifest_auth.accounts import Admitted, Draft, Made
-from manifest_auth.accounts.invitations import Handed
+from manifest_auth.accounts import Draft, NewLink, UserWithAccessLink
+from manifest_auth.accounts.invitations import DeliveredLink
 from manifest_auth.accounts.users import User
 from manifest_auth.api.graphql.users import WithLink, role_named
 from manifest_auth.errors import ValidationError
@@ -51,34 +51,34 @@ def _draft(members: dict[str, Any]) -> Draft:
     return Draft(roles=_roles(members["roles"]), **_checked_members(members))
 
 
-async def _hand_over(ctx: RequestContext, made: Made) -> Handed:
-    return await accounts.hand_over(ctx, ctx.services.account_tools, made)
+async def _deliver_link(ctx: RequestContext, new_link: NewLink) -> DeliveredLink:
+    return await accounts.deliver_link(ctx, ctx.services.account_tools, new_link)
 
 
-async def _with_link(ctx: RequestContext, admitted: Admitted) -> User:
+async def _with_link(ctx: RequestContext, admitted: UserWithAccessLink) -> User:
     """The user, with the link that a new Admin may need."""
-    if admitted.made is None:
+    if admitted.new_link is None:
         return admitted.user
     user = WithLink(*admitted.user)
-    user.link = (await _hand_over(ctx, admitted.made)).link
+    user.link = (await _deliver_link(ctx, admitted.new_link)).link
     return user
 
 
-async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> Handed:  # noqa: A002 - the wire's name
+async def _invite(_root: Any, info: Any, input: dict[str, Any]) -> DeliveredLink:  # noqa: A002 - the wire's name
     ctx: RequestContext = info.context
     draft = _draft(input)
 
-    def work(unit: TenantUnit) -> Made:
+    def work(unit: TenantUnit) -> NewLink:
         return accounts.invite(
             unit, ctx, ctx.services.account_tools, accounts.add(unit, ctx, ctx.services.account_tools, draft).id
         )
 
-    return await _hand_over(ctx, await ctx.store.write(work))
+    return await _deliver_link(ctx, await ctx.store.write(work))
 
 
-async def _renew(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
+async def _renew(_root: Any, info: Any, userId: int) -> DeliveredLink:  # noqa: N803
     ctx: RequestContext = info.context
-    return await _hand_over(
+    return await _deliver_link(
         ctx, await ctx.store.write(lambda unit: accounts.invite(unit, ctx, ctx.services.account_tools, userId))
     )
 
@@ -122,10 +122,10 @@ async def _end_sessions(_root: Any, info: Any, userId: int) -> int:  # noqa: N80
     return await ctx.store.write(lambda unit: accounts.end_sessions(unit, ctx, userId))
 
 
-async def _reset(_root: Any, info: Any, userId: int) -> Handed:  # noqa: N803
+async def _reset(_root: Any, info: Any, userId: int) -> DeliveredLink:  # noqa: N803
     ctx: RequestContext = info.context
     by_password = tenants.settings_of(ctx.user.tenant_settings).password_sign_in
-    return await _hand_over(
+    return await _deliver_link(
         ctx,
         await ctx.store.write(
             lambda unit: accounts.start_reset(unit, ctx, ctx.services.account_tools, userId, by_password=by_password)

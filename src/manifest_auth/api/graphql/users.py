@@ -46,7 +46,7 @@ def _read(unit: TenantUnit, ids: Sequence[int]) -> dict[int, User]:
     return {user.id: user for user in users.get_many(unit, ids)}
 
 
-_WAITING: Loader[int, EmailChange] = Loader(users.email_changes.waiting_of)
+_PENDING_CHANGES: Loader[int, EmailChange] = Loader(users.email_changes.pending_rows)
 
 
 async def _pending_email(user: User, info: Any) -> str | None:
@@ -58,7 +58,7 @@ async def _own_pending_email(me: Principal, info: Any) -> str | None:
 
 
 async def _pending_of(ctx: RequestContext, user_id: int) -> str | None:
-    change: EmailChange | None = await _WAITING.load(ctx, user_id)
+    change: EmailChange | None = await _PENDING_CHANGES.load(ctx, user_id)
     return change.new_email if change is not None and change.is_pending(ctx.now) else None
 
 

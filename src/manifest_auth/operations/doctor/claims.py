@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store
-from manifest_auth.tenants.claims import PENDING, UPGRADE, EveryClaim, every_claim
+from manifest_auth.tenants.claims import PENDING, UPGRADE, ClaimOverview, list_all_claims
 
 _MOST = 20  # lines
 
 
 async def claim_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
     """Level and text of each."""
-    every = await store.read(lambda unit: list(every_claim(unit, to_settle=True)))
+    every = await store.read(lambda unit: list(list_all_claims(unit, to_settle=True)))
     found = [claim for claim in every if settings.domain_proof == "vouch" or _is_the_operators(claim)]
     if not found:
         return [("ok", "claims: none waits for the operator")]
@@ -20,12 +20,12 @@ async def claim_findings(settings: Settings, store: Store) -> list[tuple[str, st
     return [*said, ("note", f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else said
 
 
-def _is_the_operators(claim: EveryClaim) -> bool:
+def _is_the_operators(claim: ClaimOverview) -> bool:
     """Else the client itself proves it, or lets it be."""
     return claim.contested == 1 or claim.proof == UPGRADE or claim.claimed_by == "system"
 
 
-def _sentence(claim: EveryClaim) -> str:
+def _sentence(claim: ClaimOverview) -> str:
     name, keep, release = f"{claim.kind} {claim.what} of client {claim.client}", *_ways(claim)
     if claim.contested:
         return f"{name} is {claim.state}, and another client claims it too; the wrong one of them goes with: {release}"
@@ -34,7 +34,7 @@ def _sentence(claim: EveryClaim) -> str:
     return f"{name} counts since the upgrade, unproved; keep it: {keep}; or release it: {release}"
 
 
-def _ways(claim: EveryClaim) -> tuple[str, str]:
+def _ways(claim: ClaimOverview) -> tuple[str, str]:
     """What to do in order to keep it, and to take it away."""
     command = f"{claim.what} --client {claim.client}"
     return (

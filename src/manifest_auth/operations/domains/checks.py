@@ -16,7 +16,7 @@ from manifest_auth.operations.domains import notices
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit
 from manifest_auth.tenants.claims import domain_rows
-from manifest_auth.tenants.claims.domain_records import Verdict
+from manifest_auth.tenants.claims.dns_lookup import Verdict
 from manifest_auth.tenants.claims.domain_rows import (
     DNS,
     FAILING,
@@ -105,7 +105,7 @@ def _contest(case: _Case) -> Checked:
     if not claim.contested:
         for tenant_id in sorted((claim.tenant_id, owner)):
             case.record(tenant_id, Event.DOMAIN_CONTESTED, holds=tenant_id == owner)
-        if case.services.domain_records.tells_of(claim.domain, claim.tenant_id):
+        if case.services.domain_records.should_notify(claim.domain, claim.tenant_id):
             mails = notices.contested(case.unit, case.services, claim.domain, owner, claim.tenant_id)
     after = case.put(contested=1, failing_since=None, next_check_at=case.who.at + HOUR_MS)
     return Checked(after, mails)

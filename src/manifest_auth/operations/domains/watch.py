@@ -15,8 +15,8 @@ from manifest_auth.services import RequestContext, Services
 from manifest_auth.store import StoreUnavailable, SystemUnit, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import domain_claims, provider_domains
 from manifest_auth.tenants.claims import domain_rows, domains
+from manifest_auth.tenants.claims.dns_lookup import LOOKUP_INTERVAL_MS, Verdict
 from manifest_auth.tenants.claims.domain_names import record_of
-from manifest_auth.tenants.claims.domain_records import APART_MS, Verdict
 from manifest_auth.tenants.claims.domain_rows import PENDING, VOUCHED, Claim
 
 PENDING_MS: Final = 30 * DAY_MS
@@ -63,13 +63,13 @@ async def check_now(ctx: RequestContext, tenant_id: int, domain: str) -> tuple[C
 
     def begin(unit: TenantUnit) -> Claim:
         found = domains.get(unit, domain, lock=True)
-        if not domain_rows.looked(unit, domain, ctx.now, APART_MS):
-            wait = (found.checked_at or 0) + APART_MS - ctx.now
+        if not domain_rows.mark_checked(unit, domain, ctx.now, LOOKUP_INTERVAL_MS):
+            wait = (found.checked_at or 0) + LOOKUP_INTERVAL_MS - ctx.now
             raise RateLimited(retry_after=max(1, -(-wait // 1000)), keeps_writes=False)
         return found
 
     claim = await own.write(begin)
-    verdict = await services.domain_records.look(record_of(domain, claim.token), tenant_id)
+    verdict = await services.domain_records.look_up(record_of(domain, claim.token), tenant_id)
     checked = await _settle(services, ctx.origin, tenant_id, domain, verdict)
     if checked is None:
         raise NotFound()
@@ -117,7 +117,7 @@ async def _check(services: Services, key: _Key) -> bool:
     claim = await own.write(take)
     if claim is None:
         return False
-    verdict = await services.domain_records.look_in_turn(record_of(key.domain, claim.token))
+    verdict = await services.domain_records.look_up_in_turn(record_of(key.domain, claim.token))
     checked = await _settle(services, system(services), key.tenant_id, key.domain, verdict)
     if checked is not None:
         notices.send(services, checked.mails, "domain-check")

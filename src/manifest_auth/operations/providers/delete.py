@@ -34,10 +34,10 @@ async def delete(ctx: RequestContext, client: Callable[[SystemUnit], TenantUnit]
 
 def _step(unit: TenantUnit, ctx: RequestContext, provider: Provider, *, by_admin: bool) -> bool:
     """Whether it is gone."""
-    if not by_admin and providers.given_by(unit, provider.id, 1, Role.ADMIN.bit):
+    if not by_admin and providers.granting_identities(unit, provider.id, 1, Role.ADMIN.bit):
         raise Forbidden("Only an Admin deletes a provider whose groups gave the role Admin")
     ended = sessions.end_provider(unit, provider.id, "provider_deleted", ctx.now)
-    given = providers.given_by(unit, provider.id, STEP + 1)
+    given = providers.granting_identities(unit, provider.id, STEP + 1)
     is_last = len(given) <= STEP
     if not is_last and provider.disabled_at is None:
         providers.switch(unit, provider, on=False, by_admin=by_admin, now=ctx.now)

@@ -58,7 +58,7 @@ it is. Do not pass the link on to anybody.
     )
 
 
-def way_in(to: str, client: str, link: str) -> Letter:
+def access_link(to: str, client: str, link: str) -> Letter:
     """To somebody who became an Admin, and whose ways in ended with that."""
     return Letter(
         to,

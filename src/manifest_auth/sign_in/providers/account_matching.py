@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from manifest_auth import audit, providers
-from manifest_auth.accounts import one_time_links, users, voiding
+from manifest_auth.accounts import credential_voiding, one_time_links, users
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.accounts.users import User
 from manifest_auth.audit import Event
 from manifest_auth.errors import Conflict, NoSeat, Replay, SsoFailed, ValidationError
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import Address, How, Identity, Provider
+from manifest_auth.providers import Identity, LinkedBy, Provider, ProviderEmail
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers import group_roles
 from manifest_auth.store import TenantUnit
@@ -83,7 +83,7 @@ def match(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Per
     address = _address(provider, person)
     user = group_roles.grant(unit, ctx, provider, identity, address, mapped)
     for alias in aliases:
-        providers.link(unit, provider.id, alias, user.id, How.DIRECTORY, address, 0, ctx.now)
+        providers.link(unit, provider.id, alias, user.id, LinkedBy.DIRECTORY, address, 0, ctx.now)
     if not user.roles and user.deactivated_at is None:
         if mapped & Role.ADMIN.bit:
             raise _refused("the groups give the role Admin alone, and no Admin confirmed the identity", _NO_ROLE)
@@ -119,7 +119,7 @@ def _first_time(
     else:
         group_roles.check_seat(unit, ctx, user, mapped)
     group_roles.check_rank(provider, user.roles)
-    if how is How.DOMAIN:
+    if how is LinkedBy.DOMAIN:
         user = group_roles.reset_for_new_person(unit, ctx, provider, user.id)
     address = _address(provider, person)
     identity = providers.link(unit, provider.id, person.subject, user.id, how, address, granted, ctx.now)
@@ -131,11 +131,11 @@ def _first_time(
 
 def _find_account(
     unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, ticket: LinkGrant, mapped: int
-) -> tuple[User | None, How]:
+) -> tuple[User | None, LinkedBy]:
     if ticket.consenting_user_id is not None:
-        return users.get(unit, ticket.consenting_user_id), How.CONSENT
+        return users.get(unit, ticket.consenting_user_id), LinkedBy.CONSENT
     if ticket.invitation_id is not None:
-        return _invited(unit, ctx, provider, ticket.invitation_id, mapped), How.INVITATION
+        return _invited(unit, ctx, provider, ticket.invitation_id, mapped), LinkedBy.INVITATION
     if person.directory:
         elsewhere = providers.find_in_directory(unit, person.directory, person.subject)
         if elsewhere is not None:
@@ -143,20 +143,20 @@ def _find_account(
             group_roles.check_rank(
                 providers.get_by_id(unit, elsewhere.provider_id), user.roles
             )  # by the rank of that provider too
-            return user, How.DIRECTORY
+            return user, LinkedBy.DIRECTORY
     found = users.find_by_email(unit, person.email) if person.email else None
     if found is None:
-        return None, How.DOMAIN
+        return None, LinkedBy.DOMAIN
     if not (_speaks_for_domain(provider, person) and person.email_verified):
         raise _refused("an account has this address, and the provider does not vouch for it", _NO_ACCOUNT)
     if not _domain_is_proved(unit, person):
         why = "an account has this address, and nothing vouches for it: the domain is not proved for this client"
         raise _refused(why, _NO_ACCOUNT)
-    if providers.claims_unvouched(unit, found.id):
+    if providers.was_created_unvouched(unit, found.id):
         raise _refused("the account with this address was made without anybody vouching for the address")
     if providers.has_subject(unit, provider.id, found.id):
         raise _refused("the account with this address belongs to another subject of the provider", _NO_ACCOUNT)
-    return found, How.DOMAIN
+    return found, LinkedBy.DOMAIN
 
 
 def _invited(unit: TenantUnit, ctx: RequestContext, provider: Provider, invitation_id: int, mapped: int) -> User:
@@ -167,7 +167,7 @@ def _invited(unit: TenantUnit, ctx: RequestContext, provider: Provider, invitati
         raise _refused("the invitation is used up or expired", sentence, "one_time_link" if used else None)
     user = users.get(unit, invitation.user_id, lock=True)
     group_roles.check_rank(provider, user.roles)
-    if user.roles & Role.ADMIN.bit and not voiding.is_an_admins(unit, invitation.invited_by):
+    if user.roles & Role.ADMIN.bit and not credential_voiding.is_admin_actor(unit, invitation.invited_by):
         raise _refused("an Admin's account by now, and a User Admin invited to it", sentence)
     group_roles.check_seat(unit, ctx, user, mapped)  # before the invitation is used up
     if not one_time_links.use(unit, invitation, ctx.now):
@@ -175,7 +175,9 @@ def _invited(unit: TenantUnit, ctx: RequestContext, provider: Provider, invitati
     return users.prove_email(unit, user, ctx.now) if invitation.emailed else user
 
 
-def _create(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, roles: int) -> tuple[User, How]:
+def _create(
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, person: Person, roles: int
+) -> tuple[User, LinkedBy]:
     rules = provider.rules
     if not rules.create_users:
         raise _refused("unknown person, and the provider creates no users", _NO_ACCOUNT)
@@ -202,19 +204,19 @@ def _create(unit: TenantUnit, ctx: RequestContext, provider: Provider, person: P
     except NoSeat as error:
         raise group_roles.no_seat(error) from error
     is_vouched = person.email_verified and _speaks_for_domain(provider, person) and _domain_is_proved(unit, person)
-    how = How.CREATED if is_vouched else How.CREATED_UNVOUCHED
+    how = LinkedBy.CREATED if is_vouched else LinkedBy.CREATED_UNVOUCHED
     detail = {"email": user.email, "roles": role_names(roles), "provider": provider.id}
     audit.record(unit, ctx, Event.USER_CREATED, f"user:{user.id}", **detail)
     return user, how
 
 
-def _address(provider: Provider, person: Person) -> Address:
+def _address(provider: Provider, person: Person) -> ProviderEmail:
     """The address is verified only while an Admin saved the provider last: a User Admin who changed it could choose
     what it says about people."""
     email_verified = (
         bool(person.email_verified) and bool(provider.reaches_admins) and _speaks_for_domain(provider, person)
     )
-    return Address(person.email or "", email_verified)
+    return ProviderEmail(person.email or "", email_verified)
 
 
 def _speaks_for_domain(provider: Provider, person: Person) -> bool:

@@ -29,7 +29,7 @@ from manifest_auth.sign_in.providers.microsoft import CloudName, Guid, Microsoft
 from manifest_auth.sign_in.providers.oidc import Audiences
 from manifest_auth.sign_in.providers.provider_flow import Outcome, ProviderChoice
 from manifest_auth.store import TenantUnit
-from manifest_auth.tenants.claims import names
+from manifest_auth.tenants.claims import pinned_names
 
 START = "/api/client/auth/ms-dynamics"
 CALLBACK = f"{START}/callback"
@@ -65,7 +65,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
     settings = DynamicsSettings
     start = START
     summary = "Sign in with Microsoft Dynamics: redirects to the directory"
-    usual_name = names.DYNAMICS
+    usual_name = pinned_names.DYNAMICS
     callbacks = (Callback(CALLBACK, "Where Microsoft sends the browser back to"),)
 
     def check_cloud(self, cloud: Cloud, own: DynamicsSettings) -> None:
@@ -107,7 +107,7 @@ class _Dynamics(MicrosoftKind[DynamicsSettings, CallbackParams]):
 
         def also(unit: TenantUnit, user_id: int) -> None:
             if own.keep_tokens:
-                providers.keep_tokens(unit, ctx.services.sealer, provider, user_id, tokens, ctx.now)
+                providers.store_tokens(unit, ctx.services.sealer, provider, user_id, tokens, ctx.now)
 
         return flow, await provider_flow.complete(
             ctx, provider, person, browser, flow=flow, return_to=flow.return_to, also=also

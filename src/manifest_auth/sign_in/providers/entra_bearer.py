@@ -57,11 +57,11 @@ class EntraTokens:
         """
         for _ in range(2):
             verdict = self._verdicts.get(key)
-            is_known = verdict is not None and verdict.foreign.until > ctx.now
+            is_known = verdict is not None and verdict.external.until > ctx.now
             ctx.services.metrics.cache("entra", "hit" if is_known else "miss").inc()
             if verdict is None or not is_known:
                 verdict = await self._judge_once(ctx, token, key)
-            principal = await ctx.services.principals.by_foreign(verdict.foreign)
+            principal = await ctx.services.principals.by_external_token(verdict.external)
             if principal is not None:
                 return _alive(principal, ctx.now)
             self._verdicts.pop(key, None)  # the provider was changed since: verify again
@@ -70,7 +70,7 @@ class EntraTokens:
     def end_of(self, session_id: str) -> int:
         """When the token expires that has this key in place of a session id, milliseconds; 0 when it is not cached."""
         known = list(self._verdicts.values())
-        return max((verdict.ends_at for verdict in known if verdict.foreign.key == session_id), default=0)
+        return max((verdict.ends_at for verdict in known if verdict.external.key == session_id), default=0)
 
     async def _judge_once(self, ctx: RequestContext, token: str, key: Key) -> Verdict:
         """Verifies a token once: concurrent requests with the same token wait for the first one's verdict."""
@@ -114,5 +114,5 @@ def sign_out(unit: TenantUnit, ctx: RequestContext) -> None:
     """Refuses the caller's token until it expires, on every node."""
     key = ctx.user.session_id
     until = max(ctx.services.entra.end_of(key), ctx.now + REFUSED_MS)
-    if sessions.refuse_foreign(unit, key, ctx.now, until):
+    if sessions.refuse_external_token(unit, key, ctx.now, until):
         audit.record(unit, ctx, Event.SIGNED_OUT, f"user:{ctx.user.user_id}", session=key[:22])

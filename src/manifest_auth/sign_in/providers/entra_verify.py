@@ -27,7 +27,7 @@ from manifest_auth.protocols.microsoft import Accepted, Claims, Profile, Refused
 from manifest_auth.providers import Provider
 from manifest_auth.runtime.outgoing import Deadline, Unreachable
 from manifest_auth.services import RequestContext
-from manifest_auth.sessions import Foreign
+from manifest_auth.sessions import ExternalCaller
 from manifest_auth.sign_in import completion
 from manifest_auth.sign_in.providers import account_matching, provider_flow
 from manifest_auth.sign_in.providers.account_matching import LinkGrant, Person
@@ -61,7 +61,7 @@ class _Fitting(NamedTuple):
 
 
 class _Candidates(NamedTuple):
-    """Providers that a token fits, at least one. ``claims``: see :class:`Foreign`."""
+    """Providers that a token fits, at least one. ``claims``: see :class:`ExternalCaller`."""
 
     fitting: list[_Fitting]
     claims: int | None
@@ -70,7 +70,7 @@ class _Candidates(NamedTuple):
 class Verdict(NamedTuple):
     """``ends_at``: when the token itself ends, milliseconds."""
 
-    foreign: Foreign
+    external: ExternalCaller
     ends_at: int
 
 
@@ -92,11 +92,11 @@ async def verify(ctx: RequestContext, token: str, named: str | None, until: floa
     if not fitting.is_named:
         raise Forbidden(reason="X-Client-ID disagrees with the token")
 
-    def work(unit: SystemUnit) -> Foreign:
+    def work(unit: SystemUnit) -> ExternalCaller:
         return _sign_in(unit, ctx, fitting, person, token)._replace(claims=found.claims)
 
-    foreign = await provider_flow.retry_conflicts(lambda: ctx.services.store.write_quickly(work))
-    return Verdict(foreign, int(fitting.claims.expires_at * 1000))
+    external = await provider_flow.retry_conflicts(lambda: ctx.services.store.write_quickly(work))
+    return Verdict(external, int(fitting.claims.expires_at * 1000))
 
 
 @counts(METHOD, "linked")
@@ -168,7 +168,7 @@ def _fit(ctx: RequestContext, provider: Provider, payload: Mapping[str, Any], *,
 async def _check_not_signed_out(ctx: RequestContext, token: str, fitting: _Fitting) -> None:
     """Raises InvalidToken."""
     tenant_id = fitting.provider.tenant_id
-    key = sessions.foreign_key(METHOD, tenant_id, token)
+    key = sessions.external_key(METHOD, tenant_id, token)
     if await ctx.services.store.of(tenant_id).read(lambda unit: sessions.is_refused(unit, key)):
         raise InvalidToken(reason="entra: the token was signed out")
 
@@ -264,7 +264,7 @@ async def _on_behalf(ctx: RequestContext, token: str, fitting: _Fitting, deadlin
         raise refusal from error
 
 
-def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: Person, token: str) -> Foreign:
+def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: Person, token: str) -> ExternalCaller:
     provider = fitting.provider
     bound = unit.of(provider.tenant_id)
     if tenants.get(unit, provider.tenant_id).suspended_at is not None:
@@ -273,17 +273,17 @@ def _sign_in(unit: SystemUnit, ctx: RequestContext, fitting: _Fitting, person: P
         raise suspended
     user = _match(bound, ctx, provider, person, LinkGrant())
     completion.active_account(unit, ctx, provider.tenant_id, user.id, METHOD)
-    key = sessions.foreign_key(METHOD, provider.tenant_id, token)
+    key = sessions.external_key(METHOD, provider.tenant_id, token)
     audit.record(bound, ctx, Event.SIGNED_IN, f"user:{user.id}", method=METHOD, provider=provider.id, session=key[:22])
     identity = providers.find_identity(bound, provider.id, person.subject)
     assert identity is not None
     until = min(int(fitting.claims.expires_at * 1000), ctx.now + KEEP_MS)
-    return Foreign(
+    return ExternalCaller(
         key=key,
         method=METHOD,
         identity_id=identity.id,
         provider_changed_at=provider.changed_at,
-        judged_at=ctx.now,
+        verified_at=ctx.now,
         until=until,
         claims=None,
     )

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from manifest_auth import audit, providers
-from manifest_auth.accounts import users, voiding
-from manifest_auth.accounts.users import User, Voids
+from manifest_auth.accounts import credential_voiding, users
+from manifest_auth.accounts.users import User, VoidAccount
 from manifest_auth.audit import Event
 from manifest_auth.errors import NoSeat, SsoFailed
 from manifest_auth.permissions import Role, role_names
-from manifest_auth.providers import Address, Given, Identity, Provider, Unlinked
+from manifest_auth.providers import GrantingIdentity, Identity, Provider, ProviderEmail, Unlinked
 from manifest_auth.services import RequestContext
 from manifest_auth.store import TenantUnit
 from manifest_auth.tenants import claims
@@ -31,7 +31,7 @@ def check_rank(provider: Provider, roles: int) -> None:
 
 
 def grant(
-    unit: TenantUnit, ctx: RequestContext, provider: Provider, identity: Identity, address: Address, mapped: int
+    unit: TenantUnit, ctx: RequestContext, provider: Provider, identity: Identity, address: ProviderEmail, mapped: int
 ) -> User:
     """The user, with the roles that the provider's groups grant now (``mapped``), and without those that they granted
     before and no longer do. Roles that an administrator or another provider granted stay. ``address``: as the provider
@@ -46,9 +46,9 @@ def grant(
     kept = identity.granted & user.roles & ~gone & ~others
     # A role that two providers grant goes when the last of them removes it.
     granted = mapped & (identity.granted | ~user.roles | others) | kept
-    gain = voiding.gain_by_groups(ctx, provider, identity)
+    gain = credential_voiding.gain_by_groups(ctx, provider, identity)
     after = _set_roles(unit, ctx, user, user.roles & ~gone | mapped, provider.id, gain)
-    providers.seen(unit, identity, address, granted, ctx.now)
+    providers.record_sign_in(unit, identity, address, granted, ctx.now)
     if gain.voided is not None and (gone := gain.voided.granted & ~mapped):
         after = _set_roles(unit, ctx, after, after.roles & ~gone, provider.id, gain)
     return after
@@ -58,9 +58,9 @@ def reset_for_new_person(unit: TenantUnit, ctx: RequestContext, provider: Provid
     """The user, before a person is linked to it by the address: existing credentials end, and so do roles that groups
     of other identities had added."""
     user = users.get(unit, user_id, lock=True, admins=True)
-    after, voided = voiding.drop_credentials(unit, ctx, provider, user)
+    after, voided = credential_voiding.drop_credentials(unit, ctx, provider, user)
     roles = after.roles & ~_keep_last_admin(unit, after, voided.granted)
-    return _set_roles(unit, ctx, after, roles, provider.id, voiding.no_gain)
+    return _set_roles(unit, ctx, after, roles, provider.id, credential_voiding.no_gain)
 
 
 def _without_withheld_admin(
@@ -68,7 +68,7 @@ def _without_withheld_admin(
     ctx: RequestContext,
     provider: Provider,
     identity: Identity,
-    address: Address,
+    address: ProviderEmail,
     user: User,
     mapped: int,
 ) -> int:
@@ -77,7 +77,7 @@ def _without_withheld_admin(
     if not mapped & ~user.roles & Role.ADMIN.bit:
         return mapped
     proved = providers.is_proved(unit, provider, identity, address, user.email, claims.domain_counts)
-    if proved and not voiding.address_is_in_doubt(unit, user, ctx.now):
+    if proved and not credential_voiding.address_is_in_doubt(unit, user, ctx.now):
         return mapped
     audit.record(unit, ctx, Event.ADMIN_ROLE_WITHHELD, f"user:{user.id}", provider=provider.id, identity=identity.id)
     return mapped & ~Role.ADMIN.bit
@@ -90,11 +90,13 @@ def _keep_last_admin(unit: TenantUnit, user: User, gone: int) -> int:
     return gone
 
 
-def _set_roles(unit: TenantUnit, ctx: RequestContext, user: User, roles: int, provider_id: int, voids: Voids) -> User:
+def _set_roles(
+    unit: TenantUnit, ctx: RequestContext, user: User, roles: int, provider_id: int, void_account: VoidAccount
+) -> User:
     if roles == user.roles:
         return user
     try:  # runs first, since a refusal keeps earlier writes
-        after = users.set_roles(unit, ctx.services.licence, user, roles, voids)
+        after = users.set_roles(unit, ctx.services.licence, user, roles, void_account)
     except NoSeat as error:
         raise no_seat(error) from error
     detail = {"before": role_names(user.roles), "after": role_names(roles), "provider": provider_id}
@@ -117,7 +119,7 @@ def no_seat(error: NoSeat) -> SsoFailed:
     return SsoFailed(_NO_SEAT, reason=f"no seat: {error.message}")
 
 
-def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[Given]) -> None:
+def unlink_all(unit: TenantUnit, ctx: RequestContext, given: Sequence[GrantingIdentity]) -> None:
     """As :func:`unlink`, for several, in order of users: all users are locked before anything is recorded."""
     for user_id in sorted({one.user_id for one in given}):
         users.get(unit, user_id, lock=True, admins=any(one.granted & Role.ADMIN.bit for one in given))
@@ -130,5 +132,5 @@ def unlink(unit: TenantUnit, ctx: RequestContext, user_id: int, identity_id: int
     gone = providers.unlink(unit, user_id, identity_id)
     user = users.get(unit, user_id, lock=True, admins=bool(gone.granted & Role.ADMIN.bit))
     roles = user.roles & ~_keep_last_admin(unit, user, gone.granted & ~providers.granted_to(unit, user_id))
-    _set_roles(unit, ctx, user, roles, gone.provider_id, voiding.no_gain)
+    _set_roles(unit, ctx, user, roles, gone.provider_id, credential_voiding.no_gain)
     return gone

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from manifest_auth import providers, tenants
-from manifest_auth.providers import Offered
+from manifest_auth.providers import ProviderOption
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in.providers.kinds import KINDS
 from manifest_auth.store import SystemUnit
@@ -21,7 +21,7 @@ class WaysIn(NamedTuple):
 
     client: str
     password: bool
-    providers: list[Offered]
+    providers: list[ProviderOption]
 
 
 async def discover(ctx: RequestContext, email: str, client: str | None) -> WaysIn:
@@ -44,5 +44,5 @@ def _discover(unit: SystemUnit, domain: str, client: str | None) -> WaysIn:
     own = [way for way in owning if way.client == client]
     if not own:
         listed = [p for p in providers.list_all(unit.of(tenant.id)) if p.disabled_at is None and KINDS[p.kind].start]
-        own = [Offered(client, p.name, p.display_name, p.kind) for p in listed]
+        own = [ProviderOption(client, p.name, p.display_name, p.kind) for p in listed]
     return WaysIn(client, password, own)

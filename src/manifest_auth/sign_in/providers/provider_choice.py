@@ -9,7 +9,7 @@ from manifest_auth.accounts import one_time_links
 from manifest_auth.accounts.one_time_links import Purpose
 from manifest_auth.errors import AccountDisabled, NotFound, Replay, SsoFailed, ValidationError
 from manifest_auth.providers import Provider
-from manifest_auth.providers.sign_in_flows import Wish
+from manifest_auth.providers.sign_in_flows import FlowRequest
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import early_refusals, exchange_codes
 from manifest_auth.sign_in.early_refusals import ClientRefusal
@@ -18,7 +18,7 @@ from manifest_auth.sign_in.providers.provider_flow import SUSPENDED, ProviderCho
 from manifest_auth.sign_in.sign_in_metrics import counted, no_result_yet
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.tenants import Tenant
-from manifest_auth.tenants.claims import names
+from manifest_auth.tenants.claims import pinned_names
 
 
 class StartRequest(NamedTuple):
@@ -59,7 +59,7 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         )
     return_to = return_address(ctx, tenant, found, asked.return_to, asked.response)
     challenge = exchange_codes.check_challenge(asked.challenge, is_needed=not is_web(return_to))
-    wish = Wish(
+    request = FlowRequest(
         return_to=return_to,
         response=asked.response,
         challenge=challenge,
@@ -67,7 +67,7 @@ def _choose(unit: SystemUnit, ctx: RequestContext, kind: Kind[Any, Any], asked: 
         invitation_id=invitation.id if invitation else None,
         device=asked.device,
     )
-    return ProviderChoice(tenant, found, wish)
+    return ProviderChoice(tenant, found, request)
 
 
 def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tenant:
@@ -79,7 +79,7 @@ def _client(unit: SystemUnit, kind: Kind[Any, Any], asked: StartRequest) -> Tena
             raise NotFound(reason="no such client")
         return named
     name = asked.provider or kind.usual_name
-    meant = names.client_of(unit, name) if name is not None else None
+    meant = pinned_names.client_of(unit, name) if name is not None else None
     if meant is None and asked.provider is not None:
         raise NotFound(reason="no client named, and the provider's name is not pinned")
     if meant is None:

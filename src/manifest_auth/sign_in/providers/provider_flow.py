@@ -15,7 +15,7 @@ from manifest_auth.audit import Event
 from manifest_auth.errors import AccountDisabled, Conflict, Refusal, SsoFailed, ValidationError
 from manifest_auth.protocols.oidc import Callback
 from manifest_auth.providers import Provider, sign_in_flows
-from manifest_auth.providers.sign_in_flows import Flow, StartedFlow, Wish
+from manifest_auth.providers.sign_in_flows import Flow, FlowRequest, StartedFlow
 from manifest_auth.runtime.metrics import Result
 from manifest_auth.services import RequestContext
 from manifest_auth.sign_in import completion, exchange_codes
@@ -35,7 +35,7 @@ SUSPENDED = "the client is suspended"
 class ProviderChoice(NamedTuple):
     tenant: Tenant
     provider: Provider
-    wish: Wish
+    request: FlowRequest
 
 
 class Outcome(NamedTuple):
@@ -56,13 +56,13 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
     provider = chosen.provider
 
     def work(unit: TenantUnit) -> StartedFlow | throttle.Wait:
-        is_anonymous = chosen.wish.link_session_id is None
-        if is_anonymous and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.wish.device)):
+        is_anonymous = chosen.request.link_session_id is None
+        if is_anonymous and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.request.device)):
             ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
         tools = ctx.services
         return sign_in_flows.begin(
-            unit, provider.id, chosen.wish, callback, random=tools.random, sealer=tools.sealer, now=ctx.now
+            unit, provider.id, chosen.request, callback, random=tools.random, sealer=tools.sealer, now=ctx.now
         )
 
     started = await ctx.services.store.of(provider.tenant_id).write_quickly(work)

@@ -1,4 +1,4 @@
-"""What managing accounts takes besides the unit of work and the actor."""
+"""The services that account management uses."""
 
 from __future__ import annotations
 

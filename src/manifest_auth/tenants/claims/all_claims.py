@@ -1,4 +1,4 @@
-"""All claims of all clients, for the operator who has to settle some of them."""
+"""All claims of all clients, for the operator who decides about them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from manifest_auth.tenants.claims.domain_rows import PENDING, UPGRADE
 _PAGE = 500
 
 
-class EveryClaim(NamedTuple):
-    """``kind``: ``domain`` or ``directory``; ``what``: its name or number; ``client``: the client's identifier."""
+class ClaimOverview(NamedTuple):
+    """``kind``: ``domain`` or ``directory``; ``what``: the domain's name or the directory's id; ``client``: the
+    client's identifier."""
 
     kind: str
     what: str
@@ -28,7 +29,7 @@ class EveryClaim(NamedTuple):
     reason: str
 
 
-def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_only: bool) -> CrossTenant[EveryClaim]:
+def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_only: bool) -> CrossTenant[ClaimOverview]:
     c = table.c
     query = (
         select(
@@ -44,10 +45,12 @@ def _all(kind: str, table: Table, what: Column[Any], contested: Any, *, open_onl
     )
     if open_only:
         query = query.where(or_(c.proof == UPGRADE, c.state == PENDING, contested == 1))
-    return cross_tenant(query, EveryClaim, because="the operator settles whose claims on domains and directories count")
+    return cross_tenant(
+        query, ClaimOverview, because="the operator decides which claims on domains and directories count"
+    )
 
 
-def _both(*, open_only: bool) -> tuple[CrossTenant[EveryClaim], ...]:
+def _both(*, open_only: bool) -> tuple[CrossTenant[ClaimOverview], ...]:
     domains, directories = domain_claims.c, directory_claims.c
     return (
         _all("domain", domain_claims, domains.domain, domains.contested, open_only=open_only),
@@ -58,9 +61,8 @@ def _both(*, open_only: bool) -> tuple[CrossTenant[EveryClaim], ...]:
 _EVERY, _OPEN = _both(open_only=False), _both(open_only=True)
 
 
-def every_claim(unit: SystemUnit, *, to_settle: bool = False) -> Iterator[EveryClaim]:
-    """By kind, name and client. ``to_settle``: only those that an upgrade kept, are not proved, or that two clients
-    claim."""
+def list_all_claims(unit: SystemUnit, *, to_settle: bool = False) -> Iterator[ClaimOverview]:
+    """All claims, by kind, name and client. ``to_settle``: only those kept by an upgrade, not proved, or contested."""
     for statement in _OPEN if to_settle else _EVERY:
         what, tenant_id = "", 0
         while page := unit.all(statement, after_what=what, after_tenant=tenant_id):

@@ -1,7 +1,7 @@
-"""System admins as other system admins manage them: listed, kept out, let in again, given a new password.
+"""Management of system admins by other system admins: list, create, disable, enable, reset.
 
-Whoever manages is read anew in the transaction, which locks all active admins: of two who disable each other at once,
-the second is none any more when the turn comes. The last active one stays.
+The transaction locks all active admins and reads the acting one again: of two admins who disable each other at once,
+the second one is refused. The last active admin cannot be disabled.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from manifest_auth.store.tables import admin_sessions, system_admins
 _A, _S = system_admins.c, admin_sessions.c
 
 
-class Listed(NamedTuple):
-    """An admin as others see one."""
+class AdminRow(NamedTuple):
+    """An admin in a list."""
 
     id: int
     username: str
@@ -35,18 +35,18 @@ class Listed(NamedTuple):
 
     @property
     def username_key(self) -> str:
-        """What lists are ordered by."""
+        """The key that lists are ordered by."""
         return self.username.casefold()
 
 
 _SEEN = select(
     _A.id, _A.username, _A.created_at, _A.disabled_at, _A.last_sign_in_at, _A.id.in_(HAS_ONE).label("second_factor")
 )
-_BY_ID = global_(_SEEN.where(_A.id == bindparam("id")), Listed)
+_BY_ID = global_(_SEEN.where(_A.id == bindparam("id")), AdminRow)
 #: Filters take ``like``, see :func:`manifest_auth.text.canonical.like`.
 LISTING = Listing(
     _SEEN,
-    Listed,
+    AdminRow,
     key=_A.id,
     sorts={"ID": _A.id, "USERNAME": _A.username_key},
     filters={
@@ -68,7 +68,7 @@ _END_ALL = global_(
 )
 
 
-def get_listed(unit: SystemUnit, admin_id: int) -> Listed:
+def get_listed(unit: SystemUnit, admin_id: int) -> AdminRow:
     """Raises NotFound."""
     found = unit.first(_BY_ID, id=admin_id)
     if found is None:
@@ -76,22 +76,22 @@ def get_listed(unit: SystemUnit, admin_id: int) -> Listed:
     return found
 
 
-def acting(unit: SystemUnit, ctx: Request) -> list[int]:
-    """The ids of all active admins, locked. Raises InvalidToken when the one who acts is none of them any more."""
+def lock_active_admins(unit: SystemUnit, ctx: Request) -> list[int]:
+    """The ids of all active admins, locked. Raises InvalidToken when the acting admin is no longer one of them."""
     active = unit.all(_ACTIVE)
     if isinstance(ctx.caller, AdminCaller):
         session = read(unit, ctx.admin.session_id)
         if ctx.admin.admin_id not in active or session is None or not session.is_alive(ctx.now):
-            raise InvalidToken(reason="the admin who acts was put out meanwhile")
+            raise InvalidToken(reason="the acting admin was disabled meanwhile")
     return active
 
 
-def managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
-    """The admin, locked. ``own``: the sentence for those who would do it to themselves, where nobody may.
+def get_managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> Admin:
+    """The admin, locked. ``own``: the message where an admin may not do this to the own account.
 
     Raises NotFound, InvalidToken, Conflict.
     """
-    acting(unit, ctx)
+    lock_active_admins(unit, ctx)
     get_listed(unit, admin_id)
     if own and admin_id == ctx.admin.admin_id:
         raise Conflict(own)
@@ -99,16 +99,16 @@ def managed(unit: SystemUnit, ctx: Request, admin_id: int, *, own: str = "") -> 
 
 
 def create(unit: SystemUnit, by: Acting, username: str, password_hash: str) -> int:
-    """The number of a new admin. Raises ValidationError, and Conflict when the name is taken."""
+    """Creates an admin; the id. Raises ValidationError, and Conflict when the name is taken."""
     admin_id = admins.create(unit, username, password_hash, by.origin.at)
     audit.record_installation(unit, by, Event.ADMIN_CREATED, f"admin:{admin_id}", name=username)
     return admin_id
 
 
 def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
-    """Keeps the admin out at once. Raises NotFound, InvalidToken, and Conflict for one who is disabled already and for
-    the last active one."""
-    active = acting(unit, ctx)
+    """Disables an admin and ends the sessions. Raises NotFound, InvalidToken, and Conflict for an admin who is disabled
+    already and for the last active one."""
+    active = lock_active_admins(unit, ctx)
     if get_listed(unit, admin_id).disabled_at is not None:
         raise Conflict("The system admin is disabled already")
     if active == [admin_id]:
@@ -120,7 +120,7 @@ def disable(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
 
 
 def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
-    """Raises Conflict for one who is not disabled."""
+    """Enables a disabled admin. Raises Conflict for one who is not disabled."""
     if admin.disabled_at is None:
         raise Conflict("The system admin is not disabled")
     unit.change(_SET_DISABLED, of_id=admin.id, at=None)
@@ -129,16 +129,16 @@ def enable(unit: SystemUnit, by: Acting, admin: Admin) -> None:
 
 
 def reset_password(unit: SystemUnit, ctx: Request, admin_id: int, password_hash: str) -> None:
-    """A new password for another admin, whose sessions end. Raises NotFound, InvalidToken, Conflict."""
-    managed(unit, ctx, admin_id, own="Nobody resets their own password; change it with the current one")
+    """Sets a new password for another admin, whose sessions end. Raises NotFound, InvalidToken, Conflict."""
+    get_managed(unit, ctx, admin_id, own="You cannot reset your own password; change it with the current one")
     set_password(unit, admin_id, password_hash)
     ended = end_all(unit, admin_id, "admin_password_reset", ctx.now)
     audit.record_installation(unit, ctx, Event.ADMIN_PASSWORD_RESET, f"admin:{admin_id}", sessions_ended=ended)
 
 
 def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
-    """Takes it from another admin, whose sessions end. Raises NotFound, InvalidToken, Conflict."""
-    managed(unit, ctx, admin_id, own="Nobody resets their own second factor; remove it with a code")
+    """Removes another admin's second factor and ends the sessions. Raises NotFound, InvalidToken, Conflict."""
+    get_managed(unit, ctx, admin_id, own="You cannot reset your own second factor; remove it with a code")
     if not second_factor.remove(unit, admin_id):
         raise Conflict("The system admin has no second factor")
     ended = end_all(unit, admin_id, "second_factor_removed", ctx.now)
@@ -147,7 +147,7 @@ def reset_second_factor(unit: SystemUnit, ctx: Request, admin_id: int) -> None:
 
 def sign_out_all(unit: SystemUnit, ctx: Request, admin_id: int) -> int:
     """Ends all sessions of an admin; how many there were. Raises NotFound, InvalidToken."""
-    managed(unit, ctx, admin_id)
+    get_managed(unit, ctx, admin_id)
     ended = end_all(unit, admin_id, "ended", ctx.now)
     audit.record_installation(unit, ctx, Event.SIGNED_OUT_ALL, f"admin:{admin_id}", sessions=ended)
     return ended
@@ -158,5 +158,5 @@ def set_password(unit: SystemUnit, admin_id: int, password_hash: str) -> None:
 
 
 def end_all(unit: SystemUnit, admin_id: int, reason: str, now: int, *, but: str = "") -> int:
-    """Ends the open sessions of an admin, ``but`` one. How many there were."""
+    """Ends the open sessions of an admin, except ``but``; how many there were."""
     return unit.change(_END_ALL, of_id=admin_id, but=but, reason=reason, now=now)

@@ -1,7 +1,7 @@
-"""Names of providers that mean one client's, for those who name no client: pinned by a system admin.
+"""Provider names that a system admin pinned to one client, for sign-ins that name no client.
 
-A name that nobody pinned means a client's provider only where the installation has that one client. So what another
-client calls its provider changes nothing for anybody.
+An unpinned name means a client's provider only where the installation has one client. So the names that one client
+chooses do not affect other clients.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from manifest_auth.store.tables import provider_names
 from manifest_auth.store.tables import tenants as tenants_table
 from manifest_auth.tenants import Tenant
 
-DYNAMICS = "ms-dynamics"  # the name of a start that names neither client nor provider
+DYNAMICS = "ms-dynamics"  # the name meant by a start that names neither client nor provider
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?\Z")
 
 
 class Pin(NamedTuple):
-    """A name, and the identifier of the client whose provider it means."""
+    """A pinned name, and the identifier of its client."""
 
     name: str
     client: str
 
     @property
     def id(self) -> str:
-        """What a list goes on from."""
+        """The key that lists are ordered by."""
         return self.name
 
 
@@ -55,13 +55,13 @@ _UNPIN = global_(delete(provider_names).where(_C.name == bindparam("of_name")))
 
 
 def client_of(unit: SystemUnit, name: str) -> Tenant | None:
-    """Whose provider a name means where no client is named."""
+    """The client whose provider a name means; None: no client."""
     found = unit.first(_FIND, name=name)
     return tenants.get(unit, found) if found is not None else tenants.find_only(unit)
 
 
 def pin(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
-    """From now on the name means that client's. Raises ValidationError."""
+    """Pins the name to the client. Raises ValidationError."""
     if not _NAME.match(name):
         raise ValidationError(details=[("name", "No provider can have this name")])
     before = unit.first(_FIND, name=name)
@@ -71,7 +71,7 @@ def pin(unit: SystemUnit, who: Acting, name: str, tenant: Tenant) -> Pin:
 
 
 def unpin(unit: SystemUnit, who: Acting, name: str) -> None:
-    """The name means nobody's any more. Raises NotFound."""
+    """Unpins the name. Raises NotFound."""
     before = unit.first(_FIND, name=name)
     if before is None or not unit.change(_UNPIN, of_name=name):
         raise NotFound()

@@ -1,8 +1,8 @@
-"""What others may have planted in an account ends: before it becomes an Admin's, and before a provider's person gets it
-by the address alone (docs/decisions/0034-gain-of-admin.md).
+"""Voids credentials that another person may have planted in an account: before it becomes an Admin's, and before a
+provider's person is linked to it by address (docs/decisions/0034-gain-of-admin.md).
 
-Everything that lets somebody in later is in one place here, so that a new way in joins both. The password is the
-exception: ``users`` takes it away with the gain itself.
+All kinds of credentials are listed here once, so that a new kind joins both cases. The password is the exception:
+``users`` removes it together with the change of roles.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ IN_DOUBT = (
 
 
 class Voided(NamedTuple):
-    """What ended. ``kept``: ids of the identities that stay; ``granted``: mask of the roles that only groups of those
-    had added that went."""
+    """What ended. ``kept``: ids of the identities that stay; ``granted``: bit mask of roles that only groups of the
+    unlinked identities had added."""
 
     kept: Sequence[int]
     granted: int
@@ -38,27 +38,27 @@ class Voided(NamedTuple):
 
 
 def void(unit: TenantUnit, user: User, reason: str, now: int, *, but: int = 0, undo_ends: bool = False) -> Voided:
-    """Ends all ways into the account except the password, and the identities that are proved (``but``: that one too).
-    ``user``: locked. ``reason``: why its sessions ended. ``undo_ends``: an address that took effect cannot be undone
-    any more either."""
+    """Ends all credentials of the account except the password, proved identities, and the identity ``but``. ``user``:
+    locked. ``reason``: why its sessions ended. ``undo_ends``: e-mail changes in force can no longer be undone
+    either."""
     changes = users.email_changes
-    sifted = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but)
+    unlinked = providers.unlink_unproved(unit, user.id, user.email, claims.domain_counts, but=but)
     counts = {
         "sessions": sessions.end_all(unit, user.id, reason, now),
-        "flows": sign_in_flows.end_of(unit, user.id),
+        "flows": sign_in_flows.delete_of_user(unit, user.id),
         "links": one_time_links.close(unit, user.id, now),
         "address_changes": (changes.close_all if undo_ends else changes.close_pending)(unit, user.id, now),
         "devices": origins.forget(unit, user.id),
-        "identities": sifted.gone,
+        "identities": unlinked.gone,
     }
-    return Voided(sifted.kept, sifted.granted, counts)
+    return Voided(unlinked.kept, unlinked.granted, counts)
 
 
 @dataclass(slots=True)
-class Gain:
-    """Voids an account that gains the role Admin, and writes it down; handed to :func:`users.set_roles` and
-    :func:`users.restore`. ``path``: how the role is gained; ``by``: who gives it, as the trail names one; ``but``: an
-    identity that was found to be proved. Raises Conflict where the address is in doubt."""
+class AdminGain:
+    """Voids an account that gains the role Admin, and records it; passed to :func:`users.set_roles` and
+    :func:`users.restore`. ``path``: how the role is gained; ``by``: the granting actor, as in the audit trail; ``but``:
+    an identity that is proved. Raises Conflict where the address is in doubt."""
 
     who: Request | Origin
     path: str
@@ -76,39 +76,39 @@ class Gain:
         audit.record(unit, self.who, Event.ADMIN_GAINED, f"user:{user.id}", **detail)
 
     @property
-    def shuts_out(self) -> bool:
-        """Whether there was a gain, and no way into the account is left."""
+    def leaves_no_access(self) -> bool:
+        """Whether the role was gained, and the account has no credential left."""
         return self.voided is not None and not self.voided.kept
 
 
 def address_is_in_doubt(unit: TenantUnit, user: User, now: int) -> bool:
-    """Whether a user who is no Admin gave the account its present address within the last week: it may be a mailbox of
-    theirs, and the one before as well. An Admin who sets the address, be it to the same one, ends the doubt."""
+    """Whether a user who is not an Admin changed the account's address within the last week: it may be that user's
+    mailbox. An Admin who sets the address, even to the same one, ends the doubt."""
     change = users.email_changes.latest(unit, user.id, now)
-    return change is not None and not is_an_admins(unit, change.started_by)
+    return change is not None and not is_admin_actor(unit, change.started_by)
 
 
-def is_an_admins(unit: TenantUnit, actor: str) -> bool:
-    """Whether somebody whom the trail names so is a system admin or the command line, or an Admin here today: what
-    concerns an Admin's account counts only then."""
+def is_admin_actor(unit: TenantUnit, actor: str) -> bool:
+    """Whether an actor (as in the audit trail) is a system admin, the command line, or an Admin of the client today:
+    only their acts count for an Admin's account."""
     kind, _, number = actor.partition(":")
     maker = users.find(unit, int(number)) if kind == "user" else None
     return kind in ("admin", "system") or (maker is not None and maker.is_admin)
 
 
 def no_gain(unit: TenantUnit, user: User) -> None:
-    """Of a change in ``unit`` that takes roles away and gives none."""
+    """For a change that only removes roles."""
     raise AssertionError(f"user {user.id} gains the role Admin by a change that gives no role")
 
 
-def gain_by_groups(ctx: Request, provider: Provider, identity: Identity) -> Gain:
-    """Of a sign-in that brings the role; its identity stays."""
-    return Gain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
+def gain_by_groups(ctx: Request, provider: Provider, identity: Identity) -> AdminGain:
+    """For a sign-in whose groups grant the role; its identity stays."""
+    return AdminGain(ctx, "groups", f"provider:{provider.id}", but=identity.id)
 
 
 def drop_credentials(unit: TenantUnit, ctx: Request, provider: Provider, user: User) -> tuple[User, Voided]:
-    """Before a person is linked to the account by the address alone: whoever had the account before the owner of the
-    address came keeps no way in. A password stays that was chosen by a link in an e-mail to that address."""
+    """Runs before a person is linked to the account by address: a previous holder of the account keeps no credential. A
+    password that was set with a link mailed to that address stays."""
     drops = user.password_hash is not None and not users.password_is_proved(user)
     after = users.drop_password(unit, user) if drops else user
     voided = void(unit, user, "linked_by_domain", ctx.now)

@@ -1,5 +1,5 @@
-"""What a client settles for itself: its settings as they are stored, and a change to them of which any part may be
-left out. A part that is left out stays as it is, so no request can take a rule away by not knowing of it."""
+"""A client's settings, as stored, and partial changes to them. Members that a change leaves out stay, so no request can
+remove a rule by not knowing it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-MinLength = Annotated[int, Meta(ge=8, le=64, description="Least number of characters.")]
+MinLength = Annotated[int, Meta(ge=8, le=64, description="Minimum number of characters.")]
 CharacterClasses = Annotated[
     int, Meta(ge=0, le=4, description="How many of lower case, upper case, digit and other are needed; 0: any.")
 ]
-History = Annotated[int, Meta(ge=0, le=24, description="Former passwords that may not come back.")]
+History = Annotated[int, Meta(ge=0, le=24, description="Number of former passwords that cannot be used again.")]
 MaxAgeDays = Annotated[
-    int, Meta(ge=0, le=3650, description="Days after which sign-in says that a change is due; 0: never.")
+    int, Meta(ge=0, le=3650, description="Days after which sign-in reports that a change is due; 0: never.")
 ]
-RefreshStrict = Annotated[
-    bool, Meta(description="A refresh token dies as soon as its successor is given (contract, section 3).")
-]
+RefreshStrict = Annotated[bool, Meta(description="A refresh token becomes invalid as soon as its successor is issued.")]
 AllowedOrigins = Annotated[
     tuple[Annotated[str, Meta(max_length=300)], ...],
     Meta(max_length=50, description="Sites whose pages may send requests with the session cookie."),
@@ -27,10 +25,13 @@ AllowedOrigins = Annotated[
 
 ReturnAddresses = Annotated[
     tuple[Annotated[str, Meta(min_length=1, max_length=2000)], ...],
-    Meta(max_length=50, description="Where a sign-in through a provider may end: exact addresses, apps' ones too."),
+    Meta(
+        max_length=50,
+        description="Where a sign-in through a provider may return to: exact addresses, including those of apps.",
+    ),
 ]
 PasswordSignIn = Annotated[
-    bool, Meta(description="Whether users get in with a password; `false` leaves single sign-on alone.")
+    bool, Meta(description="Whether users may sign in with a password; `false`: only with single sign-on.")
 ]
 
 
@@ -44,7 +45,7 @@ class PasswordRules(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class TenantSettings(msgspec.Struct, frozen=True, rename="camel"):
-    """What a client settled for itself."""
+    """A client's settings."""
 
     refresh_strict: RefreshStrict = False
     allowed_origins: AllowedOrigins = ()
@@ -73,11 +74,11 @@ class TenantSettingsChange(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def merge(settings: TenantSettings, change: TenantSettingsChange) -> TenantSettings:
-    """The settings with what the change gives."""
-    given = _given(change)
+    """The settings with the change applied."""
+    members = _given(change)
     if isinstance(change.password, PasswordRulesChange):
-        given["password"] = msgspec.structs.replace(settings.password, **_given(change.password))
-    return msgspec.structs.replace(settings, **given)
+        members["password"] = msgspec.structs.replace(settings.password, **_given(change.password))
+    return msgspec.structs.replace(settings, **members)
 
 
 def _given(change: msgspec.Struct) -> dict[str, object]:

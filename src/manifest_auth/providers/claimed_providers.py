@@ -1,4 +1,4 @@
-"""Which providers an e-mail domain or a Microsoft directory leads to: those of clients whose claim on it counts."""
+"""Look-up of providers by e-mail domain or Microsoft directory: those of clients whose claim on it counts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from manifest_auth.tenants.claims.directories import PROVED
 MOST = 50
 
 
-class Offered(NamedTuple):
-    """A provider as the way in of a domain that its client owns."""
+class ProviderOption(NamedTuple):
+    """A provider that a user of the domain may sign in with."""
 
     client: str
     name: str
@@ -34,8 +34,8 @@ _BY_DOMAIN = cross_tenant(
     .where(_O.domain == bindparam("domain"), _C.disabled_at.is_(None), _T.suspended_at.is_(None))
     .order_by(_C.name)
     .limit(MOST),
-    Offered,
-    because="an address is typed in before any client is known; its domain names the one client that owns it",
+    ProviderOption,
+    because="an e-mail address is entered before any client is known; its domain names the one client that owns it",
 )
 _BY_DIRECTORY = cross_tenant(
     select(*(_C[name] for name in Provider._fields))
@@ -46,15 +46,15 @@ _BY_DIRECTORY = cross_tenant(
     .order_by(_C.id)
     .limit(bindparam("limit")),
     Provider,
-    because="a bearer token names its directory, and the clients whose claim on the directory counts may be meant",
+    because="a bearer token names its directory, and thereby the clients whose claim on it counts",
 )
 
 
-def find_by_domain(unit: SystemUnit, domain: str) -> list[Offered]:
-    """The switched-on providers that list a domain, of the one client whose claim on it counts."""
+def find_by_domain(unit: SystemUnit, domain: str) -> list[ProviderOption]:
+    """The enabled providers that list a domain, of the client whose claim on it counts."""
     return unit.all(_BY_DOMAIN, domain=domain)
 
 
 def find_by_directory(unit: SystemUnit, kind: str, directory: str, limit: int) -> list[Provider]:
-    """The providers of a directory's bearer tokens, of clients whose claim counts; those that are switched on."""
+    """The enabled providers of that kind for a directory, of the clients whose claim on it counts."""
     return unit.all(_BY_DIRECTORY, kind=kind, directory=directory, limit=limit)

@@ -1,4 +1,4 @@
-"""Sessions of a tenant as system admins see them, open or over: who, from where, until when. No key to any of them."""
+"""The list of a tenant's sessions for system admins, open or ended, without any credential."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from manifest_auth.store.tables import sessions
 _S = sessions.c
 
 
-class SessionSeen(NamedTuple):
-    """A session as a system admin sees it."""
+class ListedSession(NamedTuple):
+    """A session in the list."""
 
     id: str
     user_id: int
@@ -27,13 +27,13 @@ class SessionSeen(NamedTuple):
     user_agent: str
 
 
-_ALL_SEEN = select(*(_S[name] for name in SessionSeen._fields))
-_SEEN = tenant_scoped(_ALL_SEEN.where(_S.id == bindparam("id")), SessionSeen)
+_ALL_LISTED = select(*(_S[name] for name in ListedSession._fields))
+_LISTED = tenant_scoped(_ALL_LISTED.where(_S.id == bindparam("id")), ListedSession)
 _NOW = bindparam("now", type_=BigInteger())
 #: Filters take ``now``, ``of_user``, ``of_method`` and ``like`` (see :func:`manifest_auth.text.canonical.like`).
 LISTING = Listing(
-    _ALL_SEEN,
-    SessionSeen,
+    _ALL_LISTED,
+    ListedSession,
     key=_S.id,
     sorts={"ID": _S.id, "CREATED": _S.created_at},
     filters={
@@ -47,6 +47,6 @@ LISTING = Listing(
 )
 
 
-def find_seen(unit: TenantUnit, session_id: str) -> SessionSeen | None:
+def find_listed(unit: TenantUnit, session_id: str) -> ListedSession | None:
     """A session of the tenant, open or not."""
-    return unit.first(_SEEN, id=session_id)
+    return unit.first(_LISTED, id=session_id)
