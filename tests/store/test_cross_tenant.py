@@ -19,7 +19,7 @@ CROSS_TENANT = {
     "audit/chain_links.py": 1,  # what the installation's chain says of the ends of all others
     "audit/chains.py": 1,  # which chains there are, for who proves them
     "audit/query.py": 2,  # system admins read the trail of all clients
-    "audit/resign.py": 1,  # the installation's key signs the ends of all chains
+    "audit/mac_renewal.py": 1,  # the installation's key signs the ends of all chains
     "audit/retention.py": 1,  # retention looks at all chains in turn
     "mail_queue/rows.py": 1,  # e-mails that were not taken are sent again, whatever tenant they belong to
     "operations/counts.py": 2,  # a system admin is told how many users and sessions there are

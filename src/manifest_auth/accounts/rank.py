@@ -64,4 +64,4 @@ def check_grants(unit: TenantUnit, who: RequestOrOrigin, before: int, after: int
     """Checks whether ``who`` may grant and remove the roles that differ between two bit masks. Raises Forbidden."""
     by = manager(unit, who)
     if (before ^ after) & Role.ADMIN.bit and not by.is_admin:
-        raise Forbidden("Only an Admin grants or removes the role Admin")
+        raise Forbidden("Only an Admin grants or takes the role Admin")

@@ -95,7 +95,7 @@ class Pipeline:
             head.check()  # once the route is known: it says in which form a refusal is answered
             answer = await self._handle(ctx, route, path, head, scope, receive)
         except Refusal as refusal:
-            await ctx.services.refusals.note(ctx, refusal, pattern)
+            await ctx.services.refusals.record_refusal(ctx, refusal, pattern)
             answer = self._refused(ctx, method, pattern, refusal, route, head)
         except StoreUnavailable as error:
             busy = Overloaded(retry_after=1, reason=f"store: {error}")

@@ -12,7 +12,7 @@ from typing import IO
 
 import msgspec
 
-from manifest_auth.store.copying import Contents, Head
+from manifest_auth.store.sqlite_copy import Contents, Head
 
 FORMAT = 1
 #: What a manifest may be: backups with more are not made, and archives with more are not read.

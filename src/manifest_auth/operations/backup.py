@@ -30,7 +30,7 @@ from manifest_auth.runtime.files import folder_of, path_of
 from manifest_auth.runtime.sealing import secret_keys
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import own_folder, sync
-from manifest_auth.store import copying
+from manifest_auth.store import sqlite_copy
 from manifest_auth.store.migrate import check
 
 _HALF = ".manifest-auth-backup-"
@@ -55,9 +55,9 @@ def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret
     began = Clock().now_ms()
     with own_folder(_HALF, target.absolute().parent) as folder:
         copy = folder / STORE
-        copying.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
+        sqlite_copy.copy(source, copy, lambda done, of: progress("copying the store, pages", done, of))
         progress("checking the copy", 0, None)
-        if found := copying.damage(copy):
+        if found := sqlite_copy.damage(copy):
             raise NotPossible(f"the store is damaged: {found[0]}; see docs/operations.md, Backup")
         (folder / "tar").touch(mode=0o600)
         with (folder / "tar").open("wb") as made:
@@ -94,7 +94,7 @@ def _write(
     settings: Settings, made: io.BufferedWriter, copy: Path, folder: Path, progress: Progress, began: int,
     with_secret_key: bool,
 ) -> Manifest:  # fmt: skip
-    found = copying.contents(copy)
+    found = sqlite_copy.contents(copy)
     check(found.schema, may_be_newer=True)
     members: dict[str, Member] = {}
     lost: list[str] = []
@@ -103,7 +103,7 @@ def _write(
         members[STORE] = add(archive, STORE, copy, lambda done: progress("writing the store, bytes", done, size))
         place = folder_of(settings)
         if place is not None:
-            rows = copying.files(copy)
+            rows = sqlite_copy.files(copy)
             if len(rows) > MOST_FILES:
                 raise NotPossible(f"{len(rows):,} uploaded files are more than the {MOST_FILES:,} of one backup")
             _add_files(archive, place, rows, members, lost, progress)
@@ -124,7 +124,7 @@ def _write(
 
 
 def _add_files(
-    archive: tarfile.TarFile, place: Path, rows: list[copying.Row], members: dict[str, Member], lost: list[str],
+    archive: tarfile.TarFile, place: Path, rows: list[sqlite_copy.Row], members: dict[str, Member], lost: list[str],
     progress: Progress,
 ) -> None:  # fmt: skip
     for number, row in enumerate(rows):

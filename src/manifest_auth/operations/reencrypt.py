@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Select, bindparam, select, tuple_, update
 
-from manifest_auth.audit.resign import ANCHORS, HEADS, Signed, sign_some
+from manifest_auth.audit.mac_renewal import ANCHORS, HEADS, SignedTable, renew_some
 from manifest_auth.runtime.sealing import CannotOpen
 from manifest_auth.services import Services
 from manifest_auth.store import SystemUnit, cross_tenant, global_
@@ -123,10 +123,10 @@ def _step(unit: SystemUnit, services: Services, sealed: Sealed, after: dict[str,
     return _Step(rows, renewed, lost)
 
 
-async def _sign(services: Services, table: Signed, report: Report, progress: Callable[[str, int], None]) -> None:
+async def _sign(services: Services, table: SignedTable, report: Report, progress: Callable[[str, int], None]) -> None:
     after, count = -1, 0
     while True:
-        step = await sign_some(services.store, table, after)
+        step = await renew_some(services.store, table, after)
         count += len(step.chains)
         report.seen += len(step.chains)
         report.renewed[table.name] = report.renewed.get(table.name, 0) + step.renewed

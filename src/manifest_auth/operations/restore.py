@@ -19,7 +19,7 @@ from manifest_auth.runtime.files import folder_of, path_of
 from manifest_auth.runtime.sealing import KEY_FILE
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.runtime.temp_folder import sync
-from manifest_auth.store import copying
+from manifest_auth.store import sqlite_copy
 from manifest_auth.store.migrate import check
 
 
@@ -86,9 +86,9 @@ def restore(settings: Settings, source: Path, progress: Progress, *, end_session
         check(manifest.schema, "the backup's schema")
         with _unpacking(places):
             _unpack(archive, places, progress)
-            ended = copying.end_sessions(places.store_waits) if end_sessions else None
+            ended = sqlite_copy.end_sessions(places.store_waits) if end_sessions else None
             told = {"at": Clock().now_ms(), "backup_of": manifest.made_at, "sessions_ended": ended}
-            copying.note(places.store_waits, RESTORED, json.dumps(told))
+            sqlite_copy.write_value(places.store_waits, RESTORED, json.dumps(told))
             _put_into_place(places)
     return Proof(manifest, ended or 0, settings.secret_key is None and not places.key.exists())
 
@@ -124,7 +124,7 @@ def _clear(places: _Places) -> None:
 def _take_back(places: _Places) -> None:
     """Takes out of their places what was put there before the store: nothing but that."""
     if places.files is not None:
-        for row in copying.files(places.store_proved):
+        for row in sqlite_copy.files(places.store_proved):
             path = path_of(places.files, row.key)
             path.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
@@ -150,13 +150,13 @@ def _unpack(archive: Archive, places: _Places, progress: Progress) -> None:
 
 
 def _prove(manifest: Manifest, store: Path) -> None:
-    if found := copying.damage(store):
+    if found := sqlite_copy.damage(store):
         raise NotPossible(f"integrity_check: {found[0]}")
-    if copying.contents(store) != manifest.contents:
+    if sqlite_copy.contents(store) != manifest.contents:
         raise NotPossible("schema, counts of rows or heads of audit chains are not those of the manifest")
     if manifest.files == "here":
         there = {name.rpartition("/")[2]: member for name, member in manifest.members.items()}
-        for row in copying.files(store):
+        for row in sqlite_copy.files(store):
             named = row.key in manifest.lost or (not row.is_used and row.key not in there)
             if not named and there.get(row.key) != Member(row.size, row.sha256):
                 raise NotPossible(f"the uploaded file {row.key} is not in the backup as the store names it")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from manifest_auth.services import RequestContext
-from manifest_auth.store import SystemUnit, TenantUnit, global_, mine, tenant_scoped
+from manifest_auth.store import SystemUnit, TenantUnit, global_, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import tenants, users
 
 
@@ -22,7 +22,7 @@ class _Span(NamedTuple):
 
 
 _U, _T = users.c, tenants.c
-_LAST_USER = select(func.max(_U.id)).where(mine(users)).correlate(None).scalar_subquery()
+_LAST_USER = select(func.max(_U.id)).where(tenant_condition(users)).correlate(None).scalar_subquery()
 _USERS = tenant_scoped(select(_U.id, _LAST_USER).order_by(_U.id).limit(1), _Span)
 #: Several, since accounts that sign in through a provider have no password.
 _FROM_USER = tenant_scoped(select(_U.password_hash).where(_U.id >= bindparam("id")).order_by(_U.id).limit(32), str)

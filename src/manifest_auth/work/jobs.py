@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Integer, Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.store import Listing, TenantUnit, among, mine, numbers, tenant_scoped
+from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import job_assignments, jobs
 from manifest_auth.work import job_log
 from manifest_auth.work.actor import Actor
@@ -64,7 +64,9 @@ LISTING = Listing(
         "template": _C.template_id == bindparam("template", type_=BigInteger()),
         "asset": _C.asset_id == bindparam("asset", type_=Text()),
         "assigned": _C.id.in_(
-            select(_A.job_id).where(mine(job_assignments), _A.user_id == bindparam("assigned", type_=BigInteger()))
+            select(_A.job_id).where(
+                tenant_condition(job_assignments), _A.user_id == bindparam("assigned", type_=BigInteger())
+            )
         ),
     },
     narrow=("template", "asset", "assigned"),

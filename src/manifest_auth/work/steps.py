@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from manifest_auth.errors import Conflict, ValidationError
-from manifest_auth.store import TenantUnit, among, cell, mine, numbers, row_list, rows, tenant_scoped
+from manifest_auth.store import TenantUnit, among, cell, numbers, row_list, rows, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import template_steps, template_versions
 from manifest_auth.text.canonical import check_line, check_prose
 from manifest_auth.work.actor import MOST_ROWS, few
@@ -52,7 +52,9 @@ _WRITTEN = ("number", "title", "instructions", "requires_evidence")
 _CLEAR = tenant_scoped(
     delete(template_steps).where(
         _C.version_id == bindparam("id"),
-        _C.version_id.in_(select(_V.id).where(mine(template_versions), _V.status == VersionStatus.DRAFT.value)),
+        _C.version_id.in_(
+            select(_V.id).where(tenant_condition(template_versions), _V.status == VersionStatus.DRAFT.value)
+        ),
     )
 )
 _PUT = tenant_scoped(

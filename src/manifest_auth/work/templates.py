@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Text, bindparam, insert, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.store import Listing, TenantUnit, among, mine, numbers, tenant_scoped
+from manifest_auth.store import Listing, TenantUnit, among, numbers, tenant_condition, tenant_scoped
 from manifest_auth.store.tables import template_versions, templates
 from manifest_auth.work import template_log
 from manifest_auth.work.actor import Actor
@@ -51,7 +51,9 @@ LISTING = Listing(
     filters={
         "search": _C.name_key.like(bindparam("like"), escape="\\"),
         "status": _C.id.in_(
-            select(_V.template_id).where(mine(template_versions), _V.status == bindparam("status", type_=Text()))
+            select(_V.template_id).where(
+                tenant_condition(template_versions), _V.status == bindparam("status", type_=Text())
+            )
         ),
         "archived": _C.archived_at.is_not(None),
         "open": _C.archived_at.is_(None),

@@ -115,7 +115,7 @@ async def _run(ctx: RequestContext, head: Head, request: _Request, *, by_get: bo
     if result.errors:
         for failed in result.errors:
             if isinstance(failed.original_error, Refusal):
-                await ctx.services.refusals.note(ctx, failed.original_error, f"{PATH} {_field(failed)}")
+                await ctx.services.refusals.record_refusal(ctx, failed.original_error, f"{PATH} {_field(failed)}")
         body["errors"] = [_wire(error, ctx) for error in result.errors]
     return _answer(200, body, kind)
 

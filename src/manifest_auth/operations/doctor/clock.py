@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manifest_auth.audit import NEWEST_FIRST, Wanted, page_across
+from manifest_auth.audit import NEWEST_FIRST, EventFilter, page_across
 from manifest_auth.runtime.clock import Clock
 from manifest_auth.runtime.settings import Settings
 from manifest_auth.store import Store
@@ -30,7 +30,7 @@ async def compared(settings: Settings, store: Store) -> list[tuple[str, str]]:
     if theirs is not None and abs(now - theirs) > _APART_MS:
         order = "behind" if now < theirs else "ahead of"
         return [("bad", f"clock: it is {abs(now - theirs) // 1000} s {order} PostgreSQL's; set both, better by NTP")]
-    newest, _ = await page_across(store, Wanted(order=NEWEST_FIRST), 1)
+    newest, _ = await page_across(store, EventFilter(order=NEWEST_FIRST), 1)
     if newest and newest[0].link.at > now + _APART_MS:
         at = when(newest[0].link.at)
         return [("bad", f"clock: it is behind {at}, when the newest event of the audit trail was recorded; {_SET}")]

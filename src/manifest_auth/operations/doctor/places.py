@@ -11,7 +11,7 @@ from pathlib import Path
 
 from manifest_auth.runtime.files import folder_of
 from manifest_auth.runtime.settings import Settings
-from manifest_auth.store import copying
+from manifest_auth.store import sqlite_copy
 
 SCARCE, TOO_LITTLE = 1024, 200  # MiB
 
@@ -63,7 +63,7 @@ async def integrity(settings: Settings) -> list[tuple[str, str]]:
     if settings.on_postgres:
         return []
     path = Path(settings.database.removeprefix("sqlite:///"))
-    damaged = await asyncio.to_thread(copying.damage, path, quick=True)
+    damaged = await asyncio.to_thread(sqlite_copy.damage, path, quick=True)
     if damaged:
         return [
             ("bad", f"integrity: {path} is damaged ({damaged[0]}); stop the server, keep the file, restore a backup")

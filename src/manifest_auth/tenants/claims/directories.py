@@ -23,7 +23,7 @@ from manifest_auth.store.tables import directory_claims, directory_owners
 MOST = 100
 PENDING, PROVED = "pending", "proved"
 SIGN_IN, VOUCHED, GRANTED = "sign-in", "vouched", "granted"
-CLAIMED_ELSEWHERE = "Another client of this installation owns this directory"
+CLAIMED_ELSEWHERE = "Another client of this installation holds this directory"
 
 
 class Claim(NamedTuple):
@@ -154,9 +154,9 @@ def grant(unit: TenantUnit, who: Acting, directory: str, reason: str, cloud: str
     directory = check(directory)
     owner_id = owner(unit, directory)
     if owner_id is None:
-        raise Conflict("No client owns this directory yet: vouch for the first one")
+        raise Conflict("No client holds this directory yet: vouch for the first one")
     if owner_id == unit.tenant_id:
-        raise Conflict("The client owns this directory itself")
+        raise Conflict("The client holds this directory itself")
     claim(unit, who, directory, cloud)
     get(unit, directory, lock=True)
     _set(unit, directory, PROVED, GRANTED, reason=reason, at=who.origin.at)

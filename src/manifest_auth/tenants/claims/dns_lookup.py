@@ -104,7 +104,7 @@ class DomainRecords:
         if not verdicts:
             return Verdict(False, "This installation knows no name server")
         if refused and len(refused) < len(verdicts):
-            return Verdict(False, "The name servers do not agree")
+            return Verdict(False, "The name servers that were asked do not agree")
         return refused[0] if refused else Verdict(True)
 
     async def _ask(self, server: tuple[str, int], record: Record) -> Verdict:

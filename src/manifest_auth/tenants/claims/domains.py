@@ -20,7 +20,7 @@ __all__ = ["CLAIMED_ELSEWHERE", "LISTING", "claim", "claim_all", "find", "get", 
 
 
 #: All that a client learns about another client's claim.
-CLAIMED_ELSEWHERE: Final = "Another client of this installation owns this domain"
+CLAIMED_ELSEWHERE: Final = "Another client of this installation holds this domain"
 SHORTEST_REASON, LONGEST_REASON = 10, 500
 
 

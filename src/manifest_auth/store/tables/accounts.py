@@ -1,15 +1,15 @@
-"""Tables of a tenant's people and of their sessions."""
+"""Tables of a tenant's users and their sessions."""
 
 from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, Table, Text, UniqueConstraint
 
-from manifest_auth.store.tables.columns import OWNED, BigInt, at, metadata, number, only, tenant
+from manifest_auth.store.tables.columns import OWNED, BigInt, at, id_column, metadata, partial_index, tenant
 
 users = Table(
     "users",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     Column("email", Text, nullable=False),
     Column("email_key", Text, nullable=False),  # case-folded
@@ -23,16 +23,16 @@ users = Table(
     at("created_at"),
     at("deactivated_at", nullable=True),
     at("last_sign_in_at", nullable=True),
-    at("email_proved_at", nullable=True),  # when a link in an e-mail to this very address was followed
+    at("email_proved_at", nullable=True),  # when a link in an e-mail to this address was followed
     UniqueConstraint("tenant_id", "email_key"),
     Index(None, "email_key"),
-    Index(None, "tenant_id", "id", unique=True),  # what foreign keys that begin with the client point at
+    Index(None, "tenant_id", "id", unique=True),  # the target of foreign keys that start with the tenant
     Index(None, "tenant_id", "last_name", "id"),
     *(
-        only(f"ix_users_deactivated_{name}", "deactivated_at", "tenant_id", name, "id")
+        partial_index(f"ix_users_deactivated_{name}", "deactivated_at", "tenant_id", name, "id")
         for name in ("email_key", "last_name")
     ),
-    only("ix_users_deactivated", "deactivated_at", "tenant_id", "id"),
+    partial_index("ix_users_deactivated", "deactivated_at", "tenant_id", "id"),
     info=OWNED,
     sqlite_autoincrement=True,
 )
@@ -40,7 +40,7 @@ users = Table(
 password_history = Table(
     "password_history",
     metadata,
-    number(),
+    id_column(),
     tenant(),
     Column("user_id", BigInt, ForeignKey("users.id"), nullable=False),
     Column("password_hash", Text, nullable=False),
@@ -57,7 +57,7 @@ sessions = Table(  # one sign-in; access token, refresh token and cookie are thr
     tenant(),
     Column("user_id", BigInt, ForeignKey("users.id"), nullable=False),
     Column("method", Text, nullable=False),
-    Column("provider_id", BigInt),  # of single sign-on; no foreign key: a provider that is gone stays named
+    Column("provider_id", BigInt),  # of single sign-on; no foreign key, since it stays when the provider is deleted
     at("created_at"),
     at("ends_at"),
     at("ended_at", nullable=True),
@@ -85,6 +85,6 @@ known_origins = Table(  # devices and addresses from which a user signed in befo
     tenant(),
     at("seen_at"),
     Index(None, "seen_at"),
-    Index(None, "origin"),  # asked for when strangers wait
+    Index(None, "origin"),  # read when anonymous callers have to wait
     info=OWNED,
 )

@@ -1,5 +1,5 @@
-"""MACs of the audit trail's heads and anchors, made anew with the newest secret key. What none of the keys made stays
-as it is and is named: nobody gets a MAC for what somebody wrote by hand."""
+"""Renews the MACs of audit heads and anchors with the newest secret key. Rows without a valid MAC stay as they are and
+are reported, so that a row written by hand never gets a valid MAC."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sqlalchemy import Table, bindparam, select, update
 from manifest_auth.audit.chain_macs import (
     Head,
     anchor_mac,
+    has_valid_anchor_mac,
+    has_valid_mac,
     in_doubt,
     is_newest,
     is_newest_anchor,
-    is_our_anchor,
-    is_ours,
-    made,
+    with_mac,
 )
 from manifest_auth.store import CrossTenant, Store, TenantUnit, cross_tenant, tenant_scoped
 from manifest_auth.store.tables import audit_anchors, audit_heads
@@ -34,8 +34,8 @@ _SIGN_ANCHOR = tenant_scoped(
 )
 
 
-class Signed(NamedTuple):
-    """Rows that carry a MAC. ``renew``: True when one was made anew, None when none of the keys made what is there."""
+class SignedTable(NamedTuple):
+    """A table of rows with a MAC. ``renew``: True when the MAC was renewed, None when no key made the present one."""
 
     name: str
     next: CrossTenant[int]
@@ -43,16 +43,16 @@ class Signed(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What was done with some chains."""
+    """The result for some chains."""
 
     chains: list[int]
     renewed: int
     lost: list[str]
 
 
-async def sign_some(store: Store, table: Signed, after: int) -> Step:
-    """The next rows, behind that chain. Each in a unit of its own: whoever holds two heads might wait for one who holds
-    the other."""
+async def renew_some(store: Store, table: SignedTable, after: int) -> Step:
+    """Renews the next rows, after that chain. Each in its own unit of work: a transaction that locks two heads could
+    deadlock with another."""
     found = await store.read(lambda unit: unit.all(table.next, after=after))
     chains = [chain for chain in found if isinstance(chain, int)]
     done = {chain: await store.of(chain).write(table.renew) for chain in chains}
@@ -64,11 +64,11 @@ def _head(unit: TenantUnit) -> bool | None:
     head = unit.first(_LOCKED)
     if head is None:
         return False
-    if not is_ours(unit.macs, unit.tenant_id, head) or in_doubt(unit.macs, unit.tenant_id, head):
+    if not has_valid_mac(unit.macs, unit.tenant_id, head) or in_doubt(unit.macs, unit.tenant_id, head):
         return None
     if is_newest(unit.macs, unit.tenant_id, head):
         return False
-    renewed = made(unit.macs, unit.tenant_id, head._replace(doubts=""))
+    renewed = with_mac(unit.macs, unit.tenant_id, head._replace(doubts=""))
     return unit.change(_SIGN, before=head.mac, doubts=renewed.doubts, mac=renewed.mac) > 0
 
 
@@ -76,7 +76,7 @@ def _anchor(unit: TenantUnit) -> bool | None:
     row: Any = unit.first(_ANCHOR)
     if row is None:
         return False
-    if not is_our_anchor(unit.macs, unit.tenant_id, *row):
+    if not has_valid_anchor_mac(unit.macs, unit.tenant_id, *row):
         return None
     if is_newest_anchor(unit.macs, unit.tenant_id, *row):
         return False
@@ -89,9 +89,9 @@ def _next(table: Table) -> CrossTenant[int]:
     return cross_tenant(
         query.order_by(table.c.tenant_id).limit(STEP),
         int,
-        because="all chains are signed with the newest key in turn",
+        because="all chains are signed with the newest key, one after another",
     )
 
 
-HEADS = Signed("audit_heads.mac", _next(audit_heads), _head)
-ANCHORS = Signed("audit_anchors.mac", _next(audit_anchors), _anchor)
+HEADS = SignedTable("audit_heads.mac", _next(audit_heads), _head)
+ANCHORS = SignedTable("audit_anchors.mac", _next(audit_anchors), _anchor)

@@ -1,4 +1,4 @@
-"""The audit trail. ``tenant_id`` 0 is the installation's own chain, so there is no foreign key."""
+"""Tables of the audit trail. ``tenant_id`` 0 is the installation's chain, so there is no foreign key."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ audit_heads = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("hash", Text, nullable=False),
     at("at"),  # of the last event
-    Column("previous_chain", BigInteger, nullable=False),  # that was begun before; of chain 0: the last one of all
-    at("gone_at", nullable=True),  # when the client's events went with the client
-    Column("doubts", Text, nullable=False),  # earlier heads that no key of the time had made, see audit/chain_macs.py
-    Column("mac", Text, nullable=False),  # over all the others
+    # The chain that was created before; in chain 0: the newest chain.
+    Column("previous_chain", BigInteger, nullable=False),
+    at("gone_at", nullable=True),  # when the client's events were deleted with the client
+    Column("doubts", Text, nullable=False),  # earlier heads without a valid MAC, see audit/chain_macs.py
+    Column("mac", Text, nullable=False),  # over all other columns
     info=OWNED,
 )
 
@@ -35,11 +36,11 @@ audit_events = Table(
     Column("previous_hash", Text, nullable=False),
     Column("hash", Text, nullable=False),
     Index(None, "tenant_id", "at", "sequence"),  # a client's events, by time
-    Index(None, "at", "tenant_id", "sequence"),  # everybody's
+    Index(None, "at", "tenant_id", "sequence"),  # events of all clients
     info=OWNED,
 )
 
-audit_anchors = Table(  # the last event of a chain that retention removed: what is left begins behind it
+audit_anchors = Table(  # the last event of a chain that retention removed: the remaining events start after it
     "audit_anchors",
     metadata,
     Column("tenant_id", BigInt, primary_key=True, autoincrement=False),

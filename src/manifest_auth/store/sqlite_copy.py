@@ -1,4 +1,4 @@
-"""Copies of a SQLite store, made while servers write to it, and what is in one."""
+"""Copies a SQLite store while servers write to it, and reads and changes such copies."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import NamedTuple
 
 from manifest_auth.store.store import StoreUnavailable
 
-PAGES = 256  # in a step: some milliseconds, after which it is told how far it has come
+PAGES = 256  # in a step of some milliseconds, after which progress is reported
 
 
 class Head(NamedTuple):
-    """Where an audit chain has come to."""
+    """The tip of an audit chain."""
 
     sequence: int
     hash: str
 
 
 class Row(NamedTuple):
-    """An uploaded file, as its row names it."""
+    """An uploaded file, by its row."""
 
     key: str
     size: int
     sha256: str
-    is_used: bool  # otherwise it is nobody's, and dropped after a day
+    is_used: bool  # otherwise it is not recorded in a job, and dropped after a day
 
 
 class Contents(NamedTuple):
-    """``rows``: how many each table has; ``chains``: heads of the audit chains, by the number of the client."""
+    """``rows``: number of rows by table; ``chains``: tips of the audit chains, by client id."""
 
     schema: str
     rows: dict[str, int]
@@ -38,10 +38,11 @@ class Contents(NamedTuple):
 
 
 def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> None:
-    """One moment of the store, as one file. ``progress``: pages copied, of so many. Raises :class:`StoreUnavailable`.
+    """Copies the store, as of one moment, to one file. ``progress``: pages copied, and their total. Raises
+    :class:`StoreUnavailable`.
 
-    SQLite's backup begins anew whenever another process commits, and would never end on a busy store. A read
-    transaction that is open meanwhile holds on to its moment; in WAL mode that keeps no writer waiting.
+    SQLite's backup starts again whenever another process commits, and would never end on a busy store. An open read
+    transaction fixes the moment; in WAL mode it blocks no writer.
     """
     with _opened(f"{source.absolute().as_uri()}?mode=ro") as store, _opened(target.absolute().as_uri()) as made:
         store.execute("PRAGMA busy_timeout=5000")
@@ -49,23 +50,26 @@ def copy(source: Path, target: Path, progress: Callable[[int, int], None]) -> No
         store.execute("SELECT version_num FROM alembic_version").fetchone()
         store.backup(made, pages=PAGES, progress=lambda _, left, of: progress(of - left, of))
         store.execute("ROLLBACK")
-        made.execute("PRAGMA journal_mode=DELETE")  # the whole store is this file; the first start takes WAL up again
+        # The whole store is this file; the first start switches to WAL again.
+        made.execute("PRAGMA journal_mode=DELETE")
 
 
 def damage(store: Path, *, quick: bool = False) -> list[str]:
-    """What SQLite finds wrong with the file; nothing when it is whole. ``quick``: without the indexes' contents."""
+    """The faults that SQLite finds in the file. ``quick``: without the contents of indexes."""
     try:
         with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
             rows = found.execute("PRAGMA quick_check(10)" if quick else "PRAGMA integrity_check(10)").fetchall()
             lost = [] if quick else found.execute("PRAGMA foreign_key_check").fetchmany(10)
     except StoreUnavailable as error:
         return [str(error)]
-    told = [str(text) for (text,) in rows if text != "ok"]
-    return told + [f"{table}: row {row} points at a row of {other} that is not there" for table, row, other, _ in lost]
+    damages = [str(text) for (text,) in rows if text != "ok"]
+    return damages + [
+        f"{table}: row {row} points at a row of {other} that is not there" for table, row, other, _ in lost
+    ]
 
 
 def contents(store: Path) -> Contents:
-    """Raises :class:`StoreUnavailable`, also when the file is no store of ours."""
+    """The contents of a copy. Raises :class:`StoreUnavailable`, also when the file is not a store."""
     with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
         [(schema,)] = found.execute("SELECT version_num FROM alembic_version").fetchall()
         names = (
@@ -78,14 +82,15 @@ def contents(store: Path) -> Contents:
 
 
 def files(store: Path) -> list[Row]:
-    """Of which files the bytes belong to the store. Raises :class:`StoreUnavailable`."""
+    """The uploaded files of a copy. Raises :class:`StoreUnavailable`."""
     with _opened(f"{store.absolute().as_uri()}?mode=ro") as found:
         rows = found.execute("SELECT key, size, sha256, used_at IS NOT NULL FROM files ORDER BY key")
         return [Row(key, size, sha256, bool(used)) for key, size, sha256, used in rows]
 
 
 def end_sessions(store: Path) -> int:
-    """Ends all sessions of users and system admins: who signed out after a copy was made is signed in there."""
+    """Ends all sessions in a copy: a session that ended after the copy was made is still open there. Returns their
+    number."""
     with _opened(store.absolute().as_uri()) as found:
         return sum(
             found.execute(
@@ -95,8 +100,8 @@ def end_sessions(store: Path) -> int:
         )
 
 
-def note(store: Path, name: str, value: str) -> None:
-    """Writes a fact about the whole installation."""
+def write_value(store: Path, name: str, value: str) -> None:
+    """Writes an installation value into a copy."""
     with _opened(store.absolute().as_uri()) as found:
         found.execute("INSERT OR REPLACE INTO installation (name, value) VALUES (?, ?)", (name, value))
 
@@ -109,6 +114,6 @@ def _opened(address: str) -> Iterator[sqlite3.Connection]:
             yield raw
         finally:
             raw.close()
-    except (sqlite3.Error, ValueError) as error:  # ValueError: there is no version of a schema
+    except (sqlite3.Error, ValueError) as error:  # ValueError: there is no schema version
         path = address.removeprefix("file://").partition("?")[0]
         raise StoreUnavailable(f"{path}: {error}") from error
