@@ -177,7 +177,7 @@ async def opened(services: Services, *, hashing: bool = True) -> AsyncIterator[S
     starting = asyncio.create_task(services.hasher.start()) if hashing else None
     try:
         await services.keys.load()
-        await last_backup.record_noted(services.store, services.clock.now_ms())
+        await last_backup.record_restore_and_upgrade(services.store, services.clock.now_ms())
         if starting is not None:
             await starting
         yield services

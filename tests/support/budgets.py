@@ -20,7 +20,7 @@ def few_events(patch: pytest.MonkeyPatch, from_address: int, in_client: int | No
 
 def few_beginnings(patch: pytest.MonkeyPatch, free: int) -> None:
     """So many sign-ins may be begun and not finished before the next one waits."""
-    patch.setattr(anonymous_limits, "BEGINNINGS", anonymous_limits.BEGINNINGS._replace(free=free))
+    patch.setattr(anonymous_limits, "STARTED_FLOWS", anonymous_limits.STARTED_FLOWS._replace(free=free))
 
 
 def few_responses(patch: pytest.MonkeyPatch, free: int) -> None:

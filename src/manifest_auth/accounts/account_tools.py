@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from manifest_auth.licence import Counter
+from manifest_auth.licence import SeatCounter
 from manifest_auth.mail_queue import MailQueue
 from manifest_auth.runtime.clock import Random
 from manifest_auth.runtime.settings import Settings
@@ -16,6 +16,6 @@ class AccountTools(NamedTuple):
 
     settings: Settings
     random: Random
-    seats: Counter
+    seats: SeatCounter
     mail_queue: MailQueue
     throttle: Throttle

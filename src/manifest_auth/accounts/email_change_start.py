@@ -70,6 +70,6 @@ def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User, 
         throttle.span_key("email_change", *of, now=request.now, span_s=DAY)
         for of in (("of", unit.tenant_id, user.id), ("to", unit.tenant_id, to))
     )
-    held = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], request.now)
-    if held is not None:
-        raise tools.throttle.refusal("change", Wait(held.ms, "account"))
+    blocked = throttle.count_each(unit, [Counter(key, FLOOD) for key in sorted(keys)], request.now)
+    if blocked is not None:
+        raise tools.throttle.refusal("change", Wait(blocked.ms, "account"))

@@ -109,9 +109,9 @@ def _count(unit: TenantUnit, request: Request, tools: AccountTools, user: User) 
     if not tools.throttle.is_on or not tools.mail_queue.is_set_up:
         return
     counter = Counter(throttle.span_key("links", unit.tenant_id, user.id, now=request.now, span_s=DAY), FLOOD)
-    held = throttle.count_each(unit, [counter], request.now)
-    if held is not None:
-        raise tools.throttle.refusal("link", Wait(held.ms, "account"))
+    blocked = throttle.count_each(unit, [counter], request.now)
+    if blocked is not None:
+        raise tools.throttle.refusal("link", Wait(blocked.ms, "account"))
 
 
 def access_link(unit: TenantUnit, who: RequestOrOrigin, tools: AccountTools, user: User) -> NewLink:

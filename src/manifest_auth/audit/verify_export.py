@@ -41,7 +41,7 @@ def verify_export(lines: Iterable[bytes], step: Step, known: Mapping[int, Point]
         walk.take(link)
         step(1)
     if not walks:
-        raise ValueError("it contains no event, so there is nothing to verify")
+        raise ValueError("there is no event in it, so nothing is verified")
     return [_verdict(chain, names[chain], walk) for chain, walk in walks.items()]
 
 

@@ -1,4 +1,4 @@
-"""Backs up an installation on SQLite while it serves: one moment of the store, the files that it names, a manifest."""
+"""Backs up an installation on SQLite while it serves: a copy of the store, the files that it names, and a manifest."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ ON_POSTGRES = (
 
 
 def back_up(settings: Settings, target: Path, progress: Progress, *, with_secret_key: bool = False) -> Manifest:
-    """Makes ``target``, for this user's eyes alone, whole or not at all.
+    """Creates ``target``, readable by this user alone, complete or not at all.
 
-    Raises NotPossible, SchemaRefused (of a schema that could not be restored), StoreUnavailable, OSError.
+    Raises NotPossible, SchemaRefused (for a schema that could not be restored), StoreUnavailable, OSError.
 
-    The store is copied first and then the files that it names. A file is kept before its row is written, so all of them
-    are there, but for those that nobody used and that were dropped meanwhile.
+    The store is copied first, then the files that it names. A file is stored before its row, so all of them exist,
+    except unused ones that were deleted meanwhile.
     """
     source = _source(settings)
     if target.exists():
@@ -79,7 +79,7 @@ def _source(settings: Settings) -> Path:
 
 
 def _check_space(settings: Settings, source: Path, target: Path) -> None:
-    """Copy and archive lie side by side for a while."""
+    """Checks the disk: copy and archive exist together for a while."""
     log = Path(f"{source}-wal")
     needed = 2 * (source.stat().st_size + (log.stat().st_size if log.exists() else 0))
     folder = folder_of(settings)
@@ -138,4 +138,4 @@ def _add_files(
                 lost.append(row.key)
             continue
         if members[name] != Member(row.size, row.sha256):
-            lost.append(row.key)  # it goes along as it is: what is left of it may be worth something
+            lost.append(row.key)  # included as it is: what is left may be useful

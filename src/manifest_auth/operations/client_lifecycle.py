@@ -1,6 +1,5 @@
-"""What system admins do with a client as a whole: create, change, suspend, let in again, mark for deletion,
-sign everyone out. Each stands
-in the client's audit trail; what begins or takes back its end stands in the installation's as well."""
+"""Life cycle of a client: create, change, suspend, restore, mark for deletion, end sessions. Each is recorded in the
+client's audit trail; marks for deletion, and their removal, in the installation's as well."""
 
 from __future__ import annotations
 
@@ -15,96 +14,88 @@ from manifest_auth.text.canonical import check_line, when
 LONGEST_NAME = 200
 
 
-def create(
-    unit: SystemUnit, lock_active_admins: Acting, identifier: str, name: str, settings: TenantSettings
-) -> Tenant:
-    """Raises ValidationError, and Conflict when the identifier is taken."""
+def create(unit: SystemUnit, acting: Acting, identifier: str, name: str, settings: TenantSettings) -> Tenant:
+    """Creates a client. Raises ValidationError, and Conflict when the identifier is taken."""
     check_line(name, "name", LONGEST_NAME)
-    made = tenants.create(unit, identifier, name, settings, lock_active_admins.origin.at)
-    audit.record_creation(
-        unit, made.id, lock_active_admins, identifier=made.identifier, name=made.name, settings=made.settings
-    )
+    made = tenants.create(unit, identifier, name, settings, acting.origin.at)
+    audit.record_creation(unit, made.id, acting, identifier=made.identifier, name=made.name, settings=made.settings)
     return made
 
 
 def change(
     unit: SystemUnit,
-    lock_active_admins: Acting,
+    acting: Acting,
     before: Tenant,
     name: str | None,
     settings: TenantSettingsChange | None,
 ) -> Tenant:
-    """``before``: locked. What is None stays as it is. Raises ValidationError."""
+    """Changes a client. ``before``: locked; None leaves a value as it is. Raises ValidationError."""
     merged = tenants.settings_of(before.settings)
     if settings is not None:
         merged = tenants.merge(merged, settings)
     named = before.name if name is None else check_line(name, "name", LONGEST_NAME)
     after = tenants.change(unit, before, named, merged)
     detail = {"before": [before.name, before.settings], "after": [after.name, after.settings]}
-    audit.record(unit.of(after.id), lock_active_admins, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)
+    audit.record(unit.of(after.id), acting, Event.CLIENT_CHANGED, f"client:{after.id}", **detail)
     return after
 
 
-def suspend(unit: SystemUnit, lock_active_admins: Acting, tenant: Tenant) -> Tenant:
-    """Refuses its users at once. Raises Conflict for one that is suspended already."""
-    now = lock_active_admins.origin.at
+def suspend(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
+    """Suspends a client: its users are refused at once. Raises Conflict for one that is suspended already."""
+    now = acting.origin.at
     if not tenants.suspend(unit, tenant, now):
         raise Conflict("The client is suspended already")
     ended = sessions.end_tenant(unit.of(tenant.id), "client_suspended", now)
     suspended = tenant._replace(suspended_at=now)
-    _record(unit, lock_active_admins, Event.CLIENT_SUSPENDED, tenant, suspended, sessions_ended=ended)
+    _record(unit, acting, Event.CLIENT_SUSPENDED, tenant, suspended, sessions_ended=ended)
     return suspended
 
 
-def restore(unit: SystemUnit, lock_active_admins: Acting, tenant: Tenant) -> Tenant:
-    """Lets a suspended client in again; of one that is marked for deletion, takes that back alone. Raises Conflict."""
+def restore(unit: SystemUnit, acting: Acting, tenant: Tenant) -> Tenant:
+    """Restores a suspended client; for one that is marked for deletion, only takes the mark back. Raises Conflict."""
     if tenant.suspended_at is None:
         raise Conflict("The client is not suspended")
-    if tenant.delete_at is not None and tenant.delete_at <= lock_active_admins.origin.at:
+    if tenant.delete_at is not None and tenant.delete_at <= acting.origin.at:
         raise Conflict("The time to take the deletion back is over")
     restored = tenants.restore(unit, tenant)
     sessions.void_codes(unit.of(tenant.id))
-    _record(unit, lock_active_admins, Event.CLIENT_RESTORED, tenant, restored)
+    _record(unit, acting, Event.CLIENT_RESTORED, tenant, restored)
     return restored
 
 
-def mark_for_deletion(unit: SystemUnit, lock_active_admins: Acting, tenant: Tenant, delete_at: int) -> Tenant:
-    """Suspends a client that :mod:`.delete_clients` takes away at ``delete_at``. Raises Conflict for one that is marked
+def mark_for_deletion(unit: SystemUnit, acting: Acting, tenant: Tenant, delete_at: int) -> Tenant:
+    """Suspends a client, which :mod:`.delete_clients` deletes at ``delete_at``. Raises Conflict for one that is marked
     already."""
     if tenant.delete_at is not None:
         raise Conflict("The client is marked for deletion already")
-    now = lock_active_admins.origin.at
+    now = acting.origin.at
     marked = tenants.mark_for_deletion(unit, tenant, delete_at, now)
     ended = sessions.end_tenant(unit.of(tenant.id), "client_deleted", now)
-    _record(unit, lock_active_admins, Event.CLIENT_DELETION_STARTED, tenant, marked, sessions_ended=ended)
+    _record(unit, acting, Event.CLIENT_DELETION_STARTED, tenant, marked, sessions_ended=ended)
     return marked
 
 
-def end_sessions(unit: SystemUnit, lock_active_admins: Acting, tenant: Tenant) -> int:
-    """Signs everyone of the client out; how many sessions there were. ``tenant``: locked."""
+def end_sessions(unit: SystemUnit, acting: Acting, tenant: Tenant) -> int:
+    """Ends all sessions of a client; how many there were. ``tenant``: locked."""
     bound = unit.of(tenant.id)
-    ended = sessions.end_tenant(bound, "ended_by_admin", lock_active_admins.origin.at)
-    audit.record(bound, lock_active_admins, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
+    ended = sessions.end_tenant(bound, "ended_by_admin", acting.origin.at)
+    audit.record(bound, acting, Event.SIGNED_OUT_ALL, f"client:{tenant.id}", sessions=ended)
     return ended
 
 
-def end_session(unit: TenantUnit, lock_active_admins: Acting, session_id: str) -> None:
+def end_session(unit: TenantUnit, acting: Acting, session_id: str) -> None:
     """Ends one session of the client. Raises NotFound."""
     found = sessions.find_listed(unit, session_id)
-    if found is None or not sessions.end(unit, session_id, "ended_by_admin", lock_active_admins.origin.at):
+    if found is None or not sessions.end(unit, session_id, "ended_by_admin", acting.origin.at):
         raise NotFound()
-    audit.record(unit, lock_active_admins, Event.SESSION_ENDED, f"user:{found.user_id}", session=session_id)
+    audit.record(unit, acting, Event.SESSION_ENDED, f"user:{found.user_id}", session=session_id)
 
 
-def _record(
-    unit: SystemUnit, lock_active_admins: Acting, event: Event, before: Tenant, after: Tenant, **more: int
-) -> None:
+def _record(unit: SystemUnit, acting: Acting, event: Event, before: Tenant, after: Tenant, **more: int) -> None:
     detail = {"before": _state(before), "after": _state(after), **more}
-    audit.record(unit.of(after.id), lock_active_admins, event, f"client:{after.id}", **detail)
+    audit.record(unit.of(after.id), acting, event, f"client:{after.id}", **detail)
     if before.delete_at != after.delete_at:
-        audit.record_installation(
-            unit, lock_active_admins, event, f"client:{after.id}", identifier=after.identifier, **detail
-        )
+        audit.record_installation(unit, acting, event, f"client:{after.id}", identifier=after.identifier, **detail)
 
 
 def _state(tenant: Tenant) -> dict[str, str | None]:

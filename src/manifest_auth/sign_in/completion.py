@@ -73,7 +73,7 @@ def complete_sign_in(
     users.signed_in(bound, user.id, ctx.now)
     new_device = None if device and device_cookies.is_genuine(bound, ctx, device) else device_cookies.new(ctx)
     origins.remember(bound, user.id, throttle.device_origin(new_device or device or ""), ctx.now)
-    if networks.is_somewhere(ctx.address):
+    if networks.is_ip_address(ctx.address):
         origins.remember(bound, user.id, throttle.address_origin(ctx.address), ctx.now)
     detail: dict[str, Any] = {"method": identity.method, "session": opened.session_id}
     if identity.provider_id is not None:

@@ -15,7 +15,7 @@ from manifest_auth.services import RequestContext
 from manifest_auth.store import SystemUnit, TenantUnit
 from manifest_auth.throttle import throttle
 from manifest_auth.throttle.anonymous_limits import ENTRY_POINT, FLOW_LIFE_S
-from manifest_auth.throttle.throttle import Counter, Held, Policy, Wait
+from manifest_auth.throttle.throttle import Counter, Pause, Policy, Wait
 
 #: Responses from one address, at all clients.
 RESPONSES = Policy(free=200, longest_ms=5_000, memory_ms=60 * 60_000, ceiling=None)
@@ -31,7 +31,7 @@ class CountedResponse(NamedTuple):
     def succeeded(self, unit: TenantUnit) -> None:
         """Takes the failure back, once the response was verified and used for the first time."""
         for counter in self.counters:
-            throttle.forgive(unit, counter.key)
+            throttle.decrement(unit, counter.key)
 
 
 async def take(ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]) -> CountedResponse:
@@ -47,14 +47,14 @@ async def take(ctx: RequestContext, state: str, cookie_of: Callable[[str], str |
 
 def _count(
     unit: SystemUnit, ctx: RequestContext, state: str, cookie_of: Callable[[str], str | None]
-) -> CountedResponse | Held:
+) -> CountedResponse | Pause:
     counters = throttle.in_order(throttle.by_address(RESPONSES, lambda network: _key("from", network), ctx.address))
-    held = throttle.count_each(unit, counters, ctx.now)
-    if held is None:
+    blocked = throttle.count_each(unit, counters, ctx.now)
+    if blocked is None:
         return CountedResponse(counters)
     flow = sign_in_flows.find_by_state(unit, state, ctx.now) if state else None
     if flow is None or flow.is_used or not flow.is_from(cookie_of(flow.cookie)):
-        return held
+        return blocked
     own = [Counter(_key("to", flow.key), ANSWERS)]
     return throttle.count_each(unit, own, ctx.now) or CountedResponse(own)
 

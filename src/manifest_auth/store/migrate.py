@@ -37,7 +37,7 @@ def check(schema: str, what: str = "the store's schema", *, may_be_newer: bool =
     """Raises :class:`SchemaRefused` for a schema that is not in :data:`SCHEMAS`. ``may_be_newer``: for code that only
     copies, or reads what all schemas have."""
     if schema < SCHEMAS[0]:
-        advice = f"bring it to {SCHEMAS[0]} with a release that knows both, or start with an empty store"
+        advice = f"bring it to {SCHEMAS[0]} with a program that knows both, or start with an empty store"
         raise SchemaRefused(f"{what}: {schema} is older than {SCHEMAS[0]}, from which this release upgrades; {advice}")
     if schema not in SCHEMAS and not may_be_newer:
         raise SchemaRefused(f"{what}: {schema} is newer than this release, which knows {HEAD}; upgrade the program")

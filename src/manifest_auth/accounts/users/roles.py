@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, func, update
 from manifest_auth.accounts.users.credentials import drop_password
 from manifest_auth.accounts.users.users import ACTIVE_ADMINS, User
 from manifest_auth.errors import Conflict
-from manifest_auth.licence import Counter
+from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
 from manifest_auth.store import TenantScoped, TenantUnit, tenant_scoped
 from manifest_auth.store.tables import users
@@ -39,7 +39,7 @@ class VoidAccount(Protocol):
     def __call__(self, unit: TenantUnit, user: User) -> None: ...
 
 
-def set_roles(unit: TenantUnit, counter: Counter, user: User, roles: int, void_account: VoidAccount) -> User:
+def set_roles(unit: TenantUnit, counter: SeatCounter, user: User, roles: int, void_account: VoidAccount) -> User:
     """Sets the roles, from the next request on. ``user``: locked. ``void_account``: runs when the user becomes an
     active Admin. Raises Conflict when no active Admin would be left, NoSeat when the licence has no seat for these
     roles."""
@@ -58,7 +58,7 @@ def deactivate(unit: TenantUnit, user: User, now: int) -> bool:
     return unit.change(_DEACTIVATE, id=user.id, now=now) == 1
 
 
-def restore(unit: TenantUnit, counter: Counter, user: User, void_account: VoidAccount) -> User:
+def restore(unit: TenantUnit, counter: SeatCounter, user: User, void_account: VoidAccount) -> User:
     """Restores a deactivated user, who is locked. ``void_account``: as for :func:`set_roles`. Raises NoSeat."""
     counter.seat(unit, 0, user.roles)
     return _write(unit, _RESTORE, user, user._replace(deactivated_at=None), void_account)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Integer, bindparam, case, func, insert, or_, select, update
 
 from manifest_auth.errors import Conflict, NotFound
-from manifest_auth.licence import Counter
+from manifest_auth.licence import SeatCounter
 from manifest_auth.permissions import Role
 from manifest_auth.store import After, Listing, SystemUnit, TenantUnit, among, cross_tenant, numbers, tenant_scoped
 from manifest_auth.store.tables import domain_owners, known_origins, tenants, users
@@ -147,7 +147,7 @@ def list_page(unit: TenantUnit, after: int, limit: int, q: str = "") -> list[Use
 
 def create(
     unit: TenantUnit,
-    counter: Counter,
+    counter: SeatCounter,
     *,
     email: str,
     first_name: str,

@@ -14,7 +14,7 @@ from manifest_auth.errors import Conflict, ValidationError
 from manifest_auth.http import AUTH_LIMIT, Access, Call, Route, Time, Wire
 from manifest_auth.operations import counts, installation_settings, last_backup
 from manifest_auth.operations.counts import CountsData
-from manifest_auth.operations.installation_settings import Settled
+from manifest_auth.operations.installation_settings import InstallationSettings
 from manifest_auth.runtime.settings import variable
 from manifest_auth.services import RequestContext
 from manifest_auth.store.migrate import HEAD
@@ -73,7 +73,7 @@ _ENVIRONMENT = {
 
 async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
     services, settings = ctx.services, ctx.services.settings
-    standing = await services.licence.standing()
+    status = await services.licence.status()
     backup = await last_backup.moment(services.store)
     services.metrics.backed_up(backup or 0)  # otherwise updated every 20 seconds
     counted = await services.store.read(lambda unit: counts.read(unit, ctx.now))
@@ -88,14 +88,14 @@ async def _status(ctx: RequestContext, call: Call[None]) -> StatusData:
         workers=settings.workers,
         hash_workers=services.hasher.workers,
         deployment=settings.deployment,
-        license_state=standing.state.value,
+        license_state=status.state.value,
         mail=services.mail.is_set_up,
         last_backup_at=None if backup is None else when(backup),
         counts=counted,
     )
 
 
-def _data(ctx: RequestContext, settled: Settled) -> InstallationData:
+def _data(ctx: RequestContext, settled: InstallationSettings) -> InstallationData:
     environment = {name: getattr(ctx.services.settings, setting) for name, setting in _ENVIRONMENT.items()}
     return InstallationData(*settled, **environment)
 

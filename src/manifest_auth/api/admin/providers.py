@@ -24,7 +24,7 @@ from manifest_auth.operations.providers.models import (
     ProviderChange,
     ProviderData,
     ProvidersData,
-    shown,
+    provider_data,
 )
 from manifest_auth.operations.providers.save import change, draft_of, prepare, prepare_key, switch
 from manifest_auth.permissions import Permission
@@ -52,7 +52,7 @@ async def _write(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUni
         return work(bound), client
 
     provider, client = await ctx.services.store.write(whole)
-    return shown(ctx, client, provider)
+    return provider_data(ctx, client, provider)
 
 
 async def _read(ctx: RequestContext, call: Call[Any], work: Callable[[TenantUnit], T]) -> tuple[T, str]:
@@ -74,12 +74,12 @@ async def _list(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
     filters = Filters(asked.state, "kind" if asked.kind else None, of_kind=asked.kind).search(asked.q)
     read = await _read(ctx, call, lambda unit: lists.read(unit, providers.LISTING, asked, filters))
     (rows, next_cursor), client = read
-    return ProvidersData(items=tuple(shown(ctx, client, row) for row in rows), next_cursor=next_cursor)
+    return ProvidersData(items=tuple(provider_data(ctx, client, row) for row in rows), next_cursor=next_cursor)
 
 
 async def _get(ctx: RequestContext, call: Call[None]) -> msgspec.Struct:
     found, client = await _read(ctx, call, lambda unit: providers.get(unit, call.path["provider"]))
-    return shown(ctx, client, found)
+    return provider_data(ctx, client, found)
 
 
 async def _change(ctx: RequestContext, call: Call[Any]) -> msgspec.Struct:

@@ -87,7 +87,7 @@ async def _limit(ctx: RequestContext) -> _Limit:
     settings = ctx.services.settings
     left = await ctx.store.read(lambda unit: files.bytes_left(unit, settings.upload_quota))
     if left < settings.file_limit:
-        return _Limit(left, files.NO_ROOM)
+        return _Limit(left, files.QUOTA_EXCEEDED)
     return _Limit(settings.file_limit, PayloadTooLarge.sentence)
 
 

@@ -122,8 +122,8 @@ async def _restore(_root: Any, info: Any, id: int, comment: str | None = None) -
 
 async def _on_version(
     ctx: RequestContext,
-    see: Callable[[TenantUnit], template_operations.Seen],
-    act: Callable[[TenantUnit, Actor, template_operations.Seen], versions.Version],
+    see: Callable[[TenantUnit], template_operations.VersionSnapshot],
+    act: Callable[[TenantUnit, Actor, template_operations.VersionSnapshot], versions.Version],
 ) -> versions.Version:
     """As :func:`_on_template`, for a version."""
     seen = await ctx.store.read(see)
@@ -132,7 +132,7 @@ async def _on_version(
 
 async def _add_version(_root: Any, info: Any, templateId: int) -> versions.Version:  # noqa: N803 - the wire's name
     return await _on_version(
-        info.context, lambda unit: template_operations.see_latest(unit, templateId), template_operations.add_version
+        info.context, lambda unit: template_operations.read_latest(unit, templateId), template_operations.add_version
     )
 
 
@@ -140,7 +140,7 @@ async def _edit(_root: Any, info: Any, id: int, input: dict[str, Any]) -> versio
     revision, steps = input["revision"], _new_steps(input["steps"])
     return await _on_version(
         info.context,
-        lambda unit: template_operations.see(unit, id),
+        lambda unit: template_operations.read_snapshot(unit, id),
         lambda unit, by, seen: template_operations.edit(unit, by, seen, revision, steps),
     )
 
@@ -157,7 +157,7 @@ def _move(operation: Callable[..., versions.Version]) -> Callable[..., Any]:
     ) -> versions.Version:
         return await _on_version(
             info.context,
-            lambda unit: template_operations.see(unit, id),
+            lambda unit: template_operations.read_snapshot(unit, id),
             lambda unit, by, seen: operation(unit, by, seen, comment or "", revision),
         )
 

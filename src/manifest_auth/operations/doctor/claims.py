@@ -1,4 +1,4 @@
-"""What ``doctor`` says of claims on domains and directories that the operator has to settle."""
+"""``doctor``: claims on domains and directories that the operator has to decide about."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ _MOST = 20  # lines
 
 
 async def claim_findings(settings: Settings, store: Store) -> list[tuple[str, str]]:
-    """Level and text of each."""
+    """Levels and texts of the findings."""
     every = await store.read(lambda unit: list(list_all_claims(unit, to_settle=True)))
     found = [claim for claim in every if settings.domain_proof == "vouch" or _is_the_operators(claim)]
     if not found:
         return [("ok", "claims: none waits for the operator")]
-    said = [("note", f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
+    results = [("note", f"claims: {_sentence(claim)}") for claim in found[:_MOST]]
     left = len(found) - _MOST
-    return [*said, ("note", f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else said
+    return [*results, ("note", f"claims: {left} more; see manifest-auth claims list --open")] if left > 0 else results
 
 
 def _is_the_operators(claim: ClaimOverview) -> bool:
-    """Else the client itself proves it, or lets it be."""
+    """Whether the operator, not the client, has to act."""
     return claim.contested == 1 or claim.proof == UPGRADE or claim.claimed_by == "system"
 
 
@@ -30,12 +30,12 @@ def _sentence(claim: ClaimOverview) -> str:
     if claim.contested:
         return f"{name} is {claim.state}, and another client claims it too; the wrong one of them goes with: {release}"
     if claim.state == PENDING:
-        return f"{name} is not proved, so it does not count; where you know that it is theirs: {keep}"
+        return f"{name} is not proved, so it does not count; if you know that it belongs to them: {keep}"
     return f"{name} counts since the upgrade, unproved; keep it: {keep}; or release it: {release}"
 
 
 def _ways(claim: ClaimOverview) -> tuple[str, str]:
-    """What to do in order to keep it, and to take it away."""
+    """The commands to keep the claim, and to release it."""
     command = f"{claim.what} --client {claim.client}"
     return (
         f"manifest-auth {claim.kind} vouch {command} --reason …",

@@ -5,7 +5,7 @@ it.
 """
 
 from manifest_auth.runtime.mail.emails import (
-    Letter,
+    Email,
     access_link,
     domain_contested,
     domain_contested_between,

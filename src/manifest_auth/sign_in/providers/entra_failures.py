@@ -89,8 +89,8 @@ async def _check_pause(ctx: RequestContext, counters: tuple[Counter, ...]) -> No
     """Raises RateLimited."""
     if not ctx.services.throttle.is_on:
         return
-    look = ctx.services.store.read(lambda unit: [throttle.held(unit, counter, ctx.now) for counter in counters])
-    if waits := [held.ms for held in await look if held is not None]:
+    look = ctx.services.store.read(lambda unit: [throttle.blocked(unit, counter, ctx.now) for counter in counters])
+    if waits := [blocked.ms for blocked in await look if blocked is not None]:
         raise ctx.services.throttle.refusal("entra", Wait(max(waits), "origin"))
 
 

@@ -57,7 +57,7 @@ async def begin(ctx: RequestContext, chosen: ProviderChoice, callback: Callback 
 
     def work(unit: TenantUnit) -> StartedFlow | throttle.Wait:
         is_anonymous = chosen.request.link_session_id is None
-        if is_anonymous and (wait := ctx.services.anonymous_limits.begins(unit, ctx, chosen.request.device)):
+        if is_anonymous and (wait := ctx.services.anonymous_limits.count_start(unit, ctx, chosen.request.device)):
             ctx.services.anonymous_limits.record(unit, ctx, Event.THROTTLED, "", method=provider.kind, wait_ms=wait.ms)
             return wait
         tools = ctx.services
@@ -128,7 +128,7 @@ async def complete(
     def matched(unit: SystemUnit) -> int:
         bound = unit.of(provider.tenant_id)
         if flow is not None and flow.link_session_id is None:
-            ctx.services.anonymous_limits.came_back(bound, ctx)
+            ctx.services.anonymous_limits.finished(bound, ctx)
         try:
             if use is not None:
                 use(bound)
